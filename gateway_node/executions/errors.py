@@ -1,0 +1,125 @@
+"""Errors of the execution room."""
+
+from gateway_node.executions.values import ExecutionStatus, ExecutionType
+from gateway_node.scripts.values import ScriptKind
+
+
+class ExecutionNotFound(Exception):
+    """The script has no such execution."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(f'no execution {execution_id!r} of this script')
+        self.execution_id = execution_id
+
+
+class IllegalTransition(Exception):
+    """A status may not follow another; a defect of the gateway, never of a client."""
+
+    def __init__(
+        self, execution_id: str, status: ExecutionStatus, target: ExecutionStatus
+    ) -> None:
+        super().__init__(f'{execution_id} is {status.value} and cannot become {target.value}')
+        self.execution_id = execution_id
+        self.status = status
+        self.target = target
+
+
+class ExecutionNotStoppable(Exception):
+    """The execution has ended already."""
+
+    def __init__(self, execution_id: str, status: ExecutionStatus) -> None:
+        super().__init__(f'execution {execution_id!r} is {status.value}: it has ended already')
+        self.execution_id = execution_id
+        self.status = status
+
+
+class ExecutionNotDeletable(Exception):
+    """The execution has not ended."""
+
+    def __init__(self, execution_id: str, status: ExecutionStatus) -> None:
+        super().__init__(f'execution {execution_id!r} is {status.value}: stop it first')
+        self.execution_id = execution_id
+        self.status = status
+
+
+class ScriptHasOpenExecutions(Exception):
+    """A script cannot be deleted while an execution of it is open."""
+
+    def __init__(self, script_id: str, execution_ids: tuple[str, ...]) -> None:
+        super().__init__(
+            f'script {script_id!r} has open executions: {", ".join(execution_ids)}; '
+            'stop them first'
+        )
+        self.script_id = script_id
+        self.execution_ids = execution_ids
+
+
+class ScriptAlreadyRunning(Exception):
+    """A single-execution script has an open execution."""
+
+    def __init__(self, script_id: str, execution_id: str) -> None:
+        super().__init__(
+            f'script {script_id!r} allows one execution at a time; {execution_id} is open'
+        )
+        self.script_id = script_id
+        self.execution_id = execution_id
+
+
+class ConcurrencyLimitReached(Exception):
+    """As many executions are open as may be."""
+
+    def __init__(self, parameter: str, limit: int) -> None:
+        super().__init__(f'{limit} executions are open, as many as {parameter} allows')
+        self.parameter = parameter
+        self.limit = limit
+
+
+class FeatureNotAvailable(Exception):
+    """A feature of the API that this gateway does not have (yet, or here)."""
+
+
+class ExecutionTypeNotAvailable(FeatureNotAvailable):
+    """This gateway cannot schedule executions yet."""
+
+    def __init__(self, execution_type: ExecutionType) -> None:
+        super().__init__(
+            f"execution_type '{execution_type.value}' is not implemented yet; use 'now'"
+        )
+        self.execution_type = execution_type
+
+
+class ProximityNotAvailable(FeatureNotAvailable):
+    """This gateway cannot check a proof of proximity yet."""
+
+    def __init__(self, script_id: str) -> None:
+        super().__init__(
+            f'script {script_id!r} requires a proof of proximity, which is not implemented yet'
+        )
+        self.script_id = script_id
+
+
+class KindNotAvailable(FeatureNotAvailable):
+    """This gateway cannot run scripts of this kind."""
+
+    def __init__(self, kind: ScriptKind, reason: str) -> None:
+        super().__init__(f"scripts of kind '{kind.value}' cannot run here: {reason}")
+        self.kind = kind
+
+
+class SpawnFailed(Exception):
+    """A script's process could not be started; the message says why."""
+
+
+class RunnerUnavailable(Exception):
+    """No script can be started at the moment; the message says why."""
+
+
+class StoreUnavailable(Exception):
+    """Nothing can be recorded at the moment; the message says why."""
+
+
+class GatewayShuttingDown(Exception):
+    """The gateway is ending and starts nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__('the gateway is shutting down')

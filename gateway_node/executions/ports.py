@@ -1,0 +1,185 @@
+"""What the execution service needs from outside, as protocols that adapters fulfil.
+
+`testing.py` ships an in-memory fake of each.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+import enum
+from typing import Any, Protocol
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    Output,
+    Progress,
+    ResourceUse,
+    StopAction,
+    Transition,
+)
+from gateway_node.scripts.values import Script
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartOrder:
+    """All that a runner needs to start one execution's script."""
+
+    execution_id: str
+    entity: EntityRef
+    script: Script
+    parameters: Mapping[str, Any]
+    """JSON values, already checked against the script's parameters_schema."""
+    arguments: tuple[str, ...]
+    timeout_sec: float
+    stop_grace_period_sec: float
+    """Seconds between the request to end and the kill."""
+
+
+class EndCause(enum.Enum):
+    """Why a process tree came to its end."""
+
+    EXITED = 'exited'
+    """The main process ended by itself, or by a stop that the service asked for."""
+    TIMED_OUT = 'timed_out'
+    """The runner ended it: time limit."""
+    LIMIT_REACHED = 'limit_reached'
+    """The runner ended it: another limit; `Outcome.limit` says which."""
+    SPAWN_FAILED = 'spawn_failed'
+    """The script's process could not be executed; `Outcome.message` says why."""
+    SUPERVISOR_LOST = 'supervisor_lost'
+    """The supervisor died; the tree was ended by whoever inherited it."""
+    GATEWAY_LOST = 'gateway_lost'
+    """The gateway died; the supervisor ended the tree."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitReached:
+    """A limit that ended an execution."""
+
+    name: str
+    """A field of `scripts.values.Limits`: `memory_mb`."""
+    value: float
+    """The limit, in the field's unit."""
+    used: float
+    """What was used when it was noticed, in the same unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a process tree ended. It exists only once the whole tree is gone."""
+
+    cause: EndCause
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ''
+    limit: LimitReached | None = None
+    duration_sec: float = 0.0
+    leftover_processes: int = 0
+    unkillable_pids: tuple[int, ...] = ()
+    """Processes that SIGKILL did not end in time (uninterruptible sleep)."""
+    resource_use: ResourceUse | None = None
+    result: Mapping[str, Any] | None = None
+    """What the script gave as its result, where it gave one."""
+    stdout: bytes | None = None
+    """All of stdout where it is at most 1 MiB; None where it was more."""
+
+
+class ScriptProcess(Protocol):
+    """A started script: its whole process tree."""
+
+    def stop(self, action: StopAction) -> None:
+        """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop."""
+
+    async def ended(self) -> Outcome:
+        """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
+
+
+class ScriptRunner(Protocol):
+    """Starts scripts and keeps what they write."""
+
+    async def vet(self, order: StartOrder) -> None:
+        """Raise where `order` cannot be started now, before anything is recorded.
+
+        Raises:
+            KindNotAvailable: this gateway cannot run the script's kind.
+            ParametersInvalid: the script itself refuses the parameters (a launch fragment's
+                declared arguments).
+            RunnerUnavailable: nothing can be started at the moment.
+        """
+
+    async def start(
+        self, order: StartOrder, on_progress: Callable[[Progress], None]
+    ) -> ScriptProcess:
+        """Start the script; `on_progress` is called on the event loop until the tree has ended.
+
+        Raises:
+            SpawnFailed: the process could not be started; nothing is left behind.
+        """
+
+    async def output(self, execution_id: str) -> Output:
+        """Return what was kept of the output, while it runs and after; empty where unknown."""
+
+    async def discard(self, execution_id: str) -> None:
+        """Remove all that was kept of an ended execution."""
+
+    async def recover(self) -> Mapping[str, Outcome]:
+        """End what an earlier gateway left running; return how it ended, by execution id."""
+
+    async def close(self) -> None:
+        """End the runner's own processes; every script has ended before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionPage:
+    """A part of a list, newest first."""
+
+    executions: tuple[Execution, ...]
+    more: bool
+    """True where older ones follow."""
+
+
+class ExecutionStore(Protocol):
+    """Keeps executions and the one log of their transitions.
+
+    A change is kept when the call returns. All raise StoreUnavailable where it cannot be.
+    """
+
+    async def add(self, execution: Execution, cause: str) -> Transition:
+        """Keep a new execution and its first transition."""
+
+    async def update(self, execution: Execution, cause: str | None) -> Transition | None:
+        """Keep the execution's new state; with a `cause`, append a transition to its status."""
+
+    async def get(self, execution_id: str) -> Execution | None:
+        """Return the execution, or None."""
+
+    async def page(
+        self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
+    ) -> ExecutionPage:
+        """Return up to `limit` executions of one script with ids below `before`, newest first."""
+
+    async def remove(self, execution_id: str) -> None:
+        """Remove an ended execution and its transitions; nothing happens where it is unknown."""
+
+    async def surplus(self, *, keep: int, limit: int) -> tuple[str, ...]:
+        """Return ids of the oldest ended executions past the newest `keep`, at most `limit`."""
+
+    async def counts(self) -> Mapping[ExecutionStatus, int]:
+        """Return how many executions stand in each status."""
+
+    async def last_id(self) -> str | None:
+        """Return the greatest id ever given, or None."""
+
+    async def close(self) -> None:
+        """Close the store; it is not used afterwards."""
+
+
+class TransitionListener(Protocol):
+    """Is told of every change, on the event loop, after it was kept."""
+
+    def on_transition(self, execution: Execution, transition: Transition) -> None:
+        """Take a change of status; must return at once."""
+
+    def on_progress(self, execution: Execution) -> None:
+        """Take a change of progress; must return at once."""

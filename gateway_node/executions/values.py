@@ -1,0 +1,213 @@
+"""Values of the execution room."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+import datetime
+import enum
+from typing import Any
+
+from gateway_node.entities.values import EntityRef
+
+
+class ExecutionStatus(enum.Enum):
+    """Where an execution stands; the values are SOVD's."""
+
+    PREPARED = 'prepared'
+    """Accepted and recorded; its script does not run yet."""
+    RUNNING = 'running'
+    """The script's process tree exists."""
+    COMPLETED = 'completed'
+    """The script ended well; its output is in `parameters`."""
+    FAILED = 'failed'
+    """It ended badly, or could not begin; `error` says how."""
+    TERMINATED = 'terminated'
+    """A client stopped it."""
+
+
+OPEN_STATUSES = frozenset({ExecutionStatus.PREPARED, ExecutionStatus.RUNNING})
+FINAL_STATUSES = frozenset(ExecutionStatus) - OPEN_STATUSES
+
+
+class ExecutionType(enum.Enum):
+    """When an execution is to run."""
+
+    NOW = 'now'
+    """At once."""
+    NOW_AND_ON_RESTART = 'now_and_on_restart'
+    """At once, and at each start of the gateway."""
+    ON_RESTART = 'on_restart'
+    """At each start of the gateway, not now."""
+    ONCE_ON_RESTART = 'once_on_restart'
+    """At the next start of the gateway, at most once."""
+
+
+class StopAction(enum.Enum):
+    """How a client ends an execution."""
+
+    STOP = 'stop'
+    """Ask the processes to end (SIGTERM; SIGINT for a launch fragment), kill after the grace
+    period."""
+    FORCED_TERMINATION = 'forced_termination'
+    """Kill the whole process tree (SIGKILL)."""
+
+
+class TriggerType(enum.Enum):
+    """Who started or stopped an execution."""
+
+    MANUAL = 'manual'
+    """A client of the API."""
+    RESTART = 'restart'
+    """A schedule, at a start of the gateway."""
+    SYSTEM = 'system'
+    """The gateway itself: a timeout, a limit, its own shutdown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """What started or stopped an execution."""
+
+    type: TriggerType
+    setting: str | None = None
+    """What of the trigger: the stop action, the limit, the schedule's id."""
+    username: str | None = None
+    """The authenticated client; None without authentication."""
+
+
+class FailureReason(enum.Enum):
+    """Why an execution failed; the values are the `vendor_code` of its error."""
+
+    SCRIPT_FAILED = 'x-gateway-script-failed'
+    """The script exited non-zero or died of a signal."""
+    TIMEOUT = 'x-gateway-timeout'
+    """It ran past its time limit."""
+    LIMIT_CPU = 'x-gateway-limit-cpu'
+    """Its tree used more CPU time than allowed."""
+    LIMIT_MEMORY = 'x-gateway-limit-memory'
+    """Its tree held more memory than allowed."""
+    LIMIT_PROCESSES = 'x-gateway-limit-processes'
+    """Its tree had more processes than allowed."""
+    LIMIT_OPEN_FILES = 'x-gateway-limit-open-files'
+    """It needed more open files than allowed."""
+    LIMIT_FILE_SIZE = 'x-gateway-limit-file-size'
+    """It wrote a larger file than allowed."""
+    LIMIT_OUTPUT = 'x-gateway-limit-output'
+    """It wrote more to stdout and stderr than allowed."""
+    SPAWN_FAILED = 'x-gateway-spawn-failed'
+    """Its process could not be started."""
+    SHUTDOWN = 'x-gateway-shutdown'
+    """The gateway ended while it ran."""
+    RESTARTED = 'x-gateway-restarted'
+    """The gateway died while it ran, and was started again."""
+    SUPERVISOR_LOST = 'x-gateway-supervisor-lost'
+    """The process that supervised it died."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an execution failed, as the API's GenericError will tell it."""
+
+    reason: FailureReason
+    message: str
+    """One sentence for a person."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What is known: exit_code, signal, the tail of stderr, the limit, the use. JSON values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a script last said of its progress."""
+
+    percent: int | None = None
+    """0 to 100."""
+    message: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceUse:
+    """What an execution's process tree used."""
+
+    max_memory_bytes: int
+    """Greatest resident memory seen."""
+    cpu_sec: float
+    """User and system CPU seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """The first and last bytes of what a script wrote; undecodable bytes are replaced."""
+
+    stdout: str = ''
+    stderr: str = ''
+    dropped_bytes: int = 0
+    """Bytes between the first and the last, of both streams, that were not kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """One execution of a script; a value, changed only by `evolve`."""
+
+    id: str
+    """`exec_` and a ULID; ids grow strictly."""
+    entity: EntityRef
+    script_id: str
+    script_version: str
+    execution_type: ExecutionType
+    status: ExecutionStatus
+    trigger: Trigger
+    created_at: datetime.datetime
+    input_parameters: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    priority: int = 0
+    parent: str | None = None
+    """The id of the schedule or the execution that led to this one."""
+    schedule: str | None = None
+    """The id of the schedule that came with a `now_and_on_restart`."""
+    stop_trigger: Trigger | None = None
+    """Set when a stop was accepted, or when the gateway itself ended the execution."""
+    started_at: datetime.datetime | None = None
+    completed_at: datetime.datetime | None = None
+    duration_ms: int | None = None
+    """From start to end, by the monotonic clock."""
+    progress: Progress | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    """The number of the signal that ended the main process."""
+    leftover_processes: int | None = None
+    """Processes of the tree that outlived the main process and were ended by the supervisor."""
+    resource_use: ResourceUse | None = None
+    output_parameters: Mapping[str, Any] | None = None
+    """What the script gave as its result; set when COMPLETED."""
+    failure: Failure | None = None
+    """Set when FAILED."""
+
+    @property
+    def is_open(self) -> bool:
+        """True until a final status is set."""
+        return self.status in OPEN_STATUSES
+
+    @property
+    def stop_accepted(self) -> bool:
+        """True once a client's stop was accepted; its final status is then TERMINATED."""
+        return self.stop_trigger is not None and self.stop_trigger.type is TriggerType.MANUAL
+
+    @property
+    def terminating(self) -> bool:
+        """True from an accepted stop to the end of the process tree."""
+        return self.status is ExecutionStatus.RUNNING and self.stop_trigger is not None
+
+    def evolve(self, **changes: Any) -> 'Execution':
+        """Return a copy with `changes`; a status changes through `transitions.advance` only."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One change of one execution's status, as the log keeps it."""
+
+    sequence: int
+    """Grows by one with each transition of the gateway, over restarts."""
+    execution_id: str
+    status: ExecutionStatus
+    at: datetime.datetime
+    cause: str
+    """Why, in a few words: `accepted`, `started`, `exited`, `stop`, a failure's vendor code."""

@@ -1,0 +1,76 @@
+"""Errors of the script room."""
+
+from dataclasses import dataclass
+
+from gateway_node.entities.values import EntityRef
+
+
+class ScriptsTurnedOff(Exception):
+    """This gateway has no scripts directory: `scripts.scripts_dir` is empty."""
+
+    def __init__(self) -> None:
+        super().__init__("scripts are turned off: the parameter 'scripts.scripts_dir' is empty")
+
+
+class UploadsTurnedOff(Exception):
+    """This gateway takes no scripts from clients: `scripts.allow_uploads` is false."""
+
+    def __init__(self) -> None:
+        super().__init__("uploads are turned off: the parameter 'scripts.allow_uploads' is false")
+
+
+class ScriptNotFound(Exception):
+    """The entity has no such script."""
+
+    def __init__(self, entity: EntityRef, script_id: str) -> None:
+        super().__init__(f'{entity.path} has no script {script_id!r}')
+        self.entity = entity
+        self.script_id = script_id
+
+
+class ScriptIsManaged(Exception):
+    """A managed script can be neither replaced nor deleted."""
+
+    def __init__(self, script_id: str) -> None:
+        super().__init__(
+            f'script {script_id!r} is managed: it comes from the scripts manifest and can be '
+            'neither replaced nor deleted'
+        )
+        self.script_id = script_id
+
+
+class ScriptTooLarge(Exception):
+    """A script's file is larger than `scripts.max_file_size_mb`."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f'the file is larger than {max_bytes} bytes (scripts.max_file_size_mb)')
+        self.max_bytes = max_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One place of a JSON document that breaks a rule."""
+
+    path: str
+    """JSON Pointer into the document; the empty string is the document itself."""
+    reason: str
+
+
+class ScriptRefused(Exception):
+    """An upload's file name, metadata or schema is not acceptable."""
+
+    def __init__(self, message: str, violations: tuple[Violation, ...] = ()) -> None:
+        super().__init__(message)
+        self.violations = violations
+
+
+class ParametersInvalid(Exception):
+    """Parameters do not match the script's parameters_schema."""
+
+    def __init__(self, message: str, violations: tuple[Violation, ...] = ()) -> None:
+        super().__init__(message)
+        self.violations = violations
+
+
+class SchemaCheckUnavailable(Exception):
+    """Nothing can be checked against a schema at the moment."""

@@ -1,0 +1,57 @@
+"""Package definition for colcon (ament_python) and, in a virtual environment, pip."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = 'gateway_node'
+
+setup(
+    name=package_name,
+    version='0.1.0',
+    description='Diagnostic script gateway for ROS 2 robots: an HTTP API in the style of SOVD.',
+    license='Apache-2.0',
+    maintainer='gateway_node maintainers',
+    maintainer_email='gateway_node@users.noreply.github.com',
+    packages=find_packages(include=[package_name, f'{package_name}.*']),
+    package_data={package_name: ['py.typed']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
+        (f'share/{package_name}', ['package.xml']),
+        (f'share/{package_name}/launch', glob('launch/*.launch.py')),
+        (f'share/{package_name}/config', glob('config/*.yaml')),
+    ],
+    zip_safe=True,
+    python_requires='>=3.11',
+    # The lower bounds are what Ubuntu 24.04 ships; rosdep installs those (see package.xml).
+    install_requires=['aiohttp>=3.9.1', 'jsonschema>=4.10.3', 'PyYAML>=6.0.1'],
+    extras_require={
+        # Where no ROS distribution is sourced: ROS 2 Kilted from PyPI (x86-64, CPython to 3.13).
+        'ros': [
+            'ros-kilted-rclpy',
+            'ros-kilted-rmw-fastrtps-cpp',
+            'ros-kilted-std-msgs',
+            'ros-kilted-diagnostic-msgs',
+        ],
+        'test': [
+            'colcon-core',
+            'colcon-package-information',
+            'colcon-python-setup-py',
+            'colcon-ros',
+            'hypothesis',
+            'mypy',
+            'pytest',
+            'pytest-asyncio',
+            'pytest-timeout',
+            'ruff',
+            'types-PyYAML',
+            'types-jsonschema',
+        ],
+    },
+    entry_points={
+        'console_scripts': [
+            'gateway_node = gateway_node.main:main',
+            'temp_sensor = gateway_node.demo.temp_sensor:main',
+        ],
+    },
+)
