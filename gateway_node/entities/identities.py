@@ -1,0 +1,87 @@
+"""Which node, or namespace, holds which id; an id never moves while anybody can hold it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+import itertools
+
+from gateway_node.entities.values import EntityRef, EntityType
+
+REMEMBERED_SEC = 24 * 3600.0
+"""How long an id stays with its holder after the holder went, where nothing hangs on the id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """An id and its holder."""
+
+    ref: EntityRef
+    holder: str
+    """A fully qualified node name for an app, a namespace for a component."""
+
+
+class IdentityBook:
+    """Gives ids to holders and keeps each pair until nobody can hold the id any more."""
+
+    def __init__(
+        self,
+        *,
+        is_held: Callable[[EntityRef], bool],
+        monotonic: Callable[[], float],
+        reserved: Iterable[EntityRef] = (),
+        remembered: Iterable[Identity] = (),
+    ) -> None:
+        """Begin with the pairs of an earlier life.
+
+        `is_held` tells whether something (a script, an execution, a schedule, a manifest entry)
+        hangs on an entity; `reserved` are ids that no holder may get.
+        """
+        self._is_held = is_held
+        self._monotonic = monotonic
+        self._reserved = frozenset(reserved)
+        self._last_seen: dict[Identity, float] = {}
+        self._by_ref: dict[EntityRef, Identity] = {}
+        self._by_holder: dict[tuple[EntityType, str], Identity] = {}
+        for identity in remembered:
+            self._keep(identity)
+
+    def __iter__(self) -> Iterator[Identity]:
+        """Go through the pairs, in the order in which they were made."""
+        return iter(tuple(self._last_seen))
+
+    def seen(self, entity_type: EntityType, holder: str, wishes: Iterable[str]) -> Identity:
+        """Return the pair of a holder that is there now; a new holder gets its first free wish.
+
+        Where no wish is free the last one gets `_2`, `_3`, … behind it.
+        """
+        identity = self._by_holder.get((entity_type, holder))
+        if identity is None:
+            refs = (
+                EntityRef(entity_type=entity_type, entity_id=wish) for wish in _endless(wishes)
+            )
+            ref = next(ref for ref in refs if ref not in self._reserved | self._by_ref.keys())
+            identity = Identity(ref=ref, holder=holder)
+            self._keep(identity)
+        self._last_seen[identity] = self._monotonic()
+        return identity
+
+    def forget_stale(self) -> None:
+        """Drop the pairs whose holder went long ago and on whose id nothing hangs."""
+        horizon = self._monotonic() - REMEMBERED_SEC
+        for identity, last_seen in tuple(self._last_seen.items()):
+            if last_seen < horizon and not self._is_held(identity.ref):
+                del self._last_seen[identity]
+                del self._by_ref[identity.ref]
+                del self._by_holder[identity.ref.entity_type, identity.holder]
+
+    def _keep(self, identity: Identity) -> None:
+        self._last_seen[identity] = self._monotonic()
+        self._by_ref[identity.ref] = identity
+        self._by_holder[identity.ref.entity_type, identity.holder] = identity
+
+
+def _endless(wishes: Iterable[str]) -> Iterator[str]:
+    wish = ''
+    for wish in wishes:
+        yield wish
+    for number in itertools.count(2):
+        yield f'{wish}_{number}'

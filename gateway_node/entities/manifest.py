@@ -1,0 +1,121 @@
+"""The entities manifest: components and functions that a YAML file declares.
+
+The form of the file is in docs/configuration.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.entities.names import is_id
+from gateway_node.entities.values import NodeName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """A declared component or function and the globs that choose its nodes."""
+
+    id: str
+    name: str
+    description: str = ''
+    nodes: tuple[str, ...] = ()
+    """Globs over fully qualified node names, case-sensitive; `*` crosses slashes."""
+    namespaces: tuple[str, ...] = ()
+    """Globs over namespaces."""
+
+    def chooses(self, node: NodeName) -> bool:
+        """Tell whether `node` belongs to this declaration."""
+        return any(fnmatchcase(node.fully_qualified_name, glob) for glob in self.nodes) or any(
+            fnmatchcase(node.namespace, glob) for glob in self.namespaces
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntitiesManifest:
+    """All declarations, in the file's order; where two choose a node the first has it."""
+
+    components: tuple[Declaration, ...] = ()
+    functions: tuple[Declaration, ...] = ()
+
+
+def load_entities_manifest(path: Path) -> EntitiesManifest:
+    """Read a manifest file; ManifestInvalid names the place, the value and what is allowed."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        reason = ' '.join(str(error).split())
+        raise ManifestInvalid(f'{path}: cannot be read as YAML: {reason}') from error
+    try:
+        return _parse(document)
+    except ManifestInvalid as error:
+        raise ManifestInvalid(f'{path}: {error}') from None
+
+
+def _parse(document: object) -> EntitiesManifest:
+    top = _mapping(document or {}, 'the document', ('components', 'functions'))
+    return EntitiesManifest(
+        components=_declarations(top.get('components'), 'components'),
+        functions=_declarations(top.get('functions'), 'functions'),
+    )
+
+
+def _declarations(value: object, place: str) -> tuple[Declaration, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise ManifestInvalid(f'{place} is {value!r:.80}; allowed: a list')
+    declarations = tuple(_declaration(item, f'{place}[{i}]') for i, item in enumerate(value))
+    seen: set[str] = set()
+    for declaration in declarations:
+        if declaration.id in seen:
+            raise ManifestInvalid(f'{place}: the id {declaration.id!r} stands there twice')
+        seen.add(declaration.id)
+    return declarations
+
+
+def _declaration(value: object, place: str) -> Declaration:
+    item = _mapping(value, place, ('id', 'name', 'description', 'nodes', 'namespaces'))
+    entity_id = item.get('id')
+    if not isinstance(entity_id, str) or not is_id(entity_id):
+        raise ManifestInvalid(
+            f'{place}.id is {entity_id!r:.80}; allowed: letters, digits, "_", "-" and "."'
+        )
+    declaration = Declaration(
+        id=entity_id,
+        name=_text(item.get('name', entity_id), f'{place}.name'),
+        description=_text(item.get('description', ''), f'{place}.description'),
+        nodes=_globs(item.get('nodes', []), f'{place}.nodes'),
+        namespaces=_globs(item.get('namespaces', []), f'{place}.namespaces'),
+    )
+    if not declaration.nodes and not declaration.namespaces:
+        raise ManifestInvalid(f'{place} chooses no node; give it "nodes" or "namespaces"')
+    return declaration
+
+
+def _mapping(value: object, place: str, allowed: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ManifestInvalid(f'{place} is {value!r:.80}; allowed: a mapping')
+    for key in value:
+        if key not in allowed:
+            raise ManifestInvalid(f'{place} has the key {key!r}; allowed: {", ".join(allowed)}')
+    return value
+
+
+def _text(value: object, place: str) -> str:
+    if not isinstance(value, str):
+        raise ManifestInvalid(f'{place} is {value!r:.80}; allowed: a text')
+    return value
+
+
+def _globs(value: object, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(glob, str) for glob in value):
+        raise ManifestInvalid(f'{place} is {value!r:.80}; allowed: a list of globs')
+    for glob in value:
+        if not glob.startswith(('/', '*')):
+            raise ManifestInvalid(f'{place} has {glob!r}; a glob begins with "/" or "*"')
+    return tuple(value)

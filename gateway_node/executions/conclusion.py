@@ -1,0 +1,160 @@
+"""What the end of a process tree means for its execution."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+from typing import Any
+
+from gateway_node.executions.ports import EndCause, LimitReached, Outcome
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    Failure,
+    FailureReason,
+    Output,
+    Trigger,
+    TriggerType,
+)
+
+STDERR_TAIL_CHARACTERS = 2048
+"""How much of stderr an error carries; the rest is in `output`."""
+
+_LIMIT_REASONS = {
+    'cpu_sec': FailureReason.LIMIT_CPU,
+    'memory_mb': FailureReason.LIMIT_MEMORY,
+    'processes': FailureReason.LIMIT_PROCESSES,
+    'open_files': FailureReason.LIMIT_OPEN_FILES,
+    'file_size_mb': FailureReason.LIMIT_FILE_SIZE,
+    'output_mb': FailureReason.LIMIT_OUTPUT,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """The final status and what is to be recorded with it."""
+
+    status: ExecutionStatus
+    cause: str
+    failure: Failure | None = None
+    output_parameters: Mapping[str, Any] | None = None
+    stop_trigger: Trigger | None = None
+    """Who ended it, where that was the gateway or a client."""
+
+
+def conclude(
+    execution: Execution, outcome: Outcome, output: Output, *, timeout_sec: float
+) -> Conclusion:
+    """Decide the final status: a client's stop first, then the gateway's reasons, then exit."""
+    if execution.stop_accepted:
+        return Conclusion(
+            status=ExecutionStatus.TERMINATED, cause='stop', stop_trigger=execution.stop_trigger
+        )
+    failure = _failure(execution, outcome, output, timeout_sec)
+    if failure is None:
+        return Conclusion(
+            status=ExecutionStatus.COMPLETED,
+            cause='exited',
+            output_parameters=_output_parameters(outcome, output),
+        )
+    return Conclusion(
+        status=ExecutionStatus.FAILED,
+        cause=failure.reason.value,
+        failure=failure,
+        stop_trigger=execution.stop_trigger or _own_stop(outcome),
+    )
+
+
+def not_started(reason: FailureReason, message: str) -> Conclusion:
+    """Conclude an execution whose script never ran."""
+    return Conclusion(
+        status=ExecutionStatus.FAILED,
+        cause=reason.value,
+        failure=Failure(reason=reason, message=message),
+    )
+
+
+def _failure(
+    execution: Execution, outcome: Outcome, output: Output, timeout_sec: float
+) -> Failure | None:
+    """Return why it failed; None where it did not."""
+    reason, message = _reason(execution, outcome, timeout_sec)
+    if reason is None:
+        return None
+    known: dict[str, Any] = {
+        'exit_code': outcome.exit_code,
+        'signal': outcome.signal,
+        'stderr': output.stderr[-STDERR_TAIL_CHARACTERS:] or None,
+        'result': outcome.result,
+        'unkillable_pids': list(outcome.unkillable_pids) or None,
+    }
+    if outcome.cause is EndCause.TIMED_OUT:
+        known['timeout_sec'] = timeout_sec
+    if outcome.limit is not None:
+        known |= {
+            'limit': outcome.limit.name,
+            'value': outcome.limit.value,
+            'used': outcome.limit.used,
+        }
+    parameters = {name: value for name, value in known.items() if value is not None}
+    return Failure(reason=reason, message=message, parameters=parameters)
+
+
+def _reason(
+    execution: Execution, outcome: Outcome, timeout_sec: float
+) -> tuple[FailureReason | None, str]:
+    match outcome.cause:
+        case EndCause.GATEWAY_LOST:
+            return FailureReason.RESTARTED, 'the gateway died while the script ran'
+        case EndCause.SUPERVISOR_LOST:
+            return FailureReason.SUPERVISOR_LOST, outcome.message or 'its supervisor died'
+        case EndCause.SPAWN_FAILED:
+            return FailureReason.SPAWN_FAILED, outcome.message
+        case EndCause.TIMED_OUT:
+            return FailureReason.TIMEOUT, f'it took longer than {timeout_sec:g} s'
+        case EndCause.LIMIT_REACHED if outcome.limit is not None:
+            return _LIMIT_REASONS[outcome.limit.name], _limit_message(outcome.limit)
+    if execution.stop_trigger is not None:
+        return FailureReason.SHUTDOWN, 'the gateway was shut down while the script ran'
+    if outcome.signal is not None:
+        return FailureReason.SCRIPT_FAILED, f'the script died of signal {outcome.signal}'
+    if outcome.exit_code != 0:
+        return FailureReason.SCRIPT_FAILED, f'the script exited with {outcome.exit_code}'
+    return None, ''
+
+
+def _limit_message(limit: LimitReached) -> str:
+    return f'it used {limit.used:g} of at most {limit.value:g} ({limit.name})'
+
+
+def _own_stop(outcome: Outcome) -> Trigger | None:
+    if outcome.cause is EndCause.TIMED_OUT:
+        return Trigger(type=TriggerType.SYSTEM, setting='timeout')
+    if outcome.limit is not None:
+        return Trigger(type=TriggerType.SYSTEM, setting=outcome.limit.name)
+    return None
+
+
+def _output_parameters(outcome: Outcome, output: Output) -> Mapping[str, Any]:
+    """Return the result, else stdout where all of it is a JSON object, else both streams."""
+    if outcome.result is not None:
+        return outcome.result
+    if outcome.stdout is not None:
+        spoken = _json_object(outcome.stdout)
+        if spoken is not None:
+            return spoken
+    return {'stdout': output.stdout, 'stderr': output.stderr, 'exit_code': outcome.exit_code}
+
+
+def _json_object(content: bytes) -> Mapping[str, Any] | None:
+    if not content.lstrip().startswith(b'{'):
+        return None
+    try:
+        value = json.loads(content, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # lone surrogates cannot be served
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f'{name} is no JSON')
