@@ -1,0 +1,168 @@
+"""The configuration: one frozen value, made of the parameters; knows nothing of rclpy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from gateway_node.ros.errors import ParameterInvalid
+from gateway_node.ros.specifications import PARAMETERS, ParameterValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfiguration:
+    """The HTTP server."""
+
+    host: str
+    port: int
+    path_prefix: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptsConfiguration:
+    """Scripts and their executions."""
+
+    scripts_dir: Path | None
+    """Absolute; None where scripts are turned off."""
+    allow_uploads: bool
+    max_file_size_mb: float
+    """MiB."""
+    max_concurrent_executions: int
+    max_concurrent_executions_per_entity: int
+    default_timeout_sec: float
+    stop_grace_period_sec: float
+    manifest: Path | None
+    keep_working_directories: bool
+
+    @property
+    def max_file_size_bytes(self) -> int:
+        """`max_file_size_mb` in bytes."""
+        return int(self.max_file_size_mb * 1024 * 1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntitiesConfiguration:
+    """Entities that a file declares."""
+
+    manifest: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentConfiguration:
+    """The environment of scripts."""
+
+    setup_files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryConfiguration:
+    """How long ended executions are kept."""
+
+    max_executions: int | None
+    """None for no limit."""
+    max_age_days: float | None
+    """None for no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """All that a user can set, checked; every path is absolute."""
+
+    server: ServerConfiguration
+    state_dir: Path
+    scripts: ScriptsConfiguration
+    entities: EntitiesConfiguration
+    environment: EnvironmentConfiguration
+    history: HistoryConfiguration
+    status_topic: str
+
+
+def configuration_from(
+    given: Mapping[str, object], *, environ: Mapping[str, str]
+) -> Configuration:
+    """Turn raw parameter values into the configuration.
+
+    What is missing or None takes its default; names that are no parameters are not looked at.
+    `environ` gives HOME and ROS_HOME. Raises ParameterInvalid.
+    """
+    values = checked_values(given)
+    return Configuration(
+        server=ServerConfiguration(**_group(values, 'server')),
+        state_dir=_state_dir(values, environ),
+        scripts=ScriptsConfiguration(
+            **_group(values, 'scripts')
+            | {
+                'scripts_dir': _scripts_dir(values, environ),
+                'manifest': _optional_path(values, 'scripts.manifest', environ),
+            }
+        ),
+        entities=EntitiesConfiguration(
+            manifest=_optional_path(values, 'entities.manifest', environ)
+        ),
+        environment=EnvironmentConfiguration(
+            setup_files=tuple(
+                _path('environment.setup_files', file, environ)
+                for file in cast(tuple[str, ...], values['environment.setup_files'])
+            )
+        ),
+        history=HistoryConfiguration(
+            max_executions=cast(int, values['history.max_executions']) or None,
+            max_age_days=cast(float, values['history.max_age_days']) or None,
+        ),
+        status_topic=cast(str, values['status_topic']),
+    )
+
+
+def checked_values(given: Mapping[str, object]) -> dict[str, ParameterValue | None]:
+    """Return a value for every parameter: the given one, else the default; ParameterInvalid.
+
+    A parameter that is given as None counts as not given. Derived defaults stay None.
+    """
+    values: dict[str, ParameterValue | None] = {}
+    for specification in PARAMETERS:
+        value = given.get(specification.name)
+        values[specification.name] = (
+            specification.default if value is None else specification.checked(value)
+        )
+    return values
+
+
+def _group(values: Mapping[str, ParameterValue | None], group: str) -> dict[str, Any]:
+    prefix = f'{group}.'
+    return {
+        name.removeprefix(prefix): value
+        for name, value in values.items()
+        if name.startswith(prefix)
+    }
+
+
+def _state_dir(values: Mapping[str, ParameterValue | None], environ: Mapping[str, str]) -> Path:
+    given = values['state_dir']
+    if given is not None:
+        return _path('state_dir', cast(str, given), environ)
+    return _path('state_dir', environ.get('ROS_HOME') or '~/.ros', environ) / 'gateway_node'
+
+
+def _scripts_dir(
+    values: Mapping[str, ParameterValue | None], environ: Mapping[str, str]
+) -> Path | None:
+    if values['scripts.scripts_dir'] is None:
+        return _state_dir(values, environ) / 'scripts'
+    return _optional_path(values, 'scripts.scripts_dir', environ)
+
+
+def _optional_path(
+    values: Mapping[str, ParameterValue | None], name: str, environ: Mapping[str, str]
+) -> Path | None:
+    text = cast(str, values[name])
+    return _path(name, text, environ) if text else None
+
+
+def _path(name: str, text: str, environ: Mapping[str, str]) -> Path:
+    """Return the absolute path that `text` names; a leading `~` is HOME of `environ`."""
+    if text == '~' or text.startswith('~/'):
+        home = environ.get('HOME')
+        if not home:
+            raise ParameterInvalid(name, text, 'an absolute path, as HOME is not set')
+        text = home + text[1:]
+    return Path(text).absolute()

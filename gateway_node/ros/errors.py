@@ -1,0 +1,41 @@
+"""Errors that stop the gateway's start."""
+
+from collections.abc import Sequence
+import difflib
+
+
+class ConfigurationInvalid(Exception):
+    """The gateway cannot start with what it was given; the message is one line."""
+
+
+class ParameterInvalid(ConfigurationInvalid):
+    """A parameter has a value that is not allowed."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f'parameter {name} is {_shown(value)}; allowed: {allowed}')
+        self.name = name
+        self.value = value
+        self.allowed = allowed
+
+
+class ParameterUnknown(ConfigurationInvalid):
+    """A parameter was given that the gateway does not have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        similar = difflib.get_close_matches(name, known, n=1)
+        hint = f'did you mean {similar[0]}?' if similar else f'known: {", ".join(known)}'
+        super().__init__(f'parameter {_shown(name)} does not exist; {hint}')
+        self.name = name
+
+
+class ArgumentsInvalid(ConfigurationInvalid):
+    """ROS arguments (what follows `--ros-args`) that rclpy refuses."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f'ROS arguments: {" ".join(reason.split())}')
+
+
+def _shown(value: object) -> str:
+    """Return `value` for a message: on one line, and not endless."""
+    text = repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 200 else f'{text[:200]}…'

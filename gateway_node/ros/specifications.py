@@ -1,0 +1,247 @@
+"""The gateway's parameters in one table; knows nothing of rclpy.
+
+`parameters.py` declares the table on a node, `configuration.py` makes one value of it.
+"""
+
+from dataclasses import dataclass
+import enum
+import math
+import re
+from typing import cast
+
+from gateway_node.ros.errors import ParameterInvalid
+
+ParameterValue = str | int | float | bool | tuple[str, ...]
+
+
+class ParameterType(enum.Enum):
+    """What a parameter holds; the value is the word that messages and docs use."""
+
+    STRING = 'string'
+    """Text without control characters."""
+    INTEGER = 'integer'
+    """A whole number."""
+    NUMBER = 'number'
+    """A whole or fractional number, kept as a double; `2` and `2.0` are the same."""
+    BOOLEAN = 'boolean'
+    """true or false."""
+    STRING_ARRAY = 'string array'
+    """Texts; unset, `[]` and `['']` all mean none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterSpecification:
+    """One parameter: what it is called, what it holds and what it means."""
+
+    name: str
+    type: ParameterType
+    description: str
+    """One sentence; a default that is derived from others is told here."""
+    default: ParameterValue | None = None
+    """None where the default is derived."""
+    unit: str = ''
+    minimum: float | None = None
+    maximum: float | None = None
+    form: str = ''
+    """What a string must look like, for a person."""
+    pattern: str = ''
+    """What a string must look like, as a regular expression that matches all of it."""
+    read_only: bool = True
+
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, for messages and docs."""
+        match self.type:
+            case ParameterType.INTEGER:
+                return f'a whole number from {self.minimum:.16g} to {self.maximum:.16g}'
+            case ParameterType.NUMBER:
+                return f'a number from {self.minimum:.16g} to {self.maximum:.16g}'
+            case ParameterType.BOOLEAN:
+                return 'true or false'
+            case ParameterType.STRING_ARRAY:
+                return self.form or 'strings'
+            case ParameterType.STRING:
+                return self.form or 'a string'
+
+    def checked(self, value: object) -> ParameterValue:
+        """Return `value` in the parameter's type; ParameterInvalid."""
+        match self.type:
+            case ParameterType.BOOLEAN:
+                fits = isinstance(value, bool)
+            case ParameterType.INTEGER:
+                fits = isinstance(value, int) and self._in_range(value)
+            case ParameterType.NUMBER:
+                fits = isinstance(value, int | float) and self._in_range(value)
+                value = float(cast(float, value)) if fits else value
+            case ParameterType.STRING:
+                fits = self._is_text(value)
+            case ParameterType.STRING_ARRAY:
+                fits = isinstance(value, list | tuple) and all(map(self._is_text, value))
+                value = tuple(filter(None, cast(list[str], value))) if fits else value
+        if not fits:
+            raise ParameterInvalid(self.name, value, self.allowed)
+        return cast(ParameterValue, value)
+
+    def _in_range(self, value: float) -> bool:
+        if isinstance(value, bool) or not math.isfinite(value):
+            return False
+        return cast(float, self.minimum) <= value <= cast(float, self.maximum)
+
+    def _is_text(self, value: object) -> bool:
+        if not isinstance(value, str) or any(ord(char) < 32 or ord(char) == 127 for char in value):
+            return False
+        return not self.pattern or re.fullmatch(self.pattern, value) is not None
+
+
+_STRING = ParameterType.STRING
+_INTEGER = ParameterType.INTEGER
+_NUMBER = ParameterType.NUMBER
+_BOOLEAN = ParameterType.BOOLEAN
+_STRING_ARRAY = ParameterType.STRING_ARRAY
+_PATH = 'a path; ~ is the home directory'
+
+PARAMETERS: tuple[ParameterSpecification, ...] = (
+    ParameterSpecification(
+        name='server.host',
+        type=_STRING,
+        default='127.0.0.1',
+        form='a host name or an IP address',
+        pattern=r'[^\s/]+',
+        description='Address that the HTTP server listens on; 0.0.0.0 or :: for all of them.',
+    ),
+    ParameterSpecification(
+        name='server.port',
+        type=_INTEGER,
+        default=8080,
+        minimum=0,
+        maximum=65535,
+        description='TCP port of the HTTP server; 0 picks a free one, which the log names.',
+    ),
+    ParameterSpecification(
+        name='server.path_prefix',
+        type=_STRING,
+        default='',
+        form='empty, or segments such as /robot/front without a trailing slash',
+        pattern=r'(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*',
+        description='Path in front of /api/v1, for a gateway behind a reverse proxy.',
+    ),
+    ParameterSpecification(
+        name='state_dir',
+        type=_STRING,
+        form=_PATH,
+        pattern='.+',
+        description='Directory that holds all state; by default $ROS_HOME/gateway_node, where '
+        'ROS_HOME is not set ~/.ros/gateway_node.',
+    ),
+    ParameterSpecification(
+        name='scripts.scripts_dir',
+        type=_STRING,
+        form=f'{_PATH}; empty turns scripts off',
+        description='Directory of the uploaded scripts; by default <state_dir>/scripts; the empty '
+        'string turns scripts off.',
+    ),
+    ParameterSpecification(
+        name='scripts.allow_uploads',
+        type=_BOOLEAN,
+        default=True,
+        description='Whether clients may upload, replace and delete scripts.',
+    ),
+    ParameterSpecification(
+        name='scripts.max_file_size_mb',
+        type=_NUMBER,
+        default=10.0,
+        unit='MiB',
+        minimum=0.001,
+        maximum=4096,
+        description='Largest script that can be uploaded.',
+    ),
+    ParameterSpecification(
+        name='scripts.max_concurrent_executions',
+        type=_INTEGER,
+        default=5,
+        unit='executions',
+        minimum=1,
+        maximum=1000,
+        description='Most executions that are open at a time, over all entities.',
+    ),
+    ParameterSpecification(
+        name='scripts.max_concurrent_executions_per_entity',
+        type=_INTEGER,
+        default=2,
+        unit='executions',
+        minimum=1,
+        maximum=1000,
+        description='Most executions that are open at a time on one entity.',
+    ),
+    ParameterSpecification(
+        name='scripts.default_timeout_sec',
+        type=_NUMBER,
+        default=300.0,
+        unit='s',
+        minimum=0.1,
+        maximum=31_536_000,
+        description='Time limit of an execution whose script sets none.',
+    ),
+    ParameterSpecification(
+        name='scripts.stop_grace_period_sec',
+        type=_NUMBER,
+        default=5.0,
+        unit='s',
+        minimum=0,
+        maximum=3600,
+        description='Time between the request to end and the kill of a script.',
+    ),
+    ParameterSpecification(
+        name='scripts.manifest',
+        type=_STRING,
+        default='',
+        form=f'{_PATH}; empty for none',
+        description='YAML file that declares the managed, pre-deployed scripts.',
+    ),
+    ParameterSpecification(
+        name='scripts.keep_working_directories',
+        type=_BOOLEAN,
+        default=False,
+        description='Whether the working directory of an execution stays after its end.',
+    ),
+    ParameterSpecification(
+        name='entities.manifest',
+        type=_STRING,
+        default='',
+        form=f'{_PATH}; empty for none',
+        description='YAML file that declares components and functions and the nodes in them.',
+    ),
+    ParameterSpecification(
+        name='environment.setup_files',
+        type=_STRING_ARRAY,
+        default=(),
+        form="paths, ~ is the home directory; [''] for none",
+        description='Setup files that are sourced, in this order, for the environment of scripts.',
+    ),
+    ParameterSpecification(
+        name='history.max_executions',
+        type=_INTEGER,
+        default=100_000,
+        unit='executions',
+        minimum=0,
+        maximum=1_000_000_000,
+        description='Ended executions that are kept; 0 for no limit.',
+    ),
+    ParameterSpecification(
+        name='history.max_age_days',
+        type=_NUMBER,
+        default=90.0,
+        unit='days',
+        minimum=0,
+        maximum=36_500,
+        description='Age up to which ended executions are kept; 0 for no limit.',
+    ),
+    ParameterSpecification(
+        name='status_topic',
+        type=_STRING,
+        default='~/execution_status',
+        form='a topic name, such as ~/execution_status',
+        pattern=r'(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*',
+        description='Topic on which each change of an execution is published.',
+    ),
+)

@@ -1,0 +1,191 @@
+"""The parameters and the configuration that is made of them."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_node.ros.configuration import Configuration, configuration_from
+from gateway_node.ros.errors import ArgumentsInvalid, ParameterInvalid, ParameterUnknown
+from gateway_node.ros.specifications import PARAMETERS, ParameterType
+
+ENVIRON = {'HOME': '/home/kim'}
+
+
+def configured(**given: Any) -> Configuration:
+    """Return the configuration of `given`, whose names have `__` for the dot."""
+    return configuration_from(
+        {name.replace('__', '.'): value for name, value in given.items()}, environ=ENVIRON
+    )
+
+
+def test_nothing_given_means_the_documented_defaults() -> None:
+    """Without any parameter the gateway listens on the loopback and keeps state under ~/.ros."""
+    configuration = configured()
+    assert (configuration.server.host, configuration.server.port) == ('127.0.0.1', 8080)
+    assert configuration.state_dir == Path('/home/kim/.ros/gateway_node')
+    assert configuration.scripts.scripts_dir == Path('/home/kim/.ros/gateway_node/scripts')
+    assert configuration.scripts.max_file_size_bytes == 10 * 1024 * 1024
+    assert configuration.history.max_executions == 100_000
+    assert configuration.entities.manifest is None
+    assert configuration.environment.setup_files == ()
+    assert configuration.status_topic == '~/execution_status'
+
+
+def test_every_default_is_allowed_by_its_own_specification() -> None:
+    """No default lies outside the range that its parameter allows."""
+    for specification in PARAMETERS:
+        if specification.default is not None:
+            assert specification.checked(specification.default) == specification.default
+
+
+def test_ros_home_holds_the_state_where_it_is_set() -> None:
+    """$ROS_HOME comes before ~/.ros; the empty string counts as not set."""
+    at_home = configuration_from({}, environ={'HOME': '/home/kim', 'ROS_HOME': '/srv/ros'})
+    assert at_home.state_dir == Path('/srv/ros/gateway_node')
+    empty = configuration_from({}, environ={'HOME': '/home/kim', 'ROS_HOME': ''})
+    assert empty.state_dir == Path('/home/kim/.ros/gateway_node')
+
+
+def test_the_scripts_directory_follows_the_state_directory() -> None:
+    """scripts.scripts_dir is <state_dir>/scripts unless it is given."""
+    assert configured(state_dir='/a').scripts.scripts_dir == Path('/a/scripts')
+    given = configured(state_dir='/a', scripts__scripts_dir='~/b')
+    assert given.scripts.scripts_dir == Path('/home/kim/b')
+
+
+def test_an_empty_scripts_directory_turns_scripts_off() -> None:
+    """scripts.scripts_dir of '' is no directory at all."""
+    assert configured(scripts__scripts_dir='').scripts.scripts_dir is None
+
+
+def test_relative_paths_become_absolute() -> None:
+    """A relative path is meant from the working directory at the start."""
+    assert configured(state_dir='here').state_dir == Path.cwd() / 'here'
+
+
+def test_a_tilde_without_a_home_is_refused() -> None:
+    """Where HOME is not set a path with ~ names nothing."""
+    with pytest.raises(ParameterInvalid, match=r'state_dir.*HOME is not set'):
+        configuration_from({}, environ={})
+
+
+@pytest.mark.parametrize('value', [2, 2.0])
+def test_numbers_may_be_whole_or_fractional(value: float) -> None:
+    """`:=2` and `:=2.0` mean the same for *_sec and *_mb."""
+    configuration = configured(scripts__default_timeout_sec=value, scripts__max_file_size_mb=value)
+    assert configuration.scripts.default_timeout_sec == 2.0
+    assert isinstance(configuration.scripts.max_file_size_mb, float)
+
+
+@pytest.mark.parametrize('value', [None, [], [''], ()])
+def test_unset_and_empty_arrays_all_mean_none(value: object) -> None:
+    """Unset, [] and [''] are the same for a string array."""
+    assert configured(environment__setup_files=value).environment.setup_files == ()
+
+
+def test_setup_files_keep_their_order() -> None:
+    """Setup files are sourced in the order given."""
+    configuration = configured(environment__setup_files=['/b/setup.bash', '~/a/setup.bash'])
+    assert configuration.environment.setup_files == (
+        Path('/b/setup.bash'),
+        Path('/home/kim/a/setup.bash'),
+    )
+
+
+def test_zero_means_no_limit_of_the_history() -> None:
+    """history.* of 0 limits nothing."""
+    history = configured(history__max_executions=0, history__max_age_days=0).history
+    assert (history.max_executions, history.max_age_days) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('server.host', ''),
+        ('server.host', 'two words'),
+        ('server.host', 10),
+        ('server.port', -1),
+        ('server.port', 65536),
+        ('server.port', 8080.0),
+        ('server.port', True),
+        ('server.port', '8080'),
+        ('server.path_prefix', 'x'),
+        ('server.path_prefix', '/'),
+        ('server.path_prefix', '/x/'),
+        ('server.path_prefix', '//x'),
+        ('server.path_prefix', '/x?y'),
+        ('server.path_prefix', '/x/../y'),
+        ('server.path_prefix', '/x\n'),
+        ('state_dir', ''),
+        ('state_dir', '/a\0b'),
+        ('scripts.scripts_dir', 7),
+        ('scripts.allow_uploads', 'true'),
+        ('scripts.allow_uploads', 1),
+        ('scripts.max_file_size_mb', 0),
+        ('scripts.max_file_size_mb', math.nan),
+        ('scripts.max_concurrent_executions', 0),
+        ('scripts.max_concurrent_executions', 1001),
+        ('scripts.max_concurrent_executions_per_entity', 0),
+        ('scripts.default_timeout_sec', 0),
+        ('scripts.default_timeout_sec', math.inf),
+        ('scripts.default_timeout_sec', False),
+        ('scripts.stop_grace_period_sec', -0.1),
+        ('entities.manifest', ['a']),
+        ('environment.setup_files', 'a'),
+        ('environment.setup_files', ['a', 3]),
+        ('environment.setup_files', ['a\nb']),
+        ('history.max_executions', -1),
+        ('history.max_age_days', -math.inf),
+        ('status_topic', ''),
+        ('status_topic', 'a b'),
+        ('status_topic', '~'),
+    ],
+)
+def test_a_bad_value_is_refused_with_name_value_and_what_is_allowed(
+    name: str, value: object
+) -> None:
+    """The message is one line that names the parameter, the value and what is allowed."""
+    with pytest.raises(ParameterInvalid) as caught:
+        configuration_from({name: value}, environ=ENVIRON)
+    message = str(caught.value)
+    assert message.startswith(f'parameter {name} is {value!r}; allowed: ')
+    assert message.splitlines() == [message]
+    assert caught.value.allowed in message
+
+
+def test_an_endless_value_is_cut_in_the_message() -> None:
+    """A message stays readable however long the value is."""
+    with pytest.raises(ParameterInvalid) as caught:
+        configured(server__host=' ' * 10_000)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize('prefix', ['', '/x', '/robot/front-left', '/a.b/~c'])
+def test_path_prefixes_are_empty_or_segments(prefix: str) -> None:
+    """'' and '/x/y' are path prefixes."""
+    assert configured(server__path_prefix=prefix).server.path_prefix == prefix
+
+
+def test_an_unknown_parameter_gets_a_hint() -> None:
+    """A typo is answered with the nearest name, anything else with all names."""
+    known = [specification.name for specification in PARAMETERS]
+    assert 'did you mean server.port?' in str(ParameterUnknown('server.prot', known))
+    assert 'known: server.host, server.port' in str(ParameterUnknown('zzz', known))
+
+
+def test_a_message_of_rclpy_becomes_one_line() -> None:
+    """Whatever rclpy says about its arguments, the message is one line."""
+    assert str(ArgumentsInvalid('bad\n  thing')) == 'ROS arguments: bad thing'
+
+
+def test_every_parameter_is_described() -> None:
+    """Each has a sentence, each number a range, and names are unique."""
+    assert len({specification.name for specification in PARAMETERS}) == len(PARAMETERS)
+    for specification in PARAMETERS:
+        assert specification.description.endswith('.')
+        assert specification.allowed
+        if specification.type in {ParameterType.INTEGER, ParameterType.NUMBER}:
+            assert specification.minimum is not None
+            assert specification.maximum is not None
