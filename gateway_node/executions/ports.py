@@ -139,6 +139,20 @@ class ExecutionPage:
     """True where older ones follow."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RetentionPolicy:
+    """Which ended executions are kept; 0 sets no bound. Open ones are kept whatever it says.
+
+    Ages are seconds that the gateway was up since the execution ended, so that a jump of the
+    wall clock expires nothing.
+    """
+
+    max_executions: int
+    max_age_sec: float
+    max_failed_age_sec: float
+    """For failed executions, in place of `max_age_sec`."""
+
+
 class ExecutionStore(Protocol):
     """Keeps executions and the one log of their transitions.
 
@@ -162,8 +176,15 @@ class ExecutionStore(Protocol):
     async def remove(self, execution_id: str) -> None:
         """Remove an ended execution and its transitions; nothing happens where it is unknown."""
 
-    async def surplus(self, *, keep: int, limit: int) -> tuple[str, ...]:
-        """Return ids of the oldest ended executions past the newest `keep`, at most `limit`."""
+    async def open_executions(self) -> tuple[Execution, ...]:
+        """Return every execution without a final status, schedules included, oldest first."""
+
+    async def transitions(self, *, after: int, limit: int) -> tuple[Transition, ...]:
+        """Return up to `limit` transitions with a sequence above `after`, in sequence."""
+
+    async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
+        """Return up to `limit` ids of ended executions that `policy` does not keep, oldest
+        first."""
 
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""

@@ -30,6 +30,7 @@ from gateway_node.executions.live import LiveExecution
 from gateway_node.executions.ports import (
     ExecutionPage,
     ExecutionStore,
+    RetentionPolicy,
     ScriptRunner,
     StartOrder,
 )
@@ -64,8 +65,7 @@ class ExecutionSettings:
     stop_grace_period_sec: float
     max_executions: int
     max_executions_per_entity: int
-    history_max_executions: int
-    """0: no bound."""
+    retention: RetentionPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,12 +317,10 @@ class ExecutionService:
         self._let_go_of_one.set()
 
     async def _prune(self) -> None:
-        """Remove the oldest ended executions past the bound of the history."""
-        keep = self._settings.history_max_executions
-        if keep == 0:
-            return
+        """Remove ended executions that the retention policy does not keep."""
+        policy = self._settings.retention
         try:
-            for execution_id in await self._store.surplus(keep=keep, limit=PRUNE_BATCH):
+            for execution_id in await self._store.expired(policy, limit=PRUNE_BATCH):
                 await self._remove(execution_id)
         except StoreUnavailable as error:
             _log.warning('cannot prune the history: %s', error)

@@ -143,6 +143,18 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RestartRun:
+    """When a schedule last made a run; measured by the machine's uptime, which no clock jump
+    moves."""
+
+    at: datetime.datetime
+    boot_id: str
+    """`/proc/sys/kernel/random/boot_id`."""
+    boot_sec: float
+    """CLOCK_BOOTTIME, seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution:
     """One execution of a script; a value, changed only by `evolve`."""
 
@@ -162,6 +174,12 @@ class Execution:
     """The id of the schedule or the execution that led to this one."""
     schedule: str | None = None
     """The id of the schedule that came with a `now_and_on_restart`."""
+    scheduled: bool = False
+    """True for a schedule: PREPARED, waiting for a start of the gateway."""
+    last_restart_run: RestartRun | None = None
+    """Of a schedule: its last run."""
+    skipped_starts: int = 0
+    """Of a schedule: starts of the gateway that came too soon after its last run."""
     stop_trigger: Trigger | None = None
     """Set when a stop was accepted, or when the gateway itself ended the execution."""
     started_at: datetime.datetime | None = None
