@@ -74,3 +74,7 @@ class ParametersInvalid(Exception):
 
 class SchemaCheckUnavailable(Exception):
     """Nothing can be checked against a schema at the moment."""
+
+
+class LibraryUnavailable(Exception):
+    """The scripts directory cannot be read or written at the moment; the message says why."""

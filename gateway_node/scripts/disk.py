@@ -1,0 +1,58 @@
+"""Crash-safe steps on the file system that the library is made of; all of them block.
+
+What counts as done is on the disk before a function returns: the file and the directory that
+names it are both synchronised (`man 2 fsync`: the entry in the directory needs its own).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import errno
+import os
+from pathlib import Path
+import shutil
+
+from gateway_node.scripts.errors import LibraryUnavailable
+
+
+@contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Turn an OSError of the block into LibraryUnavailable that names the cause."""
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or str(error)
+        name = errno.errorcode.get(error.errno or 0, 'OSError')
+        raise LibraryUnavailable(
+            f'the scripts directory cannot {doing}: {cause} ({name})'
+        ) from error
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for the gateway alone, with its parents, where it is not there."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Make a new file and bring it to the disk; its directory entry is not yet safe."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, 'wb') as file:
+        file.write(content)
+        file.flush()
+        os.fsync(fd)
+
+
+def sync_directory(path: Path) -> None:
+    """Bring the entries of a directory to the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, a link or a directory with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

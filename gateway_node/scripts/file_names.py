@@ -1,0 +1,115 @@
+"""What an uploaded file may be called, and which kind of script its name makes it.
+
+A file name is a label and a hint of the kind; it never becomes a path on disk.
+"""
+
+import unicodedata
+
+from gateway_node.scripts.errors import ScriptRefused
+from gateway_node.scripts.values import ScriptKind
+
+MAX_FILE_NAME_BYTES = 255
+"""NAME_MAX of Linux file systems, so that a client can save the file under its name again."""
+
+SUFFIXES = {
+    '.launch.py': ScriptKind.LAUNCH,
+    '.launch.xml': ScriptKind.LAUNCH,
+    '.launch.yaml': ScriptKind.LAUNCH,
+    '.py': ScriptKind.PYTHON,
+    '.sh': ScriptKind.SH,
+    '.bash': ScriptKind.BASH,
+}
+"""The kind that each suffix means; a longer suffix stands before its own end."""
+
+UPLOADED_KINDS = tuple(kind for kind in ScriptKind if kind is not ScriptKind.EXECUTABLE)
+
+_SEPARATORS = frozenset('/\\\u2044\u2215\u2216\u29f5\u29f8\u29f9')
+"""Path separators and the characters that look like one but that NFKC leaves alone."""
+_CONTROL = frozenset({'Cc', 'Cs', 'Zl', 'Zp'})
+_INVISIBLE = _CONTROL | {'Cf', 'Co', 'Cn'}
+"""Unicode categories that show nothing, turn the direction, or belong to nobody."""
+_DIRECTIONS = frozenset({'LRE', 'RLE', 'LRO', 'RLO', 'PDF', 'LRI', 'RLI', 'FSI', 'PDI'})
+"""Bidirectional classes of the characters that reorder the text around them."""
+
+
+def first_control(text: str, allowed: str = '') -> str | None:
+    """Return the first control or reordering character of a text, as `U+202E`, or None."""
+    for character in text:
+        if character not in allowed and (
+            unicodedata.category(character) in _CONTROL
+            or unicodedata.bidirectional(character) in _DIRECTIONS
+        ):
+            return f'U+{ord(character):04X}'
+    return None
+
+
+def check_file_name(file_name: str) -> None:
+    """Raise ScriptRefused where `file_name` is no plain file name."""
+    reason = _file_name_fault(file_name)
+    if reason is not None:
+        shown = ascii(file_name if len(file_name) <= 80 else file_name[:80] + '...')
+        raise ScriptRefused(f'the file name {shown} {reason}; allowed: a plain file name')
+
+
+def suffix_of(file_name: str) -> str | None:
+    """Return the known suffix of a file name, lower case, or None."""
+    lower = file_name.lower()
+    for suffix in SUFFIXES:
+        if lower.endswith(suffix) and len(lower) > len(suffix):
+            return suffix
+    return None
+
+
+def settle_kind(
+    file_name: str, wanted: ScriptKind | None, present: ScriptKind | None = None
+) -> ScriptKind:
+    """Return the kind of an uploaded file.
+
+    A known suffix decides. `wanted`, from the metadata, says it where the suffix does not, and
+    may choose bash for a `.sh`. `present`, the kind of the version that is replaced, stays where
+    neither says anything.
+
+    Raises:
+        ScriptRefused: nothing tells the kind, or `wanted` contradicts the suffix.
+    """
+    suffix = suffix_of(file_name)
+    by_suffix = SUFFIXES[suffix] if suffix else None
+    if wanted is None and present is ScriptKind.BASH and by_suffix is ScriptKind.SH:
+        wanted = present
+    kind = wanted or by_suffix or present
+    if kind is None:
+        raise ScriptRefused(
+            f'the file name {file_name!r} has no known suffix ({", ".join(SUFFIXES)}) and the '
+            f"metadata no 'kind' ({', '.join(k.value for k in UPLOADED_KINDS)})"
+        )
+    bash_for_sh = kind is ScriptKind.BASH and by_suffix is ScriptKind.SH
+    if by_suffix not in (None, kind) and not bash_for_sh:
+        raise ScriptRefused(
+            f"the kind '{kind.value}' contradicts the file name {file_name!r}, which means "
+            f"'{by_suffix.value if by_suffix else None}'"
+        )
+    if kind is ScriptKind.LAUNCH and by_suffix is None:
+        raise ScriptRefused(
+            f'the file name {file_name!r} does not tell the form of a launch fragment; '
+            'allowed: .launch.py, .launch.xml, .launch.yaml'
+        )
+    return kind
+
+
+def _file_name_fault(file_name: str) -> str | None:
+    if not file_name:
+        return 'is empty'
+    for character in file_name:
+        if unicodedata.category(character) in _INVISIBLE:
+            return f'has the control or format character U+{ord(character):04X}'
+    # What a system that folds compatibility forms would make of it must be as plain.
+    for form in (file_name, unicodedata.normalize('NFKC', file_name)):
+        if _SEPARATORS & set(form):
+            return 'has a path separator'
+        if form in ('.', '..'):
+            return 'names a directory'
+        if form != form.strip():
+            return 'begins or ends with a space'
+    if len(file_name.encode()) > MAX_FILE_NAME_BYTES:
+        return f'is longer than {MAX_FILE_NAME_BYTES} bytes'
+    return None

@@ -1,0 +1,271 @@
+"""The library of scripts: uploaded ones on disk, managed ones from the manifest.
+
+It owns the scripts directory and nobody else writes there. What is in it is held in memory after
+`open()`; changes go to the disk first, in threads, one after the other.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway_node.entities.clock import Clock
+from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.disk import disk_errors
+from gateway_node.scripts.errors import (
+    ScriptIsManaged,
+    ScriptNotFound,
+    ScriptRefused,
+    ScriptsTurnedOff,
+    UploadsTurnedOff,
+)
+from gateway_node.scripts.file_names import check_file_name, settle_kind
+from gateway_node.scripts.managed import ManagedFile, ManagedScript
+from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.scripts.shelf import new_script_id, Record, script_of, Shelf
+from gateway_node.scripts.upload import Upload
+from gateway_node.scripts.values import Script, ScriptKind
+
+_T = TypeVar('_T')
+
+
+class ScriptLibrary:
+    """All scripts of all entities.
+
+    Every method but `has_scripts` and `entities_with_scripts` raises ScriptsTurnedOff where the
+    library has no directory, and LibraryUnavailable where the disk refuses; a change that is
+    refused changes nothing. A change that has begun is finished even where its caller is
+    cancelled, so that memory and disk always agree.
+    """
+
+    def __init__(
+        self,
+        *,
+        scripts_dir: Path | None,
+        max_file_bytes: int,
+        schemas: SchemaChecker,
+        clock: Clock,
+        managed: tuple[ManagedScript, ...] = (),
+        allow_uploads: bool = True,
+    ) -> None:
+        """Touch nothing yet; `scripts_dir` None turns scripts off."""
+        self._shelf = None if scripts_dir is None else Shelf(scripts_dir)
+        self._max_file_bytes = max_file_bytes
+        self._schemas = schemas
+        self._clock = clock
+        self._managed = {m.script.id: ManagedFile(m) for m in managed}
+        self._allow_uploads = allow_uploads
+        self._records: dict[str, Record] = {}
+        self._changes = asyncio.Lock()
+
+    async def open(self, versions_in_use: frozenset[str] = frozenset()) -> None:
+        """Read the scripts directory, sweep what a crash left, check the managed schemas.
+
+        Versions in `versions_in_use` are kept though they are not current. Without a scripts
+        directory nothing is done.
+
+        Raises:
+            ManifestInvalid: a managed script's parameters_schema is not acceptable.
+        """
+        if self._shelf is None:
+            return
+        for file in self._managed.values():
+            await self._check_managed(file.managed.script)
+        with disk_errors('be read'):
+            records = await asyncio.to_thread(self._shelf.load, versions_in_use)
+        self._records = {
+            record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
+        }
+
+    async def list(self, entity: EntityRef) -> tuple[Script, ...]:
+        """Return an entity's scripts: the managed ones first, then the uploads, oldest first."""
+        shelf = self._open_shelf()
+        files = [f for f in self._managed.values() if f.managed.belongs_to(entity)]
+        managed = await asyncio.to_thread(lambda: [file.current() for file in files])
+        uploads = (r for r in self._records.values() if r.entity == entity)
+        return (*managed, *(script_of(record, shelf.path_of(record)) for record in uploads))
+
+    async def get(self, entity: EntityRef, script_id: str) -> Script:
+        """Return one script in its current version; ScriptNotFound."""
+        shelf = self._open_shelf()
+        file = self._managed.get(script_id)
+        if file is not None and file.managed.belongs_to(entity):
+            return await asyncio.to_thread(file.current)
+        record = self._record(entity, script_id)
+        return script_of(record, shelf.path_of(record))
+
+    def has_scripts(self, entity: EntityRef) -> bool:
+        """Tell whether an entity has uploads, or a managed script that names it without a glob."""
+        return entity in self.entities_with_scripts()
+
+    def entities_with_scripts(self) -> frozenset[EntityRef]:
+        """Return the entities for which `has_scripts` is true."""
+        if self._shelf is None:
+            return frozenset()
+        named = (file.managed.named_entities for file in self._managed.values())
+        return frozenset(r.entity for r in self._records.values()).union(*named)
+
+    def begin_upload(self) -> Upload:
+        """Return an upload to write the file into, for `create` or `replace`; UploadsTurnedOff."""
+        shelf = self._open_shelf()
+        if not self._allow_uploads:
+            raise UploadsTurnedOff
+        return Upload(shelf.incoming_path(), self._max_file_bytes)
+
+    async def create(
+        self, entity: EntityRef, upload: Upload, file_name: str, metadata: Metadata
+    ) -> Script:
+        """Make a script of an upload; ScriptRefused, SchemaCheckUnavailable."""
+        shelf = self._open_shelf()
+        check_file_name(file_name)
+        kind = settle_kind(file_name, metadata.kind)
+        await self._check_schema(metadata)
+        await upload.finish()
+        return await _to_the_end(self._add(shelf, entity, upload, file_name, kind, metadata))
+
+    async def replace(
+        self,
+        entity: EntityRef,
+        script_id: str,
+        upload: Upload,
+        *,
+        file_name: str | None = None,
+        metadata: Metadata | None = None,
+        versions_in_use: frozenset[str] = frozenset(),
+    ) -> Script:
+        """Give a script a new file, a new file name where there is one, and what `metadata` names.
+
+        What `metadata` does not name stays. The kind follows the new file name's suffix; see
+        `file_names.settle_kind`. Older versions that are not in use are removed.
+
+        Raises:
+            ScriptNotFound, ScriptIsManaged, ScriptRefused, SchemaCheckUnavailable
+        """
+        shelf = self._open_shelf()
+        self._refuse_managed(entity, script_id)
+        earlier = self._record(entity, script_id)
+        if file_name is not None:
+            check_file_name(file_name)
+        if metadata is not None:
+            await self._check_schema(metadata)
+        await upload.finish()
+        return await _to_the_end(
+            self._change(shelf, earlier, upload, file_name, metadata, versions_in_use)
+        )
+
+    async def delete(self, entity: EntityRef, script_id: str) -> None:
+        """Remove a script with all its versions; ScriptNotFound, ScriptIsManaged."""
+        shelf = self._open_shelf()
+        self._refuse_managed(entity, script_id)
+        await _to_the_end(self._remove(shelf, entity, script_id))
+
+    def _open_shelf(self) -> Shelf:
+        if self._shelf is None:
+            raise ScriptsTurnedOff
+        return self._shelf
+
+    def _record(self, entity: EntityRef, script_id: str) -> Record:
+        record = self._records.get(script_id)
+        if record is None or record.entity != entity:
+            raise ScriptNotFound(entity, script_id)
+        return record
+
+    def _refuse_managed(self, entity: EntityRef, script_id: str) -> None:
+        file = self._managed.get(script_id)
+        if file is not None and file.managed.belongs_to(entity):
+            raise ScriptIsManaged(script_id)
+
+    async def _check_managed(self, script: Script) -> None:
+        if script.parameters_schema is not None:
+            try:
+                await self._schemas.check_schema(script.parameters_schema)
+            except ScriptRefused as error:
+                raise ManifestInvalid(
+                    f'the scripts manifest: parameters_schema of script {script.id!r}: {error}'
+                ) from error
+
+    async def _check_schema(self, metadata: Metadata) -> None:
+        if metadata.parameters_schema is not None:
+            try:
+                await self._schemas.check_schema(metadata.parameters_schema)
+            except ScriptRefused as error:
+                prefix = '/parameters_schema'
+                raise ScriptRefused(
+                    f'metadata{prefix}: {error}',
+                    tuple(replace(v, path=prefix + v.path) for v in error.violations),
+                ) from error
+
+    async def _add(
+        self,
+        shelf: Shelf,
+        entity: EntityRef,
+        upload: Upload,
+        file_name: str,
+        kind: ScriptKind,
+        metadata: Metadata,
+    ) -> Script:
+        async with self._changes:
+            record = Record(
+                script_id=new_script_id(),
+                entity=entity,
+                sequence=1 + max((r.sequence for r in self._records.values()), default=0),
+                created=self._clock.now().isoformat(),
+                file_name=file_name,
+                kind=kind,
+                version=upload.version,
+                size=upload.size,
+                metadata=_without_kind(metadata),
+            )
+            upload.taken = True
+            with disk_errors('take a script'):
+                await asyncio.to_thread(shelf.add, record, upload.path)
+            self._records[record.script_id] = record
+            return script_of(record, shelf.path_of(record))
+
+    async def _change(
+        self,
+        shelf: Shelf,
+        earlier: Record,
+        upload: Upload,
+        file_name: str | None,
+        metadata: Metadata | None,
+        versions_in_use: frozenset[str],
+    ) -> Script:
+        async with self._changes:
+            earlier = self._record(earlier.entity, earlier.script_id)
+            metadata = metadata or Metadata()
+            file_name = file_name or earlier.file_name
+            record = replace(
+                earlier,
+                file_name=file_name,
+                kind=settle_kind(file_name, metadata.kind, earlier.kind),
+                version=upload.version,
+                size=upload.size,
+                metadata=_without_kind(metadata).over(earlier.metadata),
+            )
+            upload.taken = True
+            with disk_errors('take a script'):
+                await asyncio.to_thread(shelf.change, record, upload.path)
+            self._records[record.script_id] = record
+            await asyncio.to_thread(shelf.prune, record, versions_in_use)
+            return script_of(record, shelf.path_of(record))
+
+    async def _remove(self, shelf: Shelf, entity: EntityRef, script_id: str) -> None:
+        async with self._changes:
+            self._record(entity, script_id)
+            with disk_errors('give a script up'):
+                await asyncio.to_thread(shelf.remove, script_id)
+            del self._records[script_id]
+
+
+def _without_kind(metadata: Metadata) -> Metadata:
+    """Return metadata for a record, which holds the settled kind itself."""
+    return replace(metadata, kind=None, named=metadata.named - {'kind'})
+
+
+async def _to_the_end(change: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for a change; it goes on to its end where the waiting is cancelled."""
+    return await asyncio.shield(asyncio.ensure_future(change))

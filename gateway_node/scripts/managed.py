@@ -1,0 +1,65 @@
+"""Managed scripts: files that were on the robot before the gateway, as the manifest names them."""
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+import hashlib
+import logging
+from pathlib import Path
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.values import Script
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagedScript:
+    """A script of the manifest and the entities that have it."""
+
+    script: Script
+    """As it was when the manifest was read."""
+    entities: tuple[str, ...]
+    """Globs over entity paths (`apps/*`, `components/host`), case-sensitive."""
+
+    def belongs_to(self, entity: EntityRef) -> bool:
+        """Tell whether `entity` has this script."""
+        return any(fnmatchcase(entity.path, glob) for glob in self.entities)
+
+    @property
+    def named_entities(self) -> frozenset[EntityRef]:
+        """The entities that it names without a glob."""
+        return frozenset(
+            EntityRef.from_path(path) for path in self.entities if not set('*?[') & set(path)
+        )
+
+
+class ManagedFile:
+    """A managed script whose file may change on disk: it is read anew when its stamp changed."""
+
+    def __init__(self, managed: ManagedScript) -> None:
+        self.managed = managed
+        self._script = managed.script
+        self._stamp: tuple[int, ...] | None = None
+
+    def current(self) -> Script:
+        """Return the script in the version that the file has now; blocks.
+
+        A file that cannot be read keeps its last known version: its execution will say why.
+        """
+        try:
+            found = self._script.path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp != self._stamp:
+                version, size = hash_file(self._script.path)
+                self._script = replace(self._script, version=version, size=size)
+                self._stamp = stamp
+        except OSError as error:
+            _LOGGER.warning('managed script %s cannot be read: %s', self._script.id, error)
+        return self._script
+
+
+def hash_file(path: Path) -> tuple[str, int]:
+    """Return a file's SHA-256, hexadecimal, and its size in bytes; OSError."""
+    with path.open('rb') as file:
+        digest = hashlib.file_digest(file, 'sha256')
+        return digest.hexdigest(), file.tell()

@@ -1,0 +1,255 @@
+"""The metadata of an upload: what a client may say about a script, checked field by field.
+
+Pure: a JSON document comes in as Python values, a `Metadata` goes out. The schema's inside is
+checked elsewhere (`schemas.SchemaChecker`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+import math
+from typing import Any
+
+from gateway_node.scripts.errors import ScriptRefused, Violation
+from gateway_node.scripts.file_names import first_control, UPLOADED_KINDS
+from gateway_node.scripts.values import Limits, ScriptKind
+
+MAX_NAME_LENGTH = 255
+MAX_DESCRIPTION_LENGTH = 4096
+MAX_TAGS = 32
+MAX_TAG_LENGTH = 64
+MAX_TIMEOUT_SEC = 30 * 86400.0
+
+LIMIT_RANGES: Mapping[str, tuple[float, float]] = {
+    'cpu_sec': (0.01, 30 * 86400),
+    'memory_mb': (1, 16 * 1024 * 1024),
+    'processes': (1, 100_000),
+    'open_files': (16, 1_048_576),
+    'file_size_mb': (0.001, 16 * 1024 * 1024),
+    'output_mb': (0.001, 16 * 1024 * 1024),
+}
+"""Smallest and greatest value of each limit; an interpreter does not start with fewer files."""
+
+WHOLE_LIMITS = frozenset({'processes', 'open_files'})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What a client said about a script, and the defaults for what it did not say."""
+
+    name: str | None = None
+    """None: the file name."""
+    description: str = ''
+    tags: tuple[str, ...] = ()
+    timeout_sec: float | None = None
+    single_execution: bool = False
+    proximity_proof_required: bool = False
+    parameters_schema: Mapping[str, Any] | None = None
+    kind: ScriptKind | None = None
+    """None: the file name's suffix tells."""
+    limits: Limits = field(default_factory=Limits)
+    named: frozenset[str] = frozenset()
+    """The fields that the document named; `null` names a field and sets its default."""
+
+    def over(self, earlier: 'Metadata') -> 'Metadata':
+        """Return `earlier` with the fields that this metadata names in place of its own."""
+        changes = {name: getattr(self, name) for name in self.named}
+        return replace(earlier, named=earlier.named | self.named, **changes)
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document that `parse_metadata` turns into this value again."""
+        document = {name: getattr(self, name) for name in sorted(self.named)}
+        if self.kind is not None:
+            document['kind'] = self.kind.value
+        if 'tags' in document:
+            document['tags'] = list(self.tags)
+        if 'limits' in document:
+            document['limits'] = {
+                limit.name: value
+                for limit in fields(Limits)
+                if (value := getattr(self.limits, limit.name)) is not None
+            }
+        return document
+
+
+def parse_metadata(document: object) -> Metadata:
+    """Turn a metadata document into a `Metadata`.
+
+    Raises:
+        ScriptRefused: with every violation, as JSON Pointers into the document.
+    """
+    if not isinstance(document, dict):
+        raise refusal([Violation(path='', reason=f'is {shown(document)}; allowed: an object')])
+    violations: list[Violation] = []
+    values: dict[str, Any] = {}
+    for name, value in document.items():
+        read = _READERS.get(name)
+        if read is None:
+            violations.append(_unknown(f'/{pointer_token(name)}', _READERS))
+        elif value is not None:
+            result = read(value, f'/{name}', violations)
+            if result is not None:
+                values[name] = result
+    if violations:
+        raise refusal(violations)
+    return Metadata(**values, named=frozenset(document))
+
+
+def refusal(violations: list[Violation]) -> ScriptRefused:
+    """Return the error for a document with violations; its message is the first one's."""
+    first = violations[0]
+    rest = f' (and {len(violations) - 1} more)' if len(violations) > 1 else ''
+    message = f'metadata{first.path} {first.reason}{rest}'
+    return ScriptRefused(message, tuple(violations))
+
+
+def pointer_token(key: object) -> str:
+    """Return a key as a token of a JSON Pointer (RFC 6901), clipped to 64 characters."""
+    text = str(key).encode('ascii', 'backslashreplace').decode()
+    return text[:64].replace('~', '~0').replace('/', '~1')
+
+
+def shown(value: object) -> str:
+    """Return a short form of a value for a message."""
+    if isinstance(value, (dict, list)):
+        return 'an object' if isinstance(value, dict) else 'an array'
+    if isinstance(value, int) and value.bit_length() > 256:
+        return 'a number with more than 77 digits'
+    text = ascii(value) if isinstance(value, str) else repr(value)
+    text = {'None': 'null', 'True': 'true', 'False': 'false'}.get(text, text)
+    return text if len(text) <= 80 else text[:77] + '...'
+
+
+Reader = Callable[[object, str, list[Violation]], Any]
+"""Reads a field's value; adds what is wrong to the list and then returns None."""
+
+
+def _unknown(path: str, allowed: Mapping[str, object]) -> Violation:
+    return Violation(path=path, reason=f'is unknown; allowed: {", ".join(allowed)}')
+
+
+def _text(value: object, path: str, violations: list[Violation], *, limit: int) -> str | None:
+    if not isinstance(value, str) or not value.strip():
+        reason = f'is {shown(value)}; allowed: a text that is not empty'
+    elif len(value) > limit:
+        reason = f'has {len(value)} characters; allowed: at most {limit}'
+    elif control := first_control(value):
+        reason = f'has the control character {control}'
+    else:
+        return value
+    violations.append(Violation(path=path, reason=reason))
+    return None
+
+
+def _name(value: object, path: str, violations: list[Violation]) -> str | None:
+    return _text(value, path, violations, limit=MAX_NAME_LENGTH)
+
+
+def _description(value: object, path: str, violations: list[Violation]) -> str | None:
+    if not isinstance(value, str):
+        reason = f'is {shown(value)}; allowed: a text'
+    elif len(value) > MAX_DESCRIPTION_LENGTH:
+        reason = f'has {len(value)} characters; allowed: at most {MAX_DESCRIPTION_LENGTH}'
+    elif control := first_control(value, allowed='\n\t\r'):
+        reason = f'has the control character {control}'
+    else:
+        return value
+    violations.append(Violation(path=path, reason=reason))
+    return None
+
+
+def _tags(value: object, path: str, violations: list[Violation]) -> tuple[str, ...] | None:
+    if not isinstance(value, list):
+        reason = f'is {shown(value)}; allowed: an array of texts'
+    elif len(value) > MAX_TAGS:
+        reason = f'has {len(value)} items; allowed: at most {MAX_TAGS}'
+    else:
+        tags = [
+            _text(tag, f'{path}/{index}', violations, limit=MAX_TAG_LENGTH)
+            for index, tag in enumerate(value)
+        ]
+        return tuple(tag for tag in tags if tag is not None)
+    violations.append(Violation(path=path, reason=reason))
+    return None
+
+
+def _flag(value: object, path: str, violations: list[Violation]) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    violations.append(Violation(path=path, reason=f'is {shown(value)}; allowed: true, false'))
+    return None
+
+
+def _number(
+    value: object,
+    path: str,
+    violations: list[Violation],
+    *,
+    bounds: tuple[float, float],
+    whole: bool = False,
+) -> float | None:
+    low, high = bounds
+    good_type = isinstance(value, int) or (isinstance(value, float) and not whole)
+    if not good_type or isinstance(value, bool) or not isinstance(value, (int, float)):
+        wanted = 'a whole number' if whole else 'a number'
+    elif math.isnan(value) or not low <= value <= high:
+        wanted = ''
+    else:
+        return value
+    reason = f'is {shown(value)}; allowed: {wanted or "a number"} from {low:g} to {high:g}'
+    violations.append(Violation(path=path, reason=reason))
+    return None
+
+
+def _timeout(value: object, path: str, violations: list[Violation]) -> float | None:
+    return _number(value, path, violations, bounds=(0.01, MAX_TIMEOUT_SEC))
+
+
+def _schema(value: object, path: str, violations: list[Violation]) -> dict[str, Any] | None:
+    if isinstance(value, dict):
+        return value
+    reason = f'is {shown(value)}; allowed: a JSON Schema, as an object'
+    violations.append(Violation(path=path, reason=reason))
+    return None
+
+
+def _kind(value: object, path: str, violations: list[Violation]) -> ScriptKind | None:
+    for kind in UPLOADED_KINDS:
+        if value == kind.value:
+            return kind
+    allowed = ', '.join(kind.value for kind in UPLOADED_KINDS)
+    why = ' (executable is for managed scripts)' if value == 'executable' else ''
+    violations.append(Violation(path=path, reason=f'is {shown(value)}{why}; allowed: {allowed}'))
+    return None
+
+
+def _limits(value: object, path: str, violations: list[Violation]) -> Limits | None:
+    if not isinstance(value, dict):
+        reason = f'is {shown(value)}; allowed: an object'
+        violations.append(Violation(path=path, reason=reason))
+        return None
+    limits: dict[str, Any] = {}
+    for name, bound in value.items():
+        if name not in LIMIT_RANGES:
+            violations.append(_unknown(f'{path}/{pointer_token(name)}', LIMIT_RANGES))
+        elif bound is not None:
+            limits[name] = _number(
+                bound,
+                f'{path}/{name}',
+                violations,
+                bounds=LIMIT_RANGES[name],
+                whole=name in WHOLE_LIMITS,
+            )
+    return Limits(**limits)
+
+
+_READERS: Mapping[str, Reader] = {
+    'name': _name,
+    'description': _description,
+    'tags': _tags,
+    'timeout_sec': _timeout,
+    'single_execution': _flag,
+    'proximity_proof_required': _flag,
+    'parameters_schema': _schema,
+    'kind': _kind,
+    'limits': _limits,
+}

@@ -1,0 +1,105 @@
+"""A file on its way in: streamed to the staging directory, hashed and counted as it comes."""
+
+import asyncio
+from contextlib import suppress
+import hashlib
+import os
+from pathlib import Path
+import threading
+from types import TracebackType
+
+from gateway_node.scripts.disk import disk_errors
+from gateway_node.scripts.errors import ScriptRefused, ScriptTooLarge
+
+_CHUNK_BYTES = 256 * 1024
+"""Bytes gathered before a thread writes them: a hop costs more than a small write."""
+
+
+class Upload:
+    """A file that is being received; it belongs to no script until the library takes it.
+
+    Used with `async with`: what the library has not taken by the end is removed.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        """Receive into `path`, which must not exist; LibraryUnavailable where it cannot be."""
+        self.path = path
+        self.size = 0
+        self.taken = False
+        """True once the library has it; the file's name is no longer the upload's."""
+        self._max_bytes = max_bytes
+        self._hash = hashlib.sha256()
+        self._gathered = bytearray()
+        self._finished = False
+        # A cancelled request leaves its thread writing: the descriptor is closed after it only.
+        self._lock = threading.Lock()
+        with disk_errors('take an upload'):
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+
+    @property
+    def version(self) -> str:
+        """SHA-256 of the bytes received, hexadecimal; final once finished."""
+        return self._hash.hexdigest()
+
+    async def write(self, chunk: bytes) -> None:
+        """Receive some bytes; ScriptTooLarge, LibraryUnavailable."""
+        self.size += len(chunk)
+        if self.size > self._max_bytes:
+            raise ScriptTooLarge(self._max_bytes)
+        self._gathered += chunk
+        if len(self._gathered) >= _CHUNK_BYTES:
+            await asyncio.to_thread(self._flush)
+
+    async def finish(self) -> None:
+        """Bring all bytes to the disk; ScriptRefused for no bytes at all, LibraryUnavailable."""
+        if self._finished:
+            return
+        if not self.size:
+            raise ScriptRefused('the file is empty; a script has at least one byte')
+        await asyncio.to_thread(self._finish)
+
+    async def abort(self) -> None:
+        """Remove what was received, unless the library has taken it."""
+        if not self.taken:
+            await asyncio.to_thread(self._discard)
+
+    async def __aenter__(self) -> 'Upload':
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Shielded: a client that goes away cancels its request, and this must still be done.
+        await asyncio.shield(asyncio.ensure_future(self.abort()))
+
+    def _flush(self) -> None:
+        with self._lock, disk_errors('take an upload'):
+            self._write_gathered()
+
+    def _finish(self) -> None:
+        with self._lock, disk_errors('take an upload'):
+            self._write_gathered()
+            os.fsync(self._fd)
+            self._close()
+            self._finished = True
+
+    def _discard(self) -> None:
+        with self._lock, disk_errors('remove an upload'):
+            self._close()
+            with suppress(FileNotFoundError):
+                self.path.unlink()
+
+    def _write_gathered(self) -> None:
+        gathered, self._gathered = bytes(self._gathered), bytearray()
+        self._hash.update(gathered)
+        view = memoryview(gathered)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
