@@ -120,9 +120,9 @@ class ExecutionService:
             FeatureNotAvailable: the execution type, the script's kind or its proof of proximity.
         """
         while True:
-            script = self._library.get(entity, script_id)
+            script = await self._library.get(entity, script_id)
             order = await self._vetted_order(entity, script, request)
-            if self._library.get(entity, script_id).version == script.version:
+            if (await self._library.get(entity, script_id)).version == script.version:
                 break
         if self._closing:
             raise GatewayShuttingDown
@@ -161,7 +161,7 @@ class ExecutionService:
         """Return a script's executions, newest first; ScriptNotFound where nothing knows it."""
         page = await self._store.page(entity, script_id, limit=limit, before=before)
         if not page.executions:
-            self._library.get(entity, script_id)
+            await self._library.get(entity, script_id)
         present = (
             live.execution if (live := self._live.get(execution.id)) else execution
             for execution in page.executions
@@ -216,8 +216,8 @@ class ExecutionService:
             ScriptNotFound, ScriptIsManaged: as their names say.
             ScriptHasOpenExecutions: stop those first.
         """
-        script = self._library.get(entity, script_id)
-        open_ids = tuple(e.id for e in self.open_executions() if e.script_id == script.id)
+        await self._library.get(entity, script_id)
+        open_ids = tuple(e.id for e in self.open_executions() if e.script_id == script_id)
         if open_ids:
             raise ScriptHasOpenExecutions(script_id, open_ids)
         await self._library.delete(entity, script_id)
@@ -230,13 +230,12 @@ class ExecutionService:
             if live.order.script.id == script_id
         )
 
-    def is_outdated(self, execution: Execution) -> bool:
-        """Tell whether the script changed, or went, since the execution began."""
+    async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
+        """Return the version that a script has now; None where the script is gone."""
         try:
-            script = self._library.get(execution.entity, execution.script_id)
+            return (await self._library.get(entity, script_id)).version
         except ScriptNotFound:
-            return True
-        return script.version != execution.script_version
+            return None
 
     def open_executions(self) -> tuple[Execution, ...]:
         """Return the executions that have not ended."""

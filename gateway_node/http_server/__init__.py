@@ -1,0 +1,4 @@
+"""The HTTP API: routes, one file a resource, one error table. Only here aiohttp.web is imported.
+
+Handlers parse, make one call into the inner rooms, and serialise. The contract is docs/api.md.
+"""

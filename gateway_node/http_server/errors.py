@@ -1,0 +1,153 @@
+"""The one table from a domain error to an HTTP status and a SOVD GenericError."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+import json
+import logging
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+
+from gateway_node.entities import errors as entities
+from gateway_node.executions import errors as executions
+from gateway_node.scripts import errors as scripts
+
+_log = logging.getLogger(__name__)
+
+RETRY_AFTER_SEC = 1
+"""What a client that was refused for the moment is told to wait."""
+
+
+class InvalidParameter(Exception):
+    """A value in the path, the query or the body is not allowed."""
+
+
+class InvalidRequest(Exception):
+    """The request is malformed, or lacks a part that it must have."""
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than this route takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """How one kind of error is answered."""
+
+    status: int
+    error_code: str
+    vendor_code: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+_RETRY = {'Retry-After': str(RETRY_AFTER_SEC)}
+_INVALID_PARAMETER = Row(status=400, error_code='invalid-parameter')
+_INVALID_REQUEST = Row(status=400, error_code='invalid-request')
+_NOT_FOUND = Row(status=404, error_code='resource-not-found')
+_CONFLICT = Row(status=409, error_code='invalid-request')
+_NOT_IMPLEMENTED = Row(status=501, error_code='not-implemented')
+
+
+def _vendor(status: int, vendor_code: str, headers: dict[str, str] | None = None) -> Row:
+    return Row(
+        status=status,
+        error_code='vendor-error',
+        vendor_code=f'x-gateway-{vendor_code}',
+        headers=headers or {},
+    )
+
+
+_TOO_LARGE = _vendor(413, 'too-large')
+_INTERNAL = _vendor(500, 'internal-error')
+
+ERROR_TABLE: dict[type[Exception], Row] = {
+    InvalidParameter: _INVALID_PARAMETER,
+    InvalidRequest: _INVALID_REQUEST,
+    BodyTooLarge: _TOO_LARGE,
+    entities.EntityNotFound: _NOT_FOUND,
+    entities.AreaNotFound: _NOT_FOUND,
+    entities.FunctionNotFound: _NOT_FOUND,
+    scripts.ScriptNotFound: _NOT_FOUND,
+    scripts.ScriptIsManaged: _CONFLICT,
+    scripts.ScriptTooLarge: _TOO_LARGE,
+    scripts.ScriptRefused: _INVALID_PARAMETER,
+    scripts.ParametersInvalid: _INVALID_PARAMETER,
+    scripts.ScriptsTurnedOff: _NOT_IMPLEMENTED,
+    scripts.UploadsTurnedOff: Row(status=403, error_code='insufficient-access-rights'),
+    scripts.LibraryUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
+    scripts.SchemaCheckUnavailable: _vendor(503, 'schema-check-unavailable', _RETRY),
+    executions.ExecutionNotFound: _NOT_FOUND,
+    executions.ExecutionNotStoppable: _CONFLICT,
+    executions.ExecutionNotDeletable: _CONFLICT,
+    executions.ScriptHasOpenExecutions: _CONFLICT,
+    executions.ScriptAlreadyRunning: _CONFLICT,
+    executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),
+    executions.FeatureNotAvailable: _NOT_IMPLEMENTED,
+    executions.RunnerUnavailable: _vendor(503, 'runner-unavailable', _RETRY),
+    executions.StoreUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
+    executions.GatewayShuttingDown: _vendor(503, 'shutting-down', _RETRY),
+}
+
+
+def generic_error(
+    row: Row, message: str, parameters: dict[str, Any] | None = None
+) -> web.Response:
+    """Build the answer: a GenericError `{error_code, message, vendor_code?, parameters?}`."""
+    body: dict[str, Any] = {'error_code': row.error_code, 'message': message}
+    if row.vendor_code is not None:
+        body['vendor_code'] = row.vendor_code
+    if parameters:
+        body['parameters'] = parameters
+    return web.Response(
+        status=row.status,
+        text=json.dumps(body, ensure_ascii=False),
+        content_type='application/json',
+        headers=row.headers,
+    )
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error of a handler, and aiohttp's own, into a GenericError."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _http_exception(request, error)
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        return generic_error(_INVALID_REQUEST, f'the body cannot be read: {error}')
+    except Exception as error:
+        return _domain_error(request, error)
+
+
+def _domain_error(request: web.Request, error: Exception) -> web.Response:
+    for kind in type(error).__mro__:
+        row = ERROR_TABLE.get(kind)
+        if row is not None:
+            return generic_error(row, str(error), _violations(error))
+    _log.exception('%s %s failed', request.method, request.path)
+    return generic_error(_INTERNAL, 'an internal error; the log of the gateway has the traceback')
+
+
+def _violations(error: Exception) -> dict[str, Any]:
+    found: Iterable[scripts.Violation] = getattr(error, 'violations', ())
+    listed = [{'path': violation.path, 'reason': violation.reason} for violation in found]
+    return {'violations': listed} if listed else {}
+
+
+def _http_exception(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    if error.status < 400:
+        return error
+    if error.status == 404:
+        return generic_error(_NOT_FOUND, f'no resource {request.path!r}')
+    if error.status == 413:
+        return generic_error(_TOO_LARGE, 'the body is too large')
+    if error.status >= 500:
+        return generic_error(_INTERNAL, error.reason)
+    headers = {name: error.headers[name] for name in ('Allow',) if name in error.headers}
+    row = Row(status=error.status, error_code='invalid-request', headers=headers)
+    message = error.text or error.reason
+    if error.status == 405:
+        message = f'{request.method} is not allowed here; allowed: {headers.get("Allow")}'
+    return generic_error(row, message)

@@ -1,0 +1,138 @@
+"""Reading requests: strict JSON, ids, query values. What is wrong is named, with what is right."""
+
+import asyncio
+import json
+import math
+from typing import Any
+
+from aiohttp import web
+
+from gateway_node.entities.names import is_id
+from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
+from gateway_node.http_server.services import services
+
+MAX_JSON_BYTES = 1024 * 1024
+"""Bytes of a JSON body."""
+MAX_JSON_DEPTH = 64
+"""Nested arrays and objects."""
+_INLINE_BYTES = 64 * 1024
+"""A larger document is parsed on a thread, so that the loop is not held up."""
+
+
+def entity_ref(request: web.Request) -> EntityRef:
+    """Return the app or component in the path; EntityNotFound where there is none."""
+    ref = EntityRef(
+        entity_type=EntityType(request.match_info['collection']),
+        entity_id=path_id(request, 'entity_id'),
+    )
+    services(request).directory.entity(ref)
+    return ref
+
+
+def path_id(request: web.Request, name: str) -> str:
+    """Return an id in the path; InvalidParameter where it is none."""
+    value = request.match_info[name]
+    if not is_id(value):
+        raise InvalidParameter(
+            f'{name} {value[:80]!r} is no id; allowed: letters, digits, "_", "-" and ".", '
+            'at most 256, the first no "-" or "."'
+        )
+    return value
+
+
+def query_integer(
+    request: web.Request, name: str, *, default: int, minimum: int, maximum: int
+) -> int:
+    """Return an integer of the query; InvalidParameter where it is none or out of range."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) < 10 and minimum <= int(text) <= maximum:
+        return int(text)
+    raise InvalidParameter(f'{name} is {text[:80]!r}; allowed: {minimum} to {maximum}')
+
+
+def check_query(request: web.Request, *allowed: str) -> None:
+    """Raise InvalidParameter where the query has a name that this route does not know."""
+    for name in request.query:
+        if name not in allowed:
+            known = ', '.join(allowed) or 'none'
+            raise InvalidParameter(f'unknown query parameter {name[:80]!r}; allowed: {known}')
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """Return the body, a JSON object.
+
+    Raises:
+        InvalidRequest: it is no strict JSON, or no object.
+        web.HTTPUnsupportedMediaType: it is not declared as JSON.
+        web.HTTPRequestEntityTooLarge: it is larger than MAX_JSON_BYTES.
+    """
+    if request.content_type != 'application/json':
+        raise web.HTTPUnsupportedMediaType(
+            text=f'Content-Type is {request.content_type!r}; allowed: application/json'
+        )
+    return await parse_object(await request.read(), 'the body')
+
+
+async def parse_object(content: bytes, what: str) -> dict[str, Any]:
+    """Parse strict JSON and return the object in it; InvalidRequest where it is none."""
+    if len(content) > _INLINE_BYTES:
+        value = await asyncio.to_thread(parse_json, content, what)
+    else:
+        value = parse_json(content, what)
+    if not isinstance(value, dict):
+        raise InvalidRequest(f'{what} is no JSON object')
+    return value
+
+
+def parse_json(content: bytes, what: str) -> Any:
+    """Parse JSON as RFC 8259 has it, and refuse what could not be served again.
+
+    Raises:
+        InvalidRequest: not UTF-8, no JSON, NaN or Infinity, numbers too large, lone surrogates,
+            deeper than MAX_JSON_DEPTH.
+    """
+    try:
+        value = json.loads(content.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f'{what} is not UTF-8: {error.reason}') from error
+    except RecursionError as error:
+        raise InvalidRequest(f'{what} is nested deeper than {MAX_JSON_DEPTH}') from error
+    except ValueError as error:
+        raise InvalidRequest(f'{what} is no JSON: {error}') from error
+    _check_values(value, what)
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f'{name} is no JSON number')
+
+
+def _check_values(value: Any, what: str) -> None:
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH + 1):
+        following: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                following += item.keys()
+                following += item.values()
+            elif isinstance(item, list):
+                following += item
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise InvalidRequest(f'{what} has a number that is too large')
+            elif isinstance(item, str) and not _encodable(item):
+                raise InvalidRequest(f'{what} has a text with a lone surrogate')
+        if not following:
+            return
+        level = following
+    raise InvalidRequest(f'{what} is nested deeper than {MAX_JSON_DEPTH}')
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

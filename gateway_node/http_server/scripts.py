@@ -1,0 +1,78 @@
+"""Routes of scripts."""
+
+from aiohttp import web
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.http_server.reading import check_query, entity_ref, path_id
+from gateway_node.http_server.representations import listing, respond, script_detail
+from gateway_node.http_server.services import services
+from gateway_node.http_server.uploads import receive
+from gateway_node.scripts.metadata import Metadata
+
+
+async def list_scripts(request: web.Request) -> web.Response:
+    """GET {entity}/scripts."""
+    entity = entity_ref(request)
+    check_query(request)
+    scripts = await services(request).library.list(entity)
+    href = _scripts_href(request, entity)
+    return respond(listing(script_detail(href, script) for script in scripts))
+
+
+async def upload_script(request: web.Request) -> web.Response:
+    """POST {entity}/scripts."""
+    entity = entity_ref(request)
+    library = services(request).library
+    async with receive(request, library) as received:
+        metadata = received.metadata or Metadata()
+        script = await library.create(entity, received.upload, received.file_name, metadata)
+    return respond(
+        {'id': script.id, 'name': script.name},
+        status=201,
+        location=f'{_scripts_href(request, entity)}/{script.id}',
+    )
+
+
+async def show_script(request: web.Request) -> web.Response:
+    """GET {entity}/scripts/{id}."""
+    entity = entity_ref(request)
+    script = await services(request).library.get(entity, path_id(request, 'script_id'))
+    return respond(script_detail(_scripts_href(request, entity), script))
+
+
+async def replace_script(request: web.Request) -> web.Response:
+    """PUT {entity}/scripts/{id}: a new version under the same id."""
+    entity = entity_ref(request)
+    here = services(request)
+    script_id = path_id(request, 'script_id')
+    await here.library.get(entity, script_id)
+    async with receive(request, here.library) as received:
+        script = await here.library.replace(
+            entity,
+            script_id,
+            received.upload,
+            file_name=received.file_name,
+            metadata=received.metadata,
+            versions_in_use=here.executions.versions_in_use,
+        )
+    return respond(script_detail(_scripts_href(request, entity), script))
+
+
+async def delete_script(request: web.Request) -> web.Response:
+    """DELETE {entity}/scripts/{id}."""
+    entity = entity_ref(request)
+    await services(request).executions.delete_script(entity, path_id(request, 'script_id'))
+    return web.Response(status=204)
+
+
+async def download_script(request: web.Request) -> web.StreamResponse:
+    """GET {entity}/scripts/{id}/content: the bytes as they were uploaded."""
+    entity = entity_ref(request)
+    script = await services(request).library.get(entity, path_id(request, 'script_id'))
+    return web.FileResponse(
+        script.path, headers={'Content-Type': 'application/octet-stream', 'ETag': script.version}
+    )
+
+
+def _scripts_href(request: web.Request, entity: EntityRef) -> str:
+    return f'{services(request).base}/{entity.path}/scripts'

@@ -1,0 +1,92 @@
+"""Reading a multipart upload: the `file` streamed to disk, the `metadata` beside it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import BodyPartReader, hdrs, web
+
+from gateway_node.http_server.errors import BodyTooLarge, InvalidRequest
+from gateway_node.http_server.reading import MAX_JSON_BYTES, parse_object
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.metadata import Metadata, parse_metadata
+from gateway_node.scripts.upload import Upload
+
+_PLAIN_ENCODINGS = frozenset({'', 'binary', '7bit', '8bit', 'identity'})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedScript:
+    """What a client sent."""
+
+    upload: Upload
+    file_name: str
+    metadata: Metadata | None
+
+
+@asynccontextmanager
+async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator[ReceivedScript]:
+    """Receive the parts of a form; what the library has not taken at the end is removed.
+
+    Raises:
+        InvalidRequest: no multipart form, an unknown or repeated part, no `file`.
+        ScriptRefused, ScriptTooLarge, LibraryUnavailable: as their names say.
+        web.HTTPUnsupportedMediaType: another content type.
+    """
+    if request.content_type != 'multipart/form-data':
+        raise web.HTTPUnsupportedMediaType(
+            text=f'Content-Type is {request.content_type!r}; allowed: multipart/form-data'
+        )
+    async with library.begin_upload() as upload:
+        file_name: str | None = None
+        document: dict[str, Any] | None = None
+        async for part in _parts(request):
+            if part.name == 'file' and file_name is None:
+                file_name = await _receive_file(part, upload)
+            elif part.name == 'metadata' and document is None:
+                document = await parse_object(await _small_content(part), 'the part "metadata"')
+            else:
+                raise InvalidRequest(
+                    f'unexpected part {part.name!r}; allowed: "file" and "metadata", once each'
+                )
+        if file_name is None:
+            raise InvalidRequest('the part "file" is missing')
+        metadata = None if document is None else parse_metadata(document)
+        yield ReceivedScript(upload=upload, file_name=file_name, metadata=metadata)
+
+
+async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
+    try:
+        reader = await request.multipart()
+        async for part in reader:
+            if not isinstance(part, BodyPartReader):
+                raise InvalidRequest('a part is itself multipart; allowed: plain parts')
+            if not _is_plain(part):
+                raise InvalidRequest(f'the part {part.name!r} is encoded; send it as it is')
+            yield part
+    except (ValueError, AssertionError) as error:
+        # How aiohttp's multipart reader says that boundaries or headers are broken.
+        raise InvalidRequest(f'the body is no multipart form: {error}') from error
+
+
+def _is_plain(part: BodyPartReader) -> bool:
+    names = (hdrs.CONTENT_TRANSFER_ENCODING, hdrs.CONTENT_ENCODING)
+    return all(part.headers.get(name, '').lower() in _PLAIN_ENCODINGS for name in names)
+
+
+async def _receive_file(part: BodyPartReader, upload: Upload) -> str:
+    if not part.filename:
+        raise InvalidRequest('the part "file" has no file name')
+    while chunk := await part.read_chunk(64 * 1024):
+        await upload.write(chunk)
+    return part.filename
+
+
+async def _small_content(part: BodyPartReader) -> bytes:
+    content = b''
+    while chunk := await part.read_chunk(64 * 1024):
+        content += chunk
+        if len(content) > MAX_JSON_BYTES:
+            raise BodyTooLarge(f'the part "metadata" is larger than {MAX_JSON_BYTES} bytes')
+    return content
