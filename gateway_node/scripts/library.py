@@ -5,7 +5,7 @@ It owns the scripts directory and nobody else writes there. What is in it is hel
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,6 +80,10 @@ class ScriptLibrary:
             record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
         }
 
+    def check_turned_on(self) -> None:
+        """Return where scripts are turned on; ScriptsTurnedOff."""
+        self._open_shelf()
+
     async def list(self, entity: EntityRef) -> tuple[Script, ...]:
         """Return an entity's scripts: the managed ones first, then the uploads, oldest first."""
         shelf = self._open_shelf()
@@ -134,12 +138,13 @@ class ScriptLibrary:
         *,
         file_name: str | None = None,
         metadata: Metadata | None = None,
-        versions_in_use: frozenset[str] = frozenset(),
+        versions_in_use: Callable[[str], Collection[str]] = lambda _script_id: (),
     ) -> Script:
         """Give a script a new file, a new file name where there is one, and what `metadata` names.
 
         What `metadata` does not name stays. The kind follows the new file name's suffix; see
-        `file_names.settle_kind`. Older versions that are not in use are removed.
+        `file_names.settle_kind`. Older versions are removed, except those that `versions_in_use`
+        returns for the script's id once the new version is in place.
 
         Raises:
             ScriptNotFound, ScriptIsManaged, ScriptRefused, SchemaCheckUnavailable
@@ -232,7 +237,7 @@ class ScriptLibrary:
         upload: Upload,
         file_name: str | None,
         metadata: Metadata | None,
-        versions_in_use: frozenset[str],
+        versions_in_use: Callable[[str], Collection[str]],
     ) -> Script:
         async with self._changes:
             earlier = self._record(earlier.entity, earlier.script_id)
@@ -250,7 +255,8 @@ class ScriptLibrary:
             with disk_errors('take a script'):
                 await asyncio.to_thread(shelf.change, record, upload.path)
             self._records[record.script_id] = record
-            await asyncio.to_thread(shelf.prune, record, versions_in_use)
+            used = versions_in_use(record.script_id)
+            await asyncio.to_thread(shelf.prune, record, used)
             return script_of(record, shelf.path_of(record))
 
     async def _remove(self, shelf: Shelf, entity: EntityRef, script_id: str) -> None:

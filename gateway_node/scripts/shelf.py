@@ -9,7 +9,7 @@ A script comes into being, changes and goes by one rename each, so that a crash 
 leaves the script as it was before or as it is after.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 import json
@@ -141,7 +141,7 @@ class Shelf:
             raise
         sync_directory(home)
 
-    def prune(self, record: Record, versions_in_use: Iterable[str]) -> None:
+    def prune(self, record: Record, versions_in_use: Collection[str]) -> None:
         """Remove a script's versions that are neither current nor in use, as far as it goes."""
         try:
             for path in list((self._directory / record.script_id).iterdir()):

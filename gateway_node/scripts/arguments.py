@@ -1,0 +1,44 @@
+"""Command line arguments of managed scripts that take their parameters there."""
+
+from collections.abc import Mapping
+import json
+from typing import Any
+
+from gateway_node.scripts.errors import ParametersInvalid, Violation
+from gateway_node.scripts.metadata import pointer_token
+from gateway_node.scripts.values import Script
+
+
+def declared_arguments(script: Script, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the arguments that a script's argument definitions make of `parameters`.
+
+    In the order of the definitions. A parameter that is missing, null or an empty array gives
+    nothing; a string goes as it is; numbers, true, false and objects as JSON; an array gives one
+    argument an item. With a flag, the flag stands in front of each value; true gives the flag
+    alone and false nothing.
+
+    Raises:
+        ParametersInvalid: a string holds NUL, which no argument can (execve(2)).
+    """
+    arguments: list[str] = []
+    for definition in script.argument_definitions:
+        value = parameters.get(definition.name)
+        for item in value if isinstance(value, list) else [value]:
+            if item is None or (item is False and definition.flag):
+                continue
+            if definition.flag:
+                arguments.append(definition.flag)
+            if not (item is True and definition.flag):
+                arguments.append(_argument(definition.name, item))
+    return tuple(arguments)
+
+
+def _argument(name: str, value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    if '\0' in text:
+        path = f'/{pointer_token(name)}'
+        raise ParametersInvalid(
+            f'the parameter {name!r} holds NUL, which no command line argument can',
+            (Violation(path=path, reason='holds NUL; it becomes a command line argument'),),
+        )
+    return text
