@@ -1,0 +1,382 @@
+"""In-memory fakes of the ports, for tests of what uses them; no file, process or thread.
+
+The stores keep to the same contract as the SQLite ones: one suite of tests is put to both.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+import datetime
+from typing import Any
+
+from gateway_node.entities.clock import Clock
+from gateway_node.entities.identities import Identity
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.errors import (
+    ExecutionNotDeletable,
+    ExecutionNotFound,
+    StoreUnavailable,
+)
+from gateway_node.executions.ports import (
+    EndCause,
+    ExecutionPage,
+    Outcome,
+    RetentionPolicy,
+    StartOrder,
+)
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    Output,
+    Progress,
+    StopAction,
+    Transition,
+)
+
+
+class FakeClock:
+    """Both clocks, standing still until a test moves them."""
+
+    def __init__(
+        self, now: datetime.datetime = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
+    ) -> None:
+        self.wall = now
+        """What `now()` returns; set it to let the wall clock jump."""
+        self.seconds = 1000.0
+        """What `monotonic()` returns."""
+
+    def now(self) -> datetime.datetime:
+        """Return the wall time."""
+        return self.wall
+
+    def monotonic(self) -> float:
+        """Return the monotonic time in seconds."""
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass on both clocks."""
+        self.wall += datetime.timedelta(seconds=seconds)
+        self.seconds += seconds
+
+
+class InMemoryExecutionStore:
+    """An `ExecutionStore` that forgets everything with the process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.unavailable: str | None = None
+        """While set, every call raises StoreUnavailable with this message."""
+        self._clock = clock
+        self._executions: dict[str, Execution] = {}
+        self._ended_at: dict[str, float] = {}
+        self._transitions: list[Transition] = []
+        self._sequence = 0
+        self._last_id: str | None = None
+
+    async def add(self, execution: Execution, cause: str) -> Transition:
+        """Keep a new execution and its first transition; ValueError where the id is taken."""
+        self._check_available()
+        if execution.id in self._executions:
+            raise ValueError(f'{execution.id} is in the store already')
+        self._keep(execution)
+        self._last_id = max(self._last_id or '', execution.id)
+        return self._append(execution, cause)
+
+    async def update(self, execution: Execution, cause: str | None) -> Transition | None:
+        """Keep a new state, with a `cause` its transition too; ExecutionNotFound where the id
+        was never added or is removed."""
+        self._check_available()
+        if execution.id not in self._executions:
+            raise ExecutionNotFound(execution.id)
+        self._keep(execution)
+        return None if cause is None else self._append(execution, cause)
+
+    async def get(self, execution_id: str) -> Execution | None:
+        """Return the execution, or None."""
+        self._check_available()
+        return self._executions.get(execution_id)
+
+    async def page(
+        self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
+    ) -> ExecutionPage:
+        """Return up to `limit` executions of one script with ids below `before`, newest first."""
+        self._check_available()
+        found = [
+            execution
+            for execution in self._by_id(reverse=True)
+            if execution.entity == entity
+            and execution.script_id == script_id
+            and (before is None or execution.id < before)
+        ]
+        return ExecutionPage(executions=tuple(found[:limit]), more=len(found) > limit)
+
+    async def remove(self, execution_id: str) -> None:
+        """Remove an ended execution and its transitions; ExecutionNotDeletable for an open one,
+        nothing happens where it is unknown."""
+        self._check_available()
+        execution = self._executions.get(execution_id)
+        if execution is None:
+            return
+        if execution.is_open:
+            raise ExecutionNotDeletable(execution_id, execution.status)
+        del self._executions[execution_id], self._ended_at[execution_id]
+        self._transitions = [t for t in self._transitions if t.execution_id != execution_id]
+
+    async def open_executions(self) -> tuple[Execution, ...]:
+        """Return every execution without a final status, oldest first."""
+        self._check_available()
+        return tuple(execution for execution in self._by_id() if execution.is_open)
+
+    async def transitions(self, *, after: int, limit: int) -> tuple[Transition, ...]:
+        """Return up to `limit` transitions with a sequence above `after`, in sequence."""
+        self._check_available()
+        return tuple([t for t in self._transitions if t.sequence > after][:limit])
+
+    async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
+        """Return up to `limit` ids that `policy` does not keep, the longest ended first."""
+        self._check_available()
+        now = self._clock.monotonic()
+        ended = sorted(self._ended_at, key=lambda each: (self._ended_at[each], each))
+        surplus = len(ended) - policy.max_executions if policy.max_executions else 0
+        expired = []
+        for rank, execution_id in enumerate(ended):
+            failed = self._executions[execution_id].status is ExecutionStatus.FAILED
+            max_age = policy.max_failed_age_sec if failed else policy.max_age_sec
+            too_old = max_age > 0 and now - self._ended_at[execution_id] > max_age
+            if rank < surplus or too_old:
+                expired.append(execution_id)
+        return tuple(expired[:limit])
+
+    async def counts(self) -> Mapping[ExecutionStatus, int]:
+        """Return how many executions stand in each status."""
+        self._check_available()
+        counts = dict.fromkeys(ExecutionStatus, 0)
+        for execution in self._executions.values():
+            counts[execution.status] += 1
+        return counts
+
+    async def last_id(self) -> str | None:
+        """Return the greatest id ever given, or None."""
+        self._check_available()
+        return self._last_id
+
+    async def close(self) -> None:
+        """Refuse everything from now on."""
+        self.unavailable = 'the store is closed'
+
+    def _check_available(self) -> None:
+        if self.unavailable is not None:
+            raise StoreUnavailable(self.unavailable)
+
+    def _keep(self, execution: Execution) -> None:
+        self._executions[execution.id] = execution
+        if not execution.is_open:
+            self._ended_at.setdefault(execution.id, self._clock.monotonic())
+
+    def _append(self, execution: Execution, cause: str) -> Transition:
+        self._sequence += 1
+        transition = Transition(
+            sequence=self._sequence,
+            execution_id=execution.id,
+            status=execution.status,
+            at=execution.completed_at or execution.started_at or execution.created_at,
+            cause=cause,
+        )
+        self._transitions.append(transition)
+        return transition
+
+    def _by_id(self, *, reverse: bool = False) -> list[Execution]:
+        return [self._executions[each] for each in sorted(self._executions, reverse=reverse)]
+
+
+class InMemoryIdentityStore:
+    """An `IdentityStore` that forgets everything with the process."""
+
+    def __init__(self, identities: Iterable[Identity] = ()) -> None:
+        self._identities = tuple(identities)
+
+    async def load_identities(self) -> tuple[Identity, ...]:
+        """Return the pairs that were kept last."""
+        return self._identities
+
+    async def save_identities(self, identities: Iterable[Identity]) -> None:
+        """Keep exactly these pairs."""
+        self._identities = tuple(identities)
+
+
+class FakeScript:
+    """A started script that ends when the test says so."""
+
+    def __init__(
+        self, order: StartOrder, on_progress: Callable[[Progress], None], *, obedient: bool
+    ) -> None:
+        self.order = order
+        self.report = on_progress
+        """Report progress, as the script would."""
+        self.stops: list[StopAction] = []
+        """What was asked of it so far."""
+        self._obedient = obedient
+        self._stop_asked = asyncio.Event()
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def stop(self, action: StopAction) -> None:
+        """Note that the end was asked for; an obedient script ends by SIGTERM or SIGKILL."""
+        self.stops.append(action)
+        self._stop_asked.set()
+        if self._obedient and not self._outcome.done():
+            self.end(Outcome(cause=EndCause.EXITED, signal=_SIGNALS[action]))
+
+    async def ended(self) -> Outcome:
+        """Wait for `end`."""
+        return await asyncio.shield(self._outcome)
+
+    async def wait_stop_asked(self) -> StopAction:
+        """Wait until a stop is asked for; return the last one."""
+        await self._stop_asked.wait()
+        return self.stops[-1]
+
+    def end(self, outcome: Outcome) -> None:
+        """Let the whole tree be gone, with this outcome."""
+        self._outcome.set_result(outcome)
+
+    def exit(self, exit_code: int = 0, *, stdout: bytes = b'') -> None:
+        """Let the script exit by itself after half a second."""
+        self.end(
+            Outcome(cause=EndCause.EXITED, exit_code=exit_code, duration_sec=0.5, stdout=stdout)
+        )
+
+
+_SIGNALS = {StopAction.STOP: 15, StopAction.FORCED_TERMINATION: 9}
+
+
+class FakeScriptRunner:
+    """A `ScriptRunner` whose scripts are `FakeScript`s."""
+
+    def __init__(self, *, obedient: bool = False) -> None:
+        """`obedient`: scripts end at once when a stop is asked for."""
+        self.refusal: Exception | None = None
+        """What `vet` raises."""
+        self.start_error: Exception | None = None
+        """What `start` raises."""
+        self.hold_starts = asyncio.Event()
+        """Cleared by a test, it keeps every `start` waiting."""
+        self.outputs: dict[str, Output] = {}
+        """What `output` returns, by execution id."""
+        self.recovered: dict[str, Outcome] = {}
+        """What `recover` returns."""
+        self.discarded: list[str] = []
+        self.closed = False
+        self.hold_starts.set()
+        self._obedient = obedient
+        self._scripts: dict[str, FakeScript] = {}
+        self._changed = asyncio.Condition()
+
+    async def script(self, execution_id: str) -> FakeScript:
+        """Wait until this execution's script is started; return it."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: execution_id in self._scripts)
+        return self._scripts[execution_id]
+
+    @property
+    def started(self) -> tuple[str, ...]:
+        """The ids of the executions whose scripts were started, in order."""
+        return tuple(self._scripts)
+
+    async def vet(self, order: StartOrder) -> None:
+        """Raise `refusal` where a test set one."""
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def start(
+        self, order: StartOrder, on_progress: Callable[[Progress], None]
+    ) -> FakeScript:
+        """Return a script that runs until the test ends it."""
+        await self.hold_starts.wait()
+        if self.start_error is not None:
+            raise self.start_error
+        script = FakeScript(order, on_progress, obedient=self._obedient)
+        async with self._changed:
+            self._scripts[order.execution_id] = script
+            self._changed.notify_all()
+        return script
+
+    async def output(self, execution_id: str) -> Output:
+        """Return what the test put into `outputs`; else nothing was written."""
+        return self.outputs.get(execution_id, Output())
+
+    async def discard(self, execution_id: str) -> None:
+        """Note the id and forget its output."""
+        self.discarded.append(execution_id)
+        self.outputs.pop(execution_id, None)
+
+    async def recover(self) -> Mapping[str, Outcome]:
+        """Return `recovered`."""
+        return self.recovered
+
+    async def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class RecordingListener:
+    """A `TransitionListener` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.transitions: list[Transition] = []
+        self.progress: list[Execution] = []
+        self.executions: dict[str, Execution] = {}
+        """Each execution as last told."""
+        self._told = asyncio.Event()
+
+    def on_transition(self, execution: Execution, transition: Transition) -> None:
+        """Keep a change of status."""
+        self.transitions.append(transition)
+        self._take(execution)
+
+    def on_progress(self, execution: Execution) -> None:
+        """Keep a change of progress."""
+        self.progress.append(execution)
+        self._take(execution)
+
+    def statuses(self, execution_id: str) -> list[ExecutionStatus]:
+        """Return the statuses that an execution went through, in order."""
+        return [t.status for t in self.transitions if t.execution_id == execution_id]
+
+    async def wait_for(self, execution_id: str, *statuses: ExecutionStatus) -> Execution:
+        """Wait until an execution was told to stand in one of `statuses`, or, without any, to
+        have ended; return it as last told."""
+        while True:
+            execution = self.executions.get(execution_id)
+            if execution is not None and (
+                execution.status in statuses if statuses else not execution.is_open
+            ):
+                return execution
+            self._told.clear()
+            await self._told.wait()
+
+    def _take(self, execution: Execution) -> None:
+        self.executions[execution.id] = execution
+        self._told.set()
+
+
+class FakeSchemaChecker:
+    """A `SchemaChecker` that accepts everything until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.schema_error: Exception | None = None
+        """What `check_schema` raises."""
+        self.parameters_error: Exception | None = None
+        """What `check_parameters` raises."""
+        self.checked: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
+        """Every pair of schema and parameters that was checked."""
+
+    async def check_schema(self, schema: Mapping[str, Any]) -> None:
+        """Raise `schema_error` where a test set one."""
+        if self.schema_error is not None:
+            raise self.schema_error
+
+    async def check_parameters(
+        self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> None:
+        """Raise `parameters_error` where a test set one."""
+        self.checked.append((schema, parameters))
+        if self.parameters_error is not None:
+            raise self.parameters_error
