@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import difflib
+import re
 
 
 class ConfigurationInvalid(Exception):
@@ -28,11 +29,24 @@ class ParameterUnknown(ConfigurationInvalid):
         self.name = name
 
 
-class ArgumentsInvalid(ConfigurationInvalid):
-    """ROS arguments (what follows `--ros-args`) that rclpy refuses."""
+class ArgumentUnknown(ConfigurationInvalid):
+    """An argument that is none of ROS's."""
+
+    def __init__(self, argument: str) -> None:
+        super().__init__(
+            f'argument {_shown(argument)} is not known; parameters are given as '
+            '--ros-args -p server.port:=8080, see docs/configuration.md'
+        )
+        self.argument = argument
+
+
+class RosRefused(ConfigurationInvalid):
+    """ROS itself refuses to start: what follows `--ros-args`, or its environment."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f'ROS arguments: {" ".join(reason.split())}')
+        # rcl appends the places in its own sources, which tell a user nothing.
+        told = re.sub(r', at /\S+:\d+', '', ' '.join(reason.split()))
+        super().__init__(f'ROS does not start: {told}')
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway_node.ros.configuration import Configuration, configuration_from
-from gateway_node.ros.errors import ArgumentsInvalid, ParameterInvalid, ParameterUnknown
+from gateway_node.ros.errors import ParameterInvalid, ParameterUnknown, RosRefused
 from gateway_node.ros.specifications import PARAMETERS, ParameterType
 
 ENVIRON = {'HOME': '/home/kim'}
@@ -176,8 +176,9 @@ def test_an_unknown_parameter_gets_a_hint() -> None:
 
 
 def test_a_message_of_rclpy_becomes_one_line() -> None:
-    """Whatever rclpy says about its arguments, the message is one line."""
-    assert str(ArgumentsInvalid('bad\n  thing')) == 'ROS arguments: bad thing'
+    """Whatever rclpy says, the message is one line without the places in rcl's sources."""
+    reason = "failed: '--params-file /nope'.\nError, at /src/parser.c:271, at /src/arguments.c:415"
+    assert str(RosRefused(reason)) == ("ROS does not start: failed: '--params-file /nope'. Error")
 
 
 def test_every_parameter_is_described() -> None:

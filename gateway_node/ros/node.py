@@ -1,0 +1,286 @@
+"""The gateway's node: context, executor, thread and graph; the only owner of rclpy's life cycle.
+
+Everything that rclpy calls back runs on the thread that `start` makes. What leaves it goes as
+immutable values through `loop.call_soon_threadsafe`; what enters it lies in a queue, and a guard
+condition wakes the thread.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+import contextlib
+import enum
+import importlib.metadata
+import os
+import re
+import threading
+
+import rclpy
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import get_rmw_implementation_identifier, remove_ros_args
+
+from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
+from gateway_node.executions.values import Execution
+from gateway_node.ros.configuration import Configuration
+from gateway_node.ros.errors import ArgumentUnknown, RosRefused
+from gateway_node.ros.parameters import declare_parameters
+from gateway_node.ros.status_reports import Reporter
+from gateway_node.ros.status_topic import StatusTopic
+
+NODE_NAME = 'gateway_node'
+GRAPH_INTERVAL_SEC = 0.5
+_JOIN_SEC = 5.0
+
+
+class _Phase(enum.Enum):
+    """Where the node is in its life, which goes one way."""
+
+    CREATED = 'created'
+    """In the graph; nothing of it runs."""
+    STARTED = 'started'
+    """Its thread runs."""
+    STOPPED = 'stopped'
+    """Gone from the graph."""
+
+
+class GatewayNode:
+    """The gateway in the ROS graph.
+
+    Every public method belongs to the thread that called `create`, which is the event loop's.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: Context,
+        node: Node,
+        configuration: Configuration,
+        teardown: contextlib.ExitStack,
+    ) -> None:
+        """Use `create`."""
+        self._node = node
+        self._configuration = configuration
+        self._teardown = teardown
+        self._phase = _Phase.CREATED
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._status_topic: StatusTopic | None = None
+        self._executor = SingleThreadedExecutor(context=context)
+        teardown.callback(self._executor.shutdown)
+        self._executor.add_node(node)
+        self._guard = node.create_guard_condition(self._publish_queued)
+
+    @classmethod
+    def create(cls, args: Sequence[str]) -> 'GatewayNode':
+        """Create the node in the graph and read its parameters.
+
+        `args` are the process's arguments without its name. Blocks, and can hang inside of the
+        DDS library: see `start_deadline`.
+
+        Raises:
+            ConfigurationInvalid: a parameter or an argument is wrong, or ROS itself refuses.
+        """
+        with contextlib.ExitStack() as undo:
+            context = Context()
+            try:
+                for argument in remove_ros_args(list(args)):
+                    raise ArgumentUnknown(argument)
+                rclpy.init(
+                    args=list(args),
+                    context=context,
+                    signal_handler_options=SignalHandlerOptions.NO,
+                )
+                undo.callback(context.try_shutdown)
+                node = _create_node(context)
+            except (RuntimeError, UnicodeError) as error:
+                raise RosRefused(_reason(error)) from error
+            undo.callback(node.destroy_node)
+            configuration = declare_parameters(node)
+            return cls(
+                context=context,
+                node=node,
+                configuration=configuration,
+                teardown=undo.pop_all(),
+            )
+
+    @property
+    def name(self) -> NodeName:
+        """The node as the graph names it, remapping included."""
+        return NodeName(namespace=self._node.get_namespace(), name=self._node.get_name())
+
+    @property
+    def logger(self) -> RcutilsLogger:
+        """The node's logger, for `logging_bridge`."""
+        return self._node.get_logger()
+
+    def configuration(self) -> Configuration:
+        """Return what the parameters say; they are read-only and never change."""
+        return self._configuration
+
+    def create_status_topic(
+        self,
+        *,
+        path_of: Callable[[Execution], str],
+        component_of: Callable[[EntityRef], str],
+    ) -> StatusTopic:
+        """Advertise the status topic, once and before the start; it is a TransitionListener.
+
+        `path_of` gives an execution's path in the API, `component_of` the id of the component
+        that an entity is located on; both are called on the event loop and may not raise. What is
+        told before the start is published at the start, in order.
+        """
+        if self._phase is not _Phase.CREATED or self._status_topic is not None:
+            raise RuntimeError('the status topic is created once, before the start')
+        self._status_topic = StatusTopic(
+            node=self._node,
+            topic=self._configuration.status_topic,
+            reporter=Reporter(path_of=path_of, component_of=component_of),
+            wake=self._wake,
+        )
+        return self._status_topic
+
+    def start(
+        self, loop: asyncio.AbstractEventLoop, on_graph: Callable[[GraphSnapshot], None]
+    ) -> None:
+        """Start the thread. `on_graph` is called on `loop` with the first graph and each new one.
+
+        RuntimeError where it was started before.
+        """
+        if self._phase is not _Phase.CREATED:
+            raise RuntimeError(f'the node cannot be started: it is {self._phase.value}')
+        self._phase = _Phase.STARTED
+        watch = _GraphWatch(self._node, loop, on_graph)
+        # A steady clock: the graph is polled also where the simulation's clock stands still.
+        self._node.create_timer(
+            GRAPH_INTERVAL_SEC, watch.poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._thread = threading.Thread(target=self._spin, args=(watch,), name='ros', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Publish what is queued and leave the graph; returns when that is done.
+
+        Blocks for some 10 ms, longer where a subscriber is slow. RuntimeError where it was
+        stopped before.
+        """
+        if self._phase is _Phase.STOPPED:
+            raise RuntimeError('the node cannot be stopped: it is stopped')
+        if self._status_topic is not None:
+            self._status_topic.flush()
+        self._phase = _Phase.STOPPED
+        self._stopping.set()
+        if self._thread is None:
+            self._leave()
+            return
+        self._guard.trigger()
+        self._thread.join(_JOIN_SEC)
+        if self._thread.is_alive():
+            # A daemon thread: the process can still end, and has to.
+            self.logger.error(f'the ROS thread did not end: waited_sec={_JOIN_SEC}')
+
+    def _wake(self) -> None:
+        if self._phase is _Phase.STOPPED:
+            self.logger.warning('status of an execution not published: the node is stopped')
+            return
+        self._guard.trigger()
+
+    def _spin(self, watch: '_GraphWatch') -> None:
+        try:
+            watch.poll()
+            self._publish_queued()
+            while not self._stopping.is_set():
+                self._spin_once()
+        finally:
+            self._leave()
+
+    def _spin_once(self) -> None:
+        try:
+            self._executor.spin_once()
+        except Exception as error:
+            # Raised by one callback; the others have to go on, though not in a busy loop.
+            self.logger.error(f'a callback of the node failed: error={error!r}')
+            self._stopping.wait(GRAPH_INTERVAL_SEC)
+
+    def _leave(self) -> None:
+        """Tear down in the order that rclpy needs: publish, executor, node, context."""
+        with self._teardown:
+            self._publish_queued()
+            if self._status_topic is not None:
+                self._status_topic.wait_for_acknowledgements()
+
+    def _publish_queued(self) -> None:
+        if self._status_topic is not None:
+            self._status_topic.publish_queued()
+
+
+class _GraphWatch:
+    """Polls the graph on the ROS thread and tells the event loop of changes."""
+
+    def __init__(
+        self,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        on_graph: Callable[[GraphSnapshot], None],
+    ) -> None:
+        self._node = node
+        self._loop = loop
+        self._on_graph = on_graph
+        self._last: GraphSnapshot | None = None
+
+    def poll(self) -> None:
+        """Look at the graph; tell of it where it changed."""
+        snapshot = GraphSnapshot(
+            nodes=frozenset(
+                NodeName(namespace=namespace, name=name)
+                for name, namespace in self._node.get_node_names_and_namespaces()
+            )
+        )
+        if snapshot == self._last:
+            return
+        self._last = snapshot
+        # RuntimeError: the loop is closed, and nobody is left who could be told.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._on_graph, snapshot)
+
+
+def ros_distribution() -> str:
+    """Return the ROS distribution's name: $ROS_DISTRO, else what pip installed, else `unknown`."""
+    sourced = os.environ.get('ROS_DISTRO')
+    if sourced:
+        return sourced
+    for distribution in importlib.metadata.distributions():
+        wheel = re.fullmatch(r'ros-([a-z]+)-rclpy', distribution.metadata['Name'] or '')
+        if wheel:
+            return wheel.group(1)
+    return 'unknown'
+
+
+def rmw_identifier() -> str:
+    """Return the name of the middleware in use, such as `rmw_fastrtps_cpp`."""
+    return str(get_rmw_implementation_identifier())
+
+
+def _reason(error: Exception) -> str:
+    # Of arguments that it does not know, rclpy says no more than their list.
+    told = str(error)
+    return f'unknown arguments {told} after --ros-args' if told.startswith('[') else told
+
+
+def _create_node(context: Context) -> Node:
+    try:
+        return rclpy.create_node(
+            NODE_NAME, context=context, automatically_declare_parameters_from_overrides=True
+        )
+    except ValueError:
+        # rclpy cannot declare an array that the user gave as [] (it arrives without a type).
+        # Declared by name that is no trouble, but unknown names are then not to be seen.
+        node = rclpy.create_node(NODE_NAME, context=context)
+    node.get_logger().warning(
+        "an array was given as [], so unknown parameters are not noticed; write [''] for none"
+    )
+    return node

@@ -1,0 +1,97 @@
+"""Declares the parameters on a node, with descriptors, and reads what the user gave."""
+
+import os
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from gateway_node.ros.configuration import checked_values, Configuration, configuration_from
+from gateway_node.ros.errors import ParameterInvalid, ParameterUnknown
+from gateway_node.ros.specifications import (
+    PARAMETERS,
+    ParameterSpecification,
+    ParameterType,
+    ParameterValue,
+)
+
+_OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
+_OF_EVERY_NODE_PREFIX = 'qos_overrides.'
+
+
+def declare_parameters(node: Node) -> Configuration:
+    """Declare every parameter on `node` and return the configuration that they make.
+
+    The user's values are looked at before they are declared: rclpy refuses `:=2` for a double,
+    and its messages do not say what is allowed. `node` was created with
+    `automatically_declare_parameters_from_overrides`; where it was not, unknown parameters are
+    not noticed.
+
+    Raises:
+        ParameterUnknown: the user gave a parameter that does not exist.
+        ParameterInvalid: the user gave a value that is not allowed.
+    """
+    given = _given_values(node)
+    configuration = configuration_from(given, environ=os.environ)
+    values = checked_values(given)
+    values['state_dir'] = str(configuration.state_dir)
+    values['scripts.scripts_dir'] = str(configuration.scripts.scripts_dir or '')
+    for specification in PARAMETERS:
+        node.undeclare_parameter(specification.name)
+        node.declare_parameter(
+            specification.name,
+            _declarable(specification, values[specification.name]),
+            _descriptor(specification),
+            ignore_override=True,
+        )
+    return configuration
+
+
+def _given_values(node: Node) -> dict[str, object]:
+    """Return what the user gave, None for what was left out; every name is declared after."""
+    known = [specification.name for specification in PARAMETERS]
+    for name, parameter in node.get_parameters_by_prefix('').items():
+        if name in _OF_EVERY_NODE and not isinstance(parameter.value, bool):
+            raise ParameterInvalid(name, parameter.value, 'true or false')
+        if name not in (*known, *_OF_EVERY_NODE) and not name.startswith(_OF_EVERY_NODE_PREFIX):
+            raise ParameterUnknown(name, known)
+    for name in known:
+        if not node.has_parameter(name):
+            node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True))
+    return {name: node.get_parameter(name).value for name in known}
+
+
+def _declarable(
+    specification: ParameterSpecification, value: ParameterValue | None
+) -> str | int | float | bool | list[str]:
+    if specification.type is ParameterType.STRING_ARRAY:
+        # rclpy takes [] for an array of bytes, so that `none` is [''].
+        return [str(text) for text in value] or [''] if isinstance(value, tuple) else ['']
+    if value is None or isinstance(value, tuple):
+        raise TypeError(f'{specification.name} has no value of its type')
+    return value
+
+
+def _descriptor(specification: ParameterSpecification) -> ParameterDescriptor:
+    unit = f' Unit: {specification.unit}.' if specification.unit else ''
+    descriptor = ParameterDescriptor(
+        description=f'{specification.description}{unit}',
+        additional_constraints=f'Allowed: {specification.allowed}.',
+        read_only=specification.read_only,
+    )
+    if specification.minimum is None or specification.maximum is None:
+        return descriptor
+    if specification.type is ParameterType.INTEGER:
+        descriptor.integer_range = [
+            IntegerRange(
+                from_value=int(specification.minimum), to_value=int(specification.maximum), step=1
+            )
+        ]
+    else:
+        descriptor.floating_point_range = [
+            FloatingPointRange(
+                from_value=float(specification.minimum),
+                to_value=float(specification.maximum),
+                step=0.0,
+            )
+        ]
+    return descriptor

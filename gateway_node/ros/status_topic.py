@@ -1,0 +1,132 @@
+"""The status topic: each change of an execution as a diagnostic_msgs/msg/DiagnosticArray.
+
+Changes come in on the event loop and are published on the ROS thread; between the two lies a queue
+of immutable reports.
+"""
+
+import asyncio
+from collections.abc import Callable
+import queue
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from gateway_node.executions.values import Execution, Transition
+from gateway_node.ros.status_reports import ProgressCoalescer, Reporter, StatusReport
+
+PROGRESS_INTERVAL_SEC = 0.1
+KEPT_MESSAGES = 200
+_ACKNOWLEDGE_SEC = 0.5
+
+
+class StatusTopic:
+    """Publishes changes of executions; a TransitionListener.
+
+    `on_transition`, `on_progress` and `flush` belong to the event loop, `publish_queued` and
+    `wait_for_acknowledgements` to the ROS thread. `wake` gets the ROS thread to look at the queue.
+    """
+
+    def __init__(
+        self, *, node: Node, topic: str, reporter: Reporter, wake: Callable[[], None]
+    ) -> None:
+        """Advertise `topic`."""
+        self._node = node
+        self._reporter = reporter
+        self._wake = wake
+        self._reports: queue.SimpleQueue[StatusReport] = queue.SimpleQueue()
+        self._coalescer = ProgressCoalescer(PROGRESS_INTERVAL_SEC)
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._publisher = node.create_publisher(
+            DiagnosticArray,
+            topic,
+            QoSProfile(
+                reliability=ReliabilityPolicy.RELIABLE,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL,
+                history=HistoryPolicy.KEEP_LAST,
+                depth=KEPT_MESSAGES,
+            ),
+        )
+
+    def on_transition(self, execution: Execution, _transition: Transition) -> None:
+        """Queue a change of status; none is ever left out."""
+        pending = self._coalescer.settle(execution)
+        if pending is not None:
+            self._queue(pending)
+        self._queue(execution)
+
+    def on_progress(self, execution: Execution) -> None:
+        """Queue a change of progress, now or when its turn comes."""
+        if self._coalescer.offer(execution, time.monotonic()):
+            self._queue(execution)
+        else:
+            self._arm()
+
+    def flush(self) -> None:
+        """Queue what waits for its turn."""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        for execution in self._coalescer.take_all():
+            self._queue(execution)
+
+    def publish_queued(self) -> None:
+        """Publish what is queued, in order."""
+        while True:
+            try:
+                report = self._reports.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self._publisher.publish(self._message(report))
+            except Exception as error:
+                # The next message may pass; one that cannot be sent must not end the thread.
+                self._node.get_logger().error(
+                    f'status of an execution not published: name={report.name} '
+                    f'status={report.message} error={error}'
+                )
+
+    def wait_for_acknowledgements(self) -> None:
+        """Give subscribers a moment to get the last messages: they go with the publisher."""
+        try:
+            acknowledged = self._publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_SEC))
+        except RuntimeError as error:  # not every rmw can tell
+            self._node.get_logger().debug(f'acknowledgements are not known: error={error}')
+            return
+        if not acknowledged:
+            self._node.get_logger().warning(
+                'a subscriber of the status topic may have missed the last messages'
+            )
+
+    def _arm(self) -> None:
+        due = self._coalescer.next_due()
+        if due is None or self._flush_timer is not None:
+            return
+        delay = max(0.0, due - time.monotonic())
+        self._flush_timer = asyncio.get_running_loop().call_later(delay, self._tell_due)
+
+    def _tell_due(self) -> None:
+        self._flush_timer = None
+        for execution in self._coalescer.take_due(time.monotonic()):
+            self._queue(execution)
+        self._arm()
+
+    def _queue(self, execution: Execution) -> None:
+        self._reports.put(self._reporter.report(execution))
+        self._wake()
+
+    def _message(self, report: StatusReport) -> DiagnosticArray:
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.status = [
+            DiagnosticStatus(
+                level=bytes([report.level]),
+                name=report.name,
+                message=report.message,
+                hardware_id=report.hardware_id,
+                values=[KeyValue(key=key, value=value) for key, value in report.values],
+            )
+        ]
+        return message
