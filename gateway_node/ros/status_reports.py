@@ -82,7 +82,7 @@ class ProgressCoalescer:
     def __init__(self, interval_sec: float) -> None:
         """Begin with no execution known."""
         self._interval_sec = interval_sec
-        self._sent_at: dict[str, float] = {}
+        self._next_at: dict[str, float] = {}
         self._pending: dict[str, Execution] = {}
 
     def offer(self, execution: Execution, now: float) -> bool:
@@ -92,18 +92,18 @@ class ProgressCoalescer:
         """
         if not execution.is_open:
             return False
-        if now - self._sent_at.get(execution.id, float('-inf')) < self._interval_sec:
+        if now < self._next_at.get(execution.id, float('-inf')):
             self._pending[execution.id] = execution
             return False
         self._pending.pop(execution.id, None)
-        self._sent_at[execution.id] = now
+        self._next_at[execution.id] = now + self._interval_sec
         return True
 
     def settle(self, execution: Execution) -> Execution | None:
         """Take a change of status; return a kept progress that it does not carry itself."""
         pending = self._pending.pop(execution.id, None)
         if not execution.is_open:
-            self._sent_at.pop(execution.id, None)
+            self._next_at.pop(execution.id, None)
         if pending is None or pending.progress == execution.progress:
             return None
         return pending
@@ -111,13 +111,11 @@ class ProgressCoalescer:
     def take_due(self, now: float) -> tuple[Execution, ...]:
         """Return what is kept and may be told now."""
         due = [
-            execution
-            for execution in self._pending.values()
-            if now - self._sent_at[execution.id] >= self._interval_sec
+            execution for execution in self._pending.values() if now >= self._next_at[execution.id]
         ]
         for execution in due:
             del self._pending[execution.id]
-            self._sent_at[execution.id] = now
+            self._next_at[execution.id] = now + self._interval_sec
         return tuple(due)
 
     def take_all(self) -> tuple[Execution, ...]:
@@ -128,11 +126,7 @@ class ProgressCoalescer:
 
     def next_due(self) -> float | None:
         """Return when the first kept one may be told; None where nothing is kept."""
-        if not self._pending:
-            return None
-        return min(self._sent_at[execution_id] for execution_id in self._pending) + (
-            self._interval_sec
-        )
+        return min((self._next_at[execution_id] for execution_id in self._pending), default=None)
 
 
 def _text(value: int | None) -> str:
