@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
+import json
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
+import threading
 import time
+from typing import Any
 
 import pytest
 
-NODE_PROGRAM = Path(__file__).parent / 'ros_programs' / 'bare_node.py'
+PROGRAMS = Path(__file__).parent / 'ros_programs'
 DEADLINE_SEC = 20.0
 
 
@@ -53,10 +56,36 @@ def ended_at_exit(process: 'subprocess.Popen[str]') -> Iterator['subprocess.Pope
 @contextlib.contextmanager
 def bare_node(name: str, namespace: str = '/') -> Iterator['subprocess.Popen[str]']:
     """Run a node in a process of its own for a while; it is in the graph when this yields."""
-    with ended_at_exit(python_program(NODE_PROGRAM, [name, namespace])) as process:
+    with ended_at_exit(python_program(PROGRAMS / 'bare_node.py', [name, namespace])) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == 'ready\n'
         yield process
+
+
+@contextlib.contextmanager
+def status_echo(topic: str) -> Iterator[list[dict[str, Any]]]:
+    """Subscribe to a status topic in a process of its own; yield the list that its messages fill.
+
+    Each is what `ros_programs/status_echo.py` prints.
+    """
+    received: list[dict[str, Any]] = []
+    process = python_program(PROGRAMS / 'status_echo.py', [topic])
+    lines = process.stdout
+    assert lines is not None
+
+    def read_each() -> None:
+        received.extend(json.loads(line) for line in lines)
+
+    assert lines.readline() == 'ready\n'
+    reader = threading.Thread(target=read_each)
+    reader.start()
+    try:
+        yield received
+    finally:
+        process.terminate()
+        process.wait(10)
+        reader.join(10)
+        lines.close()
 
 
 def python_program(program: Path, args: Sequence[str] = ()) -> 'subprocess.Popen[str]':

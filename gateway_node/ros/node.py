@@ -64,6 +64,7 @@ class GatewayNode:
     ) -> None:
         """Use `create`."""
         self._node = node
+        self._name = NodeName(namespace=node.get_namespace(), name=node.get_name())
         self._configuration = configuration
         self._teardown = teardown
         self._phase = _Phase.CREATED
@@ -111,7 +112,7 @@ class GatewayNode:
     @property
     def name(self) -> NodeName:
         """The node as the graph names it, remapping included."""
-        return NodeName(namespace=self._node.get_namespace(), name=self._node.get_name())
+        return self._name
 
     @property
     def logger(self) -> RcutilsLogger:

@@ -72,6 +72,10 @@ class StatusTopic:
         for execution in self._coalescer.take_all():
             self._queue(execution)
 
+    def idle(self) -> bool:
+        """Return whether nothing is queued or waits for its turn."""
+        return self._reports.empty() and self._coalescer.next_due() is None
+
     def publish_queued(self) -> None:
         """Publish what is queued, in order."""
         while True:

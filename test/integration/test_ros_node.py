@@ -1,0 +1,201 @@
+"""The gateway's node in a real graph."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+import contextlib
+import itertools
+import logging
+
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS is not installed')
+
+from rclpy.impl.logging_severity import LoggingSeverity
+from ros_support import bare_node, ros_domain, wait_until
+
+from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.ros.errors import (
+    ArgumentUnknown,
+    ConfigurationInvalid,
+    ParameterInvalid,
+    ParameterUnknown,
+    RosRefused,
+)
+from gateway_node.ros.logging_bridge import logging_to
+from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
+
+pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
+
+TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
+
+
+@contextlib.contextmanager
+def created(*ros_args: str) -> Iterator[GatewayNode]:
+    """Create a node with `ros_args` for a while."""
+    node = GatewayNode.create(['--ros-args', *ros_args] if ros_args else [])
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[tuple[GatewayNode, list[GraphSnapshot]]]:
+    """Start a node for a while; yield it and the list that its snapshots fill."""
+    with created() as node:
+        snapshots: list[GraphSnapshot] = []
+        node.start(asyncio.get_running_loop(), snapshots.append)
+        yield node, snapshots
+
+
+def holds(snapshots: list[GraphSnapshot], node: NodeName) -> Callable[[], bool]:
+    """Return whether the latest snapshot holds `node`, as a condition."""
+    return lambda: bool(snapshots) and node in snapshots[-1].nodes
+
+
+async def test_the_first_snapshot_holds_the_gateway_itself() -> None:
+    """The first snapshot always comes, and the node sees itself in the graph."""
+    with watching() as (node, snapshots):
+        await wait_until(holds(snapshots, node.name), what='the gateway in the graph')
+    assert node.name.fully_qualified_name == '/gateway_node'
+
+
+async def test_a_node_that_comes_and_goes_makes_a_snapshot_each() -> None:
+    """Nodes of other processes appear in the snapshots and leave them."""
+    with watching() as (_, snapshots):
+        with bare_node('temp_sensor', '/powertrain/engine'):
+            await wait_until(holds(snapshots, TEMP_SENSOR), what='the node in the graph')
+        await wait_until(lambda: TEMP_SENSOR not in snapshots[-1].nodes, what='the node gone')
+    assert all(earlier != later for earlier, later in itertools.pairwise(snapshots))
+
+
+async def test_snapshots_come_on_the_event_loop() -> None:
+    """`on_graph` is called on the loop's thread, never on ROS's."""
+    seen: asyncio.Future[asyncio.AbstractEventLoop] = asyncio.get_running_loop().create_future()
+    with created() as node:
+        node.start(
+            asyncio.get_running_loop(), lambda _: seen.set_result(asyncio.get_running_loop())
+        )
+        assert await asyncio.wait_for(seen, 20) is asyncio.get_running_loop()
+
+
+async def test_a_node_starts_once_and_stops_once() -> None:
+    """Doubled starts and stops are defects and raise."""
+    node = GatewayNode.create([])
+    node.start(asyncio.get_running_loop(), lambda _: None)
+    with pytest.raises(RuntimeError, match='started'):
+        node.start(asyncio.get_running_loop(), lambda _: None)
+    node.stop()
+    with pytest.raises(RuntimeError, match='stopped'):
+        node.stop()
+    with pytest.raises(RuntimeError, match='stopped'):
+        node.start(asyncio.get_running_loop(), lambda _: None)
+
+
+async def test_a_stopped_node_leaves_the_graph() -> None:
+    """After the stop others do not see the node any more."""
+    with watching() as (_, snapshots):
+        with created('-r', '__node:=other') as other:
+            await wait_until(holds(snapshots, other.name), what='the other node in the graph')
+        await wait_until(lambda: other.name not in snapshots[-1].nodes, what='it left')
+
+
+def test_a_node_that_never_started_stops_too() -> None:
+    """A start that fails between create and start can still clean up, any number of times."""
+    for _ in range(3):
+        with created():
+            pass
+
+
+def test_parameters_become_the_configuration() -> None:
+    """What is given under --ros-args arrives checked; whole numbers fit where fractions do."""
+    with created('-p', 'server.port:=18080', '-p', 'scripts.default_timeout_sec:=2') as node:
+        assert node.configuration().server.port == 18080
+        assert node.configuration().scripts.default_timeout_sec == 2.0
+
+
+@pytest.mark.parametrize('none', ['[]', "['']"])
+def test_empty_arrays_mean_none(none: str) -> None:
+    """[] arrives without a type in rclpy, and means none all the same."""
+    with created('-p', f'environment.setup_files:={none}') as node:
+        assert node.configuration().environment.setup_files == ()
+
+
+def test_remapping_names_the_node() -> None:
+    """Name and namespace can be remapped."""
+    with created('-r', '__ns:=/fleet/r1', '-r', '__node:=gateway') as node:
+        assert node.name == NodeName(namespace='/fleet/r1', name='gateway')
+
+
+@pytest.mark.parametrize(
+    ('args', 'error', 'told'),
+    [
+        (['--ros-args', '-p', 'server.port:=70000'], ParameterInvalid, 'server.port is 70000'),
+        (['--ros-args', '-p', 'server.host:=10'], ParameterInvalid, 'server.host is 10'),
+        (['--ros-args', '-p', 'server.prot:=1'], ParameterUnknown, 'did you mean server.port?'),
+        (['--ros-args', '-p', 'use_sim_time:=3'], ParameterInvalid, 'true or false'),
+        (['--ros-args', '-p', 'status_topic:=a b'], ParameterInvalid, 'status_topic'),
+        (['--ros-args', '-p', 'server.port'], RosRefused, 'server.port'),
+        (['--ros-args', '--params-file', '/none.yaml'], RosRefused, '/none.yaml'),
+        (['--ros-args', '--log-level', 'loud'], RosRefused, 'loud'),
+        (['--ros-args', '--bogus'], RosRefused, "unknown arguments ['--bogus']"),
+        (['--port', '1'], ArgumentUnknown, '--port'),
+    ],
+)
+def test_a_bad_start_is_told_in_one_line(
+    args: list[str], error: type[ConfigurationInvalid], told: str
+) -> None:
+    """Parameters, arguments and rclpy's own refusals all become one line that names the value."""
+    with pytest.raises(error) as caught:
+        GatewayNode.create(args)
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_bad_domain_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ROS's environment makes impossible is an error of the start as well."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', 'first')
+    with pytest.raises(RosRefused, match='ROS_DOMAIN_ID'):
+        GatewayNode.create([])
+
+
+def test_after_a_bad_start_a_good_one_works() -> None:
+    """A refused start leaves nothing of rclpy behind."""
+    with pytest.raises(ParameterInvalid):
+        GatewayNode.create(['--ros-args', '-p', 'server.port:=70000'])
+    with created() as node:
+        assert node.configuration().server.port == 8080
+
+
+def test_the_distribution_is_the_sourced_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """$ROS_DISTRO comes first; the middleware's name is rclpy's word."""
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+    assert ros_distribution() == 'jazzy'
+    assert rmw_identifier().startswith('rmw_')
+
+
+def test_log_records_reach_the_ros_logger_with_their_fields(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Every severity passes from one place in the code, and `extra` stands behind the message."""
+    logger = logging.getLogger('gateway_node.test')
+    with created() as node, logging_to(node.logger):
+        for level in (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+            logger.log(level, 'script %s', 'started', extra={'pid': 47, 'why': 'a b'})
+        logger.debug('too fine')
+    told = capfd.readouterr().err
+    for severity in ('INFO', 'WARN', 'ERROR', 'FATAL'):
+        assert f'[{severity}]' in told
+    assert told.count("[gateway_node]: script started: pid=47 why='a b'") == 4
+    assert 'too fine' not in told
+
+
+def test_the_log_level_of_ros_holds_for_stdlib_loggers() -> None:
+    """--log-level decides what the gateway logs; other libraries stay at warnings."""
+    before = logging.getLogger().handlers
+    with created('--log-level', 'gateway_node:=debug') as node:
+        assert node.logger.get_effective_level() is LoggingSeverity.DEBUG
+        with logging_to(node.logger):
+            assert logging.getLogger('gateway_node.http_server').isEnabledFor(logging.DEBUG)
+            assert not logging.getLogger('aiohttp').isEnabledFor(logging.INFO)
+    assert logging.getLogger().handlers == before
