@@ -1,0 +1,172 @@
+"""A process that checks JSON Schemas from outside, and parameters against them.
+
+It reads one request a line from stdin and writes one answer a line to stdout, both JSON:
+
+    {"schema": {...}}                       is this a schema that a script may have?
+    {"schema": {...}, "parameters": {...}}  do these parameters match it?
+    {"violations": [["/path", "reason"], ...]}
+
+Whoever started it kills it when an answer takes too long: a regular expression in a schema can
+take for ever, and nothing inside a process can interrupt one. The rules are pure functions. What
+the schema language means is JSON Schema 2020-12 (json-schema.org/draft/2020-12), as far as
+`jsonschema` implements it.
+"""
+
+from collections.abc import Iterable
+import copy
+import inspect
+import itertools
+import json
+import resource
+import signal
+import sys
+from typing import Any
+from urllib.parse import unquote
+
+from jsonschema import Draft202012Validator
+
+from gateway_node.child.schema_walk import clip, pointer_token, SchemaWalk, Violations
+
+MAX_SCHEMA_BYTES = 64 * 1024
+"""Bytes of a schema as compact JSON."""
+MAX_DEPTH = 64
+"""Arrays and objects inside each other, in a schema or in parameters."""
+MAX_VIOLATIONS = 20
+"""What is told of one document; the rest a client sees when these are mended."""
+
+
+def schema_violations(schema: Any) -> Violations:
+    """Return what keeps `schema` from being a script's parameters_schema."""
+    size = len(json.dumps(schema, separators=(',', ':')))
+    if size > MAX_SCHEMA_BYTES:
+        return [('', f'has {size} bytes; allowed: at most {MAX_SCHEMA_BYTES}')]
+    if is_too_deep(schema):
+        return [('', f'nests deeper than {MAX_DEPTH} levels')]
+    # Named first: a schema of another dialect would fail the meta-schema for reasons of its own.
+    walk = SchemaWalk(copy.deepcopy(schema))
+    if any(path == '/$schema' for path, _ in walk.violations):
+        return walk.violations[:MAX_VIOLATIONS]
+    meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    violations = _told(meta.iter_errors(schema))
+    if not violations:
+        walk.resolve()
+    return [*violations, *walk.violations][:MAX_VIOLATIONS]
+
+
+def parameter_violations(schema: Any, parameters: Any) -> Violations:
+    """Return where `parameters` do not match `schema`, which was accepted before.
+
+    Raises:
+        ValueError: the schema would not have been accepted.
+    """
+    if is_too_deep(parameters):
+        return [('', f'nests deeper than {MAX_DEPTH} levels')]
+    walk = SchemaWalk(copy.deepcopy(schema))
+    walk.resolve()
+    if walk.violations:
+        raise ValueError(f'the parameters_schema{walk.violations[0][0]} {walk.violations[0][1]}')
+    return _told(_validator(walk).iter_errors(parameters))
+
+
+def is_too_deep(document: Any) -> bool:
+    """Tell whether a JSON document nests deeper than MAX_DEPTH; needs no recursion itself."""
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for each in level
+            if isinstance(each, (dict, list))
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, (dict, list))
+        ]
+    return bool(level)
+
+
+class _WithinSchema:
+    """Resolves the references of a walked schema; stands in for a `jsonschema.RefResolver`."""
+
+    def __init__(self, walk: SchemaWalk) -> None:
+        self._nodes = walk.nodes
+
+    def resolve(self, reference: str) -> tuple[str, Any]:
+        """Return the scope, of which there is one only, and the subschema."""
+        return '', self._nodes[unquote(reference[1:])]
+
+    def push_scope(self, scope: str) -> None:
+        """Enter a scope; there is one only."""
+
+    def pop_scope(self) -> None:
+        """Leave a scope."""
+
+
+def _validator(walk: SchemaWalk) -> Any:
+    """Return a validator that resolves within the schema and has no way to look elsewhere.
+
+    jsonschema 4.18 and newer take a `registry`, and open URLs without one; older ones take a
+    `resolver`, and theirs opens URLs too.
+    """
+    if 'registry' in inspect.signature(Draft202012Validator).parameters:
+        from referencing import Registry
+
+        return Draft202012Validator(walk.root, registry=Registry())
+    return Draft202012Validator(walk.root, resolver=_WithinSchema(walk))
+
+
+def _told(errors: Iterable[Any]) -> Violations:
+    return [
+        (
+            clip(''.join(f'/{pointer_token(token)}' for token in error.absolute_path)),
+            clip(error.message),
+        )
+        for error in itertools.islice(errors, MAX_VIOLATIONS)
+    ]
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request's line is answered with; `failed` where the check itself did."""
+    try:
+        if 'parameters' in request:
+            violations = parameter_violations(request['schema'], request['parameters'])
+        else:
+            violations = schema_violations(request['schema'])
+    except RecursionError:
+        return {'failed': 'it nests too deep'}
+    except MemoryError:
+        return {'failed': 'it needs too much memory'}
+    except Exception as error:  # whatever a schema makes jsonschema stumble over
+        return {'failed': clip(f'{type(error).__name__}: {error}')}
+    return {'violations': violations}
+
+
+def main(arguments: list[str]) -> None:
+    """Answer requests until stdin ends; the arguments are MiB of memory and seconds a check.
+
+    The seconds are a second line of defence: where the gateway died and can kill nobody any
+    more, SIGALRM's default action ends a check that does not.
+    """
+    memory_mb, seconds = (int(argument) for argument in arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.setrecursionlimit(5000)
+    # Once everything, so that nothing is left to import or to load when files are out of reach.
+    sample = {'$ref': '#/$defs/a', '$defs': {'a': {'type': 'object', 'pattern': 'a'}}}
+    for request in ({'schema': sample}, {'schema': sample, 'parameters': {'a': 1}}):
+        if answer(request) != {'violations': []}:
+            sys.exit(f'the check does not work here: {answer(request)}')
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
+    # No file and no socket can be opened from here on (getrlimit(2): one more than the greatest).
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    _say({'ready': True})
+    for line in sys.stdin:
+        signal.alarm(seconds)
+        _say(answer(json.loads(line)))
+        signal.alarm(0)
+
+
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + '\n')
+    sys.stdout.flush()
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])
