@@ -1,0 +1,214 @@
+"""The scripts manifest: a YAML file that names scripts which are on the robot already.
+
+The form of the file is in docs/writing_scripts.md.
+"""
+
+from collections.abc import Mapping
+import os
+from pathlib import Path
+import re
+from typing import Any
+
+from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.entities.names import is_id
+from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.errors import ScriptRefused
+from gateway_node.scripts.file_names import suffix_of, SUFFIXES
+from gateway_node.scripts.managed import hash_file, ManagedScript
+from gateway_node.scripts.metadata import Metadata, parse_metadata, shown
+from gateway_node.scripts.shelf import is_uploaded_id
+from gateway_node.scripts.values import ArgumentDefinition, Script, ScriptKind
+from gateway_node.scripts.yaml_files import read_yaml
+
+_METADATA_KEYS = (
+    'name',
+    'description',
+    'tags',
+    'timeout_sec',
+    'single_execution',
+    'proximity_proof_required',
+    'parameters_schema',
+    'limits',
+)
+_OWN_KEYS = ('id', 'path', 'kind', 'entities', 'args', 'environment')
+_VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
+
+
+def load_scripts_manifest(path: Path) -> tuple[ManagedScript, ...]:
+    """Read a manifest file and hash the scripts that it names; blocks.
+
+    Raises:
+        ManifestInvalid: one line with the file, the place in it, the value and what is allowed.
+    """
+    try:
+        return _parse(read_yaml(path), path.parent)
+    except ManifestInvalid as error:
+        raise ManifestInvalid(f'{path}: {error}') from error
+
+
+def _parse(document: object, folder: Path) -> tuple[ManagedScript, ...]:
+    top = _mapping({} if document is None else document, 'the document', ('scripts',))
+    scripts: list[ManagedScript] = []
+    places: dict[str, str] = {}
+    for index, item in enumerate(_list(top.get('scripts') or [], 'scripts')):
+        place = f'scripts[{index}]'
+        managed = _managed_script(item, place, folder)
+        earlier = places.setdefault(managed.script.id, place)
+        if earlier != place:
+            raise ManifestInvalid(f'{place}.id is {managed.script.id!r}, as is {earlier}.id')
+        scripts.append(managed)
+    return tuple(scripts)
+
+
+def _managed_script(value: object, place: str, folder: Path) -> ManagedScript:
+    item = _mapping(value, place, (*_OWN_KEYS, *_METADATA_KEYS))
+    for key in ('id', 'path', 'entities'):
+        if key not in item:
+            raise ManifestInvalid(f'{place} has no {key!r}')
+    path = _file(item['path'], f'{place}.path', folder)
+    metadata = _metadata({key: item[key] for key in _METADATA_KEYS if key in item}, place)
+    try:
+        version, size = hash_file(path)
+    except OSError as error:
+        raise ManifestInvalid(f'{place}.path: {path} cannot be read: {error.strerror}') from error
+    script_id = _script_id(item['id'], f'{place}.id')
+    script = Script(
+        id=script_id,
+        name=metadata.name or script_id,
+        kind=_kind(item.get('kind'), f'{place}.kind', path),
+        path=path,
+        version=version,
+        size=size,
+        managed=True,
+        description=metadata.description,
+        tags=metadata.tags,
+        timeout_sec=metadata.timeout_sec,
+        single_execution=metadata.single_execution,
+        proximity_proof_required=metadata.proximity_proof_required,
+        parameters_schema=metadata.parameters_schema,
+        limits=metadata.limits,
+        argument_definitions=_arguments(item.get('args') or [], f'{place}.args'),
+        environment=_environment(item.get('environment') or {}, f'{place}.environment'),
+    )
+    return ManagedScript(script=script, entities=_entities(item['entities'], f'{place}.entities'))
+
+
+def _script_id(value: object, place: str) -> str:
+    if not isinstance(value, str) or not is_id(value):
+        raise ManifestInvalid(
+            f'{place} is {shown(value)}; allowed: letters, digits, "_", "-", "."'
+        )
+    if is_uploaded_id(value):
+        raise ManifestInvalid(f"{place} is {value!r}, which has the form of an uploaded script's")
+    return value
+
+
+def _file(value: object, place: str, folder: Path) -> Path:
+    if not isinstance(value, str) or not value or '\0' in value:
+        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a path')
+    path = Path(os.path.abspath(folder / value))
+    if not path.is_file():
+        raise ManifestInvalid(f'{place} is {value!r}: there is no file {path}')
+    return path
+
+
+def _kind(value: object, place: str, path: Path) -> ScriptKind:
+    executable = os.access(path, os.X_OK)
+    if value is None:
+        suffix = suffix_of(path.name)
+        if suffix is None and not executable:
+            raise ManifestInvalid(
+                f'{place} is missing: {path.name!r} has no known suffix ({", ".join(SUFFIXES)}) '
+                'and is not executable'
+            )
+        return SUFFIXES[suffix] if suffix else ScriptKind.EXECUTABLE
+    for kind in ScriptKind:
+        if value == kind.value:
+            if kind is ScriptKind.EXECUTABLE and not executable:
+                raise ManifestInvalid(f'{place} is {value!r}, but {path} is not executable')
+            if kind is ScriptKind.LAUNCH and _by_suffix(path) is not ScriptKind.LAUNCH:
+                raise ManifestInvalid(
+                    f'{place} is {value!r}, but {path.name!r} does not end with .launch.py, '
+                    '.launch.xml or .launch.yaml'
+                )
+            return kind
+    allowed = ', '.join(kind.value for kind in ScriptKind)
+    raise ManifestInvalid(f'{place} is {shown(value)}; allowed: {allowed}')
+
+
+def _by_suffix(path: Path) -> ScriptKind | None:
+    suffix = suffix_of(path.name)
+    return SUFFIXES[suffix] if suffix else None
+
+
+def _metadata(document: dict[str, Any], place: str) -> Metadata:
+    try:
+        return parse_metadata(document)
+    except ScriptRefused as error:
+        first = error.violations[0]
+        where = place + first.path.replace('/', '.')
+        raise ManifestInvalid(f'{where} {first.reason}') from error
+
+
+def _entities(value: object, place: str) -> tuple[str, ...]:
+    globs = _list([value] if isinstance(value, str) else value, place)
+    if not globs:
+        raise ManifestInvalid(f'{place} is empty; allowed: globs such as "apps/*"')
+    for glob in globs:
+        try:
+            EntityRef.from_path(glob)
+        except (ValueError, AttributeError) as error:
+            raise ManifestInvalid(
+                f'{place} has {shown(glob)}; allowed: globs that begin with "apps/" or '
+                '"components/", such as "apps/*"'
+            ) from error
+    return tuple(globs)
+
+
+def _arguments(value: object, place: str) -> tuple[ArgumentDefinition, ...]:
+    definitions = []
+    for index, each in enumerate(_list(value, place)):
+        item = _mapping(each, f'{place}[{index}]', ('name', 'flag'))
+        flag = item.get('flag')
+        definitions.append(
+            ArgumentDefinition(
+                name=_text(item.get('name'), f'{place}[{index}].name'),
+                flag=None if flag is None else _text(flag, f'{place}[{index}].flag'),
+            )
+        )
+    return tuple(definitions)
+
+
+def _environment(value: object, place: str) -> dict[str, str]:
+    environment = {}
+    for name, setting in _mapping(value, place, None).items():
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            raise ManifestInvalid(
+                f'{place} has {shown(name)}; allowed: letters, digits and "_", no digit first'
+            )
+        environment[name] = _text(setting, f'{place}.{name}', may_be_empty=True)
+    return environment
+
+
+def _mapping(value: object, place: str, allowed: tuple[str, ...] | None) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a mapping')
+    for key in value:
+        if allowed is not None and key not in allowed:
+            raise ManifestInvalid(
+                f'{place} has the key {shown(key)}; allowed: {", ".join(allowed)}'
+            )
+    return value
+
+
+def _list(value: object, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a list')
+    return value
+
+
+def _text(value: object, place: str, *, may_be_empty: bool = False) -> str:
+    if not isinstance(value, str) or '\0' in value or not (value or may_be_empty):
+        hint = ' (in quotes)' if isinstance(value, (bool, int, float)) else ''
+        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a text{hint}')
+    return value
