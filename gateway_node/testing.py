@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.identities import Identity
-from gateway_node.entities.values import EntityRef
+from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -26,11 +26,31 @@ from gateway_node.executions.ports import (
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
+    ExecutionType,
     Output,
     Progress,
     StopAction,
     Transition,
+    Trigger,
+    TriggerType,
 )
+
+AN_APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
+
+
+def new_execution(number: int, **fields: Any) -> Execution:
+    """Return a prepared execution; ids grow with `number`, `fields` take the defaults' place."""
+    defaults: dict[str, Any] = {
+        'id': f'exec_{number:026d}',
+        'entity': AN_APP,
+        'script_id': 'self_test',
+        'script_version': 'f' * 64,
+        'execution_type': ExecutionType.NOW,
+        'status': ExecutionStatus.PREPARED,
+        'trigger': Trigger(type=TriggerType.MANUAL),
+        'created_at': datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC),
+    }
+    return Execution(**(defaults | fields))
 
 
 class FakeClock:
@@ -213,7 +233,7 @@ class FakeScript:
         """Report progress, as the script would."""
         self.stops: list[StopAction] = []
         """What was asked of it so far."""
-        self._obedient = obedient
+        self.obedient = obedient
         self._stop_asked = asyncio.Event()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -221,7 +241,7 @@ class FakeScript:
         """Note that the end was asked for; an obedient script ends by SIGTERM or SIGKILL."""
         self.stops.append(action)
         self._stop_asked.set()
-        if self._obedient and not self._outcome.done():
+        if self.obedient and not self._outcome.done():
             self.end(Outcome(cause=EndCause.EXITED, signal=_SIGNALS[action]))
 
     async def ended(self) -> Outcome:
@@ -265,7 +285,7 @@ class FakeScriptRunner:
         self.discarded: list[str] = []
         self.closed = False
         self.hold_starts.set()
-        self._obedient = obedient
+        self.obedient = obedient
         self._scripts: dict[str, FakeScript] = {}
         self._changed = asyncio.Condition()
 
@@ -292,7 +312,7 @@ class FakeScriptRunner:
         await self.hold_starts.wait()
         if self.start_error is not None:
             raise self.start_error
-        script = FakeScript(order, on_progress, obedient=self._obedient)
+        script = FakeScript(order, on_progress, obedient=self.obedient)
         async with self._changed:
             self._scripts[order.execution_id] = script
             self._changed.notify_all()

@@ -1,0 +1,252 @@
+"""The SQLite file, on a thread of its own: opening, transactions, closing.
+
+Sources: sqlite.org/wal.html, sqlite.org/pragma.html, sqlite.org/rescode.html.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import logging
+from pathlib import Path
+import sqlite3
+import time
+from typing import TypeVar
+
+from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.storage.schema import check_version, migrate, STEPS, Steps, version_of
+
+_log = logging.getLogger(__name__)
+
+FILE_NAME = 'gateway.sqlite3'
+SQLITE_VERSION = sqlite3.sqlite_version
+"""Of the SQLite library in use."""
+
+_CHECK_SEC = 0.5
+"""How long the check of the file may delay a start; what it did not reach is trusted."""
+_BUSY_SEC = 1.0
+"""How long a lock held by somebody's sqlite3 shell is waited for."""
+_MAX_WAL_BYTES = 4 * 1024 * 1024
+_VACUUM_PAGES = 256
+"""Pages given back in one step: about a megabyte, some milliseconds."""
+_CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+_Result = TypeVar('_Result')
+
+
+class Database:
+    """One open database file.
+
+    Calls are done one after the other in the order in which they were made, each submitted when
+    its coroutine is first stepped. A call once submitted is done, also where its caller is
+    cancelled meanwhile. Each raises StoreUnavailable, and changes nothing, where the file cannot
+    be read or written; the next call tries anew.
+    """
+
+    def __init__(self, path: Path, thread: ThreadPoolExecutor, steps: Steps) -> None:
+        """Take the parts that `open` made."""
+        self.path = path
+        self._thread = thread
+        self._steps = steps
+        self._connection: sqlite3.Connection | None = None
+
+    @classmethod
+    async def open(cls, state_dir: Path, *, steps: Steps = STEPS) -> 'Database':
+        """Open `<state_dir>/gateway.sqlite3`, making or migrating it as needed.
+
+        A corrupt file is set aside and a fresh one begun.
+
+        Raises:
+            StoreVersionError: a newer gateway wrote it.
+            StoreUnavailable: it cannot be opened (permissions, disk full).
+        """
+        thread = ThreadPoolExecutor(1, thread_name_prefix='storage')
+        database = cls(state_dir / FILE_NAME, thread, steps)
+        try:
+            await database._submit(database._open)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+        return database
+
+    @property
+    def set_aside(self) -> tuple[Path, ...]:
+        """The corrupt files that were set aside, in this life or an earlier one, oldest first."""
+        return tuple(path for _, path in sorted(_set_aside_files(self.path)))
+
+    async def write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Let `change` write in one transaction; it is on the disk when this returns."""
+        return await self._submit(lambda: self._write(change))
+
+    async def read(self, query: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Let `query` read."""
+        return await self._submit(lambda: query(self._open_connection()))
+
+    async def shrink(self) -> bool:
+        """Give some free pages back to the file system; True where more are left.
+
+        The file gets smaller with the last step.
+        """
+        return await self.read(_shrink)
+
+    async def close(self) -> None:
+        """Close the file after all that was submitted; closing again is harmless."""
+        with contextlib.suppress(StoreUnavailable):
+            await self._submit(self._close)
+        self._thread.shutdown(wait=False)
+
+    async def _submit(self, work: Callable[[], _Result]) -> _Result:
+        try:
+            submitted = self._thread.submit(self._translate_errors, work)
+        except RuntimeError as error:
+            raise StoreUnavailable(f'{self.path} is closed') from error
+        # Shielded: asyncio would cancel what the thread has not begun yet.
+        return await asyncio.shield(asyncio.wrap_future(submitted))
+
+    def _translate_errors(self, work: Callable[[], _Result]) -> _Result:
+        try:
+            return work()
+        except sqlite3.Error as error:
+            if _is_corrupt(error):
+                # The next start then looks at the whole file, however long it takes.
+                with contextlib.suppress(OSError):
+                    _suspicion(self.path).touch()
+            raise StoreUnavailable(f'{self.path}: {error}') from error
+
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreUnavailable(f'{self.path} is closed')
+        return self._connection
+
+    def _write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        connection = self._open_connection()
+        _roll_back(connection)  # where an earlier attempt to do so failed
+        connection.execute('BEGIN IMMEDIATE')
+        try:
+            result = change(connection)
+            connection.execute('COMMIT')
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                _roll_back(connection)
+            raise
+        return result
+
+    def _open(self) -> None:
+        try:
+            self._connection = _connect(self.path, self._steps)
+        except sqlite3.Error as error:
+            if not _is_corrupt(error):
+                raise
+            try:
+                kept = _set_aside(self.path)
+            except OSError as os_error:
+                raise StoreUnavailable(
+                    f'{self.path} is corrupt ({error}) and cannot be set aside: {os_error}'
+                ) from os_error
+            _log.error(
+                '%s is corrupt (%s); it is kept as %s, the history begins anew',
+                self.path,
+                error,
+                kept,
+            )
+            self._connection = _connect(self.path, self._steps)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _connect(path: Path, steps: Steps) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_SEC, isolation_level=None)
+    try:
+        check_version(connection, path, steps)
+        if version_of(connection) == 0:
+            _refuse_foreign_tables(connection)
+            # Has no effect once the first table, or the WAL, is there.
+            connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
+        else:
+            _check(connection, thorough=_suspicion(path).exists())
+        connection.execute('PRAGMA journal_mode = WAL')
+        connection.execute('PRAGMA synchronous = FULL')
+        connection.execute(f'PRAGMA journal_size_limit = {_MAX_WAL_BYTES}')
+        migrate(connection, steps)
+        with contextlib.suppress(OSError):
+            _suspicion(path).unlink(missing_ok=True)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_foreign_tables(connection: sqlite3.Connection) -> None:
+    if connection.execute('SELECT count(*) FROM sqlite_schema').fetchone()[0]:
+        raise _corrupt('it has tables, but not the version of a gateway')
+
+
+def _check(connection: sqlite3.Connection, *, thorough: bool) -> None:
+    """Look for corruption, for a moment or, where there is suspicion, to the end."""
+    if not thorough:
+        deadline = time.monotonic() + _CHECK_SEC
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+    try:
+        pragma = 'integrity_check' if thorough else 'quick_check'
+        finding = connection.execute(f'PRAGMA {pragma}(1)').fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return
+    finally:
+        connection.set_progress_handler(None, 0)
+    if finding != 'ok':
+        raise _corrupt(finding)
+
+
+def _corrupt(finding: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(finding)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def _is_corrupt(error: sqlite3.Error) -> bool:
+    # Errors of Python's own module carry no code; the low byte is the primary one.
+    return getattr(error, 'sqlite_errorcode', 0) & 0xFF in _CORRUPT_CODES
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute('ROLLBACK')
+
+
+def _shrink(connection: sqlite3.Connection) -> bool:
+    # Every row that is fetched frees one page.
+    connection.execute(f'PRAGMA incremental_vacuum({_VACUUM_PAGES})').fetchall()
+    more: bool = connection.execute('PRAGMA freelist_count').fetchone()[0] > 0
+    if not more:
+        # Only a checkpoint cuts the file.
+        connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
+    return more
+
+
+def _suspicion(path: Path) -> Path:
+    """Return the mark that a reader found the file corrupt."""
+    return path.with_name(f'{path.name}.suspect')
+
+
+def _set_aside_files(path: Path) -> Iterator[tuple[int, Path]]:
+    prefix = f'{path.name}.corrupt-'
+    for each in path.parent.glob(f'{prefix}*'):
+        number = each.name.removeprefix(prefix)
+        if number.isdecimal():
+            yield int(number), each
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a corrupt file with its WAL, so that the sqlite3 shell can still open it."""
+    number = max((number for number, _ in _set_aside_files(path)), default=0) + 1
+    kept = path.with_name(f'{path.name}.corrupt-{number}')
+    # The file itself last: a WAL left alone would be taken for that of the fresh file.
+    for suffix in ('-wal', '-shm', ''):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
+    return kept

@@ -1,0 +1,281 @@
+"""Executions and the one log of their transitions."""
+
+from collections.abc import Iterable, Iterator, Mapping
+import datetime
+import sqlite3
+
+from gateway_node.entities.clock import Clock
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.errors import (
+    ExecutionNotDeletable,
+    ExecutionNotFound,
+    StoreUnavailable,
+)
+from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    FINAL_STATUSES,
+    Transition,
+)
+from gateway_node.storage.database import Database
+from gateway_node.storage.records import from_document, to_document
+
+_KEEP_UP_SEC = 60.0
+"""Seconds between records of the time up where nothing else is written; a crash forgets that
+much of the ages, so that something is kept a little longer."""
+
+
+class SqliteExecutionStore:
+    """The `ExecutionStore` that outlives the gateway."""
+
+    def __init__(self, database: Database, clock: Clock, up_sec: float) -> None:
+        """Continue on a database whose earlier gateways were up for `up_sec` seconds."""
+        self._database = database
+        self._clock = clock
+        self._up_sec_before = up_sec
+        self._begun = clock.monotonic()
+        self._kept_up_sec = up_sec
+
+    @classmethod
+    async def open(cls, database: Database, clock: Clock) -> 'SqliteExecutionStore':
+        """Return the store of an open database; StoreUnavailable."""
+        return cls(database, clock, await database.read(_up_sec))
+
+    async def add(self, execution: Execution, cause: str) -> Transition:
+        """Keep a new execution and its first transition; ValueError where the id is taken."""
+        up_sec = self._up_sec()
+
+        def change(connection: sqlite3.Connection) -> Transition:
+            _insert(connection, execution, up_sec)
+            connection.execute(
+                "UPDATE store_state SET last_id = max(coalesce(last_id, ''), ?), up_sec = ?",
+                (execution.id, up_sec),
+            )
+            return _append(connection, execution, cause)
+
+        return await self._database.write(change)
+
+    async def update(self, execution: Execution, cause: str | None) -> Transition | None:
+        """Keep a new state, with a `cause` its transition too; ExecutionNotFound where the id
+        was never added or is removed."""
+        up_sec = self._up_sec()
+
+        def change(connection: sqlite3.Connection) -> Transition | None:
+            _replace(connection, execution, up_sec)
+            _keep_up_sec(connection, up_sec)
+            return None if cause is None else _append(connection, execution, cause)
+
+        return await self._database.write(change)
+
+    async def get(self, execution_id: str) -> Execution | None:
+        """Return the execution, or None."""
+        query = 'SELECT document FROM executions WHERE id = ?'
+        found = await self._select(query, (execution_id,))
+        return found[0] if found else None
+
+    async def page(
+        self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
+    ) -> ExecutionPage:
+        """Return up to `limit` executions of one script with ids below `before`, newest first."""
+        bound = '' if before is None else 'AND id < ?'
+        query = f"""
+            SELECT document FROM executions WHERE entity = ? AND script_id = ? {bound}
+            ORDER BY id DESC LIMIT ?
+        """
+        arguments = (entity.path, script_id, *(() if before is None else (before,)), limit + 1)
+        found = await self._select(query, arguments)
+        return ExecutionPage(executions=found[:limit], more=len(found) > limit)
+
+    async def remove(self, execution_id: str) -> None:
+        """Remove an ended execution and its transitions; ExecutionNotDeletable for an open one,
+        nothing happens where it is unknown."""
+        await self._database.write(lambda connection: _delete(connection, execution_id))
+
+    async def open_executions(self) -> tuple[Execution, ...]:
+        """Return every execution without a final status, schedules included, oldest first."""
+        return await self._select(
+            'SELECT document FROM executions WHERE ended_sec IS NULL ORDER BY id', ()
+        )
+
+    async def transitions(self, *, after: int, limit: int) -> tuple[Transition, ...]:
+        """Return up to `limit` transitions with a sequence above `after`, in sequence."""
+
+        def query(connection: sqlite3.Connection) -> tuple[Transition, ...]:
+            rows = connection.execute(
+                'SELECT sequence, execution_id, status, at, cause FROM transitions'
+                ' WHERE sequence > ? ORDER BY sequence LIMIT ?',
+                (after, limit),
+            )
+            return tuple(_transitions(rows))
+
+        return await self._database.read(query)
+
+    async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
+        """Return up to `limit` ids that `policy` does not keep, the longest ended first."""
+        up_sec = self._up_sec()
+        if up_sec - self._kept_up_sec >= _KEEP_UP_SEC:
+            await self._database.write(lambda connection: _keep_up_sec(connection, up_sec))
+            self._kept_up_sec = up_sec
+        return await self._database.read(
+            lambda connection: _expired(connection, policy, limit, up_sec)
+        )
+
+    async def counts(self) -> Mapping[ExecutionStatus, int]:
+        """Return how many executions stand in each status."""
+        return await self._database.read(_counts)
+
+    async def last_id(self) -> str | None:
+        """Return the greatest id ever given, or None."""
+
+        def query(connection: sqlite3.Connection) -> str | None:
+            last_id: str | None
+            (last_id,) = connection.execute('SELECT last_id FROM store_state').fetchone()
+            return last_id
+
+        return await self._database.read(query)
+
+    async def close(self) -> None:
+        """Close the database too; the store is not used afterwards."""
+        up_sec = self._up_sec()
+        try:
+            await self._database.write(lambda connection: _keep_up_sec(connection, up_sec))
+        except StoreUnavailable:
+            pass  # some time up is forgotten: what is kept is kept a little longer
+        finally:
+            await self._database.close()
+
+    def _up_sec(self) -> float:
+        """Return the seconds that all gateways on this database were up."""
+        return self._up_sec_before + self._clock.monotonic() - self._begun
+
+    async def _select(self, query: str, arguments: tuple[object, ...]) -> tuple[Execution, ...]:
+        return await self._database.read(
+            lambda connection: tuple(
+                from_document(document) for (document,) in connection.execute(query, arguments)
+            )
+        )
+
+
+def _up_sec(connection: sqlite3.Connection) -> float:
+    up_sec: float
+    (up_sec,) = connection.execute('SELECT up_sec FROM store_state').fetchone()
+    return up_sec
+
+
+def _keep_up_sec(connection: sqlite3.Connection, up_sec: float) -> None:
+    connection.execute('UPDATE store_state SET up_sec = ?', (up_sec,))
+
+
+def _insert(connection: sqlite3.Connection, execution: Execution, up_sec: float) -> None:
+    try:
+        connection.execute(
+            """
+            INSERT INTO executions (
+                id, entity, script_id, status, scheduled, parent, exit_code, created_at,
+                ended_sec, document
+            ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            (
+                execution.id,
+                execution.entity.path,
+                execution.script_id,
+                execution.status.value,
+                execution.scheduled,
+                execution.parent,
+                execution.exit_code,
+                execution.created_at.isoformat(),
+                None if execution.is_open else up_sec,
+                to_document(execution),
+            ),
+        )
+    except sqlite3.IntegrityError as error:
+        raise ValueError(f'{execution.id} is in the store already') from error
+
+
+def _replace(connection: sqlite3.Connection, execution: Execution, up_sec: float) -> None:
+    replaced = connection.execute(
+        """
+        UPDATE executions SET
+            status = ?, scheduled = ?, exit_code = ?, ended_sec = coalesce(ended_sec, ?),
+            document = ?
+        WHERE id = ?
+        """,
+        (
+            execution.status.value,
+            execution.scheduled,
+            execution.exit_code,
+            None if execution.is_open else up_sec,
+            to_document(execution),
+            execution.id,
+        ),
+    )
+    if not replaced.rowcount:
+        raise ExecutionNotFound(execution.id)
+
+
+def _append(connection: sqlite3.Connection, execution: Execution, cause: str) -> Transition:
+    at = execution.completed_at or execution.started_at or execution.created_at
+    status = execution.status
+    cursor = connection.execute(
+        'INSERT INTO transitions (execution_id, status, at, cause) VALUES (?, ?, ?, ?)',
+        (execution.id, status.value, at.isoformat(), cause),
+    )
+    sequence = cursor.lastrowid
+    assert sequence is not None
+    return Transition(
+        sequence=sequence, execution_id=execution.id, status=status, at=at, cause=cause
+    )
+
+
+def _transitions(rows: Iterable[tuple[int, str, str, str, str]]) -> Iterator[Transition]:
+    for sequence, execution_id, status, at, cause in rows:
+        yield Transition(
+            sequence=sequence,
+            execution_id=execution_id,
+            status=ExecutionStatus(status),
+            at=datetime.datetime.fromisoformat(at),
+            cause=cause,
+        )
+
+
+def _delete(connection: sqlite3.Connection, execution_id: str) -> None:
+    query = 'SELECT status FROM executions WHERE id = ?'
+    for (status,) in connection.execute(query, (execution_id,)).fetchall():
+        if ExecutionStatus(status) not in FINAL_STATUSES:
+            raise ExecutionNotDeletable(execution_id, ExecutionStatus(status))
+        connection.execute('DELETE FROM transitions WHERE execution_id = ?', (execution_id,))
+        connection.execute('DELETE FROM executions WHERE id = ?', (execution_id,))
+
+
+def _counts(connection: sqlite3.Connection) -> Mapping[ExecutionStatus, int]:
+    counts = dict.fromkeys(ExecutionStatus, 0)
+    for status, executions in connection.execute('SELECT * FROM status_counts'):
+        counts[ExecutionStatus(status)] = executions
+    return counts
+
+
+def _expired(
+    connection: sqlite3.Connection, policy: RetentionPolicy, limit: int, up_sec: float
+) -> tuple[str, ...]:
+    """Look at the `limit` longest ended of each status: those that expired are among them."""
+    query = """
+        SELECT ended_sec, id FROM executions WHERE status = ? AND ended_sec IS NOT NULL
+        ORDER BY ended_sec, id LIMIT ?
+    """
+    ended = sorted(
+        (ended_sec, execution_id, status)
+        for status in sorted(FINAL_STATUSES, key=lambda each: each.value)
+        for ended_sec, execution_id in connection.execute(query, (status.value, limit))
+    )
+    surplus = 0
+    if policy.max_executions:
+        counts = _counts(connection)
+        surplus = sum(counts[status] for status in FINAL_STATUSES) - policy.max_executions
+    expired = []
+    for rank, (ended_sec, execution_id, status) in enumerate(ended):
+        failed = status is ExecutionStatus.FAILED
+        max_age = policy.max_failed_age_sec if failed else policy.max_age_sec
+        if rank < surplus or 0 < max_age < up_sec - ended_sec:
+            expired.append(execution_id)
+    return tuple(expired[:limit])

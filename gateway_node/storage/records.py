@@ -1,0 +1,170 @@
+"""Executions as JSON documents, and back; no field is lost either way."""
+
+from collections.abc import Mapping
+import datetime
+import json
+from typing import Any
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    ExecutionType,
+    Failure,
+    FailureReason,
+    Progress,
+    ResourceUse,
+    RestartRun,
+    Trigger,
+    TriggerType,
+)
+
+_Document = Mapping[str, Any]
+
+
+def to_document(execution: Execution) -> str:
+    """Return the JSON document of an execution; ASCII, so that lone surrogates survive too."""
+    document = {
+        'id': execution.id,
+        'entity': execution.entity.path,
+        'script_id': execution.script_id,
+        'script_version': execution.script_version,
+        'execution_type': execution.execution_type.value,
+        'status': execution.status.value,
+        'trigger': _trigger_document(execution.trigger),
+        'created_at': execution.created_at.isoformat(),
+        'input_parameters': execution.input_parameters,
+        'arguments': execution.arguments,
+        'priority': execution.priority,
+        'parent': execution.parent,
+        'schedule': execution.schedule,
+        'scheduled': execution.scheduled,
+        'last_restart_run': _restart_run_document(execution.last_restart_run),
+        'skipped_starts': execution.skipped_starts,
+        'stop_trigger': execution.stop_trigger and _trigger_document(execution.stop_trigger),
+        'started_at': execution.started_at and execution.started_at.isoformat(),
+        'completed_at': execution.completed_at and execution.completed_at.isoformat(),
+        'duration_ms': execution.duration_ms,
+        'progress': _progress_document(execution.progress),
+        'exit_code': execution.exit_code,
+        'signal': execution.signal,
+        'leftover_processes': execution.leftover_processes,
+        'resource_use': _resource_use_document(execution.resource_use),
+        'output_parameters': execution.output_parameters,
+        'failure': _failure_document(execution.failure),
+    }
+    return json.dumps(document, separators=(',', ':'))
+
+
+def from_document(text: str) -> Execution:
+    """Return the execution that `to_document` was given."""
+    document: _Document = json.loads(text)
+    return Execution(
+        id=document['id'],
+        entity=EntityRef.from_path(document['entity']),
+        script_id=document['script_id'],
+        script_version=document['script_version'],
+        execution_type=ExecutionType(document['execution_type']),
+        status=ExecutionStatus(document['status']),
+        trigger=_trigger(document['trigger']),
+        created_at=datetime.datetime.fromisoformat(document['created_at']),
+        input_parameters=document['input_parameters'],
+        arguments=tuple(document['arguments']),
+        priority=document['priority'],
+        parent=document['parent'],
+        schedule=document['schedule'],
+        scheduled=document['scheduled'],
+        last_restart_run=_restart_run(document['last_restart_run']),
+        skipped_starts=document['skipped_starts'],
+        stop_trigger=document['stop_trigger'] and _trigger(document['stop_trigger']),
+        started_at=_moment(document['started_at']),
+        completed_at=_moment(document['completed_at']),
+        duration_ms=document['duration_ms'],
+        progress=_progress(document['progress']),
+        exit_code=document['exit_code'],
+        signal=document['signal'],
+        leftover_processes=document['leftover_processes'],
+        resource_use=_resource_use(document['resource_use']),
+        output_parameters=document['output_parameters'],
+        failure=_failure(document['failure']),
+    )
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    return None if text is None else datetime.datetime.fromisoformat(text)
+
+
+def _trigger_document(trigger: Trigger) -> _Document:
+    return {
+        'type': trigger.type.value,
+        'setting': trigger.setting,
+        'username': trigger.username,
+    }
+
+
+def _trigger(document: _Document) -> Trigger:
+    return Trigger(
+        type=TriggerType(document['type']),
+        setting=document['setting'],
+        username=document['username'],
+    )
+
+
+def _restart_run_document(run: RestartRun | None) -> _Document | None:
+    if run is None:
+        return None
+    return {'at': run.at.isoformat(), 'boot_id': run.boot_id, 'boot_sec': run.boot_sec}
+
+
+def _restart_run(document: _Document | None) -> RestartRun | None:
+    if document is None:
+        return None
+    return RestartRun(
+        at=datetime.datetime.fromisoformat(document['at']),
+        boot_id=document['boot_id'],
+        boot_sec=document['boot_sec'],
+    )
+
+
+def _progress_document(progress: Progress | None) -> _Document | None:
+    if progress is None:
+        return None
+    return {'percent': progress.percent, 'message': progress.message}
+
+
+def _progress(document: _Document | None) -> Progress | None:
+    if document is None:
+        return None
+    return Progress(percent=document['percent'], message=document['message'])
+
+
+def _resource_use_document(use: ResourceUse | None) -> _Document | None:
+    if use is None:
+        return None
+    return {'max_memory_bytes': use.max_memory_bytes, 'cpu_sec': use.cpu_sec}
+
+
+def _resource_use(document: _Document | None) -> ResourceUse | None:
+    if document is None:
+        return None
+    return ResourceUse(max_memory_bytes=document['max_memory_bytes'], cpu_sec=document['cpu_sec'])
+
+
+def _failure_document(failure: Failure | None) -> _Document | None:
+    if failure is None:
+        return None
+    return {
+        'reason': failure.reason.value,
+        'message': failure.message,
+        'parameters': failure.parameters,
+    }
+
+
+def _failure(document: _Document | None) -> Failure | None:
+    if document is None:
+        return None
+    return Failure(
+        reason=FailureReason(document['reason']),
+        message=document['message'],
+        parameters=document['parameters'],
+    )

@@ -1,0 +1,364 @@
+"""The contract of `ExecutionStore` and `IdentityStore`, put to every implementation."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import datetime
+from pathlib import Path
+
+import pytest
+
+from gateway_node.entities.identities import Identity
+from gateway_node.entities.ports import IdentityStore
+from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.errors import (
+    ExecutionNotDeletable,
+    ExecutionNotFound,
+    StoreUnavailable,
+)
+from gateway_node.executions.ports import ExecutionStore, RetentionPolicy
+from gateway_node.executions.transitions import advance
+from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.storage.database import Database
+from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.identities import SqliteIdentityStore
+from gateway_node.testing import (
+    AN_APP,
+    FakeClock,
+    InMemoryExecutionStore,
+    InMemoryIdentityStore,
+    new_execution,
+)
+
+NO_BOUND = RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0)
+STARTED_AT = datetime.datetime(2026, 3, 1, 12, 0, 1, tzinfo=datetime.UTC)
+COMPLETED_AT = datetime.datetime(2026, 3, 1, 12, 0, 2, tzinfo=datetime.UTC)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The clock that the store lives by."""
+    return FakeClock()
+
+
+@pytest.fixture(params=['in_memory', 'sqlite'])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
+) -> AsyncIterator[ExecutionStore]:
+    """Each implementation, empty."""
+    opened: ExecutionStore
+    if request.param == 'in_memory':
+        opened = InMemoryExecutionStore(clock)
+    else:
+        opened = await SqliteExecutionStore.open(await Database.open(tmp_path), clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=['in_memory', 'sqlite'])
+async def identity_store(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[IdentityStore]:
+    """Each implementation, empty."""
+    if request.param == 'in_memory':
+        yield InMemoryIdentityStore()
+        return
+    database = await Database.open(tmp_path)
+    yield SqliteIdentityStore(database)
+    await database.close()
+
+
+async def started(store: ExecutionStore, execution: Execution) -> Execution:
+    """Bring a new execution into the store and to running."""
+    await store.add(execution, 'accepted')
+    running = advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT)
+    await store.update(running, 'started')
+    return running
+
+
+async def ended(
+    store: ExecutionStore, number: int, status: ExecutionStatus = ExecutionStatus.COMPLETED
+) -> Execution:
+    """Bring a new execution into the store and to its end."""
+    running = await started(store, new_execution(number))
+    final = advance(running, status, completed_at=COMPLETED_AT)
+    await store.update(final, 'exited')
+    return final
+
+
+async def test_what_was_added_is_found_as_it_was(store: ExecutionStore) -> None:
+    """An execution that was added is returned with every field."""
+    execution = new_execution(1, input_parameters={'depth': [1, None]}, arguments=('-v',))
+    await store.add(execution, 'accepted')
+    assert await store.get(execution.id) == execution
+
+
+async def test_an_unknown_id_finds_nothing(store: ExecutionStore) -> None:
+    """The store returns None for an id that it does not hold."""
+    assert await store.get('exec_unknown') is None
+
+
+async def test_an_update_replaces_the_state(store: ExecutionStore) -> None:
+    """After an update the new state is returned, and only that."""
+    running = await started(store, new_execution(1))
+    assert await store.get(running.id) == running
+
+
+async def test_an_id_is_given_once(store: ExecutionStore) -> None:
+    """Adding an id twice is a defect of the caller and changes nothing."""
+    running = await started(store, new_execution(1))
+    with pytest.raises(ValueError, match=running.id):
+        await store.add(new_execution(1), 'accepted')
+    assert await store.get(running.id) == running
+    assert len(await store.transitions(after=0, limit=10)) == 2
+
+
+async def test_what_was_never_added_cannot_be_updated(store: ExecutionStore) -> None:
+    """An update of an unknown execution is a defect of the caller and leaves no trace."""
+    with pytest.raises(ExecutionNotFound):
+        await store.update(new_execution(1), 'started')
+    assert await store.get(new_execution(1).id) is None
+    assert await store.transitions(after=0, limit=10) == ()
+
+
+async def test_every_change_of_status_is_one_row_of_the_log(store: ExecutionStore) -> None:
+    """Transitions carry a sequence that grows by one, the status, its moment and the cause."""
+    final = await ended(store, 1)
+    log = await store.transitions(after=0, limit=10)
+    assert [transition.sequence for transition in log] == [1, 2, 3]
+    assert [transition.execution_id for transition in log] == [final.id] * 3
+    assert [(transition.status, transition.at, transition.cause) for transition in log] == [
+        (ExecutionStatus.PREPARED, final.created_at, 'accepted'),
+        (ExecutionStatus.RUNNING, STARTED_AT, 'started'),
+        (ExecutionStatus.COMPLETED, COMPLETED_AT, 'exited'),
+    ]
+
+
+async def test_the_transition_returned_is_the_one_in_the_log(store: ExecutionStore) -> None:
+    """What `add` and `update` return is what the log will tell."""
+    execution = new_execution(1)
+    first = await store.add(execution, 'accepted')
+    second = await store.update(
+        advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT), 'started'
+    )
+    assert await store.transitions(after=0, limit=10) == (first, second)
+
+
+async def test_an_update_without_a_cause_is_no_transition(store: ExecutionStore) -> None:
+    """A change of something else than the status leaves the log alone."""
+    running = await started(store, new_execution(1))
+    assert await store.update(running.evolve(skipped_starts=3), None) is None
+    kept = await store.get(running.id)
+    assert kept is not None
+    assert kept.skipped_starts == 3
+    assert len(await store.transitions(after=0, limit=10)) == 2
+
+
+async def test_the_log_is_read_in_parts(store: ExecutionStore) -> None:
+    """`after` and `limit` cut the log without gap or overlap."""
+    for number in range(1, 4):
+        await started(store, new_execution(number))
+    parts = [await store.transitions(after=after, limit=2) for after in (0, 2, 4, 6)]
+    assert [[each.sequence for each in part] for part in parts] == [[1, 2], [3, 4], [5, 6], []]
+
+
+async def test_a_page_is_newest_first_and_tells_of_more(store: ExecutionStore) -> None:
+    """Pages follow one another by the last id of the one before."""
+    for number in range(1, 6):
+        await store.add(new_execution(number), 'accepted')
+    first = await store.page(AN_APP, 'self_test', limit=2)
+    second = await store.page(AN_APP, 'self_test', limit=2, before=first.executions[-1].id)
+    third = await store.page(AN_APP, 'self_test', limit=2, before=second.executions[-1].id)
+    numbers = [[int(e.id[-2:]) for e in page.executions] for page in (first, second, third)]
+    assert numbers == [[5, 4], [3, 2], [1]]
+    assert [page.more for page in (first, second, third)] == [True, True, False]
+
+
+async def test_a_page_holds_one_script_of_one_entity(store: ExecutionStore) -> None:
+    """Executions of other scripts, and of the component with the app's id, are left out."""
+    component = EntityRef(entity_type=EntityType.COMPONENT, entity_id=AN_APP.entity_id)
+    await store.add(new_execution(1), 'accepted')
+    await store.add(new_execution(2, script_id='other'), 'accepted')
+    await store.add(new_execution(3, entity=component), 'accepted')
+    page = await store.page(AN_APP, 'self_test', limit=10)
+    assert [execution.id for execution in page.executions] == [new_execution(1).id]
+    assert (await store.page(AN_APP, 'unknown', limit=10)).executions == ()
+
+
+async def test_a_removed_execution_is_gone_with_its_transitions(store: ExecutionStore) -> None:
+    """Nothing of a removed execution is left, and nothing of others goes with it."""
+    first, second = await ended(store, 1), await ended(store, 2)
+    await store.remove(first.id)
+    assert await store.get(first.id) is None
+    assert [each.execution_id for each in await store.transitions(after=0, limit=10)] == [
+        second.id
+    ] * 3
+    assert (await store.page(AN_APP, 'self_test', limit=10)).executions == (second,)
+
+
+async def test_removing_an_unknown_execution_does_nothing(store: ExecutionStore) -> None:
+    """Removing is harmless where somebody else was quicker."""
+    await store.remove('exec_unknown')
+
+
+async def test_an_open_execution_cannot_be_removed(store: ExecutionStore) -> None:
+    """Only what has ended can be removed."""
+    running = await started(store, new_execution(1))
+    with pytest.raises(ExecutionNotDeletable):
+        await store.remove(running.id)
+    assert await store.get(running.id) == running
+
+
+async def test_sequences_are_never_given_again(store: ExecutionStore) -> None:
+    """After the newest rows of the log were removed, the sequence goes on behind them."""
+    final = await ended(store, 1)
+    await store.remove(final.id)
+    transition = await store.add(new_execution(2), 'accepted')
+    assert transition.sequence == 4
+
+
+async def test_the_greatest_id_outlives_its_execution(store: ExecutionStore) -> None:
+    """`last_id` is the greatest id ever given, whatever was added later or removed."""
+    assert await store.last_id() is None
+    final = await ended(store, 9)
+    await store.add(new_execution(3), 'accepted')
+    await store.remove(final.id)
+    assert await store.last_id() == final.id
+
+
+async def test_open_executions_are_those_without_a_final_status(store: ExecutionStore) -> None:
+    """Prepared, running and scheduled ones are open, oldest first."""
+    schedule = new_execution(3, scheduled=True)
+    await store.add(schedule, 'accepted')
+    await ended(store, 2)
+    running = await started(store, new_execution(1))
+    assert await store.open_executions() == (running, schedule)
+
+
+async def test_counts_follow_every_change(store: ExecutionStore) -> None:
+    """Every status is counted, those without an execution as 0."""
+    assert await store.counts() == dict.fromkeys(ExecutionStatus, 0)
+    await store.add(new_execution(1), 'accepted')
+    await started(store, new_execution(2))
+    await ended(store, 3)
+    failed = await ended(store, 4, ExecutionStatus.FAILED)
+    await ended(store, 5, ExecutionStatus.FAILED)
+    await store.remove(failed.id)
+    assert await store.counts() == {
+        ExecutionStatus.PREPARED: 1,
+        ExecutionStatus.RUNNING: 1,
+        ExecutionStatus.COMPLETED: 1,
+        ExecutionStatus.FAILED: 1,
+        ExecutionStatus.TERMINATED: 0,
+    }
+
+
+async def test_without_bounds_nothing_expires(store: ExecutionStore, clock: FakeClock) -> None:
+    """0 sets no bound."""
+    await ended(store, 1)
+    clock.advance(1e9)
+    assert await store.expired(NO_BOUND, limit=10) == ()
+
+
+async def test_the_longest_ended_expire_past_the_count(store: ExecutionStore) -> None:
+    """Beyond `max_executions` the ended ones expire; open ones neither count nor expire."""
+    await store.add(new_execution(1, scheduled=True), 'accepted')
+    await started(store, new_execution(2))
+    final = [await ended(store, number) for number in range(3, 7)]
+    policy = RetentionPolicy(max_executions=2, max_age_sec=0, max_failed_age_sec=0)
+    assert await store.expired(policy, limit=10) == (final[0].id, final[1].id)
+    assert await store.expired(policy, limit=1) == (final[0].id,)
+
+
+async def test_age_counts_from_the_end(store: ExecutionStore, clock: FakeClock) -> None:
+    """An execution expires when more than the allowed time has passed since it ended."""
+    await store.add(new_execution(1), 'accepted')
+    clock.advance(100)
+    final = await ended(store, 2)
+    policy = RetentionPolicy(max_executions=0, max_age_sec=10, max_failed_age_sec=10)
+    clock.advance(10)
+    assert await store.expired(policy, limit=10) == ()
+    clock.advance(1)
+    assert await store.expired(policy, limit=10) == (final.id,)
+
+
+async def test_failed_ones_have_an_age_of_their_own(
+    store: ExecutionStore, clock: FakeClock
+) -> None:
+    """`max_failed_age_sec` takes the place of `max_age_sec` for failed executions."""
+    failed = await ended(store, 1, ExecutionStatus.FAILED)
+    completed = await ended(store, 2)
+    terminated = await ended(store, 3, ExecutionStatus.TERMINATED)
+    policy = RetentionPolicy(max_executions=0, max_age_sec=10, max_failed_age_sec=20)
+    clock.advance(15)
+    assert await store.expired(policy, limit=10) == (completed.id, terminated.id)
+    clock.advance(15)
+    assert await store.expired(policy, limit=10) == (failed.id, completed.id, terminated.id)
+    keep_failed = RetentionPolicy(max_executions=0, max_age_sec=10, max_failed_age_sec=0)
+    assert failed.id not in await store.expired(keep_failed, limit=10)
+
+
+async def test_a_jump_of_the_wall_clock_expires_nothing(
+    store: ExecutionStore, clock: FakeClock
+) -> None:
+    """Ages are measured with the monotonic clock."""
+    await ended(store, 1)
+    clock.wall += datetime.timedelta(days=3650)
+    policy = RetentionPolicy(max_executions=0, max_age_sec=10, max_failed_age_sec=10)
+    assert await store.expired(policy, limit=10) == ()
+
+
+async def test_a_later_change_does_not_make_an_ended_one_younger(
+    store: ExecutionStore, clock: FakeClock
+) -> None:
+    """The age counts from the moment at which the final status was kept first."""
+    final = await ended(store, 1)
+    clock.advance(11)
+    await store.update(final.evolve(leftover_processes=1), None)
+    policy = RetentionPolicy(max_executions=0, max_age_sec=10, max_failed_age_sec=10)
+    assert await store.expired(policy, limit=10) == (final.id,)
+
+
+async def test_writes_are_kept_in_the_order_in_which_they_were_begun(
+    store: ExecutionStore,
+) -> None:
+    """Of several writes begun without waiting, the last one begun has the last word."""
+    running = await started(store, new_execution(1))
+    await asyncio.gather(
+        *(store.update(running.evolve(priority=priority), None) for priority in range(50))
+    )
+    kept = await store.get(running.id)
+    assert kept is not None
+    assert kept.priority == 49
+
+
+async def test_a_closed_store_is_unavailable(store: ExecutionStore) -> None:
+    """After `close` nothing is kept and nothing pretends; closing again is harmless."""
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.add(new_execution(1), 'accepted')
+    with pytest.raises(StoreUnavailable):
+        await store.get(new_execution(1).id)
+
+
+async def test_identities_come_back_in_order(identity_store: IdentityStore) -> None:
+    """What was saved is loaded again in the same order."""
+    assert await identity_store.load_identities() == ()
+    identities = tuple(
+        Identity(
+            ref=EntityRef(entity_type=entity_type, entity_id=entity_id), holder=f'/{entity_id}'
+        )
+        for entity_id in ('wheel', 'arm')
+        for entity_type in EntityType
+    )
+    await identity_store.save_identities(identities)
+    assert await identity_store.load_identities() == identities
+
+
+async def test_saving_identities_replaces_the_earlier_ones(identity_store: IdentityStore) -> None:
+    """Exactly the pairs saved last are kept."""
+    for entity_id in ('wheel', 'arm'):
+        ref = EntityRef(entity_type=EntityType.APP, entity_id=entity_id)
+        await identity_store.save_identities([Identity(ref=ref, holder='/node')])
+    (kept,) = await identity_store.load_identities()
+    assert kept.ref.entity_id == 'arm'
