@@ -50,7 +50,7 @@ class StatusTopic:
             ),
         )
 
-    def on_transition(self, execution: Execution, _transition: Transition) -> None:
+    def on_transition(self, execution: Execution, transition: Transition) -> None:
         """Queue a change of status; none is ever left out."""
         pending = self._coalescer.settle(execution)
         if pending is not None:

@@ -1,0 +1,1 @@
+"""A small node to try the gateway with, and the program that starts both (`make run`)."""
