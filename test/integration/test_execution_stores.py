@@ -36,7 +36,7 @@ COMPLETED_AT = datetime.datetime(2026, 3, 1, 12, 0, 2, tzinfo=datetime.UTC)
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """The clock that the store lives by."""
+    """Return the clock that the store lives by."""
     return FakeClock()
 
 

@@ -1,0 +1,106 @@
+"""Executions as documents."""
+
+import dataclasses
+import datetime
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    ExecutionType,
+    Failure,
+    FailureReason,
+    Progress,
+    ResourceUse,
+    RestartRun,
+    Trigger,
+    TriggerType,
+)
+from gateway_node.storage.records import from_document, to_document
+from gateway_node.testing import new_execution
+
+TEXTS = st.text(max_size=8)
+ANY_TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
+"""Lone surrogates and NUL included."""
+NUMBERS = st.integers(0, 2**70)
+SECONDS = st.floats(allow_nan=False, allow_infinity=False)
+MOMENTS = st.datetimes(timezones=st.just(datetime.UTC))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | SECONDS | ANY_TEXTS,
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(ANY_TEXTS, values, max_size=3),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(ANY_TEXTS, VALUES, max_size=3)
+TRIGGERS = st.builds(
+    Trigger,
+    type=st.sampled_from(TriggerType),
+    setting=st.none() | TEXTS,
+    username=st.none() | ANY_TEXTS,
+)
+
+EXECUTIONS = st.builds(
+    Execution,
+    id=TEXTS,
+    entity=st.builds(
+        EntityRef,
+        entity_type=st.sampled_from(EntityType),
+        entity_id=st.from_regex(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}', fullmatch=True),
+    ),
+    script_id=TEXTS,
+    script_version=TEXTS,
+    execution_type=st.sampled_from(ExecutionType),
+    status=st.sampled_from(ExecutionStatus),
+    trigger=TRIGGERS,
+    created_at=MOMENTS,
+    input_parameters=OBJECTS,
+    arguments=st.lists(ANY_TEXTS, max_size=3).map(tuple),
+    priority=st.integers(),
+    parent=st.none() | TEXTS,
+    schedule=st.none() | TEXTS,
+    scheduled=st.booleans(),
+    last_restart_run=st.none()
+    | st.builds(RestartRun, at=MOMENTS, boot_id=TEXTS, boot_sec=SECONDS),
+    skipped_starts=NUMBERS,
+    stop_trigger=st.none() | TRIGGERS,
+    started_at=st.none() | MOMENTS,
+    completed_at=st.none() | MOMENTS,
+    duration_ms=st.none() | NUMBERS,
+    progress=st.none()
+    | st.builds(Progress, percent=st.none() | st.integers(0, 100), message=st.none() | ANY_TEXTS),
+    exit_code=st.none() | st.integers(0, 255),
+    signal=st.none() | st.integers(1, 64),
+    leftover_processes=st.none() | NUMBERS,
+    resource_use=st.none() | st.builds(ResourceUse, max_memory_bytes=NUMBERS, cpu_sec=SECONDS),
+    output_parameters=st.none() | OBJECTS,
+    failure=st.none()
+    | st.builds(
+        Failure,
+        reason=st.sampled_from(FailureReason),
+        message=ANY_TEXTS,
+        parameters=OBJECTS,
+    ),
+)
+
+
+@given(EXECUTIONS)
+def test_no_field_is_lost_either_way(execution: Execution) -> None:
+    """Any execution comes back from its document exactly as it was."""
+    assert from_document(to_document(execution)) == execution
+
+
+@given(EXECUTIONS)
+def test_a_document_is_plain_ascii(execution: Execution) -> None:
+    """SQLite's text holds neither lone surrogates nor, safely, NUL: the document has none."""
+    document = to_document(execution)
+    assert document.isascii()
+    assert document.isprintable()
+
+
+def test_every_field_is_in_the_document() -> None:
+    """A field that is added to Execution must be added to its document."""
+    document = json.loads(to_document(new_execution(1)))
+    assert document.keys() == {field.name for field in dataclasses.fields(Execution)}
