@@ -47,7 +47,8 @@ def check_file_name(file_name: str) -> None:
     """Raise ScriptRefused where `file_name` is no plain file name."""
     reason = _file_name_fault(file_name)
     if reason is not None:
-        shown = ascii(file_name if len(file_name) <= 80 else file_name[:80] + '...')
+        shown = ascii(file_name)
+        shown = shown if len(shown) <= 80 else f"{shown[:76]}...'"
         raise ScriptRefused(f'the file name {shown} {reason}; allowed: a plain file name')
 
 

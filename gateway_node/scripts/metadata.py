@@ -6,7 +6,6 @@ checked elsewhere (`schemas.SchemaChecker`).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-import math
 from typing import Any
 
 from gateway_node.scripts.errors import ScriptRefused, Violation
@@ -191,11 +190,11 @@ def _number(
     good_type = isinstance(value, int) or (isinstance(value, float) and not whole)
     if not good_type or isinstance(value, bool) or not isinstance(value, (int, float)):
         wanted = 'a whole number' if whole else 'a number'
-    elif math.isnan(value) or not low <= value <= high:
+    elif not low <= value <= high:  # NaN is in no range
         wanted = ''
     else:
         return value
-    reason = f'is {shown(value)}; allowed: {wanted or "a number"} from {low:g} to {high:g}'
+    reason = f'is {shown(value)}; allowed: {wanted or "a number"} from {low:.10g} to {high:.10g}'
     violations.append(Violation(path=path, reason=reason))
     return None
 
