@@ -137,8 +137,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         name='scripts.scripts_dir',
         type=_STRING,
         form=f'{_PATH}; empty turns scripts off',
-        description='Directory of the uploaded scripts; by default <state_dir>/scripts; the empty '
-        'string turns scripts off.',
+        description='Directory of the uploaded scripts; by default scripts in state_dir.',
     ),
     ParameterSpecification(
         name='scripts.allow_uploads',

@@ -5,12 +5,21 @@ from collections.abc import Callable, Iterator
 import contextlib
 import itertools
 import logging
+from pathlib import Path
+import threading
+from typing import Any
 
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from rcl_interfaces.srv import DescribeParameters, GetParameters
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.logging_severity import LoggingSeverity
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from ros_support import bare_node, ros_domain, wait_until
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
@@ -40,9 +49,9 @@ def created(*ros_args: str) -> Iterator[GatewayNode]:
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[tuple[GatewayNode, list[GraphSnapshot]]]:
+def watching(*ros_args: str) -> Iterator[tuple[GatewayNode, list[GraphSnapshot]]]:
     """Start a node for a while; yield it and the list that its snapshots fill."""
-    with created() as node:
+    with created(*ros_args) as node:
         snapshots: list[GraphSnapshot] = []
         node.start(asyncio.get_running_loop(), snapshots.append)
         yield node, snapshots
@@ -51,6 +60,34 @@ def watching() -> Iterator[tuple[GatewayNode, list[GraphSnapshot]]]:
 def holds(snapshots: list[GraphSnapshot], node: NodeName) -> Callable[[], bool]:
     """Return whether the latest snapshot holds `node`, as a condition."""
     return lambda: bool(snapshots) and node in snapshots[-1].nodes
+
+
+@contextlib.contextmanager
+def other_node() -> Iterator[Node]:
+    """Create a node in a context of its own, on a thread of its own, for a while."""
+    context = Context()
+    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node('asking', context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin)
+    spinning.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown()
+        spinning.join()
+        node.destroy_node()
+        context.try_shutdown()
+
+
+async def answer(node: Node, service: Any, name: str, request: Any) -> Any:
+    """Call a service and return its response."""
+    client: Any = node.create_client(service, name)
+    await wait_until(client.service_is_ready, what=f'the service {name}')
+    future = client.call_async(request)
+    await wait_until(future.done, what=f'the answer of {name}')
+    return future.result()
 
 
 async def test_the_first_snapshot_holds_the_gateway_itself() -> None:
@@ -199,3 +236,37 @@ def test_the_log_level_of_ros_holds_for_stdlib_loggers() -> None:
             assert logging.getLogger('gateway_node.http_server').isEnabledFor(logging.DEBUG)
             assert not logging.getLogger('aiohttp').isEnabledFor(logging.INFO)
     assert logging.getLogger().handlers == before
+
+
+def test_the_shipped_parameter_file_says_what_no_file_says() -> None:
+    """config/gateway.yaml holds the defaults, in a form that rcl takes, under any node name."""
+    file = str(Path(__file__).parents[2] / 'config' / 'gateway.yaml')
+    with created('--params-file', file, '-r', '__node:=gateway', '-r', '__ns:=/a') as node:
+        from_file = node.configuration()
+    with created() as node:
+        assert node.configuration() == from_file
+
+
+async def test_parameters_are_described_on_the_node() -> None:
+    """`ros2 param describe` tells meaning and range; the values are those in use, read-only."""
+    args = ('-p', 'state_dir:=/tmp/state', '-p', 'scripts.max_file_size_mb:=2')
+    with watching(*args) as (node, snapshots), other_node() as asking:
+        await wait_until(holds(snapshots, node.name), what='the gateway in the graph')
+        described = await answer(
+            asking,
+            DescribeParameters,
+            '/gateway_node/describe_parameters',
+            DescribeParameters.Request(names=['scripts.max_file_size_mb']),
+        )
+        got = await answer(
+            asking,
+            GetParameters,
+            '/gateway_node/get_parameters',
+            GetParameters.Request(names=['scripts.scripts_dir', 'scripts.max_file_size_mb']),
+        )
+    (descriptor,) = described.descriptors
+    assert 'Unit: MiB.' in descriptor.description
+    assert descriptor.read_only
+    assert descriptor.floating_point_range[0].to_value == 4096.0
+    assert got.values[0].string_value == '/tmp/state/scripts'
+    assert got.values[1].double_value == 2.0
