@@ -1,0 +1,107 @@
+"""Turns a forked process into a script: all that must happen between fork and exec.
+
+The supervisor forks from a process without threads, so Python may do it. Nothing here knows how
+the script is watched afterwards.
+"""
+
+from collections.abc import Mapping, Sequence
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+from typing import NamedTuple, NoReturn
+
+from gateway_node.child.process_tree import die_with_parent
+
+OOM_SCORE_ADJUSTMENT = 800
+"""Scripts go first when memory runs out; inherited, so it also marks every process of a tree."""
+PROGRESS_FD = 3
+
+_RESET_SIGNALS = set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}
+
+
+class Image(NamedTuple):
+    """What is executed, and the world that it finds."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    working_directory: str
+    stdin: int
+    stdout: int
+    stderr: int
+    progress: int
+    resource_limits: Mapping[int, int]
+    """By resource (man 2 setrlimit), in the kernel's units; both soft and hard."""
+    cgroup_procs: str | None
+    """The `cgroup.procs` file of the cgroup to join."""
+
+
+def execute(image: Image) -> int:
+    """Fork and execute the image; return its pid once its program has begun.
+
+    Raises:
+        OSError: the program could not be executed; nothing is left behind.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(image, writing)
+    os.close(writing)
+    with os.fdopen(reading, 'rb') as pipe:
+        complaint = pipe.read()
+    if not complaint:
+        return pid
+    os.waitpid(pid, 0)
+    number, _, text = complaint.decode(errors='replace').partition(' ')
+    raise OSError(int(number), text)
+
+
+def _become(image: Image, complaint_fd: int) -> NoReturn:
+    try:
+        _prepare(image)
+        program = image.argv[0]
+        os.execve(program, list(image.argv), dict(image.environment))
+    except OSError as error:
+        text = f'{error.errno} {error.strerror or error}'
+    except Exception as error:
+        text = f'0 {error}'
+    with contextlib.suppress(OSError):
+        os.write(complaint_fd, text.encode(errors='replace')[:4000])
+    os._exit(127)
+
+
+def _prepare(image: Image) -> None:
+    supervisor = os.getppid()
+    os.setsid()
+    die_with_parent()
+    if os.getppid() != supervisor:
+        os._exit(127)
+    if image.cgroup_procs is not None:
+        with open(image.cgroup_procs, 'w') as procs:
+            procs.write('0')
+    with contextlib.suppress(OSError), open('/proc/self/oom_score_adj', 'w') as adjustment:
+        adjustment.write(str(OOM_SCORE_ADJUSTMENT))
+    os.umask(0o077)
+    os.chdir(image.working_directory)
+    _arrange_descriptors(image)
+    for number in _RESET_SIGNALS:
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for which, value in image.resource_limits.items():
+        _, hard = resource.getrlimit(which)
+        kept = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (kept, kept))
+
+
+def _arrange_descriptors(image: Image) -> None:
+    # Moved out of the way first, so that no dup2 below closes one that is still needed. All
+    # others are close-on-exec, as Python opens them (PEP 446).
+    sources = [
+        fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, PROGRESS_FD + 1)
+        for fd in (image.stdin, image.stdout, image.stderr, image.progress)
+    ]
+    for target, source in enumerate(sources):
+        os.dup2(source, target, inheritable=True)

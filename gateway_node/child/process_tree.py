@@ -1,0 +1,174 @@
+"""Process trees as /proc shows them, and signals that cannot reach a stranger.
+
+A tree is found by its parents: below a subreaper nothing can leave it, neither by a new session
+nor by a double fork (man 2 PR_SET_CHILD_SUBREAPER).
+"""
+
+from collections.abc import Container, Iterable
+import ctypes
+import os
+import signal
+from typing import NamedTuple
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, value: object) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f'prctl({option}): {os.strerror(error)}')
+
+
+def become_subreaper() -> None:
+    """Make this process the parent of every orphan below it."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
+
+
+def die_with_parent() -> None:
+    """Have this process killed when the thread that forked it ends."""
+    _prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+
+
+def set_name(name: str) -> None:
+    """Set this process's name as `ps -o comm` shows it; at most 15 bytes."""
+    _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()))
+
+
+class ProcessEntry(NamedTuple):
+    """A line of /proc/<pid>/stat (man 5 proc_pid_stat); times in clock ticks."""
+
+    pid: int
+    name: str
+    state: str
+    parent: int
+    session: int
+    cpu_ticks: int
+    """User and system time of the process and of its children that were waited for."""
+    start_ticks: int
+    """Since boot; with the pid it names a process for good."""
+    resident_pages: int
+
+    @property
+    def is_zombie(self) -> bool:
+        """True for a process that has ended and was not waited for."""
+        return self.state in 'ZXx'
+
+
+def read_entry(pid: int) -> ProcessEntry | None:
+    """Return the process's entry, or None where there is no such process."""
+    try:
+        fd = os.open(f'/proc/{pid}/stat', os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        line = os.read(fd, 4096)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    opening, closing = line.find(b'('), line.rfind(b')')
+    if opening < 0 or closing < 0:
+        return None
+    fields = line[closing + 2 :].split()
+    return ProcessEntry(
+        pid=pid,
+        name=line[opening + 1 : closing].decode(errors='replace'),
+        state=fields[0].decode(),
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        cpu_ticks=sum(int(ticks) for ticks in fields[11:15]),
+        start_ticks=int(fields[19]),
+        resident_pages=int(fields[21]),
+    )
+
+
+def all_entries() -> list[ProcessEntry]:
+    """Return every process that /proc shows."""
+    pids = (int(name) for name in os.listdir('/proc') if name.isdecimal())
+    return [entry for entry in map(read_entry, pids) if entry is not None]
+
+
+def _children_from_stat(root: int) -> dict[int, list[ProcessEntry]]:
+    by_parent: dict[int, list[ProcessEntry]] = {}
+    for entry in all_entries():
+        by_parent.setdefault(entry.parent, []).append(entry)
+    return by_parent
+
+
+def _children_from_lists(root: int) -> dict[int, list[ProcessEntry]]:
+    by_parent: dict[int, list[ProcessEntry]] = {}
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        entries = [entry for entry in map(read_entry, _listed_children(pid)) if entry is not None]
+        by_parent[pid] = entries
+        waiting.extend(entry.pid for entry in entries)
+    return by_parent
+
+
+def _listed_children(pid: int) -> list[int]:
+    children: list[int] = []
+    try:
+        threads = os.listdir(f'/proc/{pid}/task')
+    except OSError:
+        return children
+    for thread in threads:
+        try:
+            with open(f'/proc/{pid}/task/{thread}/children', 'rb') as listing:
+                children.extend(int(child) for child in listing.read().split())
+        except OSError:
+            continue
+    return children
+
+
+# Kernels without CONFIG_PROC_CHILDREN have no list of children.
+_children = (
+    _children_from_lists
+    if os.path.exists(f'/proc/self/task/{os.getpid()}/children')
+    else _children_from_stat
+)
+
+
+def descendants(root: int, without: Container[int] = ()) -> list[ProcessEntry]:
+    """Return all processes below `root`, parents before children, zombies included.
+
+    Direct children of `root` in `without`, and what is below them, are left out.
+    """
+    by_parent = _children(root)
+    found: list[ProcessEntry] = []
+    level = [entry for entry in by_parent.get(root, ()) if entry.pid not in without]
+    while level:
+        found.extend(level)
+        level = [child for entry in level for child in by_parent.get(entry.pid, ())]
+    return found
+
+
+def signal_process(entry: ProcessEntry, number: int) -> bool:
+    """Send a signal to exactly the process that `entry` names; False where it is gone.
+
+    The pidfd holds on to one process before its start time is compared, so that a pid that was
+    given to a stranger meanwhile is never signalled.
+    """
+    try:
+        pidfd = os.pidfd_open(entry.pid)
+    except OSError:
+        return False
+    try:
+        current = read_entry(entry.pid)
+        if current is None or current.start_ticks != entry.start_ticks:
+            return False
+        signal.pidfd_send_signal(pidfd, number)
+    except OSError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def signal_all(entries: Iterable[ProcessEntry], number: int) -> list[ProcessEntry]:
+    """Send a signal to each that is no zombie; return those that it reached."""
+    return [e for e in entries if not e.is_zombie and signal_process(e, number)]

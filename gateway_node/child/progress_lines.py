@@ -1,0 +1,97 @@
+"""What a script says on its progress channel, line by line.
+
+A line is a number (`45`, `45.5`, `45%`), a number and a text (`45 reading sensors`), or a JSON
+object with `progress`, `message` or both. Anything else is counted and forgotten.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+MAX_LINE_BYTES = 4096
+
+_PLAIN = re.compile(r'([-+]?(?:\d+(?:\.\d*)?|\.\d+))\s*%?(?:\s+(.*))?')
+
+
+class ProgressLines:
+    """Cuts the channel's bytes into lines and keeps what was said last."""
+
+    def __init__(self) -> None:
+        self.percent: int | None = None
+        self.message: str | None = None
+        self.garbage = 0
+        """Lines that were not understood or too long."""
+        self._rest = b''
+        self._skipping = False
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take what was read; return True where it said something new."""
+        *lines, rest = (self._rest + chunk).split(b'\n')
+        news = False
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+            elif line.strip():
+                news = self._take(line) or news
+        if len(rest) > MAX_LINE_BYTES:
+            if not self._skipping:
+                self.garbage += 1
+            self._skipping = True
+        self._rest = b'' if self._skipping else rest
+        return news
+
+    def finish(self) -> bool:
+        """Take a last line without its end; return True where it said something new."""
+        return bool(self._rest) and self.feed(b'\n')
+
+    def _take(self, line: bytes) -> bool:
+        said = _parse(line) if len(line) <= MAX_LINE_BYTES else None
+        if said is None:
+            self.garbage += 1
+            return False
+        percent, message = said
+        if percent is not None:
+            self.percent = percent
+        self.message = message
+        return True
+
+
+def _parse(line: bytes) -> tuple[int | None, str | None] | None:
+    try:
+        text = line.decode().strip()
+    except UnicodeDecodeError:
+        return None
+    if text.startswith('{'):
+        return _parse_object(text)
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        return None
+    return _clamped(float(match[1])), match[2] or None
+
+
+def _parse_object(text: str) -> tuple[int | None, str | None] | None:
+    try:
+        said: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    percent, message = said.get('progress'), said.get('message')
+    if message is not None and not isinstance(message, str):
+        return None
+    if percent is None:
+        return None if message is None else (None, _printable(message))
+    if isinstance(percent, bool) or not isinstance(percent, int | float):
+        return None
+    number = _clamped(percent)
+    return None if number is None else (number, None if message is None else _printable(message))
+
+
+def _clamped(percent: float) -> int | None:
+    if isinstance(percent, float) and math.isnan(percent):
+        return None
+    return int(min(max(percent, 0), 100))
+
+
+def _printable(message: str) -> str:
+    """Replace lone surrogates, which no UTF-8 can carry."""
+    return message.encode(errors='replace').decode()

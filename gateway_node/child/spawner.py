@@ -1,0 +1,191 @@
+"""A small process without threads that forks one supervisor for each execution.
+
+The gateway executes it once. It is a subreaper: when a supervisor is lost, that supervisor's tree
+becomes its own, and it ends that tree and says so. It continues supervisors that a script stops.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from gateway_node.child import process_tree
+from gateway_node.child.image import execute
+from gateway_node.child.messages import receive_packet
+from gateway_node.child.supervisor import KILL_PATIENCE_SEC, supervise
+
+PROCESS_NAME = 'gw-spawner'
+_KILL_INTERVAL_MS = 10
+_ABANDONED_PATIENCE_SEC = 20.0
+"""Longest wait for supervisors to end their trees once the gateway is gone."""
+
+
+def main() -> None:
+    """Serve a gateway: argv names the control socket's and the gateway's pidfd's number."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    pidfd = int(sys.argv[2])
+    for descriptor in (control.fileno(), pidfd):
+        os.set_inheritable(descriptor, False)
+    process_tree.set_name(PROCESS_NAME)
+    process_tree.become_subreaper()
+    Spawner(control, pidfd).serve()
+
+
+class Spawner:
+    """Forks supervisors on request and looks after what they leave."""
+
+    def __init__(self, control: socket.socket, gateway_pidfd: int) -> None:
+        self._control = control
+        self._gateway_pidfd = gateway_pidfd
+        self._supervisors: dict[int, str] = {}
+        self._lost: list[str] = []
+        """Names of supervisors that died before their tree was empty."""
+        self._killed: set[tuple[int, int]] = set()
+        self._give_up_at = 0.0
+        self._unkillable: set[int] = set()
+        self._abandoned_at: float | None = None
+        self._wakeup, self._wakeup_writing = os.pipe()
+
+    def serve(self) -> None:
+        """Serve until the gateway is gone and nothing is left below."""
+        self._watch_children()
+        poll = select.poll()
+        for descriptor in (self._control.fileno(), self._gateway_pidfd, self._wakeup):
+            poll.register(descriptor, select.POLLIN)
+        self._tell({'event': 'ready'})
+        while not self._finished():
+            busy = self._lost or self._abandoned_at is not None
+            for descriptor, _ in poll.poll(_KILL_INTERVAL_MS if busy else None):
+                if descriptor == self._wakeup:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(descriptor, 4096)
+                elif descriptor == self._gateway_pidfd or not self._take_request():
+                    poll.unregister(self._control)
+                    poll.unregister(self._gateway_pidfd)
+                    self._abandoned_at = time.monotonic()
+                    break
+            self._reap()
+            if self._lost:
+                self._end_orphans()
+
+    def _watch_children(self) -> None:
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(self._wakeup_writing, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wakeup_writing, warn_on_full_buffer=False)
+
+    def _finished(self) -> bool:
+        if self._abandoned_at is None:
+            return False
+        if time.monotonic() - self._abandoned_at > _ABANDONED_PATIENCE_SEC:
+            # Supervisors that do not end in time are ended here, and their trees after them.
+            for pid in self._supervisors:
+                os.kill(pid, signal.SIGKILL)
+            self._abandoned_at = time.monotonic()
+        return not self._supervisors and not self._lost
+
+    def _take_request(self) -> bool:
+        """Fork a supervisor for the channel that comes with the request; False at the end."""
+        try:
+            name, descriptors = receive_packet(self._control)
+        except OSError:
+            return False
+        if not name:
+            return False
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._tell({'event': 'refused', 'name': name.decode(), 'message': str(error)})
+        else:
+            if pid == 0:
+                self._become_supervisor(descriptors[0])
+            self._supervisors[pid] = name.decode()
+            self._introduce(name.decode(), pid)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return True
+
+    def _introduce(self, name: str, pid: int) -> None:
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            os.kill(pid, signal.SIGKILL)
+            self._tell({'event': 'refused', 'name': name, 'message': str(error)})
+            return
+        try:
+            self._tell({'event': 'forked', 'name': name, 'pid': pid}, [pidfd])
+        finally:
+            os.close(pidfd)
+
+    def _become_supervisor(self, channel: int) -> None:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for descriptor in (self._wakeup, self._wakeup_writing):
+                os.close(descriptor)
+            self._control.close()
+            supervise(socket.socket(fileno=channel), self._gateway_pidfd, execute)
+            status = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if os.WIFSTOPPED(status):
+                if pid in self._supervisors:
+                    os.kill(pid, signal.SIGCONT)
+                continue
+            name = self._supervisors.pop(pid, None)
+            if name is None:
+                continue
+            if status == 0:
+                self._tell({'event': 'gone', 'name': name, 'killed': 0, 'unkillable': []})
+            else:
+                self._lost.append(name)
+                self._give_up_at = time.monotonic() + KILL_PATIENCE_SEC
+
+    def _end_orphans(self) -> None:
+        """Kill what lost supervisors left; report them once it is gone."""
+        orphans = [
+            entry
+            for entry in process_tree.descendants(os.getpid(), without=self._supervisors)
+            if entry.pid not in self._unkillable
+        ]
+        reached = process_tree.signal_all(orphans, signal.SIGKILL)
+        self._killed.update((entry.pid, entry.start_ticks) for entry in reached)
+        unkillable: list[int] = []
+        if orphans:
+            if time.monotonic() < self._give_up_at:
+                return
+            unkillable = [entry.pid for entry in orphans]
+            self._unkillable.update(unkillable)
+        for name in self._lost:
+            self._tell(
+                {
+                    'event': 'gone',
+                    'name': name,
+                    'killed': len(self._killed),
+                    'unkillable': unkillable,
+                }
+            )
+        self._lost.clear()
+        self._killed.clear()
+
+    def _tell(self, message: Any, descriptors: list[int] | None = None) -> None:
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors or [])

@@ -1,0 +1,378 @@
+"""Supervises one script: starts it, drains it, keeps its limits and ends its whole tree.
+
+One process without threads for each execution. It is a subreaper: whatever the script leaves
+behind becomes its child, so that `wait` saying ECHILD proves the tree gone (man 2 wait). Every
+time limit, limit and stop ladder lives here, where a gateway that hangs or dies changes nothing.
+"""
+
+from collections.abc import Callable
+import contextlib
+import errno
+import math
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+from gateway_node.child import process_tree, usage
+from gateway_node.child.image import Image
+from gateway_node.child.messages import encode, EndReport, MessageBuffer, SupervisorOrder
+from gateway_node.child.output_frames import STDOUT
+from gateway_node.child.workplace import Workplace
+
+PROCESS_NAME = 'gw-supervisor'
+LINGER_SEC = 1.0
+"""For what is left once the main process has ended: before SIGTERM, and again before SIGKILL."""
+KILL_PATIENCE_SEC = 10.0
+"""After which a process that SIGKILL does not end is given up."""
+_KILL_INTERVAL_SEC = 0.01
+_PROGRESS_INTERVAL_SEC = 0.1
+_REPORT_PATIENCE_SEC = 10.0
+
+ImageStarter = Callable[[Image], int]
+
+
+def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStarter) -> None:
+    """Take an order from the channel and see it through to its end.
+
+    `start_image` makes the script's process from its image, however it likes.
+    """
+    os.setsid()
+    process_tree.set_name(PROCESS_NAME)
+    process_tree.become_subreaper()
+    gateway = GatewayLink(channel, gateway_pidfd)
+    order = gateway.receive_order()
+    if order is None:
+        return
+    try:
+        workplace = Workplace(order)
+        pid = start_image(workplace.image)
+    except (OSError, ValueError) as error:
+        gateway.send({'event': 'spawn_failed', 'message': _spawn_complaint(order, error)})
+        gateway.flush(_REPORT_PATIENCE_SEC)
+        return
+    workplace.close_script_ends()
+    Supervisor(order, workplace, gateway, pid).see_through()
+
+
+def _spawn_complaint(order: SupervisorOrder, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    subject = getattr(error, 'filename', None) or order['argv'][0]
+    if isinstance(error, FileNotFoundError) and os.path.exists(subject):
+        reason = 'the interpreter that its first line names does not exist'
+    elif isinstance(error, OSError) and error.errno == errno.ENOEXEC:
+        reason = 'it is neither a program for this machine nor a script with a first line of #!'
+    elif isinstance(error, OSError) and error.errno == errno.E2BIG:
+        reason = 'its arguments and environment are larger than the system takes'
+    return f'{subject} could not be executed: {reason}'
+
+
+class GatewayLink:
+    """The supervisor's end of the channel to its gateway; it never blocks on it."""
+
+    def __init__(self, channel: socket.socket, pidfd: int) -> None:
+        self.channel = channel
+        self.pidfd = pidfd
+        self.lost = False
+        self._incoming = MessageBuffer()
+        self._outgoing = b''
+        self._early: list[dict[str, Any]] = []
+        channel.setblocking(False)
+
+    @property
+    def idle(self) -> bool:
+        """True where nothing waits to be sent."""
+        return not self._outgoing
+
+    def receive_order(self) -> SupervisorOrder | None:
+        """Wait for the order; None where the gateway went before it was complete."""
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN)
+        poll.register(self.pidfd, select.POLLIN)
+        while not self.lost:
+            poll.poll()
+            messages = self.receive()
+            if messages:
+                self._early = messages[1:]
+                return messages[0]  # type: ignore[return-value]
+        return None
+
+    def receive(self) -> list[dict[str, Any]]:
+        """Return what has arrived; notes where the gateway is gone."""
+        messages, self._early = self._early, []
+        while not self.lost:
+            try:
+                chunk = self.channel.recv(1 << 20)
+            except BlockingIOError:
+                break
+            except OSError:
+                chunk = b''
+            if not chunk:
+                self.lost = True
+            messages += self._incoming.feed(chunk)
+        readable, _, _ = select.select([self.pidfd], [], [], 0)
+        self.lost = self.lost or bool(readable)
+        return messages
+
+    def send(self, message: Any) -> None:
+        """Send the message, or keep it until there is room."""
+        self._outgoing += encode(message)
+        self.push()
+
+    def push(self) -> None:
+        """Send what waits, as far as there is room."""
+        try:
+            while self._outgoing:
+                self._outgoing = self._outgoing[self.channel.send(self._outgoing) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.lost = True
+            self._outgoing = b''
+
+    def flush(self, patience_sec: float) -> None:
+        """Send what waits; gives up when the gateway is gone or after the patience."""
+        deadline = time.monotonic() + patience_sec
+        poll = select.poll()
+        poll.register(self.channel, select.POLLOUT)
+        poll.register(self.pidfd, select.POLLIN)
+        while self._outgoing and not self.lost and time.monotonic() < deadline:
+            poll.poll(100)
+            self.push()
+
+
+class Supervisor:
+    """One script from its start to the end of its tree."""
+
+    def __init__(
+        self, order: SupervisorOrder, workplace: Workplace, gateway: GatewayLink, pid: int
+    ) -> None:
+        self._order = order
+        self._workplace = workplace
+        self._gateway = gateway
+        self._main = pid
+        self._status: int | None = None
+        self._started = time.monotonic()
+        self._cause = 'exited'
+        self._hit: usage.Hit | None = None
+        self._meter = usage.UsageMeter(order['limits'])
+        self._leftovers: set[tuple[int, int]] = set()
+        self._unkillable: list[int] = []
+        self._stopping = False
+        self._lingering = False
+        """True once the main process has ended by itself or by a stop, the tree not killed."""
+        self._timeout_at = self._started + order['timeout_sec']
+        self._linger_at = self._kill_at = self._give_up_at = math.inf
+        self._sample_at = self._started + self._meter.interval_sec
+        self._progress_at = math.inf
+        self._progress_sent = -math.inf
+        self._poll = select.poll()
+
+    def see_through(self) -> None:
+        """Watch the script until its tree is gone, then report and clean up."""
+        self._gateway.send({'event': 'started', 'pid': self._main})
+        self._watch()
+        while self._reap() and not self._given_up():
+            self._keep_time(time.monotonic())
+            self._turn()
+        self._workplace.drain_rest()
+        report = self._report()
+        self._workplace.write_end(report)
+        if self._workplace.progress_news:
+            self._send_progress(time.monotonic())
+        self._gateway.send({'event': 'ended', **report})
+        self._gateway.flush(_REPORT_PATIENCE_SEC)
+        self._workplace.remove_leavings()
+
+    def _watch(self) -> None:
+        self._wakeup, wakeup = os.pipe()
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(wakeup, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        sources = (*self._workplace.sources, self._wakeup, self._gateway.pidfd)
+        for descriptor in (*sources, self._gateway.channel.fileno()):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def _turn(self) -> None:
+        """Wait for something to happen, until the next moment that has to be kept."""
+        if not self._gateway.lost:
+            waits = 0 if self._gateway.idle else select.POLLOUT
+            self._poll.modify(self._gateway.channel, select.POLLIN | waits)
+        wait_sec = max(0.0, self._next_moment() - time.monotonic())
+        for descriptor, _ in self._poll.poll(min(wait_sec * 1000 + 1, 60_000)):
+            if descriptor in self._workplace.sources:
+                if not self._workplace.drain(descriptor):
+                    self._poll.unregister(descriptor)
+            elif descriptor == self._wakeup:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(descriptor, 4096)
+            elif not self._gateway.lost:
+                self._listen()
+        self._keep_output_limit()
+
+    def _next_moment(self) -> float:
+        if self._give_up_at != math.inf:
+            return time.monotonic() + _KILL_INTERVAL_SEC
+        if self._workplace.progress_news and self._progress_at == math.inf:
+            self._progress_at = self._progress_sent + _PROGRESS_INTERVAL_SEC
+        tail_due = self._workplace.output.tail_due
+        return min(
+            self._timeout_at,
+            self._linger_at,
+            self._kill_at,
+            self._sample_at,
+            self._progress_at,
+            math.inf if tail_due is None else tail_due,
+        )
+
+    def _keep_time(self, now: float) -> None:
+        if now >= self._timeout_at:
+            self._end('timed_out')
+        if now >= self._linger_at:
+            self._linger_at = math.inf
+            self._signal(signal.SIGTERM)
+        if now >= self._kill_at:
+            self._kill()
+        if now >= self._sample_at:
+            self._sample(now)
+        if now >= self._progress_at and self._gateway.idle:
+            self._progress_at = math.inf
+            self._send_progress(now)
+        tail_due = self._workplace.output.tail_due
+        if tail_due is not None and now >= tail_due:
+            self._workplace.output.flush_tail()
+
+    def _listen(self) -> None:
+        self._gateway.push()
+        for message in self._gateway.receive():
+            if message.get('end') == 'kill':
+                self._kill()
+            elif message.get('end') == 'stop':
+                self._stop()
+        if self._gateway.lost:
+            self._poll.unregister(self._gateway.channel)
+            self._poll.unregister(self._gateway.pidfd)
+            self._end('gateway_lost', at_once=True)
+
+    def _end(self, cause: str, *, at_once: bool = False) -> None:
+        """End the tree for a reason of the supervisor's own; the first reason stays."""
+        if self._cause == 'exited':
+            self._cause = cause
+        self._timeout_at = math.inf
+        if at_once:
+            self._kill()
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        self._kill_at = min(self._kill_at, time.monotonic() + self._order['grace_sec'])
+        self._signal(self._order['stop_signal'])
+
+    def _kill(self) -> None:
+        self._stopping = True
+        self._timeout_at = self._linger_at = self._kill_at = math.inf
+        if self._give_up_at == math.inf:
+            self._give_up_at = time.monotonic() + KILL_PATIENCE_SEC
+        self._signal(signal.SIGKILL)
+        self._workplace.kill_cgroup()
+
+    def _signal(self, number: int) -> None:
+        tree = process_tree.descendants(os.getpid())
+        reached = process_tree.signal_all(tree, number)
+        if self._lingering:
+            self._leftovers.update((entry.pid, entry.start_ticks) for entry in reached)
+        if number != signal.SIGKILL:
+            process_tree.signal_all(reached, signal.SIGCONT)
+
+    def _sample(self, now: float) -> None:
+        hit = self._meter.sample(process_tree.descendants(os.getpid()))
+        self._sample_at = now + self._meter.interval_sec
+        if hit is not None:
+            self._reach(hit)
+
+    def _keep_output_limit(self) -> None:
+        limit = self._order['limits']['output_mb']
+        written = self._workplace.output.total_bytes
+        if limit is not None and written > limit * usage.MIB:
+            self._reach(usage.Hit('output_mb', limit, round(written / usage.MIB, 3)))
+
+    def _reach(self, hit: usage.Hit) -> None:
+        if self._hit is None and self._cause == 'exited':
+            self._hit = hit
+            self._end('limit_reached', at_once=True)
+
+    def _send_progress(self, now: float) -> None:
+        self._progress_sent = now
+        self._gateway.send({'event': 'progress', **self._workplace.take_progress()})
+
+    def _reap(self) -> bool:
+        """Wait for all that has ended; return False once the tree is empty."""
+        while True:
+            try:
+                pid, status, use = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            self._meter.account(use)
+            if pid == self._main:
+                self._status = status
+                self._main_ended()
+
+    def _main_ended(self) -> None:
+        now = time.monotonic()
+        self._timeout_at = math.inf
+        if self._give_up_at == math.inf:
+            self._lingering = True
+            self._linger_at = now + LINGER_SEC
+            self._kill_at = min(self._kill_at, now + 2 * LINGER_SEC)
+
+    def _given_up(self) -> bool:
+        if self._give_up_at == math.inf:
+            return False
+        if time.monotonic() < self._give_up_at:
+            self._signal(signal.SIGKILL)
+            return False
+        self._unkillable = [
+            entry.pid for entry in process_tree.descendants(os.getpid()) if not entry.is_zombie
+        ]
+        return True
+
+    def _report(self) -> EndReport:
+        status = self._status
+        exit_code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
+        number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
+        if self._cause == 'exited' and exit_code != 0:
+            self._note_kernel_limit(number)
+        return EndReport(
+            cause=self._cause,
+            message='',
+            exit_code=exit_code,
+            signal=number,
+            limit=None if self._hit is None else self._hit._asdict(),
+            duration_sec=time.monotonic() - self._started,
+            leftover_processes=len(self._leftovers),
+            unkillable_pids=self._unkillable,
+            max_memory_bytes=self._meter.max_memory_bytes,
+            cpu_sec=self._meter.cpu_sec,
+            stdout_bytes=self._workplace.output.totals[STDOUT],
+            progress_garbage=self._workplace.progress_garbage,
+        )
+
+    def _note_kernel_limit(self, number: int | None) -> None:
+        """Find the limit by which the kernel ended the script, or made it fail."""
+        cpu_sec, file_mb = self._order['limits']['cpu_sec'], self._order['limits']['file_size_mb']
+        if cpu_sec is not None and (number == signal.SIGXCPU or self._meter.cpu_sec >= cpu_sec):
+            self._hit = usage.Hit('cpu_sec', cpu_sec, round(self._meter.cpu_sec, 2))
+        elif file_mb is not None:
+            largest = self._workplace.largest_file_bytes() / usage.MIB
+            if number == signal.SIGXFSZ or largest >= file_mb:
+                self._hit = usage.Hit('file_size_mb', file_mb, max(file_mb, round(largest, 3)))
+        if self._hit is not None:
+            self._cause = 'limit_reached'

@@ -1,0 +1,167 @@
+"""What a process tree uses of the machine, and which limit it has reached."""
+
+from collections.abc import Iterable
+import contextlib
+import os
+import resource
+import stat
+from typing import NamedTuple
+
+from gateway_node.child.messages import SupervisorLimits
+from gateway_node.child.process_tree import ProcessEntry
+
+_TICKS = os.sysconf('SC_CLK_TCK')
+_PAGE = os.sysconf('SC_PAGE_SIZE')
+MIB = 1024 * 1024
+
+WATCHED_INTERVAL_SEC = 0.1
+"""Between two samples where a limit is to be kept."""
+CLOSE_INTERVAL_SEC = 0.02
+"""The same from half of the memory limit on."""
+RECORDED_INTERVAL_SEC = 1.0
+"""The same where the use is only recorded."""
+
+
+class Hit(NamedTuple):
+    """A limit that was reached: a field of `Limits`, its value and what was used."""
+
+    name: str
+    value: float
+    used: float
+
+
+def resource_limits(limits: SupervisorLimits) -> dict[int, int]:
+    """Return what the kernel can keep for each process by itself (man 2 setrlimit).
+
+    RLIMIT_CPU counts one process and is set a second late: the sampling, which sees the whole
+    tree, comes first. RLIMIT_NPROC counts the user and RLIMIT_AS breaks DDS; neither is set.
+    """
+    kept: dict[int, int] = {}
+    if limits['cpu_sec'] is not None:
+        kept[resource.RLIMIT_CPU] = int(limits['cpu_sec']) + 2
+    if limits['open_files'] is not None:
+        kept[resource.RLIMIT_NOFILE] = limits['open_files']
+    if limits['file_size_mb'] is not None:
+        kept[resource.RLIMIT_FSIZE] = int(limits['file_size_mb'] * MIB)
+    return kept
+
+
+class UsageMeter:
+    """Measures one tree: samples of what lives, and the kernel's accounts of what has ended."""
+
+    def __init__(self, limits: SupervisorLimits) -> None:
+        self.max_memory_bytes = 0
+        self._limits = limits
+        self._ended_cpu_sec = 0.0
+        self._cpu_sec = 0.0
+        self._last_memory_bytes = 0
+        self._watched = any(
+            limits[name]
+            for name in ('cpu_sec', 'memory_mb', 'processes', 'open_files', 'file_size_mb')
+        )
+
+    @property
+    def cpu_sec(self) -> float:
+        """User and system seconds of the tree so far."""
+        return max(self._cpu_sec, self._ended_cpu_sec)
+
+    @property
+    def interval_sec(self) -> float:
+        """Seconds until the next sample."""
+        if not self._watched:
+            return RECORDED_INTERVAL_SEC
+        memory_mb = self._limits['memory_mb']
+        if memory_mb is not None and self._last_memory_bytes > memory_mb * MIB / 2:
+            return CLOSE_INTERVAL_SEC
+        return WATCHED_INTERVAL_SEC
+
+    def account(self, use: resource.struct_rusage) -> None:
+        """Take the account of a child that has ended, and of the children it waited for."""
+        self._ended_cpu_sec += use.ru_utime + use.ru_stime
+        self.max_memory_bytes = max(self.max_memory_bytes, use.ru_maxrss * 1024)
+
+    def sample(self, tree: Iterable[ProcessEntry]) -> Hit | None:
+        """Measure what lives; return the limit that is reached, if one is."""
+        living = [entry for entry in tree if not entry.is_zombie]
+        self._cpu_sec = self._ended_cpu_sec + sum(e.cpu_ticks for e in living) / _TICKS
+        memory = self._memory_bytes(living)
+        self._last_memory_bytes = memory
+        self.max_memory_bytes = max(self.max_memory_bytes, memory)
+        return self._cpu_hit() or self._whole_tree_hit(living, memory) or self._file_hit(living)
+
+    def _memory_bytes(self, living: list[ProcessEntry]) -> int:
+        resident = sum(entry.resident_pages for entry in living) * _PAGE
+        limit_mb = self._limits['memory_mb']
+        if limit_mb is None or len(living) < 2 or resident <= limit_mb * MIB:
+            return resident
+        # Pages that processes share count once; reading that is dear and rarely needed.
+        return sum(_proportional_bytes(entry) for entry in living)
+
+    def _cpu_hit(self) -> Hit | None:
+        limit = self._limits['cpu_sec']
+        if limit is not None and self.cpu_sec >= limit:
+            return Hit('cpu_sec', limit, round(self.cpu_sec, 2))
+        return None
+
+    def _whole_tree_hit(self, living: list[ProcessEntry], memory: int) -> Hit | None:
+        memory_mb, processes = self._limits['memory_mb'], self._limits['processes']
+        if memory_mb is not None and memory > memory_mb * MIB:
+            return Hit('memory_mb', memory_mb, round(memory / MIB, 1))
+        if processes is not None and len(living) > processes:
+            return Hit('processes', processes, len(living))
+        return None
+
+    def _file_hit(self, living: list[ProcessEntry]) -> Hit | None:
+        open_files, file_size_mb = self._limits['open_files'], self._limits['file_size_mb']
+        if open_files is None and file_size_mb is None:
+            return None
+        for entry in living:
+            descriptors = _descriptors(entry.pid)
+            if open_files is not None and len(descriptors) >= open_files:
+                return Hit('open_files', open_files, len(descriptors))
+            if file_size_mb is not None:
+                size = max(map(_written_size, descriptors), default=0)
+                if size >= int(file_size_mb * MIB):
+                    return Hit('file_size_mb', file_size_mb, round(size / MIB, 3))
+        return None
+
+
+def largest_file_bytes(directory: str) -> int:
+    """Return the size of the largest regular file below the directory."""
+    largest = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(OSError):
+                found = os.lstat(os.path.join(folder, name))
+                if stat.S_ISREG(found.st_mode):
+                    largest = max(largest, found.st_size)
+    return largest
+
+
+def _proportional_bytes(entry: ProcessEntry) -> int:
+    try:
+        with open(f'/proc/{entry.pid}/smaps_rollup') as rollup:
+            for line in rollup:
+                if line.startswith('Pss:'):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        return 0
+    return entry.resident_pages * _PAGE
+
+
+def _descriptors(pid: int) -> list[str]:
+    try:
+        return [f'/proc/{pid}/fd/{name}' for name in os.listdir(f'/proc/{pid}/fd')]
+    except OSError:
+        return []
+
+
+def _written_size(descriptor: str) -> int:
+    """Return the size of the regular file that is open for writing there, else 0."""
+    try:
+        found = os.stat(descriptor)
+        # The link's own permission bits say how it was opened (man 5 proc_pid_fd).
+        writable = os.lstat(descriptor).st_mode & stat.S_IWUSR
+    except OSError:
+        return 0
+    return found.st_size if writable and stat.S_ISREG(found.st_mode) else 0

@@ -1,0 +1,197 @@
+"""The files and pipes of one execution, as its supervisor holds them.
+
+In the execution's directory: the output's files, the progress channel, the script's given result,
+its working directory, and the result file that tells how it ended.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from typing import Any
+
+from gateway_node.child.image import Image
+from gateway_node.child.messages import EndReport, SupervisorOrder
+from gateway_node.child.output_frames import Frame, STDERR, STDOUT
+from gateway_node.child.output_log import OutputLog
+from gateway_node.child.progress_lines import ProgressLines
+from gateway_node.child.usage import largest_file_bytes, resource_limits
+
+WORKING_DIRECTORY = 'work'
+PROGRESS_FIFO = 'progress'
+GIVEN_RESULT_FILE = 'given_result.json'
+MENDED_SCRIPT = 'script'
+END_FILE = 'end.json'
+"""The supervisor's last word: an EndReport."""
+
+_READ_BYTES = 64 * 1024
+_READS_A_TURN = 16
+_LAST_READS = 64
+
+
+class Workplace:
+    """Made before the script starts; outlives its tree.
+
+    Raises:
+        OSError: something of it cannot be made.
+    """
+
+    def __init__(self, order: SupervisorOrder) -> None:
+        self._directory = order['directory']
+        self._keep_working_directory = order['keep_working_directory']
+        self._progress = ProgressLines()
+        self._started_ns = time.monotonic_ns()
+        self.working_directory = self._path(WORKING_DIRECTORY)
+        os.umask(0o077)
+        os.mkdir(self.working_directory)
+        if 'mend' in order:
+            _mend_line_ends(*order['mend'])
+        self.output = OutputLog(self._directory)
+        self._cgroup = _make_leaf(order)
+        stdout, script_stdout = os.pipe()
+        stderr, script_stderr = os.pipe()
+        fifo = self._path(PROGRESS_FIFO)
+        os.mkfifo(fifo)
+        # Read-write: neither opening nor a writer that leaves ever ends the channel.
+        progress = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+        self._streams = {stdout: STDOUT, stderr: STDERR}
+        self._progress_source = progress
+        self.sources = {stdout, stderr, progress}
+        """What has to be drained."""
+        for source in self.sources:
+            os.set_blocking(source, False)
+        self.image = Image(
+            argv=order['argv'],
+            environment=order['environment'],
+            working_directory=self.working_directory,
+            stdin=_filled(order['stdin'].encode()),
+            stdout=script_stdout,
+            stderr=script_stderr,
+            progress=os.open(fifo, os.O_WRONLY),
+            resource_limits=resource_limits(order['limits']),
+            cgroup_procs=None if self._cgroup is None else f'{self._cgroup}/cgroup.procs',
+        )
+        self.progress_news = False
+
+    def close_script_ends(self) -> None:
+        """Close what only the script is to hold."""
+        image = self.image
+        for descriptor in (image.stdin, image.stdout, image.stderr, image.progress):
+            os.close(descriptor)
+
+    def drain(self, source: int, reads: int = _READS_A_TURN) -> bool:
+        """Read what is there, a bounded number of times; False at the source's end."""
+        for _ in range(reads):
+            try:
+                chunk = os.read(source, _READ_BYTES)
+            except BlockingIOError:
+                return True
+            if not chunk:
+                return False
+            if source == self._progress_source:
+                self.progress_news = self._progress.feed(chunk) or self.progress_news
+            else:
+                self._keep(self._streams[source], chunk)
+        return True
+
+    def drain_rest(self) -> None:
+        """Read what the pipes still hold; bounded, should a stranger hold a pipe."""
+        for source in self.sources:
+            self.drain(source, _LAST_READS)
+        self.progress_news = self._progress.finish() or self.progress_news
+        self.output.close()
+
+    def take_progress(self) -> dict[str, Any]:
+        """Return what the script said last; there are no news then."""
+        self.progress_news = False
+        return {'percent': self._progress.percent, 'message': self._progress.message}
+
+    @property
+    def progress_garbage(self) -> int:
+        """Lines on the progress channel that said nothing that is understood."""
+        return self._progress.garbage
+
+    def largest_file_bytes(self) -> int:
+        """Return the size of the largest file in the working directory."""
+        return largest_file_bytes(self.working_directory)
+
+    def kill_cgroup(self) -> None:
+        """Kill everything in the execution's cgroup, where it has one."""
+        if self._cgroup is not None:
+            with contextlib.suppress(OSError), open(f'{self._cgroup}/cgroup.kill', 'w') as kill:
+                kill.write('1')
+
+    def write_end(self, report: EndReport) -> None:
+        """Write the end file, for a gateway that starts after this one has died."""
+        incoming = self._path(f'{END_FILE}.new')
+        with contextlib.suppress(OSError):
+            with open(incoming, 'w') as file:
+                json.dump(report, file)
+            os.replace(incoming, self._path(END_FILE))
+
+    def remove_leavings(self) -> None:
+        """Remove what only a living script needs."""
+        for name in (PROGRESS_FIFO, MENDED_SCRIPT):
+            with contextlib.suppress(OSError):
+                os.unlink(self._path(name))
+        if self._cgroup is not None:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._cgroup)
+        if not self._keep_working_directory:
+            shutil.rmtree(self.working_directory, ignore_errors=True)
+
+    def _keep(self, stream: int, chunk: bytes) -> None:
+        now_ns = time.monotonic_ns()
+        self.output.write(Frame(stream, now_ns - self._started_ns, chunk), now_ns / 1e9)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, name)
+
+
+def _filled(content: bytes) -> int:
+    """Return a descriptor from which exactly `content` can be read.
+
+    A file in memory needs nobody who writes while the script reads, whatever its size.
+    """
+    descriptor = os.memfd_create('stdin')
+    with open(descriptor, 'wb', closefd=False) as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _mend_line_ends(source: str, target: str) -> None:
+    """Copy a shell script, its line ends turned into what a shell reads."""
+    with open(source, 'rb') as file:
+        content = file.read()
+    with open(target, 'wb') as file:
+        file.write(content.replace(b'\r\n', b'\n'))
+
+
+def _make_leaf(order: SupervisorOrder) -> str | None:
+    parent = order.get('cgroup')
+    if parent is None:
+        return None
+    leaf = os.path.join(parent, order['execution_id'])
+    try:
+        os.mkdir(leaf)
+    except OSError:
+        return None
+    for name, value in _cgroup_limits(order).items():
+        with contextlib.suppress(OSError), open(os.path.join(leaf, name), 'w') as file:
+            file.write(value)
+    return leaf
+
+
+def _cgroup_limits(order: SupervisorOrder) -> dict[str, str]:
+    """Return what the kernel keeps for the whole tree (cgroup-v2.rst, memory and pids)."""
+    limits = order['limits']
+    kept = {}
+    if limits['memory_mb'] is not None:
+        # Above the sampled limit, which names what was used; the kernel's is the backstop.
+        kept['memory.max'] = str(int(limits['memory_mb'] * 1024 * 1024 * 1.1))
+        kept['memory.oom.group'] = '1'
+    if limits['processes'] is not None:
+        kept['pids.max'] = str(limits['processes'] + 1)
+    return kept

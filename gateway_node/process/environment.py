@@ -1,0 +1,95 @@
+"""The environment variables that a script finds."""
+
+from collections.abc import Mapping
+import json
+import os
+import re
+from typing import Any
+
+from gateway_node.executions.ports import StartOrder
+from gateway_node.scripts.values import ScriptKind
+
+MAX_EXPORTED_BYTES = 32 * 1024
+"""Longest value of a `PARAM_*` variable."""
+
+_SECRET_NAME = re.compile(
+    r'(?:^|_)(?:TOKENS?|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY|API_KEY'
+    r'|ACCESS_KEY|PRIVATE_KEY|SECRET_KEY)(?:_|$)',
+    re.IGNORECASE,
+)
+_GATEWAYS_OWN = re.compile(
+    r'GATEWAY_.*|NOTIFY_SOCKET|LISTEN_(?:FDS|PID|FDNAMES)|WATCHDOG_(?:USEC|PID)|INVOCATION_ID'
+    r'|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MANAGERPID|MEMORY_PRESSURE_(?:WATCH|WRITE)'
+)
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what is the gateway's own: secrets and its service's."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not _SECRET_NAME.search(name) and not _GATEWAYS_OWN.fullmatch(name)
+    }
+
+
+def format_scalar(value: Any) -> str | None:
+    """Return a JSON scalar as a script reads it; None for null, arrays and objects."""
+    match value:
+        case bool():
+            return 'true' if value else 'false'
+        case int() | float():
+            return json.dumps(value)
+        case str():
+            return value
+        case _:
+            return None
+
+
+def parameter_variables(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the `PARAM_<NAME>` variables of the parameters that can be exported.
+
+    Not exported are null, arrays, objects, values with NUL or lone surrogates or of more than
+    MAX_EXPORTED_BYTES, and parameters whose names become the same variable.
+    """
+    by_variable: dict[str, list[Any]] = {}
+    for name, value in parameters.items():
+        variable = 'PARAM_' + re.sub(r'[^A-Z0-9_]', '_', name.upper())
+        by_variable.setdefault(variable, []).append(value)
+    return {
+        variable: text
+        for variable, values in by_variable.items()
+        if len(values) == 1 and (text := _exportable(values[0])) is not None
+    }
+
+
+def _exportable(value: Any) -> str | None:
+    text = format_scalar(value)
+    if text is None or '\0' in text:
+        return None
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return None
+    return text if size <= MAX_EXPORTED_BYTES else None
+
+
+def script_environment(
+    base: Mapping[str, str], order: StartOrder, directory: str, python_path: str
+) -> dict[str, str]:
+    """Return all variables for the order's script.
+
+    `base` is the sourced environment, `directory` the execution's own, `python_path` a folder in
+    which Python finds `gateway_node.script`.
+    """
+    script = order.script
+    environment = {**base, **script.environment, **parameter_variables(order.parameters)}
+    environment['GATEWAY_EXECUTION_ID'] = order.execution_id
+    environment['GATEWAY_ENTITY'] = order.entity.path
+    environment['GATEWAY_SCRIPT_ID'] = script.id
+    environment['GATEWAY_PROGRESS'] = os.path.join(directory, 'progress')
+    environment['GATEWAY_RESULT'] = os.path.join(directory, 'given_result.json')
+    if script.kind in (ScriptKind.PYTHON, ScriptKind.LAUNCH):
+        environment['PYTHONUNBUFFERED'] = '1'
+    folders = (environment.get('PYTHONPATH'), python_path)
+    environment['PYTHONPATH'] = os.pathsep.join(folder for folder in folders if folder)
+    return environment

@@ -1,0 +1,153 @@
+"""The gateway's side of one execution's supervisor."""
+
+import asyncio
+from collections.abc import Callable
+import logging
+import os
+from pathlib import Path
+import socket
+from typing import Any
+
+from gateway_node.child.messages import encode, MessageBuffer
+from gateway_node.executions.errors import SpawnFailed
+from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.values import Progress, StopAction
+from gateway_node.process.outcomes import outcome_of_report, read_end_report
+from gateway_node.process.spawner_client import Forked, TreeGone
+
+_log = logging.getLogger(__name__)
+
+_READ_BYTES = 64 * 1024
+
+
+class SupervisedProcess:
+    """A started script; fulfils the port `ScriptProcess`."""
+
+    def __init__(
+        self,
+        execution_id: str,
+        directory: Path,
+        channel: socket.socket,
+        forked: Forked,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.execution_id = execution_id
+        self.supervisor_pid = forked.pid
+        self._directory = directory
+        self._channel = channel
+        self._pidfd = forked.pidfd
+        self._on_progress = on_progress
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
+        self._exited: asyncio.Future[None] = self._loop.create_future()
+        self._incoming = MessageBuffer()
+        self._outgoing = b''
+        channel.setblocking(False)
+        self._loop.add_reader(channel, self._receive)
+        self._loop.add_reader(self._pidfd, self._supervisor_ended)
+
+    def stop(self, action: StopAction) -> None:
+        """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop."""
+        self.send({'end': 'stop' if action is StopAction.STOP else 'kill'})
+
+    async def ended(self) -> Outcome:
+        """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
+        return await asyncio.shield(self._outcome)
+
+    async def started(self) -> None:
+        """Wait until the script's program has begun.
+
+        Raises:
+            SpawnFailed: it could not be executed; nothing is left behind.
+        """
+        await asyncio.shield(self._started)
+
+    async def supervisor_gone(self) -> None:
+        """Wait until the supervisor has exited, its channel closed."""
+        await asyncio.shield(self._exited)
+
+    def send(self, message: Any) -> None:
+        """Send a message to the supervisor as soon as it takes it."""
+        if self._exited.done():
+            return
+        self._outgoing += encode(message)
+        self._push()
+
+    def conclude_lost(self, gone: TreeGone) -> None:
+        """Set the outcome of a supervisor that died before its tree was empty."""
+        if self._outcome.done():
+            return
+        report = read_end_report(self._directory)
+        self._conclude(
+            Outcome(
+                cause=EndCause.SUPERVISOR_LOST,
+                message='the process that supervised the script was killed',
+                leftover_processes=gone.killed,
+                unkillable_pids=gone.unkillable_pids,
+            )
+            if report is None
+            else outcome_of_report(report, self._directory)
+        )
+
+    def _push(self) -> None:
+        try:
+            while self._outgoing:
+                self._outgoing = self._outgoing[self._channel.send(self._outgoing) :]
+        except BlockingIOError:
+            self._loop.add_writer(self._channel, self._push)
+            return
+        except OSError:
+            self._outgoing = b''
+        self._loop.remove_writer(self._channel)
+
+    def _receive(self) -> bool:
+        """Take what the supervisor says; return False where there is no more."""
+        try:
+            chunk = self._channel.recv(_READ_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            chunk = b''
+        if not chunk:
+            self._loop.remove_reader(self._channel)
+            return False
+        for message in self._incoming.feed(chunk):
+            self._take(message)
+        return True
+
+    def _take(self, message: dict[str, Any]) -> None:
+        match message.pop('event'):
+            case 'started':
+                if not self._started.done():
+                    self._started.set_result(None)
+            case 'progress':
+                self._on_progress(Progress(**message))
+            case 'spawn_failed':
+                self._conclude(Outcome(cause=EndCause.SPAWN_FAILED, message=message['message']))
+            case 'ended':
+                self._conclude(outcome_of_report(message, self._directory))
+
+    def _conclude(self, outcome: Outcome) -> None:
+        if outcome.unkillable_pids:
+            _log.error(
+                'processes do not end on SIGKILL: execution %s, pids %s',
+                self.execution_id,
+                outcome.unkillable_pids,
+            )
+        if not self._started.done():
+            self._started.set_exception(SpawnFailed(outcome.message))
+            # Whoever waits hears of it; nobody has to.
+            self._started.exception()
+        if not self._outcome.done():
+            self._outcome.set_result(outcome)
+
+    def _supervisor_ended(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        while self._receive():
+            pass
+        self._loop.remove_reader(self._channel)
+        self._loop.remove_writer(self._channel)
+        self._channel.close()
+        os.close(self._pidfd)
+        self._exited.set_result(None)

@@ -1,0 +1,136 @@
+"""For tests that run real scripts under real supervisors, and look at what is left."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import itertools
+import os
+from pathlib import Path
+import time
+from typing import Any
+
+import pytest
+
+from gateway_node.child.process_tree import become_subreaper, descendants, ProcessEntry
+from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.ports import Outcome, StartOrder
+from gateway_node.executions.values import Output, Progress
+from gateway_node.process.runner import SupervisedScriptRunner
+from gateway_node.process.script_process import SupervisedProcess
+from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
+
+HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
+DEADLINE_SEC = 20.0
+KINDS = {'.py': ScriptKind.PYTHON, '.sh': ScriptKind.SH, '.bash': ScriptKind.BASH}
+
+
+async def wait_until(condition: Callable[[], bool], *, what: str) -> None:
+    """Return once `condition` holds; fail the test past the deadline."""
+    deadline = time.monotonic() + DEADLINE_SEC
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f'not within {DEADLINE_SEC:g} s: {what}')
+        await asyncio.sleep(0.01)
+
+
+def living_descendants(without: Sequence[int] = ()) -> list[ProcessEntry]:
+    """Return what lives below this process, which is a subreaper in these tests."""
+    return [entry for entry in descendants(os.getpid(), without) if not entry.is_zombie]
+
+
+class Floor:
+    """A runner on a state directory of its own, and short ways to use it."""
+
+    def __init__(self, runner: SupervisedScriptRunner, folder: Path) -> None:
+        self.runner = runner
+        self.folder = folder
+        self._numbers = itertools.count(1)
+
+    def script(
+        self,
+        content: str | bytes | Path,
+        kind: ScriptKind = ScriptKind.SH,
+        *,
+        managed: bool = False,
+        limits: Limits | None = None,
+        environment: Mapping[str, str] | None = None,
+        argument_definitions: tuple[ArgumentDefinition, ...] = (),
+    ) -> Script:
+        """Return a script: the file itself, or a new one with the content."""
+        if isinstance(content, Path):
+            path, kind = content, KINDS.get(content.suffix, kind)
+        else:
+            path = self.folder / f'script_{next(self._numbers)}'
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+            path.chmod(0o700)
+        return Script(
+            id='script_1',
+            name=path.name,
+            kind=kind,
+            path=path,
+            version='0' * 64,
+            size=path.stat().st_size,
+            managed=managed,
+            limits=limits or Limits(),
+            environment=environment or {},
+            argument_definitions=argument_definitions,
+        )
+
+    def order(
+        self,
+        script: Script,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        arguments: tuple[str, ...] = (),
+        timeout_sec: float = 30.0,
+        grace_sec: float = 5.0,
+        execution_id: str | None = None,
+    ) -> StartOrder:
+        """Return an order to run the script."""
+        return StartOrder(
+            execution_id=execution_id or f'exec_{next(self._numbers):04}',
+            entity=EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor'),
+            script=script,
+            parameters=parameters or {},
+            arguments=arguments,
+            timeout_sec=timeout_sec,
+            stop_grace_period_sec=grace_sec,
+        )
+
+    async def start(
+        self, order: StartOrder, on_progress: Callable[[Progress], None] = lambda _: None
+    ) -> SupervisedProcess:
+        """Vet and start the order, as the service does."""
+        await self.runner.vet(order)
+        return await self.runner.start(order, on_progress)
+
+    async def run(self, order: StartOrder) -> tuple[Outcome, Output]:
+        """Start the order and wait for its end."""
+        process = await self.start(order)
+        async with asyncio.timeout(2 * DEADLINE_SEC):
+            outcome = await process.ended()
+        return outcome, await self.runner.output(order.execution_id)
+
+    async def written(self, order: StartOrder, text: str) -> None:
+        """Wait until the script has written `text` to stdout."""
+        deadline = time.monotonic() + DEADLINE_SEC
+        while text not in (await self.runner.output(order.execution_id)).stdout:
+            if time.monotonic() > deadline:
+                pytest.fail(f'the script did not write {text!r}')
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def floor(tmp_path: Path) -> AsyncIterator[Floor]:
+    """Yield a started runner; afterwards nothing may live and no descriptor be open."""
+    become_subreaper()
+    descriptors = len(os.listdir('/proc/self/fd'))
+    before = [entry.pid for entry in living_descendants()]
+    runner = SupervisedScriptRunner(tmp_path / 'state')
+    await runner.start_up()
+    yield Floor(runner, tmp_path)
+    await runner.close()
+    left = living_descendants(before)
+    for entry in left:
+        os.kill(entry.pid, 9)
+    assert left == []
+    assert len(os.listdir('/proc/self/fd')) == descriptors
