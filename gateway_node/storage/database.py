@@ -132,24 +132,28 @@ class Database:
         return result
 
     def _open(self) -> None:
+        connection = _connect(self.path)
         try:
-            self._connection = _connect(self.path, self._steps)
+            _prepare(connection, self.path, self._steps)
         except sqlite3.Error as error:
             if not _is_corrupt(error):
+                connection.close()
                 raise
-            try:
-                kept = _set_aside(self.path)
-            except OSError as os_error:
-                raise StoreUnavailable(
-                    f'{self.path} is corrupt ({error}) and cannot be set aside: {os_error}'
-                ) from os_error
+            # Before the close, which would fold the WAL into the file and remove it.
+            kept = _set_aside(self.path)
+            connection.close()
             _log.error(
                 '%s is corrupt (%s); it is kept as %s, the history begins anew',
                 self.path,
                 error,
                 kept,
             )
-            self._connection = _connect(self.path, self._steps)
+            connection = _connect(self.path)
+            _prepare(connection, self.path, self._steps)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -157,26 +161,25 @@ class Database:
             self._connection = None
 
 
-def _connect(path: Path, steps: Steps) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_SEC, isolation_level=None)
-    try:
-        check_version(connection, path, steps)
-        if version_of(connection) == 0:
-            _refuse_foreign_tables(connection)
-            # Has no effect once the first table, or the WAL, is there.
-            connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
-        else:
-            _check(connection, thorough=_suspicion(path).exists())
-        connection.execute('PRAGMA journal_mode = WAL')
-        connection.execute('PRAGMA synchronous = FULL')
-        connection.execute(f'PRAGMA journal_size_limit = {_MAX_WAL_BYTES}')
-        migrate(connection, steps)
-        with contextlib.suppress(OSError):
-            _suspicion(path).unlink(missing_ok=True)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_BUSY_SEC, isolation_level=None)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, steps: Steps) -> None:
+    """Check the file, bring it to the newest version and set the connection up."""
+    check_version(connection, path, steps)
+    if version_of(connection) == 0:
+        _refuse_foreign_tables(connection)
+        # Has no effect once the first table, or the WAL, is there.
+        connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
+    else:
+        _check(connection, thorough=_suspicion(path).exists())
+    connection.execute('PRAGMA journal_mode = WAL')
+    connection.execute('PRAGMA synchronous = FULL')
+    connection.execute(f'PRAGMA journal_size_limit = {_MAX_WAL_BYTES}')
+    migrate(connection, steps)
+    with contextlib.suppress(OSError):
+        _suspicion(path).unlink(missing_ok=True)
 
 
 def _refuse_foreign_tables(connection: sqlite3.Connection) -> None:
@@ -219,8 +222,8 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def _shrink(connection: sqlite3.Connection) -> bool:
-    # Every row that is fetched frees one page.
-    connection.execute(f'PRAGMA incremental_vacuum({_VACUUM_PAGES})').fetchall()
+    # Each step of the statement frees one page; `execute` makes a single step, this makes all.
+    connection.executescript(f'PRAGMA incremental_vacuum({_VACUUM_PAGES})')
     more: bool = connection.execute('PRAGMA freelist_count').fetchone()[0] > 0
     if not more:
         # Only a checkpoint cuts the file.
@@ -247,6 +250,12 @@ def _set_aside(path: Path) -> Path:
     kept = path.with_name(f'{path.name}.corrupt-{number}')
     # The file itself last: a WAL left alone would be taken for that of the fresh file.
     for suffix in ('-wal', '-shm', ''):
-        with contextlib.suppress(FileNotFoundError):
+        try:
             path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreUnavailable(
+                f'{path} is corrupt and cannot be set aside: {error}'
+            ) from error
     return kept

@@ -1,0 +1,427 @@
+"""The SQLite file: versions, corruption, restarts, a disk that cannot be written."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+import logging
+import os
+from pathlib import Path
+import sqlite3
+import subprocess
+
+import pytest
+
+from gateway_node.entities.identities import Identity
+from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.values import ExecutionStatus
+from gateway_node.storage.database import Database, FILE_NAME
+from gateway_node.storage.errors import StoreVersionError
+from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.identities import SqliteIdentityStore
+from gateway_node.storage.schema import STEPS, Steps
+from gateway_node.testing import FakeClock, new_execution
+
+LATER_STEP: Steps = (
+    (
+        'ALTER TABLE executions ADD COLUMN colour TEXT',
+        "UPDATE executions SET colour = 'green'",
+    ),
+)
+"""A step that a later gateway might bring."""
+
+
+async def opened(state_dir: Path, clock: FakeClock | None = None) -> SqliteExecutionStore:
+    """Open the store of a state directory."""
+    return await SqliteExecutionStore.open(await Database.open(state_dir), clock or FakeClock())
+
+
+def pragma(state_dir: Path, name: str) -> object:
+    """Read a pragma from outside."""
+    connection = sqlite3.connect(state_dir / FILE_NAME)
+    try:
+        return connection.execute(f'PRAGMA {name}').fetchone()[0]
+    finally:
+        connection.close()
+
+
+def made_at_version(state_dir: Path, version: int) -> None:
+    """Leave the file that the gateway of an earlier schema version would have left."""
+    connection = sqlite3.connect(state_dir / FILE_NAME, isolation_level=None)
+    if version:
+        connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
+        connection.execute(f'PRAGMA user_version = {version}')
+    for step in STEPS[:version]:
+        for statement in step:
+            connection.execute(statement)
+    connection.close()
+
+
+async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
+    """Executions, log, sequence, counts, greatest id and identities outlive the process."""
+    execution = new_execution(1)
+    identity = Identity(
+        ref=EntityRef(entity_type=EntityType.APP, entity_id='arm'), holder='/robot/arm'
+    )
+    database = await Database.open(tmp_path)
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    first = await store.add(execution, 'accepted')
+    await SqliteIdentityStore(database).save_identities([identity])
+    await store.close()
+
+    database = await Database.open(tmp_path)
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    assert await store.open_executions() == (execution,)
+    assert await store.transitions(after=0, limit=10) == (first,)
+    assert (await store.counts())[ExecutionStatus.PREPARED] == 1
+    assert await store.last_id() == execution.id
+    assert (await store.add(new_execution(2), 'accepted')).sequence == 2
+    assert await SqliteIdentityStore(database).load_identities() == (identity,)
+    await store.close()
+
+
+async def test_ages_count_only_the_time_that_the_gateway_was_up(tmp_path: Path) -> None:
+    """A gateway that was off for years finds nothing older than when it went off."""
+    policy = RetentionPolicy(max_executions=0, max_age_sec=100, max_failed_age_sec=100)
+    clock = FakeClock()
+    store = await opened(tmp_path, clock)
+    execution = new_execution(1)
+    await store.add(execution, 'accepted')
+    await store.update(execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
+    clock.advance(60)
+    await store.close()
+
+    rebooted = FakeClock()
+    rebooted.seconds = 5.0
+    store = await opened(tmp_path, rebooted)
+    assert await store.expired(policy, limit=10) == ()
+    rebooted.advance(39)
+    assert await store.expired(policy, limit=10) == ()
+    rebooted.advance(2)
+    assert await store.expired(policy, limit=10) == (execution.id,)
+    await store.close()
+
+
+async def test_the_time_up_survives_a_kill(tmp_path: Path) -> None:
+    """A gateway that is asked what expired, and is then killed, forgets at most a minute."""
+    policy = RetentionPolicy(max_executions=0, max_age_sec=1000, max_failed_age_sec=1000)
+    clock = FakeClock()
+    store = await opened(tmp_path, clock)
+    execution = new_execution(1)
+    await store.add(execution, 'accepted')
+    await store.update(execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
+    for _ in range(10):
+        clock.advance(70)
+        await store.expired(policy, limit=10)
+
+    copy = tmp_path / 'copy'
+    copy.mkdir()
+    for name in (FILE_NAME, f'{FILE_NAME}-wal'):
+        (copy / name).write_bytes((tmp_path / name).read_bytes())
+    await store.close()
+    later = FakeClock()
+    store = await opened(copy, later)
+    later.advance(1000 - 700 + 1)
+    assert await store.expired(policy, limit=10) == (execution.id,)
+    await store.close()
+
+
+async def test_the_file_is_made_as_the_design_says(tmp_path: Path) -> None:
+    """WAL, full synchronisation and incremental vacuum hold from the first table on."""
+    database = await Database.open(tmp_path)
+
+    def settings(connection: sqlite3.Connection) -> list[object]:
+        names = ('journal_mode', 'synchronous', 'auto_vacuum')
+        return [connection.execute(f'PRAGMA {name}').fetchone()[0] for name in names]
+
+    full, incremental = 2, 2
+    assert await database.read(settings) == ['wal', full, incremental]
+    await database.close()
+
+
+@pytest.mark.parametrize('version', range(len(STEPS)))
+async def test_every_earlier_version_is_brought_forward(tmp_path: Path, version: int) -> None:
+    """A file of any earlier schema version is usable and then has the newest."""
+    made_at_version(tmp_path, version)
+    store = await opened(tmp_path)
+    await store.add(new_execution(1), 'accepted')
+    await store.close()
+    assert pragma(tmp_path, 'user_version') == len(STEPS)
+    assert pragma(tmp_path, 'auto_vacuum') == 2
+
+
+async def test_a_later_step_keeps_what_is_there(tmp_path: Path) -> None:
+    """A migration changes the file once and loses no execution."""
+    store = await opened(tmp_path)
+    await store.add(new_execution(1), 'accepted')
+    await store.close()
+    for _ in range(2):
+        database = await Database.open(tmp_path, steps=STEPS + LATER_STEP)
+        colours = await database.read(
+            lambda connection: connection.execute('SELECT colour FROM executions').fetchall()
+        )
+        assert colours == [('green',)]
+        store = await SqliteExecutionStore.open(database, FakeClock())
+        assert await store.get(new_execution(1).id) == new_execution(1)
+        await store.close()
+
+
+async def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """Migrations happen together or not at all; the old file stays usable."""
+    store = await opened(tmp_path)
+    await store.add(new_execution(1), 'accepted')
+    await store.close()
+    broken: Steps = (('CREATE TABLE halfway (x)',), ('CREATE nonsense',))
+    with pytest.raises(StoreUnavailable, match='nonsense'):
+        await Database.open(tmp_path, steps=STEPS + broken)
+    assert pragma(tmp_path, 'user_version') == len(STEPS)
+    store = await opened(tmp_path)
+    assert await store.get(new_execution(1).id) == new_execution(1)
+    await store.close()
+
+
+async def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """A gateway that is older than its database says so and touches nothing."""
+    await (await Database.open(tmp_path, steps=STEPS + LATER_STEP)).close()
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(StoreVersionError, match='at least as new') as refused:
+        await Database.open(tmp_path)
+    assert (refused.value.found, refused.value.supported) == (len(STEPS) + 1, len(STEPS))
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+    assert not (tmp_path / f'{FILE_NAME}.corrupt-1').exists()
+
+
+def garbage(path: Path) -> None:
+    """Leave something that is no database at all."""
+    path.write_bytes(b'not a database, ' * 4096)
+
+
+def torn_page(path: Path) -> None:
+    """Overwrite pages in the middle of the file."""
+    size = path.stat().st_size
+    with path.open('r+b') as file:
+        file.seek(size // 2 // 4096 * 4096)
+        file.write(os.urandom(16384))
+
+
+def cut_short(path: Path) -> None:
+    """Cut the second half of the file off."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def foreign(path: Path) -> None:
+    """Leave another program's database."""
+    path.unlink()
+    connection = sqlite3.connect(path)
+    connection.execute('CREATE TABLE executions (something_else)')
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize('damage', [garbage, torn_page, cut_short, foreign])
+async def test_a_corrupt_file_is_set_aside(
+    tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The gateway starts with a fresh file; the corrupt one is kept, named and never lost."""
+    for number in (1, 2):
+        store = await opened(tmp_path)
+        for each in range(200):
+            await store.add(new_execution(each), 'accepted')
+        await store.close()
+        damage(tmp_path / FILE_NAME)
+        damaged = (tmp_path / FILE_NAME).read_bytes()
+        with caplog.at_level(logging.ERROR):
+            database = await Database.open(tmp_path)
+        store = await SqliteExecutionStore.open(database, FakeClock())
+        assert await store.open_executions() == ()
+        kept = tmp_path / f'{FILE_NAME}.corrupt-{number}'
+        assert kept.read_bytes() == damaged
+        assert database.set_aside[-1] == kept
+        assert len(database.set_aside) == number
+        assert str(kept) in caplog.text
+        await store.close()
+
+
+async def test_the_log_of_a_corrupt_file_is_kept_with_it(tmp_path: Path) -> None:
+    """The WAL goes with the file that it belongs to, untouched, and not with the fresh one."""
+    garbage(tmp_path / FILE_NAME)
+    (tmp_path / f'{FILE_NAME}-wal').write_bytes(b'of the corrupt one')
+    store = await opened(tmp_path)
+    kept = tmp_path / f'{FILE_NAME}.corrupt-1-wal'
+    assert kept.read_bytes() == b'of the corrupt one'
+    assert await store.open_executions() == ()
+    await store.close()
+
+
+async def test_corruption_that_shows_later_is_found_at_the_next_start(tmp_path: Path) -> None:
+    """A reader that meets a corrupt page answers unavailable; the next start sets it aside."""
+    store = await opened(tmp_path)
+    for number in range(300):  # more than SQLite's page cache holds
+        await store.add(new_execution(number, arguments=('x' * 20_000,)), 'accepted')
+    await store.close()
+    database = await Database.open(tmp_path)
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    size = (tmp_path / FILE_NAME).stat().st_size
+    with (tmp_path / FILE_NAME).open('r+b') as file:
+        file.seek(8 * 4096)
+        file.write(b'\xff' * (size - 8 * 4096))
+    with pytest.raises(StoreUnavailable, match='malformed'):
+        await store.open_executions()
+    assert (tmp_path / f'{FILE_NAME}.suspect').exists()
+    await store.close()
+    database = await Database.open(tmp_path)
+    assert len(database.set_aside) == 1
+    assert not (tmp_path / f'{FILE_NAME}.suspect').exists()
+    await database.close()
+
+
+async def test_a_cancelled_write_is_done_all_the_same(tmp_path: Path) -> None:
+    """What was submitted is written, even where its caller went away before its turn."""
+    store = await opened(tmp_path)
+    writes = [
+        asyncio.ensure_future(store.add(new_execution(number), 'accepted')) for number in range(20)
+    ]
+    await asyncio.sleep(0)
+    for write in writes:
+        write.cancel()
+    await asyncio.gather(*writes, return_exceptions=True)
+    assert len(await store.open_executions()) == 20
+    await store.close()
+
+
+async def test_the_file_shrinks_in_steps(tmp_path: Path) -> None:
+    """After removals, free pages go back to the file system a little at a time."""
+    database = await Database.open(tmp_path)
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    for number in range(40):
+        execution = new_execution(number, output_parameters={'stdout': 'x' * 65536})
+        await store.add(execution, 'accepted')
+        await store.update(execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
+    while await database.shrink():
+        pass
+    full = (tmp_path / FILE_NAME).stat().st_size
+    assert full > 40 * 65536
+    for number in range(40):
+        await store.remove(new_execution(number).id)
+    steps = 1
+    while await database.shrink():
+        steps += 1
+    assert steps > 1
+    assert (tmp_path / FILE_NAME).stat().st_size < full / 10
+    await store.close()
+
+
+async def test_a_lock_held_from_outside_makes_it_unavailable_for_that_time(
+    tmp_path: Path,
+) -> None:
+    """A sqlite3 shell in a transaction costs a clear error, not the record."""
+    store = await opened(tmp_path)
+    shell = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    shell.execute('BEGIN IMMEDIATE')
+    with pytest.raises(StoreUnavailable, match='locked'):
+        await store.add(new_execution(1), 'accepted')
+    shell.execute('ROLLBACK')
+    shell.close()
+    await store.add(new_execution(1), 'accepted')
+    await store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a file system of one megabyte."""
+    yield from _mounted(tmp_path / 'small', 'size=1m')
+
+
+def _mounted(path: Path, options: str) -> Iterator[Path]:
+    path.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(path)]
+    try:
+        mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip('there is no mount command')
+    if mounted.returncode:
+        pytest.skip(f'mounting a tmpfs is not allowed here: {mounted.stderr.strip()}')
+    try:
+        yield path
+    finally:
+        subprocess.run(['umount', '--lazy', str(path)], check=True)
+
+
+async def test_a_full_disk_is_told_and_got_over(small_disk: Path) -> None:
+    """On a full disk writes fail and change nothing, reads go on; with room again all works."""
+    store = await opened(small_disk)
+    running = new_execution(1)
+    await store.add(running, 'accepted')
+    ballast = small_disk / 'ballast'
+    _fill(ballast)
+    bulky = new_execution(2, arguments=('x' * 200_000,))
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match='full'):
+            await store.add(bulky, 'accepted')
+    assert await store.get(running.id) == running
+    assert await store.get(bulky.id) is None
+    assert len(await store.transitions(after=0, limit=10)) == 1
+
+    ballast.unlink()
+    assert (await store.add(bulky, 'accepted')).sequence == 2
+    await store.close()
+    store = await opened(small_disk)
+    assert await store.open_executions() == (running, bulky)
+    await store.close()
+
+
+async def test_a_start_on_a_full_disk_is_refused_and_harmless(small_disk: Path) -> None:
+    """Where the file cannot even be opened the error names it, and nothing is set aside."""
+    store = await opened(small_disk)
+    await store.add(new_execution(1), 'accepted')
+    await store.close()
+    ballast = small_disk / 'ballast'
+    _fill(ballast)
+    with pytest.raises(StoreUnavailable, match=FILE_NAME):
+        await Database.open(small_disk)
+    ballast.unlink()
+    database = await Database.open(small_disk)
+    assert database.set_aside == ()
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    assert await store.open_executions() == (new_execution(1),)
+    await store.close()
+
+
+def _fill(ballast: Path) -> None:
+    with ballast.open('wb', buffering=0) as file:
+        for size in (65536, 512):
+            try:
+                while True:
+                    file.write(b'x' * size)
+            except OSError:
+                continue
+
+
+@pytest.fixture
+def read_only_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a file system that a test can make read-only."""
+    yield from _mounted(tmp_path / 'read_only', 'size=8m')
+
+
+async def test_a_read_only_directory_is_told_and_got_over(read_only_disk: Path) -> None:
+    """A state directory that cannot be written is refused by name, and usable again later."""
+    store = await opened(read_only_disk)
+    await store.add(new_execution(1), 'accepted')
+    await store.close()
+    _remount(read_only_disk, 'ro')
+    with pytest.raises(StoreUnavailable, match=FILE_NAME):
+        await Database.open(read_only_disk)
+    _remount(read_only_disk, 'rw')
+    store = await opened(read_only_disk)
+    assert await store.open_executions() == (new_execution(1),)
+    await store.close()
+
+
+def _remount(path: Path, mode: str) -> None:
+    subprocess.run(['mount', '-o', f'remount,{mode}', str(path)], check=True)
+
+
+async def test_a_missing_directory_is_told(tmp_path: Path) -> None:
+    """The error names the file that cannot be opened."""
+    with pytest.raises(StoreUnavailable, match='nowhere'):
+        await Database.open(tmp_path / 'nowhere')
