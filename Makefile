@@ -2,14 +2,42 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
+NOBLE_VENV := .venv-noble
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.set-up
 
-.PHONY: setup run test test-slow bench lint clean
+.PHONY: setup run test test-noble test-slow bench lint clean
 
-setup: $(STAMP)
+setup: $(VENV)/.complete
 
-# Where a ROS distribution is sourced its rclpy serves; elsewhere Kilted's comes from PyPI.
-$(STAMP): setup.py Makefile
+$(VENV)/.complete: setup.py .ci/set_up
+	@echo 'Setting up $(VENV); the first time this takes a minute.'
 	@.ci/set_up $(PYTHON) $(VENV)
 	@touch $@
+
+run: setup
+	@$(BIN)/python -m gateway_node.demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -m 'not slow'
+
+# The versions that Ubuntu 24.04 ships, so that `rosdep install` suffices on a robot.
+test-noble: $(NOBLE_VENV)/.complete
+	$(NOBLE_VENV)/bin/python -m pytest -m 'not slow' test/unit test/integration
+
+$(NOBLE_VENV)/.complete: setup.py .ci/set_up test/constraints-ubuntu-24.04.txt
+	@.ci/set_up $(PYTHON) $(NOBLE_VENV) test/constraints-ubuntu-24.04.txt
+	@touch $@
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+bench: setup
+	$(BIN)/python -m test.bench
+
+clean:
+	rm -rf $(VENV) $(NOBLE_VENV) build install log .mypy_cache .pytest_cache .ruff_cache

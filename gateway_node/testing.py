@@ -234,6 +234,7 @@ class FakeScript:
         self.stops: list[StopAction] = []
         """What was asked of it so far."""
         self.obedient = obedient
+        """Whether it ends when a stop is asked for."""
         self._stop_asked = asyncio.Event()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -285,7 +286,7 @@ class FakeScriptRunner:
         self.discarded: list[str] = []
         self.closed = False
         self.hold_starts.set()
-        self.obedient = obedient
+        self._obedient = obedient
         self._scripts: dict[str, FakeScript] = {}
         self._changed = asyncio.Condition()
 
@@ -294,6 +295,13 @@ class FakeScriptRunner:
         async with self._changed:
             await self._changed.wait_for(lambda: execution_id in self._scripts)
         return self._scripts[execution_id]
+
+    def release(self) -> None:
+        """Let waiting starts go on, and every script end at the next stop."""
+        self.hold_starts.set()
+        self._obedient = True
+        for script in self._scripts.values():
+            script.obedient = True
 
     @property
     def started(self) -> tuple[str, ...]:
@@ -312,7 +320,7 @@ class FakeScriptRunner:
         await self.hold_starts.wait()
         if self.start_error is not None:
             raise self.start_error
-        script = FakeScript(order, on_progress, obedient=self.obedient)
+        script = FakeScript(order, on_progress, obedient=self._obedient)
         async with self._changed:
             self._scripts[order.execution_id] = script
             self._changed.notify_all()

@@ -1,11 +1,9 @@
 """The one way in which an execution changes: check, persist, then tell everyone."""
 
 import asyncio
-from collections.abc import Iterable
 import logging
 from typing import Any
 
-from gateway_node.entities.clock import Clock
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.ports import ExecutionStore, TransitionListener
 from gateway_node.executions.transitions import advance
@@ -20,12 +18,13 @@ RETRY_SEC = 1.0
 class Ledger:
     """Owns the transitions of all executions."""
 
-    def __init__(
-        self, *, store: ExecutionStore, listeners: Iterable[TransitionListener], clock: Clock
-    ) -> None:
+    def __init__(self, store: ExecutionStore) -> None:
         self._store = store
-        self._listeners = tuple(listeners)
-        self._clock = clock
+        self._listeners: list[TransitionListener] = []
+
+    def add_listener(self, listener: TransitionListener) -> None:
+        """Tell `listener` of every change from now on."""
+        self._listeners.append(listener)
 
     async def begin(self, execution: Execution) -> None:
         """Record a new execution; StoreUnavailable where it cannot be, and then it never was."""

@@ -106,6 +106,7 @@ class ExecutionService:
             max_executions_per_entity=settings.max_executions_per_entity,
         )
         self._live: dict[str, LiveExecution] = {}
+        self._entities: set[EntityRef] = set()
         self._let_go_of_one = asyncio.Event()
         self._driving: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -133,6 +134,7 @@ class ExecutionService:
             execution, order, runner=self._runner, ledger=self._ledger, clock=self._clock
         )
         self._live[execution.id] = live
+        self._entities.add(entity)
         try:
             await self._ledger.begin(execution)
         except BaseException:
@@ -236,6 +238,10 @@ class ExecutionService:
             return (await self._library.get(entity, script_id)).version
         except ScriptNotFound:
             return None
+
+    def concern(self, entity: EntityRef) -> bool:
+        """Tell whether an execution of this entity is kept."""
+        return entity in self._entities
 
     def open_executions(self) -> tuple[Execution, ...]:
         """Return the executions that have not ended."""

@@ -211,7 +211,7 @@ class Execution:
     @property
     def terminating(self) -> bool:
         """True from an accepted stop to the end of the process tree."""
-        return self.status is ExecutionStatus.RUNNING and self.stop_trigger is not None
+        return self.is_open and self.stop_trigger is not None
 
     def evolve(self, **changes: Any) -> 'Execution':
         """Return a copy with `changes`; a status changes through `transitions.advance` only."""

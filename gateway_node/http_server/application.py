@@ -5,7 +5,7 @@ from aiohttp import web
 from gateway_node.http_server import entities, executions, scripts, server_info
 from gateway_node.http_server.errors import answer_errors
 from gateway_node.http_server.reading import MAX_JSON_BYTES
-from gateway_node.http_server.services import SERVICES, Services
+from gateway_node.http_server.services import SERVICES, Services, START
 
 _ENTITY = '/{collection:apps|components}/{entity_id}'
 _SCRIPT = f'{_ENTITY}/scripts/{{script_id}}'
@@ -47,6 +47,7 @@ def build_application(services: Services) -> web.Application:
     """Build the application of a gateway."""
     application = web.Application(middlewares=[answer_errors], client_max_size=MAX_JSON_BYTES)
     application[SERVICES] = services
+    application[START] = services.clock.monotonic()
     for method, path, handler in ROUTES:
         application.router.add_route(method, f'{services.base}{path}', handler)
     application.router.add_get(

@@ -2,8 +2,10 @@
 
 from aiohttp import web
 
-from gateway_node.http_server.representations import respond
-from gateway_node.http_server.services import API_VERSION, services
+from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.values import ExecutionStatus
+from gateway_node.http_server.representations import Json, respond
+from gateway_node.http_server.services import API_VERSION, services, START
 
 SOVD_VERSION = '1.0.0'
 """The version of SOVD (ISO 17978-3) whose style the API follows."""
@@ -16,7 +18,7 @@ async def show_root(request: web.Request) -> web.Response:
     return respond(
         {
             'name': 'gateway_node',
-            'version': here.gateway_version,
+            'version': here.versions['gateway'],
             'api_version': API_VERSION,
             **{name: f'{here.base}/{name}' for name in collections},
         }
@@ -32,11 +34,28 @@ async def show_version_info(request: web.Request) -> web.Response:
     entry = {
         'version': SOVD_VERSION,
         'base_uri': here.base,
-        'vendor_info': {'name': 'gateway_node', 'version': here.gateway_version},
+        'vendor_info': {'name': 'gateway_node', 'version': here.versions['gateway']},
     }
     return respond({'items': [entry], 'sovd_info': [entry]})
 
 
 async def show_health(request: web.Request) -> web.Response:
-    """GET /health."""
-    return respond(dict(await services(request).health()))
+    """GET /health: 200 also where something is amiss, which `status` then says."""
+    here = services(request)
+    apps = here.directory.apps()
+    health: Json = {
+        'status': 'ok',
+        'uptime_sec': round(here.clock.monotonic() - request.app[START], 3),
+        'versions': dict(here.versions),
+        'entities': {
+            'apps': len(apps),
+            'apps_online': sum(app.online for app in apps),
+            'components': len(here.directory.components()),
+        },
+    } | dict(here.conditions())
+    try:
+        counts = await here.executions.counts()
+        health['executions'] = {status.value: counts.get(status, 0) for status in ExecutionStatus}
+    except StoreUnavailable as error:
+        health |= {'status': 'degraded', 'executions': {'unavailable': str(error)}}
+    return respond(health)

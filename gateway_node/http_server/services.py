@@ -1,16 +1,22 @@
 """What the handlers call, handed to them through the application."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.library import ScriptLibrary
 
 API_VERSION = 'v1'
+
+
+def api_base(path_prefix: str) -> str:
+    """Return the API's base path below a prefix."""
+    return f'{path_prefix}/api/{API_VERSION}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +26,22 @@ class Services:
     directory: EntityDirectory
     library: ScriptLibrary
     executions: ExecutionService
-    health: Callable[[], Awaitable[Mapping[str, Any]]]
-    """Returns the body of /health."""
-    gateway_version: str
+    versions: Mapping[str, str]
+    """What /health shows of software, `gateway` among them."""
+    conditions: Callable[[], Mapping[str, Any]]
+    """What the other rooms have to say in /health, in JSON values."""
+    clock: Clock
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""
 
     @property
     def base(self) -> str:
         """The API's base path."""
-        return f'{self.path_prefix}/api/{API_VERSION}'
+        return api_base(self.path_prefix)
 
 
+START = web.AppKey('start', float)
+"""The monotonic time at which the application was built."""
 SERVICES = web.AppKey('services', Services)
 
 

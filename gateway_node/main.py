@@ -1,0 +1,269 @@
+"""The composition root: the only module that knows every room. It wires them and nothing else.
+
+asyncio owns the main thread and the signals; the ROS node has a thread of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+import contextlib
+import logging
+import platform
+import signal
+import socket
+import sqlite3
+import sys
+
+from aiohttp import web
+
+from gateway_node import __version__
+from gateway_node.entities.clock import Clock, SystemClock
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.entities.manifest import load_entities_manifest
+from gateway_node.entities.values import NodeName
+from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.service import ExecutionService, ExecutionSettings
+from gateway_node.http_server.application import build_application
+from gateway_node.http_server.representations import execution_href
+from gateway_node.http_server.services import api_base, Services
+from gateway_node.process.schema_worker import SchemaWorker
+from gateway_node.ros.configuration import Configuration
+from gateway_node.ros.errors import ConfigurationInvalid
+from gateway_node.ros.logging_bridge import logging_to
+from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
+from gateway_node.ros.start_deadline import start_deadline
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.manifest import load_scripts_manifest
+
+_log = logging.getLogger(__name__)
+
+START_DEADLINE_SEC = 30.0
+"""Seconds in which the node must stand in the graph; a DDS library can hang there."""
+HANDLERS_END_SEC = 2.0
+"""Seconds that requests under way get to end at shutdown."""
+MIB = 1024 * 1024
+DAY_SEC = 86400.0
+
+
+class StartFailed(Exception):
+    """The gateway cannot start; the message is one line."""
+
+
+class Gateway:
+    """The assembled rooms, ROS aside."""
+
+    def __init__(
+        self,
+        *,
+        configuration: Configuration,
+        directory: EntityDirectory,
+        executions: ExecutionService,
+        ledger: Ledger,
+        application: web.Application,
+    ) -> None:
+        self.directory = directory
+        self.executions = executions
+        self.ledger = ledger
+        self._configuration = configuration
+        self._server = web.AppRunner(
+            application,
+            handle_signals=False,
+            access_log=None,
+            shutdown_timeout=HANDLERS_END_SEC,
+        )
+
+    async def listen(self) -> int:
+        """Serve the API; return the port. StartFailed where the address cannot be had."""
+        host, port = self._configuration.server.host, self._configuration.server.port
+        await self._server.setup()
+        try:
+            await web.TCPSite(self._server, host, port).start()
+        except OSError as error:
+            raise StartFailed(
+                f"cannot listen on server.host '{host}', server.port {port}: {error.strerror}"
+            ) from error
+        return int(self._server.addresses[0][1])
+
+    async def close(self, kill: asyncio.Event) -> None:
+        """Take nothing more, end every execution, release the port.
+
+        `kill` set means that nobody waits for a graceful end any more.
+        """
+        self.executions.close()
+        for site in self._server.sites:
+            await site.stop()
+        closed = asyncio.ensure_future(self.executions.wait_closed())
+        killed = asyncio.ensure_future(kill.wait())
+        await asyncio.wait({closed, killed}, return_when=asyncio.FIRST_COMPLETED)
+        killed.cancel()
+        if not closed.done():
+            self.executions.kill()
+        await closed
+        await self._server.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def assemble(
+    configuration: Configuration,
+    *,
+    own_node: NodeName,
+    ros_versions: Mapping[str, str],
+    clock: Clock,
+) -> AsyncIterator[Gateway]:
+    """Open every room but ROS's; close them in the opposite order.
+
+    Raises:
+        StartFailed, ManifestInvalid: a directory or a manifest cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as undo:
+        store = InMemoryExecutionStore(clock)
+        undo.push_async_callback(store.close)
+        schemas = SchemaWorker()
+        undo.push_async_callback(schemas.close)
+        runner = await _open_runner(configuration)
+        undo.push_async_callback(runner.close)
+        library = _library(configuration, schemas, clock)
+        await library.open()
+        ledger = Ledger(store)
+        executions = ExecutionService(
+            library=library,
+            schemas=schemas,
+            store=store,
+            runner=runner,
+            ledger=ledger,
+            ids=ExecutionIds(await store.last_id()),
+            clock=clock,
+            settings=_execution_settings(configuration),
+        )
+        directory = _directory(configuration, own_node, library, executions, clock)
+        services = Services(
+            directory=directory,
+            library=library,
+            executions=executions,
+            versions={**_own_versions(), **ros_versions},
+            conditions=lambda: {'supervision': runner.containment},
+            clock=clock,
+            path_prefix=configuration.server.path_prefix,
+        )
+        yield Gateway(
+            configuration=configuration,
+            directory=directory,
+            executions=executions,
+            ledger=ledger,
+            application=build_application(services),
+        )
+
+
+def main() -> None:
+    """Serve until SIGINT or SIGTERM; SystemExit with one line where the start fails."""
+    logging.basicConfig(level=logging.INFO, format='[%(levelname)s] [%(name)s]: %(message)s')
+    try:
+        with start_deadline(START_DEADLINE_SEC, 'creating the ROS node'):
+            node = GatewayNode.create(sys.argv[1:])
+    except ConfigurationInvalid as error:
+        sys.exit(f'gateway_node: {error}')
+    try:
+        with logging_to(node.logger):
+            asyncio.run(_serve(node))
+    except (StartFailed, ManifestInvalid) as error:
+        sys.exit(f'gateway_node: {error}')
+    finally:
+        node.stop()
+
+
+async def _serve(node: GatewayNode) -> None:
+    configuration = node.configuration()
+    end, kill = _signals()
+    async with assemble(
+        configuration,
+        own_node=node.name,
+        ros_versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
+        clock=SystemClock(),
+    ) as gateway:
+        base = api_base(configuration.server.path_prefix)
+        topic = node.create_status_topic(
+            path_of=lambda execution: execution_href(base, execution),
+            component_of=gateway.directory.component_of,
+        )
+        gateway.ledger.add_listener(topic)
+        node.start(asyncio.get_running_loop(), gateway.directory.update)
+        port = await gateway.listen()
+        _log.info('serving http://%s:%d%s', _in_url(configuration.server.host), port, base)
+        await end.wait()
+        _log.info('shutting down')
+        await gateway.close(kill)
+
+
+def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Return the events of the first and of the second SIGINT or SIGTERM."""
+    end, kill = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (kill if end.is_set() else end).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    return end, kill
+
+
+def _in_url(host: str) -> str:
+    return f'[{host}]' if ':' in host else host
+
+
+def _own_versions() -> dict[str, str]:
+    return {
+        'gateway': __version__,
+        'python': platform.python_version(),
+        'sqlite': sqlite3.sqlite_version,
+    }
+
+
+def _directory(
+    configuration: Configuration,
+    own_node: NodeName,
+    library: ScriptLibrary,
+    executions: ExecutionService,
+    clock: Clock,
+) -> EntityDirectory:
+    manifest = configuration.entities.manifest
+    return EntityDirectory(
+        host_name=socket.gethostname(),
+        own_node=own_node,
+        clock=clock,
+        is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
+        manifest=load_entities_manifest(manifest) if manifest else None,
+    )
+
+
+def _library(configuration: Configuration, schemas: SchemaWorker, clock: Clock) -> ScriptLibrary:
+    scripts = configuration.scripts
+    return ScriptLibrary(
+        scripts_dir=scripts.scripts_dir,
+        max_file_bytes=int(scripts.max_file_size_mb * MIB),
+        schemas=schemas,
+        clock=clock,
+        managed=load_scripts_manifest(scripts.manifest) if scripts.manifest else (),
+        allow_uploads=scripts.allow_uploads,
+    )
+
+
+def _execution_settings(configuration: Configuration) -> ExecutionSettings:
+    scripts, history = configuration.scripts, configuration.history
+    max_age_sec = (history.max_age_days or 0) * DAY_SEC
+    return ExecutionSettings(
+        default_timeout_sec=scripts.default_timeout_sec,
+        stop_grace_period_sec=scripts.stop_grace_period_sec,
+        max_executions=scripts.max_concurrent_executions,
+        max_executions_per_entity=scripts.max_concurrent_executions_per_entity,
+        retention=RetentionPolicy(
+            max_executions=history.max_executions or 0,
+            max_age_sec=max_age_sec,
+            max_failed_age_sec=max_age_sec,
+        ),
+    )
+
+
+if __name__ == '__main__':
+    main()

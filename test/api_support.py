@@ -1,0 +1,190 @@
+"""A gateway without ROS and without processes, served on a port of its own.
+
+Library and HTTP are the real ones; the scripts are `FakeScript`s, so that a test can hold an
+execution in any state.
+"""
+
+from collections.abc import AsyncIterator
+import contextlib
+from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientResponse, FormData
+from aiohttp.test_utils import TestClient, TestServer
+
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.entities.manifest import Declaration, EntitiesManifest
+from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.service import ExecutionService, ExecutionSettings
+from gateway_node.http_server.application import build_application
+from gateway_node.http_server.services import Services
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.testing import (
+    FakeClock,
+    FakeSchemaChecker,
+    FakeScript,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    RecordingListener,
+)
+
+BASE = '/api/v1'
+TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
+OWN_NODE = NodeName(namespace='/', name='gateway_node')
+HOST = 'robot'
+
+_MANIFEST = EntitiesManifest(
+    components=(Declaration(id='engine_ecu', name='Engine ECU', nodes=('/ecu/*',)),),
+    functions=(Declaration(id='monitoring', name='Monitoring', namespaces=('/powertrain/*',)),),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """The served gateway and what a test moves it with."""
+
+    client: TestClient[Any, Any]
+    directory: EntityDirectory
+    library: ScriptLibrary
+    executions: ExecutionService
+    runner: FakeScriptRunner
+    store: InMemoryExecutionStore
+    listener: RecordingListener
+    clock: FakeClock
+
+    async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
+        """Send a request to a path below the base."""
+        return await self.client.request(method, f'{BASE}{path}', **options)
+
+    async def json(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """Send a request; return status and body."""
+        response = await self.request(method, path, **options)
+        return response.status, await response.json()
+
+    async def upload(
+        self, entity: str, *, name: str = 'check.sh', content: bytes = b'true\n', **metadata: Any
+    ) -> str:
+        """Upload a script; return its id."""
+        status, body = await self.json(
+            'POST', f'/{entity}/scripts', data=form(content, name, metadata)
+        )
+        assert status == 201, body
+        return str(body['id'])
+
+    async def start(self, entity: str, script_id: str, **body: Any) -> str:
+        """Start an execution; return its id."""
+        status, answer = await self.json(
+            'POST',
+            f'/{entity}/scripts/{script_id}/executions',
+            json={'execution_type': 'now', **body},
+        )
+        assert status == 202, answer
+        return str(answer['id'])
+
+    async def running(self, entity: str, script_id: str) -> tuple[str, FakeScript]:
+        """Start an execution and wait until it runs; return its id and its script."""
+        execution_id = await self.start(entity, script_id)
+        script = await self.runner.script(execution_id)
+        path = f'/{entity}/scripts/{script_id}/executions/{execution_id}'
+        while (await self.json('GET', path))[1]['status'] == 'prepared':
+            pass  # each turn is a request: the loop goes on meanwhile
+        return execution_id, script
+
+
+def form(content: bytes, name: str, metadata: dict[str, Any] | None = None) -> FormData:
+    """Build the multipart form of an upload."""
+    data = FormData()
+    data.add_field('file', content, filename=name)
+    if metadata:
+        data.add_field('metadata', json.dumps(metadata), content_type='application/json')
+    return data
+
+
+@contextlib.asynccontextmanager
+async def serve_api(
+    directory: Path,
+    *,
+    scripts: bool = True,
+    allow_uploads: bool = True,
+    max_executions: int = 50,
+    max_executions_per_entity: int = 50,
+    max_file_bytes: int = 1024 * 1024,
+    managed: tuple[ManagedScript, ...] = (),
+    schemas: SchemaChecker | None = None,
+    path_prefix: str = '',
+) -> AsyncIterator[Api]:
+    """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`."""
+    clock = FakeClock()
+    store = InMemoryExecutionStore(clock)
+    schemas = schemas or FakeSchemaChecker()
+    runner = FakeScriptRunner(obedient=True)
+    listener = RecordingListener()
+    library = ScriptLibrary(
+        scripts_dir=directory / 'scripts' if scripts else None,
+        max_file_bytes=max_file_bytes,
+        schemas=schemas,
+        clock=clock,
+        managed=managed,
+        allow_uploads=allow_uploads,
+    )
+    await library.open()
+    ledger = Ledger(store)
+    ledger.add_listener(listener)
+    executions = ExecutionService(
+        library=library,
+        schemas=schemas,
+        store=store,
+        runner=runner,
+        ledger=ledger,
+        ids=ExecutionIds(),
+        clock=clock,
+        settings=ExecutionSettings(
+            default_timeout_sec=300,
+            stop_grace_period_sec=5,
+            max_executions=max_executions,
+            max_executions_per_entity=max_executions_per_entity,
+            retention=RetentionPolicy(max_executions=1000, max_age_sec=0, max_failed_age_sec=0),
+        ),
+    )
+    entities = EntityDirectory(
+        host_name=HOST,
+        own_node=OWN_NODE,
+        clock=clock,
+        is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
+        manifest=_MANIFEST,
+    )
+    entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
+    application = build_application(
+        Services(
+            directory=entities,
+            library=library,
+            executions=executions,
+            versions={'gateway': 'test'},
+            conditions=dict,
+            clock=clock,
+            path_prefix=path_prefix,
+        )
+    )
+    async with TestClient(TestServer(application)) as client:
+        yield Api(
+            client=client,
+            directory=entities,
+            library=library,
+            executions=executions,
+            runner=runner,
+            store=store,
+            listener=listener,
+            clock=clock,
+        )
+        runner.release()
+        store.unavailable = None
+        executions.close()
+        executions.kill()
+        await executions.wait_closed()

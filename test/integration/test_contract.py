@@ -1,0 +1,334 @@
+"""Walks the contract of docs/api.md: each request in each state, for apps and components."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+import re
+from typing import Any
+
+from aiohttp import ClientResponse
+from api_support import Api, form, OWN_NODE, serve_api
+from gateway_node.entities.values import GraphSnapshot
+from gateway_node.executions.errors import RunnerUnavailable
+from gateway_node.http_server.application import ROUTES
+from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.values import Script, ScriptKind
+import pytest
+
+ENTITIES = ('apps/temp_sensor', 'components/powertrain_engine')
+UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the contract."""
+
+    request: str
+    state: str
+    status: int
+    body: str
+
+    def __str__(self) -> str:
+        return f'{self.request}, {self.state}: {self.status}'
+
+
+def contract() -> list[Row]:
+    """Read the table from the documentation."""
+    text = (Path(__file__).parents[2] / 'docs' / 'api.md').read_text(encoding='utf-8')
+    table = text.split('## Contract')[1].split('\n## ')[0]
+    lines = re.findall(r'^\| `(.+?)` \| (.+?) \| (\d+) \| (.+?) \|$', table, re.MULTILINE)
+    return [Row(request=q, state=s, status=int(c), body=b) for q, s, c, b in lines]
+
+
+def walk() -> list[Any]:
+    """Pair each row with the entities that it concerns."""
+    pairs = []
+    for row in contract():
+        generic = '{entity}' in row.request
+        for entity in ENTITIES if generic else ENTITIES[:1]:
+            pairs.append(pytest.param(row, entity, id=f'{row} ({entity})'))
+    return pairs
+
+
+@dataclass
+class Scene:
+    """What a state has set up."""
+
+    api: Api
+    entity: str
+    script_id: str = 'script_unknown'
+    execution_id: str = UNKNOWN_EXECUTION
+    known: bool = True
+
+
+async def prepared(scene: Scene) -> None:
+    scene.api.runner.hold_starts.clear()
+    scene.execution_id = await scene.api.start(scene.entity, scene.script_id)
+
+
+async def running(scene: Scene) -> None:
+    scene.execution_id, _ = await scene.api.running(scene.entity, scene.script_id)
+
+
+async def terminating(scene: Scene) -> None:
+    scene.execution_id, script = await scene.api.running(scene.entity, scene.script_id)
+    script.obedient = False
+    path = f'/{scene.entity}/scripts/{scene.script_id}/executions/{scene.execution_id}'
+    status, body = await scene.api.json('PUT', path, json={'action': 'stop'})
+    assert (status, body['status'], body['terminating']) == (200, 'running', True)
+
+
+def ended(exit_code: int) -> Callable[[Scene], Awaitable[None]]:
+    async def end(scene: Scene) -> None:
+        scene.execution_id, script = await scene.api.running(scene.entity, scene.script_id)
+        script.exit(exit_code)
+        await scene.api.listener.wait_for(scene.execution_id)
+
+    return end
+
+
+async def terminated(scene: Scene) -> None:
+    await running(scene)
+    path = f'/{scene.entity}/scripts/{scene.script_id}/executions/{scene.execution_id}'
+    status, body = await scene.api.json('PUT', path, json={'action': 'stop'})
+    assert (status, body['status']) == (200, 'terminated')
+
+
+async def execution_deleted(scene: Scene) -> None:
+    await terminated(scene)
+    path = f'/{scene.entity}/scripts/{scene.script_id}/executions/{scene.execution_id}'
+    assert (await scene.api.request('DELETE', path)).status == 204
+
+
+async def script_deleted(scene: Scene) -> None:
+    path = f'/{scene.entity}/scripts/{scene.script_id}'
+    assert (await scene.api.request('DELETE', path)).status == 204
+
+
+async def script_deleted_after_an_execution(scene: Scene) -> None:
+    await terminated(scene)
+    await script_deleted(scene)
+
+
+async def script_replaced(scene: Scene) -> None:
+    path = f'/{scene.entity}/scripts/{scene.script_id}'
+    answer = await scene.api.request('PUT', path, data=form(b'false\n', 'check.sh'))
+    assert answer.status == 200
+
+
+async def script_managed(scene: Scene) -> None:
+    scene.script_id = 'self_test'
+
+
+async def nothing_more(scene: Scene) -> None:
+    pass
+
+
+async def nothing_known(scene: Scene) -> None:
+    scene.known = False
+
+
+async def entity_offline(scene: Scene) -> None:
+    scene.api.directory.update(GraphSnapshot(nodes=frozenset({OWN_NODE})))
+
+
+async def entity_unknown(scene: Scene) -> None:
+    scene.entity = scene.entity.split('/')[0] + '/nobody'
+
+
+async def single_execution_running(scene: Scene) -> None:
+    scene.script_id = await scene.api.upload(scene.entity, single_execution=True)
+    await running(scene)
+
+
+async def proximity_needed(scene: Scene) -> None:
+    scene.script_id = await scene.api.upload(scene.entity, proximity_proof_required=True)
+
+
+async def shutting_down(scene: Scene) -> None:
+    scene.api.executions.close()
+
+
+async def runner_unavailable(scene: Scene) -> None:
+    scene.api.runner.refusal = RunnerUnavailable('the spawner is being started')
+
+
+async def store_unavailable(scene: Scene) -> None:
+    scene.api.store.unavailable = 'disk full'
+
+
+async def script_unknown(scene: Scene) -> None:
+    scene.script_id = 'script_unknown'
+
+
+SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
+    '–': nothing_more,
+    'known': nothing_more,
+    'unknown': nothing_known,
+    'entity online': nothing_more,
+    'entity offline': entity_offline,
+    'entity unknown': entity_unknown,
+    'scripts off': nothing_more,
+    'uploads off': nothing_more,
+    'script present': nothing_more,
+    'script replaced': script_replaced,
+    'script managed': script_managed,
+    'script deleted': script_deleted,
+    'script deleted after an execution': script_deleted_after_an_execution,
+    'script unknown': script_unknown,
+    'script needs a proximity proof': proximity_needed,
+    'single-execution script running': single_execution_running,
+    "entity's limit reached": running,
+    "gateway's limit reached": running,
+    'gateway shutting down': shutting_down,
+    'runner unavailable': runner_unavailable,
+    'store unavailable': store_unavailable,
+    'execution prepared': prepared,
+    'execution running': running,
+    'execution terminating': terminating,
+    'execution completed': ended(0),
+    'execution failed': ended(3),
+    'execution terminated': terminated,
+    'execution deleted': execution_deleted,
+    'execution unknown': nothing_more,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    'scripts off': {'scripts': False},
+    "entity's limit reached": {'max_executions_per_entity': 1},
+    "gateway's limit reached": {'max_executions': 1},
+}
+
+
+@contextlib.asynccontextmanager
+async def scene_of(row: Row, entity: str, tmp_path: Path) -> AsyncIterator[Scene]:
+    """Serve a gateway in the row's state."""
+    file = tmp_path / 'self_test.sh'
+    file.write_bytes(b'true\n')
+    script = Script(
+        id='self_test', name='Self test', kind=ScriptKind.SH, path=file, version='0', size=5
+    )
+    managed = (ManagedScript(script=script, entities=('*',)),)
+    if row.state == 'uploads off':
+        # A script from the time before uploads were turned off.
+        async with serve_api(tmp_path) as earlier:
+            script_id = await earlier.upload(entity)
+        async with serve_api(tmp_path, allow_uploads=False) as api:
+            yield Scene(api=api, entity=entity, script_id=script_id)
+        return
+    async with serve_api(tmp_path, managed=managed, **SETTINGS.get(row.state, {})) as api:
+        scene = Scene(api=api, entity=entity)
+        if row.state != 'scripts off' and '{entity}' in row.request:
+            scene.script_id = await api.upload(entity)
+        await SCENES[row.state](scene)
+        yield scene
+
+
+async def send(row: Row, scene: Scene) -> ClientResponse:
+    """Send the row's request, well-formed."""
+    method, template = row.request.split(' ')
+    entity_type = template.strip('/').split('/')[0]
+    named = {
+        'apps': 'temp_sensor',
+        'components': 'powertrain_engine',
+        'areas': 'powertrain',
+        'functions': 'monitoring',
+    }
+    path = template.replace('{entity}', f'/{scene.entity}')
+    path = path.replace('scripts/{id}', f'scripts/{scene.script_id}')
+    path = path.replace('executions/{id}', f'executions/{scene.execution_id}')
+    if entity_type in named:
+        known = scene.known and not scene.entity.endswith('nobody')
+        path = path.replace('{id}', named[entity_type] if known else 'nobody')
+    options: dict[str, Any] = {}
+    if method in ('POST', 'PUT'):
+        if path.endswith('/executions'):
+            options['json'] = {'execution_type': 'now'}
+        elif '/executions/' in path:
+            options['json'] = {'action': 'stop'}
+        else:
+            options['data'] = form(b'echo new\n', 'new.sh')
+    return await scene.api.request(method, path, **options)
+
+
+FIELDS = {
+    'server': {'name', 'version', 'apps', 'components', 'health', 'version-info'},
+    'health': {'status', 'uptime_sec', 'versions', 'entities', 'executions'},
+    'area': {'id', 'name', 'href', 'components'},
+    'function': {'id', 'name', 'href', 'hosts'},
+    'entity': {'id', 'name', 'href', 'online', 'scripts'},
+    'script': {
+        'id',
+        'name',
+        'description',
+        'href',
+        'managed',
+        'kind',
+        'version',
+        'size',
+        'tags',
+        'single_execution',
+        'proximity_proof_required',
+    },
+    'execution': {
+        'id',
+        'status',
+        'href',
+        'entity',
+        'script_id',
+        'script_version',
+        'is_outdated',
+        'execution_type',
+        'arguments',
+        'priority',
+        'trigger',
+        'created_at',
+        'output',
+    },
+}
+
+
+async def check_body(row: Row, response: ClientResponse) -> None:
+    """Check that the body is what the row says."""
+    if row.body == '–':
+        assert await response.read() == b''
+    elif row.body == 'bytes':
+        assert (await response.read()).endswith(b'\n')
+    elif row.status >= 400:
+        body = await response.json()
+        assert body['error_code'] == row.body.strip('`')
+        # A route that does not exist would be a 404 for the wrong reason.
+        assert not body['message'].startswith('no resource')
+        if body['error_code'] == 'vendor-error':
+            assert body['vendor_code'].startswith('x-gateway-')
+        if row.status in (429, 503):
+            assert int(response.headers['Retry-After']) > 0
+    else:
+        fields = FIELDS.get(row.body) or set(re.findall(r'`(\w+)`', row.body))
+        assert fields
+        assert fields <= (await response.json()).keys()
+
+
+@pytest.mark.parametrize(('row', 'entity'), walk())
+async def test_each_request_in_each_state_is_answered_as_documented(
+    row: Row, entity: str, tmp_path: Path
+) -> None:
+    """Status, code and body of every row of the contract hold."""
+    async with scene_of(row, entity, tmp_path) as scene:
+        response = await send(row, scene)
+        assert response.status == row.status, await response.text()
+        await check_body(row, response)
+
+
+def test_the_contract_names_every_route_and_every_scene() -> None:
+    """The table has rows for all routes, and no scene stands unused."""
+
+    def normal(path: str) -> str:
+        path = path.replace('/{collection:apps|components}/{entity_id}', '{entity}')
+        path = re.sub(r'\{\w+_id\}', '{id}', path)
+        return re.sub(r'^/(apps|components)/\{id\}$', '{entity}', path) or '/'
+
+    rows = contract()
+    documented = {row.request for row in rows}
+    assert {f'{method} {normal(path)}' for method, path, _ in ROUTES} == documented
+    assert {row.state for row in rows} == SCENES.keys()
