@@ -92,22 +92,31 @@ def all_entries() -> list[ProcessEntry]:
     return [entry for entry in map(read_entry, pids) if entry is not None]
 
 
-def _children_from_stat(root: int) -> dict[int, list[ProcessEntry]]:
-    by_parent: dict[int, list[ProcessEntry]] = {}
-    for entry in all_entries():
+_Children = dict[int, list[ProcessEntry]]
+
+
+def _children_from_stat(root: int) -> tuple[_Children, bool]:
+    entries = all_entries()
+    by_parent: _Children = {0: []}
+    for entry in entries:
         by_parent.setdefault(entry.parent, []).append(entry)
-    return by_parent
+    pids = {entry.pid for entry in entries}
+    return by_parent, all(parent in pids for parent in by_parent if parent != 0)
 
 
-def _children_from_lists(root: int) -> dict[int, list[ProcessEntry]]:
-    by_parent: dict[int, list[ProcessEntry]] = {}
+def _children_from_lists(root: int) -> tuple[_Children, bool]:
+    by_parent: _Children = {}
+    consistent = True
     waiting = [root]
     while waiting:
         pid = waiting.pop()
-        entries = [entry for entry in map(read_entry, _listed_children(pid)) if entry is not None]
+        listed = _listed_children(pid)
+        entries = [entry for entry in map(read_entry, listed) if entry is not None]
+        consistent = consistent and len(entries) == len(listed)
+        consistent = consistent and (bool(listed) or os.path.exists(f'/proc/{pid}'))
         by_parent[pid] = entries
         waiting.extend(entry.pid for entry in entries)
-    return by_parent
+    return by_parent, consistent
 
 
 def _listed_children(pid: int) -> list[int]:
@@ -125,6 +134,10 @@ def _listed_children(pid: int) -> list[int]:
     return children
 
 
+# A walk is no snapshot: where a parent ends meanwhile its children show below nobody. The walk is
+# then repeated; not for ever, since on some machines other users' processes are never shown.
+_WALKS = 5
+
 # Kernels without CONFIG_PROC_CHILDREN have no list of children.
 _children = (
     _children_from_lists
@@ -138,7 +151,10 @@ def descendants(root: int, without: Container[int] = ()) -> list[ProcessEntry]:
 
     Direct children of `root` in `without`, and what is below them, are left out.
     """
-    by_parent = _children(root)
+    for _ in range(_WALKS):
+        by_parent, consistent = _children(root)
+        if consistent:
+            break
     found: list[ProcessEntry] = []
     level = [entry for entry in by_parent.get(root, ()) if entry.pid not in without]
     while level:

@@ -78,6 +78,9 @@ class SupervisedProcess:
         """Set the outcome of a supervisor that died before its tree was empty."""
         if self._outcome.done():
             return
+        if not self._started.done():
+            # A script can kill its supervisor before that has said that it began.
+            self._started.set_result(None)
         report = read_end_report(self._directory)
         self._conclude(
             Outcome(
