@@ -29,7 +29,7 @@ from gateway_node.scripts.disk import (
     write_file,
 )
 from gateway_node.scripts.errors import ScriptRefused
-from gateway_node.scripts.file_names import suffix_of, SUFFIXES
+from gateway_node.scripts.file_names import check_file_name, suffix_of, SUFFIXES
 from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.values import Script, ScriptKind
 
@@ -39,6 +39,17 @@ _FORMAT = 1
 _RECORD = 'script.json'
 _SCRIPT_ID = re.compile(r'script_[0-9a-f]{16}')
 _VERSION = re.compile(r'[0-9a-f]{64}')
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    ScriptRefused,
+)
+"""What reading a record that the gateway did not write, or not to its end, may raise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +113,7 @@ class Shelf:
             if _SCRIPT_ID.fullmatch(entry.name) and not entry.is_symlink() and entry.is_dir():
                 try:
                     record = self._read(entry)
-                except (ValueError, KeyError, TypeError, ScriptRefused, OSError) as error:
+                except _DAMAGE as error:
                     self._set_aside(entry, error)
                     continue
                 self.prune(record, versions_in_use)
@@ -205,6 +216,7 @@ def _decode(script_id: str, document: Any) -> Record:
     if document['format'] != _FORMAT:
         raise ValueError(f'format is {document["format"]!r}; this gateway reads {_FORMAT}')
     version, size, sequence = document['version'], document['size'], document['sequence']
+    check_file_name(document['file_name'])
     if not _VERSION.fullmatch(version):
         raise ValueError(f'version is {version!r:.80}; allowed: a SHA-256')
     if type(size) is not int or type(sequence) is not int:
@@ -214,7 +226,7 @@ def _decode(script_id: str, document: Any) -> Record:
         entity=EntityRef.from_path(document['entity']),
         sequence=sequence,
         created=str(document['created']),
-        file_name=str(document['file_name']),
+        file_name=document['file_name'],
         kind=ScriptKind(document['kind']),
         version=version,
         size=size,

@@ -1,0 +1,604 @@
+"""The script library on a real disk."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+import errno
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+import signal
+import stat
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from gateway_node.entities.clock import SystemClock
+from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.errors import (
+    LibraryUnavailable,
+    ScriptIsManaged,
+    ScriptNotFound,
+    ScriptRefused,
+    ScriptsTurnedOff,
+    ScriptTooLarge,
+    UploadsTurnedOff,
+    Violation,
+)
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.scripts.metadata import Metadata, parse_metadata
+from gateway_node.scripts.values import Script, ScriptKind
+
+APP = EntityRef.from_path('apps/temp_sensor')
+COMPONENT = EntityRef.from_path('components/temp_sensor')
+MAX_BYTES = 1_000_000
+
+
+class Schemas:
+    """Refuses a schema that says so; what a real checker decides is tested elsewhere."""
+
+    async def check_schema(self, schema: Mapping[str, Any]) -> None:
+        """See `SchemaChecker`."""
+        if 'bad' in schema:
+            raise ScriptRefused('/bad: no', (Violation(path='/bad', reason='no'),))
+
+    async def check_parameters(
+        self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> None:
+        """See `SchemaChecker`."""
+
+
+def _library(
+    directory: Path | None,
+    managed: tuple[ManagedScript, ...] = (),
+    allow_uploads: bool = True,
+) -> ScriptLibrary:
+    return ScriptLibrary(
+        scripts_dir=directory,
+        max_file_bytes=MAX_BYTES,
+        schemas=Schemas(),
+        clock=SystemClock(),
+        managed=managed,
+        allow_uploads=allow_uploads,
+    )
+
+
+@pytest.fixture
+async def library(tmp_path: Path) -> AsyncIterator[ScriptLibrary]:
+    """Give an empty library; afterwards nothing is left in its staging directory."""
+    library = _library(tmp_path / 'scripts')
+    await library.open()
+    yield library
+    assert not _incoming(tmp_path)
+
+
+async def _reopened(tmp_path: Path, in_use: frozenset[str] = frozenset()) -> ScriptLibrary:
+    library = _library(tmp_path / 'scripts')
+    await library.open(in_use)
+    return library
+
+
+def _incoming(tmp_path: Path) -> list[str]:
+    return os.listdir(tmp_path / 'scripts' / '.incoming')
+
+
+async def _create(
+    library: ScriptLibrary,
+    content: bytes = b'true\n',
+    *,
+    file_name: str = 'check.sh',
+    metadata: Mapping[str, Any] | None = None,
+    entity: EntityRef = APP,
+) -> Script:
+    async with library.begin_upload() as upload:
+        await upload.write(content)
+        return await library.create(entity, upload, file_name, parse_metadata(metadata or {}))
+
+
+async def _replace(
+    library: ScriptLibrary,
+    script: Script,
+    content: bytes,
+    *,
+    file_name: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    in_use: tuple[str, ...] = (),
+) -> Script:
+    async with library.begin_upload() as upload:
+        await upload.write(content)
+        return await library.replace(
+            APP,
+            script.id,
+            upload,
+            file_name=file_name,
+            metadata=None if metadata is None else parse_metadata(metadata),
+            versions_in_use=lambda _: in_use,
+        )
+
+
+async def test_an_upload_is_a_script_in_its_version(library: ScriptLibrary) -> None:
+    """The bytes are kept as they came, read-only, under an id of the gateway's own."""
+    content = b'#!/bin/sh\r\necho \xff\0\n' * 30_000
+    script = await _create(library, content, metadata={'tags': ['a'], 'timeout_sec': 3})
+    assert script.path.read_bytes() == content
+    assert script.version == hashlib.sha256(content).hexdigest()
+    assert script.size == len(content)
+    assert (script.name, script.kind, script.tags) == ('check.sh', ScriptKind.SH, ('a',))
+    assert not script.managed
+    assert stat.S_IMODE(script.path.stat().st_mode) == 0o400
+    assert 'check' not in str(script.path.relative_to(script.path.parents[1]))
+    assert await library.get(APP, script.id) == script
+    assert await library.list(APP) == (script,)
+
+
+async def test_a_script_belongs_to_one_entity(library: ScriptLibrary) -> None:
+    """`apps/x` and `components/x` are different entities."""
+    script = await _create(library)
+    assert library.has_scripts(APP)
+    assert not library.has_scripts(COMPONENT)
+    assert library.entities_with_scripts() == {APP}
+    assert await library.list(COMPONENT) == ()
+    for call in (library.get, library.delete):
+        with pytest.raises(ScriptNotFound):
+            await call(COMPONENT, script.id)
+
+
+async def test_scripts_are_there_again_after_a_restart(
+    library: ScriptLibrary, tmp_path: Path
+) -> None:
+    """With all that was said about them, in the order in which they came."""
+    metadata = {
+        'name': 'N',
+        'description': 'D',
+        'kind': 'bash',
+        'limits': {'memory_mb': 5},
+        'single_execution': True,
+        'proximity_proof_required': True,
+        'parameters_schema': {'type': 'object'},
+    }
+    scripts = [await _create(library, b'%d' % n, metadata=metadata) for n in range(20)]
+    scripts[3] = await _replace(library, scripts[3], b'x', file_name='b.sh')
+    await library.delete(APP, scripts.pop(7).id)
+    later = await _reopened(tmp_path)
+    assert await later.list(APP) == tuple(scripts)
+    assert (await _create(later)) == (await later.list(APP))[-1]
+
+
+async def test_a_replacement_is_a_new_version_under_the_same_id(library: ScriptLibrary) -> None:
+    """Metadata that the replacement does not name stay; the old version's file goes."""
+    first = await _create(library, b'one', metadata={'description': 'D', 'timeout_sec': 4})
+    second = await _replace(library, first, b'two')
+    assert second.id == first.id
+    assert second.version == hashlib.sha256(b'two').hexdigest()
+    assert (second.name, second.description, second.timeout_sec) == ('check.sh', 'D', 4)
+    assert not first.path.exists()
+    third = await _replace(
+        library, second, b'three', file_name='new.py', metadata={'timeout_sec': None}
+    )
+    assert (third.name, third.kind, third.description) == ('new.py', ScriptKind.PYTHON, 'D')
+    assert third.timeout_sec is None
+    with pytest.raises(ScriptRefused, match='contradicts'):
+        await _replace(library, third, b'four', metadata={'kind': 'sh'})
+    assert await library.get(APP, first.id) == third
+    assert third.path.read_bytes() == b'three'
+
+
+async def test_a_version_in_use_stays_until_nobody_uses_it(
+    library: ScriptLibrary, tmp_path: Path
+) -> None:
+    """A running script's file is not pulled away under it, over a restart neither."""
+    first = await _create(library, b'one')
+    second = await _replace(library, first, b'two', in_use=(first.version,))
+    assert first.path.read_bytes() == b'one'
+    await _reopened(tmp_path, frozenset({first.version}))
+    assert first.path.exists()
+    await _reopened(tmp_path)
+    assert not first.path.exists()
+    assert second.path.exists()
+
+
+async def test_the_same_bytes_again_are_the_same_version(library: ScriptLibrary) -> None:
+    """In the same script and in another."""
+    first = await _create(library, b'same')
+    again = await _replace(library, first, b'same', metadata={'name': 'again'})
+    other = await _create(library, b'same')
+    assert (again.version, again.path, again.name) == (first.version, first.path, 'again')
+    assert other.version == first.version
+    await library.delete(APP, first.id)
+    assert other.path.read_bytes() == b'same'
+
+
+async def test_a_deleted_script_is_gone(library: ScriptLibrary, tmp_path: Path) -> None:
+    """With all its files, and after a restart."""
+    script = await _create(library)
+    await library.delete(APP, script.id)
+    with pytest.raises(ScriptNotFound):
+        await library.get(APP, script.id)
+    with pytest.raises(ScriptNotFound):
+        await library.delete(APP, script.id)
+    with pytest.raises(ScriptNotFound):
+        await _replace(library, script, b'x')
+    assert not script.path.parent.exists()
+    assert await (await _reopened(tmp_path)).list(APP) == ()
+
+
+@pytest.mark.parametrize(
+    ('content', 'file_name', 'metadata', 'error'),
+    [
+        (b'', 'a.sh', {}, ScriptRefused),
+        (b'x', '../a.sh', {}, ScriptRefused),
+        (b'x', 'a.sh', {'parameters_schema': {'bad': 1}}, ScriptRefused),
+        (b'x' * (MAX_BYTES + 1), 'a.sh', {}, ScriptTooLarge),
+    ],
+)
+async def test_a_refused_upload_leaves_nothing(
+    library: ScriptLibrary,
+    tmp_path: Path,
+    content: bytes,
+    file_name: str,
+    metadata: dict[str, Any],
+    error: type[Exception],
+) -> None:
+    """Neither a script nor a file, and a replacement leaves the script as it was."""
+    script = await _create(library)
+    with pytest.raises(error):
+        await _create(library, content, file_name=file_name, metadata=metadata)
+    with pytest.raises(error):
+        await _replace(library, script, content, file_name=file_name, metadata=metadata)
+    assert await library.list(APP) == (script,)
+    assert not _incoming(tmp_path)
+
+
+async def test_an_unknown_suffix_is_refused_and_in_a_replacement_changes_nothing(
+    library: ScriptLibrary,
+) -> None:
+    """A client that sends the file from a pipe names it `-`."""
+    with pytest.raises(ScriptRefused, match='no known suffix'):
+        await _create(library, file_name='-')
+    script = await _create(library)
+    replaced = await _replace(library, script, b'x', file_name='-')
+    assert (replaced.name, replaced.kind) == ('-', ScriptKind.SH)
+    assert replaced.path.suffix == '.sh'
+
+
+async def test_the_limit_is_the_last_size_that_is_taken(library: ScriptLibrary) -> None:
+    """One byte less than too large."""
+    script = await _create(library, b'x' * MAX_BYTES)
+    assert script.size == MAX_BYTES
+
+
+async def test_a_schema_is_refused_by_its_place_in_the_metadata(library: ScriptLibrary) -> None:
+    """The checker knows the schema only; a client sees the metadata."""
+    with pytest.raises(ScriptRefused) as refused:
+        await _create(library, metadata={'parameters_schema': {'bad': 1}})
+    assert [v.path for v in refused.value.violations] == ['/parameters_schema/bad']
+
+
+async def test_an_upload_that_is_not_taken_leaves_nothing(
+    library: ScriptLibrary, tmp_path: Path
+) -> None:
+    """Also where the request is cancelled while a thread writes."""
+
+    async def receive() -> None:
+        async with library.begin_upload() as upload:
+            while True:
+                await upload.write(b'x' * 10_000)
+                await asyncio.sleep(0)
+                if upload.size > 700_000:
+                    raise KeyError('the client sent nonsense')
+
+    with pytest.raises(KeyError):
+        await receive()
+    assert not _incoming(tmp_path)
+    for turns in range(1, 60, 7):
+        receiving = asyncio.ensure_future(receive())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        receiving.cancel()
+        with pytest.raises((asyncio.CancelledError, KeyError)):
+            await receiving
+    assert await library.list(APP) == ()
+
+
+async def test_a_cancelled_change_is_finished(library: ScriptLibrary, tmp_path: Path) -> None:
+    """Memory and disk agree whenever a client goes away."""
+    for turns in range(12):
+        creating = asyncio.ensure_future(_create(library, b'%d' % turns))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        creating.cancel()
+        await asyncio.gather(creating, return_exceptions=True)
+    # Changes are made one after the other: after one more the cancelled ones are through.
+    last = await _create(library, b'last')
+    known = await library.list(APP)
+    assert known[-1] == last
+    assert await (await _reopened(tmp_path)).list(APP) == known
+
+
+async def test_many_uploads_and_replacements_at_once_do_not_collide(
+    library: ScriptLibrary, tmp_path: Path
+) -> None:
+    """Every creation is a script of its own; the last replacement's file is there."""
+    scripts = await asyncio.gather(*(_create(library, b'%d' % n) for n in range(30)))
+    assert len({script.id for script in scripts}) == 30
+    await asyncio.gather(*(_replace(library, scripts[0], b'new %d' % n) for n in range(30)))
+    present = await library.get(APP, scripts[0].id)
+    assert hashlib.sha256(present.path.read_bytes()).hexdigest() == present.version
+    assert len(os.listdir(present.path.parent)) == 2
+    assert await (await _reopened(tmp_path)).list(APP) == await library.list(APP)
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda home: (home / 'script.json').write_text('{"half": '),
+        lambda home: (home / 'script.json').write_bytes(b''),
+        lambda home: (home / 'script.json').write_text('[' * 100_000),
+        lambda home: (home / 'script.json').write_text('[]'),
+        lambda home: (home / 'script.json').write_text('{"format": 99}'),
+        lambda home: (home / 'script.json').unlink(),
+        lambda home: _edit(home, entity='hosts/x'),
+        lambda home: _edit(home, kind='perl'),
+        lambda home: _edit(home, version='../../../etc/passwd'),
+        lambda home: _edit(home, version=7),
+        lambda home: _edit(home, size='big'),
+        lambda home: _edit(home, file_name=None),
+        lambda home: _edit(home, metadata={'timeout_sec': -1}),
+        lambda home: next(home.glob('*.sh')).unlink(),
+        lambda home: os.truncate(next(home.glob('*.sh')), 2),
+        lambda home: _make_directory_of(home / 'script.json'),
+    ],
+)
+async def test_a_damaged_script_is_set_aside_and_named(
+    library: ScriptLibrary, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Any
+) -> None:
+    """The others are served, and a person finds the damaged one where the log says."""
+    good, bad = await _create(library, b'good'), await _create(library, b'a bad one')
+    damage(bad.path.parent)
+    with caplog.at_level(logging.ERROR):
+        later = await _reopened(tmp_path)
+    assert await later.list(APP) == (good,)
+    [message] = [r.getMessage() for r in caplog.records if bad.id in r.getMessage()]
+    [aside] = (tmp_path / 'scripts' / '.damaged').iterdir()
+    assert str(aside) in message
+    assert await (await _reopened(tmp_path)).list(APP) == (good,)
+
+
+def _edit(home: Path, **changes: Any) -> None:
+    path = home / 'script.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def _make_directory_of(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+async def test_what_is_no_script_in_the_directory_is_left_alone(
+    library: ScriptLibrary, tmp_path: Path
+) -> None:
+    """A person's notes and links are neither served nor removed."""
+    directory = tmp_path / 'scripts'
+    (directory / 'README').write_text('mine')
+    (directory / 'script_zz').mkdir()
+    (directory / 'script_0123456789abcdef').symlink_to('/etc')
+    assert await (await _reopened(tmp_path)).list(APP) == ()
+    assert (directory / 'README').read_text() == 'mine'
+    assert (directory / 'script_0123456789abcdef').is_symlink()
+
+
+UPLOADER = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+from test_script_library import APP, _create, _library, _replace
+
+async def main():
+    library = _library(Path({directory!r}))
+    await library.open()
+    print('open', flush=True)
+    content = bytes(200_000)
+    script = await _create(library, b'first')
+    number = 0
+    while True:
+        number += 1
+        await _create(library, content + b'%d' % number)
+        script = await _replace(library, script, content + b'r%d' % number)
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def _uploader(directory: Path) -> 'subprocess.Popen[bytes]':
+    program = UPLOADER.format(folder=str(Path(__file__).parent), directory=str(directory))
+    return subprocess.Popen([sys.executable, '-c', program], stdout=subprocess.PIPE)
+
+
+def _ended_well(*command: str) -> bool:
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize('delay_ms', [0, 3, 11, 23, 41, 60])
+async def test_a_gateway_killed_in_the_middle_leaves_no_half_script(
+    tmp_path: Path, delay_ms: int
+) -> None:
+    """After SIGKILL at any moment every script that is there is whole, and the rest is swept."""
+    directory = tmp_path / 'scripts'
+    with _uploader(directory) as uploader:
+        assert uploader.stdout is not None
+        try:
+            assert await asyncio.to_thread(uploader.stdout.readline) == b'open\n'
+            acknowledged = int(await asyncio.to_thread(uploader.stdout.readline))
+            await asyncio.sleep(delay_ms / 1000)
+        finally:
+            uploader.send_signal(signal.SIGKILL)
+        # What the pipe still held was acknowledged too; a torn last line was not.
+        lines = uploader.stdout.read().split(b'\n')[:-1]
+        acknowledged = int(lines[-1]) if lines else acknowledged
+    library = await _reopened(tmp_path)
+    scripts = await library.list(APP)
+    assert len(scripts) >= 1 + acknowledged
+    for script in scripts:
+        content = script.path.read_bytes()
+        assert hashlib.sha256(content).hexdigest() == script.version
+        assert sorted(os.listdir(script.path.parent)) == sorted([script.path.name, 'script.json'])
+    assert not _incoming(tmp_path)
+    assert not (directory / '.damaged').exists()
+
+
+@pytest.mark.parametrize('step', ['write', 'fsync', 'rename', 'open', 'mkdir'])
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EROFS])
+async def test_a_disk_that_refuses_is_named_and_leaves_everything_as_it_was(
+    library: ScriptLibrary,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    number: int,
+) -> None:
+    """Wherever in the change it happens; once there is room again all goes on."""
+    script = await _create(library, b'before')
+
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    for change in (_create(library, b'new'), _replace(library, script, b'new')):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, step, refuse)
+            try:
+                await change
+            except LibraryUnavailable as error:
+                assert errno.errorcode[number] in str(error)  # noqa: PT017
+            else:
+                assert step == 'mkdir'
+    monkeypatch.undo()
+    if step != 'mkdir':
+        assert await library.list(APP) == (script,)
+        assert script.path.read_bytes() == b'before'
+    later = await _reopened(tmp_path)
+    assert await later.list(APP) == await library.list(APP)
+    await _create(library, b'after')
+
+
+async def test_a_small_disk_that_fills_up_refuses_and_recovers(tmp_path: Path) -> None:
+    """The real thing, on a tmpfs of 256 KiB."""
+    directory = tmp_path / 'scripts'
+    directory.mkdir()
+    if not _ended_well('mount', '-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', str(directory)):
+        pytest.skip('mounting a tmpfs is not allowed here')
+    try:
+        library = _library(directory)
+        await library.open()
+        script = await _create(library, b'before')
+        with pytest.raises(LibraryUnavailable, match='ENOSPC'):
+            await _create(library, bytes(900_000))
+        assert await library.list(APP) == (script,)
+        assert not _incoming(tmp_path)
+        await _create(library, bytes(50_000))
+    finally:
+        assert _ended_well('umount', str(directory))
+
+
+async def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """The start says which directory and why."""
+    (tmp_path / 'file').write_text('')
+    library = _library(tmp_path / 'file' / 'scripts')
+    with pytest.raises(LibraryUnavailable, match='ENOTDIR'):
+        await library.open()
+
+
+async def test_scripts_that_are_turned_off_are_refused_everywhere() -> None:
+    """Nothing is pretended, and no entity is held."""
+    library = _library(None)
+    await library.open()
+    for call in (library.list(APP), library.get(APP, 'x'), library.delete(APP, 'x')):
+        with pytest.raises(ScriptsTurnedOff):
+            await call
+    with pytest.raises(ScriptsTurnedOff):
+        library.begin_upload()
+    with pytest.raises(ScriptsTurnedOff):
+        library.check_turned_on()
+    assert not library.has_scripts(APP)
+
+
+async def test_uploads_can_be_turned_off_alone(library: ScriptLibrary, tmp_path: Path) -> None:
+    """What is there is served and may go."""
+    script = await _create(library)
+    closed = _library(tmp_path / 'scripts', allow_uploads=False)
+    await closed.open()
+    with pytest.raises(UploadsTurnedOff):
+        closed.begin_upload()
+    assert await closed.list(APP) == (script,)
+    await closed.delete(APP, script.id)
+
+
+async def _with_managed(tmp_path: Path, manifest: str) -> ScriptLibrary:
+    path = tmp_path / 'scripts.yaml'
+    path.write_text(manifest)
+    library = _library(tmp_path / 'scripts', load_scripts_manifest(path))
+    await library.open()
+    return library
+
+
+async def test_managed_scripts_come_first_and_stay_as_they_are(tmp_path: Path) -> None:
+    """Globs choose their entities; a client can neither replace nor delete them."""
+    (tmp_path / 'b.sh').write_text('b')
+    (tmp_path / 'a.sh').write_text('a')
+    library = await _with_managed(
+        tmp_path,
+        'scripts:\n'
+        '  - {id: b, path: b.sh, entities: [apps/*]}\n'
+        '  - {id: a, path: a.sh, entities: [components/h, apps/temp_sensor]}\n',
+    )
+    upload = await _create(library)
+    assert [script.id for script in await library.list(APP)] == ['b', 'a', upload.id]
+    assert [script.id for script in await library.list(COMPONENT)] == []
+    assert library.entities_with_scripts() == {APP, EntityRef.from_path('components/h')}
+    managed = await library.get(APP, 'b')
+    assert managed.managed
+    with pytest.raises(ScriptIsManaged):
+        await library.delete(APP, 'b')
+    with pytest.raises(ScriptIsManaged):
+        await _replace(library, managed, b'x')
+    with pytest.raises(ScriptNotFound):
+        await library.get(COMPONENT, 'b')
+    with pytest.raises(ScriptNotFound):
+        await library.delete(COMPONENT, 'b')
+
+
+async def test_a_managed_file_that_changes_is_a_new_version(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An update of the robot's software shows; a file that vanished keeps its last version."""
+    path = tmp_path / 'b.sh'
+    path.write_text('one')
+    library = await _with_managed(tmp_path, 'scripts: [{id: b, path: b.sh, entities: apps/*}]')
+    first = await library.get(APP, 'b')
+    path.write_text('three')
+    second = await library.get(APP, 'b')
+    assert second.version == hashlib.sha256(b'three').hexdigest() != first.version
+    assert second.size == 5
+    path.unlink()
+    assert await library.list(APP) == (second,)
+    assert 'b cannot be read' in caplog.text
+
+
+async def test_a_managed_schema_that_is_refused_stops_the_start(tmp_path: Path) -> None:
+    """The line names the script."""
+    (tmp_path / 'b.sh').write_text('b')
+    with pytest.raises(ManifestInvalid, match="parameters_schema of script 'b'"):
+        await _with_managed(
+            tmp_path,
+            'scripts: [{id: b, path: b.sh, entities: apps/*, parameters_schema: {bad: 1}}]',
+        )
+
+
+def test_metadata_of_nothing_is_the_default() -> None:
+    """What the HTTP room hands in where there is no such part."""
+    assert Metadata() == parse_metadata({})
