@@ -51,13 +51,12 @@ def generate_launch_description() -> LaunchDescription:
 def gateway(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the gateway's node, as the arguments say."""
     config_file = LaunchConfiguration('config_file').perform(context)
-    host = LaunchConfiguration('host').perform(context)
-    port = LaunchConfiguration('port').perform(context)
     parameters: list[object] = [config_file]
-    if host:
-        parameters.append({'server.host': ParameterValue(host, value_type=str)})
-    if port:
-        parameters.append({'server.port': ParameterValue(port, value_type=int)})
+    for argument, value_type in (('host', str), ('port', int)):
+        given = LaunchConfiguration(argument)
+        if given.perform(context):
+            value = ParameterValue(given, value_type=value_type)
+            parameters.append({f'server.{argument}': value})
     # By default launch kills after 5 s each, in the middle of a graceful end.
     timeout = str(max(LAUNCH_FRAGMENT_GRACE_SEC, stop_grace_period_sec(config_file)) + MARGIN_SEC)
     return [
