@@ -10,7 +10,6 @@ import contextlib
 import logging
 from pathlib import Path
 import sqlite3
-import time
 from typing import TypeVar
 
 from gateway_node.executions.errors import StoreUnavailable
@@ -22,8 +21,9 @@ FILE_NAME = 'gateway.sqlite3'
 SQLITE_VERSION = sqlite3.sqlite_version
 """Of the SQLite library in use."""
 
-_CHECK_SEC = 0.5
-"""How long the check of the file may delay a start; what it did not reach is trusted."""
+_CHECKED_BYTES = 32 * 1024 * 1024
+"""Up to this size a file is checked at each start, which takes some 0.1 s; a larger one only
+where a reader met corruption in it."""
 _BUSY_SEC = 1.0
 """How long a lock held by somebody's sqlite3 shell is waited for."""
 _MAX_WAL_BYTES = 4 * 1024 * 1024
@@ -172,8 +172,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, steps: Steps) -> None:
         _refuse_foreign_tables(connection)
         # Has no effect once the first table, or the WAL, is there.
         connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
-    else:
-        _check(connection, thorough=_suspicion(path).exists())
+    elif _suspicion(path).exists():
+        _check(connection, 'integrity_check')
+    elif path.stat().st_size <= _CHECKED_BYTES:
+        _check(connection, 'quick_check')
     connection.execute('PRAGMA journal_mode = WAL')
     connection.execute('PRAGMA synchronous = FULL')
     connection.execute(f'PRAGMA journal_size_limit = {_MAX_WAL_BYTES}')
@@ -187,20 +189,8 @@ def _refuse_foreign_tables(connection: sqlite3.Connection) -> None:
         raise _corrupt('it has tables, but not the version of a gateway')
 
 
-def _check(connection: sqlite3.Connection, *, thorough: bool) -> None:
-    """Look for corruption, for a moment or, where there is suspicion, to the end."""
-    if not thorough:
-        deadline = time.monotonic() + _CHECK_SEC
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
-    try:
-        pragma = 'integrity_check' if thorough else 'quick_check'
-        finding = connection.execute(f'PRAGMA {pragma}(1)').fetchone()[0]
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-        return
-    finally:
-        connection.set_progress_handler(None, 0)
+def _check(connection: sqlite3.Connection, pragma: str) -> None:
+    finding = connection.execute(f'PRAGMA {pragma}(1)').fetchone()[0]
     if finding != 'ok':
         raise _corrupt(finding)
 
