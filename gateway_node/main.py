@@ -20,7 +20,9 @@ from gateway_node.entities.clock import Clock, SystemClock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.manifest import load_entities_manifest
-from gateway_node.entities.values import NodeName
+from gateway_node.entities.ports import IdentityStore
+from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
@@ -28,14 +30,21 @@ from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.representations import execution_href
 from gateway_node.http_server.services import api_base, Services
+from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.errors import ConfigurationInvalid
 from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
 from gateway_node.ros.start_deadline import start_deadline
+from gateway_node.scripts.errors import LibraryUnavailable
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.storage.database import Database
+from gateway_node.storage.errors import StateDirectoryInUse, StoreVersionError
+from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.identities import SqliteIdentityStore
+from gateway_node.storage.lock import StateDirectoryLock
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +56,24 @@ MIB = 1024 * 1024
 DAY_SEC = 86400.0
 
 
-class StartFailed(Exception):
-    """The gateway cannot start; the message is one line."""
+class ListenFailed(Exception):
+    """The address of the HTTP server cannot be had."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(f"cannot listen on server.host '{host}', server.port {port}: {reason}")
+
+
+START_ERRORS = (
+    ConfigurationInvalid,
+    LibraryUnavailable,
+    ListenFailed,
+    ManifestInvalid,
+    RunnerUnavailable,
+    StateDirectoryInUse,
+    StoreUnavailable,
+    StoreVersionError,
+)
+"""What stops the start with one line."""
 
 
 class Gateway:
@@ -57,8 +82,8 @@ class Gateway:
     def __init__(
         self,
         *,
-        configuration: Configuration,
         directory: EntityDirectory,
+        identities: IdentityStore,
         executions: ExecutionService,
         ledger: Ledger,
         application: web.Application,
@@ -66,7 +91,9 @@ class Gateway:
         self.directory = directory
         self.executions = executions
         self.ledger = ledger
-        self._configuration = configuration
+        self._identities = identities
+        self._kept = directory.identities()
+        self._keeping: asyncio.Task[None] | None = None
         self._server = web.AppRunner(
             application,
             handle_signals=False,
@@ -74,16 +101,19 @@ class Gateway:
             shutdown_timeout=HANDLERS_END_SEC,
         )
 
-    async def listen(self) -> int:
-        """Serve the API; return the port. StartFailed where the address cannot be had."""
-        host, port = self._configuration.server.host, self._configuration.server.port
+    def on_graph(self, snapshot: GraphSnapshot) -> None:
+        """Take the graph as it is now; ids that are new are kept."""
+        self.directory.update(snapshot)
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep_identities())
+
+    async def listen(self, host: str, port: int) -> int:
+        """Serve the API; return the port. ListenFailed where the address cannot be had."""
         await self._server.setup()
         try:
             await web.TCPSite(self._server, host, port).start()
         except OSError as error:
-            raise StartFailed(
-                f"cannot listen on server.host '{host}', server.port {port}: {error.strerror}"
-            ) from error
+            raise ListenFailed(host, port, error.strerror or str(error)) from error
         return int(self._server.addresses[0][1])
 
     async def close(self, kill: asyncio.Event) -> None:
@@ -102,6 +132,17 @@ class Gateway:
             self.executions.kill()
         await closed
         await self._server.cleanup()
+        if self._keeping is not None:
+            await self._keeping
+
+    async def _keep_identities(self) -> None:
+        while (identities := self.directory.identities()) != self._kept:
+            try:
+                await self._identities.save_identities(identities)
+            except StoreUnavailable as error:
+                _log.warning('ids of entities are not kept: %s', error)
+                return  # the next change of the graph tries again
+            self._kept = identities
 
 
 @contextlib.asynccontextmanager
@@ -112,20 +153,23 @@ async def assemble(
     ros_versions: Mapping[str, str],
     clock: Clock,
 ) -> AsyncIterator[Gateway]:
-    """Open every room but ROS's; close them in the opposite order.
-
-    Raises:
-        StartFailed, ManifestInvalid: a directory or a manifest cannot be used.
-    """
+    """Open every room but ROS's; close them in the opposite order. Raises START_ERRORS."""
     async with contextlib.AsyncExitStack() as undo:
-        store = InMemoryExecutionStore(clock)
+        lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
+        undo.callback(lock.release)
+        database = await Database.open(configuration.state_dir)
+        store = await SqliteExecutionStore.open(database, clock)
         undo.push_async_callback(store.close)
+        identities = SqliteIdentityStore(database)
         schemas = SchemaWorker()
         undo.push_async_callback(schemas.close)
-        runner = await _open_runner(configuration)
+        runner = SupervisedScriptRunner(
+            configuration.state_dir,
+            keep_working_directories=configuration.scripts.keep_working_directories,
+        )
         undo.push_async_callback(runner.close)
-        library = _library(configuration, schemas, clock)
-        await library.open()
+        await runner.start_up()
+        library = await _open_library(configuration, schemas, clock)
         ledger = Ledger(store)
         executions = ExecutionService(
             library=library,
@@ -137,19 +181,27 @@ async def assemble(
             clock=clock,
             settings=_execution_settings(configuration),
         )
-        directory = _directory(configuration, own_node, library, executions, clock)
+        manifest = configuration.entities.manifest
+        directory = EntityDirectory(
+            host_name=socket.gethostname(),
+            own_node=own_node,
+            clock=clock,
+            is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
+            manifest=load_entities_manifest(manifest) if manifest else None,
+            remembered=await identities.load_identities(),
+        )
         services = Services(
             directory=directory,
             library=library,
             executions=executions,
             versions={**_own_versions(), **ros_versions},
-            conditions=lambda: {'supervision': runner.containment},
+            conditions=lambda: {'databases_set_aside': [str(each) for each in database.set_aside]},
             clock=clock,
             path_prefix=configuration.server.path_prefix,
         )
         yield Gateway(
-            configuration=configuration,
             directory=directory,
+            identities=identities,
             executions=executions,
             ledger=ledger,
             application=build_application(services),
@@ -167,7 +219,7 @@ def main() -> None:
     try:
         with logging_to(node.logger):
             asyncio.run(_serve(node))
-    except (StartFailed, ManifestInvalid) as error:
+    except START_ERRORS as error:
         sys.exit(f'gateway_node: {error}')
     finally:
         node.stop()
@@ -188,9 +240,10 @@ async def _serve(node: GatewayNode) -> None:
             component_of=gateway.directory.component_of,
         )
         gateway.ledger.add_listener(topic)
-        node.start(asyncio.get_running_loop(), gateway.directory.update)
-        port = await gateway.listen()
-        _log.info('serving http://%s:%d%s', _in_url(configuration.server.host), port, base)
+        node.start(asyncio.get_running_loop(), gateway.on_graph)
+        host = configuration.server.host
+        port = await gateway.listen(host, configuration.server.port)
+        _log.info('serving http://%s:%d%s', f'[{host}]' if ':' in host else host, port, base)
         await end.wait()
         _log.info('shutting down')
         await gateway.close(kill)
@@ -208,10 +261,6 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     return end, kill
 
 
-def _in_url(host: str) -> str:
-    return f'[{host}]' if ':' in host else host
-
-
 def _own_versions() -> dict[str, str]:
     return {
         'gateway': __version__,
@@ -220,33 +269,21 @@ def _own_versions() -> dict[str, str]:
     }
 
 
-def _directory(
-    configuration: Configuration,
-    own_node: NodeName,
-    library: ScriptLibrary,
-    executions: ExecutionService,
-    clock: Clock,
-) -> EntityDirectory:
-    manifest = configuration.entities.manifest
-    return EntityDirectory(
-        host_name=socket.gethostname(),
-        own_node=own_node,
-        clock=clock,
-        is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
-        manifest=load_entities_manifest(manifest) if manifest else None,
-    )
-
-
-def _library(configuration: Configuration, schemas: SchemaWorker, clock: Clock) -> ScriptLibrary:
+async def _open_library(
+    configuration: Configuration, schemas: SchemaWorker, clock: Clock
+) -> ScriptLibrary:
     scripts = configuration.scripts
-    return ScriptLibrary(
+    manifest = scripts.manifest
+    library = ScriptLibrary(
         scripts_dir=scripts.scripts_dir,
         max_file_bytes=int(scripts.max_file_size_mb * MIB),
         schemas=schemas,
         clock=clock,
-        managed=load_scripts_manifest(scripts.manifest) if scripts.manifest else (),
+        managed=await asyncio.to_thread(load_scripts_manifest, manifest) if manifest else (),
         allow_uploads=scripts.allow_uploads,
     )
+    await library.open()
+    return library
 
 
 def _execution_settings(configuration: Configuration) -> ExecutionSettings:
