@@ -146,7 +146,7 @@ MERGES = 'a: &a {k: 1}\n' + ''.join(
         (f'scripts: [{{{ENTRY}, limits: {{ram: 1}}}}]', r'limits\.ram is unknown; allowed: cpu'),
         (f'scripts: [{{{ENTRY}, args: [{{flag: -x}}]}}]', r'args\[0\]\.name is null'),
         (f'scripts: [{{{ENTRY}, args: [x]}}]', r"args\[0\] is 'x'; allowed: a mapping"),
-        (f'scripts: [{{{ENTRY}, environment: {{A: 1}}}}]', r'environment\.A is 1; .*\(in quotes\)'),
+        (f'scripts: [{{{ENTRY}, environment: {{A: 1}}}}]', r'\.A is 1; .*\(in quotes\)'),
         (f'scripts: [{{{ENTRY}, environment: {{A=B: x}}}}]', "environment has 'A=B'"),
         (f'scripts: [{{{ENTRY}, parameters_schema: {{1: x}}}}]', 'a key is no text'),
         ('scripts:\nscripts:\n', "line 2: the key 'scripts' is there twice"),
