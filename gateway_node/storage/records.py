@@ -23,7 +23,10 @@ _Document = Mapping[str, Any]
 
 
 def to_document(execution: Execution) -> str:
-    """Return the JSON document of an execution; ASCII, so that lone surrogates survive too."""
+    """Return the JSON document of an execution, without the fields that are None.
+
+    It is ASCII, so that lone surrogates survive too.
+    """
     document = {
         'id': execution.id,
         'entity': execution.entity.path,
@@ -53,7 +56,8 @@ def to_document(execution: Execution) -> str:
         'output_parameters': execution.output_parameters,
         'failure': _failure_document(execution.failure),
     }
-    return json.dumps(document, separators=(',', ':'))
+    known = {name: value for name, value in document.items() if value is not None}
+    return json.dumps(known, separators=(',', ':'))
 
 
 def from_document(text: str) -> Execution:
@@ -71,22 +75,22 @@ def from_document(text: str) -> Execution:
         input_parameters=document['input_parameters'],
         arguments=tuple(document['arguments']),
         priority=document['priority'],
-        parent=document['parent'],
-        schedule=document['schedule'],
+        parent=document.get('parent'),
+        schedule=document.get('schedule'),
         scheduled=document['scheduled'],
-        last_restart_run=_restart_run(document['last_restart_run']),
+        last_restart_run=_restart_run(document.get('last_restart_run')),
         skipped_starts=document['skipped_starts'],
-        stop_trigger=document['stop_trigger'] and _trigger(document['stop_trigger']),
-        started_at=_moment(document['started_at']),
-        completed_at=_moment(document['completed_at']),
-        duration_ms=document['duration_ms'],
-        progress=_progress(document['progress']),
-        exit_code=document['exit_code'],
-        signal=document['signal'],
-        leftover_processes=document['leftover_processes'],
-        resource_use=_resource_use(document['resource_use']),
-        output_parameters=document['output_parameters'],
-        failure=_failure(document['failure']),
+        stop_trigger=_stop_trigger(document.get('stop_trigger')),
+        started_at=_moment(document.get('started_at')),
+        completed_at=_moment(document.get('completed_at')),
+        duration_ms=document.get('duration_ms'),
+        progress=_progress(document.get('progress')),
+        exit_code=document.get('exit_code'),
+        signal=document.get('signal'),
+        leftover_processes=document.get('leftover_processes'),
+        resource_use=_resource_use(document.get('resource_use')),
+        output_parameters=document.get('output_parameters'),
+        failure=_failure(document.get('failure')),
     )
 
 
@@ -108,6 +112,10 @@ def _trigger(document: _Document) -> Trigger:
         setting=document['setting'],
         username=document['username'],
     )
+
+
+def _stop_trigger(document: _Document | None) -> Trigger | None:
+    return None if document is None else _trigger(document)
 
 
 def _restart_run_document(run: RestartRun | None) -> _Document | None:
