@@ -6,7 +6,8 @@ import logging
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-OUR_LOGGER = 'gateway_node'
+# The second is what `python -m gateway_node.main` calls its module.
+OUR_LOGGERS = ('gateway_node', '__main__')
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime'}
 
 
@@ -48,18 +49,20 @@ def logging_to(logger: RcutilsLogger) -> Iterator[None]:
     from WARNING, or above it where that level is higher.
     """
     root = logging.getLogger()
-    ours = logging.getLogger(OUR_LOGGER)
-    before = (root.handlers, root.level, ours.level)
+    ours = [logging.getLogger(name) for name in OUR_LOGGERS]
+    handlers, root_level, our_levels = root.handlers, root.level, [one.level for one in ours]
     level = int(logger.get_effective_level())
     root.handlers = [RosLogHandler(logger)]
     root.setLevel(max(level, logging.WARNING))
-    ours.setLevel(level)
+    for one in ours:
+        one.setLevel(level)
     try:
         yield
     finally:
-        root.handlers, root_level, our_level = before
+        root.handlers = handlers
         root.setLevel(root_level)
-        ours.setLevel(our_level)
+        for one, our_level in zip(ours, our_levels, strict=True):
+            one.setLevel(our_level)
 
 
 class _FieldsFormatter(logging.Formatter):

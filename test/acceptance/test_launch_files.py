@@ -1,0 +1,122 @@
+"""The launch files, launched by launch itself."""
+
+from collections.abc import Iterator
+import contextlib
+import json
+from pathlib import Path
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+import urllib.request
+
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS is not installed')
+pytest.importorskip('launch_ros', reason='launch_ros comes with a ROS distribution only')
+
+from ros_support import ended_at_exit, PROGRAMS, python_program, ros_domain
+
+pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
+
+ROOT = Path(__file__).parents[2]
+EXECUTABLES = {'gateway_node': 'gateway_node.main', 'temp_sensor': 'gateway_node.demo.temp_sensor'}
+READY_SEC = 40.0
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay the package out as colcon installs it, around this checkout."""
+    prefix = tmp_path / 'prefix'
+    share = prefix / 'share' / 'gateway_node'
+    share.mkdir(parents=True)
+    for folder in ('launch', 'config'):
+        (share / folder).symlink_to(ROOT / folder)
+    packages = prefix / 'share' / 'ament_index' / 'resource_index' / 'packages'
+    packages.mkdir(parents=True)
+    (packages / 'gateway_node').touch()
+    executables = prefix / 'lib' / 'gateway_node'
+    executables.mkdir(parents=True)
+    for name, module in EXECUTABLES.items():
+        executable = executables / name
+        executable.write_text(f'#!{sys.executable}\nfrom {module} import main\nmain()\n')
+        executable.chmod(0o755)
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(prefix), prepend=':')
+    monkeypatch.setenv('ROS_HOME', str(tmp_path / 'ros'))
+    monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'log'))
+
+
+@contextlib.contextmanager
+def launched(file: str, *arguments: str) -> Iterator[tuple['subprocess.Popen[str]', str]]:
+    """Launch a file on a free port; yield the process and the API's URI once it answers."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    process = python_program(
+        PROGRAMS / 'launch_file.py', [str(ROOT / 'launch' / file), f'port:={port}', *arguments]
+    )
+    with ended_at_exit(process):
+        base = f'http://127.0.0.1:{port}/api/v1'
+        deadline = time.monotonic() + READY_SEC
+        while True:
+            with contextlib.suppress(OSError):
+                answer(f'{base}/health')
+                break
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, 'the gateway does not answer'
+            time.sleep(0.1)
+        yield process, base
+
+
+def answer(uri: str, body: bytes | None = None, content_type: str = 'application/json') -> Any:
+    """GET, or POST `body`; return the JSON that is answered."""
+    request = urllib.request.Request(uri, data=body, headers={'Content-Type': content_type})
+    with urllib.request.urlopen(request, timeout=5) as response:
+        return json.load(response)
+
+
+@pytest.mark.usefixtures('installed')
+def test_the_demo_launches_and_ends_cleanly() -> None:
+    """demo.launch.py starts both nodes, and SIGINT ends both without a kill."""
+    with launched('demo.launch.py') as (process, base):
+        deadline = time.monotonic() + READY_SEC
+        while 'temp_sensor' not in [app['id'] for app in answer(f'{base}/apps')['items']]:
+            assert time.monotonic() < deadline, 'the demo node is not discovered'
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert output.count('process has finished cleanly') == 2
+    assert 'escalating' not in output
+
+
+@pytest.mark.usefixtures('installed')
+def test_launch_waits_for_the_longest_grace_period(tmp_path: Path) -> None:
+    """A script that resists its stop gets its grace period; launch does not kill before."""
+    config = tmp_path / 'gateway.yaml'
+    config.write_text("'/**': {ros__parameters: {scripts: {stop_grace_period_sec: 7}}}\n")
+    script = b'trap "" TERM\nwhile :; do sleep 0.1; done\n'
+    with launched('gateway.launch.py', f'config_file:={config}') as (process, base):
+        host = answer(f'{base}/components')['items'][0]['id']
+        scripts = f'{base}/components/{host}/scripts'
+        body = (
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="resists.sh"\r\n\r\n'
+            + script
+            + b'\r\n--x--\r\n'
+        )
+        script_id = answer(scripts, body, 'multipart/form-data; boundary=x')['id']
+        execution = answer(f'{scripts}/{script_id}/executions', b'{"execution_type": "now"}')
+        uri = f'{scripts}/{script_id}/executions/{execution["id"]}'
+        deadline = time.monotonic() + READY_SEC
+        while answer(uri)['status'] != 'running':
+            assert time.monotonic() < deadline, 'the script does not run'
+            time.sleep(0.1)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=40)
+    assert time.monotonic() - begun > 6.0
+    assert process.returncode == 0
+    assert 'process has finished cleanly' in output
+    assert 'escalating' not in output
