@@ -69,6 +69,7 @@ class ScriptLibrary:
 
         Raises:
             ManifestInvalid: a managed script's parameters_schema is not acceptable.
+            SchemaCheckUnavailable: there are such schemas and nothing can check them.
         """
         if self._shelf is None:
             return
