@@ -178,6 +178,11 @@ class InMemoryExecutionStore:
         self._check_available()
         return self._last_id
 
+    async def shrink(self) -> bool:
+        """Return False: there is nothing to give back."""
+        self._check_available()
+        return False
+
     async def close(self) -> None:
         """Refuse everything from now on."""
         self.unavailable = 'the store is closed'

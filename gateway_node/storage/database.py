@@ -49,6 +49,7 @@ class Database:
         self._thread = thread
         self._steps = steps
         self._connection: sqlite3.Connection | None = None
+        self._inode = 0
 
     @classmethod
     async def open(cls, state_dir: Path, *, steps: Steps = STEPS) -> 'Database':
@@ -120,6 +121,7 @@ class Database:
 
     def _write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
         connection = self._open_connection()
+        self._check_in_place()
         _roll_back(connection)  # where an earlier attempt to do so failed
         connection.execute('BEGIN IMMEDIATE')
         try:
@@ -130,6 +132,17 @@ class Database:
                 _roll_back(connection)
             raise
         return result
+
+    def _check_in_place(self) -> None:
+        """Refuse to write into a file that was removed or replaced: SQLite would not notice."""
+        try:
+            in_place = self.path.stat().st_ino == self._inode
+        except OSError:
+            in_place = False
+        if not in_place:
+            raise StoreUnavailable(
+                f'{self.path} was removed or replaced while in use; start the gateway again'
+            )
 
     def _open(self) -> None:
         connection = _connect(self.path)
@@ -154,6 +167,7 @@ class Database:
             connection.close()
             raise
         self._connection = connection
+        self._inode = self.path.stat().st_ino
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -135,6 +135,10 @@ class SqliteExecutionStore:
 
         return await self._database.read(query)
 
+    async def shrink(self) -> bool:
+        """Give back a little of the room that removed executions left; True where more is."""
+        return await self._database.shrink()
+
     async def close(self) -> None:
         """Close the database too; the store is not used afterwards."""
         up_sec = self._up_sec()

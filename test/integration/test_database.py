@@ -326,6 +326,18 @@ async def test_a_lock_held_from_outside_makes_it_unavailable_for_that_time(
     await store.close()
 
 
+async def test_a_file_removed_under_the_gateway_is_noticed(tmp_path: Path) -> None:
+    """What is written into a file without a name would be lost: it is refused instead."""
+    store = await opened(tmp_path)
+    (tmp_path / FILE_NAME).rename(tmp_path / 'elsewhere')
+    with pytest.raises(StoreUnavailable, match='removed or replaced'):
+        await store.add(new_execution(1), 'accepted')
+    sqlite3.connect(tmp_path / FILE_NAME).execute('CREATE TABLE another (x)').connection.close()
+    with pytest.raises(StoreUnavailable, match='removed or replaced'):
+        await store.add(new_execution(1), 'accepted')
+    await store.close()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Return a file system of one megabyte."""
