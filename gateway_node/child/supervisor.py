@@ -280,7 +280,8 @@ class Supervisor:
         if self._give_up_at == math.inf:
             self._give_up_at = time.monotonic() + KILL_PATIENCE_SEC
         self._signal(signal.SIGKILL)
-        self._workplace.kill_cgroup()
+        if self._workplace.cgroup is not None:
+            self._workplace.cgroup.kill()
 
     def _signal(self, number: int) -> None:
         tree = process_tree.descendants(os.getpid())
@@ -345,6 +346,8 @@ class Supervisor:
         return True
 
     def _report(self) -> EndReport:
+        if self._workplace.cgroup is not None:
+            self._meter.take_kernels_account(self._workplace.cgroup)
         status = self._status
         exit_code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
         number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
@@ -367,8 +370,12 @@ class Supervisor:
 
     def _note_kernel_limit(self, number: int | None) -> None:
         """Find the limit by which the kernel ended the script, or made it fail."""
+        memory_mb, cgroup = self._order['limits']['memory_mb'], self._workplace.cgroup
         cpu_sec, file_mb = self._order['limits']['cpu_sec'], self._order['limits']['file_size_mb']
-        if cpu_sec is not None and (number == signal.SIGXCPU or self._meter.cpu_sec >= cpu_sec):
+        if memory_mb is not None and cgroup is not None and cgroup.out_of_memory:
+            used = round(self._meter.max_memory_bytes / usage.MIB, 1)
+            self._hit = usage.Hit('memory_mb', memory_mb, max(memory_mb, used))
+        elif cpu_sec is not None and (number == signal.SIGXCPU or self._meter.cpu_sec >= cpu_sec):
             self._hit = usage.Hit('cpu_sec', cpu_sec, round(self._meter.cpu_sec, 2))
         elif file_mb is not None:
             largest = self._workplace.largest_file_bytes() / usage.MIB

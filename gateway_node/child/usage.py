@@ -7,6 +7,7 @@ import resource
 import stat
 from typing import NamedTuple
 
+from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.messages import SupervisorLimits
 from gateway_node.child.process_tree import ProcessEntry
 
@@ -79,6 +80,11 @@ class UsageMeter:
         """Take the account of a child that has ended, and of the children it waited for."""
         self._ended_cpu_sec += use.ru_utime + use.ru_stime
         self.max_memory_bytes = max(self.max_memory_bytes, use.ru_maxrss * 1024)
+
+    def take_kernels_account(self, cgroup: CgroupLeaf) -> None:
+        """Take what a cgroup counted, which misses nothing between two samples."""
+        self._ended_cpu_sec = max(self.cpu_sec, cgroup.cpu_sec)
+        self.max_memory_bytes = max(self.max_memory_bytes, cgroup.peak_bytes)
 
     def sample(self, tree: Iterable[ProcessEntry]) -> Hit | None:
         """Measure what lives; return the limit that is reached, if one is."""

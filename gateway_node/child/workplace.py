@@ -11,6 +11,7 @@ import shutil
 import time
 from typing import Any
 
+from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.image import Image
 from gateway_node.child.messages import EndReport, SupervisorOrder
 from gateway_node.child.output_frames import Frame, STDERR, STDOUT
@@ -48,7 +49,7 @@ class Workplace:
         if 'mend' in order:
             _mend_line_ends(*order['mend'])
         self.output = OutputLog(self._directory)
-        self._cgroup = _make_leaf(order)
+        self.cgroup = _make_leaf(order)
         stdout, script_stdout = os.pipe()
         stderr, script_stderr = os.pipe()
         fifo = self._path(PROGRESS_FIFO)
@@ -70,7 +71,7 @@ class Workplace:
             stderr=script_stderr,
             progress=os.open(fifo, os.O_WRONLY),
             resource_limits=resource_limits(order['limits']),
-            cgroup_procs=None if self._cgroup is None else f'{self._cgroup}/cgroup.procs',
+            cgroup_procs=None if self.cgroup is None else self.cgroup.procs,
         )
         self.progress_news = False
 
@@ -116,12 +117,6 @@ class Workplace:
         """Return the size of the largest file in the working directory."""
         return largest_file_bytes(self.working_directory)
 
-    def kill_cgroup(self) -> None:
-        """Kill everything in the execution's cgroup, where it has one."""
-        if self._cgroup is not None:
-            with contextlib.suppress(OSError), open(f'{self._cgroup}/cgroup.kill', 'w') as kill:
-                kill.write('1')
-
     def write_end(self, report: EndReport) -> None:
         """Write the end file, for a gateway that starts after this one has died."""
         incoming = self._path(f'{END_FILE}.new')
@@ -135,9 +130,8 @@ class Workplace:
         for name in (PROGRESS_FIFO, MENDED_SCRIPT):
             with contextlib.suppress(OSError):
                 os.unlink(self._path(name))
-        if self._cgroup is not None:
-            with contextlib.suppress(OSError):
-                os.rmdir(self._cgroup)
+        if self.cgroup is not None:
+            self.cgroup.remove()
         if not self._keep_working_directory:
             shutil.rmtree(self.working_directory, ignore_errors=True)
 
@@ -169,29 +163,12 @@ def _mend_line_ends(source: str, target: str) -> None:
         file.write(content.replace(b'\r\n', b'\n'))
 
 
-def _make_leaf(order: SupervisorOrder) -> str | None:
-    parent = order.get('cgroup')
-    if parent is None:
+def _make_leaf(order: SupervisorOrder) -> CgroupLeaf | None:
+    folder = order.get('cgroup')
+    if folder is None:
         return None
-    leaf = os.path.join(parent, order['execution_id'])
     try:
-        os.mkdir(leaf)
+        return CgroupLeaf(folder, order['execution_id'], order['limits'])
     except OSError:
+        # The supervisor holds the tree without it too.
         return None
-    for name, value in _cgroup_limits(order).items():
-        with contextlib.suppress(OSError), open(os.path.join(leaf, name), 'w') as file:
-            file.write(value)
-    return leaf
-
-
-def _cgroup_limits(order: SupervisorOrder) -> dict[str, str]:
-    """Return what the kernel keeps for the whole tree (cgroup-v2.rst, memory and pids)."""
-    limits = order['limits']
-    kept = {}
-    if limits['memory_mb'] is not None:
-        # Above the sampled limit, which names what was used; the kernel's is the backstop.
-        kept['memory.max'] = str(int(limits['memory_mb'] * 1024 * 1024 * 1.1))
-        kept['memory.oom.group'] = '1'
-    if limits['processes'] is not None:
-        kept['pids.max'] = str(limits['processes'] + 1)
-    return kept

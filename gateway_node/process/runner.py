@@ -1,8 +1,9 @@
 """Starts scripts under supervisors; fulfils the port `ScriptRunner`."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 import contextlib
+from dataclasses import replace
 import json
 import logging
 import os
@@ -10,15 +11,31 @@ from pathlib import Path
 import shutil
 import signal
 import socket
+from typing import Any
 
 from gateway_node.child.messages import SupervisorLimits, SupervisorOrder
+from gateway_node.child.process_tree import become_subreaper
 from gateway_node.child.workplace import MENDED_SCRIPT
 from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, StopAction
 from gateway_node.process.command_line import command_line, Interpreters, resolve_interpreters
+from gateway_node.process.containment import (
+    Containment,
+    probe_containment,
+    remove_containment,
+)
 from gateway_node.process.environment import script_environment, without_secrets
+from gateway_node.process.foster import end_orphans
+from gateway_node.process.journal import (
+    Journal,
+    JournalEntry,
+    ProcessMark,
+    read_spawner_mark,
+    write_spawner_mark,
+)
 from gateway_node.process.output_log import read_output
+from gateway_node.process.recovery import Recovery
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_client import SpawnerClient, TreeGone
 from gateway_node.scripts.arguments import declared_arguments
@@ -31,6 +48,10 @@ LAUNCH_GRACE_SEC = 12.0
 _EXECUTIONS_FOLDER = 'executions'
 _LOG_FILE = 'supervision.log'
 _MAX_LOG_BYTES = 1024 * 1024
+_JOURNAL_FOLDER = 'open'
+_SPAWNER_FILE = 'spawner.json'
+_JOURNAL_AFTERLIFE_SEC = 60.0
+_FOSTER_INTERVAL_SEC = 0.25
 _MENDED_KINDS = (ScriptKind.SH, ScriptKind.BASH)
 
 
@@ -56,8 +77,26 @@ class SupervisedScriptRunner:
             os.environ if base_environment is None else base_environment
         )
         self._interpreters: Interpreters | None = None
-        self._spawner = SpawnerClient(self._state_dir / _LOG_FILE)
-        self._watchers: set[asyncio.Task[None]] = set()
+        self._journal = Journal(self._state_dir / _JOURNAL_FOLDER)
+        self._earlier: Mapping[str, JournalEntry] = {}
+        self._earlier_spawner: ProcessMark | None = None
+        self._containment: Containment | None = None
+        self._spawner = SpawnerClient(
+            self._state_dir / _LOG_FILE, self._note_spawner, self._foster_all
+        )
+        self._processes: dict[str, SupervisedProcess] = {}
+        self._companions: set[asyncio.Task[None]] = set()
+        self._concluded: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def containment(self) -> Mapping[str, Any]:
+        """What holds scripts and keeps their limits on this machine; JSON values."""
+        return {} if self._containment is None else self._containment.describe()
+
+    @property
+    def spawner_restarts(self) -> int:
+        """How often the process that starts scripts died and was started again."""
+        return self._spawner.restarts
 
     async def start_up(self) -> None:
         """Start the spawner.
@@ -66,7 +105,14 @@ class SupervisedScriptRunner:
             RunnerUnavailable: it does not come up.
             OSError: the state directory cannot be written.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self._folder, self._state_dir / _JOURNAL_FOLDER):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._earlier = self._journal.read()
+        self._earlier_spawner = read_spawner_mark(
+            self._state_dir / _SPAWNER_FILE, self._journal.boot_id
+        )
+        become_subreaper()
+        self._containment = probe_containment()
         log_file = self._state_dir / _LOG_FILE
         with contextlib.suppress(FileNotFoundError):
             if log_file.stat().st_size > _MAX_LOG_BYTES:
@@ -105,17 +151,20 @@ class SupervisedScriptRunner:
         try:
             process = await self._start_in(directory, order, on_progress)
         except BaseException:
+            self._journal.remove(order.execution_id)
             shutil.rmtree(directory, ignore_errors=True)
             raise
         try:
-            await process.started()
+            pid = await process.started()
         except SpawnFailed:
             await process.supervisor_gone()
+            self._journal.remove(order.execution_id)
             shutil.rmtree(directory, ignore_errors=True)
             raise
         except asyncio.CancelledError:
             process.stop(StopAction.FORCED_TERMINATION)
             raise
+        self._note_script(order.execution_id, process, pid)
         return process
 
     async def output(self, execution_id: str) -> Output:
@@ -127,22 +176,41 @@ class SupervisedScriptRunner:
         await asyncio.to_thread(shutil.rmtree, self._folder / execution_id, ignore_errors=True)
 
     async def recover(self) -> Mapping[str, Outcome]:
-        """End what an earlier gateway left running; return how it ended, by execution id."""
-        return {}
+        """End what an earlier gateway left running; return how it ended, by execution id.
+
+        Executions whose end the earlier gateway had seen, but perhaps not recorded, are among
+        them.
+        """
+        recovery = Recovery(
+            self._journal,
+            self._folder,
+            self._earlier_spawner,
+            keep_working_directories=self._keep_working_directories,
+        )
+        earlier, self._earlier = self._earlier, {}
+        return await recovery.conclude(earlier)
 
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""
-        if self._watchers:
-            await asyncio.wait(self._watchers)
+        if self._companions:
+            await asyncio.wait(self._companions)
         await self._spawner.close()
+        for execution_id, timer in self._concluded.items():
+            timer.cancel()
+            self._journal.remove(execution_id)
+        self._concluded.clear()
+        (self._state_dir / _SPAWNER_FILE).unlink(missing_ok=True)
+        if self._containment is not None:
+            remove_containment(self._containment)
 
     async def _start_in(
         self, directory: Path, order: StartOrder, on_progress: Callable[[Progress], None]
     ) -> SupervisedProcess:
         try:
+            self._journal.write(self._journal_entry(order.execution_id))
             ours, theirs = socket.socketpair()
         except OSError as error:
-            raise SpawnFailed(f'no socket can be made: {error.strerror}') from error
+            raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
         try:
             forked, gone = await self._spawner.spawn(order.execution_id, theirs)
         except RunnerUnavailable as error:
@@ -154,19 +222,80 @@ class SupervisedScriptRunner:
         finally:
             theirs.close()
         process = SupervisedProcess(order.execution_id, directory, ours, forked, on_progress)
+        self._processes[order.execution_id] = process
+        self._accompany(self._conclude_when_gone(process, gone))
+        self._note_script(order.execution_id, process, None)
         process.send(self._supervisor_order(order, directory))
-        watcher = asyncio.create_task(self._watch(process, gone))
-        self._watchers.add(watcher)
-        watcher.add_done_callback(self._watchers.discard)
         return process
 
-    async def _watch(self, process: SupervisedProcess, gone: 'asyncio.Future[TreeGone]') -> None:
-        await process.supervisor_gone()
+    def _journal_entry(self, execution_id: str) -> JournalEntry:
+        folder = None if self._containment is None else self._containment.folder
+        return JournalEntry(
+            execution_id=execution_id,
+            boot_id=self._journal.boot_id,
+            cgroup=None if folder is None else str(folder),
+        )
+
+    def _note_script(self, execution_id: str, process: SupervisedProcess, pid: int | None) -> None:
+        """Journal who is to be ended should this gateway die; the start goes on without."""
+        if execution_id not in self._processes:
+            return
+        entry = replace(
+            self._journal_entry(execution_id),
+            supervisor=ProcessMark.of(process.supervisor_pid),
+            script=None if pid is None else ProcessMark.of(pid),
+        )
         try:
-            report = await gone
-        except asyncio.CancelledError:
-            report = TreeGone(killed=0, unkillable_pids=())
-        process.conclude_lost(report)
+            self._journal.write(entry)
+        except OSError:
+            _log.exception('the journal cannot be written: execution %s', execution_id)
+
+    def _accompany(self, companion: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(companion)
+        self._companions.add(task)
+        task.add_done_callback(self._companions.discard)
+
+    async def _conclude_when_gone(
+        self, process: SupervisedProcess, gone: 'asyncio.Future[TreeGone]'
+    ) -> None:
+        await process.supervisor_gone()
+        if not process.concluded:
+            # The spawner ends what a lost supervisor leaves; without a spawner it comes here.
+            await asyncio.wait({gone})
+            if gone.cancelled():
+                process.conclude_lost(await end_orphans(self._supervisor_pids))
+            else:
+                process.conclude_lost(gone.result())
+        del self._processes[process.execution_id]
+        # Kept a moment for whoever records the outcome: a gateway that dies before that was done
+        # hears of it from `recover`.
+        self._concluded[process.execution_id] = asyncio.get_running_loop().call_later(
+            _JOURNAL_AFTERLIFE_SEC, self._forget, process.execution_id
+        )
+
+    def _forget(self, execution_id: str) -> None:
+        self._concluded.pop(execution_id, None)
+        self._journal.remove(execution_id)
+
+    def _supervisor_pids(self) -> set[int]:
+        pids = {process.supervisor_pid for process in self._processes.values()}
+        return pids if self._spawner.pid is None else pids | {self._spawner.pid}
+
+    def _note_spawner(self, pid: int) -> None:
+        mark = ProcessMark.of(pid)
+        if mark is not None:
+            write_spawner_mark(self._state_dir / _SPAWNER_FILE, self._journal.boot_id, mark)
+
+    def _foster_all(self) -> None:
+        """Look after supervisors whose spawner died; they are this process's children now."""
+        self._accompany(self._foster(tuple(self._processes.values())))
+
+    async def _foster(self, processes: tuple[SupervisedProcess, ...]) -> None:
+        await end_orphans(self._supervisor_pids)
+        while any(process.alive for process in processes):
+            for process in processes:
+                process.continue_if_stopped()
+            await asyncio.sleep(_FOSTER_INTERVAL_SEC)
 
     def _supervisor_order(self, order: StartOrder, directory: Path) -> SupervisorOrder:
         assert self._interpreters is not None, 'start_up comes first'
@@ -191,6 +320,8 @@ class SupervisedScriptRunner:
             limits=supervisor_limits(order.script.limits, self._default_limits),
             keep_working_directory=self._keep_working_directories,
         )
+        if self._containment is not None and self._containment.folder is not None:
+            supervisor_order['cgroup'] = str(self._containment.folder)
         if kind in _MENDED_KINDS:
             mended = str(directory / MENDED_SCRIPT)
             supervisor_order['mend'] = (script, mended)

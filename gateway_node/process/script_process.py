@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+import contextlib
 import logging
 import os
 from pathlib import Path
+import signal
 import socket
 from typing import Any
 
@@ -38,7 +40,7 @@ class SupervisedProcess:
         self._pidfd = forked.pidfd
         self._on_progress = on_progress
         self._loop = asyncio.get_running_loop()
-        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._started: asyncio.Future[int | None] = self._loop.create_future()
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._incoming = MessageBuffer()
@@ -55,17 +57,27 @@ class SupervisedProcess:
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
         return await asyncio.shield(self._outcome)
 
-    async def started(self) -> None:
-        """Wait until the script's program has begun.
+    async def started(self) -> int | None:
+        """Wait until the script's program has begun; return its pid, None where nobody said it.
 
         Raises:
             SpawnFailed: it could not be executed; nothing is left behind.
         """
-        await asyncio.shield(self._started)
+        return await asyncio.shield(self._started)
 
     async def supervisor_gone(self) -> None:
         """Wait until the supervisor has exited, its channel closed."""
         await asyncio.shield(self._exited)
+
+    @property
+    def concluded(self) -> bool:
+        """True once the whole tree is gone."""
+        return self._outcome.done()
+
+    @property
+    def alive(self) -> bool:
+        """True until the supervisor has exited."""
+        return not self._exited.done()
 
     def send(self, message: Any) -> None:
         """Send a message to the supervisor as soon as it takes it."""
@@ -73,6 +85,14 @@ class SupervisedProcess:
             return
         self._outgoing += encode(message)
         self._push()
+
+    def continue_if_stopped(self) -> None:
+        """Continue a supervisor that a script stopped; for one that is this process's child."""
+        if self._exited.done():
+            return
+        with contextlib.suppress(OSError):
+            if os.waitid(os.P_PIDFD, self._pidfd, os.WSTOPPED | os.WNOHANG) is not None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
 
     def conclude_lost(self, gone: TreeGone) -> None:
         """Set the outcome of a supervisor that died before its tree was empty."""
@@ -123,7 +143,7 @@ class SupervisedProcess:
         match message.pop('event'):
             case 'started':
                 if not self._started.done():
-                    self._started.set_result(None)
+                    self._started.set_result(message['pid'])
             case 'progress':
                 self._on_progress(Progress(**message))
             case 'spawn_failed':
@@ -152,5 +172,8 @@ class SupervisedProcess:
         self._loop.remove_reader(self._channel)
         self._loop.remove_writer(self._channel)
         self._channel.close()
+        with contextlib.suppress(ChildProcessError):
+            # Its spawner's child, which reaps it; this process's where the spawner is lost.
+            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         os.close(self._pidfd)
         self._exited.set_result(None)

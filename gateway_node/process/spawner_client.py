@@ -1,6 +1,7 @@
 """The gateway's side of the spawner: starts it, asks it for supervisors, starts it again."""
 
 import asyncio
+from collections.abc import Callable
 import contextlib
 from dataclasses import dataclass
 import json
@@ -175,10 +176,17 @@ def _execute(control: int, gateway_pidfd: int, log: int) -> 'subprocess.Popen[by
 
 
 class SpawnerClient:
-    """Keeps one spawner alive."""
+    """Keeps one spawner alive.
 
-    def __init__(self, log_file: Path) -> None:
+    `on_started` is told the pid of each, `on_lost` of its unexpected end.
+    """
+
+    def __init__(
+        self, log_file: Path, on_started: Callable[[int], None], on_lost: Callable[[], None]
+    ) -> None:
         self._log_file = log_file
+        self._on_started = on_started
+        self._on_lost = on_lost
         self._connection: _Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
@@ -270,6 +278,7 @@ class SpawnerClient:
                 _log.exception('the spawner cannot be started, it is tried again')
                 await asyncio.sleep(_RETRY_DELAY_SEC)
                 continue
+            self._on_started(connection.process.pid)
             ready = asyncio.create_task(connection.ready.wait())
             lost = asyncio.create_task(connection.lost.wait())
             try:
@@ -284,6 +293,7 @@ class SpawnerClient:
             _log.error('the spawner died and is started again: pid %d', connection.process.pid)
             for gone in connection.gone.values():
                 gone.cancel()
+            self._on_lost()
             await asyncio.sleep(_RESTART_DELAY_SEC)
 
     def _force_restart(self, connection: _Connection) -> None:

@@ -1,0 +1,125 @@
+"""What a later gateway has to know of the executions that are open now.
+
+One small file an execution in `<state_dir>/open`, written before its supervisor exists. Nothing
+is synced to the disk: a file has to outlive this process, not the machine, after whose end
+nothing is left to be ended.
+"""
+
+from collections.abc import Mapping
+import contextlib
+from dataclasses import asdict, dataclass
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from gateway_node.child.process_tree import ProcessEntry, read_entry
+
+_log = logging.getLogger(__name__)
+
+_BOOT_ID_FILE = Path('/proc/sys/kernel/random/boot_id')
+_SUFFIX = '.json'
+
+
+def read_boot_id() -> str:
+    """Return what names the machine's current boot (man 5 proc_sys_kernel)."""
+    return _BOOT_ID_FILE.read_text().strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessMark:
+    """Names one process for good, within one boot."""
+
+    pid: int
+    start_ticks: int
+    """From /proc/<pid>/stat."""
+
+    @classmethod
+    def of(cls, pid: int) -> 'ProcessMark | None':
+        """Return the mark of a living process, or None."""
+        entry = read_entry(pid)
+        return None if entry is None else cls(pid=pid, start_ticks=entry.start_ticks)
+
+    def find(self) -> ProcessEntry | None:
+        """Return the process's entry, or None where it is gone or the pid is a stranger's."""
+        entry = read_entry(self.pid)
+        if entry is None or entry.start_ticks != self.start_ticks:
+            return None
+        return entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalEntry:
+    """One open execution."""
+
+    execution_id: str
+    boot_id: str
+    supervisor: ProcessMark | None = None
+    script: ProcessMark | None = None
+    cgroup: str | None = None
+    """The folder of the execution's leaf, should it have one."""
+
+
+class Journal:
+    """The folder of open executions.
+
+    Raises on writing:
+        OSError: an entry cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.boot_id = read_boot_id()
+
+    def write(self, entry: JournalEntry) -> None:
+        """Keep the entry in place of an earlier one of the same execution."""
+        path = self._path(entry.execution_id)
+        incoming = path.with_suffix('.new')
+        incoming.write_text(json.dumps(asdict(entry)))
+        os.replace(incoming, path)
+
+    def remove(self, execution_id: str) -> None:
+        """Forget the execution."""
+        with contextlib.suppress(OSError):
+            self._path(execution_id).unlink()
+
+    def read(self) -> Mapping[str, JournalEntry]:
+        """Return all entries by execution id; a damaged one is an execution of another boot."""
+        entries = {}
+        for path in sorted(self._folder.glob(f'*{_SUFFIX}')):
+            try:
+                entry = _parse(json.loads(path.read_bytes()))
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                _log.warning('a journal entry is damaged: file %s, %s', path, error)
+                entry = JournalEntry(execution_id=path.stem, boot_id='')
+            entries[path.stem] = entry
+        return entries
+
+    def _path(self, execution_id: str) -> Path:
+        return self._folder / f'{execution_id}{_SUFFIX}'
+
+
+def _parse(fields: dict[str, Any]) -> JournalEntry:
+    marks = {
+        name: None if fields[name] is None else ProcessMark(**fields[name])
+        for name in ('supervisor', 'script')
+    }
+    return JournalEntry(**{**fields, **marks})
+
+
+def write_spawner_mark(file: Path, boot_id: str, mark: ProcessMark) -> None:
+    """Note who the spawner is, for a later gateway; nothing fails without."""
+    with contextlib.suppress(OSError):
+        file.write_text(json.dumps({'boot_id': boot_id, **asdict(mark)}))
+
+
+def read_spawner_mark(file: Path, boot_id: str) -> ProcessMark | None:
+    """Return the spawner of an earlier gateway in this boot, or None."""
+    try:
+        noted = json.loads(file.read_bytes())
+        if noted['boot_id'] == boot_id:
+            return ProcessMark(pid=noted['pid'], start_ticks=noted['start_ticks'])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return None

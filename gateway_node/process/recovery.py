@@ -1,0 +1,144 @@
+"""Ends what an earlier gateway left running: finds it by the journal, kills it, never adopts it.
+
+A supervisor whose gateway is gone ends its tree by itself, and the earlier spawner ends the trees
+of lost supervisors; both are waited for. What is left after that is found by the mark in its
+environment, by its session, or by its cgroup, and killed.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+import contextlib
+import logging
+import math
+import os
+from pathlib import Path
+import shutil
+import signal
+import time
+
+from gateway_node.child.process_tree import (
+    all_entries,
+    descendants,
+    ProcessEntry,
+    signal_all,
+    signal_process,
+)
+from gateway_node.child.spawner import PROCESS_NAME as SPAWNER_NAME
+from gateway_node.child.supervisor import PROCESS_NAME as SUPERVISOR_NAME
+from gateway_node.child.workplace import WORKING_DIRECTORY
+from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.process.foster import has_script_adjustment, read_environment
+from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
+from gateway_node.process.outcomes import outcome_of_report, read_end_report
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE_SEC = 5.0
+"""For supervisors and the spawner of the earlier gateway, which end by themselves."""
+_KILL_PATIENCE_SEC = 5.0
+_POLL_SEC = 0.01
+
+
+class Recovery:
+    """One pass over the journal of an earlier gateway."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        executions_folder: Path,
+        spawner: ProcessMark | None,
+        *,
+        keep_working_directories: bool,
+    ) -> None:
+        self._journal = journal
+        self._folder = executions_folder
+        self._spawner = spawner
+        self._keep_working_directories = keep_working_directories
+
+    async def conclude(self, entries: Mapping[str, JournalEntry]) -> Mapping[str, Outcome]:
+        """End what lives of the entries' executions; return how each ended."""
+        current = [e for e in entries.values() if e.boot_id == self._journal.boot_id]
+        await self._await_helpers(current)
+        await self._sweep(current)
+        outcomes = {}
+        for execution_id in entries:
+            outcomes[execution_id] = self._outcome(execution_id)
+            if not self._keep_working_directories:
+                work = self._folder / execution_id / WORKING_DIRECTORY
+                await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+            self._journal.remove(execution_id)
+        return outcomes
+
+    async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:
+        """Wait for supervisors and spawner to end their trees; end them past the patience."""
+        marks = {entry.supervisor: SUPERVISOR_NAME for entry in entries if entry.supervisor}
+        if self._spawner is not None:
+            marks[self._spawner] = SPAWNER_NAME
+        waiting = _living(marks)
+        signal_all(waiting, signal.SIGCONT)
+        deadline = time.monotonic() + _PATIENCE_SEC
+        while waiting and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_SEC)
+            waiting = _living(marks)
+        for helper in waiting:
+            _log.warning('%s of an earlier gateway is killed: pid %d', helper.name, helper.pid)
+            signal_all(descendants(helper.pid), signal.SIGKILL)
+            signal_process(helper, signal.SIGKILL)
+
+    async def _sweep(self, entries: list[JournalEntry]) -> None:
+        """Kill what is left of the executions, wherever it hangs in the tree."""
+        deadline = time.monotonic() + _KILL_PATIENCE_SEC
+        while entries:
+            for entry in entries:
+                _kill_cgroup(entry)
+            left = _leftovers(entries)
+            if not left or time.monotonic() > deadline:
+                break
+            signal_all(left, signal.SIGKILL)
+            await asyncio.sleep(_POLL_SEC)
+        for entry in entries:
+            if entry.cgroup is not None:
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.join(entry.cgroup, entry.execution_id))
+
+    def _outcome(self, execution_id: str) -> Outcome:
+        directory = self._folder / execution_id
+        report = read_end_report(directory)
+        if report is not None:
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                return outcome_of_report(report, directory)
+        return Outcome(
+            cause=EndCause.GATEWAY_LOST, message='the gateway died while the script ran'
+        )
+
+
+def _living(marks: Mapping[ProcessMark, str]) -> list[ProcessEntry]:
+    """Return those of the marked processes that live and have the name that they should have."""
+    found = ((mark.find(), name) for mark, name in marks.items())
+    return [entry for entry, name in found if entry and entry.name == name and not entry.is_zombie]
+
+
+def _leftovers(entries: Iterable[JournalEntry]) -> list[ProcessEntry]:
+    variables = {f'GATEWAY_EXECUTION_ID={entry.execution_id}'.encode() for entry in entries}
+    sessions = {e.script.pid: e.script.start_ticks for e in entries if e.script is not None}
+    own = os.getpid()
+    return [
+        entry
+        for entry in all_entries()
+        if entry.pid != own
+        and not entry.is_zombie
+        and (
+            (
+                entry.start_ticks >= sessions.get(entry.session, math.inf)
+                and has_script_adjustment(entry.pid)
+            )
+            or not variables.isdisjoint(read_environment(entry.pid))
+        )
+    ]
+
+
+def _kill_cgroup(entry: JournalEntry) -> None:
+    if entry.cgroup is not None:
+        kill = os.path.join(entry.cgroup, entry.execution_id, 'cgroup.kill')
+        with contextlib.suppress(OSError), open(kill, 'w') as file:
+            file.write('1')

@@ -1,0 +1,2 @@
+# Does nothing for ten minutes.
+sleep 600

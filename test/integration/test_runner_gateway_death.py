@@ -1,0 +1,251 @@
+"""What is left of scripts when the gateway dies: nothing, and a later gateway knows of it."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+import contextlib
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from runner_support import HOSTILE, living_descendants, wait_until
+
+from gateway_node.child.process_tree import become_subreaper, read_entry
+from gateway_node.executions.ports import EndCause
+from gateway_node.process.runner import SupervisedScriptRunner
+
+PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'gateway.py'
+TREE_GONE_SEC = 2.0
+ESCAPING = ('waits.sh', 'ignores_sigterm.sh', 'double_forked_daemon.sh')
+
+Gateway = subprocess.Popen[str]
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Return a function that starts a gateway on scripts; nothing may live afterwards."""
+    become_subreaper()
+    before = [entry.pid for entry in living_descendants()]
+
+    def start(*names: str, timeout_sec: float = 600) -> Gateway:
+        environment = {
+            **os.environ,
+            'PYTHONPATH': str(PROGRAM.parent.parent),
+            'TEST_TIMEOUT_SEC': str(timeout_sec),
+        }
+        scripts = [str(HOSTILE / name) for name in names]
+        gateway = subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(tmp_path / 'state'), *scripts],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        gateways.append(gateway)
+        assert gateway.stdout is not None
+        assert gateway.stdout.readline() == 'up\n'
+        return gateway
+
+    gateways: list[Gateway] = []
+    yield start
+    for gateway in gateways:
+        gateway.kill()
+        gateway.wait()
+        assert gateway.stdout is not None
+        gateway.stdout.close()
+    deadline = time.monotonic() + TREE_GONE_SEC
+    while (left := living_descendants(before)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for entry in left:
+        os.kill(entry.pid, signal.SIGKILL)
+    assert left == []
+
+
+def below(gateway: Gateway) -> list[str]:
+    """Return the names of what lives below this process, the gateway itself left out."""
+    return [entry.name for entry in living_descendants() if entry.pid != gateway.pid]
+
+
+def supervisors(gateway: Gateway) -> list[int]:
+    """Return the pids of the supervisors."""
+    return [entry.pid for entry in living_descendants() if entry.name == 'gw-supervisor']
+
+
+async def all_written(state: Path, count: int) -> None:
+    """Wait until `count` scripts have written something."""
+    await wait_until(
+        lambda: sum(f.stat().st_size > 0 for f in state.glob('executions/*/output.head')) == count,
+        what='the scripts are up',
+    )
+
+
+async def recover(state: Path) -> dict[str, EndCause]:
+    """Start a later gateway's runner; return how the earlier executions ended."""
+    runner = SupervisedScriptRunner(state)
+    await runner.start_up()
+    outcomes = await runner.recover()
+    await runner.close()
+    return {execution_id: outcome.cause for execution_id, outcome in outcomes.items()}
+
+
+async def test_a_killed_gateway_leaves_nothing_behind(
+    tmp_path: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """Two seconds after the gateway's SIGKILL every tree is gone, daemons included."""
+    gateway = start_gateway(*ESCAPING, 'daemon_without_environment.py')
+    await all_written(tmp_path / 'state', 3)
+    killed = time.monotonic()
+    gateway.kill()
+    gateway.wait()
+    await wait_until(lambda: not below(gateway), what='every tree is gone')
+    assert time.monotonic() - killed < TREE_GONE_SEC
+    assert await recover(tmp_path / 'state') == dict.fromkeys(
+        ('exec_0001', 'exec_0002', 'exec_0003', 'exec_0004'), EndCause.GATEWAY_LOST
+    )
+    assert await recover(tmp_path / 'state') == {}
+
+
+async def test_a_start_right_after_the_kill_waits_for_the_earlier_supervisors(
+    tmp_path: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """A gateway that starts 50 ms later ends what the earlier one left, and knows how."""
+    gateway = start_gateway('ignores_sigterm.sh', 'waits.sh')
+    await all_written(tmp_path / 'state', 1)
+    gateway.kill()
+    await asyncio.sleep(0.05)
+    assert set(await recover(tmp_path / 'state')) == {'exec_0001', 'exec_0002'}
+    gateway.wait()
+    assert below(gateway) == []
+
+
+async def test_output_of_the_time_before_the_gateways_death_is_kept(
+    tmp_path: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """What the script wrote before can be read by the later gateway."""
+    gateway = start_gateway('ignores_sigterm.sh')
+    await all_written(tmp_path / 'state', 1)
+    gateway.kill()
+    runner = SupervisedScriptRunner(tmp_path / 'state')
+    await runner.start_up()
+    await runner.recover()
+    assert (await runner.output('exec_0001')).stdout == 'up\n'
+    await runner.close()
+
+
+async def test_killed_supervisors_and_a_killed_gateway_leave_nothing_behind(
+    tmp_path: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """The spawner ends what the supervisors can no longer end."""
+    gateway = start_gateway(*ESCAPING, 'daemon_without_environment.py')
+    await all_written(tmp_path / 'state', 3)
+    gateway.send_signal(signal.SIGSTOP)
+    for pid in supervisors(gateway):
+        os.kill(pid, signal.SIGKILL)
+    gateway.kill()
+    assert len(await recover(tmp_path / 'state')) == 4
+    gateway.wait()
+    assert below(gateway) == []
+
+
+async def test_everything_of_the_gateway_killed_leaves_nothing_behind(
+    tmp_path: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """Without gateway, spawner and supervisors the later gateway finds what is left."""
+    gateway = start_gateway('ignores_sigterm.sh', 'double_forked_daemon.sh')
+    await all_written(tmp_path / 'state', 2)
+    gateway.send_signal(signal.SIGSTOP)
+    helpers = [e.pid for e in living_descendants() if e.name in {'gw-spawner', 'gw-supervisor'}]
+    for pid in helpers:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in (*helpers, gateway.pid):
+        os.kill(pid, signal.SIGKILL)
+    gateway.wait()
+    await wait_until(lambda: 'gw-supervisor' not in below(gateway), what='the helpers are gone')
+    assert 'sleep' in below(gateway)
+    assert set(await recover(tmp_path / 'state')) == {'exec_0001', 'exec_0002'}
+    assert below(gateway) == []
+
+
+async def test_a_stopped_gateway_does_not_stop_the_clock(
+    tmp_path: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """A time limit is kept while the gateway is stopped; it hears of it afterwards."""
+    gateway = start_gateway('waits.sh', timeout_sec=1.0)
+    gateway.send_signal(signal.SIGSTOP)
+    await wait_until(lambda: not supervisors(gateway), what='the supervisor has ended the script')
+    gateway.send_signal(signal.SIGCONT)
+    assert gateway.stdout is not None
+    assert gateway.stdout.readline() == 'exec_0001 timed_out\n'
+
+
+async def test_a_journal_that_points_at_a_stranger_harms_nobody(tmp_path: Path) -> None:
+    """A pid whose start time differs is somebody else's, and is left alone."""
+    with stranger() as pid:
+        entry = read_entry(pid)
+        assert entry is not None
+        write_entry(tmp_path, boot_id(), pid, entry.start_ticks + 1)
+        assert await recover(tmp_path) == {'exec_0001': EndCause.GATEWAY_LOST}
+        assert read_entry(pid) is not None
+
+
+async def test_a_journal_that_names_another_program_harms_nobody(tmp_path: Path) -> None:
+    """A process that is no supervisor is left alone, whatever the journal says."""
+    with stranger() as pid:
+        entry = read_entry(pid)
+        assert entry is not None
+        write_entry(tmp_path, boot_id(), pid, entry.start_ticks)
+        assert await recover(tmp_path) == {'exec_0001': EndCause.GATEWAY_LOST}
+        assert read_entry(pid) is not None
+
+
+async def test_a_journal_of_another_boot_harms_nobody(tmp_path: Path) -> None:
+    """After a boot nothing is left, and pids mean something else."""
+    with stranger() as pid:
+        entry = read_entry(pid)
+        assert entry is not None
+        write_entry(tmp_path, 'another', pid, entry.start_ticks)
+        assert await recover(tmp_path) == {'exec_0001': EndCause.GATEWAY_LOST}
+        assert read_entry(pid) is not None
+
+
+async def test_a_damaged_journal_does_not_stop_the_start(tmp_path: Path) -> None:
+    """An entry that cannot be read is an execution that ended, and a log line."""
+    (tmp_path / 'open').mkdir()
+    (tmp_path / 'open' / 'exec_0001.json').write_text('{"exec')
+    assert await recover(tmp_path) == {'exec_0001': EndCause.GATEWAY_LOST}
+
+
+@contextlib.contextmanager
+def stranger() -> Iterator[int]:
+    """Start a process that is nobody's script; yield its pid."""
+    with subprocess.Popen(['sleep', '600'], start_new_session=True) as process:
+        try:
+            yield process.pid
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
+def boot_id() -> str:
+    """Return the machine's boot id."""
+    return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+
+
+def write_entry(state: Path, boot: str, pid: int, start_ticks: int) -> None:
+    """Write a journal entry that names the process as supervisor and as script."""
+    (state / 'open').mkdir()
+    mark = {'pid': pid, 'start_ticks': start_ticks}
+    (state / 'open' / 'exec_0001.json').write_text(
+        json.dumps(
+            {
+                'execution_id': 'exec_0001',
+                'boot_id': boot,
+                'supervisor': mark,
+                'script': mark,
+                'cgroup': None,
+            }
+        )
+    )

@@ -1,0 +1,46 @@
+"""A stand-in for the gateway that a test may kill: a runner that starts scripts and waits.
+
+argv: a state directory, then a script for each execution (`exec_0001`, ...). It says `up` once all
+have started, and each end's cause.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+import sys
+
+from runner_support import Floor
+
+from gateway_node.process.runner import SupervisedScriptRunner
+
+TIMEOUT_SEC = float(os.environ.get('TEST_TIMEOUT_SEC', '600'))
+
+
+def say(line: str) -> None:
+    """Tell the test."""
+    sys.stdout.write(f'{line}\n')
+    sys.stdout.flush()
+
+
+async def main() -> None:
+    """Start the scripts and tell how they end."""
+    state, *scripts = map(Path, sys.argv[1:])
+    runner = SupervisedScriptRunner(state)
+    await runner.start_up()
+    floor = Floor(runner, state)
+    processes = [
+        await floor.start(
+            floor.order(
+                floor.script(script), timeout_sec=TIMEOUT_SEC, execution_id=f'exec_{number:04}'
+            )
+        )
+        for number, script in enumerate(scripts, start=1)
+    ]
+    say('up')
+    for process in processes:
+        outcome = await process.ended()
+        say(f'{process.execution_id} {outcome.cause.value}')
+    await runner.close()
+
+
+asyncio.run(main())
