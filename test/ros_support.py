@@ -50,7 +50,9 @@ def ended_at_exit(process: 'subprocess.Popen[str]') -> Iterator['subprocess.Pope
                 process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
-        process.communicate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @contextlib.contextmanager

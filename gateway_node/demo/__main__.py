@@ -139,7 +139,7 @@ class Demo:
 def main(args: Sequence[str]) -> int:
     """Present the demo; return the exit status. `args` are the gateway's arguments."""
     try:
-        base = _base(args)
+        base = api_base(args)
         asyncio.run(_present(args, base))
     except DemoEnded as error:
         sys.stderr.write(f'demo: {error}\n')
@@ -151,7 +151,7 @@ async def _present(args: Sequence[str], base: str) -> None:
     await Demo(args, base).present()
 
 
-def _base(args: Sequence[str]) -> str:
+def api_base(args: Sequence[str]) -> str:
     """Return the URI of the API as `-p server.…:=…` among `args` sets it."""
     given = {'host': '127.0.0.1', 'port': '8080', 'path_prefix': ''}
     for argument in args:

@@ -192,18 +192,18 @@ class GatewayNode:
 
     def _spin(self, watch: '_GraphWatch') -> None:
         try:
-            watch.poll()
-            self._publish_queued()
+            self._surviving(watch.poll)
+            self._surviving(self._publish_queued)
             while not self._stopping.is_set():
-                self._spin_once()
+                self._surviving(self._executor.spin_once)
         finally:
             self._leave()
 
-    def _spin_once(self) -> None:
+    def _surviving(self, step: Callable[[], None]) -> None:
         try:
-            self._executor.spin_once()
+            step()
         except Exception as error:
-            # Raised by one callback; the others have to go on, though not in a busy loop.
+            # One callback failed; the others have to go on, though not in a busy loop.
             self.logger.error(f'a callback of the node failed: error={error!r}')
             self._stopping.wait(GRAPH_INTERVAL_SEC)
 

@@ -169,3 +169,15 @@ async def test_the_status_topic_is_created_once_and_before_the_start() -> None:
     """A second topic, or one after the start, is a defect and raises."""
     with publishing() as (node, _), pytest.raises(RuntimeError, match='once'):
         node.create_status_topic(path_of=lambda _: '', component_of=lambda _: '')
+
+
+async def test_a_message_that_cannot_be_sent_does_not_hold_up_the_next(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """ROS strings are UTF-8; one that is not is told in the log, and the topic goes on."""
+    with publishing() as (_, topic), status_echo(TOPIC) as received:
+        change(topic, PREPARED.evolve(script_id='lone \udc80 surrogate'))
+        change(topic, RUNNING)
+        await wait_until(lambda: len(received) == 1, what='the message that can be sent')
+    assert statuses(received) == ['running']
+    assert 'status of an execution not published' in capfd.readouterr().err
