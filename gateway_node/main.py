@@ -22,10 +22,12 @@ from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.manifest import load_entities_manifest
 from gateway_node.entities.ports import IdentityStore
 from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.representations import execution_href
@@ -37,7 +39,7 @@ from gateway_node.ros.errors import ConfigurationInvalid
 from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
 from gateway_node.ros.start_deadline import start_deadline
-from gateway_node.scripts.errors import LibraryUnavailable
+from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.storage.database import Database
@@ -69,6 +71,7 @@ START_ERRORS = (
     ListenFailed,
     ManifestInvalid,
     RunnerUnavailable,
+    SchemaCheckUnavailable,
     StateDirectoryInUse,
     StoreUnavailable,
     StoreVersionError,
@@ -169,7 +172,8 @@ async def assemble(
         )
         undo.push_async_callback(runner.close)
         await runner.start_up()
-        library = await _open_library(configuration, schemas, clock)
+        in_use = frozenset(each.script_version for each in await store.open_executions())
+        library = await _open_library(configuration, schemas, clock, in_use)
         ledger = Ledger(store)
         executions = ExecutionService(
             library=library,
@@ -240,6 +244,7 @@ async def _serve(node: GatewayNode) -> None:
             component_of=gateway.directory.component_of,
         )
         gateway.ledger.add_listener(topic)
+        await gateway.executions.open(gateway.directory)
         node.start(asyncio.get_running_loop(), gateway.on_graph)
         host = configuration.server.host
         port = await gateway.listen(host, configuration.server.port)
@@ -270,7 +275,10 @@ def _own_versions() -> dict[str, str]:
 
 
 async def _open_library(
-    configuration: Configuration, schemas: SchemaWorker, clock: Clock
+    configuration: Configuration,
+    schemas: SchemaWorker,
+    clock: Clock,
+    versions_in_use: frozenset[str],
 ) -> ScriptLibrary:
     scripts = configuration.scripts
     manifest = scripts.manifest
@@ -282,22 +290,28 @@ async def _open_library(
         managed=await asyncio.to_thread(load_scripts_manifest, manifest) if manifest else (),
         allow_uploads=scripts.allow_uploads,
     )
-    await library.open()
+    await library.open(versions_in_use)
     return library
 
 
 def _execution_settings(configuration: Configuration) -> ExecutionSettings:
-    scripts, history = configuration.scripts, configuration.history
-    max_age_sec = (history.max_age_days or 0) * DAY_SEC
+    scripts, history, restart = configuration.scripts, configuration.history, configuration.restart
     return ExecutionSettings(
         default_timeout_sec=scripts.default_timeout_sec,
         stop_grace_period_sec=scripts.stop_grace_period_sec,
-        max_executions=scripts.max_concurrent_executions,
-        max_executions_per_entity=scripts.max_concurrent_executions_per_entity,
+        admission=Admission(
+            max_executions=scripts.max_concurrent_executions,
+            max_executions_per_entity=scripts.max_concurrent_executions_per_entity,
+        ),
         retention=RetentionPolicy(
             max_executions=history.max_executions or 0,
-            max_age_sec=max_age_sec,
-            max_failed_age_sec=max_age_sec,
+            max_age_sec=(history.max_age_days or 0) * DAY_SEC,
+            max_failed_age_sec=(history.max_failed_age_days or 0) * DAY_SEC,
+        ),
+        restarts=RestartSettings(
+            min_interval_sec=restart.min_interval_sec,
+            entity_timeout_sec=restart.entity_timeout_sec,
+            start_prepared=restart.start_prepared,
         ),
     )
 

@@ -17,9 +17,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.admission import Admission
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.services import Services
@@ -148,9 +150,14 @@ async def serve_api(
         settings=ExecutionSettings(
             default_timeout_sec=300,
             stop_grace_period_sec=5,
-            max_executions=max_executions,
-            max_executions_per_entity=max_executions_per_entity,
+            admission=Admission(
+                max_executions=max_executions,
+                max_executions_per_entity=max_executions_per_entity,
+            ),
             retention=RetentionPolicy(max_executions=1000, max_age_sec=0, max_failed_age_sec=0),
+            restarts=RestartSettings(
+                min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
+            ),
         ),
     )
     entities = EntityDirectory(
@@ -160,6 +167,7 @@ async def serve_api(
         is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
         manifest=_MANIFEST,
     )
+    await executions.open(entities)
     entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
     application = build_application(
         Services(

@@ -3,9 +3,21 @@
 A robot's wall clock jumps by years; nothing may be measured with it.
 """
 
+from dataclasses import dataclass
 import datetime
+from pathlib import Path
 import time
 from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootTime:
+    """A moment by the machine's uptime, comparable over restarts of the gateway."""
+
+    boot_id: str
+    """Differs from one boot of the machine to the next."""
+    seconds: float
+    """Since that boot, time in suspend included."""
 
 
 class Clock(Protocol):
@@ -16,6 +28,9 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds since some moment; they never go back."""
+
+    def boot_time(self) -> BootTime:
+        """Return the machine's uptime."""
 
 
 class SystemClock:
@@ -28,3 +43,8 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return `time.monotonic()`."""
         return time.monotonic()
+
+    def boot_time(self) -> BootTime:
+        """Return CLOCK_BOOTTIME (man 2 clock_gettime) and the kernel's boot id (man 4 random)."""
+        boot_id = Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()
+        return BootTime(boot_id=boot_id, seconds=time.clock_gettime(time.CLOCK_BOOTTIME))

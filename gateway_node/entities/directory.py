@@ -3,6 +3,7 @@
 It is fed with snapshots on the event loop and asked there; it is not thread-safe.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from gateway_node.entities.clock import Clock
@@ -65,6 +66,7 @@ class EntityDirectory:
         )
         self._apps: dict[str, App] = {}
         self._components: dict[str, Component] = {}
+        self._updated = asyncio.Event()
         self.update(GraphSnapshot(nodes=frozenset()))
 
     def update(self, snapshot: GraphSnapshot) -> None:
@@ -77,6 +79,13 @@ class EntityDirectory:
             self._book.seen(EntityType.COMPONENT, namespace, [wish])
         self._book.forget_stale()
         self._rebuild(nodes)
+        self._updated.set()
+
+    async def wait_online(self, ref: EntityRef) -> None:
+        """Wait until an entity is there and online."""
+        while not self._is_online(ref):
+            self._updated.clear()
+            await self._updated.wait()
 
     def identities(self) -> tuple[Identity, ...]:
         """Return every remembered pair of id and holder."""
@@ -146,6 +155,12 @@ class EntityDirectory:
             if function.id == function_id:
                 return function
         raise FunctionNotFound(function_id)
+
+    def _is_online(self, ref: EntityRef) -> bool:
+        try:
+            return self.entity(ref).online
+        except EntityNotFound:
+            return False
 
     def _rebuild(self, online: set[NodeName]) -> None:
         namespaces = {

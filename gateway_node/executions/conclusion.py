@@ -42,9 +42,12 @@ class Conclusion:
 
 
 def conclude(
-    execution: Execution, outcome: Outcome, output: Output, *, timeout_sec: float
+    execution: Execution, outcome: Outcome, output: Output, *, timeout_sec: float | None = None
 ) -> Conclusion:
-    """Decide the final status: a client's stop first, then the gateway's reasons, then exit."""
+    """Decide the final status: a client's stop first, then the gateway's reasons, then exit.
+
+    `timeout_sec` is None where it is not known any more, after a restart.
+    """
     if execution.stop_accepted:
         return Conclusion(
             status=ExecutionStatus.TERMINATED, cause='stop', stop_trigger=execution.stop_trigger
@@ -74,7 +77,7 @@ def not_started(reason: FailureReason, message: str) -> Conclusion:
 
 
 def _failure(
-    execution: Execution, outcome: Outcome, output: Output, timeout_sec: float
+    execution: Execution, outcome: Outcome, output: Output, timeout_sec: float | None
 ) -> Failure | None:
     """Return why it failed; None where it did not."""
     reason, message = _reason(execution, outcome, timeout_sec)
@@ -100,7 +103,7 @@ def _failure(
 
 
 def _reason(
-    execution: Execution, outcome: Outcome, timeout_sec: float
+    execution: Execution, outcome: Outcome, timeout_sec: float | None
 ) -> tuple[FailureReason | None, str]:
     match outcome.cause:
         case EndCause.GATEWAY_LOST:
@@ -110,7 +113,7 @@ def _reason(
         case EndCause.SPAWN_FAILED:
             return FailureReason.SPAWN_FAILED, outcome.message
         case EndCause.TIMED_OUT:
-            return FailureReason.TIMEOUT, f'it took longer than {timeout_sec:g} s'
+            return FailureReason.TIMEOUT, 'it took longer than its time limit'
         case EndCause.LIMIT_REACHED if outcome.limit is not None:
             return _LIMIT_REASONS[outcome.limit.name], _limit_message(outcome.limit)
     if execution.stop_trigger is not None:

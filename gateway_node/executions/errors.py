@@ -1,6 +1,6 @@
 """Errors of the execution room."""
 
-from gateway_node.executions.values import ExecutionStatus, ExecutionType
+from gateway_node.executions.values import ExecutionStatus, FailureReason
 from gateway_node.scripts.values import ScriptKind
 
 
@@ -78,16 +78,6 @@ class FeatureNotAvailable(Exception):
     """A feature of the API that this gateway does not have (yet, or here)."""
 
 
-class ExecutionTypeNotAvailable(FeatureNotAvailable):
-    """This gateway cannot schedule executions yet."""
-
-    def __init__(self, execution_type: ExecutionType) -> None:
-        super().__init__(
-            f"execution_type '{execution_type.value}' is not implemented yet; use 'now'"
-        )
-        self.execution_type = execution_type
-
-
 class ProximityNotAvailable(FeatureNotAvailable):
     """This gateway cannot check a proof of proximity yet."""
 
@@ -104,6 +94,14 @@ class KindNotAvailable(FeatureNotAvailable):
     def __init__(self, kind: ScriptKind, reason: str) -> None:
         super().__init__(f"scripts of kind '{kind.value}' cannot run here: {reason}")
         self.kind = kind
+
+
+class NotStartable(Exception):
+    """A recorded execution cannot be started; it ends as failed, with this reason."""
+
+    def __init__(self, reason: FailureReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class SpawnFailed(Exception):

@@ -5,9 +5,9 @@ import logging
 from typing import Any
 
 from gateway_node.executions.errors import StoreUnavailable
-from gateway_node.executions.ports import ExecutionStore, TransitionListener
+from gateway_node.executions.ports import Change, ExecutionStore, TransitionListener
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.executions.values import Execution, ExecutionStatus, Transition
 
 _log = logging.getLogger(__name__)
 
@@ -26,11 +26,14 @@ class Ledger:
         """Tell `listener` of every change from now on."""
         self._listeners.append(listener)
 
-    async def begin(self, execution: Execution) -> None:
-        """Record a new execution; StoreUnavailable where it cannot be, and then it never was."""
-        transition = await self._store.add(execution, 'accepted')
-        for listener in self._listeners:
-            listener.on_transition(execution, transition)
+    async def begin(self, *executions: Execution, also: tuple[Execution, ...] = ()) -> None:
+        """Record new executions, and new states of others (`also`), all or none.
+
+        StoreUnavailable where they cannot be recorded, and then they never were.
+        """
+        changes = [Change(execution=each, cause='accepted', new=True) for each in executions]
+        changes += [Change(execution=each) for each in also]
+        self._tell(changes, await self._store.record(changes))
 
     async def advance(
         self, execution: Execution, status: ExecutionStatus, cause: str, **changes: Any
@@ -40,23 +43,23 @@ class Ledger:
         What happened has happened: while the store cannot take it, this waits and tries again.
         """
         advanced = advance(execution, status, **changes)
-        while True:
-            try:
-                transition = await self._store.update(advanced, cause)
-                break
-            except StoreUnavailable as error:
-                _log.error('cannot record %s as %s: %s', execution.id, status.value, error)
-                await asyncio.sleep(RETRY_SEC)
-        if transition is not None:
-            for listener in self._listeners:
-                listener.on_transition(advanced, transition)
+        await self._persist([Change(execution=advanced, cause=cause)])
         return advanced
+
+    async def advance_all(self, changes: list[Change]) -> None:
+        """Record many changes of status at once; each was made by `transitions.advance`."""
+        await self._persist(changes)
+
+    async def keep(self, execution: Execution) -> Execution:
+        """Record a change that is no change of status, before anything hangs on it."""
+        await self._persist([Change(execution=execution)])
+        return execution
 
     async def note(self, execution: Execution) -> None:
         """Record a change that is no change of status; what cannot be written now is only logged,
         for the next transition carries it again."""
         try:
-            await self._store.update(execution, None)
+            await self._store.record([Change(execution=execution)])
         except StoreUnavailable as error:
             _log.warning('cannot record a change of %s: %s', execution.id, error)
 
@@ -64,3 +67,20 @@ class Ledger:
         """Tell the listeners of progress; it is not recorded until the next transition."""
         for listener in self._listeners:
             listener.on_progress(execution)
+
+    async def _persist(self, changes: list[Change]) -> None:
+        while True:
+            try:
+                transitions = await self._store.record(changes)
+                break
+            except StoreUnavailable as error:
+                names = ', '.join(change.execution.id for change in changes)
+                _log.error('cannot record a change of %s: %s', names, error)
+                await asyncio.sleep(RETRY_SEC)
+        self._tell(changes, transitions)
+
+    def _tell(self, changes: list[Change], transitions: tuple[Transition, ...]) -> None:
+        changed = (change.execution for change in changes if change.cause is not None)
+        for execution, transition in zip(changed, transitions, strict=True):
+            for listener in self._listeners:
+                listener.on_transition(execution, transition)

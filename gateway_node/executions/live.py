@@ -1,12 +1,13 @@
 """One open execution: from its record to the final status, whatever happens in between."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 import logging
 from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.executions.conclusion import conclude, Conclusion, not_started
-from gateway_node.executions.errors import SpawnFailed
+from gateway_node.executions.errors import NotStartable, SpawnFailed
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
 from gateway_node.executions.values import (
@@ -32,20 +33,28 @@ class LiveExecution:
     def __init__(
         self,
         execution: Execution,
-        order: StartOrder,
+        prepare: Callable[[], Awaitable[StartOrder]],
         *,
         runner: ScriptRunner,
         ledger: Ledger,
         clock: Clock,
     ) -> None:
-        self.order = order
+        """Take a recorded execution.
+
+        `prepare` is awaited before the start; it may wait (for the entity, for a free place) and
+        raises NotStartable where there will be no start.
+        """
+        self.order: StartOrder | None = None
+        """What is, or is to be, started; None while that is being prepared."""
+        self._prepare = prepare
         self._record = execution
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
         self._process: ScriptProcess | None = None
         self._asked: StopAction | None = None
-        self._stop_trigger: Trigger | None = None
+        self._stop_asked = asyncio.Event()
+        self._stop_trigger = execution.stop_trigger
         self._progress: Progress | None = None
         self._concluded = False
         self._ended = asyncio.Event()
@@ -60,10 +69,9 @@ class LiveExecution:
     async def drive(self) -> None:
         """Start the script and see it through to the final status."""
         try:
-            if self._asked is None:
-                await self._see_through()
-            else:
-                await self._end_unstarted()
+            await self._see_through()
+        except NotStartable as error:
+            await self._settle(not_started(error.reason, str(error)))
         except Exception:
             _log.exception('a defect of the gateway ended the supervision of %s', self._record.id)
             await self._give_up()
@@ -86,28 +94,58 @@ class LiveExecution:
             self._stop_trigger = trigger
         if self._asked is not StopAction.FORCED_TERMINATION:
             self._asked = action
+            self._stop_asked.set()
             if self._process is not None:
                 self._process.stop(action)
         return True
 
     async def _see_through(self) -> None:
-        try:
-            process = await self._runner.start(self.order, self._on_progress)
-        except SpawnFailed as error:
-            await self._settle(not_started(FailureReason.SPAWN_FAILED, str(error)))
+        self.order = await self._unless_stopped(self._prepare())
+        if self.order is None:
+            await self._end_unstarted()
             return
-        self._process = process
+        if self._record.scheduled:
+            # A schedule that becomes its own run is used up before anything is started.
+            self._record = await self._ledger.keep(self.execution.evolve(scheduled=False))
+        try:
+            self._process = await self._runner.start(self.order, self._on_progress)
+        except SpawnFailed as error:
+            raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
         if self._asked is not None:
-            process.stop(self._asked)
-        await self._advance(ExecutionStatus.RUNNING, 'started', started_at=self._clock.now())
+            self._process.stop(self._asked)
+        await self._advance(
+            ExecutionStatus.RUNNING,
+            'started',
+            started_at=self._clock.now(),
+            script_version=self.order.script.version,
+        )
         if self._progress is not None:
             self._ledger.tell_progress(self.execution)
         if self._stop_trigger is not None and self._record.stop_trigger is None:
             await self._ledger.note(self.execution)
-        outcome = await process.ended()
+        outcome = await self._process.ended()
         output = await self._runner.output(self._record.id)
         conclusion = conclude(self.execution, outcome, output, timeout_sec=self.order.timeout_sec)
         await self._settle(conclusion, outcome)
+
+    async def _unless_stopped(self, preparing: Awaitable[StartOrder]) -> StartOrder | None:
+        prepared = asyncio.ensure_future(preparing)
+        stop_asked = asyncio.ensure_future(self._stop_asked.wait())
+        try:
+            await asyncio.wait({prepared, stop_asked}, return_when=asyncio.FIRST_COMPLETED)
+            return None if self._asked is not None else await prepared
+        finally:
+            stop_asked.cancel()
+            prepared.cancel()
+
+    async def _end_unstarted(self) -> None:
+        if self.execution.stop_accepted:
+            await self._settle(Conclusion(status=ExecutionStatus.TERMINATED, cause='stop'))
+        elif self._record.scheduled:
+            self._concluded = True  # a shutdown leaves a schedule for the next start
+        else:
+            message = 'the gateway was shut down before the script started'
+            raise NotStartable(FailureReason.SHUTDOWN, message)
 
     async def _give_up(self) -> None:
         """Leave neither a process nor an open record behind after a defect."""
@@ -118,13 +156,6 @@ class LiveExecution:
             message = 'an internal error of the gateway; its log has the traceback'
             await self._settle(not_started(FailureReason.SUPERVISOR_LOST, message))
 
-    async def _end_unstarted(self) -> None:
-        if self.execution.stop_accepted:
-            await self._settle(Conclusion(status=ExecutionStatus.TERMINATED, cause='stop'))
-        else:
-            message = 'the gateway was shut down before the script started'
-            await self._settle(not_started(FailureReason.SHUTDOWN, message))
-
     def _on_progress(self, progress: Progress) -> None:
         self._progress = progress
         if self._record.status is ExecutionStatus.RUNNING and not self._concluded:
@@ -134,23 +165,30 @@ class LiveExecution:
         """Record the final status; from here on no stop is accepted."""
         self._concluded = True
         self._stop_trigger = conclusion.stop_trigger or self._stop_trigger
-        measured: dict[str, Any] = {}
-        if outcome is not None:
-            measured = {
-                'duration_ms': round(outcome.duration_sec * 1000),
-                'exit_code': outcome.exit_code,
-                'signal': outcome.signal,
-                'leftover_processes': outcome.leftover_processes,
-                'resource_use': outcome.resource_use,
-            }
         await self._advance(
             conclusion.status,
             conclusion.cause,
+            **final_changes(conclusion, outcome),
             completed_at=self._clock.now(),
-            failure=conclusion.failure,
-            output_parameters=conclusion.output_parameters,
-            **measured,
         )
 
     async def _advance(self, status: ExecutionStatus, cause: str, **changes: Any) -> None:
         self._record = await self._ledger.advance(self.execution, status, cause, **changes)
+
+
+def final_changes(conclusion: Conclusion, outcome: Outcome | None) -> dict[str, Any]:
+    """Return the fields of an execution that its end sets."""
+    changes: dict[str, Any] = {
+        'scheduled': False,
+        'failure': conclusion.failure,
+        'output_parameters': conclusion.output_parameters,
+    }
+    if outcome is not None:
+        changes |= {
+            'duration_ms': round(outcome.duration_sec * 1000),
+            'exit_code': outcome.exit_code,
+            'signal': outcome.signal,
+            'leftover_processes': outcome.leftover_processes,
+            'resource_use': outcome.resource_use,
+        }
+    return changes

@@ -3,7 +3,7 @@
 `testing.py` ships an in-memory fake of each.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import enum
 from typing import Any, Protocol
@@ -131,6 +131,17 @@ class ScriptRunner(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """A new state of one execution."""
+
+    execution: Execution
+    cause: str | None = None
+    """Why its status is what it is now; None where the status did not change."""
+    new: bool = False
+    """True for the first state of an execution."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExecutionPage:
     """A part of a list, newest first."""
 
@@ -159,11 +170,12 @@ class ExecutionStore(Protocol):
     A change is kept when the call returns. All raise StoreUnavailable where it cannot be.
     """
 
-    async def add(self, execution: Execution, cause: str) -> Transition:
-        """Keep a new execution and its first transition."""
+    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
+        """Keep all of `changes`, or none; return the transitions of those that have a cause.
 
-    async def update(self, execution: Execution, cause: str | None) -> Transition | None:
-        """Keep the execution's new state; with a `cause`, append a transition to its status."""
+        Raises:
+            ExecutionNotFound: a change that is not new is of an execution that is not kept.
+        """
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
@@ -188,6 +200,12 @@ class ExecutionStore(Protocol):
 
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""
+
+    async def entities(self) -> frozenset[EntityRef]:
+        """Return the entities of all executions."""
+
+    async def shrink(self) -> None:
+        """Give back some of the room that removed executions took."""
 
     async def last_id(self) -> str | None:
         """Return the greatest id ever given, or None."""

@@ -6,6 +6,7 @@ import datetime
 import enum
 from typing import Any
 
+from gateway_node.entities.clock import BootTime
 from gateway_node.entities.values import EntityRef
 
 
@@ -98,6 +99,12 @@ class FailureReason(enum.Enum):
     """The gateway ended while it ran."""
     RESTARTED = 'x-gateway-restarted'
     """The gateway died while it ran, and was started again."""
+    ENTITY_ABSENT = 'x-gateway-entity-absent'
+    """Its entity did not come online in time after a start of the gateway."""
+    SCRIPT_GONE = 'x-gateway-script-gone'
+    """Its script was deleted while it was scheduled."""
+    PARAMETERS_REFUSED = 'x-gateway-parameters-refused'
+    """The script changed while it was scheduled, and no longer takes its parameters."""
     SUPERVISOR_LOST = 'x-gateway-supervisor-lost'
     """The process that supervised it died."""
 
@@ -144,14 +151,11 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class RestartRun:
-    """When a schedule last made a run; measured by the machine's uptime, which no clock jump
-    moves."""
+    """When a schedule last made a run."""
 
     at: datetime.datetime
-    boot_id: str
-    """`/proc/sys/kernel/random/boot_id`."""
-    boot_sec: float
-    """CLOCK_BOOTTIME, seconds."""
+    boot_time: BootTime
+    """The same moment by the machine's uptime, which no clock jump moves."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,8 @@ async def start_execution(request: web.Request) -> web.Response:
     execution = await here.executions.start(entity, script_id, wish)
     href = execution_href(here.base, execution)
     body = {'id': execution.id, 'status': execution.status.value, 'href': href}
+    if execution.schedule is not None:
+        body['schedule'] = execution_href(here.base, execution, execution.schedule)
     return respond(body, status=202, location=href)
 
 

@@ -141,6 +141,7 @@ def execution_summary(base: str, execution: Execution, present_version: str | No
         'schedule': (
             execution_href(base, execution, execution.schedule) if execution.schedule else None
         ),
+        **_schedule(execution),
         'trigger': _trigger(execution.trigger),
         'stop_trigger': _trigger(execution.stop_trigger),
         'created_at': timestamp(execution.created_at),
@@ -169,6 +170,17 @@ def execution_detail(
     if execution.output_parameters is not None:
         detail['parameters'] = dict(execution.output_parameters)
     return detail | {'output': dataclasses.asdict(output)}
+
+
+def _schedule(execution: Execution) -> Json:
+    if not execution.scheduled:
+        return {}
+    last = execution.last_restart_run
+    return {
+        'scheduled': True,
+        'last_run_at': timestamp(last.at) if last else None,
+        'skipped_starts': execution.skipped_starts,
+    }
 
 
 def _trigger(trigger: Trigger | None) -> Json | None:

@@ -62,6 +62,17 @@ class HistoryConfiguration:
     """None for no limit."""
     max_age_days: float | None
     """None for no limit."""
+    max_failed_age_days: float | None
+    """None for no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestartConfiguration:
+    """What happens to executions over a start of the gateway."""
+
+    min_interval_sec: float
+    entity_timeout_sec: float
+    start_prepared: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +85,7 @@ class Configuration:
     entities: EntitiesConfiguration
     environment: EnvironmentConfiguration
     history: HistoryConfiguration
+    restart: RestartConfiguration
     status_topic: str
 
 
@@ -108,7 +120,9 @@ def configuration_from(
         history=HistoryConfiguration(
             max_executions=cast(int, values['history.max_executions']) or None,
             max_age_days=cast(float, values['history.max_age_days']) or None,
+            max_failed_age_days=cast(float, values['history.max_failed_age_days']) or None,
         ),
+        restart=RestartConfiguration(**_group(values, 'restart')),
         status_topic=cast(str, values['status_topic']),
     )
 

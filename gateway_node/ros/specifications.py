@@ -233,7 +233,43 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='days',
         minimum=0,
         maximum=36_500,
-        description='Age up to which ended executions are kept; 0 for no limit.',
+        description='Time that the gateway was up since an execution ended, up to which the '
+        'execution is kept; 0 for no limit.',
+    ),
+    ParameterSpecification(
+        name='history.max_failed_age_days',
+        type=_NUMBER,
+        default=180.0,
+        unit='days',
+        minimum=0,
+        maximum=36_500,
+        description='The same for failed executions, which are kept longer; 0 for no limit.',
+    ),
+    ParameterSpecification(
+        name='restart.min_interval_sec',
+        type=_NUMBER,
+        default=60.0,
+        unit='s',
+        minimum=0,
+        maximum=86_400,
+        description='Shortest time between two runs of one schedule; a start of the gateway that '
+        'comes sooner is skipped, so that a crash loop does not feed itself.',
+    ),
+    ParameterSpecification(
+        name='restart.entity_timeout_sec',
+        type=_NUMBER,
+        default=60.0,
+        unit='s',
+        minimum=0,
+        maximum=86_400,
+        description='How long a scheduled run waits for its entity to come online.',
+    ),
+    ParameterSpecification(
+        name='restart.start_prepared',
+        type=_BOOLEAN,
+        default=False,
+        description='Whether executions that were accepted before a crash and never started are '
+        'started after it; else they fail.',
     ),
     ParameterSpecification(
         name='status_topic',

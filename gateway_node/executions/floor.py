@@ -1,0 +1,145 @@
+"""The floor: the executions that are being driven at the moment, and who is let onto it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+import logging
+
+from gateway_node.entities.clock import Clock
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.admission import Admission
+from gateway_node.executions.errors import ConcurrencyLimitReached, ScriptAlreadyRunning
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.live import LiveExecution
+from gateway_node.executions.ports import ScriptRunner, StartOrder
+from gateway_node.executions.values import Execution, StopAction, Trigger, TriggerType
+from gateway_node.scripts.values import Script
+
+_log = logging.getLogger(__name__)
+
+
+class Floor:
+    """Holds every live execution from its entry to its end."""
+
+    def __init__(
+        self,
+        *,
+        runner: ScriptRunner,
+        ledger: Ledger,
+        clock: Clock,
+        admission: Admission,
+        on_end: Callable[[], None],
+    ) -> None:
+        """`on_end` is called each time an execution has left the floor."""
+        self._runner = runner
+        self._ledger = ledger
+        self._clock = clock
+        self._admission = admission
+        self._on_end = on_end
+        self._live: dict[str, LiveExecution] = {}
+        self._waiting: set[str] = set()
+        self._driving: set[asyncio.Task[None]] = set()
+        self._left = asyncio.Event()
+
+    def get(self, execution_id: str) -> LiveExecution | None:
+        """Return a live execution, or None."""
+        return self._live.get(execution_id)
+
+    def executions(self) -> tuple[Execution, ...]:
+        """Return the present state of every execution on the floor that has not ended."""
+        return tuple(e for live in self._live.values() if (e := live.execution).is_open)
+
+    def versions_in_use(self, script_id: str) -> frozenset[str]:
+        """Return the versions of a script that executions on the floor need."""
+        orders = (live.order for live in self._live.values())
+        return frozenset(o.script.version for o in orders if o and o.script.id == script_id)
+
+    async def enter(
+        self, execution: Execution, order: StartOrder, record: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Let an execution in, record it, and begin to drive it.
+
+        Raises:
+            ScriptAlreadyRunning, ConcurrencyLimitReached: it is not let in.
+        Whatever `record` raises keeps it out as well.
+        """
+        # Up to the entry there is no await: two that want the last place cannot both pass.
+        self._check(order.entity, order.script)
+
+        async def prepare() -> StartOrder:
+            return order
+
+        live = self._place(execution, prepare)
+        live.order = order
+        try:
+            await record()
+        except BaseException:
+            self._let_go(live)
+            raise
+        self._drive(live)
+
+    def enter_waiting(
+        self, execution: Execution, prepare: Callable[[], Awaitable[StartOrder]]
+    ) -> LiveExecution:
+        """Begin to drive a recorded execution that waits for its place.
+
+        `prepare` ends with `wait_for_place`.
+        """
+        self._waiting.add(execution.id)
+        live = self._place(execution, prepare)
+        self._drive(live)
+        return live
+
+    async def wait_for_place(self, order: StartOrder) -> None:
+        """Wait until the limits let an execution in that `enter_waiting` placed."""
+        while True:
+            try:
+                self._check(order.entity, order.script)
+            except (ScriptAlreadyRunning, ConcurrencyLimitReached):
+                self._left.clear()
+                await self._left.wait()
+            else:
+                self._waiting.discard(order.execution_id)
+                return
+
+    def stop_all(self, action: StopAction) -> None:
+        """Ask every execution to end because the gateway ends."""
+        trigger = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+        for live in self._live.values():
+            live.stop(action, trigger)
+
+    async def wait_empty(self) -> None:
+        """Wait until every execution has left."""
+        while self._live:
+            self._left.clear()
+            await self._left.wait()
+
+    def _check(self, entity: EntityRef, script: Script) -> None:
+        inside = [e for e in self.executions() if e.id not in self._waiting]
+        self._admission.check(entity, script, inside)
+
+    def _place(
+        self, execution: Execution, prepare: Callable[[], Awaitable[StartOrder]]
+    ) -> LiveExecution:
+        live = LiveExecution(
+            execution, prepare, runner=self._runner, ledger=self._ledger, clock=self._clock
+        )
+        self._live[execution.id] = live
+        return live
+
+    def _drive(self, live: LiveExecution) -> None:
+        driving = asyncio.create_task(self._drive_to_end(live))
+        self._driving.add(driving)
+        driving.add_done_callback(self._driving.discard)
+
+    async def _drive_to_end(self, live: LiveExecution) -> None:
+        try:
+            await live.drive()
+        finally:
+            self._let_go(live)
+        self._on_end()
+
+    def _let_go(self, live: LiveExecution) -> None:
+        execution_id = live.execution.id
+        del self._live[execution_id]
+        self._waiting.discard(execution_id)
+        self._left.set()

@@ -1,0 +1,85 @@
+"""From a wish to a start order: the script, the parameters and the runner are asked first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.errors import ProximityNotAvailable
+from gateway_node.executions.ports import ScriptRunner, StartOrder
+from gateway_node.scripts.arguments import declared_arguments
+from gateway_node.scripts.errors import ScriptNotFound
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.scripts.values import Script
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is to be executed, before anybody checked it."""
+
+    entity: EntityRef
+    script_id: str
+    parameters: Mapping[str, Any]
+    arguments: tuple[str, ...]
+
+
+class OrderDesk:
+    """Turns wishes into orders that the runner will take."""
+
+    def __init__(
+        self,
+        *,
+        library: ScriptLibrary,
+        schemas: SchemaChecker,
+        runner: ScriptRunner,
+        default_timeout_sec: float,
+        stop_grace_period_sec: float,
+    ) -> None:
+        self._library = library
+        self._schemas = schemas
+        self._runner = runner
+        self._default_timeout_sec = default_timeout_sec
+        self._stop_grace_period_sec = stop_grace_period_sec
+
+    async def order(self, execution_id: str, wish: Wish) -> StartOrder:
+        """Check a wish against the script in its present version.
+
+        Raises:
+            ScriptNotFound, ParametersInvalid, SchemaCheckUnavailable, RunnerUnavailable: as their
+                names say.
+            FeatureNotAvailable: the script's kind or its proof of proximity.
+        """
+        while True:
+            script = await self._library.get(wish.entity, wish.script_id)
+            order = self._filled_in(execution_id, wish, script)
+            await self._check(order)
+            # Replaced meanwhile: what was checked is not what would be started.
+            if (await self._library.get(wish.entity, wish.script_id)).version == script.version:
+                return order
+
+    async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
+        """Return the version that a script has now; None where the script is gone."""
+        try:
+            return (await self._library.get(entity, script_id)).version
+        except ScriptNotFound:
+            return None
+
+    def _filled_in(self, execution_id: str, wish: Wish, script: Script) -> StartOrder:
+        return StartOrder(
+            execution_id=execution_id,
+            entity=wish.entity,
+            script=script,
+            parameters=wish.parameters,
+            arguments=(*declared_arguments(script, wish.parameters), *wish.arguments),
+            timeout_sec=script.timeout_sec or self._default_timeout_sec,
+            stop_grace_period_sec=self._stop_grace_period_sec,
+        )
+
+    async def _check(self, order: StartOrder) -> None:
+        script = order.script
+        if script.proximity_proof_required:
+            raise ProximityNotAvailable(script.id)
+        if script.parameters_schema is not None:
+            await self._schemas.check_parameters(script.parameters_schema, order.parameters)
+        await self._runner.vet(order)

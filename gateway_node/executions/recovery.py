@@ -1,0 +1,87 @@
+"""What an earlier gateway left open is brought to an honest end before the API takes work."""
+
+from dataclasses import dataclass
+import logging
+
+from gateway_node.entities.clock import Clock
+from gateway_node.executions.conclusion import conclude, Conclusion, not_started
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.live import final_changes
+from gateway_node.executions.ports import Change, ExecutionStore, Outcome, ScriptRunner
+from gateway_node.executions.transitions import advance
+from gateway_node.executions.values import Execution, ExecutionStatus, FailureReason
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """What is left open on purpose."""
+
+    schedules: tuple[Execution, ...]
+    unstarted: tuple[Execution, ...]
+    """Accepted, never started, and wanted to be started now; oldest first."""
+
+
+async def recover(
+    *,
+    store: ExecutionStore,
+    runner: ScriptRunner,
+    ledger: Ledger,
+    clock: Clock,
+    start_prepared: bool,
+) -> Recovered:
+    """End the trees that still run, and every open execution but schedules.
+
+    With `start_prepared` those that were accepted and never started are returned instead of
+    ended. StoreUnavailable where the store cannot be read.
+    """
+    outcomes = await runner.recover()
+    changes: list[Change] = []
+    schedules: list[Execution] = []
+    unstarted: list[Execution] = []
+    for execution in await store.open_executions():
+        outcome = outcomes.get(execution.id)
+        never_started = outcome is None and execution.status is ExecutionStatus.PREPARED
+        if execution.scheduled:
+            schedules.append(execution)
+        elif never_started and start_prepared and not execution.stop_accepted:
+            unstarted.append(execution)
+        else:
+            changes += await _ending(execution, outcome, runner, clock)
+    if changes:
+        ended = {change.execution.id for change in changes}
+        _log.warning('ended %d executions that an earlier gateway left open', len(ended))
+        await ledger.advance_all(changes)
+    return Recovered(schedules=tuple(schedules), unstarted=tuple(unstarted))
+
+
+async def _ending(
+    execution: Execution, outcome: Outcome | None, runner: ScriptRunner, clock: Clock
+) -> list[Change]:
+    changes = []
+    if outcome is not None and execution.status is ExecutionStatus.PREPARED:
+        # It was started; the gateway died before it could say so.
+        execution = advance(execution, ExecutionStatus.RUNNING, started_at=clock.now())
+        changes.append(Change(execution=execution, cause='started'))
+    conclusion = await _conclusion(execution, outcome, runner)
+    ended = advance(
+        execution,
+        conclusion.status,
+        **final_changes(conclusion, outcome),
+        stop_trigger=conclusion.stop_trigger or execution.stop_trigger,
+        completed_at=clock.now(),
+    )
+    return [*changes, Change(execution=ended, cause=conclusion.cause)]
+
+
+async def _conclusion(
+    execution: Execution, outcome: Outcome | None, runner: ScriptRunner
+) -> Conclusion:
+    if execution.stop_accepted:
+        return Conclusion(status=ExecutionStatus.TERMINATED, cause='stop')
+    if outcome is not None:
+        output = await runner.output(execution.id)
+        return conclude(execution, outcome, output)
+    began = 'while the script ran' if execution.started_at else 'before the script started'
+    return not_started(FailureReason.RESTARTED, f'the gateway died {began}')
