@@ -91,11 +91,12 @@ def status_echo(topic: str) -> Iterator[list[dict[str, Any]]]:
 
 
 def python_program(program: Path, args: Sequence[str] = ()) -> 'subprocess.Popen[str]':
-    """Start a Python program with this interpreter, its output in pipes."""
+    """Start a Python program in a process group of its own, its output in a pipe."""
     return subprocess.Popen(
         [sys.executable, str(program), *args],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        process_group=0,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import contextlib
 import json
+import os
 from pathlib import Path
 import signal
 import socket
@@ -57,7 +58,7 @@ def launched(file: str, *arguments: str) -> Iterator[tuple['subprocess.Popen[str
     process = python_program(
         PROGRAMS / 'launch_file.py', [str(ROOT / 'launch' / file), f'port:={port}', *arguments]
     )
-    with ended_at_exit(process):
+    with ended_at_exit(process), group_ended(process):
         base = f'http://127.0.0.1:{port}/api/v1'
         deadline = time.monotonic() + READY_SEC
         while True:
@@ -68,6 +69,20 @@ def launched(file: str, *arguments: str) -> Iterator[tuple['subprocess.Popen[str
             assert time.monotonic() < deadline, 'the gateway does not answer'
             time.sleep(0.1)
         yield process, base
+
+
+@contextlib.contextmanager
+def group_ended(process: 'subprocess.Popen[str]') -> Iterator[None]:
+    """Leave nothing of launch's children, also where a test fails: launch orphans on SIGTERM."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def answer(uri: str, body: bytes | None = None, content_type: str = 'application/json') -> Any:
