@@ -4,11 +4,11 @@ The stores keep to the same contract as the SQLite ones: one suite of tests is p
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import datetime
 from typing import Any
 
-from gateway_node.entities.clock import Clock
+from gateway_node.entities.clock import BootTime, Clock
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.errors import (
@@ -17,8 +17,10 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
 )
 from gateway_node.executions.ports import (
+    Change,
     EndCause,
     ExecutionPage,
+    ExecutionStore,
     Outcome,
     RetentionPolicy,
     StartOrder,
@@ -53,8 +55,22 @@ def new_execution(number: int, **fields: Any) -> Execution:
     return Execution(**(defaults | fields))
 
 
+async def add(store: ExecutionStore, execution: Execution) -> Transition:
+    """Put one new execution into a store."""
+    (transition,) = await store.record([Change(execution=execution, cause='accepted', new=True)])
+    return transition
+
+
+async def update(
+    store: ExecutionStore, execution: Execution, cause: str | None
+) -> Transition | None:
+    """Put the new state of one execution into a store."""
+    transitions = await store.record([Change(execution=execution, cause=cause)])
+    return transitions[0] if transitions else None
+
+
 class FakeClock:
-    """Both clocks, standing still until a test moves them."""
+    """The clocks, standing still until a test moves them."""
 
     def __init__(
         self, now: datetime.datetime = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
@@ -63,6 +79,10 @@ class FakeClock:
         """What `now()` returns; set it to let the wall clock jump."""
         self.seconds = 1000.0
         """What `monotonic()` returns."""
+        self.boot_id = 'first_boot'
+        """Set it, and `boot_seconds` back, to let the machine boot again."""
+        self.boot_seconds = 1000.0
+        """What `boot_time()` counts."""
 
     def now(self) -> datetime.datetime:
         """Return the wall time."""
@@ -72,10 +92,15 @@ class FakeClock:
         """Return the monotonic time in seconds."""
         return self.seconds
 
+    def boot_time(self) -> BootTime:
+        """Return the machine's uptime."""
+        return BootTime(boot_id=self.boot_id, seconds=self.boot_seconds)
+
     def advance(self, seconds: float) -> None:
-        """Let time pass on both clocks."""
+        """Let time pass on all clocks."""
         self.wall += datetime.timedelta(seconds=seconds)
         self.seconds += seconds
+        self.boot_seconds += seconds
 
 
 class InMemoryExecutionStore:
@@ -91,23 +116,25 @@ class InMemoryExecutionStore:
         self._sequence = 0
         self._last_id: str | None = None
 
-    async def add(self, execution: Execution, cause: str) -> Transition:
-        """Keep a new execution and its first transition; ValueError where the id is taken."""
-        self._check_available()
-        if execution.id in self._executions:
-            raise ValueError(f'{execution.id} is in the store already')
-        self._keep(execution)
-        self._last_id = max(self._last_id or '', execution.id)
-        return self._append(execution, cause)
+    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
+        """Keep all of `changes`, or none; return the transitions of those that have a cause.
 
-    async def update(self, execution: Execution, cause: str | None) -> Transition | None:
-        """Keep a new state, with a `cause` its transition too; ExecutionNotFound where the id
-        was never added or is removed."""
+        Raises:
+            ExecutionNotFound: a change that is not new is of an execution that is not kept.
+            ValueError: the id of a new execution is taken.
+        """
         self._check_available()
-        if execution.id not in self._executions:
-            raise ExecutionNotFound(execution.id)
-        self._keep(execution)
-        return None if cause is None else self._append(execution, cause)
+        known = set(self._executions)
+        for change in changes:
+            execution_id = change.execution.id
+            if change.new and execution_id in known:
+                raise ValueError(f'{execution_id} is in the store already')
+            if not change.new and execution_id not in known:
+                raise ExecutionNotFound(execution_id)
+            known.add(execution_id)
+        return tuple(
+            transition for change in changes if (transition := self._keep(change)) is not None
+        )
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
@@ -178,10 +205,14 @@ class InMemoryExecutionStore:
         self._check_available()
         return self._last_id
 
-    async def shrink(self) -> bool:
-        """Return False: there is nothing to give back."""
+    async def entities(self) -> frozenset[EntityRef]:
+        """Return the entities of all executions."""
         self._check_available()
-        return False
+        return frozenset(execution.entity for execution in self._executions.values())
+
+    async def shrink(self) -> None:
+        """Do nothing: there is nothing to give back."""
+        self._check_available()
 
     async def close(self) -> None:
         """Refuse everything from now on."""
@@ -191,10 +222,14 @@ class InMemoryExecutionStore:
         if self.unavailable is not None:
             raise StoreUnavailable(self.unavailable)
 
-    def _keep(self, execution: Execution) -> None:
+    def _keep(self, change: Change) -> Transition | None:
+        execution = change.execution
         self._executions[execution.id] = execution
+        if change.new:
+            self._last_id = max(self._last_id or '', execution.id)
         if not execution.is_open:
             self._ended_at.setdefault(execution.id, self._clock.monotonic())
+        return None if change.cause is None else self._append(execution, change.cause)
 
     def _append(self, execution: Execution, cause: str) -> Transition:
         self._sequence += 1

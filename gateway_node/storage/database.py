@@ -28,7 +28,9 @@ _BUSY_SEC = 1.0
 """How long a lock held by somebody's sqlite3 shell is waited for."""
 _MAX_WAL_BYTES = 4 * 1024 * 1024
 _VACUUM_PAGES = 256
-"""Pages given back in one step: about a megabyte, some milliseconds."""
+"""Pages given back in one step: a megabyte, some milliseconds."""
+_SPARE_PAGES = 256
+"""Free pages that are left for the next executions: giving back and taking again wears a disk."""
 _CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _Result = TypeVar('_Result')
@@ -84,7 +86,7 @@ class Database:
         return await self._submit(lambda: query(self._open_connection()))
 
     async def shrink(self) -> bool:
-        """Give some free pages back to the file system; True where more are left.
+        """Give free pages beyond a spare megabyte back, a step of it; True where more are left.
 
         The file gets smaller with the last step.
         """
@@ -226,13 +228,21 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def _shrink(connection: sqlite3.Connection) -> bool:
+    surplus = _surplus_pages(connection)
+    if surplus <= 0:
+        return False
     # Each step of the statement frees one page; `execute` makes a single step, this makes all.
-    connection.executescript(f'PRAGMA incremental_vacuum({_VACUUM_PAGES})')
-    more: bool = connection.execute('PRAGMA freelist_count').fetchone()[0] > 0
-    if not more:
-        # Only a checkpoint cuts the file.
-        connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
-    return more
+    connection.executescript(f'PRAGMA incremental_vacuum({min(surplus, _VACUUM_PAGES)})')
+    if _surplus_pages(connection) > 0:
+        return True
+    # Only a checkpoint cuts the file.
+    connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
+    return False
+
+
+def _surplus_pages(connection: sqlite3.Connection) -> int:
+    free_pages: int = connection.execute('PRAGMA freelist_count').fetchone()[0]
+    return free_pages - _SPARE_PAGES
 
 
 def _suspicion(path: Path) -> Path:

@@ -1,6 +1,6 @@
 """Executions and the one log of their transitions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import datetime
 import sqlite3
 
@@ -11,7 +11,7 @@ from gateway_node.executions.errors import (
     ExecutionNotFound,
     StoreUnavailable,
 )
-from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
+from gateway_node.executions.ports import Change, ExecutionPage, RetentionPolicy
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -42,31 +42,17 @@ class SqliteExecutionStore:
         """Return the store of an open database; StoreUnavailable."""
         return cls(database, clock, await database.read(_up_sec))
 
-    async def add(self, execution: Execution, cause: str) -> Transition:
-        """Keep a new execution and its first transition; ValueError where the id is taken."""
+    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
+        """Keep all of `changes`, or none; return the transitions of those that have a cause.
+
+        Raises:
+            ExecutionNotFound: a change that is not new is of an execution that is not kept.
+            ValueError: the id of a new execution is taken.
+        """
         up_sec = self._up_sec()
-
-        def change(connection: sqlite3.Connection) -> Transition:
-            _insert(connection, execution, up_sec)
-            connection.execute(
-                "UPDATE store_state SET last_id = max(coalesce(last_id, ''), ?), up_sec = ?",
-                (execution.id, up_sec),
-            )
-            return _append(connection, execution, cause)
-
-        return await self._database.write(change)
-
-    async def update(self, execution: Execution, cause: str | None) -> Transition | None:
-        """Keep a new state, with a `cause` its transition too; ExecutionNotFound where the id
-        was never added or is removed."""
-        up_sec = self._up_sec()
-
-        def change(connection: sqlite3.Connection) -> Transition | None:
-            _replace(connection, execution, up_sec)
-            _keep_up_sec(connection, up_sec)
-            return None if cause is None else _append(connection, execution, cause)
-
-        return await self._database.write(change)
+        return await self._database.write(
+            lambda connection: tuple(_record(connection, changes, up_sec))
+        )
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
@@ -135,9 +121,14 @@ class SqliteExecutionStore:
 
         return await self._database.read(query)
 
-    async def shrink(self) -> bool:
-        """Give back a little of the room that removed executions left; True where more is."""
-        return await self._database.shrink()
+    async def entities(self) -> frozenset[EntityRef]:
+        """Return the entities of all executions."""
+        return await self._database.read(_entities)
+
+    async def shrink(self) -> None:
+        """Give back the room of removed executions, in steps between which others get a turn."""
+        while await self._database.shrink():
+            pass
 
     async def close(self) -> None:
         """Close the database too; the store is not used afterwards."""
@@ -171,6 +162,19 @@ def _keep_up_sec(connection: sqlite3.Connection, up_sec: float) -> None:
     connection.execute('UPDATE store_state SET up_sec = ?', (up_sec,))
 
 
+def _record(
+    connection: sqlite3.Connection, changes: Sequence[Change], up_sec: float
+) -> Iterator[Transition]:
+    for change in changes:
+        if change.new:
+            _insert(connection, change.execution, up_sec)
+        else:
+            _replace(connection, change.execution, up_sec)
+        if change.cause is not None:
+            yield _append(connection, change.execution, change.cause)
+    _keep_up_sec(connection, up_sec)
+
+
 def _insert(connection: sqlite3.Connection, execution: Execution, up_sec: float) -> None:
     try:
         connection.execute(
@@ -195,6 +199,9 @@ def _insert(connection: sqlite3.Connection, execution: Execution, up_sec: float)
         )
     except sqlite3.IntegrityError as error:
         raise ValueError(f'{execution.id} is in the store already') from error
+    connection.execute(
+        "UPDATE store_state SET last_id = max(coalesce(last_id, ''), ?)", (execution.id,)
+    )
 
 
 def _replace(connection: sqlite3.Connection, execution: Execution, up_sec: float) -> None:
@@ -250,6 +257,22 @@ def _delete(connection: sqlite3.Connection, execution_id: str) -> None:
             raise ExecutionNotDeletable(execution_id, ExecutionStatus(status))
         connection.execute('DELETE FROM transitions WHERE execution_id = ?', (execution_id,))
         connection.execute('DELETE FROM executions WHERE id = ?', (execution_id,))
+
+
+def _entities(connection: sqlite3.Connection) -> frozenset[EntityRef]:
+    """Step through the index from one entity to the next: DISTINCT would read all of it."""
+    rows = connection.execute(
+        """
+        WITH RECURSIVE found (entity) AS (
+            SELECT min(entity) FROM executions
+            UNION ALL
+            SELECT (SELECT min(entity) FROM executions WHERE entity > found.entity)
+            FROM found WHERE found.entity IS NOT NULL
+        )
+        SELECT entity FROM found WHERE entity IS NOT NULL
+        """
+    )
+    return frozenset(EntityRef.from_path(entity) for (entity,) in rows)
 
 
 def _counts(connection: sqlite3.Connection) -> Mapping[ExecutionStatus, int]:

@@ -5,6 +5,7 @@ import datetime
 import json
 from typing import Any
 
+from gateway_node.entities.clock import BootTime
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import (
     Execution,
@@ -121,7 +122,11 @@ def _stop_trigger(document: _Document | None) -> Trigger | None:
 def _restart_run_document(run: RestartRun | None) -> _Document | None:
     if run is None:
         return None
-    return {'at': run.at.isoformat(), 'boot_id': run.boot_id, 'boot_sec': run.boot_sec}
+    return {
+        'at': run.at.isoformat(),
+        'boot_id': run.boot_time.boot_id,
+        'boot_sec': run.boot_time.seconds,
+    }
 
 
 def _restart_run(document: _Document | None) -> RestartRun | None:
@@ -129,8 +134,7 @@ def _restart_run(document: _Document | None) -> RestartRun | None:
         return None
     return RestartRun(
         at=datetime.datetime.fromisoformat(document['at']),
-        boot_id=document['boot_id'],
-        boot_sec=document['boot_sec'],
+        boot_time=BootTime(boot_id=document['boot_id'], seconds=document['boot_sec']),
     )
 
 

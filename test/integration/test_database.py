@@ -20,7 +20,7 @@ from gateway_node.storage.errors import StoreVersionError
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
 from gateway_node.storage.schema import STEPS, Steps
-from gateway_node.testing import FakeClock, new_execution
+from gateway_node.testing import add, FakeClock, new_execution, update
 
 LATER_STEP: Steps = (
     (
@@ -65,7 +65,7 @@ async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None
     )
     database = await Database.open(tmp_path)
     store = await SqliteExecutionStore.open(database, FakeClock())
-    first = await store.add(execution, 'accepted')
+    first = await add(store, execution)
     await SqliteIdentityStore(database).save_identities([identity])
     await store.close()
 
@@ -75,7 +75,7 @@ async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None
     assert await store.transitions(after=0, limit=10) == (first,)
     assert (await store.counts())[ExecutionStatus.PREPARED] == 1
     assert await store.last_id() == execution.id
-    assert (await store.add(new_execution(2), 'accepted')).sequence == 2
+    assert (await add(store, new_execution(2))).sequence == 2
     assert await SqliteIdentityStore(database).load_identities() == (identity,)
     await store.close()
 
@@ -86,8 +86,8 @@ async def test_ages_count_only_the_time_that_the_gateway_was_up(tmp_path: Path) 
     clock = FakeClock()
     store = await opened(tmp_path, clock)
     execution = new_execution(1)
-    await store.add(execution, 'accepted')
-    await store.update(execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
+    await add(store, execution)
+    await update(store, execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
     clock.advance(60)
     await store.close()
 
@@ -108,8 +108,8 @@ async def test_the_time_up_survives_a_kill(tmp_path: Path) -> None:
     clock = FakeClock()
     store = await opened(tmp_path, clock)
     execution = new_execution(1)
-    await store.add(execution, 'accepted')
-    await store.update(execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
+    await add(store, execution)
+    await update(store, execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
     for _ in range(10):
         clock.advance(70)
         await store.expired(policy, limit=10)
@@ -144,7 +144,7 @@ async def test_every_earlier_version_is_brought_forward(tmp_path: Path, version:
     """A file of any earlier schema version is usable and then has the newest."""
     made_at_version(tmp_path, version)
     store = await opened(tmp_path)
-    await store.add(new_execution(1), 'accepted')
+    await add(store, new_execution(1))
     await store.close()
     assert pragma(tmp_path, 'user_version') == len(STEPS)
     assert pragma(tmp_path, 'auto_vacuum') == 2
@@ -153,7 +153,7 @@ async def test_every_earlier_version_is_brought_forward(tmp_path: Path, version:
 async def test_a_later_step_keeps_what_is_there(tmp_path: Path) -> None:
     """A migration changes the file once and loses no execution."""
     store = await opened(tmp_path)
-    await store.add(new_execution(1), 'accepted')
+    await add(store, new_execution(1))
     await store.close()
     for _ in range(2):
         database = await Database.open(tmp_path, steps=STEPS + LATER_STEP)
@@ -169,7 +169,7 @@ async def test_a_later_step_keeps_what_is_there(tmp_path: Path) -> None:
 async def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
     """Migrations happen together or not at all; the old file stays usable."""
     store = await opened(tmp_path)
-    await store.add(new_execution(1), 'accepted')
+    await add(store, new_execution(1))
     await store.close()
     broken: Steps = (('CREATE TABLE halfway (x)',), ('CREATE nonsense',))
     with pytest.raises(StoreUnavailable, match='nonsense'):
@@ -226,7 +226,7 @@ async def test_a_corrupt_file_is_set_aside(
     for number in (1, 2):
         store = await opened(tmp_path)
         for each in range(200):
-            await store.add(new_execution(each), 'accepted')
+            await add(store, new_execution(each))
         await store.close()
         damage(tmp_path / FILE_NAME)
         damaged = (tmp_path / FILE_NAME).read_bytes()
@@ -257,7 +257,7 @@ async def test_corruption_that_shows_later_is_found_at_the_next_start(tmp_path: 
     """A reader that meets a corrupt page answers unavailable; the next start sets it aside."""
     store = await opened(tmp_path)
     for number in range(300):  # more than SQLite's page cache holds
-        await store.add(new_execution(number, arguments=('x' * 20_000,)), 'accepted')
+        await add(store, new_execution(number, arguments=('x' * 20_000,)))
     await store.close()
     database = await Database.open(tmp_path)
     store = await SqliteExecutionStore.open(database, FakeClock())
@@ -278,9 +278,7 @@ async def test_corruption_that_shows_later_is_found_at_the_next_start(tmp_path: 
 async def test_a_cancelled_write_is_done_all_the_same(tmp_path: Path) -> None:
     """What was submitted is written, even where its caller went away before its turn."""
     store = await opened(tmp_path)
-    writes = [
-        asyncio.ensure_future(store.add(new_execution(number), 'accepted')) for number in range(20)
-    ]
+    writes = [asyncio.ensure_future(add(store, new_execution(number))) for number in range(20)]
     await asyncio.sleep(0)
     for write in writes:
         write.cancel()
@@ -290,24 +288,21 @@ async def test_a_cancelled_write_is_done_all_the_same(tmp_path: Path) -> None:
 
 
 async def test_the_file_shrinks_in_steps(tmp_path: Path) -> None:
-    """After removals, free pages go back to the file system a little at a time."""
+    """After removals, pages go back to the file system a little at a time; a spare stays."""
     database = await Database.open(tmp_path)
     store = await SqliteExecutionStore.open(database, FakeClock())
-    for number in range(40):
-        execution = new_execution(number, output_parameters={'stdout': 'x' * 65536})
-        await store.add(execution, 'accepted')
-        await store.update(execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
-    while await database.shrink():
-        pass
+    bulky = [new_execution(number, arguments=('x' * 2**20,)) for number in range(8)]
+    for execution in bulky:
+        await add(store, execution)
+        await update(store, execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
     full = (tmp_path / FILE_NAME).stat().st_size
-    assert full > 40 * 65536
-    for number in range(40):
-        await store.remove(new_execution(number).id)
-    steps = 1
-    while await database.shrink():
-        steps += 1
-    assert steps > 1
-    assert (tmp_path / FILE_NAME).stat().st_size < full / 10
+    for execution in bulky:
+        await store.remove(execution.id)
+    assert await database.shrink()
+    assert (tmp_path / FILE_NAME).stat().st_size > full / 2
+    await store.shrink()
+    assert 2**20 <= (tmp_path / FILE_NAME).stat().st_size < 2 * 2**20
+    assert not await database.shrink()
     await store.close()
 
 
@@ -319,10 +314,10 @@ async def test_a_lock_held_from_outside_makes_it_unavailable_for_that_time(
     shell = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     shell.execute('BEGIN IMMEDIATE')
     with pytest.raises(StoreUnavailable, match='locked'):
-        await store.add(new_execution(1), 'accepted')
+        await add(store, new_execution(1))
     shell.execute('ROLLBACK')
     shell.close()
-    await store.add(new_execution(1), 'accepted')
+    await add(store, new_execution(1))
     await store.close()
 
 
@@ -331,10 +326,10 @@ async def test_a_file_removed_under_the_gateway_is_noticed(tmp_path: Path) -> No
     store = await opened(tmp_path)
     (tmp_path / FILE_NAME).rename(tmp_path / 'elsewhere')
     with pytest.raises(StoreUnavailable, match='removed or replaced'):
-        await store.add(new_execution(1), 'accepted')
+        await add(store, new_execution(1))
     sqlite3.connect(tmp_path / FILE_NAME).execute('CREATE TABLE another (x)').connection.close()
     with pytest.raises(StoreUnavailable, match='removed or replaced'):
-        await store.add(new_execution(1), 'accepted')
+        await add(store, new_execution(1))
     await store.close()
 
 
@@ -363,19 +358,19 @@ async def test_a_full_disk_is_told_and_got_over(small_disk: Path) -> None:
     """On a full disk writes fail and change nothing, reads go on; with room again all works."""
     store = await opened(small_disk)
     running = new_execution(1)
-    await store.add(running, 'accepted')
+    await add(store, running)
     ballast = small_disk / 'ballast'
     _fill(ballast)
     bulky = new_execution(2, arguments=('x' * 200_000,))
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match='full'):
-            await store.add(bulky, 'accepted')
+            await add(store, bulky)
     assert await store.get(running.id) == running
     assert await store.get(bulky.id) is None
     assert len(await store.transitions(after=0, limit=10)) == 1
 
     ballast.unlink()
-    assert (await store.add(bulky, 'accepted')).sequence == 2
+    assert (await add(store, bulky)).sequence == 2
     await store.close()
     store = await opened(small_disk)
     assert await store.open_executions() == (running, bulky)
@@ -385,7 +380,7 @@ async def test_a_full_disk_is_told_and_got_over(small_disk: Path) -> None:
 async def test_a_start_on_a_full_disk_is_refused_and_harmless(small_disk: Path) -> None:
     """Where the file cannot even be opened the error names it, and nothing is set aside."""
     store = await opened(small_disk)
-    await store.add(new_execution(1), 'accepted')
+    await add(store, new_execution(1))
     await store.close()
     ballast = small_disk / 'ballast'
     _fill(ballast)
@@ -418,7 +413,7 @@ def read_only_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_a_read_only_directory_is_told_and_got_over(read_only_disk: Path) -> None:
     """A state directory that cannot be written is refused by name, and usable again later."""
     store = await opened(read_only_disk)
-    await store.add(new_execution(1), 'accepted')
+    await add(store, new_execution(1))
     await store.close()
     _remount(read_only_disk, 'ro')
     with pytest.raises(StoreUnavailable, match=FILE_NAME):

@@ -15,18 +15,20 @@ from gateway_node.executions.errors import (
     ExecutionNotFound,
     StoreUnavailable,
 )
-from gateway_node.executions.ports import ExecutionStore, RetentionPolicy
+from gateway_node.executions.ports import Change, ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
 from gateway_node.testing import (
+    add,
     AN_APP,
     FakeClock,
     InMemoryExecutionStore,
     InMemoryIdentityStore,
     new_execution,
+    update,
 )
 
 NO_BOUND = RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0)
@@ -69,9 +71,9 @@ async def identity_store(
 
 async def started(store: ExecutionStore, execution: Execution) -> Execution:
     """Bring a new execution into the store and to running."""
-    await store.add(execution, 'accepted')
+    await add(store, execution)
     running = advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT)
-    await store.update(running, 'started')
+    await update(store, running, 'started')
     return running
 
 
@@ -81,14 +83,14 @@ async def ended(
     """Bring a new execution into the store and to its end."""
     running = await started(store, new_execution(number))
     final = advance(running, status, completed_at=COMPLETED_AT)
-    await store.update(final, 'exited')
+    await update(store, final, 'exited')
     return final
 
 
 async def test_what_was_added_is_found_as_it_was(store: ExecutionStore) -> None:
     """An execution that was added is returned with every field."""
     execution = new_execution(1, input_parameters={'depth': [1, None]}, arguments=('-v',))
-    await store.add(execution, 'accepted')
+    await add(store, execution)
     assert await store.get(execution.id) == execution
 
 
@@ -107,7 +109,7 @@ async def test_an_id_is_given_once(store: ExecutionStore) -> None:
     """Adding an id twice is a defect of the caller and changes nothing."""
     running = await started(store, new_execution(1))
     with pytest.raises(ValueError, match=running.id):
-        await store.add(new_execution(1), 'accepted')
+        await add(store, new_execution(1))
     assert await store.get(running.id) == running
     assert len(await store.transitions(after=0, limit=10)) == 2
 
@@ -115,7 +117,7 @@ async def test_an_id_is_given_once(store: ExecutionStore) -> None:
 async def test_what_was_never_added_cannot_be_updated(store: ExecutionStore) -> None:
     """An update of an unknown execution is a defect of the caller and leaves no trace."""
     with pytest.raises(ExecutionNotFound):
-        await store.update(new_execution(1), 'started')
+        await update(store, new_execution(1), 'started')
     assert await store.get(new_execution(1).id) is None
     assert await store.transitions(after=0, limit=10) == ()
 
@@ -136,9 +138,9 @@ async def test_every_change_of_status_is_one_row_of_the_log(store: ExecutionStor
 async def test_the_transition_returned_is_the_one_in_the_log(store: ExecutionStore) -> None:
     """What `add` and `update` return is what the log will tell."""
     execution = new_execution(1)
-    first = await store.add(execution, 'accepted')
-    second = await store.update(
-        advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT), 'started'
+    first = await add(store, execution)
+    second = await update(
+        store, advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT), 'started'
     )
     assert await store.transitions(after=0, limit=10) == (first, second)
 
@@ -146,11 +148,65 @@ async def test_the_transition_returned_is_the_one_in_the_log(store: ExecutionSto
 async def test_an_update_without_a_cause_is_no_transition(store: ExecutionStore) -> None:
     """A change of something else than the status leaves the log alone."""
     running = await started(store, new_execution(1))
-    assert await store.update(running.evolve(skipped_starts=3), None) is None
+    assert await update(store, running.evolve(skipped_starts=3), None) is None
     kept = await store.get(running.id)
     assert kept is not None
     assert kept.skipped_starts == 3
     assert len(await store.transitions(after=0, limit=10)) == 2
+
+
+async def test_changes_recorded_together_are_kept_together(store: ExecutionStore) -> None:
+    """New executions and new states go into one call; those with a cause get a transition each."""
+    running = await started(store, new_execution(1))
+    skipped = running.evolve(skipped_starts=1)
+    ended_one = advance(running, ExecutionStatus.COMPLETED, completed_at=COMPLETED_AT)
+    log = await store.record(
+        [
+            Change(execution=new_execution(2), cause='accepted', new=True),
+            Change(execution=skipped),
+            Change(execution=new_execution(3), cause='accepted', new=True),
+            Change(execution=ended_one, cause='exited'),
+        ]
+    )
+    assert [(each.sequence, each.execution_id, each.cause) for each in log] == [
+        (3, new_execution(2).id, 'accepted'),
+        (4, new_execution(3).id, 'accepted'),
+        (5, running.id, 'exited'),
+    ]
+    assert (await store.transitions(after=2, limit=10)) == log
+    assert await store.get(running.id) == ended_one
+    assert await store.open_executions() == (new_execution(2), new_execution(3))
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'error'),
+    [
+        (Change(execution=new_execution(1), cause='accepted', new=True), ValueError),
+        (Change(execution=new_execution(9), cause='started'), ExecutionNotFound),
+    ],
+)
+async def test_changes_recorded_together_are_kept_all_or_none(
+    store: ExecutionStore, wrong: Change, error: type[Exception]
+) -> None:
+    """One change that cannot be kept leaves no trace of the others."""
+    execution = new_execution(1)
+    await add(store, execution)
+    changes = [
+        Change(execution=new_execution(2), cause='accepted', new=True),
+        Change(execution=execution.evolve(skipped_starts=1)),
+        wrong,
+    ]
+    with pytest.raises(error):
+        await store.record(changes)
+    assert await store.open_executions() == (execution,)
+    assert len(await store.transitions(after=0, limit=10)) == 1
+    assert (await store.counts())[ExecutionStatus.PREPARED] == 1
+    assert await store.last_id() == execution.id
+
+
+async def test_nothing_to_record_is_fine(store: ExecutionStore) -> None:
+    """No changes mean no transitions."""
+    assert await store.record([]) == ()
 
 
 async def test_the_log_is_read_in_parts(store: ExecutionStore) -> None:
@@ -164,7 +220,7 @@ async def test_the_log_is_read_in_parts(store: ExecutionStore) -> None:
 async def test_a_page_is_newest_first_and_tells_of_more(store: ExecutionStore) -> None:
     """Pages follow one another by the last id of the one before."""
     for number in range(1, 6):
-        await store.add(new_execution(number), 'accepted')
+        await add(store, new_execution(number))
     first = await store.page(AN_APP, 'self_test', limit=2)
     second = await store.page(AN_APP, 'self_test', limit=2, before=first.executions[-1].id)
     third = await store.page(AN_APP, 'self_test', limit=2, before=second.executions[-1].id)
@@ -176,9 +232,9 @@ async def test_a_page_is_newest_first_and_tells_of_more(store: ExecutionStore) -
 async def test_a_page_holds_one_script_of_one_entity(store: ExecutionStore) -> None:
     """Executions of other scripts, and of the component with the app's id, are left out."""
     component = EntityRef(entity_type=EntityType.COMPONENT, entity_id=AN_APP.entity_id)
-    await store.add(new_execution(1), 'accepted')
-    await store.add(new_execution(2, script_id='other'), 'accepted')
-    await store.add(new_execution(3, entity=component), 'accepted')
+    await add(store, new_execution(1))
+    await add(store, new_execution(2, script_id='other'))
+    await add(store, new_execution(3, entity=component))
     page = await store.page(AN_APP, 'self_test', limit=10)
     assert [execution.id for execution in page.executions] == [new_execution(1).id]
     assert (await store.page(AN_APP, 'unknown', limit=10)).executions == ()
@@ -212,7 +268,7 @@ async def test_sequences_are_never_given_again(store: ExecutionStore) -> None:
     """After the newest rows of the log were removed, the sequence goes on behind them."""
     final = await ended(store, 1)
     await store.remove(final.id)
-    transition = await store.add(new_execution(2), 'accepted')
+    transition = await add(store, new_execution(2))
     assert transition.sequence == 4
 
 
@@ -220,7 +276,7 @@ async def test_the_greatest_id_outlives_its_execution(store: ExecutionStore) -> 
     """`last_id` is the greatest id ever given, whatever was added later or removed."""
     assert await store.last_id() is None
     final = await ended(store, 9)
-    await store.add(new_execution(3), 'accepted')
+    await add(store, new_execution(3))
     await store.remove(final.id)
     assert await store.last_id() == final.id
 
@@ -228,7 +284,7 @@ async def test_the_greatest_id_outlives_its_execution(store: ExecutionStore) -> 
 async def test_open_executions_are_those_without_a_final_status(store: ExecutionStore) -> None:
     """Prepared, running and scheduled ones are open, oldest first."""
     schedule = new_execution(3, scheduled=True)
-    await store.add(schedule, 'accepted')
+    await add(store, schedule)
     await ended(store, 2)
     running = await started(store, new_execution(1))
     assert await store.open_executions() == (running, schedule)
@@ -237,7 +293,7 @@ async def test_open_executions_are_those_without_a_final_status(store: Execution
 async def test_counts_follow_every_change(store: ExecutionStore) -> None:
     """Every status is counted, those without an execution as 0."""
     assert await store.counts() == dict.fromkeys(ExecutionStatus, 0)
-    await store.add(new_execution(1), 'accepted')
+    await add(store, new_execution(1))
     await started(store, new_execution(2))
     await ended(store, 3)
     failed = await ended(store, 4, ExecutionStatus.FAILED)
@@ -252,6 +308,30 @@ async def test_counts_follow_every_change(store: ExecutionStore) -> None:
     }
 
 
+async def test_the_entities_are_those_of_all_executions(store: ExecutionStore) -> None:
+    """Each entity with an execution, open or ended, is named once; removed ones do not count."""
+    assert await store.entities() == frozenset()
+    others = [
+        EntityRef(entity_type=entity_type, entity_id=entity_id)
+        for entity_type in EntityType
+        for entity_id in ('arm', 'wheel')
+    ]
+    for number, entity in enumerate(others * 2):
+        await add(store, new_execution(number, entity=entity))
+    final = await ended(store, 20)
+    assert await store.entities() == {*others, AN_APP}
+    await store.remove(final.id)
+    assert await store.entities() == set(others)
+
+
+async def test_shrinking_is_always_allowed(store: ExecutionStore) -> None:
+    """Giving room back changes nothing of what is kept."""
+    kept, removed = await ended(store, 1), await ended(store, 2)
+    await store.remove(removed.id)
+    await store.shrink()
+    assert await store.get(kept.id) == kept
+
+
 async def test_without_bounds_nothing_expires(store: ExecutionStore, clock: FakeClock) -> None:
     """0 sets no bound."""
     await ended(store, 1)
@@ -261,7 +341,7 @@ async def test_without_bounds_nothing_expires(store: ExecutionStore, clock: Fake
 
 async def test_the_longest_ended_expire_past_the_count(store: ExecutionStore) -> None:
     """Beyond `max_executions` the ended ones expire; open ones neither count nor expire."""
-    await store.add(new_execution(1, scheduled=True), 'accepted')
+    await add(store, new_execution(1, scheduled=True))
     await started(store, new_execution(2))
     final = [await ended(store, number) for number in range(3, 7)]
     policy = RetentionPolicy(max_executions=2, max_age_sec=0, max_failed_age_sec=0)
@@ -271,7 +351,7 @@ async def test_the_longest_ended_expire_past_the_count(store: ExecutionStore) ->
 
 async def test_age_counts_from_the_end(store: ExecutionStore, clock: FakeClock) -> None:
     """An execution expires when more than the allowed time has passed since it ended."""
-    await store.add(new_execution(1), 'accepted')
+    await add(store, new_execution(1))
     clock.advance(100)
     final = await ended(store, 2)
     policy = RetentionPolicy(max_executions=0, max_age_sec=10, max_failed_age_sec=10)
@@ -313,7 +393,7 @@ async def test_a_later_change_does_not_make_an_ended_one_younger(
     """The age counts from the moment at which the final status was kept first."""
     final = await ended(store, 1)
     clock.advance(11)
-    await store.update(final.evolve(leftover_processes=1), None)
+    await update(store, final.evolve(leftover_processes=1), None)
     policy = RetentionPolicy(max_executions=0, max_age_sec=10, max_failed_age_sec=10)
     assert await store.expired(policy, limit=10) == (final.id,)
 
@@ -324,7 +404,7 @@ async def test_writes_are_kept_in_the_order_in_which_they_were_begun(
     """Of several writes begun without waiting, the last one begun has the last word."""
     running = await started(store, new_execution(1))
     await asyncio.gather(
-        *(store.update(running.evolve(priority=priority), None) for priority in range(50))
+        *(update(store, running.evolve(priority=priority), None) for priority in range(50))
     )
     kept = await store.get(running.id)
     assert kept is not None
@@ -336,7 +416,7 @@ async def test_a_closed_store_is_unavailable(store: ExecutionStore) -> None:
     await store.close()
     await store.close()
     with pytest.raises(StoreUnavailable):
-        await store.add(new_execution(1), 'accepted')
+        await add(store, new_execution(1))
     with pytest.raises(StoreUnavailable):
         await store.get(new_execution(1).id)
 

@@ -15,7 +15,7 @@ from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.testing import FakeClock, InMemoryExecutionStore, new_execution
+from gateway_node.testing import add, FakeClock, InMemoryExecutionStore, new_execution, update
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Life:
             case Begin():
                 execution = new_execution(self._next, scheduled=event.scheduled)
                 self._next += 1
-                await self._store.add(execution, 'accepted')
+                await add(self._store, execution)
                 self.model.open[execution.id] = execution
             case End():
                 await self._end(event)
@@ -157,7 +157,7 @@ class Life:
         execution = self.model.open.pop(execution_id)
         if event.status is ExecutionStatus.COMPLETED:
             execution = advance(execution, ExecutionStatus.RUNNING)
-        await self._store.update(advance(execution, event.status), 'ended')
+        await update(self._store, advance(execution, event.status), 'ended')
         self.model.ended[execution_id] = (self.model.up_sec, event.status)
 
     async def _clean_up(self, limit: int) -> None:

@@ -16,7 +16,7 @@ from gateway_node.executions.transitions import ALLOWED
 from gateway_node.executions.values import ExecutionStatus, Transition
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.testing import FakeClock, new_execution
+from gateway_node.testing import add, FakeClock, new_execution, update
 
 WRITES_WITHOUT_END = """
 import asyncio, pathlib, sys
@@ -24,18 +24,18 @@ from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.testing import FakeClock, new_execution
+from gateway_node.testing import add, FakeClock, new_execution, update
 
 async def main(state_dir, number):
     database = await Database.open(state_dir)
     store = await SqliteExecutionStore.open(database, FakeClock())
     while True:
         execution = new_execution(number, arguments=('x' * (number % 7 * 1000),))
-        transition = await store.add(execution, 'accepted')
+        transition = await add(store, execution)
         print('kept', execution.id, 'prepared', transition.sequence, flush=True)
         for status in (ExecutionStatus.RUNNING, ExecutionStatus.COMPLETED):
             execution = advance(execution, status)
-            transition = await store.update(execution, 'told')
+            transition = await update(store, execution, 'told')
             print('kept', execution.id, status.value, transition.sequence, flush=True)
         if number % 3 == 0:
             print('removing', execution.id, flush=True)
@@ -193,8 +193,8 @@ async def test_a_log_cut_at_any_byte_holds_the_beginning_of_the_history(tmp_path
     store = await SqliteExecutionStore.open(await Database.open(state_dir), FakeClock())
     for number in range(30):
         execution = new_execution(number, arguments=('x' * (number % 5 * 3000),))
-        await store.add(execution, 'accepted')
-        await store.update(execution.evolve(status=ExecutionStatus.RUNNING), 'started')
+        await add(store, execution)
+        await update(store, execution.evolve(status=ExecutionStatus.RUNNING), 'started')
     whole = await store.transitions(after=0, limit=100)
     wal = (state_dir / f'{FILE_NAME}-wal').read_bytes()
     database = (state_dir / FILE_NAME).read_bytes()

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_node.entities.clock import BootTime
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.values import (
     Execution,
@@ -28,6 +29,7 @@ ANY_TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
 """Lone surrogates and NUL included."""
 NUMBERS = st.integers(0, 2**70)
 SECONDS = st.floats(allow_nan=False, allow_infinity=False)
+BOOT_TIMES = st.builds(BootTime, boot_id=TEXTS, seconds=SECONDS)
 MOMENTS = st.datetimes(timezones=st.just(datetime.UTC))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | SECONDS | ANY_TEXTS,
@@ -61,8 +63,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'parent': st.none() | TEXTS,
     'schedule': st.none() | TEXTS,
     'scheduled': st.booleans(),
-    'last_restart_run': st.none()
-    | st.builds(RestartRun, at=MOMENTS, boot_id=TEXTS, boot_sec=SECONDS),
+    'last_restart_run': st.none() | st.builds(RestartRun, at=MOMENTS, boot_time=BOOT_TIMES),
     'skipped_starts': NUMBERS,
     'stop_trigger': st.none() | TRIGGERS,
     'started_at': st.none() | MOMENTS,

@@ -20,6 +20,7 @@ from gateway_node.executions.values import ExecutionStatus, Output, Progress, St
 from gateway_node.scripts.schemas import SchemaChecker
 from gateway_node.scripts.values import Script, ScriptKind
 from gateway_node.testing import (
+    add,
     AN_APP,
     FakeClock,
     FakeSchemaChecker,
@@ -27,6 +28,7 @@ from gateway_node.testing import (
     InMemoryExecutionStore,
     new_execution,
     RecordingListener,
+    update,
 )
 
 ORDER = StartOrder(
@@ -165,7 +167,7 @@ async def test_a_store_is_unavailable_on_demand() -> None:
     store = InMemoryExecutionStore(FakeClock())
     store.unavailable = 'disk full'
     with pytest.raises(StoreUnavailable, match='disk full'):
-        await store.add(new_execution(1), 'accepted')
+        await add(store, new_execution(1))
     store.unavailable = None
     assert await store.get(new_execution(1).id) is None
 
@@ -175,16 +177,16 @@ async def test_a_listener_waits_for_a_status() -> None:
     store, listener = InMemoryExecutionStore(FakeClock()), RecordingListener()
     execution = new_execution(1)
     waiting = asyncio.ensure_future(listener.wait_for(execution.id))
-    listener.on_transition(execution, await store.add(execution, 'accepted'))
+    listener.on_transition(execution, await add(store, execution))
     running = advance(execution, ExecutionStatus.RUNNING)
-    started = await store.update(running, 'started')
+    started = await update(store, running, 'started')
     assert started is not None
     listener.on_transition(running, started)
     listener.on_progress(running.evolve(progress=Progress(percent=1)))
     await asyncio.sleep(0)
     assert not waiting.done()
     ended = advance(running, ExecutionStatus.COMPLETED)
-    exited = await store.update(ended, 'exited')
+    exited = await update(store, ended, 'exited')
     assert exited is not None
     listener.on_transition(ended, exited)
     assert await waiting == ended
