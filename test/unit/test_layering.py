@@ -1,0 +1,237 @@
+"""Reads every import of the package and holds it to the rooms of the design."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = 'gateway_node'
+ROOT = Path(__file__).parents[2] / PACKAGE
+
+CORE = ('executions', 'scripts', 'entities')
+OUTER = ('http_server', 'ros', 'process', 'storage')
+ROOMS = frozenset({*CORE, *OUTER, 'child', 'demo', 'main', 'testing', 'script'})
+
+MAY_IMPORT: dict[str, frozenset[str]] = {
+    'entities': frozenset(),
+    'scripts': frozenset({'entities'}),
+    'executions': frozenset({'scripts', 'entities'}),
+    'http_server': frozenset(CORE),
+    'ros': frozenset(CORE),
+    # Both ends of the spawner's protocol: the messages are declared on the child's side.
+    'process': frozenset({*CORE, 'child'}),
+    'storage': frozenset(CORE),
+    'child': frozenset(),
+    'demo': frozenset(),
+    'script': frozenset({'child'}),
+    'testing': frozenset(CORE),
+    'main': frozenset({*CORE, *OUTER}),
+}
+"""Which rooms of the package a room may import, beside itself."""
+
+ONLY_IN: dict[str, frozenset[str]] = {
+    'aiohttp': frozenset({'http_server', 'main'}),
+    'rclpy': frozenset({'ros', 'child', 'demo'}),
+    'launch': frozenset({'child'}),
+    'launch_ros': frozenset({'child'}),
+    'diagnostic_msgs': frozenset({'ros'}),
+    'rcl_interfaces': frozenset({'ros'}),
+    'sqlite3': frozenset({'storage', 'main'}),
+    'subprocess': frozenset({'process', 'child', 'demo'}),
+    'multiprocessing': frozenset(),
+    'jsonschema': frozenset({'child', 'scripts'}),
+}
+"""Libraries that belong to some rooms; a name covers what is below it."""
+
+STARTERS = frozenset(
+    {
+        'asyncio.create_subprocess_exec',
+        'asyncio.create_subprocess_shell',
+        'os.fork',
+        'os.forkpty',
+        'os.popen',
+        'os.posix_spawn',
+        'os.posix_spawnp',
+        'os.system',
+        'pty.fork',
+        'pty.spawn',
+        *(f'os.exec{how}' for how in ('l', 'le', 'lp', 'lpe', 'v', 've', 'vp', 'vpe')),
+        *(f'os.spawn{how}' for how in ('l', 'le', 'lp', 'lpe', 'v', 've', 'vp', 'vpe')),
+    }
+)
+"""What starts a process, or becomes another one, without importing `subprocess`."""
+MAY_START = frozenset({'process', 'child', 'demo'})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One imported name, absolute: `aiohttp.web.Request`."""
+
+    name: str
+    line: int
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module of the package: `gateway_node.ros.node` is in `ros`."""
+    parts = module.split('.')
+    return parts[1] if len(parts) > 1 else ''
+
+
+def imports(tree: ast.AST, module: str) -> Iterator[Import]:
+    """Go through every import of a module, wherever it stands, relative ones included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(name=alias.name, line=node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            above = module.split('.')[: -node.level] if node.level else []
+            origin = '.'.join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield Import(name=f'{origin}.{alias.name}', line=node.lineno)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            '__import__',
+            'import_module',
+            'importlib.import_module',
+        ):
+            (name, *_) = node.args
+            if isinstance(name, ast.Constant):
+                yield Import(name=str(name.value), line=node.lineno)
+
+
+def breaches(source: str, module: str) -> list[str]:
+    """Return what in a module's source breaks the rooms, as `line 3: ...`."""
+    tree = ast.parse(source)
+    room = room_of(module)
+    found = []
+    for each in imports(tree, module):
+        wrong = _breach(each.name, room)
+        if wrong:
+            found.append(f'line {each.line}: {wrong}')
+        if each.name in STARTERS and room not in MAY_START:
+            found.append(f'line {each.line}: {room} imports {each.name}')
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and room not in MAY_START:
+            name = ast.unparse(node)
+            if name in STARTERS:
+                found.append(f'line {node.lineno}: {room} uses {name}')
+    return found
+
+
+def _breach(name: str, room: str) -> str | None:
+    top = name.split('.')[0]
+    if top != PACKAGE:
+        allowed = ONLY_IN.get(top)
+        return None if allowed is None or room in allowed else f'{room} imports {name}'
+    target = room_of(name)
+    # The version is the package's own; every room may show it.
+    if name in (f'{PACKAGE}.__version__', PACKAGE) or target == room:
+        return None
+    if target not in ROOMS:
+        return f'{room} imports {name}, which is in no room'
+    return None if target in MAY_IMPORT[room] else f'{room} imports {name}'
+
+
+def modules() -> list[Path]:
+    """Return every source file of the package."""
+    return sorted(ROOT.rglob('*.py'))
+
+
+def module_name(path: Path) -> str:
+    """Return a file's module name; for a package's `__init__` one below it, as `.` means."""
+    parts = [PACKAGE, *path.relative_to(ROOT).with_suffix('').parts]
+    return '.'.join(parts)
+
+
+@pytest.mark.parametrize('path', modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    """Rooms import inwards only; libraries stay in the rooms that own them."""
+    if path == ROOT / '__init__.py':
+        assert not list(imports(ast.parse(path.read_text(encoding='utf-8')), PACKAGE))
+        return
+    assert breaches(path.read_text(encoding='utf-8'), module_name(path)) == []
+
+
+def test_every_module_lies_in_a_room_of_the_design() -> None:
+    """No module stands outside of the rooms, and every room has its rule."""
+    rooms = {room_of(module_name(path)) for path in modules()} - {'__init__'}
+    assert rooms <= ROOMS
+    assert MAY_IMPORT.keys() == ROOMS
+
+
+@pytest.mark.parametrize(
+    ('module', 'source'),
+    [
+        ('entities.directory', 'from gateway_node.scripts.values import Script'),
+        ('entities.directory', 'import gateway_node.executions.service'),
+        ('scripts.library', 'from gateway_node.executions import errors'),
+        ('executions.service', 'from gateway_node.storage.database import Database'),
+        ('executions.service', 'from gateway_node import storage'),
+        ('executions.service', 'from ..storage import database'),
+        ('executions.service', 'from gateway_node.main import main'),
+        ('executions.service', 'from gateway_node.testing import FakeClock'),
+        ('http_server.scripts', 'from gateway_node.process.runner import SupervisedScriptRunner'),
+        ('http_server.scripts', 'def f():\n    import gateway_node.storage.records'),
+        ('storage.database', 'from gateway_node.ros import node'),
+        ('ros.node', 'from gateway_node.http_server.services import Services'),
+        ('process.runner', 'from gateway_node.storage import lock'),
+        ('child.supervisor', 'from gateway_node.executions.values import Execution'),
+        ('child.supervisor', 'from gateway_node.process import environment'),
+        ('child.supervisor', 'from ..entities import values'),
+        ('demo.temp_sensor', 'from gateway_node.ros.node import GatewayNode'),
+        ('main', 'from gateway_node.child import spawner'),
+        ('main', 'from gateway_node import testing'),
+        ('executions.service', 'import rclpy'),
+        ('http_server.scripts', 'from rclpy.node import Node'),
+        ('main', 'import rclpy.context'),
+        ('executions.service', 'import importlib\nimportlib.import_module("rclpy")'),
+        ('storage.database', '__import__("rclpy")'),
+        ('executions.service', 'from aiohttp import web'),
+        ('process.runner', 'import aiohttp.web as w'),
+        ('executions.service', 'import sqlite3'),
+        ('http_server.server_info', 'from sqlite3 import sqlite_version'),
+        ('executions.service', 'import subprocess'),
+        ('scripts.library', 'from subprocess import Popen'),
+        ('ros.node', 'import multiprocessing.pool'),
+        ('http_server.scripts', 'import os\nos.system("true")'),
+        ('scripts.disk', 'from os import posix_spawn'),
+        ('executions.live', 'import asyncio\nx = asyncio.create_subprocess_exec'),
+        ('storage.lock', 'import os\nif os.fork():\n    pass'),
+        ('http_server.scripts', 'from gateway_node.helpers import anything'),
+        ('entities.directory', 'if False:\n    from gateway_node.ros import node'),
+    ],
+)
+def test_the_check_finds_what_breaks_the_rooms(module: str, source: str) -> None:
+    """Every way to write a forbidden import is found, so that the check can fail."""
+    assert len(breaches(source, f'{PACKAGE}.{module}')) == 1
+
+
+@pytest.mark.parametrize(
+    ('module', 'source'),
+    [
+        ('executions.service', 'from gateway_node.scripts.library import ScriptLibrary'),
+        ('executions.service', 'from . import errors'),
+        ('executions.service', 'from ..scripts import values'),
+        ('http_server.server_info', 'from gateway_node import __version__'),
+        ('process.runner', 'import subprocess\nfrom gateway_node.child import messages'),
+        ('child.launch_fragment', 'import rclpy, launch'),
+        ('child.supervisor', 'import os\nos.fork()'),
+        ('main', 'import sqlite3\nfrom aiohttp import web'),
+        ('storage.database', 'import sqlite3, asyncio, os\nos.fsync(3)'),
+    ],
+)
+def test_the_check_lets_pass_what_the_rooms_allow(module: str, source: str) -> None:
+    """What the design allows is no breach."""
+    assert breaches(source, f'{PACKAGE}.{module}') == []
+
+
+def test_main_reads_no_more_than_the_version_of_sqlite() -> None:
+    """Outside of `storage`, which alone knows SQL, only SQLite's version is of interest."""
+    tree = ast.parse((ROOT / 'main.py').read_text(encoding='utf-8'))
+    used = {
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == 'sqlite3'
+    }
+    assert used == {'sqlite3.sqlite_version'}
