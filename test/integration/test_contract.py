@@ -67,6 +67,12 @@ async def prepared(scene: Scene) -> None:
     scene.execution_id = await scene.api.start(scene.entity, scene.script_id)
 
 
+async def schedule(scene: Scene) -> None:
+    scene.execution_id = await scene.api.start(
+        scene.entity, scene.script_id, execution_type='on_restart'
+    )
+
+
 async def running(scene: Scene) -> None:
     scene.execution_id, _ = await scene.api.running(scene.entity, scene.script_id)
 
@@ -185,6 +191,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'runner unavailable': runner_unavailable,
     'store unavailable': store_unavailable,
     'execution prepared': prepared,
+    'schedule': schedule,
     'execution running': running,
     'execution terminating': terminating,
     'execution completed': ended(0),

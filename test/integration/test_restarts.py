@@ -1,0 +1,408 @@
+"""Restart types, recovery and what a schedule goes through, over several lives of a gateway."""
+
+from collections.abc import AsyncIterator
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
+from gateway_node.executions.admission import Admission
+from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.ports import EndCause, Outcome, RetentionPolicy
+from gateway_node.executions.restarts import RestartSettings
+from gateway_node.executions.service import ExecutionService, ExecutionSettings, StartRequest
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    ExecutionType,
+    FailureReason,
+    StopAction,
+    TriggerType,
+)
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.metadata import Metadata
+from gateway_node.storage.database import Database
+from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.testing import (
+    FakeClock,
+    FakeSchemaChecker,
+    FakeScriptRunner,
+    RecordingListener,
+)
+
+SENSOR = NodeName(namespace='/', name='temp_sensor')
+APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
+PREPARED = ExecutionStatus.PREPARED
+RUNNING = ExecutionStatus.RUNNING
+COMPLETED = ExecutionStatus.COMPLETED
+FAILED = ExecutionStatus.FAILED
+TERMINATED = ExecutionStatus.TERMINATED
+
+
+class Robot:
+    """A disk and a clock that outlive the gateways on them."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.clock = FakeClock()
+        self.state_dir = state_dir
+        self.entity_timeout_sec = 30.0
+        self.start_prepared = False
+        self.max_executions = 10
+
+    @contextlib.asynccontextmanager
+    async def gateway(
+        self, *, online: bool = True, recovered: dict[str, Outcome] | None = None
+    ) -> AsyncIterator['Life']:
+        """Start a gateway; leave it as a SIGKILL would: nothing more reaches the database."""
+        database = await Database.open(self.state_dir)
+        store = await SqliteExecutionStore.open(database, self.clock)
+        life = Life(self, store, await store.last_id())
+        life.runner.recovered = recovered or {}
+        await life.library.open()
+        if online:
+            life.bring_online()
+        await life.executions.open(life.directory)
+        try:
+            yield life
+        finally:
+            await database.close()
+
+
+class Life:
+    """One start of the gateway."""
+
+    def __init__(self, robot: Robot, store: SqliteExecutionStore, last_id: str | None) -> None:
+        self.store = store
+        self.runner = FakeScriptRunner()
+        self.listener = RecordingListener()
+        schemas = FakeSchemaChecker()
+        self.library = ScriptLibrary(
+            scripts_dir=robot.state_dir / 'scripts',
+            max_file_bytes=1024,
+            schemas=schemas,
+            clock=robot.clock,
+        )
+        ledger = Ledger(store)
+        ledger.add_listener(self.listener)
+        self.executions = ExecutionService(
+            library=self.library,
+            schemas=schemas,
+            store=store,
+            runner=self.runner,
+            ledger=ledger,
+            ids=ExecutionIds(last_id),
+            clock=robot.clock,
+            settings=ExecutionSettings(
+                default_timeout_sec=300,
+                stop_grace_period_sec=5,
+                admission=Admission(
+                    max_executions=robot.max_executions, max_executions_per_entity=10
+                ),
+                retention=RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0),
+                restarts=RestartSettings(
+                    min_interval_sec=60,
+                    entity_timeout_sec=robot.entity_timeout_sec,
+                    start_prepared=robot.start_prepared,
+                ),
+            ),
+        )
+        self.directory = EntityDirectory(
+            host_name='robot',
+            own_node=NodeName(namespace='/', name='gateway_node'),
+            clock=robot.clock,
+            is_held=lambda ref: True,
+        )
+
+    def bring_online(self) -> None:
+        """Let the sensor's node appear."""
+        self.directory.update(GraphSnapshot(nodes=frozenset({SENSOR})))
+
+    async def upload(self) -> str:
+        """Upload a script; return its id."""
+        async with self.library.begin_upload() as upload:
+            await upload.write(b'true\n')
+            script = await self.library.create(APP, upload, 'check.sh', Metadata())
+        return script.id
+
+    async def start(self, script_id: str, execution_type: ExecutionType) -> Execution:
+        """Start an execution of the sensor's script."""
+        request = StartRequest(execution_type=execution_type, parameters={'depth': 3})
+        return await self.executions.start(APP, script_id, request)
+
+    async def all(self, script_id: str) -> list[Execution]:
+        """Return the script's executions, oldest first."""
+        page = await self.executions.page(APP, script_id, limit=100, before=None)
+        return list(reversed(page.executions))
+
+    async def finish(self, execution_id: str) -> Execution:
+        """Let an execution's script exit with 0 and wait for its final status."""
+        (await self.runner.script(execution_id)).exit(0)
+        return await self.listener.wait_for(execution_id)
+
+
+@pytest.fixture
+def robot(tmp_path: Path) -> Robot:
+    """Return a robot without scripts and executions."""
+    return Robot(tmp_path)
+
+
+async def test_on_restart_makes_a_run_at_each_start_and_stays(robot: Robot) -> None:
+    """`on_restart`: a prepared schedule; each start makes a run with `parent` set."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ON_RESTART)
+        assert (schedule.status, schedule.scheduled) == (PREPARED, True)
+        assert life.runner.started == ()
+    for start in range(1, 4):
+        robot.clock.advance(3600)
+        async with robot.gateway() as life:
+            run = (await life.all(script_id))[start]
+            assert run.parent == schedule.id
+            assert run.trigger.type is TriggerType.RESTART
+            ended = await life.finish(run.id)
+            assert (ended.status, ended.input_parameters) == (COMPLETED, {'depth': 3})
+            kept = await life.executions.get(APP, script_id, schedule.id)
+            assert (kept.status, kept.scheduled) == (PREPARED, True)
+
+
+async def test_now_and_on_restart_runs_now_and_leaves_a_schedule(robot: Robot) -> None:
+    """`now_and_on_restart` answers the execution that runs now; `schedule` names the other."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        now = await life.start(script_id, ExecutionType.NOW_AND_ON_RESTART)
+        assert now.schedule is not None
+        assert (await life.finish(now.id)).status is COMPLETED
+        schedule = await life.executions.get(APP, script_id, now.schedule)
+        assert (schedule.status, schedule.scheduled, schedule.parent) == (PREPARED, True, now.id)
+    robot.clock.advance(3600)
+    async with robot.gateway() as life:
+        run = (await life.all(script_id))[-1]
+        assert run.parent == schedule.id
+        assert (await life.finish(run.id)).status is COMPLETED
+
+
+async def test_once_on_restart_becomes_the_run_itself_once(robot: Robot) -> None:
+    """`once_on_restart`: the schedule becomes the run at the next start, and only then."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+    async with robot.gateway() as life:
+        assert (await life.finish(schedule.id)).status is COMPLETED
+    async with robot.gateway() as life:
+        assert life.runner.started == ()
+        assert [each.id for each in await life.all(script_id)] == [schedule.id]
+
+
+async def test_once_on_restart_is_used_up_when_the_gateway_dies_at_the_spawn(
+    robot: Robot,
+) -> None:
+    """Killed between the consumption and the spawn, no second run is made, and it says so."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+    async with robot.gateway(online=False) as life:
+        life.runner.hold_starts.clear()
+        life.bring_online()
+        while (await life.executions.get(APP, script_id, schedule.id)).scheduled:
+            await life.store.last_id()  # each turn is a read of the disk
+    async with robot.gateway() as life:
+        lost = await life.executions.get(APP, script_id, schedule.id)
+        assert lost.status is FAILED
+        assert lost.failure is not None
+        assert lost.failure.reason is FailureReason.RESTARTED
+        assert life.runner.started == ()
+
+
+async def test_once_on_restart_is_not_used_up_while_it_waits_for_its_entity(
+    robot: Robot,
+) -> None:
+    """Killed while waiting, the schedule waits again at the next start."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+    async with robot.gateway(online=False) as life:
+        waiting = await life.executions.get(APP, script_id, schedule.id)
+        assert (waiting.status, waiting.scheduled) == (PREPARED, True)
+    async with robot.gateway(online=False) as life:
+        life.bring_online()
+        assert (await life.finish(schedule.id)).status is COMPLETED
+
+
+async def test_a_shutdown_leaves_a_waiting_schedule_for_the_next_start(robot: Robot) -> None:
+    """A graceful end of the gateway is no end of a schedule."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+    async with robot.gateway(online=False) as life:
+        life.executions.close()
+        await life.executions.wait_closed()
+    async with robot.gateway() as life:
+        assert (await life.finish(schedule.id)).status is COMPLETED
+
+
+async def test_a_run_whose_entity_stays_away_fails_and_says_so(robot: Robot) -> None:
+    """Past the configured time a run without its entity fails; the schedule stays."""
+    robot.entity_timeout_sec = 0.01
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ON_RESTART)
+    async with robot.gateway(online=False) as life:
+        run = (await life.all(script_id))[-1]
+        failed = await life.listener.wait_for(run.id)
+        assert failed.failure is not None
+        assert failed.failure.reason is FailureReason.ENTITY_ABSENT
+        assert 'apps/temp_sensor' in failed.failure.message
+        assert (await life.executions.get(APP, script_id, schedule.id)).scheduled
+
+
+async def test_a_crash_loop_skips_starts_and_records_that(robot: Robot) -> None:
+    """A start sooner than the minimum interval makes no run; the schedule counts it."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        now = await life.start(script_id, ExecutionType.NOW_AND_ON_RESTART)
+        await life.finish(now.id)
+    for skipped in range(1, 4):
+        robot.clock.advance(5)
+        async with robot.gateway() as life:
+            assert life.runner.started == ()
+            assert now.schedule is not None
+            schedule = await life.executions.get(APP, script_id, now.schedule)
+            assert schedule.skipped_starts == skipped
+
+
+async def test_the_interval_is_measured_by_uptime_and_ends_with_the_boot(robot: Robot) -> None:
+    """A jump of the wall clock skips nothing and allows nothing; another boot allows a run."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        await life.start(script_id, ExecutionType.NOW_AND_ON_RESTART)
+    robot.clock.wall = robot.clock.wall.replace(year=2031)
+    async with robot.gateway() as life:
+        assert len(await life.all(script_id)) == 2
+    robot.clock.boot_id, robot.clock.boot_seconds = 'another', 1.0
+    async with robot.gateway() as life:
+        assert len(await life.all(script_id)) == 3
+
+
+@pytest.mark.parametrize(
+    'execution_type', [ExecutionType.ON_RESTART, ExecutionType.ONCE_ON_RESTART]
+)
+async def test_the_schedules_of_a_deleted_script_fail(
+    robot: Robot, execution_type: ExecutionType
+) -> None:
+    """Deleting a script ends its schedules as failed, and says so."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, execution_type)
+        await life.executions.delete_script(APP, script_id)
+        ended = await life.executions.get(APP, script_id, schedule.id)
+        assert (ended.status, ended.scheduled) == (FAILED, False)
+        assert ended.failure is not None
+        assert ended.failure.reason is FailureReason.SCRIPT_GONE
+    async with robot.gateway() as life:
+        assert life.runner.started == ()
+
+
+async def test_a_schedule_whose_script_is_gone_at_the_start_fails(robot: Robot) -> None:
+    """A script that went while the gateway was down ends the schedule too."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ON_RESTART)
+        await life.library.delete(APP, script_id)
+    async with robot.gateway() as life:
+        ended = await life.executions.get(APP, script_id, schedule.id)
+        assert ended.failure is not None
+        assert ended.failure.reason is FailureReason.SCRIPT_GONE
+
+
+async def test_delete_and_stop_end_a_schedule(robot: Robot) -> None:
+    """DELETE removes a schedule, `stop` makes it terminated; neither runs again."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        deleted = await life.start(script_id, ExecutionType.ON_RESTART)
+        stopped = await life.start(script_id, ExecutionType.ON_RESTART)
+        await life.executions.delete(APP, script_id, deleted.id)
+        ended = await life.executions.stop(APP, script_id, stopped.id, StopAction.STOP)
+        assert (ended.status, ended.scheduled) == (TERMINATED, False)
+    robot.clock.advance(3600)
+    async with robot.gateway() as life:
+        assert [each.id for each in await life.all(script_id)] == [stopped.id]
+        assert life.runner.started == ()
+
+
+async def test_schedules_are_exempt_from_limits_and_their_runs_wait_for_a_place(
+    robot: Robot,
+) -> None:
+    """Any number of schedules is taken; at the start their runs go one after the other."""
+    robot.max_executions = 1
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        for _ in range(3):
+            await life.start(script_id, ExecutionType.ON_RESTART)
+    async with robot.gateway() as life:
+        runs = [each for each in await life.all(script_id) if each.parent]
+        assert len(runs) == 3
+        for ended in range(3):
+            while len(life.runner.started) == ended:
+                await life.store.last_id()
+            assert len(life.runner.started) == ended + 1
+            await life.finish(life.runner.started[-1])
+
+
+async def test_what_ran_when_the_gateway_died_failed_by_the_restart(robot: Robot) -> None:
+    """A running execution becomes failed, reason restarted, before the API takes work."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        running = await life.start(script_id, ExecutionType.NOW)
+        await life.listener.wait_for(running.id, RUNNING)
+    async with robot.gateway() as life:
+        failed = await life.executions.get(APP, script_id, running.id)
+        assert failed.failure is not None
+        assert failed.failure.reason is FailureReason.RESTARTED
+        assert life.listener.statuses(running.id) == [FAILED]
+
+
+async def test_an_outcome_that_the_supervisor_wrote_is_honoured(robot: Robot) -> None:
+    """A script that ended by itself while the gateway was dead is completed."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        running = await life.start(script_id, ExecutionType.NOW)
+        await life.listener.wait_for(running.id, RUNNING)
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=0, stdout=b'{"volts": 12}')
+    async with robot.gateway(recovered={running.id: outcome}) as life:
+        completed = await life.executions.get(APP, script_id, running.id)
+        assert (completed.status, completed.output_parameters) == (COMPLETED, {'volts': 12})
+
+
+async def test_an_accepted_stop_outlives_the_gateway(robot: Robot) -> None:
+    """Once a stop was accepted, `terminated` is the final status, over a crash too."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        running = await life.start(script_id, ExecutionType.NOW)
+        await life.listener.wait_for(running.id, RUNNING)
+        stopping = await life.executions.stop(APP, script_id, running.id, StopAction.STOP)
+        assert stopping.terminating
+    async with robot.gateway() as life:
+        ended = await life.executions.get(APP, script_id, running.id)
+        assert ended.status is TERMINATED
+
+
+@pytest.mark.parametrize('start_prepared', [False, True])
+async def test_what_was_accepted_and_not_started_fails_or_starts_as_configured(
+    robot: Robot, start_prepared: bool
+) -> None:
+    """`restart.start_prepared` decides; by default it fails."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        life.runner.hold_starts.clear()
+        accepted = await life.start(script_id, ExecutionType.NOW)
+    robot.start_prepared = start_prepared
+    async with robot.gateway() as life:
+        if start_prepared:
+            assert (await life.finish(accepted.id)).status is COMPLETED
+        else:
+            failed = await life.executions.get(APP, script_id, accepted.id)
+            assert failed.status is FAILED
+            assert life.runner.started == ()
