@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import contextlib
 import itertools
 import os
 from pathlib import Path
@@ -20,7 +21,14 @@ from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, Scri
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
 DEADLINE_SEC = 20.0
-KINDS = {'.py': ScriptKind.PYTHON, '.sh': ScriptKind.SH, '.bash': ScriptKind.BASH}
+KINDS = {
+    '.launch.py': ScriptKind.LAUNCH,
+    '.launch.xml': ScriptKind.LAUNCH,
+    '.launch.yaml': ScriptKind.LAUNCH,
+    '.py': ScriptKind.PYTHON,
+    '.sh': ScriptKind.SH,
+    '.bash': ScriptKind.BASH,
+}
 
 
 async def wait_until(condition: Callable[[], bool], *, what: str) -> None:
@@ -57,7 +65,8 @@ class Floor:
     ) -> Script:
         """Return a script: the file itself, or a new one with the content."""
         if isinstance(content, Path):
-            path, kind = content, KINDS.get(content.suffix, kind)
+            path = content
+            kind = next((k for end, k in KINDS.items() if path.name.endswith(end)), kind)
         else:
             path = self.folder / f'script_{next(self._numbers)}'
             path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -119,16 +128,25 @@ class Floor:
             await asyncio.sleep(0.01)
 
 
+@contextlib.asynccontextmanager
+async def floor_on(folder: Path, setup_files: Sequence[Path] = ()) -> AsyncIterator[Floor]:
+    """Give a started runner with the set-up files, closed at the end."""
+    runner = SupervisedScriptRunner(folder / 'state', setup_files=setup_files)
+    await runner.start_up()
+    try:
+        yield Floor(runner, folder)
+    finally:
+        await runner.close()
+
+
 @pytest.fixture
 async def floor(tmp_path: Path) -> AsyncIterator[Floor]:
     """Yield a started runner; afterwards nothing may live and no descriptor be open."""
     become_subreaper()
     descriptors = len(os.listdir('/proc/self/fd'))
     before = [entry.pid for entry in living_descendants()]
-    runner = SupervisedScriptRunner(tmp_path / 'state')
-    await runner.start_up()
-    yield Floor(runner, tmp_path)
-    await runner.close()
+    async with floor_on(tmp_path) as started:
+        yield started
     left = living_descendants(before)
     for entry in left:
         os.kill(entry.pid, 9)

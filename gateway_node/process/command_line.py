@@ -1,9 +1,7 @@
 """From a script's kind to its command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-import shutil
-import sys
 
 from gateway_node.executions.ports import StartOrder
 from gateway_node.scripts.arguments import declared_arguments
@@ -17,20 +15,6 @@ class Interpreters:
     python: str
     sh: str = '/bin/sh'
     bash: str = '/bin/bash'
-
-
-def resolve_interpreters(environment: Mapping[str, str], *, changed_path: bool) -> Interpreters:
-    """Find the interpreters of an environment.
-
-    Python is the gateway's own unless a set-up file changed PATH: a bare `python3` can be a slow
-    shim, and the gateway's own has rclpy.
-    """
-    path = environment.get('PATH')
-    python = shutil.which('python3', path=path) if changed_path else None
-    return Interpreters(
-        python=python or sys.executable,
-        bash=shutil.which('bash', path=path) or '/bin/bash',
-    )
 
 
 def command_line(order: StartOrder, interpreters: Interpreters, script: str) -> list[str]:
@@ -52,7 +36,7 @@ def command_line(order: StartOrder, interpreters: Interpreters, script: str) -> 
         case ScriptKind.EXECUTABLE:
             return [script, *arguments]
         case ScriptKind.LAUNCH:
-            raise NotImplementedError
+            return [*launch_program(interpreters), 'execute', script, *arguments]
 
 
 def python_command(order: StartOrder, interpreters: Interpreters) -> Sequence[str]:
@@ -61,3 +45,8 @@ def python_command(order: StartOrder, interpreters: Interpreters) -> Sequence[st
     An uploaded script's folder is the library's own: `-P` keeps Python from importing from there.
     """
     return [interpreters.python] if order.script.managed else [interpreters.python, '-P']
+
+
+def launch_program(interpreters: Interpreters) -> list[str]:
+    """Return the program that runs launch fragments, or tells what they declare."""
+    return [interpreters.python, '-P', '-m', 'gateway_node.child.launch_sequence']

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 import json
 import os
+from pathlib import Path
 import re
 from typing import Any
 
+from gateway_node.child.workplace import GIVEN_RESULT_FILE, PROGRESS_FIFO
 from gateway_node.executions.ports import StartOrder
-from gateway_node.scripts.values import ScriptKind
 
 MAX_EXPORTED_BYTES = 32 * 1024
 """Longest value of a `PARAM_*` variable."""
@@ -74,22 +75,38 @@ def _exportable(value: Any) -> str | None:
 
 
 def script_environment(
-    base: Mapping[str, str], order: StartOrder, directory: str, python_path: str
+    base: Mapping[str, str], order: StartOrder, directory: Path, python_folder: Path
 ) -> dict[str, str]:
     """Return all variables for the order's script.
 
-    `base` is the sourced environment, `directory` the execution's own, `python_path` a folder in
+    `base` is the sourced environment, `directory` the execution's own, `python_folder` one in
     which Python finds `gateway_node.script`.
     """
     script = order.script
-    environment = {**base, **script.environment, **parameter_variables(order.parameters)}
-    environment['GATEWAY_EXECUTION_ID'] = order.execution_id
-    environment['GATEWAY_ENTITY'] = order.entity.path
-    environment['GATEWAY_SCRIPT_ID'] = script.id
-    environment['GATEWAY_PROGRESS'] = os.path.join(directory, 'progress')
-    environment['GATEWAY_RESULT'] = os.path.join(directory, 'given_result.json')
-    if script.kind in (ScriptKind.PYTHON, ScriptKind.LAUNCH):
-        environment['PYTHONUNBUFFERED'] = '1'
-    folders = (environment.get('PYTHONPATH'), python_path)
-    environment['PYTHONPATH'] = os.pathsep.join(folder for folder in folders if folder)
-    return environment
+    return {
+        **internal_environment(
+            {**base, **script.environment, **parameter_variables(order.parameters)},
+            directory,
+            python_folder,
+        ),
+        'GATEWAY_EXECUTION_ID': order.execution_id,
+        'GATEWAY_ENTITY': order.entity.path,
+        'GATEWAY_SCRIPT_ID': script.id,
+        'GATEWAY_PROGRESS': str(directory / PROGRESS_FIFO),
+    }
+
+
+def internal_environment(
+    base: Mapping[str, str], directory: Path, python_folder: Path
+) -> dict[str, str]:
+    """Return the variables for a program of the gateway's own that gives a result.
+
+    Python writes at once what it prints, so that output can be followed and survives a kill.
+    """
+    folders = (base.get('PYTHONPATH'), str(python_folder))
+    return {
+        **base,
+        'GATEWAY_RESULT': str(directory / GIVEN_RESULT_FILE),
+        'PYTHONPATH': os.pathsep.join(folder for folder in folders if folder),
+        'PYTHONUNBUFFERED': '1',
+    }

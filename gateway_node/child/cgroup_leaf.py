@@ -1,0 +1,74 @@
+"""The cgroup v2 leaf of one execution (kernel documentation, cgroup-v2.rst)."""
+
+import contextlib
+import os
+
+from gateway_node.child.messages import SupervisorLimits
+
+_MIB = 1024 * 1024
+_MEMORY_SLACK = 1.1
+"""The sampled limit, which says what was used, comes first; the kernel's is the backstop."""
+
+
+class CgroupLeaf:
+    """Holds a script's processes, wherever they hide in the process tree.
+
+    Raises:
+        OSError: the leaf cannot be made.
+    """
+
+    def __init__(self, folder: str, name: str, limits: SupervisorLimits) -> None:
+        self._path = os.path.join(folder, name)
+        os.mkdir(self._path)
+        if limits['memory_mb'] is not None:
+            self._write('memory.max', int(limits['memory_mb'] * _MIB * _MEMORY_SLACK))
+            self._write('memory.oom.group', 1)
+        if limits['processes'] is not None:
+            # One more than allowed, so that the sampling sees that there are too many.
+            self._write('pids.max', limits['processes'] + 1)
+
+    @property
+    def procs(self) -> str:
+        """The file by which a process joins."""
+        return os.path.join(self._path, 'cgroup.procs')
+
+    @property
+    def cpu_sec(self) -> float:
+        """User and system seconds of all that was ever in it; 0 where unknown."""
+        return self._field('cpu.stat', 'usage_usec') / 1e6
+
+    @property
+    def peak_bytes(self) -> int:
+        """Greatest memory of all that was in it at one moment; 0 where unknown."""
+        try:
+            with open(os.path.join(self._path, 'memory.peak')) as file:
+                return int(file.read())
+        except (OSError, ValueError):
+            return 0
+
+    @property
+    def out_of_memory(self) -> bool:
+        """True where the kernel killed for `memory.max`."""
+        return self._field('memory.events', 'oom_kill') > 0
+
+    def kill(self) -> None:
+        """Kill everything in it."""
+        self._write('cgroup.kill', 1)
+
+    def remove(self) -> None:
+        """Remove it; it is empty."""
+        with contextlib.suppress(OSError):
+            os.rmdir(self._path)
+
+    def _write(self, name: str, value: int) -> None:
+        # A controller that is not there has no file: its limit is then kept by sampling alone.
+        with contextlib.suppress(OSError), open(os.path.join(self._path, name), 'w') as file:
+            file.write(str(value))
+
+    def _field(self, name: str, field: str) -> int:
+        try:
+            with open(os.path.join(self._path, name)) as file:
+                fields = dict(line.split() for line in file)
+            return int(fields.get(field, 0))
+        except (OSError, ValueError):
+            return 0

@@ -1,0 +1,169 @@
+"""Runs a launch fragment as a diagnostic sequence, through launch's own API.
+
+The program of a process of its own: `describe <fragment>` tells which arguments the fragment
+declares, `execute <fragment>` runs it with the parameters on stdin as launch arguments. Only
+here is `launch` imported, and only where this is the program.
+"""
+
+from collections.abc import Mapping
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from gateway_node.child.script_api import parameters, progress, result
+
+
+def launch_arguments(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return parameters as launch arguments, which are text; null gives none.
+
+    Strings go as they are, everything else as JSON.
+    """
+    return [
+        (name, value if isinstance(value, str) else json.dumps(value))
+        for name, value in values.items()
+        if value is not None
+    ]
+
+
+class Sequence:
+    """The processes that a fragment started, and how they ended."""
+
+    def __init__(self) -> None:
+        self._started: dict[int, float] = {}
+        self._processes: dict[int, dict[str, Any]] = {}
+        self._ended = 0
+        self.shutting_down = False
+        """True once the fragment itself, or its end, asked launch to shut down."""
+
+    def note_start(self, name: str, command: list[str], pid: int) -> None:
+        """Take a process that has begun."""
+        self._started[pid] = time.monotonic()
+        self._processes[pid] = {
+            'name': name,
+            'command': command,
+            'pid': pid,
+            'exit_code': None,
+            'duration_sec': None,
+            'failed': False,
+        }
+        self._tell()
+
+    def note_exit(self, pid: int, exit_code: int) -> None:
+        """Take a process that has ended; negative codes are signals."""
+        process = self._processes[pid]
+        process['exit_code'] = exit_code
+        process['duration_sec'] = round(time.monotonic() - self._started[pid], 3)
+        # Dying of the signal with which the fragment's own shutdown ends it is no failure.
+        as_asked = self.shutting_down and exit_code in {-signal.SIGINT, 128 + signal.SIGINT}
+        process['failed'] = exit_code != 0 and not as_asked
+        self._ended += 1
+        self._tell()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the execution gives as its result."""
+        return {
+            'processes': [
+                {key: value for key, value in process.items() if key != 'failed'}
+                for process in self._processes.values()
+            ]
+        }
+
+    @property
+    def failures(self) -> list[str]:
+        """A few words for each process that failed."""
+        return [
+            f'{process["name"]} (exit code {process["exit_code"]})'
+            for process in self._processes.values()
+            if process['failed']
+        ]
+
+    def _tell(self) -> None:
+        started = len(self._processes)
+        progress(100 * self._ended / started, f'{self._ended} of {started} processes have ended')
+
+
+def main() -> None:
+    """Do what argv asks for."""
+    mode, fragment = sys.argv[1:3]
+    # What launch logs for itself goes the way of the working directory.
+    os.environ.setdefault('ROS_LOG_DIR', os.path.join(os.getcwd(), 'log'))
+    if mode == 'describe':
+        result(describe(fragment))
+    else:
+        sys.exit(execute(fragment))
+
+
+def describe(fragment: str) -> dict[str, Any]:
+    """Return the arguments that the fragment declares, and whether those are surely all."""
+    from launch.launch_description_sources import get_launch_description_from_any_launch_file
+
+    description = get_launch_description_from_any_launch_file(fragment)
+    declared = [
+        {
+            'name': argument.name,
+            'required': argument.default_value is None and not argument._conditionally_included,
+            'choices': argument.choices,
+        }
+        for argument in description.get_launch_arguments()
+    ]
+    return {'arguments': declared, 'complete': _is_complete(description.entities)}
+
+
+def _is_complete(entities: Any) -> bool:
+    """Return False where something may declare arguments only while it runs."""
+    from launch.actions import IncludeLaunchDescription, OpaqueFunction
+
+    return all(
+        not isinstance(entity, IncludeLaunchDescription | OpaqueFunction)
+        and _is_complete(entity.describe_sub_entities())
+        and all(_is_complete(group) for _, group in entity.describe_conditional_sub_entities())
+        for entity in entities
+    )
+
+
+def execute(fragment: str) -> int:
+    """Run the fragment to its end; return the exit code."""
+    from launch.actions import IncludeLaunchDescription, RegisterEventHandler
+    from launch.event_handlers import OnProcessExit, OnProcessStart, OnShutdown
+    from launch.launch_description_sources import AnyLaunchDescriptionSource
+
+    from launch import LaunchDescription, LaunchService
+
+    sequence = Sequence()
+
+    def on_start(event: Any, _: Any) -> None:
+        sequence.note_start(event.process_name, list(event.cmd), event.pid)
+
+    def on_exit(event: Any, _: Any) -> None:
+        sequence.note_exit(event.pid, event.returncode)
+
+    def on_shutdown(event: Any, _: Any) -> None:
+        sequence.shutting_down = True
+
+    description = LaunchDescription(
+        [
+            RegisterEventHandler(OnProcessStart(on_start=on_start)),
+            RegisterEventHandler(OnProcessExit(on_exit=on_exit)),
+            RegisterEventHandler(OnShutdown(on_shutdown=on_shutdown)),
+            IncludeLaunchDescription(
+                AnyLaunchDescriptionSource(fragment),
+                launch_arguments=launch_arguments(parameters()),
+            ),
+        ]
+    )
+    service = LaunchService(argv=sys.argv[3:])
+    service.include_launch_description(description)
+    code = service.run()
+    result(sequence.result)
+    if sequence.failures:
+        sys.stderr.write(f'processes failed: {", ".join(sequence.failures)}\n')
+        return 1
+    return int(code)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,125 @@
+"""The script API: parameters in, progress and a result out, a ROS node for the time between.
+
+It also works where a script is tried by hand: progress is then nobody's, the result is printed.
+"""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import functools
+import json
+import math
+import os
+import re
+import signal
+import sys
+from typing import Any, NoReturn
+
+_MAX_LINE_BYTES = 4096
+_SHORT_MESSAGE = 600
+"""Characters of a message that fit into a line however they are escaped."""
+MAX_RESULT_BYTES = 1024 * 1024
+
+
+@functools.cache
+def parameters() -> Mapping[str, Any]:
+    """Return the execution's parameters; empty without any. Reads stdin, once.
+
+    Raises:
+        ValueError: stdin holds something that is no JSON object.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        return {}
+    text = sys.stdin.read()
+    values = json.loads(text) if text.strip() else {}
+    if not isinstance(values, dict):
+        raise ValueError(f'parameters are a JSON object, not {text[:80]!r}')
+    return values
+
+
+def progress(percent: float, message: str | None = None) -> None:
+    """Say how far the script is: 0 to 100 percent (clamped), and what it is at.
+
+    Never waits: where the gateway is not reading, what was said is dropped.
+
+    Raises:
+        ValueError: `percent` is no number.
+    """
+    if math.isnan(percent):
+        raise ValueError('progress is a number from 0 to 100, not NaN')
+    said: dict[str, Any] = {'progress': min(max(percent, 0), 100)}
+    if message is not None:
+        said['message'] = message
+    line = json.dumps(said).encode() + b'\n'
+    if len(line) > _MAX_LINE_BYTES and message is not None:
+        said['message'] = message[:_SHORT_MESSAGE]
+        line = json.dumps(said).encode() + b'\n'
+    channel = _progress_channel()
+    if channel is not None:
+        with contextlib.suppress(OSError):
+            os.write(channel, line)
+
+
+def result(values: Mapping[str, Any]) -> None:
+    """Give the execution's output parameters; the last call counts.
+
+    Raises:
+        TypeError, ValueError: `values` are no JSON object, or longer than MAX_RESULT_BYTES.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f'a result is a mapping, not {type(values).__name__}')
+    text = json.dumps(dict(values), allow_nan=False)
+    if len(text) > MAX_RESULT_BYTES:
+        raise ValueError(f'a result has at most {MAX_RESULT_BYTES} bytes, not {len(text)}')
+    path = os.environ.get('GATEWAY_RESULT')
+    if path is None:
+        sys.stdout.write(f'{text}\n')
+        return
+    incoming = f'{path}.{os.getpid()}'
+    with open(incoming, 'w') as file:
+        file.write(text)
+    os.replace(incoming, path)
+
+
+@contextlib.contextmanager
+def ros_node(name: str | None = None) -> Iterator[Any]:
+    """Give an `rclpy.node.Node`, hidden by a leading `_`, and tear it down at the end.
+
+    rclpy is initialised for it; `rclpy.spin_once(node)` and its like work. A stop of the
+    execution ends the block by SystemExit, so that the teardown takes place.
+
+    Raises:
+        ImportError: the script environment has no rclpy.
+    """
+    import rclpy
+
+    previous = signal.signal(signal.SIGTERM, _leave)
+    rclpy.init(args=[])
+    try:
+        node = rclpy.create_node(name or _node_name())
+        try:
+            yield node
+        finally:
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _node_name() -> str:
+    execution = os.environ.get('GATEWAY_EXECUTION_ID', str(os.getpid()))
+    return '_script_' + re.sub(r'\W', '_', execution, flags=re.ASCII).lower()
+
+
+@functools.cache
+def _progress_channel() -> int | None:
+    path = os.environ.get('GATEWAY_PROGRESS')
+    if path is None:
+        return None
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None

@@ -1,0 +1,142 @@
+"""Checks parameters against what a launch fragment declares.
+
+Reading a fragment means executing it, in a child under supervision with a deadline; what it
+declares is remembered for the version and the environment.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+from typing import Any
+
+from gateway_node.child.launch_sequence import launch_arguments
+from gateway_node.executions.errors import KindNotAvailable
+from gateway_node.executions.ports import Outcome
+from gateway_node.process.sourced_environment import ScriptWorld
+from gateway_node.scripts.errors import ParametersInvalid, Violation
+from gateway_node.scripts.metadata import pointer_token
+from gateway_node.scripts.values import Script, ScriptKind
+
+_log = logging.getLogger(__name__)
+
+_REMEMBERED = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredArgument:
+    """A launch argument of a fragment."""
+
+    name: str
+    required: bool
+    choices: tuple[str, ...]
+    """Empty where anything is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """All launch arguments of a fragment."""
+
+    arguments: tuple[DeclaredArgument, ...]
+    complete: bool
+    """False where others may be declared while it runs."""
+
+
+Describe = Callable[[Script, ScriptWorld], Awaitable[Outcome]]
+"""Runs the program that tells what a fragment declares, as its result."""
+
+
+class LaunchFragments:
+    """What the fragments declare."""
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        self._world: ScriptWorld | None = None
+        self._known: dict[tuple[Path, str], Declaration] = {}
+
+    async def check(
+        self, script: Script, parameters: Mapping[str, Any], world: ScriptWorld
+    ) -> None:
+        """Raise where the fragment cannot run, or does not take the parameters.
+
+        A fragment that cannot be read is let through: its execution then says why.
+
+        Raises:
+            KindNotAvailable: the environment's Python has no `launch`.
+            ParametersInvalid: an argument is unknown, missing, or not among its choices.
+        """
+        if 'launch' not in world.modules:
+            raise KindNotAvailable(
+                ScriptKind.LAUNCH,
+                f'{world.interpreters.python} finds no module launch; it comes with a ROS '
+                'distribution, which environment.setup_files has to name',
+            )
+        declaration = await self._declaration(script, world)
+        if declaration is not None:
+            check_arguments(declaration, launch_arguments(parameters))
+
+    async def _declaration(self, script: Script, world: ScriptWorld) -> Declaration | None:
+        if self._world is not world:
+            self._known.clear()
+            self._world = world
+        key = (script.path, script.version)
+        if key in self._known:
+            return self._known[key]
+        outcome = await self._describe(script, world)
+        if outcome.exit_code != 0 or outcome.result is None:
+            _log.info('a launch fragment cannot be read: script %s', script.id)
+            return None
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        declaration = self._known[key] = parse_declaration(outcome.result)
+        return declaration
+
+
+def parse_declaration(description: Mapping[str, Any]) -> Declaration:
+    """Return what `launch_sequence describe` told."""
+    return Declaration(
+        arguments=tuple(
+            DeclaredArgument(
+                name=argument['name'],
+                required=argument['required'],
+                choices=tuple(argument['choices'] or ()),
+            )
+            for argument in description['arguments']
+        ),
+        complete=description['complete'],
+    )
+
+
+def check_arguments(declaration: Declaration, given: Sequence[tuple[str, str]]) -> None:
+    """Raise where the given launch arguments do not fit the declared ones.
+
+    Raises:
+        ParametersInvalid: an argument is unknown, missing, or not among its choices.
+    """
+    declared = {argument.name: argument for argument in declaration.arguments}
+    violations = [
+        Violation(
+            path='',
+            reason=f'the launch argument {argument.name!r} is required and not given',
+        )
+        for argument in declaration.arguments
+        if argument.required and argument.name not in dict(given)
+    ]
+    for name, value in given:
+        reason = _complaint(declared.get(name), value, declaration, name)
+        if reason:
+            violations.append(Violation(path=f'/{pointer_token(name)}', reason=reason))
+    if violations:
+        raise ParametersInvalid(violations[0].reason, tuple(violations))
+
+
+def _complaint(
+    argument: DeclaredArgument | None, value: str, declaration: Declaration, name: str
+) -> str:
+    if argument is None:
+        known = ', '.join(a.name for a in declaration.arguments) or 'none'
+        unknown = f'{name!r} is no launch argument of the fragment; declared: {known}'
+        return unknown if declaration.complete else ''
+    if argument.choices and value not in argument.choices:
+        return f'{value[:80]!r} is not allowed; allowed: {", ".join(argument.choices)}'
+    return ''

@@ -1,0 +1,214 @@
+"""The processes of all executions: spawner, supervisors, and the journal of what is open.
+
+Knows supervisor orders and directories, neither scripts nor their environment.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+import contextlib
+from dataclasses import replace
+import logging
+from pathlib import Path
+import socket
+from typing import Any
+
+from gateway_node.child.messages import SupervisorOrder
+from gateway_node.child.process_tree import become_subreaper
+from gateway_node.executions.errors import SpawnFailed
+from gateway_node.executions.values import Progress
+from gateway_node.process.containment import (
+    Containment,
+    probe_containment,
+    remove_containment,
+)
+from gateway_node.process.foster import end_orphans
+from gateway_node.process.journal import (
+    Journal,
+    JournalEntry,
+    ProcessMark,
+    read_spawner_mark,
+    write_spawner_mark,
+)
+from gateway_node.process.script_process import SupervisedProcess
+from gateway_node.process.spawner_client import SpawnerClient, TreeGone
+
+_log = logging.getLogger(__name__)
+
+_LOG_FILE = 'supervision.log'
+_MAX_LOG_BYTES = 1024 * 1024
+_JOURNAL_FOLDER = 'open'
+_SPAWNER_FILE = 'spawner.json'
+_JOURNAL_AFTERLIFE_SEC = 60.0
+_FOSTER_INTERVAL_SEC = 0.25
+
+
+class Supervision:
+    """Starts supervisors and looks after them; `start_up` before use."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._spawner_file = state_dir / _SPAWNER_FILE
+        self.journal = Journal(state_dir / _JOURNAL_FOLDER)
+        self.earlier: Mapping[str, JournalEntry] = {}
+        """What an earlier gateway had open when this one started."""
+        self.earlier_spawner: ProcessMark | None = None
+        self.containment: Containment | None = None
+        self._spawner = SpawnerClient(state_dir / _LOG_FILE, self._note_spawner, self._foster_all)
+        self._processes: dict[str, SupervisedProcess] = {}
+        self._companions: set[asyncio.Task[None]] = set()
+        self._concluded: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def available(self) -> bool:
+        """True where something can be started."""
+        return self._spawner.available
+
+    @property
+    def spawner_restarts(self) -> int:
+        """How often the spawner died and was started again."""
+        return self._spawner.restarts
+
+    async def start_up(self) -> None:
+        """Read the journal, probe the machine, start the spawner.
+
+        Raises:
+            RunnerUnavailable: the spawner does not come up.
+            OSError: the state directory cannot be written.
+        """
+        (self._state_dir / _JOURNAL_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
+        log_file = self._state_dir / _LOG_FILE
+        with contextlib.suppress(FileNotFoundError):
+            if log_file.stat().st_size > _MAX_LOG_BYTES:
+                log_file.unlink()
+        self.earlier = self.journal.read()
+        self.earlier_spawner = read_spawner_mark(self._spawner_file, self.journal.boot_id)
+        become_subreaper()
+        self.containment = probe_containment()
+        await self._spawner.start()
+
+    async def start(
+        self,
+        order: SupervisorOrder,
+        on_progress: Callable[[Progress], None],
+        *,
+        journalled: bool = True,
+    ) -> SupervisedProcess:
+        """Have a supervisor take the order; return before its script has begun.
+
+        Raises:
+            RunnerUnavailable: there is no spawner at the moment.
+            SpawnFailed: the start cannot be prepared.
+        """
+        name = order['execution_id']
+        if self.containment is not None and self.containment.folder is not None:
+            order['cgroup'] = str(self.containment.folder)
+        try:
+            if journalled:
+                self.journal.write(self._entry(name))
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
+        try:
+            forked, gone = await self._spawner.spawn(name, theirs)
+        except BaseException:
+            ours.close()
+            if journalled:
+                self.journal.remove(name)
+            raise
+        finally:
+            theirs.close()
+        process = SupervisedProcess(name, Path(order['directory']), ours, forked, on_progress)
+        self._processes[name] = process
+        self.accompany(self._conclude_when_gone(process, gone, journalled=journalled))
+        if journalled:
+            self.note_script(process, None)
+        process.send(order)
+        return process
+
+    def note_script(self, process: SupervisedProcess, pid: int | None) -> None:
+        """Journal who is to be ended should this gateway die; the start goes on without."""
+        if process.execution_id not in self._processes:
+            return
+        entry = replace(
+            self._entry(process.execution_id),
+            supervisor=ProcessMark.of(process.supervisor_pid),
+            script=None if pid is None else ProcessMark.of(pid),
+        )
+        try:
+            self.journal.write(entry)
+        except OSError:
+            _log.exception('the journal cannot be written: execution %s', process.execution_id)
+
+    async def close(self) -> None:
+        """End the spawner, once all supervisors have ended."""
+        if self._companions:
+            await asyncio.wait(self._companions)
+        await self._spawner.close()
+        for timer in self._concluded.values():
+            timer.cancel()
+        for execution_id in tuple(self._concluded):
+            self._forget(execution_id)
+        self._spawner_file.unlink(missing_ok=True)
+        if self.containment is not None:
+            remove_containment(self.containment)
+
+    def _entry(self, execution_id: str) -> JournalEntry:
+        folder = None if self.containment is None else self.containment.folder
+        return JournalEntry(
+            execution_id=execution_id,
+            boot_id=self.journal.boot_id,
+            cgroup=None if folder is None else str(folder),
+        )
+
+    def accompany(self, companion: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine that `close` waits for."""
+        task = asyncio.create_task(companion)
+        self._companions.add(task)
+        task.add_done_callback(self._companions.discard)
+
+    async def _conclude_when_gone(
+        self,
+        process: SupervisedProcess,
+        gone: 'asyncio.Future[TreeGone]',
+        *,
+        journalled: bool,
+    ) -> None:
+        await process.supervisor_gone()
+        if not process.concluded:
+            # The spawner ends what a lost supervisor leaves; without a spawner it comes here.
+            await asyncio.wait({gone})
+            if gone.cancelled():
+                process.conclude_lost(await end_orphans(self._child_pids))
+            else:
+                process.conclude_lost(gone.result())
+        del self._processes[process.execution_id]
+        if journalled:
+            # Kept a moment for whoever records the outcome: where this gateway dies before that
+            # was done, the next one hears of it from the journal.
+            self._concluded[process.execution_id] = asyncio.get_running_loop().call_later(
+                _JOURNAL_AFTERLIFE_SEC, self._forget, process.execution_id
+            )
+
+    def _forget(self, execution_id: str) -> None:
+        self._concluded.pop(execution_id, None)
+        self.journal.remove(execution_id)
+
+    def _child_pids(self) -> set[int]:
+        pids = {process.supervisor_pid for process in self._processes.values()}
+        return pids if self._spawner.pid is None else pids | {self._spawner.pid}
+
+    def _note_spawner(self, pid: int) -> None:
+        mark = ProcessMark.of(pid)
+        if mark is not None:
+            write_spawner_mark(self._spawner_file, self.journal.boot_id, mark)
+
+    def _foster_all(self) -> None:
+        """Look after supervisors whose spawner died; they are this process's children now."""
+        self.accompany(self._foster(tuple(self._processes.values())))
+
+    async def _foster(self, processes: tuple[SupervisedProcess, ...]) -> None:
+        await end_orphans(self._child_pids)
+        while any(process.alive for process in processes):
+            for process in processes:
+                process.continue_if_stopped()
+            await asyncio.sleep(_FOSTER_INTERVAL_SEC)

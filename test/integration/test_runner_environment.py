@@ -1,0 +1,121 @@
+"""The sourced environment: taken once, taken anew, and what happens when it cannot be taken."""
+
+import os
+from pathlib import Path
+import sys
+import time
+
+import pytest
+from runner_support import floor_on, wait_until
+
+from gateway_node.executions.errors import SpawnFailed
+from gateway_node.scripts.values import ScriptKind
+
+
+def setup_file(folder: Path, content: str, name: str = 'setup.bash') -> Path:
+    """Write a set-up file whose time differs from that of the one that it replaces."""
+    file = folder / name
+    file.write_text(content)
+    now = time.time_ns()
+    os.utime(file, ns=(now, now))
+    return file
+
+
+async def test_scripts_run_in_the_sourced_environment(tmp_path: Path) -> None:
+    """What the files export is there, line ends included; the shell's own variables are not."""
+    first = setup_file(tmp_path, "export ONE=1 LINES_='a\nb'\necho noise\n")
+    second = setup_file(tmp_path, 'export TWO=$ONE$ONE\n', 'local.bash')
+    async with floor_on(tmp_path, (first, second)) as floor:
+        assert floor.runner.environment_warning is None
+        script = floor.script('echo "$ONE $TWO $LINES_"; env | grep -c __gateway')
+        _, output = await floor.run(floor.order(script))
+    assert output.stdout == '1 11 a\nb\n0\n'
+
+
+async def test_a_scripts_own_environment_goes_on_top(tmp_path: Path) -> None:
+    """Variables of a managed script win over those of the set-up files."""
+    file = setup_file(tmp_path, 'export ONE=1\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        script = floor.script('echo "$ONE"', environment={'ONE': 'mine'})
+        _, output = await floor.run(floor.order(script))
+    assert output.stdout == 'mine\n'
+
+
+async def test_files_are_sourced_once_and_anew_when_they_change(tmp_path: Path) -> None:
+    """No start sources; a changed file is sourced at the next start, once."""
+    count = tmp_path / 'count'
+    line = f'echo >> {count}\n'
+    file = setup_file(tmp_path, line + 'export ONE=1\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        script = floor.script('echo "$ONE"')
+        for _ in range(3):
+            await floor.run(floor.order(script))
+        assert count.read_text() == '\n'
+        setup_file(tmp_path, line + 'export ONE=22\n')
+        _, output = await floor.run(floor.order(script))
+        assert output.stdout == '22\n'
+        assert count.read_text() == '\n\n'
+        await floor.runner.refresh_environment()
+        assert count.read_text() == '\n\n\n'
+
+
+async def test_files_that_fail_are_a_warning_and_an_error_of_each_start(tmp_path: Path) -> None:
+    """The warning and the failed start carry what the file wrote to stderr; mending heals."""
+    file = setup_file(tmp_path, 'echo no such workspace >&2\nfalse\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        assert 'no such workspace' in (floor.runner.environment_warning or '')
+        script = floor.script('echo fine')
+        order = floor.order(script)
+        await floor.runner.vet(order)
+        with pytest.raises(SpawnFailed, match='no such workspace'):
+            await floor.runner.start(order, lambda _: None)
+        setup_file(tmp_path, 'true\n')
+        _, output = await floor.run(floor.order(script))
+        assert output.stdout == 'fine\n'
+        assert floor.runner.environment_warning is None
+
+
+async def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A set-up file that is not there is named, and sourced once it appears."""
+    file = tmp_path / 'setup.bash'
+    async with floor_on(tmp_path, (file,)) as floor:
+        assert str(file) in (floor.runner.environment_warning or '')
+        setup_file(tmp_path, 'export ONE=1\n')
+        _, output = await floor.run(floor.order(floor.script('echo "$ONE"')))
+    assert output.stdout == '1\n'
+
+
+async def test_a_file_that_hangs_ends_at_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sourcing has a time limit, and nothing of it is left."""
+    monkeypatch.setattr('gateway_node.process.sourced_environment._SOURCE_TIMEOUT_SEC', 0.5)
+    file = setup_file(tmp_path, 'sleep 600\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        assert 'longer than 0.5 s' in (floor.runner.environment_warning or '')
+
+
+async def test_python_is_the_sourced_environments(tmp_path: Path) -> None:
+    """A file that changes PATH changes the interpreter, and it is no shim but what it leads to."""
+    folder = tmp_path / 'bin'
+    folder.mkdir()
+    shim = folder / 'python3'
+    shim.write_text(f'#!/bin/sh\necho shim >> {tmp_path}/shim\nexec {sys.executable} "$@"\n')
+    shim.chmod(0o700)
+    file = setup_file(tmp_path, f'export PATH={folder}:$PATH\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        (tmp_path / 'shim').unlink()
+        script = floor.script('import sys; print(sys.executable)', ScriptKind.PYTHON)
+        _, output = await floor.run(floor.order(script))
+    assert output.stdout.strip() == sys.executable
+    assert not (tmp_path / 'shim').exists()
+
+
+async def test_arguments_of_the_gateway_do_not_reach_a_set_up_file(tmp_path: Path) -> None:
+    """A file that looks at its positional parameters finds none."""
+    file = setup_file(tmp_path, 'export COUNT=$#\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        _, output = await floor.run(floor.order(floor.script('echo $COUNT')))
+        internal = tmp_path / 'state' / 'internal'
+        await wait_until(lambda: not list(internal.iterdir()), what='nothing of it is kept')
+    assert output.stdout == '0\n'
