@@ -12,8 +12,7 @@ import signal
 import socket
 import sqlite3
 import sys
-
-from aiohttp import web
+from typing import Any
 
 from gateway_node import __version__
 from gateway_node.entities.clock import Clock, SystemClock
@@ -31,6 +30,7 @@ from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.representations import execution_href
+from gateway_node.http_server.server import ListenFailed, Server
 from gateway_node.http_server.services import api_base, Services
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.schema_worker import SchemaWorker
@@ -52,17 +52,8 @@ _log = logging.getLogger(__name__)
 
 START_DEADLINE_SEC = 30.0
 """Seconds in which the node must stand in the graph; a DDS library can hang there."""
-HANDLERS_END_SEC = 2.0
-"""Seconds that requests under way get to end at shutdown."""
 MIB = 1024 * 1024
 DAY_SEC = 86400.0
-
-
-class ListenFailed(Exception):
-    """The address of the HTTP server cannot be had."""
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"cannot listen on server.host '{host}', server.port {port}: {reason}")
 
 
 START_ERRORS = (
@@ -85,24 +76,21 @@ class Gateway:
     def __init__(
         self,
         *,
+        runner: SupervisedScriptRunner,
         directory: EntityDirectory,
         identities: IdentityStore,
         executions: ExecutionService,
         ledger: Ledger,
-        application: web.Application,
+        server: Server,
     ) -> None:
+        self.runner = runner
         self.directory = directory
         self.executions = executions
         self.ledger = ledger
         self._identities = identities
         self._kept = directory.identities()
         self._keeping: asyncio.Task[None] | None = None
-        self._server = web.AppRunner(
-            application,
-            handle_signals=False,
-            access_log=None,
-            shutdown_timeout=HANDLERS_END_SEC,
-        )
+        self._server = server
 
     def on_graph(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now; ids that are new are kept."""
@@ -111,13 +99,8 @@ class Gateway:
             self._keeping = asyncio.create_task(self._keep_identities())
 
     async def listen(self, host: str, port: int) -> int:
-        """Serve the API; return the port. ListenFailed where the address cannot be had."""
-        await self._server.setup()
-        try:
-            await web.TCPSite(self._server, host, port).start()
-        except OSError as error:
-            raise ListenFailed(host, port, error.strerror or str(error)) from error
-        return int(self._server.addresses[0][1])
+        """Serve the API; return the port. ListenFailed."""
+        return await self._server.listen(host, port)
 
     async def close(self, kill: asyncio.Event) -> None:
         """Take nothing more, end every execution, release the port.
@@ -125,8 +108,7 @@ class Gateway:
         `kill` set means that nobody waits for a graceful end any more.
         """
         self.executions.close()
-        for site in self._server.sites:
-            await site.stop()
+        await self._server.stop_accepting()
         closed = asyncio.ensure_future(self.executions.wait_closed())
         killed = asyncio.ensure_future(kill.wait())
         await asyncio.wait({closed, killed}, return_when=asyncio.FIRST_COMPLETED)
@@ -134,7 +116,7 @@ class Gateway:
         if not closed.done():
             self.executions.kill()
         await closed
-        await self._server.cleanup()
+        await self._server.close()
         if self._keeping is not None:
             await self._keeping
 
@@ -168,6 +150,7 @@ async def assemble(
         undo.push_async_callback(schemas.close)
         runner = SupervisedScriptRunner(
             configuration.state_dir,
+            setup_files=configuration.environment.setup_files,
             keep_working_directories=configuration.scripts.keep_working_directories,
         )
         undo.push_async_callback(runner.close)
@@ -199,16 +182,17 @@ async def assemble(
             library=library,
             executions=executions,
             versions={**_own_versions(), **ros_versions},
-            conditions=lambda: {'databases_set_aside': [str(each) for each in database.set_aside]},
+            conditions=lambda: _conditions(runner, database),
             clock=clock,
             path_prefix=configuration.server.path_prefix,
         )
         yield Gateway(
+            runner=runner,
             directory=directory,
             identities=identities,
             executions=executions,
             ledger=ledger,
-            application=build_application(services),
+            server=Server(build_application(services)),
         )
 
 
@@ -231,7 +215,7 @@ def main() -> None:
 
 async def _serve(node: GatewayNode) -> None:
     configuration = node.configuration()
-    end, kill = _signals()
+    end, kill = _end_signals()
     async with assemble(
         configuration,
         own_node=node.name,
@@ -249,12 +233,13 @@ async def _serve(node: GatewayNode) -> None:
         host = configuration.server.host
         port = await gateway.listen(host, configuration.server.port)
         _log.info('serving http://%s:%d%s', f'[{host}]' if ':' in host else host, port, base)
-        await end.wait()
+        async with _sourcing_on_hangup(gateway.runner):
+            await end.wait()
         _log.info('shutting down')
         await gateway.close(kill)
 
 
-def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+def _end_signals() -> tuple[asyncio.Event, asyncio.Event]:
     """Return the events of the first and of the second SIGINT or SIGTERM."""
     end, kill = asyncio.Event(), asyncio.Event()
 
@@ -264,6 +249,29 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     return end, kill
+
+
+@contextlib.asynccontextmanager
+async def _sourcing_on_hangup(runner: SupervisedScriptRunner) -> AsyncIterator[None]:
+    """Source the set-up files anew at each SIGHUP."""
+    async with asyncio.TaskGroup() as sourcing:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(
+            signal.SIGHUP, lambda: sourcing.create_task(runner.refresh_environment())
+        )
+        yield
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _conditions(runner: SupervisedScriptRunner, database: Database) -> dict[str, Any]:
+    """Return what /health shows of processes and storage."""
+    warnings = [f'a corrupt database was set aside: {path}' for path in database.set_aside]
+    if runner.environment_warning is not None:
+        warnings.append(runner.environment_warning)
+    return {
+        'warnings': warnings,
+        'supervision': {**runner.containment, 'spawner_restarts': runner.spawner_restarts},
+    }
 
 
 def _own_versions() -> dict[str, str]:

@@ -175,7 +175,7 @@ async def serve_api(
             library=library,
             executions=executions,
             versions={'gateway': 'test'},
-            conditions=dict,
+            conditions=lambda: {'warnings': []},
             clock=clock,
             path_prefix=path_prefix,
         )

@@ -7,7 +7,6 @@ from typing import Any
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ProximityNotAvailable
 from gateway_node.executions.ports import ScriptRunner, StartOrder
-from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.schemas import SchemaChecker
@@ -71,7 +70,7 @@ class OrderDesk:
             entity=wish.entity,
             script=script,
             parameters=wish.parameters,
-            arguments=(*declared_arguments(script, wish.parameters), *wish.arguments),
+            arguments=wish.arguments,
             timeout_sec=script.timeout_sec or self._default_timeout_sec,
             stop_grace_period_sec=self._stop_grace_period_sec,
         )

@@ -53,9 +53,12 @@ async def show_health(request: web.Request) -> web.Response:
             'components': len(here.directory.components()),
         },
     } | dict(here.conditions())
+    if health['warnings']:
+        health['status'] = 'degraded'
     try:
         counts = await here.executions.counts()
         health['executions'] = {status.value: counts.get(status, 0) for status in ExecutionStatus}
     except StoreUnavailable as error:
-        health |= {'status': 'degraded', 'executions': {'unavailable': str(error)}}
+        health['status'] = 'degraded'
+        health['warnings'] = [*health['warnings'], str(error)]
     return respond(health)

@@ -29,7 +29,7 @@ class Services:
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` among them."""
     conditions: Callable[[], Mapping[str, Any]]
-    """What the other rooms have to say in /health, in JSON values."""
+    """What other rooms show in /health, in JSON values; `warnings` is a list of sentences."""
     clock: Clock
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""

@@ -9,12 +9,13 @@ from typing import Any
 
 from aiohttp import ClientResponse
 from api_support import Api, form, OWN_NODE, serve_api
+import pytest
+
 from gateway_node.entities.values import GraphSnapshot
 from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.http_server.application import ROUTES
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
-import pytest
 
 ENTITIES = ('apps/temp_sensor', 'components/powertrain_engine')
 UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
@@ -43,12 +44,11 @@ def contract() -> list[Row]:
 
 def walk() -> list[Any]:
     """Pair each row with the entities that it concerns."""
-    pairs = []
-    for row in contract():
-        generic = '{entity}' in row.request
-        for entity in ENTITIES if generic else ENTITIES[:1]:
-            pairs.append(pytest.param(row, entity, id=f'{row} ({entity})'))
-    return pairs
+    return [
+        pytest.param(row, entity, id=f'{row} ({entity})')
+        for row in contract()
+        for entity in (ENTITIES if '{entity}' in row.request else ENTITIES[:1])
+    ]
 
 
 @dataclass
@@ -169,7 +169,7 @@ async def script_unknown(scene: Scene) -> None:
 
 
 SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
-    '–': nothing_more,
+    '-': nothing_more,
     'known': nothing_more,
     'unknown': nothing_known,
     'entity online': nothing_more,
@@ -297,7 +297,7 @@ FIELDS = {
 
 async def check_body(row: Row, response: ClientResponse) -> None:
     """Check that the body is what the row says."""
-    if row.body == '–':
+    if row.body == '-':
         assert await response.read() == b''
     elif row.body == 'bytes':
         assert (await response.read()).endswith(b'\n')
