@@ -75,7 +75,7 @@ class ScriptLibrary:
             return
         for file in self._managed.values():
             await self._check_managed(file.managed.script)
-        with disk_errors('be read'):
+        with disk_errors(f'be read (scripts.scripts_dir {self._shelf.directory})'):
             records = await asyncio.to_thread(self._shelf.load, versions_in_use)
         self._records = {
             record.script_id: record for record in sorted(records, key=lambda r: r.sequence)

@@ -91,7 +91,7 @@ class Shelf:
     """The scripts directory."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._incoming = directory / '.incoming'
         self._damaged = directory / '.damaged'
 
@@ -101,7 +101,7 @@ class Shelf:
 
     def path_of(self, record: Record) -> Path:
         """Return the file of a record's version."""
-        return self._directory / record.script_id / record.stored_name
+        return self.directory / record.script_id / record.stored_name
 
     def load(self, versions_in_use: frozenset[str]) -> tuple[Record, ...]:
         """Return all whole scripts; sweep what a crash left, set aside what is damaged."""
@@ -109,7 +109,7 @@ class Shelf:
         for leftover in self._incoming.iterdir():
             remove_tree(leftover)
         records = []
-        for entry in sorted(self._directory.iterdir()):
+        for entry in sorted(self.directory.iterdir()):
             if _SCRIPT_ID.fullmatch(entry.name) and not entry.is_symlink() and entry.is_dir():
                 try:
                     record = self._read(entry)
@@ -122,21 +122,21 @@ class Shelf:
 
     def add(self, record: Record, upload: Path) -> None:
         """Make a script of a received file; an OSError leaves nothing of either."""
-        staged, home = self.incoming_path(), self._directory / record.script_id
+        staged, home = self.incoming_path(), self.directory / record.script_id
         try:
             make_directory(staged)
             os.rename(upload, staged / record.stored_name)
             write_file(staged / _RECORD, _encode(record))
             sync_directory(staged)
             os.rename(staged, home)
-            sync_directory(self._directory)
+            sync_directory(self.directory)
         except OSError:
             _discard(staged, home, upload)
             raise
 
     def change(self, record: Record, upload: Path) -> None:
         """Give a script the version and the metadata of `record`; an OSError leaves the old."""
-        home, target = self._directory / record.script_id, self.path_of(record)
+        home, target = self.directory / record.script_id, self.path_of(record)
         staged = self.incoming_path()
         try:
             write_file(staged, _encode(record))
@@ -155,7 +155,7 @@ class Shelf:
     def prune(self, record: Record, versions_in_use: Collection[str]) -> None:
         """Remove a script's versions that are neither current nor in use, as far as it goes."""
         try:
-            for path in list((self._directory / record.script_id).iterdir()):
+            for path in list((self.directory / record.script_id).iterdir()):
                 version = path.name[:64]
                 if (
                     _VERSION.fullmatch(version)
@@ -169,8 +169,8 @@ class Shelf:
     def remove(self, script_id: str) -> None:
         """Remove a script: one rename, after which it is gone, then the files."""
         gone = self.incoming_path()
-        os.rename(self._directory / script_id, gone)
-        sync_directory(self._directory)
+        os.rename(self.directory / script_id, gone)
+        sync_directory(self.directory)
         _discard(gone)
 
     def _read(self, home: Path) -> Record:
