@@ -1,0 +1,181 @@
+"""The start: what it refuses, with one line that names the parameter, the value, what is right.
+
+What cannot be written is a directory below a file: that holds for root too.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+import signal
+import socket
+import sqlite3
+import subprocess
+
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS is not installed')
+
+from gateway_process import entry_point, gateway, nothing_left, refused, started, wait_for
+
+DATABASE = 'gateway.sqlite3'
+
+
+def assert_one_line(told: tuple[int, str], *parts: str) -> None:
+    """Check that a start was refused, with one line of its own that has these parts."""
+    status, output = told
+    assert status == 1, output
+    assert 'Traceback' not in output
+    lines = [line for line in output.splitlines() if line.startswith('gateway_node: ')]
+    assert len(lines) == 1, output
+    assert output.endswith(lines[0])
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'shown', 'allowed'),
+    [
+        ('server.port', 70000, '70000', 'from 0 to 65535'),
+        ('server.port', '80', "'80'", 'a whole number'),
+        ('server.host', '', "''", 'a host name or an IP address'),
+        ('scripts.max_concurrent_executions_per_entity', 1001, '1001', 'from 1 to 1000'),
+        ('scripts.default_timeout_sec', '5 s', "'5 s'", 'a number'),
+        ('scripts.max_file_size_mb', '.nan', "'.nan'", 'a number from'),
+        ('scripts.allow_uploads', 'perhaps', "'perhaps'", 'true or false'),
+        ('status_topic', 'a topic', "'a topic'", 'a topic name'),
+        ('use_sim_time', 7, '7', 'true or false'),
+    ],
+)
+def test_a_bad_value_stops_the_start(
+    tmp_path: Path, name: str, value: object, shown: str, allowed: str
+) -> None:
+    """The line names the parameter, the value that it got, and what is allowed."""
+    assert_one_line(
+        refused(tmp_path, {name: value}), f'parameter {name} is {shown}; allowed: ', allowed
+    )
+    assert not (tmp_path / 'state').exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'parts'),
+    [
+        (['-p', 'server.prot:=1'], ["parameter 'server.prot'", 'server.port?']),
+        (['-p', 'colour:=red'], ["parameter 'colour' does not exist", 'known: server.host']),
+        (['-p', 'server.port'], ['server.port']),
+        (['--params-file', '/no/such/file.yaml'], ['/no/such/file.yaml']),
+        (['--no-such-option'], ['--no-such-option']),
+        (['--', '--port=8080'], ["'--port=8080'", 'server.port:=8080']),
+        (['-r', '__ns:=no namespace'], ['no namespace']),
+    ],
+)
+def test_an_unknown_argument_stops_the_start(
+    tmp_path: Path, arguments: list[str], parts: list[str]
+) -> None:
+    """A parameter that does not exist, and what ROS itself refuses, is told the same way."""
+    assert_one_line(refused(tmp_path, {}, *arguments), *parts)
+
+
+def test_a_port_in_use_stops_the_start(tmp_path: Path) -> None:
+    """The line names host and port and says that it is in use."""
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = taken.getsockname()[1]
+        told = refused(tmp_path, {'server.port': port})
+    assert_one_line(told, "server.host '127.0.0.1'", f'server.port {port}', 'in use')
+
+
+@pytest.mark.parametrize('host', ['203.0.113.7', 'no-such-host.invalid'])
+def test_an_address_that_is_not_ours_stops_the_start(tmp_path: Path, host: str) -> None:
+    """An address of another machine, or a name that nobody knows, is named."""
+    assert_one_line(refused(tmp_path, {'server.host': host}), f"server.host '{host}'")
+
+
+def test_an_unwritable_state_dir_stops_the_start(tmp_path: Path) -> None:
+    """The line names the directory and the reason."""
+    file = tmp_path / 'file'
+    file.touch()
+    told = refused(tmp_path, state_dir=file / 'state')
+    assert_one_line(told, 'state_dir', str(file / 'state'), 'Not a directory')
+
+
+def test_an_unwritable_scripts_dir_stops_the_start(tmp_path: Path) -> None:
+    """The line names the directory."""
+    file = tmp_path / 'file'
+    file.touch()
+    told = refused(tmp_path, {'scripts.scripts_dir': f'{file}/scripts'})
+    assert_one_line(told, f'{file}/scripts')
+
+
+@pytest.mark.parametrize('parameter', ['scripts.manifest', 'entities.manifest'])
+@pytest.mark.parametrize(
+    ('content', 'part'),
+    [
+        (None, 'manifest.yaml'),
+        ('scripts: [', 'manifest.yaml'),
+        ('- a list\n', 'a mapping'),
+        ('scrips: []\n', "'scrips'"),
+        ('a: !!python/object/apply:os.system ["touch pwned"]\n', 'manifest.yaml'),
+    ],
+)
+def test_a_bad_manifest_stops_the_start(
+    tmp_path: Path, parameter: str, content: str | None, part: str
+) -> None:
+    """Missing, no YAML, or of another form: the line names the file and what is wrong."""
+    file = tmp_path / 'manifest.yaml'
+    if content is not None:
+        file.write_text(content)
+    assert_one_line(refused(tmp_path, {parameter: str(file)}), str(file), part)
+    assert not Path('pwned').exists()
+
+
+def test_a_declared_component_cannot_be_the_host(tmp_path: Path) -> None:
+    """An id that is the host's already stops the start."""
+    host_id = socket.gethostname().replace('.', '_')
+    file = tmp_path / 'entities.yaml'
+    file.write_text(json.dumps({'components': [{'id': host_id, 'nodes': ['/*']}]}))
+    assert_one_line(refused(tmp_path, {'entities.manifest': str(file)}), host_id)
+
+
+def test_a_second_gateway_on_the_same_state_refuses(tmp_path: Path) -> None:
+    """The line names the directory and the pid that holds it; the first one serves on."""
+    with gateway(tmp_path) as first:
+        told = refused(tmp_path)
+        assert first.body('/health')['status'] == 'ok'
+    assert_one_line(told, str(tmp_path / 'state'), f'pid {first.process.pid}', 'in use')
+
+
+def test_a_newer_database_stops_the_start(tmp_path: Path) -> None:
+    """The line names the file and the versions; the file stays as it was."""
+    with gateway(tmp_path):
+        pass
+    database = tmp_path / 'state' / DATABASE
+    with sqlite3.connect(database) as connection:
+        connection.execute('PRAGMA user_version = 999')
+    connection.close()
+    before = database.read_bytes()
+    assert_one_line(refused(tmp_path), str(database), 'schema version 999')
+    assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """Whenever the signal comes, the process ends soon, and no child of it is left."""
+    for delay_sec in (0.05, 0.4, 0.8):
+        command = entry_point(tmp_path / 'state')
+        with nothing_left(), started(command, tmp_path) as (process, log):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(delay_sec)
+            process.send_signal(number)
+            process.wait(30)
+            assert 'serving' not in log.read_text() or process.returncode == 0
+
+
+def test_what_is_right_starts(tmp_path: Path) -> None:
+    """Whole numbers for fractional ones, no setup files, and a prefix are all taken."""
+    parameters = {
+        'scripts.default_timeout_sec': 2,
+        'scripts.max_file_size_mb': 1,
+        'server.path_prefix': '/robot/front',
+    }
+    with gateway(tmp_path, parameters, '-p', "environment.setup_files:=['']") as api:
+        assert api.url.endswith('/robot/front/api/v1')
+        wait_for(lambda: api.log, lambda log: 'serving' in log, what='serving')
