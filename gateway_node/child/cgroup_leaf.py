@@ -51,6 +51,10 @@ class CgroupLeaf:
         """True where the kernel killed for `memory.max`."""
         return self._field('memory.events', 'oom_kill') > 0
 
+    def join(self, pid: int) -> None:
+        """Have a process join, where it still lives."""
+        self._write('cgroup.procs', pid)
+
     def kill(self) -> None:
         """Kill everything in it."""
         self._write('cgroup.kill', 1)

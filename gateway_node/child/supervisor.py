@@ -174,6 +174,7 @@ class Supervisor:
         """Watch the script until its tree is gone, then report and clean up."""
         self._gateway.send({'event': 'started', 'pid': self._main})
         self._watch()
+        self._contain()
         while self._reap() and not self._given_up():
             self._keep_time(time.monotonic())
             self._turn()
@@ -195,6 +196,11 @@ class Supervisor:
         sources = (*self._workplace.sources, self._wakeup, self._gateway.pidfd)
         for descriptor in (*sources, self._gateway.channel.fileno()):
             self._poll.register(descriptor, select.POLLIN)
+
+    def _contain(self) -> None:
+        if 'cgroup' in self._order and self._workplace.cgroup is None:
+            tree = process_tree.descendants(os.getpid())
+            self._workplace.contain(entry.pid for entry in tree)
 
     def _turn(self) -> None:
         """Wait for something to happen, until the next moment that has to be kept."""

@@ -4,6 +4,7 @@ In the execution's directory: the output's files, the progress channel, the scri
 its working directory, and the result file that tells how it ended.
 """
 
+from collections.abc import Iterable
 import contextlib
 import json
 import os
@@ -49,7 +50,11 @@ class Workplace:
         if 'mend' in order:
             _mend_line_ends(*order['mend'])
         self.output = OutputLog(self._directory)
-        self.cgroup = _make_leaf(order)
+        self._order = order
+        self.cgroup: CgroupLeaf | None = None
+        limits = order['limits']
+        if limits['memory_mb'] is not None or limits['processes'] is not None:
+            self._make_leaf()
         stdout, script_stdout = os.pipe()
         stderr, script_stderr = os.pipe()
         fifo = self._path(PROGRESS_FIFO)
@@ -80,6 +85,18 @@ class Workplace:
         image = self.image
         for descriptor in (image.stdin, image.stdout, image.stderr, image.progress):
             os.close(descriptor)
+
+    def contain(self, tree: Iterable[int]) -> None:
+        """Put a tree that has begun into a cgroup, where that was not done before.
+
+        Joining can take 10 ms, for which no start has to wait unless the kernel is to keep a
+        limit; what the tree forks meanwhile is held by the supervisor as everything is.
+        """
+        if self.cgroup is None:
+            self._make_leaf()
+        if self.cgroup is not None:
+            for pid in tree:
+                self.cgroup.join(pid)
 
     def drain(self, source: int, reads: int = _READS_A_TURN) -> bool:
         """Read what is there, a bounded number of times; False at the source's end."""
@@ -135,6 +152,15 @@ class Workplace:
         if not self._keep_working_directory:
             shutil.rmtree(self.working_directory, ignore_errors=True)
 
+    def _make_leaf(self) -> None:
+        folder = self._order.get('cgroup')
+        if folder is not None:
+            # The supervisor holds the tree without it too.
+            with contextlib.suppress(OSError):
+                self.cgroup = CgroupLeaf(
+                    folder, self._order['execution_id'], self._order['limits']
+                )
+
     def _keep(self, stream: int, chunk: bytes) -> None:
         now_ns = time.monotonic_ns()
         self.output.write(Frame(stream, now_ns - self._started_ns, chunk), now_ns / 1e9)
@@ -161,14 +187,3 @@ def _mend_line_ends(source: str, target: str) -> None:
         content = file.read()
     with open(target, 'wb') as file:
         file.write(content.replace(b'\r\n', b'\n'))
-
-
-def _make_leaf(order: SupervisorOrder) -> CgroupLeaf | None:
-    folder = order.get('cgroup')
-    if folder is None:
-        return None
-    try:
-        return CgroupLeaf(folder, order['execution_id'], order['limits'])
-    except OSError:
-        # The supervisor holds the tree without it too.
-        return None

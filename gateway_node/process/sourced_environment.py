@@ -47,7 +47,8 @@ exec /usr/bin/env -0 > "$capture"
 """
 _ASK = (
     'import importlib.util, json, sys\n'
-    f'found = [m for m in {_PROBED_MODULES!r} if importlib.util.find_spec(m)]\n'
+    f'specs = [importlib.util.find_spec(name) for name in {_PROBED_MODULES!r}]\n'
+    'found = [spec.name for spec in specs if spec and spec.origin]\n'
     'print(json.dumps([sys.executable, found]))\n'
 )
 
@@ -119,11 +120,12 @@ class SourcedEnvironment:
         self._stamp = stamp
 
     def _unsourced(self) -> ScriptWorld:
-        found = {module for module in _PROBED_MODULES if importlib.util.find_spec(module)}
+        # A mere folder of that name has a spec too, but no origin.
+        specs = map(importlib.util.find_spec, _PROBED_MODULES)
         return ScriptWorld(
             variables=self._base,
             interpreters=Interpreters(python=sys.executable),
-            modules=frozenset(found),
+            modules=frozenset(spec.name for spec in specs if spec and spec.origin),
         )
 
     async def _source(self) -> ScriptWorld:

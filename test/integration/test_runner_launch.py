@@ -1,0 +1,127 @@
+"""Launch fragments as diagnostic sequences, with the launch of a ROS distribution."""
+
+import importlib.util
+from pathlib import Path
+import time
+
+import pytest
+from runner_support import Floor, floor, living_descendants, wait_until
+
+from gateway_node.executions.errors import KindNotAvailable
+from gateway_node.executions.ports import EndCause
+from gateway_node.executions.values import Progress, StopAction
+from gateway_node.scripts.errors import ParametersInvalid
+from gateway_node.scripts.values import ScriptKind
+
+__all__ = ['floor']
+
+FRAGMENTS = Path(__file__).parent.parent / 'launch_fragments'
+# A folder of that name, such as the package's own, has a spec without an origin.
+SPEC = importlib.util.find_spec('launch')
+needs_launch = pytest.mark.skipif(
+    SPEC is None or SPEC.origin is None,
+    reason='launch is not installed: it comes with a ROS distribution',
+)
+
+
+async def test_without_launch_a_fragment_is_refused(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the environment's Python has no launch, the kind is not available."""
+    monkeypatch.setattr('gateway_node.process.sourced_environment._PROBED_MODULES', ())
+    await floor.runner.refresh_environment()
+    with pytest.raises(KindNotAvailable, match='finds no module launch'):
+        await floor.runner.vet(floor.order(floor.script('', ScriptKind.LAUNCH)))
+
+
+@needs_launch
+async def test_a_sequence_completes_with_the_end_of_each_process(floor: Floor) -> None:
+    """Each process that ends moves progress on; the result tells how each ended."""
+    heard: list[Progress] = []
+    order = floor.order(
+        floor.script(FRAGMENTS / 'sequence.launch.py'), parameters={'text': 'hello', 'code': 0}
+    )
+    process = await floor.start(order, heard.append)
+    outcome = await process.ended()
+    output = await floor.runner.output(order.execution_id)
+    assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 0), output
+    assert 'text is hello' in output.stdout + output.stderr
+    assert outcome.result is not None
+    first, second = outcome.result['processes']
+    assert first['name'].startswith('first')
+    assert first['command'] == ['echo', 'text is', 'hello']
+    assert [p['exit_code'] for p in (first, second)] == [0, 0]
+    assert isinstance(second['pid'], int)
+    assert second['duration_sec'] >= 0
+    assert heard[-1] == Progress(percent=100, message='2 of 2 processes have ended')
+
+
+@needs_launch
+async def test_one_process_that_fails_fails_the_execution(floor: Floor) -> None:
+    """A non-zero exit of any process is a non-zero exit of the execution, and is named."""
+    order = floor.order(
+        floor.script(FRAGMENTS / 'sequence.launch.py'), parameters={'text': 5, 'code': 3}
+    )
+    outcome, output = await floor.run(order)
+    assert outcome.exit_code == 1
+    assert 'exit code 3' in output.stderr
+    assert outcome.result is not None
+    assert outcome.result['processes'][1]['exit_code'] == 3
+
+
+@needs_launch
+@pytest.mark.parametrize('form', ['xml', 'yaml'])
+async def test_fragments_in_xml_and_yaml_run(floor: Floor, form: str) -> None:
+    """All three forms are run, their arguments filled in."""
+    pytest.importorskip(f'launch_{form}', reason=f'launch_{form} is not installed')
+    order = floor.order(
+        floor.script(FRAGMENTS / f'greets.launch.{form}'), parameters={'text': True}
+    )
+    outcome, output = await floor.run(order)
+    assert outcome.exit_code == 0, output
+    assert f'{form} true' in output.stdout + output.stderr
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ('parameters', 'complaint'),
+    [
+        ({}, "'text' is required"),
+        ({'text': None}, "'text' is required"),
+        ({'text': 'hello', 'txet': 1}, "'txet' is no launch argument"),
+        ({'text': 'bye'}, "'bye' is not allowed; allowed: hello"),
+    ],
+    ids=['missing', 'null', 'unknown', 'not among the choices'],
+)
+async def test_parameters_must_fit_the_declared_arguments(
+    floor: Floor, parameters: dict[str, object], complaint: str
+) -> None:
+    """Unknown, missing and disallowed arguments are refused before anything is recorded."""
+    order = floor.order(floor.script(FRAGMENTS / 'sequence.launch.py'), parameters=parameters)
+    with pytest.raises(ParametersInvalid, match=complaint):
+        await floor.runner.vet(order)
+
+
+@needs_launch
+async def test_a_fragment_that_cannot_be_read_fails_clearly(floor: Floor) -> None:
+    """A broken fragment is let through to its execution, which says what is wrong."""
+    path = floor.folder / 'broken.launch.py'
+    path.write_text('raise RuntimeError("this fragment is broken")\n')
+    outcome, output = await floor.run(floor.order(floor.script(path)))
+    assert outcome.exit_code not in (0, None)
+    assert 'this fragment is broken' in output.stderr + output.stdout
+
+
+@needs_launch
+async def test_a_stopped_sequence_leaves_nothing(floor: Floor) -> None:
+    """SIGINT first, so that launch ends its processes; daemons and the deaf are ended too."""
+    order = floor.order(floor.script(FRAGMENTS / 'waits.launch.py'), grace_sec=1.0)
+    process = await floor.start(order)
+    await floor.written(order, 'up')
+    asked = time.monotonic()
+    process.stop(StopAction.STOP)
+    outcome = await process.ended()
+    # launch itself kills what is deaf: SIGTERM after 5 s, SIGKILL after 10 s.
+    assert 9 < time.monotonic() - asked < 13
+    assert outcome.exit_code is not None
+    await wait_until(lambda: len(living_descendants()) == 1, what='only the spawner is left')
