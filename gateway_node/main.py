@@ -143,6 +143,7 @@ async def assemble(
         lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
         undo.callback(lock.release)
         database = await Database.open(configuration.state_dir)
+        undo.push_async_callback(database.close)
         store = await SqliteExecutionStore.open(database, clock)
         undo.push_async_callback(store.close)
         identities = SqliteIdentityStore(database)

@@ -1,8 +1,8 @@
 """The floor: the executions that are being driven at the moment, and who is let onto it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.values import EntityRef
@@ -13,8 +13,6 @@ from gateway_node.executions.live import LiveExecution
 from gateway_node.executions.ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution, StopAction, Trigger, TriggerType
 from gateway_node.scripts.values import Script
-
-_log = logging.getLogger(__name__)
 
 
 class Floor:
@@ -60,7 +58,7 @@ class Floor:
 
         Raises:
             ScriptAlreadyRunning, ConcurrencyLimitReached: it is not let in.
-        Whatever `record` raises keeps it out as well.
+        Whatever `record` raises keeps it out as well. Cancelled, it is recorded and driven on.
         """
         # Up to the entry there is no await: two that want the last place cannot both pass.
         self._check(order.entity, order.script)
@@ -70,24 +68,19 @@ class Floor:
 
         live = self._place(execution, prepare)
         live.order = order
-        try:
-            await record()
-        except BaseException:
-            self._let_go(live)
-            raise
-        self._drive(live)
+        recorded = asyncio.get_running_loop().create_future()
+        self._spawn(self._record_and_drive(live, record, recorded))
+        await asyncio.shield(recorded)
 
     def enter_waiting(
         self, execution: Execution, prepare: Callable[[], Awaitable[StartOrder]]
-    ) -> LiveExecution:
+    ) -> None:
         """Begin to drive a recorded execution that waits for its place.
 
         `prepare` ends with `wait_for_place`.
         """
         self._waiting.add(execution.id)
-        live = self._place(execution, prepare)
-        self._drive(live)
-        return live
+        self._spawn(self._drive(self._place(execution, prepare)))
 
     async def wait_for_place(self, order: StartOrder) -> None:
         """Wait until the limits let an execution in that `enter_waiting` placed."""
@@ -126,12 +119,27 @@ class Floor:
         self._live[execution.id] = live
         return live
 
-    def _drive(self, live: LiveExecution) -> None:
-        driving = asyncio.create_task(self._drive_to_end(live))
-        self._driving.add(driving)
-        driving.add_done_callback(self._driving.discard)
+    def _spawn(self, driving: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(driving)
+        self._driving.add(task)
+        task.add_done_callback(self._driving.discard)
 
-    async def _drive_to_end(self, live: LiveExecution) -> None:
+    async def _record_and_drive(
+        self,
+        live: LiveExecution,
+        record: Callable[[], Awaitable[None]],
+        recorded: 'asyncio.Future[None]',
+    ) -> None:
+        try:
+            await record()
+        except Exception as error:
+            self._let_go(live)
+            recorded.set_exception(error)
+        else:
+            recorded.set_result(None)
+            await self._drive(live)
+
+    async def _drive(self, live: LiveExecution) -> None:
         try:
             await live.drive()
         finally:

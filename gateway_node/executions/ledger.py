@@ -1,6 +1,7 @@
 """The one way in which an execution changes: check, persist, then tell everyone."""
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -21,10 +22,15 @@ class Ledger:
     def __init__(self, store: ExecutionStore) -> None:
         self._store = store
         self._listeners: list[TransitionListener] = []
+        self._last_attempts = asyncio.Event()
 
     def add_listener(self, listener: TransitionListener) -> None:
         """Tell `listener` of every change from now on."""
         self._listeners.append(listener)
+
+    def stop_waiting(self) -> None:
+        """Wait for the store no longer: what it does not take now is left to the next start."""
+        self._last_attempts.set()
 
     async def begin(self, *executions: Execution, also: tuple[Execution, ...] = ()) -> None:
         """Record new executions, and new states of others (`also`), all or none.
@@ -41,6 +47,7 @@ class Ledger:
         """Bring an execution into its next status and return it.
 
         What happened has happened: while the store cannot take it, this waits and tries again.
+        StoreUnavailable only after `stop_waiting`.
         """
         advanced = advance(execution, status, **changes)
         await self._persist([Change(execution=advanced, cause=cause)])
@@ -70,13 +77,18 @@ class Ledger:
 
     async def _persist(self, changes: list[Change]) -> None:
         while True:
+            last_attempt = self._last_attempts.is_set()
             try:
                 transitions = await self._store.record(changes)
                 break
             except StoreUnavailable as error:
                 names = ', '.join(change.execution.id for change in changes)
                 _log.error('cannot record a change of %s: %s', names, error)
-                await asyncio.sleep(RETRY_SEC)
+                if last_attempt:
+                    raise
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SEC):
+                    await self._last_attempts.wait()
         self._tell(changes, transitions)
 
     def _tell(self, changes: list[Change], transitions: tuple[Transition, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.executions.conclusion import conclude, Conclusion, not_started
-from gateway_node.executions.errors import NotStartable, SpawnFailed
+from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
 from gateway_node.executions.values import (
@@ -72,6 +72,10 @@ class LiveExecution:
             await self._see_through()
         except NotStartable as error:
             await self._settle(not_started(error.reason, str(error)))
+        except StoreUnavailable:
+            # The gateway ends, and the store is still not to be had; the ledger logged it. The
+            # next start finds the outcome with the runner.
+            _log.warning('%s ends without a record of its end', self._record.id)
         except Exception:
             _log.exception('a defect of the gateway ended the supervision of %s', self._record.id)
             await self._give_up()

@@ -277,6 +277,7 @@ class ExecutionService:
     def close(self) -> None:
         """Accept nothing more and ask every open execution to end; `wait_closed` follows."""
         self._closing = True
+        self._ledger.stop_waiting()
         self._floor.stop_all(StopAction.STOP)
 
     def kill(self) -> None:
@@ -308,8 +309,12 @@ class ExecutionService:
             last_restart_run=self._restarts.restart_run(),
         )
         execution = execution.evolve(schedule=schedule.id)
-        await self._floor.enter(execution, order, lambda: self._ledger.begin(execution, schedule))
-        self._restarts.add([schedule])
+
+        async def record() -> None:
+            await self._ledger.begin(execution, schedule)
+            self._restarts.add([schedule])
+
+        await self._floor.enter(execution, order, record)
         return execution
 
     def _new_execution(self, order: StartOrder, wish: Wish, request: StartRequest) -> Execution:
