@@ -9,11 +9,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import NodeName
+from gateway_node.entities.yaml_files import read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +45,9 @@ class EntitiesManifest:
 def load_entities_manifest(path: Path) -> EntitiesManifest:
     """Read a manifest file; ManifestInvalid names the place, the value and what is allowed."""
     try:
-        document = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        reason = ' '.join(str(error).split())
-        raise ManifestInvalid(f'{path}: cannot be read as YAML: {reason}') from error
-    try:
-        return _parse(document)
+        return _parse(read_yaml(path))
     except ManifestInvalid as error:
-        raise ManifestInvalid(f'{path}: {error}') from None
+        raise ManifestInvalid(f'{path}: {error}') from error
 
 
 def _parse(document: object) -> EntitiesManifest:

@@ -12,13 +12,13 @@ from typing import Any
 from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import EntityRef
+from gateway_node.entities.yaml_files import read_yaml
 from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.file_names import suffix_of, SUFFIXES
 from gateway_node.scripts.managed import hash_file, ManagedScript
 from gateway_node.scripts.metadata import Metadata, parse_metadata, shown
 from gateway_node.scripts.shelf import is_uploaded_id
 from gateway_node.scripts.values import ArgumentDefinition, Script, ScriptKind
-from gateway_node.scripts.yaml_files import read_yaml
 
 _METADATA_KEYS = (
     'name',
@@ -80,13 +80,7 @@ def _managed_script(value: object, place: str, folder: Path) -> ManagedScript:
         version=version,
         size=size,
         managed=True,
-        description=metadata.description,
-        tags=metadata.tags,
-        timeout_sec=metadata.timeout_sec,
-        single_execution=metadata.single_execution,
-        proximity_proof_required=metadata.proximity_proof_required,
-        parameters_schema=metadata.parameters_schema,
-        limits=metadata.limits,
+        **metadata.script_fields(),
         argument_definitions=_arguments(item.get('args') or [], f'{place}.args'),
         environment=_environment(item.get('environment') or {}, f'{place}.environment'),
     )

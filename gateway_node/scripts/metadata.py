@@ -54,6 +54,21 @@ class Metadata:
         changes = {name: getattr(self, name) for name in self.named}
         return replace(earlier, named=earlier.named | self.named, **changes)
 
+    def script_fields(self) -> dict[str, Any]:
+        """Return what a `Script` takes over as it is."""
+        return {
+            name: getattr(self, name)
+            for name in (
+                'description',
+                'tags',
+                'timeout_sec',
+                'single_execution',
+                'proximity_proof_required',
+                'parameters_schema',
+                'limits',
+            )
+        }
+
     def document(self) -> dict[str, Any]:
         """Return the JSON document that `parse_metadata` turns into this value again."""
         document = {name: getattr(self, name) for name in sorted(self.named)}

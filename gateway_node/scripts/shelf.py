@@ -244,11 +244,5 @@ def script_of(record: Record, path: Path) -> Script:
         path=path,
         version=record.version,
         size=record.size,
-        description=metadata.description,
-        tags=metadata.tags,
-        timeout_sec=metadata.timeout_sec,
-        single_execution=metadata.single_execution,
-        proximity_proof_required=metadata.proximity_proof_required,
-        parameters_schema=metadata.parameters_schema,
-        limits=metadata.limits,
+        **metadata.script_fields(),
     )
