@@ -19,7 +19,8 @@ class CgroupLeaf:
 
     def __init__(self, folder: str, name: str, limits: SupervisorLimits) -> None:
         self._path = os.path.join(folder, name)
-        os.mkdir(self._path)
+        # The folder too: another gateway may have removed it as empty.
+        os.makedirs(self._path)
         if limits['memory_mb'] is not None:
             self._write('memory.max', int(limits['memory_mb'] * _MIB * _MEMORY_SLACK))
             self._write('memory.oom.group', 1)

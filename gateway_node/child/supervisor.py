@@ -77,7 +77,7 @@ class GatewayLink:
         self.pidfd = pidfd
         self.lost = False
         self._incoming = MessageBuffer()
-        self._outgoing = b''
+        self._outgoing = bytearray()
         self._early: list[dict[str, Any]] = []
         channel.setblocking(False)
 
@@ -125,12 +125,12 @@ class GatewayLink:
         """Send what waits, as far as there is room."""
         try:
             while self._outgoing:
-                self._outgoing = self._outgoing[self.channel.send(self._outgoing) :]
+                del self._outgoing[: self.channel.send(self._outgoing)]
         except BlockingIOError:
             return
         except OSError:
             self.lost = True
-            self._outgoing = b''
+            self._outgoing.clear()
 
     def flush(self, patience_sec: float) -> None:
         """Send what waits; gives up when the gateway is gone or after the patience."""
@@ -174,6 +174,8 @@ class Supervisor:
         """Watch the script until its tree is gone, then report and clean up."""
         self._gateway.send({'event': 'started', 'pid': self._main})
         self._watch()
+        # What came together with the order wakes no poll.
+        self._listen()
         self._contain()
         while self._reap() and not self._given_up():
             self._keep_time(time.monotonic())

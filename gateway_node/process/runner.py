@@ -114,8 +114,7 @@ class SupervisedScriptRunner:
             RunnerUnavailable: nothing can be started at the moment.
         """
         declared_arguments(order.script, order.parameters)
-        if not self._supervision.available:
-            raise RunnerUnavailable('the process that starts scripts is being restarted')
+        self._supervision.check()
         if order.script.kind is ScriptKind.LAUNCH:
             try:
                 world = await self._environment.world()
@@ -134,18 +133,12 @@ class SupervisedScriptRunner:
         """
         world = await self._environment.world()
         directory = self._folder / order.execution_id
+        supervisor_order = self._supervisor_order(order, directory, world)
         try:
             directory.mkdir(mode=0o700)
         except OSError as error:
             raise SpawnFailed(f'{directory} cannot be made: {error.strerror}') from error
-        try:
-            return await self._start(self._supervisor_order(order, directory, world), on_progress)
-        except RunnerUnavailable as error:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise SpawnFailed(str(error)) from error
-        except SpawnFailed:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
+        return await self._start(supervisor_order, on_progress)
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
@@ -177,19 +170,29 @@ class SupervisedScriptRunner:
     async def _start(
         self, order: SupervisorOrder, on_progress: Callable[[Progress], None]
     ) -> SupervisedProcess:
-        process = await self._supervision.start(order, on_progress)
+        directory = Path(order['directory'])
+        try:
+            process = await self._supervision.start(order, on_progress)
+        except BaseException as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            if isinstance(error, RunnerUnavailable):
+                raise SpawnFailed(str(error)) from error
+            raise
         try:
             pid = await process.started()
-        except SpawnFailed:
-            await process.supervisor_gone()
-            self._supervision.journal.remove(order['execution_id'])
-            raise
-        except asyncio.CancelledError:
+        except BaseException:
             process.stop(StopAction.FORCED_TERMINATION)
-            self._supervision.accompany(_clear_away(process, Path(order['directory'])))
+            clearing = self._supervision.accompany(self._clear_away(process, directory))
+            await asyncio.shield(clearing)
             raise
         self._supervision.note_script(process, pid)
         return process
+
+    async def _clear_away(self, process: SupervisedProcess, directory: Path) -> None:
+        """Remove all of an execution that did not begin, or for which nobody waits any more."""
+        await process.supervisor_gone()
+        self._supervision.journal.remove(process.execution_id)
+        shutil.rmtree(directory, ignore_errors=True)
 
     def _supervisor_order(
         self, order: StartOrder, directory: Path, world: ScriptWorld
@@ -264,9 +267,3 @@ class SupervisedScriptRunner:
         if not link.is_symlink() or link.readlink() != package:
             link.unlink(missing_ok=True)
             link.symlink_to(package)
-
-
-async def _clear_away(process: SupervisedProcess, directory: Path) -> None:
-    """Remove the directory of an execution that nobody waits for any more."""
-    await process.supervisor_gone()
-    shutil.rmtree(directory, ignore_errors=True)

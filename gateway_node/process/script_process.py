@@ -44,7 +44,7 @@ class SupervisedProcess:
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._incoming = MessageBuffer()
-        self._outgoing = b''
+        self._outgoing = bytearray()
         channel.setblocking(False)
         self._loop.add_reader(channel, self._receive)
         self._loop.add_reader(self._pidfd, self._supervisor_ended)
@@ -116,12 +116,12 @@ class SupervisedProcess:
     def _push(self) -> None:
         try:
             while self._outgoing:
-                self._outgoing = self._outgoing[self._channel.send(self._outgoing) :]
+                del self._outgoing[: self._channel.send(self._outgoing)]
         except BlockingIOError:
             self._loop.add_writer(self._channel, self._push)
             return
         except OSError:
-            self._outgoing = b''
+            self._outgoing.clear()
         self._loop.remove_writer(self._channel)
 
     def _receive(self) -> bool:

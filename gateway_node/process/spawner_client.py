@@ -151,7 +151,7 @@ def _execute(control: int, gateway_pidfd: int, log: int) -> 'subprocess.Popen[by
     """Execute the spawner: its own session, nothing inherited but its two descriptors."""
     package_parent = str(Path(__file__).resolve().parent.parent.parent)
     program = (
-        'import sys; sys.path.insert(0, sys.argv.pop(1)); '
+        'import sys; sys.path.append(sys.argv.pop(1)); '
         'from gateway_node.child.spawner import main; main()'
     )
     return subprocess.Popen(

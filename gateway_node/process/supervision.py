@@ -8,13 +8,14 @@ from collections.abc import Callable, Coroutine, Mapping
 import contextlib
 from dataclasses import replace
 import logging
+import os
 from pathlib import Path
 import socket
 from typing import Any
 
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import become_subreaper
-from gateway_node.executions.errors import SpawnFailed
+from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.values import Progress
 from gateway_node.process.containment import (
     Containment,
@@ -40,6 +41,8 @@ _JOURNAL_FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
 _JOURNAL_AFTERLIFE_SEC = 60.0
 _FOSTER_INTERVAL_SEC = 0.25
+_START_DESCRIPTORS = 4
+"""Of this process's, which a start needs at one moment: two sockets, a pidfd, a file."""
 
 
 class Supervision:
@@ -59,14 +62,27 @@ class Supervision:
         self._concluded: dict[str, asyncio.TimerHandle] = {}
 
     @property
-    def available(self) -> bool:
-        """True where something can be started."""
-        return self._spawner.available
-
-    @property
     def spawner_restarts(self) -> int:
         """How often the spawner died and was started again."""
         return self._spawner.restarts
+
+    def check(self) -> None:
+        """Raise where nothing can be started at the moment.
+
+        Raises:
+            RunnerUnavailable: the spawner is being restarted, or this process has as many open
+                files as it may have.
+        """
+        if not self._spawner.available:
+            raise RunnerUnavailable('the process that starts scripts is being restarted')
+        probes: list[int] = []
+        try:
+            probes.extend(os.open('/dev/null', os.O_RDONLY) for _ in range(_START_DESCRIPTORS))
+        except OSError as error:
+            raise RunnerUnavailable(f'no script can be started: {error.strerror}') from error
+        finally:
+            for probe in probes:
+                os.close(probe)
 
     async def start_up(self) -> None:
         """Read the journal, probe the machine, start the spawner.
@@ -160,11 +176,12 @@ class Supervision:
             cgroup=None if folder is None else str(folder),
         )
 
-    def accompany(self, companion: Coroutine[Any, Any, None]) -> None:
+    def accompany(self, companion: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine that `close` waits for."""
         task = asyncio.create_task(companion)
         self._companions.add(task)
         task.add_done_callback(self._companions.discard)
+        return task
 
     async def _conclude_when_gone(
         self,

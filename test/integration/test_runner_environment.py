@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import subprocess
 import sys
 import time
 
@@ -119,3 +120,40 @@ async def test_arguments_of_the_gateway_do_not_reach_a_set_up_file(tmp_path: Pat
         internal = tmp_path / 'state' / 'internal'
         await wait_until(lambda: not list(internal.iterdir()), what='nothing of it is kept')
     assert output.stdout == '0\n'
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """Build a workspace of one Python package with colcon; return its folder."""
+    colcon = Path(sys.executable).with_name('colcon')
+    if not colcon.exists():
+        pytest.skip('colcon is not installed beside this Python')
+    package = tmp_path / 'ws' / 'src' / 'brake_checks'
+    (package / 'brake_checks').mkdir(parents=True)
+    (package / 'brake_checks' / '__init__.py').write_text('WORD = "from the workspace"\n')
+    (package / 'setup.py').write_text(
+        'from setuptools import setup\n'
+        'setup(name="brake_checks", version="1.0", packages=["brake_checks"])\n'
+    )
+    built = subprocess.run(
+        (str(colcon), 'build'),
+        cwd=tmp_path / 'ws',
+        env={**os.environ, 'PATH': f'{colcon.parent}:{os.environ["PATH"]}'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return tmp_path / 'ws'
+
+
+async def test_a_real_workspace_is_sourced(workspace: Path) -> None:
+    """A script finds the packages of a workspace that colcon built."""
+    async with floor_on(workspace, (workspace / 'install' / 'setup.bash',)) as floor:
+        assert floor.runner.environment_warning is None
+        script = floor.script(
+            'import brake_checks, gateway_node.script\nprint(brake_checks.WORD)\n',
+            ScriptKind.PYTHON,
+        )
+        outcome, output = await floor.run(floor.order(script))
+    assert (outcome.exit_code, output.stdout) == (0, 'from the workspace\n'), output.stderr

@@ -1,0 +1,2 @@
+# Writes 2 GB.
+yes | head -c 2000000000

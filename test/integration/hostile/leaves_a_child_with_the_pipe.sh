@@ -1,0 +1,3 @@
+# Ends at once; a child keeps stdout open.
+sleep 60 &
+exit 0

@@ -1,0 +1,6 @@
+# Stops the process that watches it, again and again.
+echo up
+while :; do
+  kill -STOP $PPID
+  sleep 0.05
+done

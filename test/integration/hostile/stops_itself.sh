@@ -1,0 +1,4 @@
+# Stops itself and waits to be continued.
+echo up
+kill -STOP $$
+sleep 600

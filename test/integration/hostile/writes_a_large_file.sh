@@ -1,0 +1,2 @@
+# Writes 50 MiB into its working directory.
+exec dd if=/dev/zero of=large bs=1M count=50

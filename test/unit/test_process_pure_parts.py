@@ -1,0 +1,380 @@
+"""The process room's rules that need no process."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from gateway_node.child.launch_sequence import launch_arguments, Sequence
+from gateway_node.child.messages import encode, MessageBuffer
+from gateway_node.child.output_frames import (
+    Frame,
+    HEAD_BYTES,
+    pack,
+    SHOWN_BYTES,
+    STDERR,
+    STDOUT,
+    unpack,
+)
+from gateway_node.child.output_log import OutputLog
+from gateway_node.child.progress_lines import MAX_LINE_BYTES, ProgressLines
+from gateway_node.child.usage import resource_limits
+from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.ports import StartOrder
+from gateway_node.process.command_line import command_line, Interpreters
+from gateway_node.process.containment import probe_containment
+from gateway_node.process.environment import (
+    MAX_EXPORTED_BYTES,
+    parameter_variables,
+    script_environment,
+    without_secrets,
+)
+from gateway_node.process.launch_fragments import check_arguments, parse_declaration
+from gateway_node.process.limits import NO_LIMITS, supervisor_limits
+from gateway_node.process.output_log import read_output, read_whole_stdout
+from gateway_node.process.sourced_environment import parse_capture
+from gateway_node.scripts.errors import ParametersInvalid
+from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
+
+INTERPRETERS = Interpreters(python='/py', sh='/sh', bash='/bash')
+
+
+def order(kind: ScriptKind = ScriptKind.SH, **changes: Any) -> StartOrder:
+    """Return an order for a script that is not there."""
+    managed = changes.pop('managed', False)
+    return StartOrder(
+        execution_id='exec_1',
+        entity=EntityRef(entity_type=EntityType.COMPONENT, entity_id='host'),
+        script=Script(
+            id='script_1',
+            name='x',
+            kind=kind,
+            path=Path('/library/x'),
+            version='0',
+            size=1,
+            managed=managed,
+            environment={'PARAM_A': 'default', 'OWN': '1', 'GATEWAY_ENTITY': 'forged'},
+            argument_definitions=(ArgumentDefinition(name='a', flag='--a'),),
+        ),
+        parameters=changes.pop('parameters', {}),
+        arguments=('-v',),
+        timeout_sec=1,
+        stop_grace_period_sec=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ('kind', 'managed', 'words'),
+    [
+        (ScriptKind.PYTHON, False, ['/py', '-P', 'x']),
+        (ScriptKind.PYTHON, True, ['/py', 'x']),
+        (ScriptKind.SH, False, ['/sh', 'x']),
+        (ScriptKind.BASH, False, ['/bash', 'x']),
+        (ScriptKind.EXECUTABLE, True, ['x']),
+        (
+            ScriptKind.LAUNCH,
+            False,
+            ['/py', '-P', '-m', 'gateway_node.child.launch_sequence', 'execute', 'x'],
+        ),
+    ],
+)
+def test_the_kind_makes_the_command_line(
+    kind: ScriptKind, managed: bool, words: list[str]
+) -> None:
+    """The interpreter, the script, its defined arguments, then those of the request."""
+    made = command_line(order(kind, managed=managed, parameters={'a': 2}), INTERPRETERS, 'x')
+    assert made == [*words, '--a', '2', '-v']
+
+
+def test_scalars_are_exported_as_parameter_variables() -> None:
+    """Upper case, other characters become `_`; JSON for numbers, true and false."""
+    assert parameter_variables(
+        {'max-temp': 1.5, 'on': True, 'off': False, 'count': 3, 'Name': 'a b', 'grün': 'x'}
+    ) == {
+        'PARAM_MAX_TEMP': '1.5',
+        'PARAM_ON': 'true',
+        'PARAM_OFF': 'false',
+        'PARAM_COUNT': '3',
+        'PARAM_NAME': 'a b',
+        'PARAM_GR_N': 'x',
+    }
+
+
+def test_what_a_variable_cannot_hold_is_not_exported() -> None:
+    """Null, arrays, objects, NUL, lone surrogates, long values and clashing names."""
+    assert (
+        parameter_variables(
+            {
+                'null': None,
+                'list': [1],
+                'object': {},
+                'nul': 'a\0b',
+                'surrogate': '\ud800',
+                'long': 'x' * (MAX_EXPORTED_BYTES + 1),
+                'a-b': 1,
+                'a.b': 2,
+            }
+        )
+        == {}
+    )
+    fits = 'é' * (MAX_EXPORTED_BYTES // 2)
+    assert parameter_variables({'fits': fits}) == {'PARAM_FITS': fits}
+
+
+def test_later_layers_of_the_environment_win() -> None:
+    """Sourced, then the script's own, then parameters, then what the gateway says."""
+    made = script_environment(
+        {'OWN': '0', 'BASE': 'b', 'PYTHONPATH': '/ws'},
+        order(parameters={'a': 'given'}),
+        Path('/e'),
+        Path('/p'),
+    )
+    assert (made['BASE'], made['OWN'], made['PARAM_A']) == ('b', '1', 'given')
+    assert made['GATEWAY_ENTITY'] == 'components/host'
+    assert made['PYTHONPATH'] == '/ws:/p'
+
+
+@pytest.mark.parametrize(
+    ('name', 'kept'),
+    [
+        ('API_TOKEN', False),
+        ('fleet_password', False),
+        ('AWS_SECRET_ACCESS_KEY', False),
+        ('SSH_PRIVATE_KEY', False),
+        ('CREDENTIALS_DIRECTORY', False),
+        ('NOTIFY_SOCKET', False),
+        ('LISTEN_FDS', False),
+        ('GATEWAY_EXECUTION_ID', False),
+        ('PATH', True),
+        ('ROS_SECURITY_KEYSTORE', True),
+        ('TOKENIZER_PATH', True),
+        ('ROS_DOMAIN_ID', True),
+    ],
+)
+def test_secrets_of_the_gateway_are_left_out(name: str, kept: bool) -> None:
+    """Names say what a secret is; words that only contain such a word are none."""
+    assert (name in without_secrets({name: 'x'})) is kept
+
+
+@pytest.mark.parametrize(
+    ('line', 'percent', 'message'),
+    [
+        (b'45', 45, None),
+        (b'45.9', 45, None),
+        (b' 45% ', 45, None),
+        (b'45 reading sensors', 45, 'reading sensors'),
+        (b'-5', 0, None),
+        (b'1e999', None, None),
+        (b'250', 100, None),
+        (b'{"progress": 45, "message": "m"}', 45, 'm'),
+        (b'{"progress": 1e999}', 100, None),
+        (b'{"message": "m"}', None, 'm'),
+    ],
+)
+def test_progress_lines_are_understood(
+    line: bytes, percent: int | None, message: str | None
+) -> None:
+    """A number, a number and a text, or an object; clamped to 0 to 100."""
+    lines = ProgressLines()
+    news = lines.feed(line + b'\n')
+    assert (lines.percent, lines.message) == (percent, message)
+    assert news is (lines.garbage == 0)
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        b'\xff',
+        b'NaN',
+        b'{',
+        b'{}',
+        b'[]',
+        b'true',
+        b'{"progress": "1"}',
+        b'{"progress": true}',
+        b'{"progress": NaN}',
+        b'{"progress": 1, "message": 2}',
+        b'{"a": ' * 600,
+        b'{"progress": ' + b'[' * 2000,
+        b'1' * (MAX_LINE_BYTES + 1),
+    ],
+)
+def test_garbage_is_counted_and_forgotten(line: bytes) -> None:
+    """What is not understood changes nothing, and the next line counts again."""
+    lines = ProgressLines()
+    assert not lines.feed(b'7\n' + line + b'\n') or lines.percent == 7
+    assert lines.garbage == 1
+    assert lines.feed(b'8\n')
+    assert lines.percent == 8
+
+
+@given(
+    content=st.lists(st.sampled_from([b'1\n', b'22\n', b'\n', b'x' * 5000, b'{}\n'])),
+    size=st.integers(min_value=1, max_value=6000),
+)
+def test_where_reads_cut_the_progress_channel_does_not_matter(
+    content: list[bytes], size: int
+) -> None:
+    """However the bytes arrive, the same is understood."""
+    stream = b''.join(content) + b'\n'
+    whole, pieces = ProgressLines(), ProgressLines()
+    whole.feed(stream)
+    for start in range(0, len(stream), size):
+        pieces.feed(stream[start : start + size])
+    assert pieces.percent == whole.percent
+    assert pieces.garbage == whole.garbage
+
+
+@given(
+    messages=st.lists(st.dictionaries(st.text(), st.integers())),
+    size=st.integers(min_value=1, max_value=50),
+)
+def test_messages_arrive_whole_however_they_are_cut(
+    messages: list[dict[str, int]], size: int
+) -> None:
+    """A stream of messages is the messages."""
+    stream = b''.join(map(encode, messages))
+    buffer = MessageBuffer()
+    arrived = [
+        message
+        for start in range(0, len(stream), size)
+        for message in buffer.feed(stream[start : start + size])
+    ]
+    assert arrived == messages
+
+
+def test_a_stream_of_anything_else_is_refused() -> None:
+    """A length beyond reason is an error, not an allocation."""
+    with pytest.raises(ValueError, match='bytes'):
+        MessageBuffer().feed(b'\xff\xff\xff\xff')
+
+
+@given(frames=st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=20))))
+def test_frames_are_what_was_packed(frames: list[tuple[int, bytes]]) -> None:
+    """Stream, time and bytes come back; a frame that was cut off is left out."""
+    packed = [Frame(stream, n, content) for n, (stream, content) in enumerate(frames)]
+    stream = b''.join(map(pack, packed))
+    assert list(unpack(stream)) == packed
+    if packed:
+        assert list(unpack(stream[:-1])) in (packed[:-1], packed)
+
+
+@pytest.mark.parametrize('total', [0, 10, SHOWN_BYTES, 2 * SHOWN_BYTES, 2 * SHOWN_BYTES + 1])
+@pytest.mark.parametrize('beyond', [0, HEAD_BYTES[STDOUT]])
+@pytest.mark.parametrize('piece', [1000, 65536])
+def test_the_first_and_the_last_of_a_stream_are_shown(
+    tmp_path: Path, total: int, beyond: int, piece: int
+) -> None:
+    """Whatever the size and the pieces: 64 KiB of each end, the rest is counted."""
+    content = bytes(33 + n % 90 for n in range(total + beyond))
+    log = OutputLog(str(tmp_path))
+    for number, start in enumerate(range(0, len(content), piece)):
+        log.write(Frame(STDOUT, number * 10**9, content[start : start + piece]), 0.0)
+    log.write(Frame(STDERR, 0, b'error'), 0.0)
+    log.close()
+    output = read_output(tmp_path)
+    dropped = max(0, len(content) - 2 * SHOWN_BYTES)
+    assert output.dropped_bytes == dropped
+    assert output.stderr == 'error'
+    if dropped:
+        assert output.stdout.startswith(content[:SHOWN_BYTES].decode() + '\n[...')
+        assert output.stdout.endswith('...]\n' + content[-SHOWN_BYTES:].decode())
+    else:
+        assert output.stdout == content.decode()
+    whole = read_whole_stdout(tmp_path, len(content))
+    assert whole == (content if len(content) <= HEAD_BYTES[STDOUT] else None)
+
+
+def test_many_small_writes_do_not_grow_the_tail(tmp_path: Path) -> None:
+    """Single bytes are merged: the tail's memory and file stay bounded."""
+    log = OutputLog(str(tmp_path))
+    log.write(Frame(STDERR, 0, bytes(SHOWN_BYTES)), 0.0)
+    for number in range(200_000):
+        log.write(Frame(STDERR, number * 20_000_000, b'x'), 0.0)
+    log.close()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4 * SHOWN_BYTES
+
+
+def test_a_scripts_limits_come_before_the_defaults() -> None:
+    """What a script does not set is the gateway's default; None is no limit."""
+    made = supervisor_limits(Limits(cpu_sec=1), Limits(cpu_sec=5, processes=10))
+    assert (made['cpu_sec'], made['processes'], made['memory_mb']) == (1, 10, None)
+
+
+def test_the_kernel_keeps_what_it_can_by_itself() -> None:
+    """No limits set nothing; file size and open files are exact, CPU comes a little later."""
+    assert resource_limits(NO_LIMITS) == {}
+    kept = resource_limits(supervisor_limits(Limits(open_files=9, file_size_mb=0.5), Limits()))
+    assert sorted(kept.values()) == [9, 512 * 1024]
+
+
+def test_launch_arguments_are_text() -> None:
+    """Strings as they are, everything else as JSON, null not at all."""
+    assert launch_arguments({'a': 'x y', 'b': True, 'c': 1.5, 'd': [1], 'e': None}) == [
+        ('a', 'x y'),
+        ('b', 'true'),
+        ('c', '1.5'),
+        ('d', '[1]'),
+    ]
+
+
+def test_launch_arguments_must_fit_the_declared_ones() -> None:
+    """Unknown, missing and disallowed ones are named together; unknown only where all is known."""
+    description = {
+        'arguments': [
+            {'name': 'text', 'required': True, 'choices': None},
+            {'name': 'mode', 'required': False, 'choices': ['fast', 'slow']},
+        ],
+        'complete': True,
+    }
+    check_arguments(parse_declaration(description), [('text', 'x'), ('mode', 'fast')])
+    with pytest.raises(ParametersInvalid) as caught:
+        check_arguments(parse_declaration(description), [('other', 'x'), ('mode', 'sly')])
+    assert [v.path for v in caught.value.violations] == ['', '/other', '/mode']
+    partly = parse_declaration({**description, 'complete': False})
+    check_arguments(partly, [('text', 'x'), ('other', 'x')])
+
+
+def test_a_sequence_tells_how_its_processes_ended() -> None:
+    """Each process has its name, command, pid, exit code and duration."""
+    sequence = Sequence()
+    sequence.note_start('first', ['true'], 11)
+    sequence.note_start('second', ['false'], 12)
+    sequence.note_exit(11, 0)
+    sequence.note_exit(12, 3)
+    first, second = sequence.result['processes']
+    assert (first['name'], first['command'], first['exit_code']) == ('first', ['true'], 0)
+    assert (second['pid'], second['exit_code']) == (12, 3)
+    assert sequence.failures == ['second (exit code 3)']
+
+
+def test_a_process_that_its_own_sequence_interrupts_has_not_failed() -> None:
+    """A shutdown of the fragment's own ends processes by SIGINT; other deaths are failures."""
+    sequence = Sequence()
+    for pid in (1, 2, 3):
+        sequence.note_start(f'p{pid}', ['x'], pid)
+    sequence.note_exit(1, -2)
+    sequence.shutting_down = True
+    sequence.note_exit(2, -2)
+    sequence.note_exit(3, -9)
+    assert sequence.failures == ['p1 (exit code -2)', 'p3 (exit code -9)']
+
+
+def test_a_capture_is_the_variables_without_the_shells_own() -> None:
+    """Values keep their line ends and bytes that are no UTF-8."""
+    capture = b'A=1\nb=2\0_=/usr/bin/env\0SHLVL=1\0PWD=/x\0B=\xff\0'
+    assert parse_capture(capture) == {'A': '1\nb=2', 'B': '\udcff'}
+
+
+def test_without_cgroups_the_supervisor_holds_by_itself(tmp_path: Path) -> None:
+    """A machine without cgroup v2 is described as such; the description is JSON."""
+    mounts = tmp_path / 'mountinfo'
+    mounts.write_text('24 1 0:22 / /proc rw - proc proc rw\n')
+    containment = probe_containment(mounts, tmp_path / 'none')
+    assert containment.folder is None
+    described = json.loads(json.dumps(containment.describe()))
+    assert described['mechanism'] == 'supervisor'
+    assert described['limits']['memory_mb'] == 'sampling'
