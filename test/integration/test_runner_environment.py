@@ -149,7 +149,7 @@ def workspace(tmp_path: Path) -> Path:
 
 async def test_a_real_workspace_is_sourced(workspace: Path) -> None:
     """A script finds the packages of a workspace that colcon built."""
-    async with floor_on(workspace, (workspace / 'install' / 'setup.bash',)) as floor:
+    async with floor_on(workspace, (workspace / 'install' / 'setup.sh',)) as floor:
         assert floor.runner.environment_warning is None
         script = floor.script(
             'import brake_checks, gateway_node.script\nprint(brake_checks.WORD)\n',
