@@ -65,8 +65,8 @@ async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
             if not _is_plain(part):
                 raise InvalidRequest(f'the part {part.name!r} is encoded; send it as it is')
             yield part
-    except (ValueError, AssertionError) as error:
-        # How aiohttp's multipart reader says that boundaries or headers are broken.
+    except (ValueError, AssertionError, RuntimeError) as error:
+        # How aiohttp's multipart reader says that boundaries, headers or a charset are broken.
         raise InvalidRequest(f'the body is no multipart form: {error}') from error
 
 
