@@ -30,6 +30,22 @@ class HostileText(NamedTuple):
     text: str
 
 
+class HostileBytes(NamedTuple):
+    """A body."""
+
+    name: str
+    content: bytes
+
+
+class HostileForm(NamedTuple):
+    """The body of an upload, and the status of its refusal."""
+
+    name: str
+    content: bytes
+    content_type: str = 'multipart/form-data; boundary=b'
+    status: int = 400
+
+
 class HostileDocument(NamedTuple):
     """A metadata document, and the JSON Pointers of its violations."""
 
@@ -311,3 +327,202 @@ JSON_DOCUMENTS = (
     HostileText('a trailing comma', '{"a": 1,}'),
 )
 """Each is 400 wherever JSON is expected."""
+
+MORE_JSON_BYTES = (
+    HostileBytes('invalid UTF-8', b'{"a": "\xff"}'),
+    HostileBytes('an overlong encoding', b'{"a": "\xc0\xaf"}'),
+    HostileBytes('a surrogate in UTF-8', b'{"a": "\xed\xa0\x80"}'),
+    HostileBytes('UTF-16', '{"a": 1}'.encode('utf-16')),
+    HostileBytes('a byte order mark', b'\xef\xbb\xbf{}'),
+    HostileBytes('NUL', b'\0'),
+    HostileBytes('an array', b'[]'),
+    HostileBytes('a text', b'"now"'),
+    HostileBytes('a number', b'7'),
+    HostileBytes('null', b'null'),
+    HostileBytes('a million digits', b'{"a": 1' + b'0' * 1_000_000 + b'}'),
+    HostileBytes('many long numbers', b'[' + b'9' * 4200 + (b',' + b'9' * 4200) * 240 + b']'),
+    HostileBytes('a hundred thousand open objects', b'{"a":' * 100_000),
+    HostileBytes('a hundred thousand empty arrays', b'[' + b'[],' * 340_000 + b'[]]'),
+    HostileBytes('65 arrays in each other', b'{"a": ' + b'[' * 65 + b']' * 65 + b'}'),
+)
+"""Each is 400 wherever a JSON object is expected, as text cannot say it."""
+
+PATH_SEGMENTS = (
+    HostileText('an encoded dot', '%2e'),
+    HostileText('the directory above, encoded', '%2e%2e'),
+    HostileText('the directory above, encoded twice', '%252e%252e'),
+    HostileText('a path upwards', '..%2f..%2f..%2fetc%2fpasswd'),
+    HostileText('a path upwards of another system', '..%5c..%5cwin.ini'),
+    HostileText('an absolute path', '%2fetc%2fpasswd'),
+    HostileText('NUL', 'a%00b'),
+    HostileText('only NUL', '%00'),
+    HostileText('a line end', 'a%0d%0aX-Injected:%201'),
+    HostileText('an escape sequence', '%1b%5b2J'),
+    HostileText('invalid UTF-8', '%ff%fe'),
+    HostileText('an overlong slash', '..%c0%af..'),
+    HostileText('a broken escape', '%zz'),
+    HostileText('half an escape', 'a%'),
+    HostileText('a space', 'a%20b'),
+    HostileText('a leading dash', '-rf'),
+    HostileText('a leading dot', '.hidden'),
+    HostileText('a wide slash', '%ef%bc%8f'),
+    HostileText('text turned around', 'a%e2%80%ae'),
+    HostileText('a digit of another script', '%d9%a3'),
+    HostileText('257 characters', 'a' * 257),
+    HostileText('4000 characters', 'a' * 4000),
+    HostileText('SQL', "x'%20OR%20'1'='1"),
+    HostileText('a shell command', '$(touch%20pwned)'),
+    HostileText('a format', '%25s%25n{0}'),
+    HostileText('a glob', '*'),
+    HostileText('a semicolon', 'a;b'),
+    HostileText('the id of nothing', 'nobody'),
+)
+"""Each, as an id in a path and percent-encoded, is 400 or 404 on every route."""
+
+QUERY_VALUES = (
+    HostileText('nothing', ''),
+    HostileText('zero', '0'),
+    HostileText('negative', '-1'),
+    HostileText('a fraction', '1.5'),
+    HostileText('an exponent', '1e3'),
+    HostileText('too great', '1001'),
+    HostileText('far too great', '9' * 4000),
+    HostileText('a text', 'ten'),
+    HostileText('a digit of another script', '%d9%a3'),
+    HostileText('an underscore', '1_0'),
+    HostileText('a space', '%201'),
+    HostileText('NUL', '1%00'),
+    HostileText('invalid UTF-8', '%ff'),
+    HostileText('SQL', '1;DROP%20TABLE%20executions'),
+)
+"""Each, as a `limit`, is 400."""
+
+CONTENT_TYPES = (
+    HostileText('none', ''),
+    HostileText('a text', 'text/plain'),
+    HostileText('a form', 'application/x-www-form-urlencoded'),
+    HostileText('YAML', 'application/yaml'),
+    HostileText('a pickle', 'application/python-pickle'),
+    HostileText('no type', 'json'),
+    HostileText('only a slash', '/'),
+    HostileText('only parameters', ';charset=utf-8'),
+    HostileText('another multipart', 'multipart/mixed; boundary=b'),
+)
+"""Each is 415 wherever a body is expected."""
+
+METHODS = ('HEAD', 'OPTIONS', 'PATCH', 'TRACE', 'PROPFIND', 'MKCOL', 'get', 'X' * 200)
+"""Each is 405, or refused by the HTTP parser, on every path."""
+
+_FILE = b'Content-Disposition: form-data; name="file"; filename="check.sh"\r\n\r\n'
+_METADATA = b'Content-Disposition: form-data; name="metadata"\r\n\r\n'
+_FORM_TYPE = 'multipart/form-data; boundary=b'
+
+
+def _form(*parts: bytes, end: bytes = b'--b--\r\n') -> bytes:
+    return b''.join(b'--b\r\n' + part + b'\r\n' for part in parts) + end
+
+
+_GOOD = _form(_FILE + b'true\n')
+
+MULTIPART = (
+    HostileForm('no boundary', _GOOD, content_type='multipart/form-data'),
+    HostileForm('an empty boundary', _GOOD, content_type='multipart/form-data; boundary='),
+    HostileForm('a long boundary', _GOOD, content_type=f'{_FORM_TYPE}{"x" * 100}'),
+    HostileForm('another boundary', _GOOD, content_type='multipart/form-data; boundary=c'),
+    HostileForm('no ASCII in the boundary', _GOOD, content_type='multipart/form-data; boundary=ü'),
+    HostileForm('nothing', b''),
+    HostileForm('no part', b'--b--\r\n'),
+    HostileForm('no end', _form(_FILE + b'true\n', end=b'')),
+    HostileForm('half an end', _form(_FILE + b'true\n', end=b'--b')),
+    HostileForm('cut off in the file', b'--b\r\n' + _FILE + b'tr'),
+    HostileForm('cut off in the headers', b'--b\r\nContent-Disposition: form-da'),
+    HostileForm('cut off before the file', b'--b\r\n' + _FILE),
+    HostileForm('a header without colon', _form(b'Content-Disposition\r\n\r\ntrue\n')),
+    HostileForm('a header with NUL', _form(b'X: \0\r\n' + _FILE + b'true\n')),
+    HostileForm('a header too long', _form(b'X: ' + b'a' * 100_000 + b'\r\n' + _FILE + b'x')),
+    HostileForm('too many headers', _form(b'X: a\r\n' * 30_000 + _FILE + b'x')),
+    HostileForm('a preamble of a megabyte', b'x' * 1_000_000 + b'\r\n' + _form()),
+    HostileForm('no headers', _form(b'\r\ntrue\n')),
+    HostileForm('no name', _form(b'Content-Disposition: form-data; filename="a.sh"\r\n\r\nx')),
+    HostileForm(
+        'another disposition',
+        _form(b'Content-Disposition: attachment; filename="a.sh"\r\n\r\nx'),
+    ),
+    HostileForm(
+        'no file name', _form(b'Content-Disposition: form-data; name="file"\r\n\r\ntrue\n')
+    ),
+    HostileForm(
+        'an empty file name',
+        _form(b'Content-Disposition: form-data; name="file"; filename=""\r\n\r\ntrue\n'),
+    ),
+    HostileForm(
+        'a file name with broken escapes',
+        _form(b'Content-Disposition: form-data; name="file"; filename*=utf-8\'\'%ff.sh\r\n\r\nx'),
+    ),
+    HostileForm('only metadata', _form(_METADATA + b'{}')),
+    HostileForm(
+        'an unknown part', _form(_FILE + b'x', b'Content-Disposition: form-data; name="x"\r\n\r\n')
+    ),
+    HostileForm('the file twice', _form(_FILE + b'x', _FILE + b'x')),
+    HostileForm('metadata twice', _form(_FILE + b'x', _METADATA + b'{}', _METADATA + b'{}')),
+    HostileForm(
+        'ten thousand parts',
+        _form(*[b'Content-Disposition: form-data; name="metadata"\r\n\r\n{}'] * 10_000),
+    ),
+    HostileForm(
+        'a form in the form',
+        _form(b'Content-Type: multipart/mixed; boundary=c\r\n' + _FILE + b'--c\r\n\r\nx\r\n--c--'),
+    ),
+    HostileForm(
+        'a form without boundary in the form',
+        _form(b'Content-Type: multipart/mixed\r\n' + _FILE + b'x'),
+    ),
+    HostileForm('base64', _form(b'Content-Transfer-Encoding: base64\r\n' + _FILE + b'!!!')),
+    HostileForm(
+        'quoted-printable', _form(b'Content-Transfer-Encoding: quoted-printable\r\n' + _FILE)
+    ),
+    HostileForm('an unknown encoding', _form(b'Content-Transfer-Encoding: x\r\n' + _FILE + b'x')),
+    HostileForm('gzip in a part', _form(b'Content-Encoding: gzip\r\n' + _FILE + b'\x1f\x8b')),
+    HostileForm(
+        'a charset that is a story',
+        _form(
+            b'Content-Disposition: form-data; name="_charset_"\r\n\r\n' + b'x' * 100, _FILE + b'x'
+        ),
+    ),
+    HostileForm('metadata that is no JSON', _form(_FILE + b'x', _METADATA + b'{')),
+    HostileForm('metadata in no UTF-8', _form(_FILE + b'x', _METADATA + b'{"name": "\xff"}')),
+    HostileForm('metadata too deep', _form(_FILE + b'x', _METADATA + b'[' * 100_000)),
+    HostileForm(
+        'metadata too large',
+        _form(_FILE + b'x', _METADATA + b'{"name": "' + b'x' * 2_000_000 + b'"}'),
+        status=413,
+    ),
+    HostileForm('a file too large', _form(_FILE + b'x' * 3_000_000), status=413),
+)
+"""Each is refused at upload, with 400 where nothing else is said."""
+
+ODD_MULTIPART = (
+    HostileForm(
+        'a file name in an unknown charset',
+        _form(
+            b'Content-Disposition: form-data; name="file"; filename*=klingon\'\'a.sh\r\n\r\ntrue\n'
+        ),
+    ),
+    HostileForm(
+        'a name in an unknown charset',
+        _form(
+            b'Content-Disposition: form-data; name*=klingon\'\'file; filename="a.sh"\r\n\r\ntrue\n'
+        ),
+    ),
+    HostileForm('a negative length', _form(b'Content-Length: -5\r\n' + _FILE + b'true\n')),
+    HostileForm('a length that is a text', _form(b'Content-Length: x\r\n' + _FILE + b'true\n')),
+    HostileForm('a length too great', _form(b'Content-Length: 9999\r\n' + _FILE + b'true\n')),
+    HostileForm('a length too small', _form(b'Content-Length: 1\r\n' + _FILE + b'true\n')),
+    HostileForm(
+        'a charset that nobody knows',
+        _form(
+            b'Content-Disposition: form-data; name="_charset_"\r\n\r\nklingon', _FILE + b'true\n'
+        ),
+    ),
+)
+"""Each is refused, or taken for what it is without its odd header: a file with a line in it."""
