@@ -1,0 +1,299 @@
+"""A robot whose gateway is killed again and again while clients start executions on it.
+
+What clients were told is kept here; whether it holds is judged from the API, from the SQLite
+file, from /proc, and from a file that every script writes its execution's id to first.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+import contextlib
+from dataclasses import dataclass, field
+import http.client
+import itertools
+import os
+from pathlib import Path
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+from typing import Any
+
+from gateway_process import Answer, entry_point, GatewayProcess, started, wait_for
+
+from gateway_node.child.process_tree import descendants
+from gateway_node.executions.transitions import ALLOWED
+from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES, OPEN_STATUSES
+
+APP = 'apps/temp_sensor'
+COMPONENT = 'components/powertrain_engine'
+RESTART_PAUSE_SEC = 0.05
+MAX_SCHEDULES = 6
+"""Schedules that run at every start; more would only make each start longer."""
+MIN_INTERVAL_SEC = 4.0
+"""Between two runs of a schedule, so that some starts are skipped and some are not."""
+CLIENTS = 3
+
+_SIGN_IN = 'echo "$GATEWAY_EXECUTION_ID" >>"$PARAM_WITNESS"\necho begun\n'
+SCRIPTS = {
+    'ends_at_once': _SIGN_IN,
+    'naps': _SIGN_IN + 'sleep "$PARAM_SECONDS"\n',
+    'leaves_a_daemon': _SIGN_IN
+    + "(trap '' TERM; setsid sleep 600) &\n(trap '' TERM; sleep 600) &\n"
+    + 'sleep "$PARAM_SECONDS"\n',
+    'ignores_sigterm': _SIGN_IN + 'trap \'\' TERM\nsleep "$PARAM_SECONDS"\n',
+}
+TYPES = ('now', 'now', 'now', 'now_and_on_restart', 'on_restart', 'once_on_restart')
+RECURRING = frozenset({'now_and_on_restart', 'on_restart'})
+OPEN = frozenset(status.value for status in OPEN_STATUSES)
+FINAL = frozenset(status.value for status in FINAL_STATUSES)
+
+History = tuple[tuple[int, str, str], ...]
+"""Sequence, status, cause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acknowledged:
+    """A start that was answered 202."""
+
+    href: str
+    execution_type: str
+    life: int
+    """The start of the gateway, counted from 0, that answered."""
+    schedule: str | None
+    """The href of the schedule, where there is one."""
+
+    @property
+    def id(self) -> str:
+        """The execution's id."""
+        return id_of(self.href)
+
+
+@dataclass
+class Told:
+    """What the clients were told; several threads add to it."""
+
+    started: list[Acknowledged] = field(default_factory=list)
+    stopped: set[str] = field(default_factory=set)
+    """Ids whose stop was answered 200."""
+    stop_asked: set[str] = field(default_factory=set)
+    """Ids whose stop was sent, answered or not."""
+    refused: list[Answer] = field(default_factory=list)
+    """Answers that nobody should get."""
+    recurring: int = 0
+
+
+class Robot:
+    """One state directory and one port, and the lives of the gateway on them."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.random = random.Random(seed)
+        self.state_dir = folder / 'state'
+        self.witness = folder / 'witness.txt'
+        self.witness.touch()
+        self.mark = f'campaign-{os.getpid()}-{seed}'
+        self.port = _free_port()
+        self.served: list[bool] = []
+        """For each life whether it came to serve."""
+        self.told = Told()
+        self.script_ids: dict[tuple[str, str], str] = {}
+        self._known: dict[str, History] = {}
+
+    @contextlib.contextmanager
+    def life(self) -> Iterator[tuple['subprocess.Popen[bytes]', Path]]:
+        """Start the gateway; yield at once. Afterwards it is gone, and was waited for."""
+        parameters = {
+            'server.port': self.port,
+            'restart.min_interval_sec': MIN_INTERVAL_SEC,
+            'scripts.max_concurrent_executions': 500,
+            'scripts.max_concurrent_executions_per_entity': 250,
+        }
+        self.served.append(False)
+        with started(entry_point(self.state_dir, parameters), self.folder) as (process, log):
+            yield process, log
+        _reap_orphans()
+
+    def wait_serving(self, process: 'subprocess.Popen[bytes]', log: Path) -> GatewayProcess:
+        """Wait until the gateway takes work; what was left of earlier lives is gone then."""
+        wait_for(
+            lambda: (process.poll(), 'serving http' in log.read_text(encoding='utf-8')),
+            lambda seen: seen[1] or seen[0] is not None,
+            what='the gateway serves',
+        )
+        assert process.poll() is None, log.read_text(encoding='utf-8')
+        self.served[-1] = True
+        self.check_no_orphans()
+        return GatewayProcess(process, log, f'http://127.0.0.1:{self.port}/api/v1')
+
+    def upload_scripts(self, api: GatewayProcess) -> None:
+        """Give both entities every script."""
+        api.wait_for_app('temp_sensor')
+        for entity in (APP, COMPONENT):
+            for name, content in SCRIPTS.items():
+                self.script_ids[entity, name] = api.upload(entity, content, name=f'{name}.sh')
+
+    @contextlib.contextmanager
+    def clients(self, api: GatewayProcess) -> Iterator[None]:
+        """Let clients start and stop executions until the gateway is gone."""
+        over = threading.Event()
+        threads = [
+            threading.Thread(target=self._be_client, args=(api, over, self.random.random()))
+            for _ in range(CLIENTS)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(60)
+        assert not any(thread.is_alive() for thread in threads)
+
+    def check_no_orphans(self) -> None:
+        """Check that no process belongs to an execution whose final status is set already."""
+        ended = {
+            execution_id
+            for execution_id, status in self._rows('SELECT id, status FROM executions')
+            if status in FINAL
+        }
+        assert {each for each in self.processes() if each in ended} == set()
+
+    def processes(self) -> Counter[str]:
+        """Return how many living processes each of this robot's executions has."""
+        mark = f'PARAM_CAMPAIGN={self.mark}'.encode()
+        found: Counter[str] = Counter()
+        for pid in (int(name) for name in os.listdir('/proc') if name.isdecimal()):
+            try:
+                variables = Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
+            except OSError:
+                continue
+            if mark in variables:
+                named = (v.decode() for v in variables if v.startswith(b'GATEWAY_EXECUTION_ID='))
+                found[next(named).partition('=')[2]] += 1
+        return found
+
+    def histories(self) -> Mapping[str, History]:
+        """Return the history of each execution; what was read before must be its beginning."""
+        found: dict[str, list[tuple[int, str, str]]] = {}
+        rows = self._rows('SELECT execution_id, sequence, status, cause FROM transitions')
+        for execution_id, *transition in sorted(rows, key=lambda row: row[1]):
+            sequence, status, cause = transition
+            found.setdefault(execution_id, []).append((sequence, status, cause))
+        histories = {each: tuple(transitions) for each, transitions in found.items()}
+        for execution_id, known in self._known.items():
+            assert histories[execution_id][: len(known)] == known
+        self._known = histories
+        return histories
+
+    def check_histories(self) -> None:
+        """Check that every history begins with `prepared`, takes allowed steps, and is true."""
+        histories = self.histories()
+        statuses = dict(self._rows('SELECT id, status FROM executions'))
+        assert histories.keys() == statuses.keys()
+        for execution_id, history in histories.items():
+            steps = [ExecutionStatus(status) for _, status, _ in history]
+            assert steps[0] is ExecutionStatus.PREPARED, (execution_id, history)
+            for before, after in itertools.pairwise(steps):
+                assert after in ALLOWED[before], (execution_id, history)
+            assert steps[-1].value == statuses[execution_id], (execution_id, history)
+
+    def begun(self) -> Counter[str]:
+        """Return how often the script of each execution began."""
+        return Counter(self.witness.read_text(encoding='ascii').split())
+
+    def _rows(self, query: str) -> list[Any]:
+        path = self.state_dir / 'gateway.sqlite3'
+        if not path.exists():
+            return []
+        uri = f'file:{path}?mode=ro'
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20)) as connection:
+            return connection.execute(query).fetchall()
+
+    def _be_client(self, api: GatewayProcess, over: threading.Event, seed: float) -> None:
+        chance = random.Random(seed)
+        while not over.is_set():
+            try:
+                if chance.random() < 0.15 and self.told.started:
+                    self._stop(api, chance)
+                else:
+                    self._start(api, chance)
+            except (OSError, http.client.HTTPException):
+                # Killed before it answered: nothing was promised.
+                over.wait(0.02)
+            over.wait(chance.uniform(0, 0.2))
+
+    def _start(self, api: GatewayProcess, chance: random.Random) -> None:
+        entity, script_id = chance.choice(
+            [(entity, script_id) for (entity, _), script_id in self.script_ids.items()]
+        )
+        execution_type = chance.choice(TYPES)
+        if execution_type in RECURRING:
+            self.told.recurring += 1
+            if self.told.recurring > MAX_SCHEDULES:
+                execution_type = 'once_on_restart'
+        parameters = {
+            'campaign': self.mark,
+            'witness': str(self.witness),
+            'seconds': round(chance.uniform(0, 2), 2),
+        }
+        answer = api.request(
+            'POST',
+            f'/{entity}/scripts/{script_id}/executions',
+            json_body={'execution_type': execution_type, 'parameters': parameters},
+        )
+        if answer.status == 202:
+            href = str(answer.body['href'])
+            own_schedule = href if execution_type == 'on_restart' else None
+            self.told.started.append(
+                Acknowledged(
+                    href=href,
+                    execution_type=execution_type,
+                    life=len(self.served) - 1,
+                    schedule=answer.body.get('schedule', own_schedule),
+                )
+            )
+        else:
+            self.told.refused.append(answer)
+
+    def _stop(self, api: GatewayProcess, chance: random.Random) -> None:
+        candidates = [each for each in self.told.started[-10:] if each.execution_type == 'now']
+        if not candidates:
+            return
+        chosen = chance.choice(candidates)
+        action = chance.choice(('stop', 'forced_termination'))
+        self.told.stop_asked.add(chosen.id)
+        answer = api.request('PUT', chosen.href, json_body={'action': action})
+        if answer.status == 200:
+            self.told.stopped.add(chosen.id)
+        elif answer.status != 409:
+            self.told.refused.append(answer)
+
+
+def id_of(href: str) -> str:
+    """Return the id of the execution at `href`."""
+    return href.rpartition('/')[2]
+
+
+def kill_at_once(process: 'subprocess.Popen[bytes]') -> None:
+    """SIGKILL the gateway, and wait 50 ms."""
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(20) == -signal.SIGKILL
+    time.sleep(RESTART_PAUSE_SEC)  # no wait for anything: it is the pause that the rule names
+
+
+def _reap_orphans() -> None:
+    """Reap what came to this process when its gateway died, as init would."""
+    for entry in descendants(os.getpid()):
+        if entry.is_zombie and entry.parent == os.getpid():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(entry.pid, os.WNOHANG)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return int(probe.getsockname()[1])
