@@ -52,7 +52,7 @@ _MANIFEST = EntitiesManifest(
 class Api:
     """The served gateway and what a test moves it with."""
 
-    client: TestClient[Any, Any]
+    client: 'TestClient[Any, Any]'
     directory: EntityDirectory
     library: ScriptLibrary
     executions: ExecutionService
