@@ -18,7 +18,11 @@ OOM_SCORE_ADJUSTMENT = 800
 """Scripts go first when memory runs out; inherited, so it also marks every process of a tree."""
 PROGRESS_FD = 3
 
-_RESET_SIGNALS = set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}
+_RESET_SIGNALS = [
+    signal.SIGCHLD,
+    *(number for number in signal.valid_signals() if signal.getsignal(number) != signal.SIG_DFL),
+]
+"""Python ignores SIGPIPE and SIGXFSZ, and who started the gateway may ignore others."""
 
 
 class Image(NamedTuple):
@@ -78,10 +82,9 @@ def _prepare(image: Image) -> None:
     if os.getppid() != supervisor:
         os._exit(127)
     if image.cgroup_procs is not None:
-        with open(image.cgroup_procs, 'w') as procs:
-            procs.write('0')
-    with contextlib.suppress(OSError), open('/proc/self/oom_score_adj', 'w') as adjustment:
-        adjustment.write(str(OOM_SCORE_ADJUSTMENT))
+        _put(image.cgroup_procs, '0')
+    with contextlib.suppress(OSError):
+        _put('/proc/self/oom_score_adj', str(OOM_SCORE_ADJUSTMENT))
     os.umask(0o077)
     os.chdir(image.working_directory)
     _arrange_descriptors(image)
@@ -105,3 +108,9 @@ def _arrange_descriptors(image: Image) -> None:
     ]
     for target, source in enumerate(sources):
         os.dup2(source, target, inheritable=True)
+
+
+def _put(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    os.write(descriptor, text.encode())
+    os.close(descriptor)

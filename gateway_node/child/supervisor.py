@@ -27,6 +27,8 @@ LINGER_SEC = 1.0
 """For what is left once the main process has ended: before SIGTERM, and again before SIGKILL."""
 KILL_PATIENCE_SEC = 10.0
 """After which a process that SIGKILL does not end is given up."""
+_CONTAIN_AFTER_SEC = 0.05
+"""Joining a cgroup takes long; the many scripts that end sooner are spared it."""
 _KILL_INTERVAL_SEC = 0.01
 _PROGRESS_INTERVAL_SEC = 0.1
 _REPORT_PATIENCE_SEC = 10.0
@@ -165,6 +167,7 @@ class Supervisor:
         """True once the main process has ended by itself or by a stop, the tree not killed."""
         self._timeout_at = self._started + order['timeout_sec']
         self._linger_at = self._kill_at = self._give_up_at = math.inf
+        self._contain_at = self._started + _CONTAIN_AFTER_SEC
         self._sample_at = self._started + self._meter.interval_sec
         self._progress_at = math.inf
         self._progress_sent = -math.inf
@@ -176,7 +179,6 @@ class Supervisor:
         self._watch()
         # What came together with the order wakes no poll.
         self._listen()
-        self._contain()
         while self._reap() and not self._given_up():
             self._keep_time(time.monotonic())
             self._turn()
@@ -200,6 +202,8 @@ class Supervisor:
             self._poll.register(descriptor, select.POLLIN)
 
     def _contain(self) -> None:
+        """Put all that the tree is by now into its cgroup."""
+        self._contain_at = math.inf
         if 'cgroup' in self._order and self._workplace.cgroup is None:
             tree = process_tree.descendants(os.getpid())
             self._workplace.contain(entry.pid for entry in tree)
@@ -231,6 +235,7 @@ class Supervisor:
             self._timeout_at,
             self._linger_at,
             self._kill_at,
+            self._contain_at,
             self._sample_at,
             self._progress_at,
             math.inf if tail_due is None else tail_due,
@@ -244,6 +249,8 @@ class Supervisor:
             self._signal(signal.SIGTERM)
         if now >= self._kill_at:
             self._kill()
+        if now >= self._contain_at:
+            self._contain()
         if now >= self._sample_at:
             self._sample(now)
         if now >= self._progress_at and self._gateway.idle:
