@@ -36,8 +36,9 @@ $(NOBLE_VENV)/.complete: setup.py .ci/set_up test/constraints-ubuntu-24.04.txt
 test-slow: setup
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
+# make bench ROWS='start record': those rows. From within test/, as Python has a package `test`.
 bench: setup
-	$(BIN)/python -m test.bench
+	@cd test && ../$(BIN)/python -m bench $(ROWS)
 
 clean:
 	rm -rf $(VENV) $(NOBLE_VENV) build install log .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,68 @@
+"""The command line: which rows, and the table."""
+
+import argparse
+from collections.abc import Callable, Iterable
+import datetime
+import os
+from pathlib import Path
+import platform
+import sys
+import tempfile
+
+from bench import starts
+from bench.figures import Line, table
+
+Row = Callable[[Path], Iterable[Line]]
+
+ROWS: dict[str, Row] = {
+    'start': starts.start_cost,
+    'environment': starts.environment_cost,
+    'twenty': starts.twenty_at_once,
+}
+FULL_ROWS: dict[str, Row] = {}
+"""What `--full` measures in place of the row of that name."""
+
+
+def main() -> None:
+    """Measure and print; status 1 where a goal was missed."""
+    parser = argparse.ArgumentParser(prog='bench', description=__doc__)
+    parser.add_argument('rows', nargs='*', metavar='ROW', help=f'of {", ".join(ROWS)}; all')
+    parser.add_argument('--full', action='store_true', help='pages: a million executions')
+    wanted = parser.parse_args()
+    for name in wanted.rows:
+        if name not in ROWS:
+            parser.error(f'there is no row {name!r}; there are {", ".join(ROWS)}')
+    _say(_machine())
+    rows = {**ROWS, **FULL_ROWS} if wanted.full else ROWS
+    for name in wanted.rows or ROWS:
+        # Not /tmp, which is in memory on many machines: what is synced has to go to a disk.
+        with tempfile.TemporaryDirectory(prefix='gateway_bench_', dir='/var/tmp') as folder:
+            _keep_ros_in(Path(folder))
+            _say('\n' + table(name, list(rows[name](Path(folder)))))
+
+
+def _machine() -> str:
+    now = datetime.datetime.now(datetime.UTC)
+    load = ' '.join(f'{each:.2f}' for each in os.getloadavg())
+    return (
+        f'{now:%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load {load}, '
+        f'Linux {platform.release()}, Python {platform.python_version()}'
+    )
+
+
+def _keep_ros_in(folder: Path) -> None:
+    """Keep the graph on this machine, apart from others, and what ROS writes in the folder."""
+    # 1 to 101 do not collide with ephemeral ports on Linux (ROS 2 docs, "The ROS_DOMAIN_ID").
+    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 101)
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ['ROS_HOME'] = str(folder / 'ros_home')
+    os.environ['ROS_LOG_DIR'] = str(folder / 'ros_home' / 'log')
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f'{text}\n')
+    sys.stdout.flush()
+
+
+if __name__ == '__main__':
+    main()

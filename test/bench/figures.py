@@ -1,0 +1,101 @@
+"""Series of measurements, what they are held against, and the table that shows both."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import statistics
+import time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """Measurements of one thing."""
+
+    values: Sequence[float]
+    unit: str = 'ms'
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.values)
+
+    def percentile(self, percent: int) -> float:
+        """Return the value that `percent` of a hundred do not exceed."""
+        ordered = sorted(self.values)
+        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What a figure should be, and whether it is."""
+
+    text: str
+    met: bool
+
+    def __str__(self) -> str:
+        return f'{self.text}: {"met" if self.met else "MISSED"}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the table."""
+
+    figure: str
+    series: Series
+    ratio: float | None = None
+    """Of the median to that of the peer, or to the limit."""
+    goal: Goal | None = None
+
+
+def at_most(limit: float, value: float, what: str, unit: str = '') -> Goal:
+    """Return the goal that `value` is not above `limit`; `what` names the value."""
+    end = f' {unit}' if unit else ''
+    return Goal(text=f'{what} {value:.3g}{end}, at most {limit:g}{end}', met=value <= limit)
+
+
+def elapsed_ms(action: Callable[[], object]) -> float:
+    """Return how long an action takes."""
+    begun = time.perf_counter()
+    action()
+    return (time.perf_counter() - begun) * 1000
+
+
+def interleaved(count: int, *measures: Callable[[], float]) -> list[Series]:
+    """Measure each `count` times in turn, so that what the machine does meanwhile hits all alike.
+
+    Every other round goes backwards: nothing is always first. One round before is not counted.
+    """
+    values: list[list[float]] = [[] for _ in measures]
+    for measure in measures:
+        measure()
+    for number in range(count):
+        order = list(enumerate(measures))
+        for position, measure in reversed(order) if number % 2 else order:
+            values[position].append(measure())
+    return [Series(values=each) for each in values]
+
+
+def table(name: str, lines: Sequence[Line]) -> str:
+    """Return the lines of one row of the benchmarks as plain text."""
+    cells = [('', 'median', 'min', 'max', 'n', 'ratio', 'goal'), *map(_cells, lines)]
+    cells[0] = (name, *cells[0][1:])
+    widths = [max(len(each[column]) for each in cells) for column in range(len(cells[0]))]
+    return '\n'.join(
+        '  '.join(
+            cell.ljust(width) if column in (0, 6) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(each, widths, strict=True))
+        ).rstrip()
+        for each in cells
+    )
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    series = line.series
+    return (
+        f'  {line.figure}',
+        f'{series.median:.3g} {series.unit}',
+        f'{min(series.values):.3g}',
+        f'{max(series.values):.3g}',
+        str(len(series.values)),
+        '' if line.ratio is None else f'{line.ratio:.2f}',
+        '' if line.goal is None else str(line.goal),
+    )
