@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 _READY_SEC = 10.0
 _ANSWER_SEC = 10.0
+_STOPPED_SEC = 1.0
+"""After which an answer that does not come is a reason to look whether the spawner is stopped."""
 _RESTART_DELAY_SEC = 0.05
 _RETRY_DELAY_SEC = 1.0
 _GOODBYE_SEC = 5.0
@@ -241,9 +243,12 @@ class SpawnerClient:
         try:
             connection.request(name, channel)
             async with asyncio.timeout(_ANSWER_SEC):
+                await asyncio.wait({forked}, timeout=_STOPPED_SEC)
+                if not forked.done():
+                    self.continue_if_stopped()
                 return await forked, gone
         except (OSError, TimeoutError) as error:
-            self._force_restart(connection)
+            self.force_restart()
             raise RunnerUnavailable('the process that starts scripts does not answer') from error
         finally:
             connection.forked.pop(name, None)
@@ -296,7 +301,18 @@ class SpawnerClient:
             self._on_lost()
             await asyncio.sleep(_RESTART_DELAY_SEC)
 
-    def _force_restart(self, connection: _Connection) -> None:
-        if not connection.lost.is_set():
+    def continue_if_stopped(self) -> None:
+        """Continue the spawner where a script has stopped it."""
+        connection = self._connection
+        if connection is None or connection.lost.is_set():
+            return
+        with contextlib.suppress(OSError):
+            if os.waitid(os.P_PIDFD, connection.pidfd, os.WSTOPPED | os.WNOHANG) is not None:
+                signal.pidfd_send_signal(connection.pidfd, signal.SIGCONT)
+
+    def force_restart(self) -> None:
+        """Kill a spawner that does not answer; the next one is started at once."""
+        connection = self._connection
+        if connection is not None and not connection.lost.is_set():
             with contextlib.suppress(OSError):
                 signal.pidfd_send_signal(connection.pidfd, signal.SIGKILL)

@@ -11,6 +11,7 @@ import logging
 import os
 from pathlib import Path
 import socket
+import time
 from typing import Any
 
 from gateway_node.child.messages import SupervisorOrder
@@ -41,6 +42,8 @@ _JOURNAL_FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
 _JOURNAL_AFTERLIFE_SEC = 60.0
 _FOSTER_INTERVAL_SEC = 0.25
+_SPAWNER_PATIENCE_SEC = 15.0
+"""Longer than the spawner tries to kill what a lost supervisor left."""
 _START_DESCRIPTORS = 4
 """Of this process's, which a start needs at one moment: two sockets, a pidfd, a file."""
 
@@ -193,7 +196,7 @@ class Supervision:
         await process.supervisor_gone()
         if not process.concluded:
             # The spawner ends what a lost supervisor leaves; without a spawner it comes here.
-            await asyncio.wait({gone})
+            await self._await_spawner(gone)
             if gone.cancelled():
                 process.conclude_lost(await end_orphans(self._child_pids))
             else:
@@ -205,6 +208,15 @@ class Supervision:
             self._concluded[process.execution_id] = asyncio.get_running_loop().call_later(
                 _JOURNAL_AFTERLIFE_SEC, self._forget, process.execution_id
             )
+
+    async def _await_spawner(self, gone: 'asyncio.Future[TreeGone]') -> None:
+        """Wait for the spawner's word, or for its end; a script may have stopped it."""
+        deadline = time.monotonic() + _SPAWNER_PATIENCE_SEC
+        while not gone.done():
+            await asyncio.wait({gone}, timeout=_FOSTER_INTERVAL_SEC)
+            self._spawner.continue_if_stopped()
+            if time.monotonic() > deadline:
+                self._spawner.force_restart()
 
     def _forget(self, execution_id: str) -> None:
         self._concluded.pop(execution_id, None)

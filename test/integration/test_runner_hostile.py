@@ -212,6 +212,16 @@ async def test_a_script_that_kills_its_supervisor_does_not_survive_it(floor: Flo
     assert outcome.exit_code == 0
 
 
+async def test_a_script_that_stops_the_spawner_does_not_survive_it(floor: Floor) -> None:
+    """A stopped spawner is continued, ends the tree of the lost supervisor and goes on."""
+    outcome, _ = await floor.run(hostile(floor, 'stops_the_spawner.sh'))
+    assert outcome.cause is EndCause.SUPERVISOR_LOST
+    assert [e.name for e in living_descendants() if e.name == 'sleep'] == []
+    assert floor.runner.spawner_restarts == 0
+    outcome, _ = await floor.run(hostile(floor, 'asks_for_nothing.sh'))
+    assert outcome.exit_code == 0
+
+
 async def test_a_script_that_kills_the_spawner_goes_on(floor: Floor) -> None:
     """Running supervisors do without the spawner; it is started again, and starts work."""
     process = await floor.start(hostile(floor, 'kills_the_spawner.sh'))
