@@ -1,7 +1,7 @@
 """Reading a multipart upload: the `file` streamed to disk, the `metadata` beside it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.upload import Upload
 
 _PLAIN_ENCODINGS = frozenset({'', 'binary', '7bit', '8bit', 'identity'})
+_CHUNK_BYTES = 64 * 1024
+_MAX_PART_HEADERS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,35 +59,55 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
 
 
 async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
-    try:
+    with _form_errors():
         reader = await request.multipart()
         async for part in reader:
             if not isinstance(part, BodyPartReader):
                 raise InvalidRequest('a part is itself multipart; allowed: plain parts')
-            if not _is_plain(part):
-                raise InvalidRequest(f'the part {part.name!r} is encoded; send it as it is')
+            _check_headers(part)
             yield part
+
+
+def _check_headers(part: BodyPartReader) -> None:
+    for name in (hdrs.CONTENT_TRANSFER_ENCODING, hdrs.CONTENT_ENCODING):
+        if part.headers.get(name, '').lower() not in _PLAIN_ENCODINGS:
+            raise InvalidRequest(f'the part {part.name!r} is encoded; send it as it is')
+    length = part.headers.get(hdrs.CONTENT_LENGTH, '0')
+    if not (length.isascii() and length.isdigit()):
+        raise InvalidRequest(f'the part {part.name!r} has the Content-Length {length!r:.40}')
+    if len(part.headers) > _MAX_PART_HEADERS:
+        raise InvalidRequest(f'a part has more than {_MAX_PART_HEADERS} headers')
+
+
+async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    with _form_errors():
+        while chunk := await part.read_chunk(_CHUNK_BYTES):
+            yield chunk
+        if not part.at_eof():
+            # aiohttp before 3.9.4 would now look for the rest of the part for ever.
+            raise InvalidRequest(f'the part {part.name!r} ends before its Content-Length')
+
+
+@contextmanager
+def _form_errors() -> Iterator[None]:
+    """Translate how aiohttp says that boundaries, lengths, headers or a charset are broken."""
+    try:
+        yield
     except (ValueError, AssertionError, RuntimeError) as error:
-        # How aiohttp's multipart reader says that boundaries, headers or a charset are broken.
         raise InvalidRequest(f'the body is no multipart form: {error}') from error
-
-
-def _is_plain(part: BodyPartReader) -> bool:
-    names = (hdrs.CONTENT_TRANSFER_ENCODING, hdrs.CONTENT_ENCODING)
-    return all(part.headers.get(name, '').lower() in _PLAIN_ENCODINGS for name in names)
 
 
 async def _receive_file(part: BodyPartReader, upload: Upload) -> str:
     if not part.filename:
         raise InvalidRequest('the part "file" has no file name')
-    while chunk := await part.read_chunk(64 * 1024):
+    async for chunk in _chunks(part):
         await upload.write(chunk)
     return part.filename
 
 
 async def _small_content(part: BodyPartReader) -> bytes:
     content = b''
-    while chunk := await part.read_chunk(64 * 1024):
+    async for chunk in _chunks(part):
         content += chunk
         if len(content) > MAX_JSON_BYTES:
             raise BodyTooLarge(f'the part "metadata" is larger than {MAX_JSON_BYTES} bytes')
