@@ -1,6 +1,7 @@
 """Removing ended executions that are not kept any longer, in the background."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 import contextlib
 import logging
 
@@ -19,8 +20,15 @@ class Retention:
     """Sweeps when executions end, and now and then."""
 
     def __init__(
-        self, *, store: ExecutionStore, runner: ScriptRunner, policy: RetentionPolicy
+        self,
+        *,
+        store: ExecutionStore,
+        runner: ScriptRunner,
+        policy: RetentionPolicy,
+        on_removed: Callable[[], Awaitable[None]],
     ) -> None:
+        """`on_removed` is awaited each time something was removed."""
+        self._on_removed = on_removed
         self._store = store
         self._runner = runner
         self._policy = policy
@@ -46,11 +54,12 @@ class Retention:
     async def sweep(self) -> None:
         """Remove everything that the policy does not keep; StoreUnavailable."""
         while expired := await self._store.expired(self._policy, limit=BATCH):
-            for execution_id in expired:
-                await self.remove(execution_id)
+            await self.remove(*expired)
             await self._store.shrink()
 
-    async def remove(self, execution_id: str) -> None:
-        """Remove an ended execution with all that was kept of it; StoreUnavailable."""
-        await self._store.remove(execution_id)
-        await self._runner.discard(execution_id)
+    async def remove(self, *execution_ids: str) -> None:
+        """Remove ended executions with all that was kept of them; StoreUnavailable."""
+        for execution_id in execution_ids:
+            await self._store.remove(execution_id)
+            await self._runner.discard(execution_id)
+        await self._on_removed()

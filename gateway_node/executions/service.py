@@ -94,7 +94,12 @@ class ExecutionService:
         self._ids = ids
         self._clock = clock
         self._settings = settings
-        self._retention = Retention(store=store, runner=runner, policy=settings.retention)
+        self._retention = Retention(
+            store=store,
+            runner=runner,
+            policy=settings.retention,
+            on_removed=self._read_entities,
+        )
         self._floor = Floor(
             runner=runner,
             ledger=ledger,
@@ -117,7 +122,7 @@ class ExecutionService:
             clock=clock,
             settings=settings.restarts,
         )
-        self._entities: set[EntityRef] = set()
+        self._entities: frozenset[EntityRef] = frozenset()
         self._sweeping: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -126,7 +131,7 @@ class ExecutionService:
 
         Called once, before any other method. StoreUnavailable where the store cannot be used.
         """
-        self._entities |= await self._store.entities()
+        await self._read_entities()
         left = await recover(
             store=self._store,
             runner=self._runner,
@@ -158,7 +163,6 @@ class ExecutionService:
         order = await self._desk.order(self._ids.next(self._clock.now()), wish)
         self._refuse_when_closing()
         execution = self._new_execution(order, wish, request)
-        self._entities.add(entity)
         match request.execution_type:
             case ExecutionType.NOW:
                 await self._floor.enter(execution, order, lambda: self._ledger.begin(execution))
@@ -168,6 +172,7 @@ class ExecutionService:
                 execution = execution.evolve(scheduled=True)
                 await self._ledger.begin(execution)
                 self._restarts.add([execution])
+        self._entities |= {entity}
         return execution
 
     async def get(self, entity: EntityRef, script_id: str, execution_id: str) -> Execution:
@@ -291,6 +296,9 @@ class ExecutionService:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
+
+    async def _read_entities(self) -> None:
+        self._entities = await self._store.entities()
 
     def _refuse_when_closing(self) -> None:
         if self._closing:
