@@ -66,18 +66,18 @@ class EntityDirectory:
         )
         self._apps: dict[str, App] = {}
         self._components: dict[str, Component] = {}
+        self._present: set[NodeName] = set()
         self._updated = asyncio.Event()
         self.update(GraphSnapshot(nodes=frozenset()))
 
     def update(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now: new nodes get ids, gone ones go offline."""
         nodes = {node for node in snapshot.nodes if not node.hidden and node != self._own_node}
-        for node in sorted(nodes):
-            self._book.seen(EntityType.APP, node.fully_qualified_name, _app_wishes(node))
-        for namespace in sorted({node.namespace for node in nodes} - {'/'}):
-            wish = id_from_name('_'.join(namespace.strip('/').split('/')))
-            self._book.seen(EntityType.COMPONENT, namespace, [wish])
+        # Graphs come when something changes: what the last one held was there until now.
+        self._see(self._present)
         self._book.forget_stale()
+        self._see(nodes)
+        self._present = nodes
         self._rebuild(nodes)
         self._updated.set()
 
@@ -161,6 +161,13 @@ class EntityDirectory:
             return self.entity(ref).online
         except EntityNotFound:
             return False
+
+    def _see(self, nodes: set[NodeName]) -> None:
+        for node in sorted(nodes):
+            self._book.seen(EntityType.APP, node.fully_qualified_name, _app_wishes(node))
+        for namespace in sorted({node.namespace for node in nodes} - {'/'}):
+            wish = id_from_name('_'.join(namespace.strip('/').split('/')))
+            self._book.seen(EntityType.COMPONENT, namespace, [wish])
 
     def _rebuild(self, online: set[NodeName]) -> None:
         namespaces = {
