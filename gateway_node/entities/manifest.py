@@ -51,7 +51,9 @@ def load_entities_manifest(path: Path) -> EntitiesManifest:
 
 
 def _parse(document: object) -> EntitiesManifest:
-    top = _mapping(document or {}, 'the document', ('components', 'functions'))
+    top = _mapping(
+        {} if document is None else document, 'the document', ('components', 'functions')
+    )
     return EntitiesManifest(
         components=_declarations(top.get('components'), 'components'),
         functions=_declarations(top.get('functions'), 'functions'),
