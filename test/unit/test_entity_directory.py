@@ -1,0 +1,333 @@
+"""The directory of entities and the ids in it, fed with graphs by hand."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hypothesis import given, strategies
+import pytest
+
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.entities.errors import (
+    AreaNotFound,
+    EntityNotFound,
+    FunctionNotFound,
+    ManifestInvalid,
+)
+from gateway_node.entities.identities import Identity, REMEMBERED_SEC
+from gateway_node.entities.manifest import (
+    Declaration,
+    EntitiesManifest,
+    load_entities_manifest,
+)
+from gateway_node.entities.names import id_from_name, is_id, MAX_ID_LENGTH
+from gateway_node.entities.values import (
+    ComponentKind,
+    EntityRef,
+    EntityType,
+    GraphSnapshot,
+    NodeName,
+)
+from gateway_node.testing import FakeClock
+
+OWN = NodeName(namespace='/', name='gateway_node')
+
+
+def node(fully_qualified_name: str) -> NodeName:
+    """Read a node's name."""
+    namespace, _, name = fully_qualified_name.rpartition('/')
+    return NodeName(namespace=namespace or '/', name=name)
+
+
+def app_ref(app_id: str) -> EntityRef:
+    """Name an app."""
+    return EntityRef(entity_type=EntityType.APP, entity_id=app_id)
+
+
+class Robot:
+    """A directory, its clock, and what hangs on its entities."""
+
+    def __init__(
+        self,
+        manifest: EntitiesManifest | None = None,
+        remembered: Iterable[Identity] = (),
+        host_name: str = 'robot',
+    ) -> None:
+        self.clock = FakeClock()
+        self.held: set[EntityRef] = set()
+        self.directory = EntityDirectory(
+            host_name=host_name,
+            own_node=OWN,
+            clock=self.clock,
+            is_held=lambda ref: ref in self.held,
+            manifest=manifest,
+            remembered=remembered,
+        )
+
+    def show(self, *names: str) -> None:
+        """Let the graph hold these nodes, and the gateway."""
+        self.directory.update(GraphSnapshot(nodes=frozenset({OWN, *map(node, names)})))
+
+    def apps(self) -> dict[str, str]:
+        """Return the ids of all apps and what they stand for; offline ones in brackets."""
+        return {
+            app.id: app.node.fully_qualified_name if app.online else f'({app.node.name})'
+            for app in self.directory.apps()
+        }
+
+
+def test_an_app_is_called_as_its_node() -> None:
+    """Hidden nodes and the gateway itself are left out."""
+    robot = Robot()
+    robot.show('/powertrain/engine/temp_sensor', '/_hidden', '/_private/x', '/lonely')
+    assert robot.apps() == {
+        'temp_sensor': '/powertrain/engine/temp_sensor',
+        'lonely': '/lonely',
+    }
+
+
+def test_the_second_of_a_name_gets_its_namespace_in_front_and_then_a_number() -> None:
+    """`temp_sensor`, `chassis_brakes_temp_sensor`, then `_2`; each keeps what it has."""
+    robot = Robot()
+    robot.show('/powertrain/engine/temp_sensor')
+    robot.show('/powertrain/engine/temp_sensor', '/chassis/brakes/temp_sensor')
+    robot.show('/chassis/brakes/temp_sensor', '/chassis_brakes/temp_sensor')
+    assert robot.apps() == {
+        'temp_sensor': '(temp_sensor)',
+        'chassis_brakes_temp_sensor': '/chassis/brakes/temp_sensor',
+        'chassis_brakes_temp_sensor_2': '/chassis_brakes/temp_sensor',
+    }
+
+
+def test_an_id_is_forgotten_a_day_after_its_node_went() -> None:
+    """Before, it stays with the node; afterwards the next one of the name may have it."""
+    robot = Robot()
+    robot.show('/a/camera')
+    robot.show()
+    robot.clock.advance(REMEMBERED_SEC)
+    robot.show('/b/camera')
+    assert robot.apps() == {'camera': '(camera)', 'b_camera': '/b/camera'}
+    robot.clock.advance(1)
+    robot.show('/b/camera', '/c/camera')
+    assert robot.apps() == {'b_camera': '/b/camera', 'camera': '/c/camera'}
+
+
+def test_a_node_that_was_there_for_days_is_remembered_for_a_day_all_the_same() -> None:
+    """The day begins when the node goes, though the graph had not changed for long."""
+    robot = Robot()
+    robot.show('/a/camera')
+    robot.clock.advance(10 * REMEMBERED_SEC)
+    robot.show()
+    assert robot.apps() == {'camera': '(camera)'}
+    robot.clock.advance(REMEMBERED_SEC)
+    robot.show('/b/camera')
+    assert robot.apps() == {'camera': '(camera)', 'b_camera': '/b/camera'}
+    assert {component.id for component in robot.directory.components()} >= {'a', 'b'}
+
+
+def test_an_id_stays_while_something_hangs_on_it() -> None:
+    """Scripts and executions keep it for years."""
+    robot = Robot()
+    robot.show('/a/camera')
+    robot.held.add(app_ref('camera'))
+    robot.show()
+    robot.clock.advance(1000 * REMEMBERED_SEC)
+    robot.show('/b/camera')
+    assert robot.apps() == {'camera': '(camera)', 'b_camera': '/b/camera'}
+
+
+def test_a_jump_of_the_wall_clock_forgets_nothing() -> None:
+    """What is remembered is counted on the monotonic clock."""
+    robot = Robot()
+    robot.show('/a/camera')
+    robot.show()
+    robot.clock.wall = robot.clock.wall.replace(year=2036)
+    robot.show('/b/camera')
+    assert robot.apps() == {'camera': '(camera)', 'b_camera': '/b/camera'}
+
+
+def test_ids_of_an_earlier_life_hold() -> None:
+    """The pairs that were kept are there before any node is, offline and addressable."""
+    earlier = Robot()
+    earlier.show('/a/camera', '/b/camera')
+    robot = Robot(remembered=earlier.directory.identities())
+    assert robot.apps() == {'camera': '(camera)', 'b_camera': '(camera)'}
+    robot.show('/b/camera')
+    assert robot.apps() == {'camera': '(camera)', 'b_camera': '/b/camera'}
+    assert robot.directory.app('camera').node == node('/a/camera')
+
+
+def test_the_host_comes_first_then_the_declared_then_the_namespaces() -> None:
+    """The host holds every node; a node is located on its manifest's component first."""
+    manifest = EntitiesManifest(
+        components=(
+            Declaration(id='brakes', name='Brakes', nodes=('/chassis/*',)),
+            Declaration(id='all', name='All', namespaces=('*',)),
+        )
+    )
+    robot = Robot(manifest)
+    robot.show('/chassis/brakes/caliper', '/lonely')
+    kinds = [(each.id, each.kind) for each in robot.directory.components()]
+    assert kinds == [
+        ('robot', ComponentKind.HOST),
+        ('brakes', ComponentKind.MANIFEST),
+        ('all', ComponentKind.MANIFEST),
+        ('chassis_brakes', ComponentKind.NAMESPACE),
+    ]
+    assert robot.directory.component('robot').app_ids == ('caliper', 'lonely')
+    assert robot.directory.app('caliper').component_id == 'brakes'
+    assert robot.directory.app('lonely').component_id == 'all'
+    assert robot.directory.component('chassis_brakes').app_ids == ()
+
+
+def test_without_a_manifest_a_node_is_located_on_its_namespace_else_the_host() -> None:
+    """A namespace is a component while it holds nodes, and offline afterwards."""
+    robot = Robot()
+    robot.show('/a/b/camera', '/lonely')
+    assert robot.directory.app('camera').component_id == 'a_b'
+    assert robot.directory.app('lonely').component_id == 'robot'
+    assert robot.directory.component_of(app_ref('camera')) == 'a_b'
+    robot.show('/lonely')
+    component = robot.directory.component('a_b')
+    assert (component.online, component.namespace, component.area_id) == (False, '/a/b', 'a')
+
+
+def test_namespaces_that_become_the_same_id_get_numbers() -> None:
+    """`/a/b` and `/a_b` are two components; so is a namespace that is called as the host."""
+    robot = Robot()
+    robot.show('/a/b/x', '/a_b/y', '/robot/z')
+    namespaces = {each.id: each.namespace for each in robot.directory.components()}
+    assert namespaces == {'robot': None, 'a_b': '/a/b', 'a_b_2': '/a_b', 'robot_2': '/robot'}
+
+
+def test_a_declared_component_may_not_be_the_host() -> None:
+    """The refusal names the id."""
+    manifest = EntitiesManifest(components=(Declaration(id='robot_1', name='x', nodes=('/x',)),))
+    with pytest.raises(ManifestInvalid, match="'robot_1'"):
+        Robot(manifest, host_name='robot.1')
+
+
+def test_an_area_is_the_first_segment_of_a_namespace() -> None:
+    """A declared component is in an area where all of its nodes are in that one."""
+    manifest = EntitiesManifest(
+        components=(
+            Declaration(id='one', name='One', nodes=('/a/*',)),
+            Declaration(id='both', name='Both', nodes=('/b/*', '/c/*')),
+        )
+    )
+    robot = Robot(manifest)
+    robot.show('/a/x', '/b/y', '/c/z', '/lonely')
+    areas = {area.id: area.component_ids for area in robot.directory.areas()}
+    assert areas == {'a': ('one', 'a'), 'b': ('b',), 'c': ('c',)}
+
+
+def test_a_function_lists_the_apps_that_it_chooses() -> None:
+    """Also those that are offline."""
+    manifest = EntitiesManifest(
+        functions=(Declaration(id='see', name='Seeing', nodes=('*/camera*',)),)
+    )
+    robot = Robot(manifest)
+    robot.show('/a/camera', '/b/camera_2', '/b/lidar')
+    robot.show('/b/camera_2')
+    assert robot.directory.function('see').app_ids == ('camera', 'camera_2')
+    assert [function.id for function in robot.directory.functions()] == ['see']
+
+
+def test_what_is_not_there_is_named() -> None:
+    """Each kind has its own error; an app is no component of the same id."""
+    robot = Robot()
+    robot.show('/camera')
+    directory = robot.directory
+    with pytest.raises(EntityNotFound, match="'components/camera'"):
+        directory.entity(EntityRef(entity_type=EntityType.COMPONENT, entity_id='camera'))
+    with pytest.raises(EntityNotFound, match="'apps/robot'"):
+        directory.entity(app_ref('robot'))
+    with pytest.raises(AreaNotFound, match="'camera'"):
+        directory.area('camera')
+    with pytest.raises(FunctionNotFound, match="'camera'"):
+        directory.function('camera')
+
+
+NAMES = strategies.from_regex(r'(/[a-c]){0,2}/[a-c]', fullmatch=True)
+
+
+@given(strategies.lists(strategies.sets(NAMES, max_size=6), max_size=8))
+def test_an_id_never_moves_to_another_node(graphs: list[set[str]]) -> None:
+    """Whatever comes and goes: each id stays with its node, each node has one id."""
+    robot = Robot()
+    seen: dict[str, NodeName] = {}
+    for graph in graphs:
+        robot.show(*graph)
+        apps = robot.directory.apps()
+        assert {app.node for app in apps if app.online} == set(map(node, graph))
+        assert len({app.node for app in apps}) == len(apps)
+        for app in apps:
+            assert is_id(app.id)
+            assert seen.setdefault(app.id, app.node) == app.node
+        assert seen.keys() == {app.id for app in apps}
+
+
+@given(strategies.text())
+def test_every_name_becomes_an_id(name: str) -> None:
+    """Whatever a host is called; and an id that is one already stays."""
+    made = id_from_name(name)
+    assert is_id(made)
+    assert len(made) <= MAX_ID_LENGTH
+    assert id_from_name(made) == made
+
+
+@pytest.mark.parametrize('text', ['a', '_', '0', 'A-b.c_d', 'x' * 256])
+def test_what_is_an_id(text: str) -> None:
+    """Letters, digits, `_`, `-` and `.`."""
+    assert is_id(text)
+
+
+@pytest.mark.parametrize('text', ['', '-a', '.a', '..', 'a/b', 'a b', 'ä', 'a\n', 'x' * 257, '٣'])
+def test_what_is_no_id(text: str) -> None:
+    """Nothing that a path, a shell or a log reads in its own way."""
+    assert not is_id(text)
+
+
+def test_a_manifest_is_read(tmp_path: Path) -> None:
+    """Names default to ids; an empty file declares nothing."""
+    file = tmp_path / 'entities.yaml'
+    file.write_text('')
+    assert load_entities_manifest(file) == EntitiesManifest()
+    file.write_text("components: [{id: a, nodes: ['/x']}]\nfunctions:\n")
+    declared = Declaration(id='a', name='a', nodes=('/x',))
+    assert load_entities_manifest(file) == EntitiesManifest(components=(declared,))
+
+
+@pytest.mark.parametrize(
+    ('content', 'told'),
+    [
+        ('[]', 'the document is []'),
+        ('7', 'the document is 7; allowed: a mapping'),
+        ('a: 1', "the document has the key 'a'; allowed: components, functions"),
+        ('components: {}', 'components is {}; allowed: a list'),
+        ('components: [7]', 'components[0] is 7; allowed: a mapping'),
+        ('components: [{nodes: ["/x"]}]', 'components[0].id is None'),
+        ('components: [{id: "../x", nodes: ["/x"]}]', "components[0].id is '../x'"),
+        ('components: [{id: a}]', 'components[0] chooses no node'),
+        ('components: [{id: a, nodes: "/x"}]', "components[0].nodes is '/x'; allowed: a list"),
+        ('components: [{id: a, nodes: [x]}]', "components[0].nodes has 'x'"),
+        ('components: [{id: a, nodes: ["/x"], nam: b}]', "components[0] has the key 'nam'"),
+        ('components: [{id: a, name: 7, nodes: ["/x"]}]', 'components[0].name is 7'),
+        (
+            'functions: [{id: a, nodes: ["/x"]}, {id: a, nodes: ["/y"]}]',
+            "functions: the id 'a' stands there twice",
+        ),
+        ('components: [', 'is no YAML'),
+        ('components: &a [*a]', 'an alias stands inside what it names'),
+        ('!!python/object/apply:os.getcwd []', 'python/object/apply:os.getcwd; allowed'),
+        ('[' * 1500, 'nests too deep'),
+    ],
+)
+def test_a_bad_manifest_is_refused_with_the_place(tmp_path: Path, content: str, told: str) -> None:
+    """One line: the file, the place, the value and what is allowed."""
+    file = tmp_path / 'entities.yaml'
+    file.write_text(content)
+    with pytest.raises(ManifestInvalid) as refused:
+        load_entities_manifest(file)
+    assert str(refused.value).startswith(f'{file}: ')
+    assert told in str(refused.value)
+    assert '\n' not in str(refused.value)
