@@ -62,6 +62,9 @@ def probe_containment(
         return _without('cgroup v2 is not mounted')
     own = _own_cgroup(mount, membership)
     try:
+        if own is not None and own.name == _SERVICE_LEAF and _is_delegated(own.parent):
+            # Started from within the leaf into which an earlier gateway moved itself.
+            own = own.parent
         if own is not None and _is_delegated(own):
             return _prepared_service(own)
         if os.geteuid() == 0:

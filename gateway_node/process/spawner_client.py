@@ -247,13 +247,17 @@ class SpawnerClient:
                 if not forked.done():
                     self.continue_if_stopped()
                 return await forked, gone
-        except (OSError, TimeoutError) as error:
+        except BaseException as error:
+            connection.gone.pop(name, None)
+            if _succeeded(forked):
+                # Whoever waited was cancelled when the answer had come already.
+                os.close(forked.result().pidfd)
+            if not isinstance(error, OSError | TimeoutError):
+                raise
             self.force_restart()
             raise RunnerUnavailable('the process that starts scripts does not answer') from error
         finally:
             connection.forked.pop(name, None)
-            if not _succeeded(forked):
-                connection.gone.pop(name, None)
 
     async def close(self) -> None:
         """End the spawner; it ends by itself once nothing is left below it."""
