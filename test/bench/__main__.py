@@ -9,7 +9,7 @@ import platform
 import sys
 import tempfile
 
-from bench import starts
+from bench import output, records, recovery, starts
 from bench.figures import Line, table
 
 Row = Callable[[Path], Iterable[Line]]
@@ -17,9 +17,13 @@ Row = Callable[[Path], Iterable[Line]]
 ROWS: dict[str, Row] = {
     'start': starts.start_cost,
     'environment': starts.environment_cost,
+    'output': output.flood,
     'twenty': starts.twenty_at_once,
+    'record': records.record_cost,
+    'pages': records.page_cost,
+    'recovery': recovery.recovery_time,
 }
-FULL_ROWS: dict[str, Row] = {}
+FULL_ROWS: dict[str, Row] = {'pages': records.page_cost_of_a_million}
 """What `--full` measures in place of the row of that name."""
 
 

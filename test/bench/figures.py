@@ -1,6 +1,6 @@
 """Series of measurements, what they are held against, and the table that shows both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 import statistics
 import time
@@ -49,7 +49,9 @@ class Line:
 def at_most(limit: float, value: float, what: str, unit: str = '') -> Goal:
     """Return the goal that `value` is not above `limit`; `what` names the value."""
     end = f' {unit}' if unit else ''
-    return Goal(text=f'{what} {value:.3g}{end}, at most {limit:g}{end}', met=value <= limit)
+    return Goal(
+        text=f'{what} {_rounded(value)}{end}, at most {_rounded(limit)}{end}', met=value <= limit
+    )
 
 
 def elapsed_ms(action: Callable[[], object]) -> float:
@@ -62,16 +64,22 @@ def elapsed_ms(action: Callable[[], object]) -> float:
 def interleaved(count: int, *measures: Callable[[], float]) -> list[Series]:
     """Measure each `count` times in turn, so that what the machine does meanwhile hits all alike.
 
-    Every other round goes backwards: nothing is always first. One round before is not counted.
+    One round before is not counted.
     """
     values: list[list[float]] = [[] for _ in measures]
     for measure in measures:
         measure()
-    for number in range(count):
-        order = list(enumerate(measures))
-        for position, measure in reversed(order) if number % 2 else order:
-            values[position].append(measure())
+    for position in turns(count, len(measures)):
+        values[position].append(measures[position]())
     return [Series(values=each) for each in values]
+
+
+def turns(count: int, measures: int) -> Iterator[int]:
+    """Return whose turn it is, `count` rounds long; every other round goes backwards, so that
+    nothing is always first."""
+    for number in range(count):
+        forwards = range(measures)
+        yield from reversed(forwards) if number % 2 else forwards
 
 
 def table(name: str, lines: Sequence[Line]) -> str:
@@ -92,10 +100,15 @@ def _cells(line: Line) -> tuple[str, ...]:
     series = line.series
     return (
         f'  {line.figure}',
-        f'{series.median:.3g} {series.unit}',
-        f'{min(series.values):.3g}',
-        f'{max(series.values):.3g}',
+        f'{_rounded(series.median)} {series.unit}',
+        _rounded(min(series.values)),
+        _rounded(max(series.values)),
         str(len(series.values)),
         '' if line.ratio is None else f'{line.ratio:.2f}',
         '' if line.goal is None else str(line.goal),
     )
+
+
+def _rounded(value: float) -> str:
+    """Return three digits that count, without an exponent."""
+    return f'{value:.0f}' if value >= 100 else f'{value:.3g}'

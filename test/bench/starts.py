@@ -174,5 +174,5 @@ def _workspace(folder: Path) -> Path:
     )
     if built.returncode != 0:
         raise RuntimeError(f'colcon could not build a workspace: {built.stderr}')
-    # setup.bash would need a plug-in of colcon; what it does beyond setup.sh is to find its folder.
+    # setup.bash would need a plug-in of colcon; it differs only in finding its own folder.
     return folder / 'ws' / 'install' / 'setup.sh'

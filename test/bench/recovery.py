@@ -1,0 +1,90 @@
+"""How long a gateway needs after a crash until it answers."""
+
+from collections.abc import Iterator
+import contextlib
+import functools
+import itertools
+from pathlib import Path
+import re
+import signal
+import subprocess
+import time
+
+from gateway_process import entry_point, GatewayProcess, nothing_left, started, wait_for
+
+from bench.figures import at_most, interleaved, Line
+from bench.gateways import Client, NO_LIMITS, PATIENCE_SEC, write_manifest
+
+OPEN = 100
+STARTS = 3
+GOAL_MS = 1000.0
+"""Of the issue: well under a second for 100 open executions."""
+NAP = 'exec sleep 600\n'
+_SERVING = re.compile(r'serving (http://\S+)')
+
+
+def recovery_time(folder: Path) -> Iterator[Line]:
+    """Start to the first answer, right after a SIGKILL with 100 executions open, and with none."""
+    script = folder / 'nap.sh'
+    script.write_text(NAP)
+    parameters = {**NO_LIMITS, 'scripts.manifest': write_manifest(folder, {'nap': str(script)})}
+    numbers = itertools.count(1)
+    many, none = interleaved(
+        STARTS,
+        functools.partial(_after_crash, folder, parameters, numbers, OPEN),
+        functools.partial(_after_crash, folder, parameters, numbers, 0),
+    )
+    more = many.median - none.median
+    yield Line(
+        figure=f'start to /health, {OPEN} executions open',
+        series=many,
+        ratio=many.median / none.median,
+        goal=at_most(GOAL_MS, more, 'more than with none', 'ms'),
+    )
+    yield Line(figure='start to /health, none open', series=none)
+
+
+def _after_crash(
+    folder: Path, parameters: dict[str, object], numbers: Iterator[int], count: int
+) -> float:
+    """Kill a gateway with `count` executions open; return how long the next one's start takes."""
+    state = folder / f'state_{next(numbers)}'
+    command = entry_point(state, parameters)
+    with nothing_left():
+        with started(command, folder) as (process, log):
+            _open_executions(_serving(process, log), count)
+            process.kill()
+            process.wait()
+        begun = time.perf_counter()
+        with started(command, folder) as (process, log):
+            again = _serving(process, log)
+            health = again.body('/health')
+            total = (time.perf_counter() - begun) * 1000
+            if health['executions']['failed'] != count or health['executions']['running']:
+                raise RuntimeError(f'not all have recovered: {health["executions"]}')
+            process.send_signal(signal.SIGINT)
+            process.wait(PATIENCE_SEC)
+    return total
+
+
+def _open_executions(api: GatewayProcess, count: int) -> None:
+    with contextlib.closing(Client(api)) as connected:
+        for _ in range(count):
+            connected.send_start('nap')
+            connected.receive(202)
+    wait_for(
+        lambda: api.body('/health')['executions'],
+        lambda executions: executions['running'] == count,
+        what=f'{count} executions run',
+    )
+
+
+def _serving(process: 'subprocess.Popen[bytes]', log: Path) -> GatewayProcess:
+    """Wait until a gateway serves; `gateway_process.gateway` looks too seldom for a figure."""
+    deadline = time.monotonic() + PATIENCE_SEC
+    while time.monotonic() < deadline and process.poll() is None:
+        found = _SERVING.search(log.read_text())
+        if found:
+            return GatewayProcess(process, log, found.group(1))
+        time.sleep(0.002)
+    raise RuntimeError(f'the gateway does not serve: {log.read_text()}')
