@@ -9,7 +9,7 @@ import platform
 import sys
 import tempfile
 
-from bench import output, records, recovery, starts
+from bench import graph, output, records, recovery, starts
 from bench.figures import Line, table
 
 Row = Callable[[Path], Iterable[Line]]
@@ -22,6 +22,7 @@ ROWS: dict[str, Row] = {
     'record': records.record_cost,
     'pages': records.page_cost,
     'recovery': recovery.recovery_time,
+    'graph': graph.poll_cost,
 }
 FULL_ROWS: dict[str, Row] = {'pages': records.page_cost_of_a_million}
 """What `--full` measures in place of the row of that name."""
