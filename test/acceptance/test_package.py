@@ -1,0 +1,139 @@
+"""The package as colcon builds and installs it from what git holds, and as `ros2 run` finds it."""
+
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import pytest
+
+pytest.importorskip('colcon_core', reason='colcon is not installed')
+
+from gateway_process import entry_point, nothing_left, started, wait_for
+
+from gateway_node import __version__
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = 'gateway_node'
+BUILD_SEC = 300
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a copy of the checkout in a workspace of its own; return what is installed."""
+    if not (ROOT / '.git').exists():
+        pytest.skip('no git checkout, whose files are what a robot would get')
+    workspace = tmp_path_factory.mktemp('workspace')
+    listed = subprocess.run(
+        ['git', 'ls-files', '-z', '--cached'], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split('\0')):
+        if (ROOT / name).is_file():  # one that was just removed is still in the index
+            copy = workspace / 'src' / PACKAGE / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy)
+    with nothing_left():
+        built = subprocess.run(
+            [colcon(), 'build', '--event-handlers', 'console_direct+'],
+            cwd=workspace,
+            env={**os.environ, 'COLCON_HOME': str(workspace / 'colcon'), 'PYTHONWARNINGS': ''},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=BUILD_SEC,
+            check=False,
+        )
+    assert built.returncode == 0, built.stdout
+    assert f'Finished <<< {PACKAGE}' in built.stdout
+    return workspace / 'install'
+
+
+def colcon() -> str:
+    """Return colcon's executable: beside this interpreter, or on the path."""
+    found = shutil.which('colcon', path=str(Path(sys.executable).parent)) or shutil.which('colcon')
+    assert found, 'colcon_core is installed, its executable is not'
+    return found
+
+
+pytestmark = pytest.mark.timeout(BUILD_SEC + 60)
+
+
+def test_the_index_the_launch_files_and_the_configuration_are_installed(installed: Path) -> None:
+    """The marker by which ROS finds a package, and all that belongs into share/."""
+    share = installed / PACKAGE / 'share'
+    assert (share / 'ament_index/resource_index/packages' / PACKAGE).is_file()
+    for folder, suffix in (('launch', '.launch.py'), ('config', '.yaml')):
+        expected = {path.name for path in (ROOT / folder).glob(f'*{suffix}')}
+        assert expected
+        assert {path.name for path in (share / PACKAGE / folder).iterdir()} == expected
+    assert (share / PACKAGE / 'package.xml').is_file()
+
+
+def test_versions_and_names_agree(installed: Path) -> None:
+    """package.xml, setup.py and the package itself say the same."""
+    manifest = xml.etree.ElementTree.parse(
+        installed / PACKAGE / 'share' / PACKAGE / 'package.xml'
+    ).getroot()
+    assert manifest.get('format') == '3'
+    assert manifest.findtext('name') == PACKAGE
+    assert manifest.findtext('version') == __version__
+    assert manifest.findtext('license') == 'Apache-2.0'
+    assert manifest.findtext('export/build_type') == 'ament_python'
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+    assert f"version='{__version__}'" in setup
+
+
+def test_every_module_is_installed(installed: Path) -> None:
+    """No room is forgotten, `py.typed` neither."""
+    (site,) = (installed / PACKAGE / 'lib').glob('python3*/site-packages')
+    names = subprocess.run(
+        ['git', 'ls-files', PACKAGE], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    missing = [name for name in names if (ROOT / name).is_file() and not (site / name).is_file()]
+    assert missing == []
+    assert (site / PACKAGE / 'py.typed').is_file()
+
+
+def test_the_executables_are_where_ros2_run_looks(installed: Path) -> None:
+    """`lib/gateway_node/` holds the gateway and the demo node, executable."""
+    folder = installed / PACKAGE / 'lib' / PACKAGE
+    assert {path.name for path in folder.iterdir()} == {'gateway_node', 'temp_sensor'}
+    assert all(os.access(path, os.X_OK) for path in folder.iterdir())
+
+
+def test_the_installed_gateway_starts(installed: Path, tmp_path: Path) -> None:
+    """In the sourced workspace it serves, from the installed modules, and refuses a bad value."""
+    pytest.importorskip('rclpy', reason='ROS is not installed')
+    executable = installed / PACKAGE / 'lib' / PACKAGE / PACKAGE
+    arguments = entry_point(tmp_path / 'state')[3:]
+    with nothing_left(), started(sourced(installed, str(executable), *arguments), tmp_path) as one:
+        process, log = one
+        wait_for(
+            log.read_text,
+            lambda told: 'serving http://' in told or process.poll() is not None,
+            what='the installed gateway serves',
+        )
+        assert process.poll() is None, log.read_text()
+        process.terminate()
+        assert process.wait(30) == 0, log.read_text()
+    bad = ['--ros-args', '-p', 'server.port:=70000']
+    with nothing_left(), started(sourced(installed, str(executable), *bad), tmp_path) as two:
+        process, log = two
+        assert process.wait(30) == 1
+    assert 'gateway_node: parameter server.port is 70000' in log.read_text()
+
+
+def sourced(installed: Path, *command: str) -> list[str]:
+    """Build the command that sources the workspace and becomes another one."""
+    return ['sh', '-c', '. "$0/setup.sh" && exec "$@"', str(installed), *command]
+
+
+def test_the_installed_modules_are_the_ones_that_run(installed: Path) -> None:
+    """In the sourced workspace `import gateway_node` is what colcon installed."""
+    asked = [sys.executable, '-c', f'import {PACKAGE}; print({PACKAGE}.__file__)']
+    told = subprocess.run(
+        sourced(installed, *asked), cwd='/', capture_output=True, text=True, check=True
+    )
+    assert Path(told.stdout.strip()).is_relative_to(installed)
