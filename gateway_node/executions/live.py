@@ -53,6 +53,9 @@ class LiveExecution:
         self._clock = clock
         self._process: ScriptProcess | None = None
         self._asked: StopAction | None = None
+        self._passed_on: StopAction | None = None
+        self._recording_stops = 0
+        self._writing = False
         self._stop_asked = asyncio.Event()
         self._stop_trigger = execution.stop_trigger
         self._progress: Progress | None = None
@@ -94,14 +97,41 @@ class LiveExecution:
         """
         if self._concluded:
             return False
+        self._accept_stop(action, trigger)
+        self._pass_stop_on()
+        return True
+
+    async def record_and_stop(self, action: StopAction, trigger: Trigger) -> bool:
+        """Ask for the end as `stop` does, and record that before the script hears of it.
+
+        Should the gateway die in between, the next one knows why the script died of a signal.
+        """
+        if self._concluded:
+            return False
+        self._accept_stop(action, trigger)
+        self._recording_stops += 1
+        try:
+            # What is being written is ahead of the record; this would take it back.
+            if not self._writing:
+                await self._ledger.note(self.execution)
+        finally:
+            self._recording_stops -= 1
+            self._pass_stop_on()
+        return True
+
+    def _accept_stop(self, action: StopAction, trigger: Trigger) -> None:
         if self._stop_trigger is None or self._stop_trigger.type is not TriggerType.MANUAL:
             self._stop_trigger = trigger
         if self._asked is not StopAction.FORCED_TERMINATION:
             self._asked = action
             self._stop_asked.set()
-            if self._process is not None:
-                self._process.stop(action)
-        return True
+
+    def _pass_stop_on(self) -> None:
+        asked = self._asked
+        if asked is None or asked is self._passed_on or self._process is None or self._concluded:
+            return
+        self._passed_on = asked
+        self._process.stop(asked)
 
     async def _see_through(self) -> None:
         self.order = await self._unless_stopped(self._prepare())
@@ -110,13 +140,13 @@ class LiveExecution:
             return
         if self._record.scheduled:
             # A schedule that becomes its own run is used up before anything is started.
-            self._record = await self._ledger.keep(self.execution.evolve(scheduled=False))
+            await self._write(self._ledger.keep(self.execution.evolve(scheduled=False)))
         try:
             self._process = await self._runner.start(self.order, self._on_progress)
         except SpawnFailed as error:
             raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
-        if self._asked is not None:
-            self._process.stop(self._asked)
+        if not self._recording_stops:
+            self._pass_stop_on()
         await self._advance(
             ExecutionStatus.RUNNING,
             'started',
@@ -177,7 +207,14 @@ class LiveExecution:
         )
 
     async def _advance(self, status: ExecutionStatus, cause: str, **changes: Any) -> None:
-        self._record = await self._ledger.advance(self.execution, status, cause, **changes)
+        await self._write(self._ledger.advance(self.execution, status, cause, **changes))
+
+    async def _write(self, writing: Awaitable[Execution]) -> None:
+        self._writing = True
+        try:
+            self._record = await writing
+        finally:
+            self._writing = False
 
 
 def final_changes(conclusion: Conclusion, outcome: Outcome | None) -> dict[str, Any]:

@@ -219,10 +219,9 @@ class ExecutionService:
         live = self._floor.get(execution_id)
         if live is None:
             raise ExecutionNotStoppable(execution_id, execution.status)
-        if not live.stop(action, trigger):
+        if not await live.record_and_stop(action, trigger):
             await live.wait_ended()
             raise ExecutionNotStoppable(execution_id, live.execution.status)
-        await self._ledger.note(live.execution)
         # Past the wait it resists: the answer then says `terminating`.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_WAIT_SEC):

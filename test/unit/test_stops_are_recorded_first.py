@@ -1,0 +1,161 @@
+"""A client's stop reaches the record before it reaches the script, and takes nothing back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.live import LiveExecution
+from gateway_node.executions.ports import Change, StartOrder
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    StopAction,
+    Transition,
+    Trigger,
+    TriggerType,
+)
+from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.testing import (
+    add,
+    AN_APP,
+    FakeClock,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    new_execution,
+    RecordingListener,
+)
+
+A_CLIENT = Trigger(type=TriggerType.MANUAL, setting='stop')
+PREPARED, RUNNING = ExecutionStatus.PREPARED, ExecutionStatus.RUNNING
+STOP = StopAction.STOP
+
+
+class SlowStore(InMemoryExecutionStore):
+    """A store whose writes can be held up; they are done in the order in which they came."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock())
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.reached = asyncio.Event()
+        self.written: list[Execution] = []
+
+    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
+        """Keep the changes once the gate is open."""
+        self.reached.set()
+        await self.gate.wait()
+        self.written += [change.execution for change in changes]
+        return await super().record(changes)
+
+    def hold_up(self) -> None:
+        """Let writes wait."""
+        self.gate.clear()
+        self.reached.clear()
+
+
+class Stage:
+    """One live execution and the fakes around it."""
+
+    def __init__(self) -> None:
+        self.store = SlowStore()
+        self.runner = FakeScriptRunner()
+        self.listener = RecordingListener()
+
+    @contextlib.asynccontextmanager
+    async def driven(self, **fields: object) -> AsyncIterator[LiveExecution]:
+        """Drive a recorded execution, to its end when the test is over."""
+        execution = new_execution(1, **fields)
+        await add(self.store, execution)
+        order = StartOrder(
+            execution_id=execution.id,
+            entity=AN_APP,
+            script=Script(
+                id='a', name='a', kind=ScriptKind.SH, path=Path('a'), version='f' * 64, size=0
+            ),
+            parameters={},
+            arguments=(),
+            timeout_sec=300,
+            stop_grace_period_sec=5,
+        )
+
+        async def prepare() -> StartOrder:
+            return order
+
+        ledger = Ledger(self.store)
+        ledger.add_listener(self.listener)
+        live = LiveExecution(
+            execution, prepare, runner=self.runner, ledger=ledger, clock=FakeClock()
+        )
+        driving = asyncio.create_task(live.drive())
+        yield live
+        self.store.gate.set()
+        self.runner.release()
+        live.stop(StopAction.FORCED_TERMINATION, A_CLIENT)
+        await driving
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """Fakes of the test's own."""
+    return Stage()
+
+
+async def test_a_stop_is_on_record_before_the_script_hears_of_it(stage: Stage) -> None:
+    """A gateway that dies in between leaves a stopped execution, not one that just failed."""
+    async with stage.driven() as live:
+        await stage.listener.wait_for(live.execution.id, RUNNING)
+        script = await stage.runner.script(live.execution.id)
+        stage.store.hold_up()
+        stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
+        await stage.store.reached.wait()
+        assert (script.stops, live.execution.terminating) == ([], True)
+        stage.store.gate.set()
+        assert await stopping
+        assert script.stops == [STOP]
+        assert stage.store.written[-1].stop_accepted
+
+
+async def test_a_client_that_goes_meanwhile_changes_nothing_about_the_stop(stage: Stage) -> None:
+    """Cancelled while it is being recorded, the stop still reaches the script."""
+    async with stage.driven() as live:
+        await stage.listener.wait_for(live.execution.id, RUNNING)
+        script = await stage.runner.script(live.execution.id)
+        stage.store.hold_up()
+        stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
+        await stage.store.reached.wait()
+        stopping.cancel()
+        assert await script.wait_stop_asked() is STOP
+
+
+async def test_a_stop_takes_no_status_back(stage: Stage) -> None:
+    """While `running` is being written, a stop does not write `prepared` over it."""
+    stage.runner.hold_starts.clear()
+    async with stage.driven() as live:
+        stage.store.hold_up()
+        stage.runner.hold_starts.set()
+        await stage.store.reached.wait()
+        assert live.execution.status is PREPARED
+        stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
+        await asyncio.wait({stopping}, timeout=0.05)
+        stage.store.gate.set()
+        assert await stopping
+        await stage.listener.wait_for(live.execution.id, RUNNING)
+    assert [each.status for each in stage.store.written[1:3]] == [RUNNING, RUNNING]
+
+
+async def test_a_stop_does_not_make_a_used_schedule_good_again(stage: Stage) -> None:
+    """While a schedule is being used up, a stop does not write it back as one that waits."""
+    async with stage.driven(scheduled=True) as live:
+        stage.store.hold_up()
+        await stage.store.reached.wait()
+        assert live.execution.scheduled
+        stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
+        await asyncio.wait({stopping}, timeout=0.05)
+        stage.store.gate.set()
+        assert await stopping
+        await stage.runner.script(live.execution.id)
+    assert [each.scheduled for each in stage.store.written[1:]].count(True) == 0
