@@ -9,7 +9,12 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.live import final_changes
 from gateway_node.executions.ports import Change, ExecutionStore, Outcome, ScriptRunner
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus, FailureReason
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    ExecutionType,
+    FailureReason,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +50,7 @@ async def recover(
         never_started = outcome is None and execution.status is ExecutionStatus.PREPARED
         if execution.scheduled:
             schedules.append(execution)
-        elif never_started and start_prepared and not execution.stop_accepted:
+        elif never_started and start_prepared and _may_start_again(execution):
             unstarted.append(execution)
         else:
             changes += await _ending(execution, outcome, runner, clock)
@@ -54,6 +59,15 @@ async def recover(
         _log.warning('ended %d executions that an earlier gateway left open', len(ended))
         await ledger.advance_all(changes)
     return Recovered(schedules=tuple(schedules), unstarted=tuple(unstarted))
+
+
+def _may_start_again(execution: Execution) -> bool:
+    # The journal is not synced: after a power cut a script may have begun although nothing says
+    # so. What is to run at most once, and was used up, is not tried a second time.
+    return (
+        not execution.stop_accepted
+        and execution.execution_type is not ExecutionType.ONCE_ON_RESTART
+    )
 
 
 async def _ending(

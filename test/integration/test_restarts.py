@@ -11,7 +11,7 @@ from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, N
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import EndCause, Outcome, RetentionPolicy
+from gateway_node.executions.ports import Change, EndCause, Outcome, RetentionPolicy
 from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings, StartRequest
 from gateway_node.executions.values import (
@@ -406,3 +406,17 @@ async def test_what_was_accepted_and_not_started_fails_or_starts_as_configured(
             failed = await life.executions.get(APP, script_id, accepted.id)
             assert failed.status is FAILED
             assert life.runner.started == ()
+
+
+async def test_what_may_run_once_is_not_started_again_after_it_was_used_up(robot: Robot) -> None:
+    """A power cut can take the journal along: nothing then says whether the script began."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+        await life.store.record([Change(execution=schedule.evolve(scheduled=False))])
+    robot.start_prepared = True
+    async with robot.gateway() as life:
+        failed = await life.executions.get(APP, script_id, schedule.id)
+        assert failed.failure is not None
+        assert failed.failure.reason is FailureReason.RESTARTED
+        assert life.runner.started == ()
