@@ -144,7 +144,9 @@ async def test_a_stop_takes_no_status_back(stage: Stage) -> None:
         stage.store.gate.set()
         assert await stopping
         await stage.listener.wait_for(live.execution.id, RUNNING)
-    assert [each.status for each in stage.store.written[1:3]] == [RUNNING, RUNNING]
+    after = stage.store.written[1:]
+    assert PREPARED not in [each.status for each in after]
+    assert [each.stop_accepted for each in after if each.status is RUNNING] == [False, True]
 
 
 async def test_a_stop_does_not_make_a_used_schedule_good_again(stage: Stage) -> None:
@@ -158,4 +160,4 @@ async def test_a_stop_does_not_make_a_used_schedule_good_again(stage: Stage) -> 
         stage.store.gate.set()
         assert await stopping
         await stage.runner.script(live.execution.id)
-    assert [each.scheduled for each in stage.store.written[1:]].count(True) == 0
+    assert True not in [each.scheduled for each in stage.store.written[1:]]
