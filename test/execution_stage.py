@@ -1,0 +1,154 @@
+"""An execution service on a stage of fakes; the library's directory is its only disk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.entities.values import EntityRef, EntityType, NodeName
+from gateway_node.executions import ledger as ledger_module
+from gateway_node.executions import service as service_module
+from gateway_node.executions.admission import Admission
+from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.restarts import RestartSettings
+from gateway_node.executions.service import ExecutionService, ExecutionSettings, StartRequest
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    ExecutionType,
+    StopAction,
+)
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.metadata import Metadata
+from gateway_node.testing import (
+    FakeClock,
+    FakeSchemaChecker,
+    FakeScript,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    RecordingListener,
+)
+
+APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
+COMPONENT = EntityRef(entity_type=EntityType.COMPONENT, entity_id='temp_sensor')
+PREPARED = ExecutionStatus.PREPARED
+RUNNING = ExecutionStatus.RUNNING
+COMPLETED = ExecutionStatus.COMPLETED
+FAILED = ExecutionStatus.FAILED
+TERMINATED = ExecutionStatus.TERMINATED
+STOP = StopAction.STOP
+FORCE = StopAction.FORCED_TERMINATION
+NOW = StartRequest(execution_type=ExecutionType.NOW)
+
+
+class Gate(asyncio.Event):
+    """Holds up the start of a script, and tells that it was reached."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> bool:  # type: ignore[override]
+        """Wait until the gate is open."""
+        self.reached.set()
+        return await super().wait()
+
+
+class Stage:
+    """A service and the fakes around it."""
+
+    def __init__(self, folder: Path, *, retention: RetentionPolicy) -> None:
+        self.clock = FakeClock()
+        self.store = InMemoryExecutionStore(self.clock)
+        self.schemas = FakeSchemaChecker()
+        self.runner = FakeScriptRunner()
+        self.listener = RecordingListener()
+        self.library = ScriptLibrary(
+            scripts_dir=folder, max_file_bytes=1024, schemas=self.schemas, clock=self.clock
+        )
+        ledger = Ledger(self.store)
+        ledger.add_listener(self.listener)
+        self.service = ExecutionService(
+            library=self.library,
+            schemas=self.schemas,
+            store=self.store,
+            runner=self.runner,
+            ledger=ledger,
+            ids=ExecutionIds(),
+            clock=self.clock,
+            settings=ExecutionSettings(
+                default_timeout_sec=300,
+                stop_grace_period_sec=5,
+                admission=Admission(max_executions=3, max_executions_per_entity=2),
+                retention=retention,
+                restarts=RestartSettings(
+                    min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
+                ),
+            ),
+        )
+
+    async def upload(self, entity: EntityRef = APP, **metadata: Any) -> str:
+        """Upload a script; return its id."""
+        async with self.library.begin_upload() as upload:
+            await upload.write(b'true\n')
+            script = await self.library.create(entity, upload, 'a.sh', Metadata(**metadata))
+        return script.id
+
+    async def replace(self, script_id: str) -> None:
+        """Give a script another content."""
+        async with self.library.begin_upload() as upload:
+            await upload.write(b'false\n')
+            await self.library.replace(
+                APP,
+                script_id,
+                upload,
+                file_name='a.sh',
+                metadata=None,
+                versions_in_use=self.service.versions_in_use,
+            )
+
+    async def running(self, script_id: str) -> tuple[Execution, FakeScript]:
+        """Start an execution and wait until it runs."""
+        execution = await self.service.start(APP, script_id, NOW)
+        script = await self.runner.script(execution.id)
+        return await self.listener.wait_for(execution.id, RUNNING), script
+
+    async def stop(self, execution: Execution, action: StopAction = STOP) -> Execution:
+        """Send a termination action."""
+        return await self.service.stop(APP, execution.script_id, execution.id, action)
+
+    async def get(self, execution: Execution) -> Execution:
+        """Return an execution as it is now."""
+        return await self.service.get(APP, execution.script_id, execution.id)
+
+
+@contextlib.asynccontextmanager
+async def set_stage(
+    folder: Path, retention: RetentionPolicy, patch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    """Set a stage whose waits are short; at the end nothing may be open."""
+    patch.setattr(ledger_module, 'RETRY_SEC', 0.01)
+    patch.setattr(service_module, 'STOP_WAIT_SEC', 0.05)
+    stage = Stage(folder, retention=retention)
+    await stage.library.open()
+    directory = EntityDirectory(
+        host_name='robot',
+        own_node=NodeName(namespace='/', name='gateway_node'),
+        clock=stage.clock,
+        is_held=lambda ref: True,
+    )
+    await stage.service.open(directory)
+    yield stage
+    stage.store.unavailable = None
+    stage.runner.release()
+    stage.service.close()
+    stage.service.kill()
+    async with asyncio.timeout(5):
+        await stage.service.wait_closed()
+    assert await stage.store.open_executions() == ()

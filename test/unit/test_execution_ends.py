@@ -1,0 +1,260 @@
+"""How executions end: by a stop, by a failure, by a shutdown, with the store away."""
+
+import asyncio
+
+from execution_stage import (
+    APP,
+    FAILED,
+    FORCE,
+    Gate,
+    NOW,
+    PREPARED,
+    RUNNING,
+    Stage,
+    STOP,
+    TERMINATED,
+)
+import pytest
+from ros_support import wait_until
+
+from gateway_node.executions.errors import (
+    ExecutionNotStoppable,
+    GatewayShuttingDown,
+    SpawnFailed,
+)
+from gateway_node.executions.ports import EndCause, LimitReached, Outcome
+from gateway_node.executions.values import (
+    FailureReason,
+    Output,
+    Trigger,
+    TriggerType,
+)
+
+
+async def test_a_stopped_execution_ends_terminated_whatever_its_exit(stage: Stage) -> None:
+    """Once a stop was accepted the final status is `terminated`, with exit code 0 too."""
+    execution, script = await stage.running(await stage.upload())
+    answer = await stage.stop(execution)
+    assert (answer.status, answer.terminating) == (RUNNING, True)
+    script.exit(0)
+    ended = await stage.listener.wait_for(execution.id)
+    assert (ended.status, ended.exit_code, ended.failure) == (TERMINATED, 0, None)
+    assert ended.stop_trigger == Trigger(type=TriggerType.MANUAL, setting='stop')
+    assert not ended.terminating
+
+
+async def test_an_obedient_script_is_terminated_in_the_answer(stage: Stage) -> None:
+    """A stop waits a moment for the tree to go."""
+    execution, script = await stage.running(await stage.upload())
+    script.obedient = True
+    assert (await stage.stop(execution)).status is TERMINATED
+
+
+async def test_a_stop_twice_changes_nothing(stage: Stage) -> None:
+    """The first stop is the one that is recorded; the second is answered as well."""
+    execution, script = await stage.running(await stage.upload())
+    await stage.stop(execution)
+    again = await stage.stop(execution)
+    assert again.terminating
+    assert set(script.stops) == {STOP}
+    script.exit(1)
+    await stage.listener.wait_for(execution.id)
+    with pytest.raises(ExecutionNotStoppable):
+        await stage.stop(execution)
+
+
+async def test_forced_termination_goes_after_a_stop_but_not_before(stage: Stage) -> None:
+    """A kill overrides a stop; a stop after a kill asks for nothing less."""
+    execution, script = await stage.running(await stage.upload())
+    await stage.stop(execution)
+    await stage.stop(execution, FORCE)
+    await stage.stop(execution)
+    assert script.stops == [STOP, FORCE]
+    script.end(Outcome(cause=EndCause.EXITED, signal=9))
+    ended = await stage.listener.wait_for(execution.id)
+    assert ended.status is TERMINATED
+    assert ended.stop_trigger == Trigger(type=TriggerType.MANUAL, setting='stop')
+
+
+async def test_a_stop_while_it_is_prepared_ends_it(stage: Stage) -> None:
+    """The start that is under way gets the stop as soon as there is something to stop."""
+    gate = Gate()
+    stage.runner.hold_starts = gate
+    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    await gate.reached.wait()
+    assert (await stage.get(execution)).status is PREPARED
+    assert (await stage.stop(execution)).terminating
+    gate.set()
+    script = await stage.runner.script(execution.id)
+    assert await script.wait_stop_asked() is STOP
+    script.end(Outcome(cause=EndCause.EXITED, signal=15))
+    assert (await stage.listener.wait_for(execution.id)).status is TERMINATED
+
+
+async def test_a_stop_before_anything_began_starts_nothing(stage: Stage) -> None:
+    """Stopped in the same turn of the loop, the script never starts."""
+    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    ended = await stage.stop(execution)
+    assert ended.status is TERMINATED
+    assert stage.runner.started == ()
+    assert stage.listener.statuses(execution.id) == [PREPARED, TERMINATED]
+
+
+async def test_a_stop_at_the_very_end_comes_too_late(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the final status is being recorded no stop is accepted, and it stays what it is."""
+    execution, script = await stage.running(await stage.upload())
+    stage.store.unavailable = 'disk full'
+    script.exit(0)
+    await wait_until(lambda: 'cannot record' in caplog.text, what='a failed write')
+    stopping = asyncio.create_task(stage.stop(execution))
+    await asyncio.wait({stopping}, timeout=0.05)
+    assert not stopping.done()
+    stage.store.unavailable = None
+    with pytest.raises(ExecutionNotStoppable, match='completed'):
+        await stopping
+    assert script.stops == []
+    assert (await stage.get(execution)).stop_trigger is None
+
+
+async def test_the_end_is_recorded_when_the_store_is_there_again(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until then nobody is told of it, and it counts as running; nothing pretends."""
+    execution, script = await stage.running(await stage.upload())
+    stage.store.unavailable = 'disk full'
+    script.exit(3)
+    await wait_until(lambda: 'disk full' in caplog.text, what='a failed write')
+    assert (await stage.get(execution)).status is RUNNING
+    assert stage.listener.statuses(execution.id) == [PREPARED, RUNNING]
+    stage.store.unavailable = None
+    ended = await stage.listener.wait_for(execution.id)
+    assert (ended.status, ended.exit_code) == (FAILED, 3)
+    assert await stage.store.get(execution.id) == ended
+
+
+async def test_a_script_that_cannot_be_spawned_fails(stage: Stage) -> None:
+    """`failed` with spawn-failed and the reason, straight from `prepared`."""
+    stage.runner.start_error = SpawnFailed('no such interpreter')
+    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    ended = await stage.listener.wait_for(execution.id)
+    assert ended.failure is not None
+    assert ended.failure.reason is FailureReason.SPAWN_FAILED
+    assert ended.failure.message == 'no such interpreter'
+    assert ended.started_at is None
+    assert stage.listener.statuses(execution.id) == [PREPARED, FAILED]
+
+
+async def test_a_defect_of_the_runner_leaves_no_open_record(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw ends as `failed`, with the traceback in the log."""
+    stage.runner.start_error = ZeroDivisionError('a defect')
+    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    ended = await stage.listener.wait_for(execution.id)
+    assert ended.failure is not None
+    assert ended.failure.reason is FailureReason.SUPERVISOR_LOST
+    assert 'a defect' not in ended.failure.message
+    assert 'ZeroDivisionError: a defect' in caplog.text
+
+
+async def test_a_defect_while_it_runs_ends_the_script_first(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tree is killed and gone before the record says `failed`."""
+    execution, script = await stage.running(await stage.upload())
+
+    async def broken(execution_id: str) -> Output:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(stage.runner, 'output', broken)
+    script.exit(0)
+    ended = await stage.listener.wait_for(execution.id)
+    assert script.stops == [FORCE]
+    assert ended.status is FAILED
+
+
+@pytest.mark.parametrize(
+    ('outcome', 'reason'),
+    [
+        (Outcome(cause=EndCause.EXITED, exit_code=1), FailureReason.SCRIPT_FAILED),
+        (Outcome(cause=EndCause.EXITED, signal=11), FailureReason.SCRIPT_FAILED),
+        (Outcome(cause=EndCause.TIMED_OUT, signal=9), FailureReason.TIMEOUT),
+        (Outcome(cause=EndCause.SUPERVISOR_LOST), FailureReason.SUPERVISOR_LOST),
+        (Outcome(cause=EndCause.SPAWN_FAILED, message='x'), FailureReason.SPAWN_FAILED),
+        (Outcome(cause=EndCause.GATEWAY_LOST), FailureReason.RESTARTED),
+        (
+            Outcome(
+                cause=EndCause.LIMIT_REACHED,
+                limit=LimitReached(name='memory_mb', value=64, used=65.5),
+            ),
+            FailureReason.LIMIT_MEMORY,
+        ),
+    ],
+)
+async def test_each_bad_end_is_a_failure_with_its_reason(
+    stage: Stage, outcome: Outcome, reason: FailureReason
+) -> None:
+    """The reason is the outcome's, and what is known stands in the error."""
+    execution, script = await stage.running(await stage.upload())
+    stage.runner.outputs[execution.id] = Output(stderr='last words')
+    script.end(outcome)
+    ended = await stage.listener.wait_for(execution.id)
+    assert ended.failure is not None
+    assert (ended.status, ended.failure.reason) == (FAILED, reason)
+    known = ended.failure.parameters
+    assert known['stderr'] == 'last words'
+    assert known.get('exit_code') == outcome.exit_code
+    assert known.get('signal') == outcome.signal
+    if outcome.limit is not None:
+        assert (known['limit'], known['value'], known['used']) == ('memory_mb', 64, 65.5)
+        assert ended.stop_trigger == Trigger(type=TriggerType.SYSTEM, setting='memory_mb')
+
+
+async def test_a_shutdown_fails_what_runs_and_refuses_what_comes(stage: Stage) -> None:
+    """Open executions are asked to end and fail with `x-gateway-shutdown`."""
+    script_id = await stage.upload()
+    execution, script = await stage.running(script_id)
+    stage.service.close()
+    with pytest.raises(GatewayShuttingDown):
+        await stage.service.start(APP, script_id, NOW)
+    assert script.stops == [STOP]
+    closing = asyncio.create_task(stage.service.wait_closed())
+    await asyncio.wait({closing}, timeout=0.05)
+    assert not closing.done()
+    script.exit(0)
+    await closing
+    ended = await stage.get(execution)
+    assert ended.failure is not None
+    assert ended.failure.reason is FailureReason.SHUTDOWN
+    assert ended.stop_trigger == Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+
+
+async def test_a_kill_at_shutdown_overrides_the_stop(stage: Stage) -> None:
+    """Whoever does not wait gets SIGKILL for every tree."""
+    _, script = await stage.running(await stage.upload())
+    stage.service.close()
+    stage.service.kill()
+    assert script.stops == [STOP, FORCE]
+    script.end(Outcome(cause=EndCause.EXITED, signal=9))
+    await stage.service.wait_closed()
+
+
+async def test_a_clients_stop_before_the_shutdown_is_still_a_stop(stage: Stage) -> None:
+    """What a client ended is `terminated`, whatever came after."""
+    execution, script = await stage.running(await stage.upload())
+    await stage.stop(execution)
+    stage.service.close()
+    script.exit(0)
+    assert (await stage.listener.wait_for(execution.id)).status is TERMINATED
+
+
+async def test_a_cancelled_request_does_not_take_the_execution_along(stage: Stage) -> None:
+    """A client that goes while its stop is waited for changes nothing about the stop."""
+    execution, script = await stage.running(await stage.upload())
+    stopping = asyncio.create_task(stage.stop(execution))
+    await script.wait_stop_asked()
+    stopping.cancel()
+    script.exit(0)
+    assert (await stage.listener.wait_for(execution.id)).status is TERMINATED

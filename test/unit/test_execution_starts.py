@@ -1,0 +1,153 @@
+"""Who may start: limits, refusals, and scripts that change during the start."""
+
+import asyncio
+
+from execution_stage import APP, COMPONENT, NOW, Stage
+import pytest
+
+from gateway_node.executions.errors import (
+    ConcurrencyLimitReached,
+    KindNotAvailable,
+    ProximityNotAvailable,
+    RunnerUnavailable,
+    ScriptAlreadyRunning,
+    StoreUnavailable,
+)
+from gateway_node.executions.values import (
+    Execution,
+)
+from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
+from gateway_node.scripts.values import ScriptKind
+
+
+async def test_nothing_starts_that_cannot_be_recorded(stage: Stage) -> None:
+    """StoreUnavailable at the start: no script runs, and the place is free again."""
+    script_id = await stage.upload()
+    stage.store.unavailable = 'disk full'
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            await stage.service.start(APP, script_id, NOW)
+    stage.store.unavailable = None
+    assert stage.runner.started == ()
+    assert stage.listener.transitions == []
+    await stage.running(script_id)
+
+
+async def test_two_starts_at_once_cannot_both_have_the_last_place(stage: Stage) -> None:
+    """The limit of an entity, and of the gateway, holds for starts in the same moment."""
+    first, second = await stage.upload(), await stage.upload()
+    starts = [stage.service.start(APP, each, NOW) for each in (first, second, first, second)]
+    results = await asyncio.gather(*starts, return_exceptions=True)
+    refused = [each for each in results if isinstance(each, ConcurrencyLimitReached)]
+    assert [each.parameter for each in refused] == [
+        'scripts.max_concurrent_executions_per_entity'
+    ] * 2
+    other = await stage.upload(COMPONENT)
+    starts = [stage.service.start(COMPONENT, other, NOW) for _ in range(2)]
+    results = await asyncio.gather(*starts, return_exceptions=True)
+    (overall,) = (each for each in results if isinstance(each, ConcurrencyLimitReached))
+    assert (overall.parameter, overall.limit) == ('scripts.max_concurrent_executions', 3)
+
+
+async def test_a_place_is_free_again_after_the_end(stage: Stage) -> None:
+    """As many as the limit, over and over."""
+    script_id = await stage.upload()
+    for _ in range(5):
+        execution, script = await stage.running(script_id)
+        script.exit(0)
+        await stage.listener.wait_for(execution.id)
+
+
+async def test_a_single_execution_script_starts_once_at_a_time(stage: Stage) -> None:
+    """Two in the same moment: one wins; after its end the next may."""
+    script_id = await stage.upload(single_execution=True)
+    starts = [stage.service.start(APP, script_id, NOW) for _ in range(2)]
+    results = await asyncio.gather(*starts, return_exceptions=True)
+    (winner,) = (each for each in results if isinstance(each, Execution))
+    (loser,) = (each for each in results if isinstance(each, ScriptAlreadyRunning))
+    assert loser.execution_id == winner.id
+    (await stage.runner.script(winner.id)).exit(0)
+    await stage.listener.wait_for(winner.id)
+    await stage.running(script_id)
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        ParametersInvalid('no', ()),
+        KindNotAvailable(ScriptKind.LAUNCH, 'no launch'),
+        RunnerUnavailable('the spawner is being started'),
+    ],
+)
+async def test_what_the_runner_refuses_is_not_recorded(stage: Stage, error: Exception) -> None:
+    """The refusal is the caller's, and nothing of it is kept."""
+    stage.runner.refusal = error
+    with pytest.raises(type(error)):
+        await stage.service.start(APP, await stage.upload(), NOW)
+    assert await stage.store.last_id() is None
+
+
+async def test_parameters_are_checked_against_the_schema(stage: Stage) -> None:
+    """Only where the script has one, and a refusal starts nothing."""
+    schema = {'type': 'object'}
+    script_id = await stage.upload(parameters_schema=schema)
+    stage.schemas.parameters_error = ParametersInvalid('no', ())
+    with pytest.raises(ParametersInvalid):
+        await stage.service.start(APP, script_id, NOW)
+    assert stage.schemas.checked == [(schema, {})]
+    await stage.running(await stage.upload())
+
+
+async def test_a_proof_of_proximity_cannot_be_given_yet(stage: Stage) -> None:
+    """Such a script never starts silently."""
+    script_id = await stage.upload(proximity_proof_required=True)
+    with pytest.raises(ProximityNotAvailable):
+        await stage.service.start(APP, script_id, NOW)
+
+
+async def test_a_script_that_is_deleted_during_the_start_does_not_start(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted while its parameters are checked, it is not found."""
+    script_id = await stage.upload(parameters_schema={})
+
+    async def delete_meanwhile(*_: object) -> None:
+        await stage.service.delete_script(APP, script_id)
+
+    monkeypatch.setattr(stage.schemas, 'check_parameters', delete_meanwhile)
+    with pytest.raises(ScriptNotFound):
+        await stage.service.start(APP, script_id, NOW)
+    assert stage.runner.started == ()
+
+
+async def test_a_script_that_is_replaced_during_the_start_starts_as_it_is_now(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was checked is what starts: the new version is checked again."""
+    script_id = await stage.upload(parameters_schema={})
+    checks = 0
+
+    async def replace_once(*_: object) -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 1:
+            await stage.replace(script_id)
+
+    monkeypatch.setattr(stage.schemas, 'check_parameters', replace_once)
+    execution = await stage.service.start(APP, script_id, NOW)
+    order = (await stage.runner.script(execution.id)).order
+    assert order.script.path.read_bytes() == b'false\n'
+    assert execution.script_version == order.script.version
+    assert execution.script_version == await stage.service.present_version(APP, script_id)
+
+
+async def test_a_replaced_script_runs_on_in_the_version_that_started(stage: Stage) -> None:
+    """The old version's file stays while an execution needs it; then the record is outdated."""
+    script_id = await stage.upload()
+    execution, script = await stage.running(script_id)
+    await stage.replace(script_id)
+    assert script.order.script.path.read_bytes() == b'true\n'
+    assert stage.service.versions_in_use(script_id) == {execution.script_version}
+    script.exit(0)
+    await stage.listener.wait_for(execution.id)
+    assert execution.script_version != await stage.service.present_version(APP, script_id)
