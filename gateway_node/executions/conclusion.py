@@ -153,7 +153,8 @@ def _json_object(content: bytes) -> Mapping[str, Any] | None:
         return None
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # lone surrogates cannot be served
+        # Lone surrogates, and 1e999, which becomes Infinity, cannot be served again.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

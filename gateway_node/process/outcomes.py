@@ -58,6 +58,8 @@ def read_given_result(directory: Path) -> tuple[Mapping[str, Any] | None, str]:
         return None, f"the script's result is longer than {MAX_RESULT_BYTES} bytes"
     try:
         result = json.loads(content, parse_constant=_refuse_constant)
+        # Lone surrogates, and 1e999, which becomes Infinity, cannot be served again.
+        json.dumps(result, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         return None, f"the script's result is no JSON: {error}"
     if not isinstance(result, dict):
