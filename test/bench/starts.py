@@ -1,6 +1,7 @@
 """What it costs to start a script: the gateway's way against a bare spawn of the same."""
 
 from collections.abc import Iterator, Sequence
+import contextlib
 import functools
 import os
 from pathlib import Path
@@ -8,8 +9,10 @@ import subprocess
 import sys
 import time
 
+from bench.bare_runner import BareRunner
 from bench.figures import at_most, elapsed_ms, interleaved, Line, Series
 from bench.gateways import Client, client, Signpost, signpost, write_manifest
+from gateway_node.scripts.values import ScriptKind
 
 STARTS = 40
 SPAWN_GOAL_MS = 5.0
@@ -29,27 +32,37 @@ def start_cost(folder: Path) -> Iterator[Line]:
     """POST to 202, and to the script's first line, against `subprocess` and the same."""
     commands = {
         # As small as true, and it tells that it started: it copies its parameters, `{}`.
-        'executable': ('/usr/bin/tee',),
-        'sh': ('/bin/sh', _write(folder / 'first_line.sh', SH)),
-        'python': (sys.executable, _write(folder / 'first_line.py', PYTHON)),
+        ScriptKind.EXECUTABLE: ('/usr/bin/tee',),
+        ScriptKind.SH: ('/bin/sh', _write(folder / 'first_line.sh', SH)),
+        ScriptKind.PYTHON: (sys.executable, _write(folder / 'first_line.py', PYTHON)),
     }
-    manifest = write_manifest(folder, {name: words[-1] for name, words in commands.items()})
-    with client(folder, {'scripts.manifest': manifest}) as api, signpost(folder) as post:
-        for name, command in commands.items():
+    manifest = write_manifest(folder, {kind.value: words[-1] for kind, words in commands.items()})
+    with (
+        client(folder, {'scripts.manifest': manifest}) as api,
+        signpost(folder) as post,
+        contextlib.closing(BareRunner(folder / 'bare')) as runner,
+    ):
+        for kind, command in commands.items():
             accepted: list[float] = []
-            through, bare = interleaved(
+            through, alone, bare = interleaved(
                 STARTS,
-                functools.partial(_start, api, name, post, accepted),
+                functools.partial(_start, api, kind.value, post, accepted),
+                functools.partial(runner.start, kind, command[-1], post),
                 functools.partial(_spawn, command, post),
             )
-            more = through.median - bare.median
+            name = kind.value
             yield Line(
                 figure=f'{name}: POST to first line',
                 series=through,
                 ratio=through.median / bare.median,
-                goal=at_most(SPAWN_GOAL_MS, more, 'more than bare', 'ms'),
             )
             yield Line(figure=f'{name}: of that, POST to 202', series=Series(values=accepted[1:]))
+            yield Line(
+                figure=f'{name}: runner alone to first line',
+                series=alone,
+                ratio=alone.median / bare.median,
+                goal=at_most(SPAWN_GOAL_MS, alone.median - bare.median, 'more than bare', 'ms'),
+            )
             yield Line(figure=f'{name}: bare spawn to first line', series=bare)
 
 
