@@ -60,8 +60,6 @@ def _keep_ros_in(folder: Path) -> None:
     # 1 to 101 do not collide with ephemeral ports on Linux (ROS 2 docs, "The ROS_DOMAIN_ID").
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 101)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    # Without it a killed gateway leaves shared memory behind, as Fast DDS has it.
-    os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'UDPv4'
     os.environ['ROS_HOME'] = str(folder / 'ros_home')
     os.environ['ROS_LOG_DIR'] = str(folder / 'ros_home' / 'log')
 

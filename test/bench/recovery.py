@@ -53,6 +53,7 @@ def _after_crash(
     with nothing_left():
         with started(command, folder) as (process, log):
             _open_executions(_serving(process, log), count)
+            segments = _shared_memory(process.pid)
             process.kill()
             process.wait()
         begun = time.perf_counter()
@@ -64,7 +65,16 @@ def _after_crash(
                 raise RuntimeError(f'not all have recovered: {health["executions"]}')
             process.send_signal(signal.SIGINT)
             process.wait(PATIENCE_SEC)
+    for segment in segments:
+        segment.unlink(missing_ok=True)
     return total
+
+
+def _shared_memory(pid: int) -> set[Path]:
+    """Return the files that Fast DDS leaves behind where the process is killed."""
+    maps = Path(f'/proc/{pid}/maps').read_text()
+    found = re.findall(r'/dev/shm/fastdds_[0-9a-f]{16}\b', maps)
+    return {Path(name + end) for name in found for end in ('', '_el')}
 
 
 def _open_executions(api: GatewayProcess, count: int) -> None:
