@@ -4,113 +4,31 @@ Never a 500, always a GenericError (what the HTTP parser refuses aside), the loo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-import contextlib
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 import gzip
 import json
 from pathlib import Path
 import socket
 import sys
-import time
 from typing import Any
 import zlib
 
-from api_support import Api, BASE, serve_api
+from api_support import BASE, serve_api
 import hostile_inputs
 from hostile_inputs import HostileForm, HostileParameters, HostileSchema
 import pytest
+from raw_requests import (
+    assert_refused,
+    loop_watched,
+    NAMES,
+    RawAnswer,
+    refused_by_parser,
+    resident_bytes,
+    Target,
+)
 
 from gateway_node.http_server.application import ROUTES
 from gateway_node.process.schema_worker import SchemaWorker
-
-LONGEST_HOLD_SEC = 5 * 0.2
-"""How long the loop may be held up: 200 ms, with fivefold slack."""
-ANSWER_SEC = 30.0
-NAMES = {
-    'collection:apps|components': 'apps',
-    'entity_id': 'temp_sensor',
-    'area_id': 'powertrain',
-    'function_id': 'monitoring',
-    'execution_id': 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV',
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RawAnswer:
-    """An answer as it came."""
-
-    status: int
-    headers: dict[str, str]
-    content: bytes
-
-    @property
-    def is_generic_error(self) -> bool:
-        """Tell whether the content is a GenericError and nothing more."""
-        if self.headers.get('content-type', '').split(';')[0] != 'application/json':
-            return False
-        body = json.loads(self.content)
-        fields = body.keys()
-        return (
-            {'error_code', 'message'} <= fields
-            and fields <= {'error_code', 'message', 'vendor_code', 'parameters'}
-            and (body['error_code'] == 'vendor-error') == ('vendor_code' in fields)
-            and b'Traceback' not in self.content
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """A served gateway, and a script on it."""
-
-    api: Api
-    script_id: str
-
-    def path(self, template: str, **names: str) -> str:
-        """Fill a route's path; what is not named is there and right."""
-        known = NAMES | {'script_id': self.script_id}
-        if template.startswith('/components'):
-            known['entity_id'] = 'powertrain_engine'
-        for name, value in (known | names).items():
-            template = template.replace(f'{{{name}}}', value)
-        return f'{BASE}{template}'
-
-    async def send(
-        self,
-        method: str,
-        path: str,
-        content: bytes = b'',
-        content_type: str = '',
-        headers: Sequence[str] = (),
-    ) -> RawAnswer:
-        """Send these very bytes, which no client library would; return the answer."""
-        server = self.api.client.server
-        reader, writer = await asyncio.open_connection(server.host, server.port)
-        lines = [f'{method} {path} HTTP/1.1', 'Host: robot', 'Connection: close', *headers]
-        if content_type:
-            lines.append(f'Content-Type: {content_type}')
-        lines.append(f'Content-Length: {len(content)}')
-        try:
-            writer.write('\r\n'.join([*lines, '', '']).encode())
-            writer.write(content)
-            async with asyncio.timeout(ANSWER_SEC):
-                return await _answer(reader, with_content=method != 'HEAD')
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
-
-
-async def _answer(reader: asyncio.StreamReader, *, with_content: bool) -> RawAnswer:
-    head = await reader.readuntil(b'\r\n\r\n')
-    first, *lines = head.decode('latin-1').strip().split('\r\n')
-    headers = {name.lower(): value for name, _, value in (line.partition(': ') for line in lines)}
-    if not with_content:
-        return RawAnswer(status=int(first.split()[1]), headers=headers, content=b'')
-    content = b''
-    with contextlib.suppress(ConnectionError):  # it may close while the request still comes
-        content = await reader.readexactly(int(headers.get('content-length', '0')))
-    return RawAnswer(status=int(first.split()[1]), headers=headers, content=content)
 
 
 @pytest.fixture
@@ -122,33 +40,6 @@ async def target(tmp_path: Path) -> AsyncIterator[Target]:
         async with loop_watched():
             yield Target(api=api, script_id=script_id)
     await schemas.close()
-
-
-@contextlib.asynccontextmanager
-async def loop_watched() -> AsyncIterator[None]:
-    """Fail where the loop was held up for too long meanwhile."""
-    worst = 0.0
-
-    async def tick() -> None:
-        nonlocal worst
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(0.005)
-            worst = max(worst, time.monotonic() - before)
-
-    ticking = asyncio.create_task(tick())
-    try:
-        yield
-    finally:
-        await asyncio.sleep(0)
-        ticking.cancel()
-    assert worst < LONGEST_HOLD_SEC
-
-
-def assert_refused(answer: RawAnswer, *statuses: int, of: object) -> None:
-    """Check that an answer is a GenericError with one of these statuses."""
-    assert answer.status in statuses, (of, answer)
-    assert answer.is_generic_error, (of, answer)
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -189,7 +80,7 @@ async def test_a_hostile_id_is_refused_on_every_route(
             # Dots alone can stand for another path (RFC 3986, 5.2.4), with methods of its own.
             statuses = (400, 404, 405, 200) if 'encoded' in name else (400, 404)
             assert answer.status in statuses, (slot, name, answer)
-            assert answer.status == 200 or answer.is_generic_error or _by_parser(answer)
+            assert answer.status == 200 or answer.is_generic_error or refused_by_parser(answer)
             assert 'x-injected' not in answer.headers
     assert await target.api.json('GET', '/apps/temp_sensor/scripts/' + target.script_id)
 
@@ -206,10 +97,6 @@ def body_for(method: str, path: str) -> tuple[bytes, str]:
     return b'', ''
 
 
-def _by_parser(answer: RawAnswer) -> bool:
-    return answer.status == 400 and answer.headers['content-type'].startswith('text/plain')
-
-
 @pytest.mark.parametrize('path', sorted({path for _, path in routes()}))
 async def test_an_unknown_method_is_refused_on_every_path(target: Target, path: str) -> None:
     """405 with what is allowed; a method that is no word at all is the parser's to refuse."""
@@ -218,7 +105,7 @@ async def test_an_unknown_method_is_refused_on_every_path(target: Target, path: 
         if method == 'HEAD':
             assert answer.status == 405
             continue
-        assert answer.status == 405 or _by_parser(answer), (method, answer)
+        assert answer.status == 405 or refused_by_parser(answer), (method, answer)
         if answer.status == 405:
             assert answer.is_generic_error
             assert 'GET' in answer.headers['allow'] or 'POST' in answer.headers['allow']
@@ -389,13 +276,8 @@ async def test_a_compressed_body_cannot_grow_without_bound(
         method, sent, content, content_type, [f'Content-Encoding: {encoding}']
     )
     assert answer.status in (400, 413, 415), answer
-    assert answer.is_generic_error or _by_parser(answer)
+    assert answer.is_generic_error or refused_by_parser(answer)
     assert resident_bytes() - before < 45_000_000
-
-
-def resident_bytes() -> int:
-    """Return the resident memory of this process (man 5 proc_pid_statm)."""
-    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096
 
 
 @pytest.mark.parametrize('schema', hostile_inputs.REFUSED_SCHEMAS, ids=lambda each: each.name)
