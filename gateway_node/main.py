@@ -267,6 +267,8 @@ async def _sourcing_on_hangup(runner: SupervisedScriptRunner) -> AsyncIterator[N
 def _conditions(runner: SupervisedScriptRunner, database: Database) -> dict[str, Any]:
     """Return what /health shows of processes and storage."""
     warnings = [f'a corrupt database was set aside: {path}' for path in database.set_aside]
+    if database.write_error is not None:
+        warnings.append(f'nothing can be recorded: {database.write_error}')
     if runner.environment_warning is not None:
         warnings.append(runner.environment_warning)
     return {

@@ -31,6 +31,8 @@ _VACUUM_PAGES = 256
 """Pages given back in one step: a megabyte, some milliseconds."""
 _SPARE_PAGES = 256
 """Free pages that are left for the next executions: giving back and taking again wears a disk."""
+_PROBE_SEC = 5.0
+"""Seconds between trials to write after a write failed."""
 _CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _Result = TypeVar('_Result')
@@ -52,6 +54,8 @@ class Database:
         self._steps = steps
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
+        self._write_error: str | None = None
+        self._probing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, state_dir: Path, *, steps: Steps = STEPS) -> 'Database':
@@ -77,9 +81,23 @@ class Database:
         """The corrupt files that were set aside, in this life or an earlier one, oldest first."""
         return tuple(path for _, path in sorted(_set_aside_files(self.path)))
 
+    @property
+    def write_error(self) -> str | None:
+        """Why the file cannot be written at the moment; None where it can. It is tried anew
+        every few seconds, whether or not somebody has something to write."""
+        return self._write_error
+
     async def write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
         """Let `change` write in one transaction; it is on the disk when this returns."""
-        return await self._submit(lambda: self._write(change))
+        try:
+            result = await self._submit(lambda: self._write(change))
+        except StoreUnavailable as error:
+            self._write_error = str(error)
+            if self._probing is None or self._probing.done():
+                self._probing = asyncio.create_task(self._probe())
+            raise
+        self._write_error = None
+        return result
 
     async def read(self, query: Callable[[sqlite3.Connection], _Result]) -> _Result:
         """Let `query` read."""
@@ -94,9 +112,19 @@ class Database:
 
     async def close(self) -> None:
         """Close the file after all that was submitted; closing again is harmless."""
+        if self._probing is not None:
+            self._probing.cancel()
         with contextlib.suppress(StoreUnavailable):
             await self._submit(self._close)
         self._thread.shutdown(wait=False)
+
+    async def _probe(self) -> None:
+        """Write the version over itself until that works."""
+        while self._write_error is not None:
+            await asyncio.sleep(_PROBE_SEC)
+            with contextlib.suppress(StoreUnavailable):
+                await self._submit(lambda: self._write(_write_nothing_new))
+                self._write_error = None
 
     async def _submit(self, work: Callable[[], _Result]) -> _Result:
         try:
@@ -220,6 +248,10 @@ def _corrupt(finding: str) -> sqlite3.DatabaseError:
 def _is_corrupt(error: sqlite3.Error) -> bool:
     # Errors of Python's own module carry no code; the low byte is the primary one.
     return getattr(error, 'sqlite_errorcode', 0) & 0xFF in _CORRUPT_CODES
+
+
+def _write_nothing_new(connection: sqlite3.Connection) -> None:
+    connection.execute(f'PRAGMA user_version = {version_of(connection)}')
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
