@@ -1,10 +1,17 @@
-"""What holds for every test: a ROS graph of its file's own, and nothing in the home directory."""
+"""What holds for every test: a ROS graph of its file's own, and nothing in the home directory.
 
-from collections.abc import Iterator
+The fixtures of the execution service's tests are here as well: mypy takes one conftest.
+"""
+
+from collections.abc import AsyncIterator, Iterator
 import itertools
 import os
+from pathlib import Path
 
+from execution_stage import set_stage, Stage
 import pytest
+
+from gateway_node.executions.ports import RetentionPolicy
 
 _GRAPHS = itertools.count(1)
 
@@ -23,3 +30,18 @@ def ros_graph_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setenv('ROS_HOME', str(home))
         patch.setenv('ROS_LOG_DIR', str(home / 'log'))
         yield
+
+
+@pytest.fixture
+def retention() -> RetentionPolicy:
+    """Keep everything; a test that wants less says so."""
+    return RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0)
+
+
+@pytest.fixture
+async def stage(
+    tmp_path: Path, retention: RetentionPolicy, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    """Set a stage for an execution service."""
+    async with set_stage(tmp_path, retention, monkeypatch) as stage:
+        yield stage
