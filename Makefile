@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 NOBLE_VENV := .venv-noble
 BIN := $(VENV)/bin
+# Most tests wait for processes more than they compute.
+PARALLEL := -n 3 --dist loadfile
 
 .PHONY: setup run test test-noble test-slow bench lint clean
 
@@ -23,11 +25,11 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' $(PARALLEL)
 
 # The versions that Ubuntu 24.04 ships, so that `rosdep install` suffices on a robot.
 test-noble: $(NOBLE_VENV)/.complete
-	$(NOBLE_VENV)/bin/python -m pytest -m 'not slow' test/unit test/integration
+	$(NOBLE_VENV)/bin/python -m pytest -m 'not slow' $(PARALLEL) test/unit test/integration
 
 $(NOBLE_VENV)/.complete: setup.py .ci/set_up test/constraints-ubuntu-24.04.txt
 	@.ci/set_up $(PYTHON) $(NOBLE_VENV) test/constraints-ubuntu-24.04.txt

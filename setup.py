@@ -43,6 +43,7 @@ setup(
             'pytest',
             'pytest-asyncio',
             'pytest-timeout',
+            'pytest-xdist',
             'ruff',
             'types-PyYAML',
             'types-jsonschema',

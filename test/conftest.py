@@ -24,12 +24,23 @@ def ros_graph_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     """
     home = tmp_path_factory.mktemp('ros_home')
     with pytest.MonkeyPatch.context() as patch:
-        # 1 to 101 do not collide with ephemeral ports on Linux (ROS 2 docs, "The ROS_DOMAIN_ID").
-        patch.setenv('ROS_DOMAIN_ID', str(1 + (os.getpid() + 7 * next(_GRAPHS)) % 101))
+        patch.setenv('ROS_DOMAIN_ID', str(_domain(next(_GRAPHS))))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('ROS_HOME', str(home))
         patch.setenv('ROS_LOG_DIR', str(home / 'log'))
         yield
+
+
+def _domain(number: int) -> int:
+    """Return a domain from 1 to 100, those of one test process apart from all others'.
+
+    Up to 101 they do not collide with ephemeral ports (ROS 2 docs, "The ROS_DOMAIN_ID").
+    """
+    processes = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+    process = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+    session = os.getppid() if processes > 1 else os.getpid()
+    share = 100 // processes
+    return 1 + process + processes * ((session + 7 * number) % share)
 
 
 @pytest.fixture

@@ -67,7 +67,10 @@ class LiveExecution:
         """The present state."""
         if not self._record.is_open:
             return self._record
-        return self._record.evolve(stop_trigger=self._stop_trigger, progress=self._progress)
+        present = self._record.evolve(stop_trigger=self._stop_trigger)
+        if self._record.status is ExecutionStatus.RUNNING:
+            return present.evolve(progress=self._progress)
+        return present
 
     async def drive(self) -> None:
         """Start the script and see it through to the final status."""
