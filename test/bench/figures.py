@@ -42,7 +42,7 @@ class Line:
     figure: str
     series: Series
     ratio: float | None = None
-    """Of the median to that of the peer, or to the limit."""
+    """To the peer, as the function `ratio` has it."""
     goal: Goal | None = None
 
 
@@ -51,6 +51,21 @@ def at_most(limit: float, value: float, what: str, unit: str = '') -> Goal:
     end = f' {unit}' if unit else ''
     return Goal(
         text=f'{what} {_rounded(value)}{end}, at most {_rounded(limit)}{end}', met=value <= limit
+    )
+
+
+def ratio(measured: Series, peer: Series) -> float:
+    """Return how often `peer` fits into `measured`: the median of the quotients of each round,
+    where they were interleaved, so that a slow moment of the machine falls out."""
+    return statistics.median(
+        ours / theirs for ours, theirs in zip(measured.values, peer.values, strict=True)
+    )
+
+
+def surplus(measured: Series, peer: Series) -> float:
+    """Return how much `measured` is above `peer`: the median of the differences of each round."""
+    return statistics.median(
+        ours - theirs for ours, theirs in zip(measured.values, peer.values, strict=True)
     )
 
 

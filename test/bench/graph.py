@@ -7,7 +7,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from bench.figures import at_most, Line, Series
+from bench.figures import at_most, Line, ratio, Series
 from bench.gateways import PATIENCE_SEC
 
 NODES = 200
@@ -30,7 +30,7 @@ def poll_cost(folder: Path) -> Iterator[Line]:
     yield Line(
         figure=f'one look at {NODES} nodes',
         series=crowded,
-        ratio=crowded.median / empty.median,
+        ratio=ratio(crowded, empty),
         goal=at_most(INTERVAL_MS * SHARE_GOAL, crowded.median, 'the median', 'ms'),
     )
     yield Line(figure='one look at an empty graph', series=empty)

@@ -6,7 +6,7 @@ from pathlib import Path
 import subprocess
 import time
 
-from bench.figures import at_most, elapsed_ms, Line, Series
+from bench.figures import at_most, elapsed_ms, Line, ratio, Series
 from bench.gateways import Client, client, ENDED, PATIENCE_SEC, write_manifest
 from gateway_node.child.process_tree import descendants, read_entry
 from gateway_node.child.supervisor import PROCESS_NAME as SUPERVISOR_NAME
@@ -37,7 +37,7 @@ def flood(folder: Path) -> Iterator[Line]:
     yield _memory_line('gateway', observed.gateway)
     yield _memory_line('supervisor', observed.supervisor)
     through = Series(values=[observed.duration_ms])
-    yield Line(figure='start to end of 2 GiB', series=through, ratio=through.median / bare.median)
+    yield Line(figure='start to end of 2 GiB', series=through, ratio=ratio(through, bare))
     yield Line(figure='the same into a pipe that cat reads', series=bare)
 
 

@@ -12,7 +12,7 @@ import time
 
 from gateway_process import entry_point, GatewayProcess, nothing_left, started, wait_for
 
-from bench.figures import at_most, interleaved, Line
+from bench.figures import at_most, interleaved, Line, ratio, surplus
 from bench.gateways import Client, NO_LIMITS, PATIENCE_SEC, write_manifest
 
 OPEN = 100
@@ -34,12 +34,11 @@ def recovery_time(folder: Path) -> Iterator[Line]:
         functools.partial(_after_crash, folder, parameters, numbers, OPEN),
         functools.partial(_after_crash, folder, parameters, numbers, 0),
     )
-    more = many.median - none.median
     yield Line(
         figure=f'start to /health, {OPEN} executions open',
         series=many,
-        ratio=many.median / none.median,
-        goal=at_most(GOAL_MS, more, 'more than with none', 'ms'),
+        ratio=ratio(many, none),
+        goal=at_most(GOAL_MS, surplus(many, none), 'more than with none', 'ms'),
     )
     yield Line(figure='start to /health, none open', series=none)
 
