@@ -51,6 +51,8 @@ async def recover(
         if execution.scheduled:
             schedules.append(execution)
         elif never_started and start_prepared and _may_start_again(execution):
+            # The start may have been prepared, and a second one would meet what is left of it.
+            await runner.discard(execution.id)
             unstarted.append(execution)
         else:
             changes += await _ending(execution, outcome, runner, clock)

@@ -138,6 +138,25 @@ async def test_a_hundred_open_executions_do_not_hold_up_the_start(tmp_path: Path
     assert os.listdir(state_dir / 'open') == []
 
 
+@pytest.mark.parametrize('start_prepared', [False, True])
+async def test_what_was_accepted_and_not_started_fails_or_starts_as_configured(
+    tmp_path: Path, start_prepared: bool
+) -> None:
+    """By default it fails; with `restart.start_prepared` it runs, whatever its start left."""
+    script = prepared(tmp_path)
+    (execution,) = executions_of(script, 1, datetime.datetime.now(datetime.UTC))
+    await leave(tmp_path / 'state', [[execution]])
+    (tmp_path / 'state' / 'executions' / execution.id).mkdir(parents=True)
+    with gateway(tmp_path, {'restart.start_prepared': start_prepared}) as api:
+        body = api.wait_for_status(f'{script}/executions/{execution.id}', 'completed', 'failed')
+    if start_prepared:
+        assert body['status'] == 'completed', body
+        assert body['trigger'] == {'type': 'manual'}
+    else:
+        assert body['error']['vendor_code'] == 'x-gateway-restarted'
+        assert 'started_at' not in body
+
+
 @pytest.mark.parametrize('jump', [YEAR, -YEAR], ids=['back_a_year', 'forward_a_year'])
 async def test_a_jump_of_the_clock_between_two_lives(
     tmp_path: Path, jump: datetime.timedelta
