@@ -22,10 +22,11 @@ import time
 from typing import Any
 
 from gateway_process import Answer, entry_point, GatewayProcess, started, wait_for
+from killing import shared_memory_removed
 
 from gateway_node.child.process_tree import descendants
 from gateway_node.executions.transitions import ALLOWED
-from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES, OPEN_STATUSES
+from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES
 
 APP = 'apps/temp_sensor'
 COMPONENT = 'components/powertrain_engine'
@@ -47,7 +48,6 @@ SCRIPTS = {
 }
 TYPES = ('now', 'now', 'now', 'now_and_on_restart', 'on_restart', 'once_on_restart')
 RECURRING = frozenset({'now_and_on_restart', 'on_restart'})
-OPEN = frozenset(status.value for status in OPEN_STATUSES)
 FINAL = frozenset(status.value for status in FINAL_STATUSES)
 
 History = tuple[tuple[int, str, str], ...]
@@ -99,6 +99,8 @@ class Robot:
         self.served: list[bool] = []
         """For each life whether it came to serve."""
         self.told = Told()
+        self.leftovers = contextlib.ExitStack()
+        """To be closed when all is over."""
         self.script_ids: dict[tuple[str, str], str] = {}
         self._known: dict[str, History] = {}
 
@@ -152,6 +154,13 @@ class Robot:
             for thread in threads:
                 thread.join(60)
         assert not any(thread.is_alive() for thread in threads)
+
+    def kill(self, process: 'subprocess.Popen[bytes]') -> None:
+        """SIGKILL the gateway, and wait 50 ms."""
+        self.leftovers.enter_context(shared_memory_removed(process.pid))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(20) == -signal.SIGKILL
+        time.sleep(RESTART_PAUSE_SEC)  # no wait for anything: it is the pause that the rule names
 
     def check_no_orphans(self) -> None:
         """Check that no process belongs to an execution whose final status is set already."""
@@ -276,13 +285,6 @@ class Robot:
 def id_of(href: str) -> str:
     """Return the id of the execution at `href`."""
     return href.rpartition('/')[2]
-
-
-def kill_at_once(process: 'subprocess.Popen[bytes]') -> None:
-    """SIGKILL the gateway, and wait 50 ms."""
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(20) == -signal.SIGKILL
-    time.sleep(RESTART_PAUSE_SEC)  # no wait for anything: it is the pause that the rule names
 
 
 def _reap_orphans() -> None:
