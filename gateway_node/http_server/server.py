@@ -1,9 +1,18 @@
 """The server: listening on an address and letting go of it."""
 
+import asyncio
+import errno
+import logging
+import time
+from typing import Any
+
 from aiohttp import web
 
-HANDLERS_END_SEC = 2.0
-"""Seconds that requests under way get to end at the close."""
+_log = logging.getLogger(__name__)
+
+HANDLERS_END_SEC = 1.0
+"""Seconds that requests under way get to end at the close, and clients to take their answers."""
+_COMPLAINT_INTERVAL_SEC = 10.0
 
 
 class ListenFailed(Exception):
@@ -23,11 +32,14 @@ class Server:
             application,
             handle_signals=False,
             access_log=None,
-            shutdown_timeout=HANDLERS_END_SEC,
+            # aiohttp waits twice: for handlers to end, and again once it has cancelled them.
+            shutdown_timeout=HANDLERS_END_SEC / 2,
         )
+        self._complain_at = 0.0
 
     async def listen(self, host: str, port: int) -> int:
         """Serve; return the port, which port 0 leaves to the kernel. ListenFailed."""
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()
@@ -43,3 +55,15 @@ class Server:
     async def close(self) -> None:
         """Let requests under way end, then close every connection."""
         await self._runner.cleanup()
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say once in a while that no connection can be accepted.
+
+        The loop says it 128 times a second, each time with a traceback, and tries again by itself.
+        """
+        error = context.get('exception')
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif time.monotonic() >= self._complain_at:
+            self._complain_at = time.monotonic() + _COMPLAINT_INTERVAL_SEC
+            _log.error('no connection can be accepted: %s', error.strerror)
