@@ -185,5 +185,8 @@ def _mend_line_ends(source: str, target: str) -> None:
     """Copy a shell script, its line ends turned into what a shell reads."""
     with open(source, 'rb') as file:
         content = file.read()
-    with open(target, 'wb') as file:
-        file.write(content.replace(b'\r\n', b'\n'))
+    try:
+        with open(target, 'wb') as file:
+            file.write(content.replace(b'\r\n', b'\n'))
+    except OSError as error:
+        raise OSError(error.errno, f'it cannot be written: {error.strerror}', target) from error
