@@ -1,0 +1,6 @@
+"""Says something that finds no room, and fails."""
+
+import sys
+
+sys.stdout.write('lost\n')
+sys.exit(3)
