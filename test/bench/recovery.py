@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from gateway_process import entry_point, GatewayProcess, nothing_left, started, wait_for
+from killing import shared_memory_removed
 
 from bench.figures import at_most, interleaved, Line, ratio, surplus
 from bench.gateways import Client, NO_LIMITS, PATIENCE_SEC, write_manifest
@@ -49,10 +50,10 @@ def _after_crash(
     """Kill a gateway with `count` executions open; return how long the next one's start takes."""
     state = folder / f'state_{next(numbers)}'
     command = entry_point(state, parameters)
-    with nothing_left():
+    with nothing_left(), contextlib.ExitStack() as afterwards:
         with started(command, folder) as (process, log):
             _open_executions(_serving(process, log), count)
-            segments = _shared_memory(process.pid)
+            afterwards.enter_context(shared_memory_removed(process.pid))
             process.kill()
             process.wait()
         begun = time.perf_counter()
@@ -64,16 +65,7 @@ def _after_crash(
                 raise RuntimeError(f'not all have recovered: {health["executions"]}')
             process.send_signal(signal.SIGINT)
             process.wait(PATIENCE_SEC)
-    for segment in segments:
-        segment.unlink(missing_ok=True)
     return total
-
-
-def _shared_memory(pid: int) -> set[Path]:
-    """Return the files that Fast DDS leaves behind where the process is killed."""
-    maps = Path(f'/proc/{pid}/maps').read_text()
-    found = re.findall(r'/dev/shm/fastdds_[0-9a-f]{16}\b', maps)
-    return {Path(name + end) for name in found for end in ('', '_el')}
 
 
 def _open_executions(api: GatewayProcess, count: int) -> None:
