@@ -60,6 +60,8 @@ class EndReport(TypedDict):
     """All that the script wrote to stdout, kept or not."""
     progress_garbage: int
     """Lines on the progress channel that said nothing that is understood."""
+    end_asked: bool
+    """True where the gateway asked for the end while the main process lived."""
 
 
 def encode(message: Any) -> bytes:

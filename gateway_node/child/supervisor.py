@@ -88,6 +88,7 @@ class Supervisor:
         self._meter = usage.UsageMeter(order['limits'])
         self._leftovers: set[tuple[int, int]] = set()
         self._unkillable: list[int] = []
+        self._end_asked = False
         self._stopping = False
         self._lingering = False
         """True once the main process has ended by itself or by a stop, the tree not killed."""
@@ -189,6 +190,7 @@ class Supervisor:
     def _listen(self) -> None:
         self._gateway.push()
         for message in self._gateway.receive():
+            self._end_asked = self._end_asked or (self._status is None and 'end' in message)
             if message.get('end') == 'kill':
                 self._kill()
             elif message.get('end') == 'stop':
@@ -307,6 +309,7 @@ class Supervisor:
             cpu_sec=self._meter.cpu_sec,
             stdout_bytes=self._workplace.output.totals[STDOUT],
             progress_garbage=self._workplace.progress_garbage,
+            end_asked=self._end_asked,
         )
 
     def _note_kernel_limit(self, number: int | None) -> None:

@@ -79,6 +79,8 @@ class Outcome:
     unkillable_pids: tuple[int, ...] = ()
     """Processes that SIGKILL did not end in time (uninterruptible sleep)."""
     resource_use: ResourceUse | None = None
+    end_asked: bool = False
+    """True where the service asked for the end while the main process lived."""
     result: Mapping[str, Any] | None = None
     """What the script gave as its result, where it gave one."""
     stdout: bytes | None = None
@@ -183,7 +185,10 @@ class ExecutionStore(Protocol):
     async def page(
         self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
     ) -> ExecutionPage:
-        """Return up to `limit` executions of one script with ids below `before`, newest first."""
+        """Return up to `limit` executions of one script with ids below `before`, newest first.
+
+        They come without their input and output parameters, which may be long.
+        """
 
     async def remove(self, execution_id: str) -> None:
         """Remove an ended execution and its transitions; nothing happens where it is unknown."""

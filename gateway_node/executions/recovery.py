@@ -14,6 +14,8 @@ from gateway_node.executions.values import (
     ExecutionStatus,
     ExecutionType,
     FailureReason,
+    Trigger,
+    TriggerType,
 )
 
 _log = logging.getLogger(__name__)
@@ -97,6 +99,10 @@ async def _conclusion(
     if execution.stop_accepted:
         return Conclusion(status=ExecutionStatus.TERMINATED, cause='stop')
     if outcome is not None:
+        if outcome.end_asked and execution.stop_trigger is None:
+            # A client's stop is recorded before the script hears of it: it was the shutdown.
+            shutdown = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+            execution = execution.evolve(stop_trigger=shutdown)
         output = await runner.output(execution.id)
         return conclude(execution, outcome, output)
     began = 'while the script ran' if execution.started_at else 'before the script started'

@@ -32,6 +32,7 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         resource_use=ResourceUse(
             max_memory_bytes=report['max_memory_bytes'], cpu_sec=report['cpu_sec']
         ),
+        end_asked=report['end_asked'],
         result=result,
         stdout=read_whole_stdout(directory, report['stdout_bytes']),
     )

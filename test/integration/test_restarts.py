@@ -20,6 +20,7 @@ from gateway_node.executions.values import (
     ExecutionType,
     FailureReason,
     StopAction,
+    Trigger,
     TriggerType,
 )
 from gateway_node.scripts.library import ScriptLibrary
@@ -420,3 +421,17 @@ async def test_what_may_run_once_is_not_started_again_after_it_was_used_up(robot
         assert failed.failure is not None
         assert failed.failure.reason is FailureReason.RESTARTED
         assert life.runner.started == ()
+
+
+async def test_a_shutdown_that_was_cut_short_is_still_named(robot: Robot) -> None:
+    """Killed after it had asked its scripts to end: they did not just die of a signal."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        running = await life.start(script_id, ExecutionType.NOW)
+        await life.listener.wait_for(running.id, RUNNING)
+    outcome = Outcome(cause=EndCause.EXITED, signal=15, end_asked=True)
+    async with robot.gateway(recovered={running.id: outcome}) as life:
+        failed = await life.executions.get(APP, script_id, running.id)
+        assert failed.failure is not None
+        assert failed.failure.reason is FailureReason.SHUTDOWN
+        assert failed.stop_trigger == Trigger(type=TriggerType.SYSTEM, setting='shutdown')
