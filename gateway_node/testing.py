@@ -144,10 +144,13 @@ class InMemoryExecutionStore:
     async def page(
         self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
     ) -> ExecutionPage:
-        """Return up to `limit` executions of one script with ids below `before`, newest first."""
+        """Return up to `limit` executions of one script with ids below `before`, newest first.
+
+        They come without their input and output parameters.
+        """
         self._check_available()
         found = [
-            execution
+            execution.evolve(input_parameters={}, output_parameters=None)
             for execution in self._by_id(reverse=True)
             if execution.entity == entity
             and execution.script_id == script_id

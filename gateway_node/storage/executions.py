@@ -19,7 +19,7 @@ from gateway_node.executions.values import (
     Transition,
 )
 from gateway_node.storage.database import Database
-from gateway_node.storage.records import from_document, to_document
+from gateway_node.storage.records import from_document, from_documents, to_document, to_parameters
 
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that
@@ -56,21 +56,27 @@ class SqliteExecutionStore:
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
-        query = 'SELECT document FROM executions WHERE id = ?'
-        found = await self._select(query, (execution_id,))
+        found = await self._select('id = ?', (execution_id,))
         return found[0] if found else None
 
     async def page(
         self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
     ) -> ExecutionPage:
-        """Return up to `limit` executions of one script with ids below `before`, newest first."""
+        """Return up to `limit` executions of one script with ids below `before`, newest first.
+
+        They come without their input and output parameters.
+        """
         bound = '' if before is None else 'AND id < ?'
         query = f"""
             SELECT document FROM executions WHERE entity = ? AND script_id = ? {bound}
             ORDER BY id DESC LIMIT ?
         """
         arguments = (entity.path, script_id, *(() if before is None else (before,)), limit + 1)
-        found = await self._select(query, arguments)
+        found = await self._database.read(
+            lambda connection: tuple(
+                from_document(document) for (document,) in connection.execute(query, arguments)
+            )
+        )
         return ExecutionPage(executions=found[:limit], more=len(found) > limit)
 
     async def remove(self, execution_id: str) -> None:
@@ -80,9 +86,7 @@ class SqliteExecutionStore:
 
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, schedules included, oldest first."""
-        return await self._select(
-            'SELECT document FROM executions WHERE ended_sec IS NULL ORDER BY id', ()
-        )
+        return await self._select('ended_sec IS NULL ORDER BY id', ())
 
     async def transitions(self, *, after: int, limit: int) -> tuple[Transition, ...]:
         """Return up to `limit` transitions with a sequence above `after`, in sequence."""
@@ -144,10 +148,11 @@ class SqliteExecutionStore:
         """Return the seconds that all gateways on this database were up."""
         return self._up_sec_before + self._clock.monotonic() - self._begun
 
-    async def _select(self, query: str, arguments: tuple[object, ...]) -> tuple[Execution, ...]:
+    async def _select(self, condition: str, values: tuple[object, ...]) -> tuple[Execution, ...]:
+        query = f'SELECT document, parameters FROM executions WHERE {condition}'
         return await self._database.read(
             lambda connection: tuple(
-                from_document(document) for (document,) in connection.execute(query, arguments)
+                from_documents(*row) for row in connection.execute(query, values)
             )
         )
 
@@ -181,8 +186,8 @@ def _insert(connection: sqlite3.Connection, execution: Execution, up_sec: float)
             """
             INSERT INTO executions (
                 id, entity, script_id, status, scheduled, parent, exit_code, created_at,
-                ended_sec, document
-            ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ended_sec, document, parameters
+            ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             (
                 execution.id,
@@ -195,6 +200,7 @@ def _insert(connection: sqlite3.Connection, execution: Execution, up_sec: float)
                 execution.created_at.isoformat(),
                 None if execution.is_open else up_sec,
                 to_document(execution),
+                to_parameters(execution),
             ),
         )
     except sqlite3.IntegrityError as error:
@@ -209,7 +215,7 @@ def _replace(connection: sqlite3.Connection, execution: Execution, up_sec: float
         """
         UPDATE executions SET
             status = ?, scheduled = ?, exit_code = ?, ended_sec = coalesce(ended_sec, ?),
-            document = ?
+            document = ?, parameters = ?
         WHERE id = ?
         """,
         (
@@ -218,6 +224,7 @@ def _replace(connection: sqlite3.Connection, execution: Execution, up_sec: float
             execution.exit_code,
             None if execution.is_open else up_sec,
             to_document(execution),
+            to_parameters(execution),
             execution.id,
         ),
     )

@@ -1,7 +1,11 @@
-"""Executions as JSON documents, and back; no field is lost either way."""
+"""Executions as two JSON documents, and back; no field is lost either way.
+
+What may be long, and no list shows, is in the second one: input and output parameters.
+"""
 
 from collections.abc import Mapping
 import datetime
+import functools
 import json
 from typing import Any
 
@@ -24,7 +28,7 @@ _Document = Mapping[str, Any]
 
 
 def to_document(execution: Execution) -> str:
-    """Return the JSON document of an execution, without the fields that are None.
+    """Return the JSON document of an execution, without its parameters and what is None.
 
     It is ASCII, so that lone surrogates survive too.
     """
@@ -37,7 +41,6 @@ def to_document(execution: Execution) -> str:
         'status': execution.status.value,
         'trigger': _trigger_document(execution.trigger),
         'created_at': execution.created_at.isoformat(),
-        'input_parameters': execution.input_parameters,
         'arguments': execution.arguments,
         'priority': execution.priority,
         'parent': execution.parent,
@@ -54,26 +57,36 @@ def to_document(execution: Execution) -> str:
         'signal': execution.signal,
         'leftover_processes': execution.leftover_processes,
         'resource_use': _resource_use_document(execution.resource_use),
-        'output_parameters': execution.output_parameters,
         'failure': _failure_document(execution.failure),
     }
     known = {name: value for name, value in document.items() if value is not None}
     return json.dumps(known, separators=(',', ':'))
 
 
+def to_parameters(execution: Execution) -> str:
+    """Return the JSON document of an execution's input and output parameters."""
+    parameters = [execution.input_parameters, execution.output_parameters]
+    return json.dumps(parameters, separators=(',', ':'))
+
+
+def from_documents(text: str, parameters: str) -> Execution:
+    """Return the execution that `to_document` and `to_parameters` were given."""
+    given, result = json.loads(parameters)
+    return from_document(text).evolve(input_parameters=given, output_parameters=result)
+
+
 def from_document(text: str) -> Execution:
-    """Return the execution that `to_document` was given."""
+    """Return the execution that `to_document` was given, without its parameters."""
     document: _Document = json.loads(text)
     return Execution(
         id=document['id'],
-        entity=EntityRef.from_path(document['entity']),
+        entity=_entity(document['entity']),
         script_id=document['script_id'],
         script_version=document['script_version'],
         execution_type=ExecutionType(document['execution_type']),
         status=ExecutionStatus(document['status']),
         trigger=_trigger(document['trigger']),
         created_at=datetime.datetime.fromisoformat(document['created_at']),
-        input_parameters=document['input_parameters'],
         arguments=tuple(document['arguments']),
         priority=document['priority'],
         parent=document.get('parent'),
@@ -90,9 +103,12 @@ def from_document(text: str) -> Execution:
         signal=document.get('signal'),
         leftover_processes=document.get('leftover_processes'),
         resource_use=_resource_use(document.get('resource_use')),
-        output_parameters=document.get('output_parameters'),
         failure=_failure(document.get('failure')),
     )
+
+
+# Many executions share few entities.
+_entity = functools.lru_cache(maxsize=256)(EntityRef.from_path)
 
 
 def _moment(text: str | None) -> datetime.datetime | None:

@@ -9,7 +9,8 @@ import sqlite3
 from gateway_node.storage.errors import StoreVersionError
 
 _FIRST = (
-    # `document` is the whole execution; the columns repeat what is searched for or looked at.
+    # `document` and `parameters` are the whole execution; the columns repeat what is searched for.
+    # `parameters` may be long and comes last: rows are read without it.
     # `ended_sec` is the gateway's total time up at the end, NULL while the execution is open.
     """
     CREATE TABLE executions (
@@ -23,7 +24,8 @@ _FIRST = (
         exit_code INTEGER,
         created_at TEXT NOT NULL,
         ended_sec REAL,
-        document TEXT NOT NULL
+        document TEXT NOT NULL,
+        parameters TEXT NOT NULL
     )
     """,
     'CREATE INDEX executions_of_script ON executions (entity, script_id, id)',
