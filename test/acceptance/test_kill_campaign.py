@@ -99,7 +99,9 @@ def settled(robot: Robot, api: GatewayProcess) -> dict[str, Any]:
     wait_for(
         seen,
         lambda bodies: all(
-            body['status'] in FINAL or body.get('scheduled') for body in bodies.values()
+            body['status'] in FINAL
+            or (body.get('scheduled') and body['execution_type'] in RECURRING)
+            for body in bodies.values()
         ),
         what='all executions have ended',
     )
