@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 from pathlib import Path
+import secrets
 import time
 from typing import Any
 
@@ -52,6 +53,8 @@ class Floor:
         self.runner = runner
         self.folder = folder
         self._numbers = itertools.count(1)
+        # Tests run side by side, and a recovery ends whatever bears one of its executions' ids.
+        self._prefix = f'exec_{secrets.token_hex(4)}'
 
     def script(
         self,
@@ -96,7 +99,7 @@ class Floor:
     ) -> StartOrder:
         """Return an order to run the script."""
         return StartOrder(
-            execution_id=execution_id or f'exec_{next(self._numbers):04}',
+            execution_id=execution_id or f'{self._prefix}_{next(self._numbers):04}',
             entity=EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor'),
             script=script,
             parameters=parameters or {},
