@@ -34,9 +34,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             copy = workspace / 'src' / PACKAGE / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy)
+    built = run_colcon(workspace, 'build')
+    assert f'Finished <<< {PACKAGE}' in built
+    return workspace / 'install'
+
+
+def run_colcon(workspace: Path, verb: str, *arguments: str) -> str:
+    """Run a verb of colcon in a workspace; return what it wrote."""
     with nothing_left():
-        built = subprocess.run(
-            [colcon(), 'build', '--event-handlers', 'console_direct+'],
+        ended = subprocess.run(
+            [colcon(), verb, '--event-handlers', 'console_direct+', *arguments],
             cwd=workspace,
             env={**os.environ, 'COLCON_HOME': str(workspace / 'colcon'), 'PYTHONWARNINGS': ''},
             stdout=subprocess.PIPE,
@@ -45,9 +52,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             timeout=BUILD_SEC,
             check=False,
         )
-    assert built.returncode == 0, built.stdout
-    assert f'Finished <<< {PACKAGE}' in built.stdout
-    return workspace / 'install'
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
 
 
 def colcon() -> str:
@@ -137,3 +143,21 @@ def test_the_installed_modules_are_the_ones_that_run(installed: Path) -> None:
         sourced(installed, *asked), cwd='/', capture_output=True, text=True, check=True
     )
     assert Path(told.stdout.strip()).is_relative_to(installed)
+
+
+def test_colcon_test_passes(installed: Path) -> None:
+    """It runs pytest as `make test` does, with this package's options, and notes each result.
+
+    Only some of the tests: all of them are run by whoever runs this one, and would run it again.
+    """
+    workspace = installed.parent
+    # From the package's folder, where colcon starts pytest.
+    some = ('test/unit/test_layering.py', 'test/unit/test_transitions.py')
+    told = run_colcon(workspace, 'test', '--return-code-on-test-failure', '--pytest-args', *some)
+    assert f'Finished <<< {PACKAGE}' in told
+    results = xml.etree.ElementTree.parse(workspace / 'build' / PACKAGE / 'pytest.xml')
+    (suite,) = results.getroot().iter('testsuite')
+    assert int(suite.attrib['tests']) > len(some)
+    assert (suite.attrib['failures'], suite.attrib['errors']) == ('0', '0')
+    files = {case.attrib['classname'] for case in suite.iter('testcase')}
+    assert {name.rpartition('.')[2] for name in files} == {Path(each).stem for each in some}
