@@ -242,11 +242,12 @@ def test_limits_that_are_not_reached_change_nothing(ground: Ground) -> None:
 )
 def test_a_script_that_ends_its_supervisor_does_not_survive_it(ground: Ground, name: str) -> None:
     """Whoever is the next one up ends the tree, the execution says so, and starts work."""
+    before = ground.spawner()
     ended = ground.ended(ground.started(name))
     assert_holds(
         ended, {'status': 'failed', 'error': {'vendor_code': 'x-gateway-supervisor-lost'}}
     )
-    ground.spawner()
+    assert (ground.spawner() == before) is (name != 'kills_spawner_and_supervisor.sh')
     assert ground.ended(start_patiently(ground, 'exit 0\n'))['status'] == 'completed'
 
 
