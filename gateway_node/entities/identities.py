@@ -1,7 +1,7 @@
 """Which node, or namespace, holds which id; an id never moves while anybody can hold it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import itertools
 
 from gateway_node.entities.values import EntityRef, EntityType
@@ -33,7 +33,8 @@ class IdentityBook:
         """Begin with the pairs of an earlier life.
 
         `is_held` tells whether something (a script, an execution, a schedule, a manifest entry)
-        hangs on an entity; `reserved` are ids that no holder may get.
+        hangs on an entity; `reserved` are ids that no holder may get. A remembered holder whose
+        id is reserved by now gets another one: what hangs on the id stays with the id.
         """
         self._is_held = is_held
         self._monotonic = monotonic
@@ -41,8 +42,15 @@ class IdentityBook:
         self._last_seen: dict[Identity, float] = {}
         self._by_ref: dict[EntityRef, Identity] = {}
         self._by_holder: dict[tuple[EntityType, str], Identity] = {}
+        displaced = []
         for identity in remembered:
-            self._keep(identity)
+            if identity.ref in self._reserved:
+                displaced.append(identity)
+            else:
+                self._keep(identity)
+        for identity in displaced:
+            ref = self._free_ref(identity.ref.entity_type, [identity.ref.entity_id])
+            self._keep(replace(identity, ref=ref))
 
     def __iter__(self) -> Iterator[Identity]:
         """Go through the pairs, in the order in which they were made."""
@@ -55,11 +63,7 @@ class IdentityBook:
         """
         identity = self._by_holder.get((entity_type, holder))
         if identity is None:
-            refs = (
-                EntityRef(entity_type=entity_type, entity_id=wish) for wish in _endless(wishes)
-            )
-            ref = next(ref for ref in refs if ref not in self._reserved | self._by_ref.keys())
-            identity = Identity(ref=ref, holder=holder)
+            identity = Identity(ref=self._free_ref(entity_type, wishes), holder=holder)
             self._keep(identity)
         self._last_seen[identity] = self._monotonic()
         return identity
@@ -72,6 +76,10 @@ class IdentityBook:
                 del self._last_seen[identity]
                 del self._by_ref[identity.ref]
                 del self._by_holder[identity.ref.entity_type, identity.holder]
+
+    def _free_ref(self, entity_type: EntityType, wishes: Iterable[str]) -> EntityRef:
+        refs = (EntityRef(entity_type=entity_type, entity_id=wish) for wish in _endless(wishes))
+        return next(ref for ref in refs if ref not in self._reserved | self._by_ref.keys())
 
     def _keep(self, identity: Identity) -> None:
         self._last_seen[identity] = self._monotonic()

@@ -156,6 +156,34 @@ def test_ids_of_an_earlier_life_hold() -> None:
     assert robot.directory.app('camera').node == node('/a/camera')
 
 
+def test_a_declared_component_takes_its_id_from_a_remembered_namespace() -> None:
+    """The namespace gets another id, which no other namespace has, and keeps it."""
+    earlier = Robot()
+    earlier.show('/arm/x', '/arm_2/y')
+    manifest = EntitiesManifest(
+        components=(Declaration(id='arm', name='Arm', nodes=('/somewhere/*',)),)
+    )
+    robot = Robot(manifest, remembered=earlier.directory.identities())
+    for _ in range(2):
+        robot.show('/arm/x', '/somewhere/z')
+        components = {each.id: each for each in robot.directory.components()}
+        assert components['arm'].kind is ComponentKind.MANIFEST
+        assert components['arm'].app_ids == ('z',)
+        assert components['arm_2'].namespace == '/arm_2'
+        assert components['arm_3'].namespace == '/arm'
+        assert components['arm_3'].app_ids == ('x',)
+        robot = Robot(manifest, remembered=robot.directory.identities())
+
+
+def test_the_host_takes_its_id_from_a_remembered_namespace() -> None:
+    """A robot that is renamed finds its host under the new name."""
+    earlier = Robot()
+    earlier.show('/arm/x')
+    robot = Robot(remembered=earlier.directory.identities(), host_name='arm')
+    kinds = {each.id: each.kind for each in robot.directory.components()}
+    assert kinds == {'arm': ComponentKind.HOST, 'arm_2': ComponentKind.NAMESPACE}
+
+
 def test_the_host_comes_first_then_the_declared_then_the_namespaces() -> None:
     """The host holds every node; a node is located on its manifest's component first."""
     manifest = EntitiesManifest(
