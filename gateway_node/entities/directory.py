@@ -68,18 +68,26 @@ class EntityDirectory:
         self._components: dict[str, Component] = {}
         self._present: set[NodeName] = set()
         self._updated = asyncio.Event()
-        self.update(GraphSnapshot(nodes=frozenset()))
+        # Nothing is forgotten yet: what is held may not be known before the gateway is assembled.
+        self._rebuild(self._present)
 
     def update(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now: new nodes get ids, gone ones go offline."""
         nodes = {node for node in snapshot.nodes if not node.hidden and node != self._own_node}
-        # Graphs come when something changes: what the last one held was there until now.
-        self._see(self._present)
-        self._book.forget_stale()
+        self._forget()
         self._see(nodes)
         self._present = nodes
         self._rebuild(nodes)
         self._updated.set()
+
+    def forget_stale(self) -> None:
+        """Let go of ids that nobody needs any more, and count how long holders are away.
+
+        To be called now and then, as a graph may stay as it is for long, and before `identities`
+        are kept for a further life.
+        """
+        if self._forget():
+            self._rebuild(self._present)
 
     async def wait_online(self, ref: EntityRef) -> None:
         """Wait until an entity is there and online."""
@@ -88,7 +96,7 @@ class EntityDirectory:
             await self._updated.wait()
 
     def identities(self) -> tuple[Identity, ...]:
-        """Return every remembered pair of id and holder."""
+        """Return every remembered pair of id and holder, as of the last graph or forgetting."""
         return tuple(self._book)
 
     def apps(self) -> tuple[App, ...]:
@@ -161,6 +169,12 @@ class EntityDirectory:
             return self.entity(ref).online
         except EntityNotFound:
             return False
+
+    def _forget(self) -> bool:
+        self._book.count_unseen()
+        # Graphs come when something changes: what the last one held was there until now.
+        self._see(self._present)
+        return self._book.forget_stale()
 
     def _see(self, nodes: set[NodeName]) -> None:
         for node in sorted(nodes):

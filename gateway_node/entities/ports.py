@@ -7,7 +7,7 @@ from gateway_node.entities.identities import Identity
 
 
 class IdentityStore(Protocol):
-    """Keeps the pairs of id and holder over restarts.."""
+    """Keeps the pairs of id and holder over restarts."""
 
     async def load_identities(self) -> tuple[Identity, ...]:
         """Return the pairs that were kept last, in the order in which they were given."""

@@ -18,19 +18,26 @@ class SqliteIdentityStore:
         """Return the pairs that were kept last, in the order in which they were given."""
 
         def query(connection: sqlite3.Connection) -> tuple[Identity, ...]:
-            rows = connection.execute('SELECT entity, holder FROM identities ORDER BY position')
+            rows = connection.execute(
+                'SELECT entity, holder, unseen_sec FROM identities ORDER BY position'
+            )
             return tuple(
-                Identity(ref=EntityRef.from_path(entity), holder=holder) for entity, holder in rows
+                Identity(ref=EntityRef.from_path(entity), holder=holder, unseen_sec=unseen_sec)
+                for entity, holder, unseen_sec in rows
             )
 
         return await self._database.read(query)
 
     async def save_identities(self, identities: Iterable[Identity]) -> None:
         """Keep exactly these pairs."""
-        rows = [(identity.ref.path, identity.holder) for identity in identities]
+        rows = [
+            (identity.ref.path, identity.holder, identity.unseen_sec) for identity in identities
+        ]
 
         def change(connection: sqlite3.Connection) -> None:
             connection.execute('DELETE FROM identities')
-            connection.executemany('INSERT INTO identities (entity, holder) VALUES (?, ?)', rows)
+            connection.executemany(
+                'INSERT INTO identities (entity, holder, unseen_sec) VALUES (?, ?, ?)', rows
+            )
 
         await self._database.write(change)

@@ -87,7 +87,8 @@ _FIRST = (
     CREATE TABLE identities (
         position INTEGER PRIMARY KEY,
         entity TEXT NOT NULL UNIQUE,
-        holder TEXT NOT NULL
+        holder TEXT NOT NULL,
+        unseen_sec REAL NOT NULL
     )
     """,
 )

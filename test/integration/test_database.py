@@ -61,7 +61,9 @@ async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None
     """Executions, log, sequence, counts, greatest id and identities outlive the process."""
     execution = new_execution(1)
     identity = Identity(
-        ref=EntityRef(entity_type=EntityType.APP, entity_id='arm'), holder='/robot/arm'
+        ref=EntityRef(entity_type=EntityType.APP, entity_id='arm'),
+        holder='/robot/arm',
+        unseen_sec=12.5,
     )
     database = await Database.open(tmp_path)
     store = await SqliteExecutionStore.open(database, FakeClock())

@@ -426,9 +426,11 @@ async def test_identities_come_back_in_order(identity_store: IdentityStore) -> N
     assert await identity_store.load_identities() == ()
     identities = tuple(
         Identity(
-            ref=EntityRef(entity_type=entity_type, entity_id=entity_id), holder=f'/{entity_id}'
+            ref=EntityRef(entity_type=entity_type, entity_id=entity_id),
+            holder=f'/{entity_id}',
+            unseen_sec=unseen_sec,
         )
-        for entity_id in ('wheel', 'arm')
+        for entity_id, unseen_sec in (('wheel', 0.0), ('arm', 3600.25))
         for entity_type in EntityType
     )
     await identity_store.save_identities(identities)

@@ -124,6 +124,67 @@ def test_a_node_that_was_there_for_days_is_remembered_for_a_day_all_the_same() -
     assert {component.id for component in robot.directory.components()} >= {'a', 'b'}
 
 
+def test_the_day_is_counted_over_lives_that_are_shorter() -> None:
+    """A robot that is up for 23 hours at a time forgets in its second life, as one that stays."""
+    robot = Robot()
+    robot.show('/a/camera', '/a/lidar')
+    robot.show('/a/lidar')
+    for expected in ({'camera': '(camera)', 'lidar': '(lidar)'}, {'lidar': '(lidar)'}):
+        robot.clock.advance(REMEMBERED_SEC - 3600)
+        robot.directory.forget_stale()
+        robot = Robot(remembered=robot.directory.identities())
+        assert robot.apps() == expected
+
+
+def test_a_node_that_returns_in_each_life_is_never_forgotten() -> None:
+    """Coming back sets the count to zero, whatever earlier lives counted."""
+    robot = Robot()
+    robot.show('/a/camera')
+    for _ in range(10):
+        robot.show()
+        robot.clock.advance(REMEMBERED_SEC - 3600)
+        robot.directory.forget_stale()
+        robot = Robot(remembered=robot.directory.identities())
+        assert robot.apps() == {'camera': '(camera)'}
+        robot.show('/a/camera')
+
+
+def test_ids_are_forgotten_without_a_change_of_the_graph() -> None:
+    """Apps and components go; what is there stays, however long the graph stands still."""
+    robot = Robot()
+    robot.show('/a/camera', '/b/lidar')
+    robot.show('/b/lidar')
+    robot.clock.advance(REMEMBERED_SEC + 1)
+    robot.directory.forget_stale()
+    assert robot.apps() == {'lidar': '/b/lidar'}
+    assert {component.id for component in robot.directory.components()} == {'robot', 'b'}
+    assert {identity.holder for identity in robot.directory.identities()} == {'/b/lidar', '/b'}
+
+
+def test_nothing_is_forgotten_at_the_start() -> None:
+    """What hangs on an id may be known only once everything is loaded."""
+    stale = Identity(ref=app_ref('camera'), holder='/a/camera', unseen_sec=2 * REMEMBERED_SEC)
+    robot = Robot(remembered=[stale])
+    robot.held.add(app_ref('camera'))
+    robot.show()
+    assert robot.apps() == {'camera': '(camera)'}
+    robot.held.clear()
+    robot.directory.forget_stale()
+    assert robot.apps() == {}
+
+
+def test_identities_change_only_with_a_graph_or_a_forgetting() -> None:
+    """Whoever keeps them can tell by comparison whether there is something to keep."""
+    robot = Robot()
+    robot.show('/a/camera')
+    robot.show()
+    kept = robot.directory.identities()
+    robot.clock.advance(60)
+    assert robot.directory.identities() == kept
+    robot.directory.forget_stale()
+    assert {each.unseen_sec for each in robot.directory.identities()} == {60}
+
+
 def test_an_id_stays_while_something_hangs_on_it() -> None:
     """Scripts and executions keep it for years."""
     robot = Robot()
@@ -135,12 +196,14 @@ def test_an_id_stays_while_something_hangs_on_it() -> None:
     assert robot.apps() == {'camera': '(camera)', 'b_camera': '/b/camera'}
 
 
-def test_a_jump_of_the_wall_clock_forgets_nothing() -> None:
+@pytest.mark.parametrize('year', [1970, 2099])
+def test_a_jump_of_the_wall_clock_forgets_nothing(year: int) -> None:
     """What is remembered is counted on the monotonic clock."""
     robot = Robot()
     robot.show('/a/camera')
     robot.show()
-    robot.clock.wall = robot.clock.wall.replace(year=2036)
+    robot.clock.wall = robot.clock.wall.replace(year=year)
+    robot.directory.forget_stale()
     robot.show('/b/camera')
     assert robot.apps() == {'camera': '(camera)', 'b_camera': '/b/camera'}
 
