@@ -56,7 +56,10 @@ class Recovery:
         self._keep_working_directories = keep_working_directories
 
     async def conclude(self, entries: Mapping[str, JournalEntry]) -> Mapping[str, Outcome]:
-        """End what lives of the entries' executions; return how each ended."""
+        """End what lives of the entries' executions; return how each ended.
+
+        The entries stay in the journal until somebody has recorded the ends.
+        """
         current = [e for e in entries.values() if e.boot_id == self._journal.boot_id]
         await self._await_helpers(current)
         await self._sweep(current)
@@ -66,7 +69,6 @@ class Recovery:
             if not self._keep_working_directories:
                 work = self._folder / execution_id / WORKING_DIRECTORY
                 await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
-            self._journal.remove(execution_id)
         return outcomes
 
     async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:

@@ -1,7 +1,7 @@
 """Starts scripts under supervisors; fulfils the port `ScriptRunner`."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import itertools
 import json
 import os
@@ -144,15 +144,25 @@ class SupervisedScriptRunner:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
         return read_output(self._folder / execution_id)
 
+    def acknowledge(self, execution_ids: Iterable[str]) -> None:
+        """Take note that these ends are recorded.
+
+        Until then `recover` of the next gateway tells of them; returns at once.
+        """
+        self._supervision.acknowledge(execution_ids)
+
+    async def kept(self) -> tuple[str, ...]:
+        """Return the ids of all executions of which something is kept, in order."""
+        return tuple(sorted(await asyncio.to_thread(os.listdir, self._folder)))
+
     async def discard(self, execution_id: str) -> None:
         """Remove all that was kept of an ended execution."""
-        await asyncio.to_thread(shutil.rmtree, self._folder / execution_id, ignore_errors=True)
+        await asyncio.to_thread(self._remove_all, execution_id)
 
     async def recover(self) -> Mapping[str, Outcome]:
         """End what an earlier gateway left running; return how it ended, by execution id.
 
-        Executions whose end the earlier gateway had seen, but perhaps not recorded, are among
-        them.
+        Executions whose end earlier gateways had seen, but not acknowledged, are among them.
         """
         recovery = Recovery(
             self._supervision.journal,
@@ -166,6 +176,10 @@ class SupervisedScriptRunner:
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""
         await self._supervision.close()
+
+    def _remove_all(self, execution_id: str) -> None:
+        shutil.rmtree(self._folder / execution_id, ignore_errors=True)
+        self._supervision.journal.remove(execution_id)
 
     async def _start(
         self, order: SupervisorOrder, on_progress: Callable[[Progress], None]

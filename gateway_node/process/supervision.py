@@ -4,7 +4,7 @@ Knows supervisor orders and directories, neither scripts nor their environment.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 import contextlib
 from dataclasses import replace
 import logging
@@ -40,7 +40,6 @@ _LOG_FILE = 'supervision.log'
 _MAX_LOG_BYTES = 1024 * 1024
 _JOURNAL_FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
-_JOURNAL_AFTERLIFE_SEC = 60.0
 _FOSTER_INTERVAL_SEC = 0.25
 _SPAWNER_PATIENCE_SEC = 15.0
 """Longer than the spawner tries to kill what a lost supervisor left."""
@@ -62,7 +61,6 @@ class Supervision:
         self._spawner = SpawnerClient(state_dir / _LOG_FILE, self._note_spawner, self._foster_all)
         self._processes: dict[str, SupervisedProcess] = {}
         self._companions: set[asyncio.Task[None]] = set()
-        self._concluded: dict[str, asyncio.TimerHandle] = {}
 
     @property
     def spawner_restarts(self) -> int:
@@ -138,7 +136,7 @@ class Supervision:
             theirs.close()
         process = SupervisedProcess(name, Path(order['directory']), ours, forked, on_progress)
         self._processes[name] = process
-        self.accompany(self._conclude_when_gone(process, gone, journalled=journalled))
+        self.accompany(self._conclude_when_gone(process, gone))
         if journalled:
             self.note_script(process, None)
         process.send(order)
@@ -158,15 +156,15 @@ class Supervision:
         except OSError:
             _log.exception('the journal cannot be written: execution %s', process.execution_id)
 
+    def acknowledge(self, execution_ids: Iterable[str]) -> None:
+        """Take executions whose ends are recorded out of the journal; return at once."""
+        self.accompany(asyncio.to_thread(self._forget, tuple(execution_ids)))
+
     async def close(self) -> None:
         """End the spawner, once all supervisors have ended."""
-        if self._companions:
+        while self._companions:
             await asyncio.wait(self._companions)
         await self._spawner.close()
-        for timer in self._concluded.values():
-            timer.cancel()
-        for execution_id in tuple(self._concluded):
-            self._forget(execution_id)
         self._spawner_file.unlink(missing_ok=True)
         if self.containment is not None:
             remove_containment(self.containment)
@@ -187,11 +185,7 @@ class Supervision:
         return task
 
     async def _conclude_when_gone(
-        self,
-        process: SupervisedProcess,
-        gone: 'asyncio.Future[TreeGone]',
-        *,
-        journalled: bool,
+        self, process: SupervisedProcess, gone: 'asyncio.Future[TreeGone]'
     ) -> None:
         await process.supervisor_gone()
         if not process.concluded:
@@ -202,12 +196,6 @@ class Supervision:
             else:
                 process.conclude_lost(gone.result())
         del self._processes[process.execution_id]
-        if journalled:
-            # Kept a moment for whoever records the outcome: where this gateway dies before that
-            # was done, the next one hears of it from the journal.
-            self._concluded[process.execution_id] = asyncio.get_running_loop().call_later(
-                _JOURNAL_AFTERLIFE_SEC, self._forget, process.execution_id
-            )
 
     async def _await_spawner(self, gone: 'asyncio.Future[TreeGone]') -> None:
         """Wait for the spawner's word, or for its end; a script may have stopped it."""
@@ -218,9 +206,9 @@ class Supervision:
             if time.monotonic() > deadline:
                 self._spawner.force_restart()
 
-    def _forget(self, execution_id: str) -> None:
-        self._concluded.pop(execution_id, None)
-        self.journal.remove(execution_id)
+    def _forget(self, execution_ids: tuple[str, ...]) -> None:
+        for execution_id in execution_ids:
+            self.journal.remove(execution_id)
 
     def _child_pids(self) -> set[int]:
         pids = {process.supervisor_pid for process in self._processes.values()}

@@ -87,6 +87,7 @@ async def recover(state: Path) -> dict[str, EndCause]:
     runner = SupervisedScriptRunner(state)
     await runner.start_up()
     outcomes = await runner.recover()
+    runner.acknowledge(outcomes)
     await runner.close()
     return {execution_id: outcome.cause for execution_id, outcome in outcomes.items()}
 
