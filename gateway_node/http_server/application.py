@@ -1,11 +1,15 @@
 """The route table and the application that serves it."""
 
-from aiohttp import web
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import hdrs, HttpVersion11, web
 
 from gateway_node.http_server import entities, executions, scripts, server_info
-from gateway_node.http_server.errors import answer_errors
+from gateway_node.http_server.errors import answer_errors, refuse_expectation
 from gateway_node.http_server.reading import MAX_JSON_BYTES
 from gateway_node.http_server.services import SERVICES, Services, START
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ENTITY = '/{collection:apps|components}/{entity_id}'
 _SCRIPT = f'{_ENTITY}/scripts/{{script_id}}'
@@ -48,9 +52,48 @@ def build_application(services: Services) -> web.Application:
     application = web.Application(middlewares=[answer_errors], client_max_size=MAX_JSON_BYTES)
     application[SERVICES] = services
     application[START] = services.clock.monotonic()
-    for method, path, handler in ROUTES:
-        application.router.add_route(method, f'{services.base}{path}', handler)
-    application.router.add_get(
-        f'{services.path_prefix}/version-info', server_info.show_version_info
-    )
+    for path in dict.fromkeys(path for _, path, _ in ROUTES):
+        _add_resource(application, f'{services.base}{path}', _handlers(path))
+    unversioned = {'GET': server_info.show_version_info}
+    _add_resource(application, f'{services.path_prefix}/version-info', unversioned)
+    application.router.add_route('*', '/{rest:.*}', _refuse_path, expect_handler=_expect)
     return application
+
+
+def _handlers(path: str) -> Mapping[str, _Handler]:
+    return {method: handler for method, each, handler in ROUTES if each == path}
+
+
+def _add_resource(
+    application: web.Application, path: str, handlers: Mapping[str, _Handler]
+) -> None:
+    """Serve a path, and refuse the other methods by a route too.
+
+    What aiohttp refuses without a route never comes to the error table where it has `Expect`.
+    """
+
+    async def refuse_method(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, handlers)
+
+    resource = application.router.add_resource(path)
+    for method, handler in (*handlers.items(), ('*', refuse_method)):
+        resource.add_route(method, handler, expect_handler=_expect)
+
+
+async def _refuse_path(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPNotFound
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """Ask for the body where a client waits for that; refuse any other expectation.
+
+    RFC 9110, section 10.1.1; HTTP/1.0 has no expectations.
+    """
+    if request.version < HttpVersion11:
+        return None
+    if request.headers[hdrs.EXPECT].lower() != '100-continue':
+        return refuse_expectation(request)
+    await request.writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
+    # aiohttp takes an answer with any output for begun.
+    request.writer.output_size = 0
+    return None

@@ -6,7 +6,7 @@ import json
 import logging
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
@@ -26,6 +26,14 @@ class InvalidParameter(Exception):
 
 class InvalidRequest(Exception):
     """The request is malformed, or lacks a part that it must have."""
+
+
+class ContentNotFound(Exception):
+    """A script is known, and its file is not there."""
+
+    def __init__(self, script_id: str) -> None:
+        super().__init__(f'the file of script {script_id!r} is gone')
+        self.script_id = script_id
 
 
 class BodyTooLarge(Exception):
@@ -65,6 +73,7 @@ _INTERNAL = _vendor(500, 'internal-error')
 ERROR_TABLE: dict[type[Exception], Row] = {
     InvalidParameter: _INVALID_PARAMETER,
     InvalidRequest: _INVALID_REQUEST,
+    ContentNotFound: _NOT_FOUND,
     BodyTooLarge: _TOO_LARGE,
     entities.EntityNotFound: _NOT_FOUND,
     entities.AreaNotFound: _NOT_FOUND,
@@ -106,6 +115,13 @@ def generic_error(
         content_type='application/json',
         headers=row.headers,
     )
+
+
+def refuse_expectation(request: web.Request) -> web.Response:
+    """Answer a request whose `Expect` asks for what no server has; middlewares do not see it."""
+    expected = request.headers[hdrs.EXPECT]
+    row = Row(status=417, error_code='invalid-request')
+    return generic_error(row, f'Expect is {expected[:80]!r}; allowed: 100-continue')
 
 
 @web.middleware

@@ -1,12 +1,16 @@
 """Routes of scripts."""
 
+import asyncio
+
 from aiohttp import web
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.http_server.errors import ContentNotFound
 from gateway_node.http_server.reading import check_query, entity_ref, path_id
 from gateway_node.http_server.representations import listing, respond, script_detail
 from gateway_node.http_server.services import services
 from gateway_node.http_server.uploads import receive
+from gateway_node.scripts.errors import LibraryUnavailable
 from gateway_node.scripts.metadata import Metadata
 
 
@@ -65,12 +69,23 @@ async def delete_script(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def download_script(request: web.Request) -> web.StreamResponse:
-    """GET {entity}/scripts/{id}/content: the bytes as they were uploaded."""
+async def download_script(request: web.Request) -> web.Response:
+    """GET {entity}/scripts/{id}/content: the bytes as they were uploaded, always all of them."""
     entity = entity_ref(request)
     script = await services(request).library.get(entity, path_id(request, 'script_id'))
-    return web.FileResponse(
-        script.path, headers={'Content-Type': 'application/octet-stream', 'ETag': script.version}
+    try:
+        file = await asyncio.to_thread(script.path.open, 'rb')
+    except FileNotFoundError:
+        raise ContentNotFound(script.id) from None
+    except OSError as error:
+        raise LibraryUnavailable(
+            f'the file of script {script.id!r} cannot be read: {error.strerror}'
+        ) from error
+    # aiohttp reads an open file on a thread, piece by piece, and closes it.
+    return web.Response(
+        body=file,
+        content_type='application/octet-stream',
+        headers={'Content-Disposition': 'attachment'},
     )
 
 

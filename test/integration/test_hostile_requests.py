@@ -13,7 +13,7 @@ import sys
 from typing import Any
 import zlib
 
-from api_support import BASE, serve_api
+from api_support import BASE, form, serve_api
 import hostile_inputs
 from hostile_inputs import HostileForm, HostileParameters, HostileSchema
 import pytest
@@ -109,6 +109,25 @@ async def test_an_unknown_method_is_refused_on_every_path(target: Target, path: 
         if answer.status == 405:
             assert answer.is_generic_error
             assert 'GET' in answer.headers['allow'] or 'POST' in answer.headers['allow']
+
+
+@pytest.mark.parametrize('path', sorted({path for _, path in routes()} | {'/nowhere'}))
+async def test_an_unknown_expectation_is_refused_on_every_path(target: Target, path: str) -> None:
+    """417 as a GenericError, also for a method or a path that is not there."""
+    for method in ('GET', 'POST', 'PUT', 'DELETE', 'PATCH'):
+        answer = await target.send(method, target.path(path), headers=['Expect: tea'])
+        assert_refused(answer, 417, of=method)
+        assert "'tea'" in json.loads(answer.content)['message']
+
+
+async def test_a_client_that_expects_100_continue_is_asked_for_its_body(target: Target) -> None:
+    """The body follows the interim answer; what is refused is a GenericError all the same."""
+    path = '/apps/temp_sensor/scripts'
+    answer = await target.api.request('POST', path, data=form(b'true\n', 'a.sh'), expect100=True)
+    assert answer.status == 201
+    path = f'{path}/{target.script_id}/executions'
+    answer = await target.api.request('POST', path, json={}, expect100=True)
+    assert (answer.status, (await answer.json())['error_code']) == (400, 'invalid-request')
 
 
 @pytest.mark.parametrize(('method', 'path'), JSON_ROUTES)

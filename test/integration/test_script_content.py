@@ -1,0 +1,90 @@
+"""Downloads of scripts: all bytes, or a GenericError."""
+
+from collections.abc import AsyncIterator
+import os
+from pathlib import Path
+
+from api_support import Api, serve_api
+import pytest
+
+from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.values import Script, ScriptKind
+
+ENTITY = 'apps/temp_sensor'
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    """Serve a gateway with the managed script `self_test`."""
+    file = tmp_path / 'self_test.sh'
+    file.write_bytes(b'true\n')
+    script = Script(
+        id='self_test', name='Self test', kind=ScriptKind.SH, path=file, version='0', size=5
+    )
+    managed = (ManagedScript(script=script, entities=('*',)),)
+    async with serve_api(tmp_path, managed=managed, max_file_bytes=8 * 1024 * 1024) as served:
+        yield served
+
+
+def open_files_below(directory: Path) -> list[str]:
+    """Return the files below a directory that this process holds open."""
+    held = []
+    for fd in Path('/proc/self/fd').iterdir():
+        try:
+            held.append(os.readlink(fd))
+        except FileNotFoundError:  # the descriptor of the listing itself
+            continue
+    return [path for path in held if path.startswith(str(directory / 'scripts'))]
+
+
+async def test_a_large_script_comes_back_whole(api: Api, tmp_path: Path) -> None:
+    """Every byte, with its length, and the file is closed afterwards."""
+    content = os.urandom(5 * 1024 * 1024)
+    script_id = await api.upload(ENTITY, content=content)
+    answer = await api.request('GET', f'/{ENTITY}/scripts/{script_id}/content')
+    assert await answer.read() == content
+    assert answer.headers['Content-Type'] == 'application/octet-stream'
+    assert answer.headers['Content-Length'] == str(len(content))
+    assert answer.headers['Content-Disposition'] == 'attachment'
+    assert open_files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    'header',
+    [
+        {'Range': 'bytes=1-2'},
+        {'Range': 'bytes=900-1000'},
+        {'Range': 'lines=x'},
+        {'If-Match': '"other"'},
+        {'If-None-Match': '*'},
+        {'If-Unmodified-Since': 'Thu, 01 Jan 1970 00:00:00 GMT'},
+        {'If-Modified-Since': 'Fri, 01 Jan 2100 00:00:00 GMT'},
+    ],
+    ids=str,
+)
+async def test_ranges_and_conditions_are_ignored(api: Api, header: dict[str, str]) -> None:
+    """A server may ignore both (RFC 9110, sections 13 and 14.2): the answer is the whole file."""
+    script_id = await api.upload(ENTITY, content=b'echo hello\n')
+    path = f'/{ENTITY}/scripts/{script_id}/content'
+    answer = await api.request('GET', path, headers=header)
+    assert (answer.status, await answer.read()) == (200, b'echo hello\n')
+
+
+async def test_the_content_of_a_managed_script_whose_file_is_gone_is_not_found(
+    api: Api, tmp_path: Path
+) -> None:
+    """404 that names the script, while its detail is still there."""
+    (tmp_path / 'self_test.sh').unlink()
+    status, body = await api.json('GET', f'/{ENTITY}/scripts/self_test/content')
+    assert (status, body['error_code']) == (404, 'resource-not-found')
+    assert "'self_test'" in body['message']
+    assert (await api.json('GET', f'/{ENTITY}/scripts/self_test'))[0] == 200
+
+
+async def test_a_file_that_cannot_be_read_is_told(api: Api, tmp_path: Path) -> None:
+    """503 with the reason; the client may try again."""
+    (tmp_path / 'self_test.sh').unlink()
+    (tmp_path / 'self_test.sh').mkdir()
+    status, body = await api.json('GET', f'/{ENTITY}/scripts/self_test/content')
+    assert (status, body['vendor_code']) == (503, 'x-gateway-storage-unavailable')
+    assert 'Is a directory' in body['message']
