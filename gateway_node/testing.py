@@ -326,6 +326,7 @@ class FakeScriptRunner:
         """What `output` returns, by execution id."""
         self.recovered: dict[str, Outcome] = {}
         """What `recover` returns."""
+        self.acknowledged: list[str] = []
         self.discarded: list[str] = []
         self.closed = False
         self.hold_starts.set()
@@ -373,10 +374,18 @@ class FakeScriptRunner:
         """Return what the test put into `outputs`; else nothing was written."""
         return self.outputs.get(execution_id, Output())
 
+    def acknowledge(self, execution_ids: Iterable[str]) -> None:
+        """Note the ids."""
+        self.acknowledged.extend(execution_ids)
+
     async def discard(self, execution_id: str) -> None:
         """Note the id and forget its output."""
         self.discarded.append(execution_id)
         self.outputs.pop(execution_id, None)
+
+    async def kept(self) -> tuple[str, ...]:
+        """Return the ids of `outputs`."""
+        return tuple(self.outputs)
 
     async def recover(self) -> Mapping[str, Outcome]:
         """Return `recovered`."""

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ConcurrencyLimitReached, ScriptAlreadyRunning
-from gateway_node.executions.values import Execution
 from gateway_node.scripts.values import Script
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What counts of an execution that was let in."""
+
+    execution_id: str
+    entity: EntityRef
+    script_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,23 +24,25 @@ class Admission:
     max_executions: int
     max_executions_per_entity: int
 
-    def check(
-        self, entity: EntityRef, script: Script, open_executions: Collection[Execution]
-    ) -> None:
+    def check(self, entity: EntityRef, script: Script, taken: Collection[Place]) -> None:
         """Raise where one more execution of `script` may not start.
 
         Raises:
             ScriptAlreadyRunning: the script allows one at a time and one is open.
             ConcurrencyLimitReached: the limit of the entity, or of the gateway, is reached.
         """
+        of_entity = [place for place in taken if place.entity == entity]
         if script.single_execution:
-            for execution in open_executions:
-                if execution.entity == entity and execution.script_id == script.id:
-                    raise ScriptAlreadyRunning(script.id, execution.id)
-        of_entity = sum(execution.entity == entity for execution in open_executions)
-        if of_entity >= self.max_executions_per_entity:
+            for place in of_entity:
+                if place.script_id == script.id:
+                    raise ScriptAlreadyRunning(script.id, place.execution_id)
+        if len(of_entity) >= self.max_executions_per_entity:
             raise ConcurrencyLimitReached(
                 'scripts.max_concurrent_executions_per_entity', self.max_executions_per_entity
             )
-        if len(open_executions) >= self.max_executions:
+        if self.full(taken):
             raise ConcurrencyLimitReached('scripts.max_concurrent_executions', self.max_executions)
+
+    def full(self, taken: Collection[Place]) -> bool:
+        """Tell whether no execution at all may start."""
+        return len(taken) >= self.max_executions

@@ -63,6 +63,7 @@ def conclude(
         status=ExecutionStatus.FAILED,
         cause=failure.reason.value,
         failure=failure,
+        output_parameters=outcome.result,
         stop_trigger=execution.stop_trigger or _own_stop(outcome),
     )
 
@@ -87,7 +88,6 @@ def _failure(
         'exit_code': outcome.exit_code,
         'signal': outcome.signal,
         'stderr': output.stderr[-STDERR_TAIL_CHARACTERS:] or None,
-        'result': outcome.result,
         'unkillable_pids': list(outcome.unkillable_pids) or None,
     }
     if outcome.cause is EndCause.TIMED_OUT:

@@ -28,7 +28,7 @@ class ExecutionNotStoppable(Exception):
     """The execution has ended already."""
 
     def __init__(self, execution_id: str, status: ExecutionStatus) -> None:
-        super().__init__(f'execution {execution_id!r} is {status.value}: it has ended already')
+        super().__init__(f'execution {execution_id!r} has ended already ({status.value})')
         self.execution_id = execution_id
         self.status = status
 

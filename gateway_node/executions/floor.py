@@ -2,17 +2,27 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.admission import Admission
+from gateway_node.executions.admission import Admission, Place
 from gateway_node.executions.errors import ConcurrencyLimitReached, ScriptAlreadyRunning
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.live import LiveExecution
 from gateway_node.executions.ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution, StopAction, Trigger, TriggerType
 from gateway_node.scripts.values import Script
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Waiter:
+    """An execution that waits for a place."""
+
+    place: Place
+    script: Script
+    admitted: 'asyncio.Future[None]'
 
 
 class Floor:
@@ -34,7 +44,8 @@ class Floor:
         self._admission = admission
         self._on_end = on_end
         self._live: dict[str, LiveExecution] = {}
-        self._waiting: set[str] = set()
+        self._taken: dict[str, Place] = {}
+        self._waiters: list[_Waiter] = []
         self._driving: set[asyncio.Task[None]] = set()
         self._left = asyncio.Event()
 
@@ -61,7 +72,8 @@ class Floor:
         Whatever `record` raises keeps it out as well. Cancelled, it is recorded and driven on.
         """
         # Up to the entry there is no await: two that want the last place cannot both pass.
-        self._check(order.entity, order.script)
+        self._admission.check(order.entity, order.script, self._taken.values())
+        self._taken[execution.id] = _place(execution.id, order.entity, order.script)
 
         async def prepare() -> StartOrder:
             return order
@@ -73,26 +85,25 @@ class Floor:
         await asyncio.shield(recorded)
 
     def enter_waiting(
-        self, execution: Execution, prepare: Callable[[], Awaitable[StartOrder]]
+        self, execution: Execution, prepare: Callable[[], Coroutine[Any, Any, StartOrder]]
     ) -> None:
-        """Begin to drive a recorded execution that waits for its place.
-
-        `prepare` ends with `wait_for_place`.
-        """
-        self._waiting.add(execution.id)
+        """Begin to drive a recorded execution; `prepare` calls `wait_for_place`."""
         self._spawn(self._drive(self._place(execution, prepare)))
 
-    async def wait_for_place(self, order: StartOrder) -> None:
-        """Wait until the limits let an execution in that `enter_waiting` placed."""
-        while True:
-            try:
-                self._check(order.entity, order.script)
-            except (ScriptAlreadyRunning, ConcurrencyLimitReached):
-                self._left.clear()
-                await self._left.wait()
-            else:
-                self._waiting.discard(order.execution_id)
-                return
+    async def wait_for_place(self, execution_id: str, entity: EntityRef, script: Script) -> None:
+        """Wait, first come first served, until the limits let an execution in."""
+        waiter = _Waiter(
+            place=_place(execution_id, entity, script),
+            script=script,
+            admitted=asyncio.get_running_loop().create_future(),
+        )
+        self._waiters.append(waiter)
+        self._admit_waiters()
+        try:
+            await waiter.admitted
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     def stop_all(self, action: StopAction) -> None:
         """Ask every execution to end because the gateway ends."""
@@ -106,12 +117,21 @@ class Floor:
             self._left.clear()
             await self._left.wait()
 
-    def _check(self, entity: EntityRef, script: Script) -> None:
-        inside = [e for e in self.executions() if e.id not in self._waiting]
-        self._admission.check(entity, script, inside)
+    def _admit_waiters(self) -> None:
+        for waiter in tuple(self._waiters):
+            if self._admission.full(self._taken.values()):
+                return
+            try:
+                self._admission.check(waiter.place.entity, waiter.script, self._taken.values())
+            except (ScriptAlreadyRunning, ConcurrencyLimitReached):
+                continue
+            self._waiters.remove(waiter)
+            if not waiter.admitted.done():
+                self._taken[waiter.place.execution_id] = waiter.place
+                waiter.admitted.set_result(None)
 
     def _place(
-        self, execution: Execution, prepare: Callable[[], Awaitable[StartOrder]]
+        self, execution: Execution, prepare: Callable[[], Coroutine[Any, Any, StartOrder]]
     ) -> LiveExecution:
         live = LiveExecution(
             execution, prepare, runner=self._runner, ledger=self._ledger, clock=self._clock
@@ -149,5 +169,10 @@ class Floor:
     def _let_go(self, live: LiveExecution) -> None:
         execution_id = live.execution.id
         del self._live[execution_id]
-        self._waiting.discard(execution_id)
+        self._taken.pop(execution_id, None)
         self._left.set()
+        self._admit_waiters()
+
+
+def _place(execution_id: str, entity: EntityRef, script: Script) -> Place:
+    return Place(execution_id=execution_id, entity=entity, script_id=script.id)

@@ -23,10 +23,15 @@ class Ledger:
         self._store = store
         self._listeners: list[TransitionListener] = []
         self._last_attempts = asyncio.Event()
+        self._last_attempts.set()
 
     def add_listener(self, listener: TransitionListener) -> None:
         """Tell `listener` of every change from now on."""
         self._listeners.append(listener)
+
+    def begin_waiting(self) -> None:
+        """Wait for a store that is not to be had; before, that is an error of the start."""
+        self._last_attempts.clear()
 
     def stop_waiting(self) -> None:
         """Wait for the store no longer: what it does not take now is left to the next start."""
@@ -39,7 +44,7 @@ class Ledger:
         """
         changes = [Change(execution=each, cause='accepted', new=True) for each in executions]
         changes += [Change(execution=each) for each in also]
-        self._tell(changes, await self._store.record(changes))
+        await self.record(*changes)
 
     async def advance(
         self, execution: Execution, status: ExecutionStatus, cause: str, **changes: Any
@@ -47,15 +52,15 @@ class Ledger:
         """Bring an execution into its next status and return it.
 
         What happened has happened: while the store cannot take it, this waits and tries again.
-        StoreUnavailable only after `stop_waiting`.
+        StoreUnavailable only before `begin_waiting` and after `stop_waiting`.
         """
         advanced = advance(execution, status, **changes)
         await self._persist([Change(execution=advanced, cause=cause)])
         return advanced
 
-    async def advance_all(self, changes: list[Change]) -> None:
-        """Record many changes of status at once; each was made by `transitions.advance`."""
-        await self._persist(changes)
+    async def record(self, *changes: Change) -> None:
+        """Record changes, all or none, each made by `transitions.advance`; StoreUnavailable."""
+        self._tell(list(changes), await self._store.record(changes))
 
     async def keep(self, execution: Execution) -> Execution:
         """Record a change that is no change of status, before anything hangs on it."""
@@ -95,4 +100,8 @@ class Ledger:
         changed = (change.execution for change in changes if change.cause is not None)
         for execution, transition in zip(changed, transitions, strict=True):
             for listener in self._listeners:
-                listener.on_transition(execution, transition)
+                try:
+                    listener.on_transition(execution, transition)
+                except Exception:
+                    # It is recorded, and true for everybody else.
+                    _log.exception('a listener failed at a change of %s', execution.id)

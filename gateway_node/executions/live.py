@@ -1,9 +1,10 @@
 """One open execution: from its record to the final status, whatever happens in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+import contextlib
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway_node.entities.clock import Clock
 from gateway_node.executions.conclusion import conclude, Conclusion, not_started
@@ -22,6 +23,12 @@ from gateway_node.executions.values import (
 
 _log = logging.getLogger(__name__)
 
+_RECORD_PATIENCE_SEC = 0.5
+"""How long a stop waits for its record before the script hears of it all the same."""
+
+
+_Work = TypeVar('_Work')
+
 
 class LiveExecution:
     """Drives one execution.
@@ -33,7 +40,7 @@ class LiveExecution:
     def __init__(
         self,
         execution: Execution,
-        prepare: Callable[[], Awaitable[StartOrder]],
+        prepare: Callable[[], Coroutine[Any, Any, StartOrder]],
         *,
         runner: ScriptRunner,
         ledger: Ledger,
@@ -77,7 +84,7 @@ class LiveExecution:
         try:
             await self._see_through()
         except NotStartable as error:
-            await self._settle(not_started(error.reason, str(error)))
+            await self._settle(self._without_outcome(error.reason, str(error)))
         except StoreUnavailable:
             # The gateway ends, and the store is still not to be had; the ledger logged it. The
             # next start finds the outcome with the runner.
@@ -116,7 +123,10 @@ class LiveExecution:
         try:
             # What is being written is ahead of the record; this would take it back.
             if not self._writing:
-                await self._ledger.note(self.execution)
+                # A disk that stalls does not keep a script alive.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_RECORD_PATIENCE_SEC):
+                        await self._ledger.note(self.execution)
         finally:
             self._recording_stops -= 1
             self._pass_stop_on()
@@ -138,16 +148,20 @@ class LiveExecution:
 
     async def _see_through(self) -> None:
         self.order = await self._unless_stopped(self._prepare())
-        if self.order is None:
+        if self.order is None or self._asked is not None:
             await self._end_unstarted()
             return
         if self._record.scheduled:
             # A schedule that becomes its own run is used up before anything is started.
             await self._write(self._ledger.keep(self.execution.evolve(scheduled=False)))
         try:
-            self._process = await self._runner.start(self.order, self._on_progress)
+            starting = self._runner.start(self.order, self._on_progress)
+            self._process = await self._unless_stopped(starting)
         except SpawnFailed as error:
             raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
+        if self._process is None:
+            await self._end_unstarted()
+            return
         if not self._recording_stops:
             self._pass_stop_on()
         await self._advance(
@@ -165,24 +179,33 @@ class LiveExecution:
         conclusion = conclude(self.execution, outcome, output, timeout_sec=self.order.timeout_sec)
         await self._settle(conclusion, outcome)
 
-    async def _unless_stopped(self, preparing: Awaitable[StartOrder]) -> StartOrder | None:
-        prepared = asyncio.ensure_future(preparing)
-        stop_asked = asyncio.ensure_future(self._stop_asked.wait())
+    async def _unless_stopped(self, work: Coroutine[Any, Any, _Work]) -> _Work | None:
+        """Return what `work` gives; None where a stop comes first, and then it is cancelled."""
+        working = asyncio.create_task(work)
+        stop_asked = asyncio.create_task(self._stop_asked.wait())
         try:
-            await asyncio.wait({prepared, stop_asked}, return_when=asyncio.FIRST_COMPLETED)
-            return None if self._asked is not None else await prepared
+            await asyncio.wait({working, stop_asked}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+            return None
         finally:
             stop_asked.cancel()
-            prepared.cancel()
 
     async def _end_unstarted(self) -> None:
-        if self.execution.stop_accepted:
-            await self._settle(Conclusion(status=ExecutionStatus.TERMINATED, cause='stop'))
-        elif self._record.scheduled:
+        if self._record.scheduled and not self.execution.stop_accepted:
             self._concluded = True  # a shutdown leaves a schedule for the next start
-        else:
-            message = 'the gateway was shut down before the script started'
-            raise NotStartable(FailureReason.SHUTDOWN, message)
+            return
+        message = 'the gateway was shut down before the script started'
+        raise NotStartable(FailureReason.SHUTDOWN, message)
+
+    def _without_outcome(self, reason: FailureReason, message: str) -> Conclusion:
+        """Conclude an execution that has no outcome: a client's stop goes before the reason."""
+        if self.execution.stop_accepted:
+            return Conclusion(status=ExecutionStatus.TERMINATED, cause='stop')
+        return not_started(reason, message)
 
     async def _give_up(self) -> None:
         """Leave neither a process nor an open record behind after a defect."""
@@ -191,7 +214,7 @@ class LiveExecution:
             await self._process.ended()
         if self._record.is_open:
             message = 'an internal error of the gateway; its log has the traceback'
-            await self._settle(not_started(FailureReason.SUPERVISOR_LOST, message))
+            await self._settle(self._without_outcome(FailureReason.SUPERVISOR_LOST, message))
 
     def _on_progress(self, progress: Progress) -> None:
         self._progress = progress
@@ -208,6 +231,7 @@ class LiveExecution:
             **final_changes(conclusion, outcome),
             completed_at=self._clock.now(),
         )
+        self._runner.acknowledge([self._record.id])
 
     async def _advance(self, status: ExecutionStatus, cause: str, **changes: Any) -> None:
         await self._write(self._ledger.advance(self.execution, status, cause, **changes))
@@ -220,6 +244,10 @@ class LiveExecution:
             self._writing = False
 
 
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
 def final_changes(conclusion: Conclusion, outcome: Outcome | None) -> dict[str, Any]:
     """Return the fields of an execution that its end sets."""
     changes: dict[str, Any] = {
@@ -229,7 +257,7 @@ def final_changes(conclusion: Conclusion, outcome: Outcome | None) -> dict[str, 
     }
     if outcome is not None:
         changes |= {
-            'duration_ms': round(outcome.duration_sec * 1000),
+            'duration_ms': _milliseconds(outcome.duration_sec),
             'exit_code': outcome.exit_code,
             'signal': outcome.signal,
             'leftover_processes': outcome.leftover_processes,

@@ -57,6 +57,10 @@ class OrderDesk:
             if (await self._library.get(wish.entity, wish.script_id)).version == script.version:
                 return order
 
+    async def script(self, wish: Wish) -> Script:
+        """Return the script of a wish in its present version; ScriptNotFound."""
+        return await self._library.get(wish.entity, wish.script_id)
+
     async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
         """Return the version that a script has now; None where the script is gone."""
         try:

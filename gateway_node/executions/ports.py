@@ -3,7 +3,7 @@
 `testing.py` ships an in-memory fake of each.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import enum
 from typing import Any, Protocol
@@ -74,7 +74,8 @@ class Outcome:
     signal: int | None = None
     message: str = ''
     limit: LimitReached | None = None
-    duration_sec: float = 0.0
+    duration_sec: float | None = None
+    """None where nobody measured it."""
     leftover_processes: int = 0
     unkillable_pids: tuple[int, ...] = ()
     """Processes that SIGKILL did not end in time (uninterruptible sleep)."""
@@ -122,8 +123,17 @@ class ScriptRunner(Protocol):
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
 
+    def acknowledge(self, execution_ids: Iterable[str]) -> None:
+        """Take note that these ends are recorded.
+
+        Until then `recover` of the next gateway tells of them; returns at once.
+        """
+
     async def discard(self, execution_id: str) -> None:
         """Remove all that was kept of an ended execution."""
+
+    async def kept(self) -> tuple[str, ...]:
+        """Return the ids of all executions of which something is kept."""
 
     async def recover(self) -> Mapping[str, Outcome]:
         """End what an earlier gateway left running; return how it ended, by execution id."""

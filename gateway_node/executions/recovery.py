@@ -41,7 +41,7 @@ async def recover(
     """End the trees that still run, and every open execution but schedules.
 
     With `start_prepared` those that were accepted and never started are returned instead of
-    ended. StoreUnavailable where the store cannot be read.
+    ended. StoreUnavailable where the store cannot be used; the next start does it then.
     """
     outcomes = await runner.recover()
     changes: list[Change] = []
@@ -61,7 +61,8 @@ async def recover(
     if changes:
         ended = {change.execution.id for change in changes}
         _log.warning('ended %d executions that an earlier gateway left open', len(ended))
-        await ledger.advance_all(changes)
+        await ledger.record(*changes)
+        runner.acknowledge(ended)
     return Recovered(schedules=tuple(schedules), unstarted=tuple(unstarted))
 
 

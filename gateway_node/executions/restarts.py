@@ -1,9 +1,10 @@
-"""Schedules: executions in `prepared` that wait for a start of the gateway, and their runs."""
+"""Schedules: executions in `prepared` that wait for a start of the gateway."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 import logging
+from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -12,19 +13,21 @@ from gateway_node.executions.errors import (
     FeatureNotAvailable,
     NotStartable,
     RunnerUnavailable,
+    StoreUnavailable,
 )
 from gateway_node.executions.floor import Floor
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.orders import OrderDesk, Wish
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.ports import Change, StartOrder
+from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
     Failure,
     FailureReason,
-    RestartRun,
+    ScheduledStart,
     Trigger,
     TriggerType,
 )
@@ -32,9 +35,14 @@ from gateway_node.scripts.errors import (
     ParametersInvalid,
     SchemaCheckUnavailable,
     ScriptNotFound,
+    ScriptsTurnedOff,
 )
 
 _log = logging.getLogger(__name__)
+
+_ATTEMPTS = 30
+_RETRY_SEC = 1.0
+"""Between attempts to start what the runner or the schema check refused for the moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +50,16 @@ class RestartSettings:
     """What the configuration says about restarts."""
 
     min_interval_sec: float
-    """Seconds between two runs of one schedule, so that a crash loop does not become its own
+    """Seconds between two starts of one schedule, so that a crash loop does not become its own
     cause."""
     entity_timeout_sec: float
-    """Seconds that a run waits for its entity to come online."""
+    """Seconds that an execution waits for its entity to come online."""
     start_prepared: bool
     """Whether executions that were accepted and never started are started after all."""
 
 
 class Restarts:
-    """Owns the schedules that wait; those that run have become live executions."""
+    """Owns the schedules that wait; those that were started have become live executions."""
 
     def __init__(
         self,
@@ -79,25 +87,25 @@ class Restarts:
         """Return a schedule that waits, or None."""
         return self._waiting.get(execution_id)
 
-    def restart_run(self) -> RestartRun:
-        """Return what a schedule notes of a run that is made now."""
-        return RestartRun(at=self._clock.now(), boot_time=self._clock.boot_time())
+    def scheduled_start(self) -> ScheduledStart:
+        """Return what a schedule notes of a start that is made now."""
+        return ScheduledStart(at=self._clock.now(), boot_time=self._clock.boot_time())
 
-    async def make_runs(self, directory: EntityDirectory) -> None:
-        """Let every schedule have its run; called once, at the start of the gateway.
+    async def start_executions(self, directory: EntityDirectory) -> None:
+        """Start an execution of every schedule; called once, at the start of the gateway.
 
-        The runs are recorded when this returns, and then wait for their entities.
+        They are recorded when this returns, and then wait for their entities.
         """
         for schedule in sorted(self._waiting.values(), key=lambda each: each.id):
             if schedule.execution_type is ExecutionType.ONCE_ON_RESTART:
                 del self._waiting[schedule.id]
                 self._floor.enter_waiting(schedule, self._preparation(schedule, directory))
             elif self._too_soon(schedule):
-                _log.warning('%s is not run: too soon after its last run', schedule.id)
+                _log.warning('%s starts nothing: too soon after its last start', schedule.id)
                 skipped = schedule.evolve(skipped_starts=schedule.skipped_starts + 1)
                 self._waiting[schedule.id] = await self._ledger.keep(skipped)
             else:
-                await self._make_run(schedule, directory)
+                await self._start_execution(schedule, directory)
 
     def start_unstarted(self, executions: Iterable[Execution], directory: EntityDirectory) -> None:
         """Start what an earlier gateway accepted and did not start."""
@@ -105,7 +113,10 @@ class Restarts:
             self._floor.enter_waiting(execution, self._preparation(execution, directory))
 
     async def stop(self, schedule: Execution, trigger: Trigger) -> Execution:
-        """End a schedule that waits because a client wants so; return it as it is then."""
+        """End a schedule that waits because a client wants so; return it as it is then.
+
+        StoreUnavailable where that cannot be recorded, and then it goes on waiting.
+        """
         return await self._end(
             schedule, ExecutionStatus.TERMINATED, cause='stop', stop_trigger=trigger
         )
@@ -114,14 +125,17 @@ class Restarts:
         """End the schedules of a script that is gone."""
         for schedule in tuple(self._waiting.values()):
             if schedule.entity == entity and schedule.script_id == script_id:
-                await self._fail_without_script(schedule)
+                try:
+                    await self._fail_without_script(schedule)
+                except StoreUnavailable as error:
+                    _log.warning('%s fails at the next start: %s', schedule.id, error)
 
-    async def _make_run(self, schedule: Execution, directory: EntityDirectory) -> None:
+    async def _start_execution(self, schedule: Execution, directory: EntityDirectory) -> None:
         version = await self._desk.present_version(schedule.entity, schedule.script_id)
         if version is None:
             await self._fail_without_script(schedule)
             return
-        run = Execution(
+        execution = Execution(
             id=self._ids.next(self._clock.now()),
             entity=schedule.entity,
             script_id=schedule.script_id,
@@ -134,13 +148,13 @@ class Restarts:
             arguments=schedule.arguments,
             parent=schedule.id,
         )
-        noted = schedule.evolve(last_restart_run=self.restart_run())
-        await self._ledger.begin(run, also=(noted,))
+        noted = schedule.evolve(last_scheduled_start=self.scheduled_start())
+        await self._ledger.begin(execution, also=(noted,))
         self._waiting[schedule.id] = noted
-        self._floor.enter_waiting(run, self._preparation(run, directory))
+        self._floor.enter_waiting(execution, self._preparation(execution, directory))
 
     def _too_soon(self, schedule: Execution) -> bool:
-        last = schedule.last_restart_run
+        last = schedule.last_scheduled_start
         now = self._clock.boot_time()
         return (
             last is not None
@@ -150,7 +164,7 @@ class Restarts:
 
     def _preparation(
         self, execution: Execution, directory: EntityDirectory
-    ) -> Callable[[], Awaitable[StartOrder]]:
+    ) -> Callable[[], Coroutine[Any, Any, StartOrder]]:
         async def prepare() -> StartOrder:
             timeout_sec = self._settings.entity_timeout_sec
             try:
@@ -161,14 +175,12 @@ class Restarts:
                     FailureReason.ENTITY_ABSENT,
                     f'{execution.entity.path} did not come online within {timeout_sec:g} s',
                 ) from None
-            order = await self._order(execution)
-            await self._floor.wait_for_place(order)
-            # The wait may have been long, and the script another one by now.
-            return await self._order(execution)
+            return await self._order_in_place(execution)
 
         return prepare
 
-    async def _order(self, execution: Execution) -> StartOrder:
+    async def _order_in_place(self, execution: Execution) -> StartOrder:
+        """Wait for a place, then for an order; what is refused for the moment is tried again."""
         wish = Wish(
             entity=execution.entity,
             script_id=execution.script_id,
@@ -176,13 +188,24 @@ class Restarts:
             arguments=execution.arguments,
         )
         try:
-            return await self._desk.order(execution.id, wish)
-        except ScriptNotFound as error:
+            script = await self._desk.script(wish)
+            await self._floor.wait_for_place(execution.id, execution.entity, script)
+            return await self._order_with_patience(execution.id, wish)
+        except (ScriptNotFound, ScriptsTurnedOff) as error:
             raise NotStartable(FailureReason.SCRIPT_GONE, str(error)) from error
         except ParametersInvalid as error:
             raise NotStartable(FailureReason.PARAMETERS_REFUSED, str(error)) from error
         except (FeatureNotAvailable, RunnerUnavailable, SchemaCheckUnavailable) as error:
             raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
+
+    async def _order_with_patience(self, execution_id: str, wish: Wish) -> StartOrder:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._desk.order(execution_id, wish)
+            except (RunnerUnavailable, SchemaCheckUnavailable) as error:
+                _log.warning('%s waits: %s', execution_id, error)
+                await asyncio.sleep(_RETRY_SEC)
+        return await self._desk.order(execution_id, wish)
 
     async def _fail_without_script(self, schedule: Execution) -> None:
         reason = FailureReason.SCRIPT_GONE
@@ -195,6 +218,12 @@ class Restarts:
     ) -> Execution:
         # Taken out first: nobody else can end it while this is written.
         del self._waiting[schedule.id]
-        return await self._ledger.advance(
-            schedule, status, cause, scheduled=False, completed_at=self._clock.now(), **changes
+        ended = advance(
+            schedule, status, scheduled=False, completed_at=self._clock.now(), **changes
         )
+        try:
+            await self._ledger.record(Change(execution=ended, cause=cause))
+        except StoreUnavailable:
+            self._waiting[schedule.id] = schedule
+            raise
+        return ended

@@ -33,6 +33,11 @@ class Retention:
         self._runner = runner
         self._policy = policy
         self._due = asyncio.Event()
+        self._of_earlier_lives: tuple[str, ...] = ()
+
+    async def open(self) -> None:
+        """Look at what earlier gateways left; called before anything is started."""
+        self._of_earlier_lives = await self._runner.kept()
 
     def request_sweep(self) -> None:
         """Let the sweeper look soon."""
@@ -40,11 +45,17 @@ class Retention:
 
     async def keep_sweeping(self) -> None:
         """Sweep until cancelled."""
+        leftovers_removed = False
         while True:
             try:
+                if not leftovers_removed:
+                    await self._remove_leftovers()
+                    leftovers_removed = True
                 await self.sweep()
             except StoreUnavailable as error:
                 _log.warning('cannot prune the history: %s', error)
+            except Exception:
+                _log.exception('a defect of the gateway kept the history from being pruned')
             self._due.clear()
             # Not wait_for: before Python 3.12 it can swallow the cancellation.
             with contextlib.suppress(TimeoutError):
@@ -56,6 +67,13 @@ class Retention:
         while expired := await self._store.expired(self._policy, limit=BATCH):
             await self.remove(*expired)
             await self._store.shrink()
+
+    async def _remove_leftovers(self) -> None:
+        """Remove what is kept of executions that the store does not know: a crash left it."""
+        for execution_id in self._of_earlier_lives:
+            if await self._store.get(execution_id) is None:
+                await self._runner.discard(execution_id)
+        self._of_earlier_lives = ()
 
     async def remove(self, *execution_ids: str) -> None:
         """Remove ended executions with all that was kept of them; StoreUnavailable."""

@@ -127,22 +127,26 @@ class ExecutionService:
         self._closing = False
 
     async def open(self, directory: EntityDirectory) -> None:
-        """End what an earlier gateway left open, then let the schedules have their runs.
+        """End what an earlier gateway left open, then let schedules start their executions.
 
         Called once, before any other method. StoreUnavailable where the store cannot be used.
         """
+        scripts_on = self._library.turned_on
+        await self._retention.open()
         await self._read_entities()
         left = await recover(
             store=self._store,
             runner=self._runner,
             ledger=self._ledger,
             clock=self._clock,
-            start_prepared=self._settings.restarts.start_prepared,
+            start_prepared=self._settings.restarts.start_prepared and scripts_on,
         )
         self._restarts.add(left.schedules)
         self._restarts.start_unstarted(left.unstarted, directory)
-        await self._restarts.make_runs(directory)
+        if scripts_on:
+            await self._restarts.start_executions(directory)
         self._sweeping = asyncio.create_task(self._retention.keep_sweeping())
+        self._ledger.begin_waiting()
 
     async def start(self, entity: EntityRef, script_id: str, request: StartRequest) -> Execution:
         """Record a new execution, and begin to start it or schedule it; return it as recorded.
@@ -191,7 +195,7 @@ class ExecutionService:
     ) -> ExecutionPage:
         """Return a script's executions, newest first; ScriptNotFound where nothing knows it."""
         page = await self._store.page(entity, script_id, limit=limit, before=before)
-        if not page.executions:
+        if not page.executions and before is None:
             await self._library.get(entity, script_id)
         present = (self._present(each.id) or each for each in page.executions)
         return ExecutionPage(executions=tuple(present), more=page.more)
@@ -210,6 +214,7 @@ class ExecutionService:
         Raises:
             ExecutionNotFound: the script has no such execution.
             ExecutionNotStoppable: it has ended.
+            StoreUnavailable: it is a schedule, and its end cannot be recorded.
         """
         execution = await self.get(entity, script_id, execution_id)
         trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=username)
@@ -219,13 +224,13 @@ class ExecutionService:
         live = self._floor.get(execution_id)
         if live is None:
             raise ExecutionNotStoppable(execution_id, execution.status)
-        if not await live.record_and_stop(action, trigger):
-            await live.wait_ended()
-            raise ExecutionNotStoppable(execution_id, live.execution.status)
+        accepted = await live.record_and_stop(action, trigger)
         # Past the wait it resists: the answer then says `terminating`.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_WAIT_SEC):
                 await live.wait_ended()
+        if not accepted:
+            raise ExecutionNotStoppable(execution_id, live.execution.status)
         return live.execution
 
     async def delete(self, entity: EntityRef, script_id: str, execution_id: str) -> None:
@@ -236,10 +241,8 @@ class ExecutionService:
             ExecutionNotDeletable: it is open and no schedule.
         """
         execution = await self.get(entity, script_id, execution_id)
-        schedule = self._restarts.get(execution_id)
-        if schedule is not None:
-            trigger = Trigger(type=TriggerType.MANUAL, setting='delete')
-            execution = await self._restarts.stop(schedule, trigger)
+        if execution.scheduled:
+            execution = await self.stop(entity, script_id, execution_id, StopAction.STOP)
         if execution.is_open:
             raise ExecutionNotDeletable(execution_id, execution.status)
         await self._retention.remove(execution_id)
@@ -255,7 +258,7 @@ class ExecutionService:
         open_ids = tuple(
             each.id
             for each in self._floor.executions()
-            if each.entity == entity and each.script_id == script_id
+            if each.entity == entity and each.script_id == script_id and not each.scheduled
         )
         if open_ids:
             raise ScriptHasOpenExecutions(script_id, open_ids)
@@ -313,7 +316,7 @@ class ExecutionService:
             id=self._ids.next(self._clock.now()),
             scheduled=True,
             parent=execution.id,
-            last_restart_run=self._restarts.restart_run(),
+            last_scheduled_start=self._restarts.scheduled_start(),
         )
         execution = execution.evolve(schedule=schedule.id)
 

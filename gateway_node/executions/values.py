@@ -150,7 +150,7 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestartRun:
+class ScheduledStart:
     """When a schedule last made a run."""
 
     at: datetime.datetime
@@ -180,7 +180,7 @@ class Execution:
     """The id of the schedule that came with a `now_and_on_restart`."""
     scheduled: bool = False
     """True for a schedule: PREPARED, waiting for a start of the gateway."""
-    last_restart_run: RestartRun | None = None
+    last_scheduled_start: ScheduledStart | None = None
     """Of a schedule: its last run."""
     skipped_starts: int = 0
     """Of a schedule: starts of the gateway that came too soon after its last run."""
@@ -198,7 +198,8 @@ class Execution:
     """Processes of the tree that outlived the main process and were ended by the supervisor."""
     resource_use: ResourceUse | None = None
     output_parameters: Mapping[str, Any] | None = None
-    """What the script gave as its result; set when COMPLETED."""
+    """What the script gave as its result; always set when COMPLETED, where it gave one when
+    FAILED."""
     failure: Failure | None = None
     """Set when FAILED."""
 

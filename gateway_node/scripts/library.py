@@ -15,6 +15,7 @@ from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.disk import disk_errors
 from gateway_node.scripts.errors import (
+    LibraryUnavailable,
     ScriptIsManaged,
     ScriptNotFound,
     ScriptRefused,
@@ -80,6 +81,11 @@ class ScriptLibrary:
         self._records = {
             record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
         }
+
+    @property
+    def turned_on(self) -> bool:
+        """False where `scripts.scripts_dir` is empty."""
+        return self._shelf is not None
 
     def check_turned_on(self) -> None:
         """Return where scripts are turned on; ScriptsTurnedOff."""
@@ -166,7 +172,10 @@ class ScriptLibrary:
         """Remove a script with all its versions; ScriptNotFound, ScriptIsManaged."""
         shelf = self._open_shelf()
         self._refuse_managed(entity, script_id)
-        await _to_the_end(self._remove(shelf, entity, script_id))
+        # Gone at once: nothing can be started of it while the disk is busy.
+        record = self._record(entity, script_id)
+        del self._records[script_id]
+        await _to_the_end(self._remove(shelf, record))
 
     def _open_shelf(self) -> Shelf:
         if self._shelf is None:
@@ -260,12 +269,16 @@ class ScriptLibrary:
             await asyncio.to_thread(shelf.prune, record, used)
             return script_of(record, shelf.path_of(record))
 
-    async def _remove(self, shelf: Shelf, entity: EntityRef, script_id: str) -> None:
+    async def _remove(self, shelf: Shelf, record: Record) -> None:
         async with self._changes:
-            self._record(entity, script_id)
-            with disk_errors('give a script up'):
-                await asyncio.to_thread(shelf.remove, script_id)
-            del self._records[script_id]
+            try:
+                with disk_errors('give a script up'):
+                    await asyncio.to_thread(shelf.remove, record.script_id)
+            except LibraryUnavailable:
+                self._records[record.script_id] = record
+                raise
+            # A replacement that was under way has brought it back.
+            self._records.pop(record.script_id, None)
 
 
 def _without_kind(metadata: Metadata) -> Metadata:

@@ -55,6 +55,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._write_error: str | None = None
+        self._set_aside: tuple[Path, ...] = ()
         self._probing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -71,6 +72,8 @@ class Database:
         database = cls(state_dir / FILE_NAME, thread, steps)
         try:
             await database._submit(database._open)
+            aside = await asyncio.to_thread(lambda: sorted(_set_aside_files(database.path)))
+            database._set_aside = tuple(path for _, path in aside)
         except BaseException:
             thread.shutdown(wait=False)
             raise
@@ -79,7 +82,7 @@ class Database:
     @property
     def set_aside(self) -> tuple[Path, ...]:
         """The corrupt files that were set aside, in this life or an earlier one, oldest first."""
-        return tuple(path for _, path in sorted(_set_aside_files(self.path)))
+        return self._set_aside
 
     @property
     def write_error(self) -> str | None:

@@ -19,7 +19,7 @@ from gateway_node.executions.values import (
     FailureReason,
     Progress,
     ResourceUse,
-    RestartRun,
+    ScheduledStart,
     Trigger,
     TriggerType,
 )
@@ -46,7 +46,7 @@ def to_document(execution: Execution) -> str:
         'parent': execution.parent,
         'schedule': execution.schedule,
         'scheduled': execution.scheduled,
-        'last_restart_run': _restart_run_document(execution.last_restart_run),
+        'last_scheduled_start': _scheduled_start_document(execution.last_scheduled_start),
         'skipped_starts': execution.skipped_starts,
         'stop_trigger': execution.stop_trigger and _trigger_document(execution.stop_trigger),
         'started_at': execution.started_at and execution.started_at.isoformat(),
@@ -92,7 +92,7 @@ def from_document(text: str) -> Execution:
         parent=document.get('parent'),
         schedule=document.get('schedule'),
         scheduled=document['scheduled'],
-        last_restart_run=_restart_run(document.get('last_restart_run')),
+        last_scheduled_start=_scheduled_start(document.get('last_scheduled_start')),
         skipped_starts=document['skipped_starts'],
         stop_trigger=_stop_trigger(document.get('stop_trigger')),
         started_at=_moment(document.get('started_at')),
@@ -135,7 +135,7 @@ def _stop_trigger(document: _Document | None) -> Trigger | None:
     return None if document is None else _trigger(document)
 
 
-def _restart_run_document(run: RestartRun | None) -> _Document | None:
+def _scheduled_start_document(run: ScheduledStart | None) -> _Document | None:
     if run is None:
         return None
     return {
@@ -145,10 +145,10 @@ def _restart_run_document(run: RestartRun | None) -> _Document | None:
     }
 
 
-def _restart_run(document: _Document | None) -> RestartRun | None:
+def _scheduled_start(document: _Document | None) -> ScheduledStart | None:
     if document is None:
         return None
-    return RestartRun(
+    return ScheduledStart(
         at=datetime.datetime.fromisoformat(document['at']),
         boot_time=BootTime(boot_id=document['boot_id'], seconds=document['boot_sec']),
     )

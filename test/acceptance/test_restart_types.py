@@ -78,7 +78,7 @@ def id_of(href: str) -> str:
     return href.rpartition('/')[2]
 
 
-def assert_restart_run(run: Any, schedule: str, execution_type: str) -> None:
+def assert_scheduled_start(run: Any, schedule: str, execution_type: str) -> None:
     """Check that a run was made by its schedule, and went well."""
     assert run['status'] == 'completed', run
     assert run['parent'] == id_of(schedule)
@@ -107,10 +107,10 @@ def test_each_restart_type_has_its_runs(tmp_path: Path, node: None, entity: str)
                 runs = scene.runs(again, schedule)
                 assert len(runs) == life
                 for run in runs:
-                    assert_restart_run(run, schedule, kind)
+                    assert_scheduled_start(run, schedule, kind)
                 body = again.body(schedule)
                 assert (body['status'], body['skipped_starts']) == ('prepared', 0)
-                assert body['last_run_at'] >= runs[-1]['created_at']
+                assert body['last_start_at'] >= runs[-1]['created_at']
             assert scene.runs(again, once) == []
             kill(again)
     begun = scene.begun()
@@ -148,7 +148,7 @@ def test_a_crash_loop_does_not_feed_itself(tmp_path: Path, node: None) -> None:
     for skipped in range(3):
         with gateway(tmp_path) as again:
             (run,) = scene.runs(again, schedule)
-            assert_restart_run(run, schedule, 'on_restart')
+            assert_scheduled_start(run, schedule, 'on_restart')
             assert again.body(schedule)['skipped_starts'] == skipped
             kill(again)
     assert scene.begun() == [run['id']]
@@ -193,7 +193,7 @@ def test_a_run_waits_for_its_entity(tmp_path: Path) -> None:
             again.wait_for_status(once, 'completed')
             lost, made = scene.runs(again, schedule)
     assert lost['error']['vendor_code'] == 'x-gateway-restarted'
-    assert_restart_run(made, schedule, 'on_restart')
+    assert_scheduled_start(made, schedule, 'on_restart')
     assert sorted(scene.begun()) == sorted([id_of(once), made['id']])
 
 

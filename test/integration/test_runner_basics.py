@@ -233,6 +233,7 @@ async def test_what_outlives_the_main_process_is_ended_and_counted(floor: Floor)
         5,
         2,
     )
+    assert outcome.duration_sec is not None
     assert 1.0 <= outcome.duration_sec < 5.0
 
 
@@ -318,6 +319,7 @@ async def test_a_stopped_supervisor_is_continued(floor: Floor) -> None:
     order = floor.order(floor.script('kill -STOP $PPID; sleep 600'), timeout_sec=0.5)
     outcome, _ = await floor.run(order)
     assert outcome.cause is EndCause.TIMED_OUT
+    assert outcome.duration_sec is not None
     assert outcome.duration_sec < DEADLINE_SEC
 
 
