@@ -27,12 +27,14 @@ async def list_apps(request: web.Request) -> web.Response:
 
 async def show_app(request: web.Request) -> web.Response:
     """GET /apps/{id}."""
+    check_query(request)
     here = services(request)
     return respond(app_detail(here.base, here.directory.app(path_id(request, 'entity_id'))))
 
 
 async def show_app_location(request: web.Request) -> web.Response:
     """GET /apps/{id}/is-located-on: the one component that the app is located on."""
+    check_query(request)
     here = services(request)
     app = here.directory.app(path_id(request, 'entity_id'))
     component = here.directory.component(app.component_id)
@@ -49,6 +51,7 @@ async def list_components(request: web.Request) -> web.Response:
 
 async def show_component(request: web.Request) -> web.Response:
     """GET /components/{id}."""
+    check_query(request)
     here = services(request)
     component = here.directory.component(path_id(request, 'entity_id'))
     return respond(component_detail(here.base, component))
@@ -56,6 +59,7 @@ async def show_component(request: web.Request) -> web.Response:
 
 async def list_hosted_apps(request: web.Request) -> web.Response:
     """GET /components/{id}/hosts."""
+    check_query(request)
     here = services(request)
     component = here.directory.component(path_id(request, 'entity_id'))
     return respond(_apps(request, component.app_ids))
@@ -71,12 +75,14 @@ async def list_areas(request: web.Request) -> web.Response:
 
 async def show_area(request: web.Request) -> web.Response:
     """GET /areas/{id}."""
+    check_query(request)
     here = services(request)
     return respond(area_detail(here.base, here.directory.area(path_id(request, 'area_id'))))
 
 
 async def list_area_components(request: web.Request) -> web.Response:
     """GET /areas/{id}/components."""
+    check_query(request)
     here = services(request)
     area = here.directory.area(path_id(request, 'area_id'))
     components = (here.directory.component(each) for each in area.component_ids)
@@ -95,6 +101,7 @@ async def list_functions(request: web.Request) -> web.Response:
 
 async def show_function(request: web.Request) -> web.Response:
     """GET /functions/{id}."""
+    check_query(request)
     here = services(request)
     function = here.directory.function(path_id(request, 'function_id'))
     return respond(function_detail(here.base, function))
@@ -102,6 +109,7 @@ async def show_function(request: web.Request) -> web.Response:
 
 async def list_function_hosts(request: web.Request) -> web.Response:
     """GET /functions/{id}/hosts."""
+    check_query(request)
     here = services(request)
     function = here.directory.function(path_id(request, 'function_id'))
     return respond(_apps(request, function.app_ids))

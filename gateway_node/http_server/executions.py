@@ -51,9 +51,9 @@ async def start_execution(request: web.Request) -> web.Response:
 
 async def list_executions(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}/executions: newest first, `next` where older ones follow."""
+    check_query(request, 'limit', 'before')
     entity, script_id = _script_names(request)
     here = services(request)
-    check_query(request, 'limit', 'before')
     limit = query_integer(request, 'limit', default=DEFAULT_PAGE, minimum=1, maximum=MAX_PAGE)
     before = request.query.get('before')
     if before is not None and not is_id(before):
@@ -69,6 +69,7 @@ async def list_executions(request: web.Request) -> web.Response:
 
 async def show_execution(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}/executions/{id}."""
+    check_query(request)
     entity, script_id, execution_id = _execution_names(request)
     execution = await services(request).executions.get(entity, script_id, execution_id)
     return await _respond_detail(request, execution)

@@ -16,8 +16,8 @@ from gateway_node.scripts.metadata import Metadata
 
 async def list_scripts(request: web.Request) -> web.Response:
     """GET {entity}/scripts."""
-    entity = entity_ref(request)
     check_query(request)
+    entity = entity_ref(request)
     scripts = await services(request).library.list(entity)
     href = _scripts_href(request, entity)
     return respond(listing(script_detail(href, script) for script in scripts))
@@ -39,6 +39,7 @@ async def upload_script(request: web.Request) -> web.Response:
 
 async def show_script(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}."""
+    check_query(request)
     entity = entity_ref(request)
     script = await services(request).library.get(entity, path_id(request, 'script_id'))
     return respond(script_detail(_scripts_href(request, entity), script))
@@ -71,6 +72,7 @@ async def delete_script(request: web.Request) -> web.Response:
 
 async def download_script(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}/content: the bytes as they were uploaded, always all of them."""
+    check_query(request)
     entity = entity_ref(request)
     script = await services(request).library.get(entity, path_id(request, 'script_id'))
     try:
