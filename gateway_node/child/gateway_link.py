@@ -56,7 +56,9 @@ class GatewayLink:
         return messages
 
     def send(self, message: Any) -> None:
-        """Send the message, or keep it until there is room."""
+        """Send the message, or keep it until there is room; without a gateway drop it."""
+        if self.lost:
+            return
         self._outgoing += encode(message)
         self.push()
 

@@ -89,6 +89,8 @@ class Supervisor:
         self._leftovers: set[tuple[int, int]] = set()
         self._unkillable: list[int] = []
         self._end_asked = False
+        self._abandoned = False
+        """True once the loss of the gateway was acted on."""
         self._stopping = False
         self._lingering = False
         """True once the main process has ended by itself or by a stop, the tree not killed."""
@@ -107,9 +109,12 @@ class Supervisor:
         # What came together with the order wakes no poll.
         self._listen()
         while self._reap() and not self._given_up():
+            if self._gateway.lost and not self._abandoned:
+                self._abandon()
             self._keep_time(time.monotonic())
             self._turn()
         self._workplace.drain_rest()
+        self._keep_output_limit()
         report = self._report()
         self._workplace.write_end(report)
         if self._workplace.progress_news:
@@ -137,7 +142,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         """Wait for something to happen, until the next moment that has to be kept."""
-        if not self._gateway.lost:
+        if not self._abandoned:
             waits = 0 if self._gateway.idle else select.POLLOUT
             self._poll.modify(self._gateway.channel, select.POLLIN | waits)
         wait_sec = max(0.0, self._next_moment() - time.monotonic())
@@ -164,7 +169,8 @@ class Supervisor:
             self._kill_at,
             self._contain_at,
             self._sample_at,
-            self._progress_at,
+            # A gateway that takes nothing wakes the poll when it takes something again.
+            self._progress_at if self._gateway.idle else math.inf,
             math.inf if tail_due is None else tail_due,
         )
 
@@ -195,10 +201,13 @@ class Supervisor:
                 self._kill()
             elif message.get('end') == 'stop':
                 self._stop()
-        if self._gateway.lost:
-            self._poll.unregister(self._gateway.channel)
-            self._poll.unregister(self._gateway.pidfd)
-            self._end('gateway_lost', at_once=True)
+
+    def _abandon(self) -> None:
+        """End the tree as there is no gateway any more, whoever noticed that."""
+        self._abandoned = True
+        self._poll.unregister(self._gateway.channel)
+        self._poll.unregister(self._gateway.pidfd)
+        self._end('gateway_lost', at_once=True)
 
     def _end(self, cause: str, *, at_once: bool = False) -> None:
         """End the tree for a reason of the supervisor's own; the first reason stays."""
@@ -247,8 +256,10 @@ class Supervisor:
             self._reach(usage.Hit('output_mb', limit, round(written / usage.MIB, 3)))
 
     def _reach(self, hit: usage.Hit) -> None:
+        """End the tree at once; what began to end it before stays the reason."""
         if self._hit is None and self._cause == 'exited':
             self._hit = hit
+        if self._give_up_at == math.inf:
             self._end('limit_reached', at_once=True)
 
     def _send_progress(self, now: float) -> None:

@@ -1,0 +1,55 @@
+"""A supervisor by itself, in moments that cannot be hit from outside."""
+
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+from typing import Any
+
+PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'lone_supervisor.py'
+PATIENCE_SEC = 15
+NO_LIMITS = dict.fromkeys(
+    ('cpu_sec', 'memory_mb', 'processes', 'open_files', 'file_size_mb', 'output_mb')
+)
+
+
+def supervised(folder: Path, script: str, moment: str = '', **changes: Any) -> dict[str, Any]:
+    """Return a supervisor's report of a shell script."""
+    order = {'argv': ['/bin/sh', '-c', script], **changes}
+    argv = [sys.executable, str(PROGRAM), str(folder), json.dumps(order), moment]
+    with subprocess.Popen(argv) as process:
+        try:
+            assert process.wait(PATIENCE_SEC) == 0
+        finally:
+            # Its script goes with it: PR_SET_PDEATHSIG.
+            process.kill()
+    report: dict[str, Any] = json.loads((folder / 'end.json').read_text())
+    return report
+
+
+def test_a_gateway_that_is_gone_when_it_is_told_something_is_noticed(tmp_path: Path) -> None:
+    """However the supervisor learns that the gateway is gone, it ends the tree."""
+    report = supervised(tmp_path, 'echo 5 >&3; sleep 40', 'gateway dies')
+    assert report['cause'] == 'gateway_lost'
+    assert report['signal'] == signal.SIGKILL
+
+
+def test_output_that_is_read_after_the_end_counts(tmp_path: Path) -> None:
+    """A script that has written too much has reached its limit, however soon it ended."""
+    script = f'head -c {os.sysconf("SC_PAGE_SIZE")} /dev/zero'
+    limits = {**NO_LIMITS, 'output_mb': 0.001}
+    report = supervised(tmp_path, script, 'ended at once', limits=limits)
+    assert report['cause'] == 'limit_reached'
+    assert report['limit']['name'] == 'output_mb'
+
+
+def test_limits_hold_while_a_script_is_given_time_to_end(tmp_path: Path) -> None:
+    """After its timeout a script that reaches a limit is killed; the timeout stays the reason."""
+    script = "trap '' TERM; sleep 0.5; while :; do head -c 65536 /dev/zero; sleep 0.1; done"
+    limits = {**NO_LIMITS, 'output_mb': 0.2}
+    report = supervised(tmp_path, script, timeout_sec=0.2, grace_sec=40, limits=limits)
+    assert report['cause'] == 'timed_out'
+    assert report['signal'] == signal.SIGKILL
+    assert report['limit'] is None

@@ -1,0 +1,66 @@
+"""A supervisor without spawner and gateway, for moments that cannot be hit from outside.
+
+argv: a directory, an order's changes as JSON, a moment of MOMENTS or nothing. The report is the
+directory's end file.
+"""
+
+import json
+import os
+from pathlib import Path
+import signal
+import socket
+import sys
+from typing import Any
+from unittest import mock
+
+from gateway_node.child import supervisor
+from gateway_node.child.gateway_link import GatewayLink
+from gateway_node.child.image import execute, Image
+from gateway_node.child.messages import encode
+
+OURS, THEIRS = socket.socketpair()
+
+
+class DyingWithProgress(GatewayLink):
+    """The gateway goes after the supervisor has looked for it, before it is told of progress."""
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send what comes before."""
+        if message['event'] == 'progress':
+            THEIRS.close()
+        super().send(message)
+
+
+def executed_and_ended(image: Image) -> int:
+    """Return only when the script has ended, its output unread."""
+    pid = execute(image)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return pid
+
+
+def main() -> None:
+    """Supervise one script to its end."""
+    directory, changes, *moment = sys.argv[1:]
+    bounds = ('cpu_sec', 'memory_mb', 'processes', 'open_files', 'file_size_mb', 'output_mb')
+    order = {
+        'execution_id': 'exec_0001',
+        'directory': directory,
+        'argv': ['/bin/sh', '-c', 'exit 0'],
+        'environment': {'PATH': os.environ['PATH']},
+        'stdin': '{}',
+        'timeout_sec': 60.0,
+        'grace_sec': 5.0,
+        'stop_signal': int(signal.SIGTERM),
+        'limits': dict.fromkeys(bounds),
+        'keep_working_directory': False,
+        **json.loads(changes),
+    }
+    Path(directory).mkdir(exist_ok=True)
+    THEIRS.sendall(encode(order))
+    link = DyingWithProgress if moment == ['gateway dies'] else GatewayLink
+    start = executed_and_ended if moment == ['ended at once'] else execute
+    with mock.patch.object(supervisor, 'GatewayLink', link):
+        supervisor.supervise(OURS, os.pidfd_open(os.getpid()), start)
+
+
+main()
