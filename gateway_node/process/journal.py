@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from gateway_node.child.process_tree import ProcessEntry, read_entry
+from gateway_node.process.kept_files import read_regular
 
 _log = logging.getLogger(__name__)
 
 _BOOT_ID_FILE = Path('/proc/sys/kernel/random/boot_id')
 _SUFFIX = '.json'
+_MAX_BYTES = 64 * 1024
 
 
 def read_boot_id() -> str:
@@ -89,7 +91,7 @@ class Journal:
         entries = {}
         for path in sorted(self._folder.glob(f'*{_SUFFIX}')):
             try:
-                entry = _parse(json.loads(path.read_bytes()))
+                entry = _parse(json.loads(read_regular(path, _MAX_BYTES)))
             except (OSError, ValueError, TypeError, KeyError) as error:
                 _log.warning('a journal entry is damaged: file %s, %s', path, error)
                 entry = JournalEntry(execution_id=path.stem, boot_id='')
@@ -117,7 +119,7 @@ def write_spawner_mark(file: Path, boot_id: str, mark: ProcessMark) -> None:
 def read_spawner_mark(file: Path, boot_id: str) -> ProcessMark | None:
     """Return the spawner of an earlier gateway in this boot, or None."""
     try:
-        noted = json.loads(file.read_bytes())
+        noted = json.loads(read_regular(file, _MAX_BYTES))
         if noted['boot_id'] == boot_id:
             return ProcessMark(pid=noted['pid'], start_ticks=noted['start_ticks'])
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,60 +1,78 @@
-"""From a supervisor's last words to an outcome."""
+"""From a supervisor's last words to an outcome. All of it reads files: it is for threads."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Any, NoReturn
 
 from gateway_node.child.workplace import END_FILE, GIVEN_RESULT_FILE
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import ResourceUse
+from gateway_node.process.kept_files import read_regular
 from gateway_node.process.output_log import read_whole_stdout
+from gateway_node.scripts.values import Limits
 
 _log = logging.getLogger(__name__)
 
 MAX_RESULT_BYTES = 1024 * 1024
+_MAX_END_BYTES = 1024 * 1024
+_LIMIT_NAMES = frozenset(field.name for field in fields(Limits))
+
+
+def outcome_of_directory(directory: Path, otherwise: Outcome) -> Outcome:
+    """Return how a script ended whose supervisor is gone.
+
+    `otherwise` is the outcome where the supervisor left no end file, or one that cannot be its.
+    """
+    try:
+        report = _parse(read_regular(directory / END_FILE, _MAX_END_BYTES))
+        return outcome_of_report(report, directory)
+    except FileNotFoundError:
+        return otherwise
+    except (OSError, ValueError, RecursionError) as error:
+        _log.warning('an end file is none: directory %s, %s', directory, error)
+        return otherwise
 
 
 def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
-    """Return the outcome that a supervisor's `EndReport` tells."""
-    limit = report['limit']
+    """Return the outcome that a supervisor's `EndReport` tells.
+
+    Raises:
+        ValueError: it is none.
+    """
     result, complaint = read_given_result(directory)
+    garbage = _count(report, 'progress_garbage')
+    if garbage:
+        _log.warning('%d lines of progress were not understood: %s', garbage, directory.name)
     return Outcome(
-        cause=EndCause(report['cause']),
-        exit_code=report['exit_code'],
-        signal=report['signal'],
-        message=report['message'] or complaint,
-        limit=None if limit is None else LimitReached(**limit),
-        duration_sec=report['duration_sec'],
-        leftover_processes=report['leftover_processes'],
-        unkillable_pids=tuple(report['unkillable_pids']),
+        cause=EndCause(_field(report, 'cause', str)),
+        exit_code=_field(report, 'exit_code', int | None),
+        signal=_field(report, 'signal', int | None),
+        message=complaint,
+        limit=_limit(_field(report, 'limit', dict | None)),
+        duration_sec=_amount(report, 'duration_sec'),
+        leftover_processes=_count(report, 'leftover_processes'),
+        unkillable_pids=_pids(_field(report, 'unkillable_pids', list)),
         resource_use=ResourceUse(
-            max_memory_bytes=report['max_memory_bytes'], cpu_sec=report['cpu_sec']
+            max_memory_bytes=_count(report, 'max_memory_bytes'), cpu_sec=_amount(report, 'cpu_sec')
         ),
-        end_asked=report['end_asked'],
+        end_asked=_field(report, 'end_asked', bool | None) or False,
         result=result,
-        stdout=read_whole_stdout(directory, report['stdout_bytes']),
+        stdout=read_whole_stdout(directory, _count(report, 'stdout_bytes')),
     )
-
-
-def read_end_report(directory: Path) -> dict[str, Any] | None:
-    """Return what the supervisor wrote before it ended, or None."""
-    try:
-        report = json.loads((directory / END_FILE).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return report if isinstance(report, dict) else None
 
 
 def read_given_result(directory: Path) -> tuple[Mapping[str, Any] | None, str]:
     """Return what the script gave as its result, or None, and what is wrong with it."""
-    path = directory / GIVEN_RESULT_FILE
     try:
-        with path.open('rb') as file:
-            content = file.read(MAX_RESULT_BYTES + 1)
-    except OSError:
+        content = read_regular(directory / GIVEN_RESULT_FILE, MAX_RESULT_BYTES + 1)
+    except FileNotFoundError:
         return None, ''
+    except OSError as error:
+        return None, f"the script's result cannot be read: {error.strerror or 'no plain file'}"
     if len(content) > MAX_RESULT_BYTES:
         return None, f"the script's result is longer than {MAX_RESULT_BYTES} bytes"
     try:
@@ -68,5 +86,51 @@ def read_given_result(directory: Path) -> tuple[Mapping[str, Any] | None, str]:
     return result, ''
 
 
+def _parse(content: bytes) -> dict[str, Any]:
+    report = json.loads(content, parse_constant=_refuse_constant)
+    if not isinstance(report, dict):
+        raise ValueError('no JSON object')
+    return report
+
+
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f'{constant} is no JSON value')
+
+
+def _field(report: Mapping[str, Any], name: str, kind: Any) -> Any:
+    value = report.get(name)
+    fits = isinstance(value, kind) and (kind == bool | None or not isinstance(value, bool))
+    # SQLite's integers, and nothing more, are what an execution can be recorded with.
+    if not fits or (isinstance(value, int) and abs(value) >= 2**63):
+        raise ValueError(f'{name} is {value!r:.80}')
+    return value
+
+
+def _amount(report: Mapping[str, Any], name: str) -> float:
+    value = float(_field(report, name, int | float))
+    if not math.isfinite(value) or not 0 <= value < 2**53:
+        raise ValueError(f'{name} is {value}')
+    return value
+
+
+def _count(report: Mapping[str, Any], name: str) -> int:
+    value: int = _field(report, name, int)
+    if value < 0:
+        raise ValueError(f'{name} is {value}')
+    return value
+
+
+def _limit(limit: Mapping[str, Any] | None) -> LimitReached | None:
+    if limit is None:
+        return None
+    if limit.get('name') not in _LIMIT_NAMES:
+        raise ValueError(f'limit is {limit!r:.80}')
+    return LimitReached(
+        name=limit['name'], value=_amount(limit, 'value'), used=_amount(limit, 'used')
+    )
+
+
+def _pids(pids: list[Any]) -> tuple[int, ...]:
+    if not all(isinstance(pid, int) and 0 < pid < 2**31 for pid in pids):
+        raise ValueError(f'unkillable_pids is {pids!r:.80}')
+    return tuple(pids)

@@ -1,10 +1,8 @@
-"""Reads what a supervisor kept of a script's output; while it runs, and after."""
+"""Reads what a supervisor kept of a script's output; while it runs, and after: in a thread."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from gateway_node.child.output_frames import (
-    Frame,
     HEAD_BYTES,
     HEAD_FILE,
     SHOWN_BYTES,
@@ -15,6 +13,12 @@ from gateway_node.child.output_frames import (
     unpack,
 )
 from gateway_node.executions.values import Output
+from gateway_node.process.kept_files import read_regular
+
+_MAX_FILE_BYTES = 16 * 1024 * 1024
+"""More than the frames of a full head are, one byte in each."""
+
+_Streams = dict[int, bytearray]
 
 
 def read_output(directory: Path) -> Output:
@@ -32,7 +36,7 @@ def read_whole_stdout(directory: Path, total_bytes: int) -> bytes | None:
     if total_bytes > HEAD_BYTES[STDOUT]:
         return None
     head, tail, _ = _read_files(directory)
-    content = _joined(head, STDOUT) + _joined(tail, STDOUT)
+    content = bytes(head[STDOUT] + tail[STDOUT])
     return content if len(content) == total_bytes else None
 
 
@@ -40,13 +44,9 @@ class _Shown:
     """One stream as the API shows it."""
 
     def __init__(
-        self,
-        stream: int,
-        head: Sequence[Frame],
-        tail: Sequence[Frame],
-        totals: dict[int, int],
+        self, stream: int, head: _Streams, tail: _Streams, totals: dict[int, int]
     ) -> None:
-        first, last = _joined(head, stream), _joined(tail, stream)
+        first, last = head[stream], tail[stream]
         total = max(totals.get(stream, 0), len(first))
         gap = total - len(first) - len(last)
         if gap > 0:
@@ -61,28 +61,31 @@ class _Shown:
             self.text = _decoded(first + last)
 
 
-def _read_files(
-    directory: Path,
-) -> tuple[Sequence[Frame], Sequence[Frame], dict[int, int]]:
+def _read_files(directory: Path) -> tuple[_Streams, _Streams, dict[int, int]]:
     # The tail first: read after the head it could begin later than the head that was read ends.
     tail = _read(directory / TAIL_FILE)
-    head = _read(directory / HEAD_FILE)
+    head = _joined(_read(directory / HEAD_FILE))
     if len(tail) < TOTALS.size:
-        return list(unpack(head)), [], {}
+        return head, _joined(b''), {}
     stdout, stderr = TOTALS.unpack_from(tail)
-    return list(unpack(head)), list(unpack(tail, TOTALS.size)), {STDOUT: stdout, STDERR: stderr}
+    return head, _joined(tail, TOTALS.size), {STDOUT: stdout, STDERR: stderr}
 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, _MAX_FILE_BYTES)
     except OSError:
         return b''
 
 
-def _joined(frames: Sequence[Frame], stream: int) -> bytes:
-    return b''.join(frame.content for frame in frames if frame.stream == stream)
+def _joined(content: bytes, offset: int = 0) -> _Streams:
+    """Return each stream's bytes; never all frames at once, of which there may be many."""
+    streams = {STDOUT: bytearray(), STDERR: bytearray()}
+    for frame in unpack(content, offset):
+        if frame.stream in streams:
+            streams[frame.stream] += frame.content
+    return streams
 
 
-def _decoded(content: bytes) -> str:
+def _decoded(content: bytes | bytearray) -> str:
     return content.decode(errors='replace')

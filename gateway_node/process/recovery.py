@@ -29,7 +29,7 @@ from gateway_node.child.workplace import WORKING_DIRECTORY
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.foster import has_script_adjustment, read_environment
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
-from gateway_node.process.outcomes import outcome_of_report, read_end_report
+from gateway_node.process.outcomes import outcome_of_directory
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +37,9 @@ _PATIENCE_SEC = 5.0
 """For supervisors and the spawner of the earlier gateway, which end by themselves."""
 _KILL_PATIENCE_SEC = 5.0
 _POLL_SEC = 0.01
+_GATEWAY_LOST = Outcome(
+    cause=EndCause.GATEWAY_LOST, message='the gateway died while the script ran'
+)
 
 
 class Recovery:
@@ -65,7 +68,9 @@ class Recovery:
         await self._sweep(current)
         outcomes = {}
         for execution_id in entries:
-            outcomes[execution_id] = self._outcome(execution_id)
+            outcomes[execution_id] = await asyncio.to_thread(
+                outcome_of_directory, self._folder / execution_id, _GATEWAY_LOST
+            )
             if not self._keep_working_directories:
                 work = self._folder / execution_id / WORKING_DIRECTORY
                 await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
@@ -102,16 +107,6 @@ class Recovery:
             if entry.cgroup is not None:
                 with contextlib.suppress(OSError):
                     os.rmdir(os.path.join(entry.cgroup, entry.execution_id))
-
-    def _outcome(self, execution_id: str) -> Outcome:
-        directory = self._folder / execution_id
-        report = read_end_report(directory)
-        if report is not None:
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                return outcome_of_report(report, directory)
-        return Outcome(
-            cause=EndCause.GATEWAY_LOST, message='the gateway died while the script ran'
-        )
 
 
 def _living(marks: Mapping[ProcessMark, str]) -> list[ProcessEntry]:

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 from pathlib import Path
-import shutil
 import signal
 from typing import Any
 
@@ -21,6 +20,7 @@ from gateway_node.process.environment import (
     script_environment,
     without_secrets,
 )
+from gateway_node.process.kept_files import remove_tree
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import NO_LIMITS, supervisor_limits
 from gateway_node.process.output_log import read_output
@@ -94,7 +94,7 @@ class SupervisedScriptRunner:
             OSError: the state directory cannot be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.rmtree(self._state_dir / _INTERNAL_FOLDER, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, self._state_dir / _INTERNAL_FOLDER)
         (self._state_dir / _INTERNAL_FOLDER).mkdir(mode=0o700)
         self._offer_script_api()
         await self._supervision.start_up()
@@ -142,7 +142,7 @@ class SupervisedScriptRunner:
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
-        return read_output(self._folder / execution_id)
+        return await asyncio.to_thread(read_output, self._folder / execution_id)
 
     def acknowledge(self, execution_ids: Iterable[str]) -> None:
         """Take note that these ends are recorded.
@@ -178,7 +178,7 @@ class SupervisedScriptRunner:
         await self._supervision.close()
 
     def _remove_all(self, execution_id: str) -> None:
-        shutil.rmtree(self._folder / execution_id, ignore_errors=True)
+        remove_tree(self._folder / execution_id)
         self._supervision.journal.remove(execution_id)
 
     async def _start(
@@ -188,7 +188,7 @@ class SupervisedScriptRunner:
         try:
             process = await self._supervision.start(order, on_progress)
         except BaseException as error:
-            shutil.rmtree(directory, ignore_errors=True)
+            await asyncio.to_thread(remove_tree, directory)
             if isinstance(error, RunnerUnavailable):
                 raise SpawnFailed(str(error)) from error
             raise
@@ -206,7 +206,7 @@ class SupervisedScriptRunner:
         """Remove all of an execution that did not begin, or for which nobody waits any more."""
         await process.supervisor_gone()
         self._supervision.journal.remove(process.execution_id)
-        shutil.rmtree(directory, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, directory)
 
     def _supervisor_order(
         self, order: StartOrder, directory: Path, world: ScriptWorld
@@ -268,9 +268,9 @@ class SupervisedScriptRunner:
             process = await self._supervision.start(order, lambda _: None, journalled=False)
             outcome = await process.ended()
             await process.supervisor_gone()
-            return outcome, read_output(directory).stderr
+            return outcome, (await asyncio.to_thread(read_output, directory)).stderr
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
+            await asyncio.to_thread(remove_tree, directory)
 
     def _offer_script_api(self) -> None:
         """Make a folder in which Python finds this package and nothing else."""

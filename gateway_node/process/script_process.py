@@ -8,13 +8,14 @@ import os
 from pathlib import Path
 import signal
 import socket
+import time
 from typing import Any
 
 from gateway_node.child.messages import encode, MessageBuffer
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction
-from gateway_node.process.outcomes import outcome_of_report, read_end_report
+from gateway_node.process.outcomes import outcome_of_directory, outcome_of_report
 from gateway_node.process.spawner_client import Forked, TreeGone
 
 _log = logging.getLogger(__name__)
@@ -39,10 +40,12 @@ class SupervisedProcess:
         self._channel = channel
         self._pidfd = forked.pidfd
         self._on_progress = on_progress
+        self._began = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[int | None] = self._loop.create_future()
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
+        self._last_words: asyncio.Task[None] | None = None
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
         channel.setblocking(False)
@@ -69,9 +72,10 @@ class SupervisedProcess:
         """Wait until the supervisor has exited, its channel closed."""
         await asyncio.shield(self._exited)
 
-    @property
-    def concluded(self) -> bool:
-        """True once the whole tree is gone."""
+    async def told_its_end(self) -> bool:
+        """Return True where the supervisor, which is gone, told the outcome."""
+        if self._last_words is not None:
+            await asyncio.wait({self._last_words})
         return self._outcome.done()
 
     @property
@@ -94,24 +98,33 @@ class SupervisedProcess:
             if os.waitid(os.P_PIDFD, self._pidfd, os.WSTOPPED | os.WNOHANG) is not None:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
 
-    def conclude_lost(self, gone: TreeGone) -> None:
-        """Set the outcome of a supervisor that died before its tree was empty."""
-        if self._outcome.done():
-            return
+    async def conclude_lost(self, gone: TreeGone) -> None:
+        """Set the outcome of a supervisor that died before it could tell it."""
+        otherwise = Outcome(
+            cause=EndCause.SUPERVISOR_LOST,
+            message='the process that supervised the script was killed',
+            duration_sec=time.monotonic() - self._began,
+            leftover_processes=gone.killed,
+            unkillable_pids=gone.unkillable_pids,
+        )
+        outcome = await asyncio.to_thread(outcome_of_directory, self._directory, otherwise)
+        self._conclude_unheard(outcome)
+
+    def conclude_unknown(self) -> None:
+        """Set an outcome where there is none yet: whoever waits hears of an end in any case."""
+        self._conclude_unheard(
+            Outcome(
+                cause=EndCause.SUPERVISOR_LOST,
+                message='an internal error of the gateway; its log has the traceback',
+                duration_sec=time.monotonic() - self._began,
+            )
+        )
+
+    def _conclude_unheard(self, outcome: Outcome) -> None:
         if not self._started.done():
             # A script can kill its supervisor before that has said that it began.
             self._started.set_result(None)
-        report = read_end_report(self._directory)
-        self._conclude(
-            Outcome(
-                cause=EndCause.SUPERVISOR_LOST,
-                message='the process that supervised the script was killed',
-                leftover_processes=gone.killed,
-                unkillable_pids=gone.unkillable_pids,
-            )
-            if report is None
-            else outcome_of_report(report, self._directory)
-        )
+        self._conclude(outcome)
 
     def _push(self) -> None:
         try:
@@ -135,8 +148,11 @@ class SupervisedProcess:
         if not chunk:
             self._loop.remove_reader(self._channel)
             return False
-        for message in self._incoming.feed(chunk):
-            self._take(message)
+        try:
+            for message in self._incoming.feed(chunk):
+                self._take(message)
+        except Exception:
+            _log.exception('a supervisor was not understood: execution %s', self.execution_id)
         return True
 
     def _take(self, message: dict[str, Any]) -> None:
@@ -149,7 +165,16 @@ class SupervisedProcess:
             case 'spawn_failed':
                 self._conclude(Outcome(cause=EndCause.SPAWN_FAILED, message=message['message']))
             case 'ended':
-                self._conclude(outcome_of_report(message, self._directory))
+                self._last_words = self._loop.create_task(self._conclude_told(message))
+
+    async def _conclude_told(self, report: dict[str, Any]) -> None:
+        try:
+            outcome = await asyncio.to_thread(outcome_of_report, report, self._directory)
+        except ValueError:
+            # As if it had been lost: its companion concludes then.
+            _log.exception('a supervisor was not understood: execution %s', self.execution_id)
+        else:
+            self._conclude(outcome)
 
     def _conclude(self, outcome: Outcome) -> None:
         if outcome.unkillable_pids:

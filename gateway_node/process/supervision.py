@@ -188,14 +188,18 @@ class Supervision:
         self, process: SupervisedProcess, gone: 'asyncio.Future[TreeGone]'
     ) -> None:
         await process.supervisor_gone()
-        if not process.concluded:
-            # The spawner ends what a lost supervisor leaves; without a spawner it comes here.
-            await self._await_spawner(gone)
-            if gone.cancelled():
-                process.conclude_lost(await end_orphans(self._child_pids))
-            else:
-                process.conclude_lost(gone.result())
-        del self._processes[process.execution_id]
+        try:
+            if not await process.told_its_end():
+                # The spawner ends what a lost supervisor leaves; without one it comes here.
+                await self._await_spawner(gone)
+                orphaned = gone.cancelled()
+                tree = await end_orphans(self._child_pids) if orphaned else gone.result()
+                await process.conclude_lost(tree)
+        except Exception:
+            _log.exception('an end is not known: execution %s', process.execution_id)
+            process.conclude_unknown()
+        finally:
+            del self._processes[process.execution_id]
 
     async def _await_spawner(self, gone: 'asyncio.Future[TreeGone]') -> None:
         """Wait for the spawner's word, or for its end; a script may have stopped it."""

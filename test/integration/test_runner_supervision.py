@@ -1,11 +1,16 @@
 """The gateway's side of supervision: what is journalled, concluded, read and cleared away."""
 
+import asyncio
+import json
 import os
 from pathlib import Path
+import tempfile
 
+import pytest
 from runner_support import Floor, floor, floor_on
 
 from gateway_node.executions.ports import EndCause
+from gateway_node.process.kept_files import remove_tree
 
 __all__ = ['floor']
 
@@ -41,3 +46,93 @@ async def test_what_is_kept_is_listed_until_it_is_discarded(floor: Floor) -> Non
     await floor.runner.close()
     journalled = os.listdir(floor.folder / 'state' / 'open')
     assert journalled == [f'{second}.json']
+
+
+PATIENCE_SEC = 20.0
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        'mkfifo "$GATEWAY_RESULT"',
+        'mkfifo ../end.json; kill -KILL $PPID',
+        'rm ../output.head; mkfifo ../output.head',
+        'ln -sf /dev/zero ../output.head',
+        'ln -sf /dev/zero "$GATEWAY_RESULT"',
+        'mkdir "$GATEWAY_RESULT"',
+    ],
+)
+async def test_what_a_script_puts_in_place_of_a_file_stops_nobody(floor: Floor, line: str) -> None:
+    """Pipes, devices and folders where files are expected are read as nothing at all."""
+    async with asyncio.timeout(PATIENCE_SEC):
+        outcome, output = await floor.run(floor.order(floor.script(f'echo up\n{line}\nexit 0')))
+    assert outcome.cause is (EndCause.SUPERVISOR_LOST if 'kill' in line else EndCause.EXITED)
+    assert outcome.result is None
+    assert output.stdout in {'', 'up\n'}
+
+
+FORGED = {
+    'cause': 'exited',
+    'exit_code': 0,
+    'signal': None,
+    'limit': None,
+    'duration_sec': 1.0,
+    'leftover_processes': 0,
+    'unkillable_pids': [],
+    'max_memory_bytes': 0,
+    'cpu_sec': 0.0,
+    'stdout_bytes': 0,
+    'progress_garbage': 0,
+    'end_asked': False,
+}
+
+
+@pytest.mark.parametrize(
+    'end',
+    [
+        '{}',
+        '[]',
+        '{',
+        '[' * 100_000,
+        json.dumps({**FORGED, 'cause': 'boredom'}),
+        json.dumps({**FORGED, 'exit_code': 'zero'}),
+        json.dumps({**FORGED, 'exit_code': 2**70}),
+        json.dumps({**FORGED, 'duration_sec': float('inf')}),
+        json.dumps({**FORGED, 'limit': {'name': 'patience', 'value': 1, 'used': 2}}),
+        json.dumps({**FORGED, 'unkillable_pids': ['self']}),
+    ],
+    ids=lambda end: end[:20],
+)
+async def test_a_lost_supervisor_ends_its_execution_whatever_it_left(
+    floor: Floor, end: str
+) -> None:
+    """An end file that no supervisor wrote is none; the time is the gateway's own measure."""
+    forged = floor.folder / 'forged'
+    forged.write_text(end)
+    script = floor.script(f'cp {forged} ../end.json; kill -KILL $PPID; sleep 60')
+    async with asyncio.timeout(PATIENCE_SEC):
+        outcome, _ = await floor.run(floor.order(script))
+    assert outcome.cause is EndCause.SUPERVISOR_LOST
+    assert outcome.duration_sec is not None
+    assert 0 < outcome.duration_sec < PATIENCE_SEC
+
+
+def test_a_folder_without_permissions_is_removed_with_all_below() -> None:
+    """The owner may always give himself back what a script took away."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(65534)  # root may write whatever the permissions say
+    try:
+        locked = folder / 'work' / 'locked'
+        locked.mkdir(parents=True)
+        (locked / 'file').touch()
+        locked.chmod(0o000)
+        locked.parent.chmod(0o500)
+        remove_tree(folder / 'work')
+        left = list(folder.iterdir())
+    finally:
+        os.seteuid(own)
+        remove_tree(folder)
+    assert left == []
