@@ -35,6 +35,7 @@ class Sequence:
         self._started: dict[int, float] = {}
         self._processes: dict[int, dict[str, Any]] = {}
         self._ended = 0
+        self._asked: dict[str, list[str]] = {}
         self.shutting_down = False
         """True once the fragment itself, or its end, asked launch to shut down."""
 
@@ -62,6 +63,25 @@ class Sequence:
         self._ended += 1
         self._tell()
 
+    def note_finish(self, name: str, command: list[str]) -> None:
+        """Take a process that launch has finished with, whether it began or not."""
+        if not self.shutting_down:
+            self._asked[name] = command
+
+    def conclude(self) -> None:
+        """Count as failed what never began; launch only logs a program that does not exist."""
+        begun = {process['name'] for process in self._processes.values()}
+        for number, (name, command) in enumerate(self._asked.items()):
+            if name not in begun:
+                self._processes[-1 - number] = {
+                    'name': name,
+                    'command': command,
+                    'pid': None,
+                    'exit_code': None,
+                    'duration_sec': None,
+                    'failed': True,
+                }
+
     @property
     def result(self) -> dict[str, Any]:
         """What the execution gives as its result."""
@@ -76,7 +96,9 @@ class Sequence:
     def failures(self) -> list[str]:
         """A few words for each process that failed."""
         return [
-            f'{process["name"]} (exit code {process["exit_code"]})'
+            f'{process["name"]} (could not be started)'
+            if process['pid'] is None
+            else f'{process["name"]} (exit code {process["exit_code"]})'
             for process in self._processes.values()
             if process['failed']
         ]
@@ -125,6 +147,28 @@ def _is_complete(entities: Any) -> bool:
     )
 
 
+def _watch_actions(sequence: Sequence) -> None:
+    """Have the sequence hear of each process that launch was asked for.
+
+    There is no event for one that cannot be started.
+    """
+    from launch.actions import ExecuteLocal
+
+    execute_action = ExecuteLocal.execute
+
+    def watched(action: Any, context: Any) -> Any:
+        entities = execute_action(action, context)
+        finished = action.get_asyncio_future()
+        if finished is not None:
+            asked = action.process_details
+            finished.add_done_callback(
+                lambda _: sequence.note_finish(asked['name'], list(asked['cmd']))
+            )
+        return entities
+
+    ExecuteLocal.execute = watched
+
+
 def execute(fragment: str) -> int:
     """Run the fragment to its end; return the exit code."""
     from launch.actions import IncludeLaunchDescription, RegisterEventHandler
@@ -134,6 +178,7 @@ def execute(fragment: str) -> int:
     from launch import LaunchDescription, LaunchService
 
     sequence = Sequence()
+    _watch_actions(sequence)
 
     def on_start(event: Any, _: Any) -> None:
         sequence.note_start(event.process_name, list(event.cmd), event.pid)
@@ -158,6 +203,7 @@ def execute(fragment: str) -> int:
     service = LaunchService(argv=sys.argv[3:])
     service.include_launch_description(description)
     code = service.run()
+    sequence.conclude()
     result(sequence.result)
     if sequence.failures:
         sys.stderr.write(f'processes failed: {", ".join(sequence.failures)}\n')

@@ -113,6 +113,25 @@ async def test_a_fragment_that_cannot_be_read_fails_clearly(floor: Floor) -> Non
 
 
 @needs_launch
+async def test_a_program_that_does_not_exist_fails_the_execution(floor: Floor) -> None:
+    """What launch only logs is a failed process too, whenever it was asked for."""
+    path = floor.folder / 'missing.launch.py'
+    path.write_text(
+        'from launch import LaunchDescription\n'
+        'from launch.actions import ExecuteProcess, TimerAction\n'
+        'def generate_launch_description():\n'
+        '    later = TimerAction(period=0.3, actions=[ExecuteProcess(cmd=["/does/not/exist"])])\n'
+        '    return LaunchDescription([later, ExecuteProcess(cmd=["true"])])\n'
+    )
+    outcome, output = await floor.run(floor.order(floor.script(path)))
+    assert outcome.exit_code == 1
+    assert 'could not be started' in output.stderr
+    assert outcome.result is not None
+    ends = {p['command'][0]: p['exit_code'] for p in outcome.result['processes']}
+    assert ends == {'true': 0, '/does/not/exist': None}
+
+
+@needs_launch
 async def test_a_stopped_sequence_leaves_nothing(floor: Floor) -> None:
     """SIGINT first, so that launch ends its processes; daemons and the deaf are ended too."""
     order = floor.order(floor.script(FRAGMENTS / 'waits.launch.py'), grace_sec=1.0)

@@ -351,6 +351,20 @@ def test_a_sequence_tells_how_its_processes_ended() -> None:
     assert sequence.failures == ['second (exit code 3)']
 
 
+def test_a_process_that_never_began_has_failed() -> None:
+    """What launch was asked for and never started is told; what a shutdown prevented is not."""
+    sequence = Sequence()
+    sequence.note_start('first', ['true'], 11)
+    sequence.note_exit(11, 0)
+    sequence.note_finish('first', ['true'])
+    sequence.note_finish('second', ['missing'])
+    sequence.shutting_down = True
+    sequence.note_finish('third', ['missing'])
+    sequence.conclude()
+    assert [p['name'] for p in sequence.result['processes']] == ['first', 'second']
+    assert sequence.failures == ['second (could not be started)']
+
+
 def test_a_process_that_its_own_sequence_interrupts_has_not_failed() -> None:
     """A shutdown of the fragment's own ends processes by SIGINT; other deaths are failures."""
     sequence = Sequence()
