@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 import contextlib
 import logging
 import platform
-import signal
 import socket
 import sqlite3
 import sys
@@ -17,10 +16,10 @@ from typing import Any
 from gateway_node import __version__
 from gateway_node.entities.clock import Clock, SystemClock
 from gateway_node.entities.directory import EntityDirectory
-from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.entities.errors import EntityNotFound, ManifestInvalid
 from gateway_node.entities.manifest import load_entities_manifest
 from gateway_node.entities.ports import IdentityStore
-from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ids import ExecutionIds
@@ -42,6 +41,7 @@ from gateway_node.ros.start_deadline import start_deadline
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.signals import EndSignals
 from gateway_node.storage.database import Database
 from gateway_node.storage.errors import StateDirectoryInUse, StoreVersionError
 from gateway_node.storage.executions import SqliteExecutionStore
@@ -52,6 +52,10 @@ _log = logging.getLogger(__name__)
 
 START_DEADLINE_SEC = 30.0
 """Seconds in which the node must stand in the graph; a DDS library can hang there."""
+TEND_SEC = 600.0
+"""Seconds after which entities are looked after although the graph did not change."""
+RETRY_SEC = 5.0
+"""Seconds after which ids that could not be kept are tried again."""
 MIB = 1024 * 1024
 DAY_SEC = 86400.0
 
@@ -89,18 +93,27 @@ class Gateway:
         self.ledger = ledger
         self._identities = identities
         self._kept = directory.identities()
-        self._keeping: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._tending: asyncio.Task[None] | None = None
         self._server = server
 
-    def on_graph(self, snapshot: GraphSnapshot) -> None:
-        """Take the graph as it is now; ids that are new are kept."""
-        self.directory.update(snapshot)
-        if self._keeping is None or self._keeping.done():
-            self._keeping = asyncio.create_task(self._keep_identities())
+    async def bind(self, host: str, port: int) -> int:
+        """Take the address of the API; return the port. ListenFailed."""
+        return await self._server.bind(host, port)
 
-    async def listen(self, host: str, port: int) -> int:
-        """Serve the API; return the port. ListenFailed."""
-        return await self._server.listen(host, port)
+    async def open(self) -> None:
+        """Bring what an earlier gateway left to an end; StoreUnavailable."""
+        await self.executions.open(self.directory)
+        self._tending = asyncio.create_task(self._tend_entities())
+
+    async def serve(self) -> None:
+        """Answer clients."""
+        await self._server.serve()
+
+    def on_graph(self, snapshot: GraphSnapshot) -> None:
+        """Take the graph as it is now."""
+        self.directory.update(snapshot)
+        self._changed.set()
 
     async def close(self, kill: asyncio.Event) -> None:
         """Take nothing more, end every execution, release the port.
@@ -117,17 +130,31 @@ class Gateway:
             self.executions.kill()
         await closed
         await self._server.close()
-        if self._keeping is not None:
-            await self._keeping
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.wait({self._tending})
+            await self._keep_identities()
 
-    async def _keep_identities(self) -> None:
-        while (identities := self.directory.identities()) != self._kept:
+    async def _tend_entities(self) -> None:
+        """Keep new ids, and let go of those that nobody can hold any more."""
+        while True:
+            kept = await self._keep_identities()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TEND_SEC if kept else RETRY_SEC):
+                    await self._changed.wait()
+            self._changed.clear()
+            self.directory.forget_stale()
+
+    async def _keep_identities(self) -> bool:
+        identities = self.directory.identities()
+        if identities != self._kept:
             try:
                 await self._identities.save_identities(identities)
             except StoreUnavailable as error:
                 _log.warning('ids of entities are not kept: %s', error)
-                return  # the next change of the graph tries again
+                return False
             self._kept = identities
+        return True
 
 
 @contextlib.asynccontextmanager
@@ -215,8 +242,17 @@ def main() -> None:
 
 
 async def _serve(node: GatewayNode) -> None:
+    signals = EndSignals()
+    try:
+        await _serve_until(signals, node)
+    except asyncio.CancelledError:
+        if not signals.end.is_set():
+            raise
+        _log.info('ended before it served')
+
+
+async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
     configuration = node.configuration()
-    end, kill = _end_signals()
     async with assemble(
         configuration,
         own_node=node.name,
@@ -226,42 +262,30 @@ async def _serve(node: GatewayNode) -> None:
         base = api_base(configuration.server.path_prefix)
         topic = node.create_status_topic(
             path_of=lambda execution: execution_href(base, execution),
-            component_of=gateway.directory.component_of,
+            component_of=lambda entity: _component_of(gateway.directory, entity),
         )
         gateway.ledger.add_listener(topic)
-        await gateway.executions.open(gateway.directory)
-        node.start(asyncio.get_running_loop(), gateway.on_graph)
         host = configuration.server.host
-        port = await gateway.listen(host, configuration.server.port)
-        _log.info('serving http://%s:%d%s', f'[{host}]' if ':' in host else host, port, base)
-        async with _sourcing_on_hangup(gateway.runner):
-            await end.wait()
-        _log.info('shutting down')
-        await gateway.close(kill)
+        # The address first: where it is taken, nothing of the schedules may have been started.
+        port = await gateway.bind(host, configuration.server.port)
+        try:
+            await gateway.open()
+            node.start(asyncio.get_running_loop(), gateway.on_graph)
+            await gateway.serve()
+            _log.info('serving http://%s:%d%s', f'[{host}]' if ':' in host else host, port, base)
+            signals.started(gateway.runner.refresh_environment)
+            await signals.end.wait()
+            _log.info('shutting down')
+        finally:
+            await gateway.close(signals.kill)
 
 
-def _end_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Return the events of the first and of the second SIGINT or SIGTERM."""
-    end, kill = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (kill if end.is_set() else end).set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    return end, kill
-
-
-@contextlib.asynccontextmanager
-async def _sourcing_on_hangup(runner: SupervisedScriptRunner) -> AsyncIterator[None]:
-    """Source the set-up files anew at each SIGHUP."""
-    async with asyncio.TaskGroup() as sourcing:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(
-            signal.SIGHUP, lambda: sourcing.create_task(runner.refresh_environment())
-        )
-        yield
-        loop.remove_signal_handler(signal.SIGHUP)
+def _component_of(directory: EntityDirectory, entity: EntityRef) -> str:
+    """Return the component of an entity; the entity's own id where the directory has lost it."""
+    try:
+        return directory.component_of(entity)
+    except EntityNotFound:
+        return entity.entity_id
 
 
 def _conditions(runner: SupervisedScriptRunner, database: Database) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import socket
 import time
 from typing import Any
 
@@ -35,22 +36,38 @@ class Server:
             # aiohttp waits twice: for handlers to end, and again once it has cancelled them.
             shutdown_timeout=HANDLERS_END_SEC / 2,
         )
+        self._sockets: list[socket.socket] = []
         self._complain_at = 0.0
 
-    async def listen(self, host: str, port: int) -> int:
-        """Serve; return the port, which port 0 leaves to the kernel. ListenFailed."""
-        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
-        await self._runner.setup()
+    async def bind(self, host: str, port: int) -> int:
+        """Take the address and return the port, which port 0 leaves to the kernel.
+
+        Clients that connect wait until `serve`. ListenFailed.
+        """
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._on_loop_error)
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            for family, address in dict.fromkeys((each[0], each[4][0]) for each in found):
+                bound = socket.create_server((str(address), port), family=family, backlog=128)
+                self._sockets.append(bound)
+                port = bound.getsockname()[1]
         except OSError as error:
             raise ListenFailed(host, port, error.strerror or str(error)) from error
-        return int(self._runner.addresses[0][1])
+        return port
+
+    async def serve(self) -> None:
+        """Answer clients on the address that `bind` took."""
+        await self._runner.setup()
+        for bound in self._sockets:
+            await web.SockSite(self._runner, bound).start()
 
     async def stop_accepting(self) -> None:
         """Release the port; connections that exist are served on."""
         for site in self._runner.sites:
             await site.stop()
+        for bound in self._sockets:
+            bound.close()
 
     async def close(self) -> None:
         """Let requests under way end, then close every connection."""

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
-ROOMS = frozenset({*CORE, *OUTER, 'child', 'demo', 'main', 'testing', 'script'})
+ROOMS = frozenset({*CORE, *OUTER, 'child', 'demo', 'main', 'signals', 'testing', 'script'})
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     'entities': frozenset(),
@@ -27,12 +27,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'demo': frozenset(),
     'script': frozenset({'child'}),
     'testing': frozenset(CORE),
-    'main': frozenset({*CORE, *OUTER}),
+    'signals': frozenset(),
+    'main': frozenset({*CORE, *OUTER, 'signals'}),
 }
 """Which rooms of the package a room may import, beside itself."""
 
 ONLY_IN: dict[str, frozenset[str]] = {
-    'aiohttp': frozenset({'http_server', 'main'}),
+    'aiohttp': frozenset({'http_server'}),
     'rclpy': frozenset({'ros', 'child', 'demo'}),
     'launch': frozenset({'child'}),
     'launch_ros': frozenset({'child'}),
