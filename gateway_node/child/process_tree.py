@@ -95,7 +95,7 @@ def all_entries() -> list[ProcessEntry]:
 _Children = dict[int, list[ProcessEntry]]
 
 
-def _children_from_stat(root: int) -> tuple[_Children, bool]:
+def _children_from_stat(_: int) -> tuple[_Children, bool]:
     entries = all_entries()
     by_parent: _Children = {0: []}
     for entry in entries:
@@ -111,7 +111,9 @@ def _children_from_lists(root: int) -> tuple[_Children, bool]:
     while waiting:
         pid = waiting.pop()
         listed = _listed_children(pid)
-        entries = [entry for entry in map(read_entry, listed) if entry is not None]
+        found = [entry for entry in map(read_entry, listed) if entry is not None]
+        # A pid that was given away since it was listed now names somebody else's child.
+        entries = [entry for entry in found if entry.parent == pid]
         consistent = consistent and len(entries) == len(listed)
         consistent = consistent and (bool(listed) or os.path.exists(f'/proc/{pid}'))
         by_parent[pid] = entries
