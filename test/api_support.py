@@ -24,7 +24,7 @@ from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
-from gateway_node.http_server.services import Services
+from gateway_node.http_server.services import Services, SILENCE_SEC
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.schemas import SchemaChecker
@@ -120,6 +120,7 @@ async def serve_api(
     max_file_bytes: int = 1024 * 1024,
     managed: tuple[ManagedScript, ...] = (),
     schemas: SchemaChecker | None = None,
+    silence_sec: float = SILENCE_SEC,
     path_prefix: str = '',
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`."""
@@ -177,6 +178,7 @@ async def serve_api(
             versions={'gateway': 'test'},
             conditions=lambda: {'warnings': []},
             clock=clock,
+            silence_sec=silence_sec,
             path_prefix=path_prefix,
         )
     )

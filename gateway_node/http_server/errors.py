@@ -36,6 +36,14 @@ class ContentNotFound(Exception):
         self.script_id = script_id
 
 
+class ClientSilent(Exception):
+    """A client began a body and sent nothing more for too long."""
+
+    def __init__(self, silence_sec: float) -> None:
+        super().__init__(f'no byte of the body came for {silence_sec:g} s')
+        self.silence_sec = silence_sec
+
+
 class BodyTooLarge(Exception):
     """The body is larger than this route takes."""
 
@@ -48,6 +56,8 @@ class Row:
     error_code: str
     vendor_code: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    closes: bool = False
+    """The connection ends with the answer."""
 
 
 _RETRY = {'Retry-After': str(RETRY_AFTER_SEC)}
@@ -74,6 +84,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     InvalidParameter: _INVALID_PARAMETER,
     InvalidRequest: _INVALID_REQUEST,
     ContentNotFound: _NOT_FOUND,
+    ClientSilent: Row(status=408, error_code='invalid-request', closes=True),
     BodyTooLarge: _TOO_LARGE,
     entities.EntityNotFound: _NOT_FOUND,
     entities.AreaNotFound: _NOT_FOUND,
@@ -109,12 +120,15 @@ def generic_error(
         body['vendor_code'] = row.vendor_code
     if parameters:
         body['parameters'] = parameters
-    return web.Response(
+    response = web.Response(
         status=row.status,
         text=json.dumps(body, ensure_ascii=False),
         content_type='application/json',
         headers=row.headers,
     )
+    if row.closes:
+        response.force_close()
+    return response
 
 
 def refuse_expectation(request: web.Request) -> web.Response:

@@ -1,15 +1,21 @@
 """Reading requests: strict JSON, ids, query values. What is wrong is named, with what is right."""
 
 import asyncio
+from collections.abc import Awaitable
 import json
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
+from gateway_node.http_server.errors import (
+    BodyTooLarge,
+    ClientSilent,
+    InvalidParameter,
+    InvalidRequest,
+)
 from gateway_node.http_server.services import services
 
 MAX_JSON_BYTES = 1024 * 1024
@@ -18,6 +24,8 @@ MAX_JSON_DEPTH = 64
 """Nested arrays and objects."""
 _INLINE_BYTES = 64 * 1024
 """A larger document is parsed on a thread, so that the loop is not held up."""
+
+_T = TypeVar('_T')
 
 
 def entity_ref(request: web.Request) -> EntityRef:
@@ -67,13 +75,29 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     Raises:
         InvalidRequest: it is no strict JSON, or no object.
         web.HTTPUnsupportedMediaType: it is not declared as JSON.
-        web.HTTPRequestEntityTooLarge: it is larger than MAX_JSON_BYTES.
+        BodyTooLarge: it is larger than MAX_JSON_BYTES.
+        ClientSilent: it does not come to its end.
     """
     if request.content_type != 'application/json':
         raise web.HTTPUnsupportedMediaType(
             text=f'Content-Type is {request.content_type!r}; allowed: application/json'
         )
-    return await parse_object(await request.read(), 'the body')
+    content = b''
+    while chunk := await from_client(request, request.content.readany()):
+        content += chunk
+        if len(content) > MAX_JSON_BYTES:
+            raise BodyTooLarge(f'the body is larger than {MAX_JSON_BYTES} bytes')
+    return await parse_object(content, 'the body')
+
+
+async def from_client(request: web.Request, reading: Awaitable[_T]) -> _T:
+    """Wait for one piece of the body; ClientSilent where it does not come."""
+    silence_sec = services(request).silence_sec
+    try:
+        async with asyncio.timeout(silence_sec):
+            return await reading
+    except TimeoutError:
+        raise ClientSilent(silence_sec) from None
 
 
 async def parse_object(content: bytes, what: str) -> dict[str, Any]:

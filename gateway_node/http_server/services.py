@@ -12,6 +12,8 @@ from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.library import ScriptLibrary
 
 API_VERSION = 'v1'
+SILENCE_SEC = 30.0
+"""How long a client may send nothing in the middle of a body: it holds a connection and a file."""
 
 
 def api_base(path_prefix: str) -> str:
@@ -31,6 +33,7 @@ class Services:
     conditions: Callable[[], Mapping[str, Any]]
     """What other rooms show in /health, in JSON values; `warnings` is a list of sentences."""
     clock: Clock
+    silence_sec: float = SILENCE_SEC
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""
 

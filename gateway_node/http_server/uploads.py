@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import BodyPartReader, hdrs, web
 
 from gateway_node.http_server.errors import BodyTooLarge, InvalidRequest
-from gateway_node.http_server.reading import MAX_JSON_BYTES, parse_object
+from gateway_node.http_server.reading import from_client, MAX_JSON_BYTES, parse_object
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.upload import Upload
@@ -33,6 +33,7 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
 
     Raises:
         InvalidRequest: no multipart form, an unknown or repeated part, no `file`.
+        ClientSilent: the form does not come to its end.
         ScriptRefused, ScriptTooLarge, LibraryUnavailable: as their names say.
         web.HTTPUnsupportedMediaType: another content type.
     """
@@ -45,9 +46,10 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
         document: dict[str, Any] | None = None
         async for part in _parts(request):
             if part.name == 'file' and file_name is None:
-                file_name = await _receive_file(part, upload)
+                file_name = await _receive_file(request, part, upload)
             elif part.name == 'metadata' and document is None:
-                document = await parse_object(await _small_content(part), 'the part "metadata"')
+                content = await _small_content(request, part)
+                document = await parse_object(content, 'the part "metadata"')
             else:
                 raise InvalidRequest(
                     f'unexpected part {part.name!r}; allowed: "file" and "metadata", once each'
@@ -61,7 +63,7 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
 async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
     with _form_errors():
         reader = await request.multipart()
-        async for part in reader:
+        while (part := await from_client(request, reader.next())) is not None:
             if not isinstance(part, BodyPartReader):
                 raise InvalidRequest('a part is itself multipart; allowed: plain parts')
             _check_headers(part)
@@ -79,9 +81,9 @@ def _check_headers(part: BodyPartReader) -> None:
         raise InvalidRequest(f'a part has more than {_MAX_PART_HEADERS} headers')
 
 
-async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+async def _chunks(request: web.Request, part: BodyPartReader) -> AsyncIterator[bytes]:
     with _form_errors():
-        while chunk := await part.read_chunk(_CHUNK_BYTES):
+        while chunk := await from_client(request, part.read_chunk(_CHUNK_BYTES)):
             yield chunk
         if not part.at_eof():
             # aiohttp before 3.9.4 would now look for the rest of the part for ever.
@@ -97,17 +99,17 @@ def _form_errors() -> Iterator[None]:
         raise InvalidRequest(f'the body is no multipart form: {error}') from error
 
 
-async def _receive_file(part: BodyPartReader, upload: Upload) -> str:
+async def _receive_file(request: web.Request, part: BodyPartReader, upload: Upload) -> str:
     if not part.filename:
         raise InvalidRequest('the part "file" has no file name')
-    async for chunk in _chunks(part):
+    async for chunk in _chunks(request, part):
         await upload.write(chunk)
     return part.filename
 
 
-async def _small_content(part: BodyPartReader) -> bytes:
+async def _small_content(request: web.Request, part: BodyPartReader) -> bytes:
     content = b''
-    async for chunk in _chunks(part):
+    async for chunk in _chunks(request, part):
         content += chunk
         if len(content) > MAX_JSON_BYTES:
             raise BodyTooLarge(f'the part "metadata" is larger than {MAX_JSON_BYTES} bytes')
