@@ -78,11 +78,6 @@ class SupervisedProcess:
             await asyncio.wait({self._last_words})
         return self._outcome.done()
 
-    @property
-    def alive(self) -> bool:
-        """True until the supervisor has exited."""
-        return not self._exited.done()
-
     def send(self, message: Any) -> None:
         """Send a message to the supervisor as soon as it takes it."""
         if self._exited.done():

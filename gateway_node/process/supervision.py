@@ -40,7 +40,8 @@ _LOG_FILE = 'supervision.log'
 _MAX_LOG_BYTES = 1024 * 1024
 _JOURNAL_FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
-_FOSTER_INTERVAL_SEC = 0.25
+_STOPPED_INTERVAL_SEC = 0.25
+"""How often spawner and fostered supervisors, which scripts can stop, are continued."""
 _SPAWNER_PATIENCE_SEC = 15.0
 """Longer than the spawner tries to kill what a lost supervisor left."""
 _START_DESCRIPTORS = 4
@@ -58,9 +59,12 @@ class Supervision:
         """What an earlier gateway had open when this one started."""
         self.earlier_spawner: ProcessMark | None = None
         self.containment: Containment | None = None
-        self._spawner = SpawnerClient(state_dir / _LOG_FILE, self._note_spawner, self._foster_all)
+        self._spawner = SpawnerClient(
+            state_dir / _LOG_FILE, self._note_spawner, self._end_all_orphans
+        )
         self._processes: dict[str, SupervisedProcess] = {}
         self._companions: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.Task[None] | None = None
 
     @property
     def spawner_restarts(self) -> int:
@@ -136,6 +140,8 @@ class Supervision:
             theirs.close()
         process = SupervisedProcess(name, Path(order['directory']), ours, forked, on_progress)
         self._processes[name] = process
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._continue_stopped())
         self.accompany(self._conclude_when_gone(process, gone))
         if journalled:
             self.note_script(process, None)
@@ -164,6 +170,8 @@ class Supervision:
         """End the spawner, once all supervisors have ended."""
         while self._companions:
             await asyncio.wait(self._companions)
+        if self._watch is not None:
+            self._watch.cancel()
         await self._spawner.close()
         self._spawner_file.unlink(missing_ok=True)
         if self.containment is not None:
@@ -202,11 +210,10 @@ class Supervision:
             del self._processes[process.execution_id]
 
     async def _await_spawner(self, gone: 'asyncio.Future[TreeGone]') -> None:
-        """Wait for the spawner's word, or for its end; a script may have stopped it."""
+        """Wait for the spawner's word, or for its end."""
         deadline = time.monotonic() + _SPAWNER_PATIENCE_SEC
         while not gone.done():
-            await asyncio.wait({gone}, timeout=_FOSTER_INTERVAL_SEC)
-            self._spawner.continue_if_stopped()
+            await asyncio.wait({gone}, timeout=_STOPPED_INTERVAL_SEC)
             if time.monotonic() > deadline:
                 self._spawner.force_restart()
 
@@ -223,13 +230,20 @@ class Supervision:
         if mark is not None:
             write_spawner_mark(self._spawner_file, self.journal.boot_id, mark)
 
-    def _foster_all(self) -> None:
-        """Look after supervisors whose spawner died; they are this process's children now."""
-        self.accompany(self._foster(tuple(self._processes.values())))
+    def _end_all_orphans(self) -> None:
+        """End what a spawner that died cannot end any more; supervisors that live go on."""
+        self.accompany(self._end_orphans())
 
-    async def _foster(self, processes: tuple[SupervisedProcess, ...]) -> None:
+    async def _end_orphans(self) -> None:
         await end_orphans(self._child_pids)
-        while any(process.alive for process in processes):
-            for process in processes:
+
+    async def _continue_stopped(self) -> None:
+        """Continue the spawner, and supervisors that lost theirs, as long as scripts run.
+
+        The spawner does so for its own supervisors, once it goes on itself.
+        """
+        while self._processes:
+            self._spawner.continue_if_stopped()
+            for process in self._processes.values():
                 process.continue_if_stopped()
-            await asyncio.sleep(_FOSTER_INTERVAL_SEC)
+            await asyncio.sleep(_STOPPED_INTERVAL_SEC)

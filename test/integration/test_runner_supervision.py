@@ -7,7 +7,7 @@ from pathlib import Path
 import tempfile
 
 import pytest
-from runner_support import Floor, floor, floor_on
+from runner_support import Floor, floor, floor_on, living_descendants
 
 from gateway_node.executions.ports import EndCause
 from gateway_node.process.kept_files import remove_tree
@@ -136,3 +136,14 @@ def test_a_folder_without_permissions_is_removed_with_all_below() -> None:
         os.seteuid(own)
         remove_tree(folder)
     assert left == []
+
+
+async def test_stopping_the_spawner_and_the_supervisor_puts_off_no_time_limit(
+    floor: Floor,
+) -> None:
+    """The gateway continues the spawner as long as scripts run, the spawner the supervisors."""
+    spawner = next(e for e in living_descendants() if e.name == 'gw-spawner')
+    script = floor.script(f'kill -STOP {spawner.pid}; kill -STOP $PPID; sleep 600')
+    async with asyncio.timeout(PATIENCE_SEC):
+        outcome, _ = await floor.run(floor.order(script, timeout_sec=1.0, grace_sec=0.5))
+    assert outcome.cause is EndCause.TIMED_OUT
