@@ -48,3 +48,9 @@ class SystemClock:
         """Return CLOCK_BOOTTIME (man 2 clock_gettime) and the kernel's boot id (man 4 random)."""
         boot_id = Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()
         return BootTime(boot_id=boot_id, seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+def rfc3339(moment: datetime.datetime) -> str:
+    """Write a moment as RFC 3339 in UTC with `Z`, to the millisecond."""
+    text = moment.astimezone(datetime.UTC).isoformat(timespec='milliseconds')
+    return text.removesuffix('+00:00') + 'Z'

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import hdrs, HttpVersion11, web
 
-from gateway_node.http_server import entities, executions, scripts, server_info
+from gateway_node.http_server import entities, executions, gateway, scripts
 from gateway_node.http_server.errors import answer_errors, refuse_expectation
 from gateway_node.http_server.reading import MAX_JSON_BYTES
 from gateway_node.http_server.services import SERVICES, Services, START
@@ -16,10 +16,10 @@ _SCRIPT = f'{_ENTITY}/scripts/{{script_id}}'
 _EXECUTION = f'{_SCRIPT}/executions/{{execution_id}}'
 
 ROUTES = (
-    ('GET', '', server_info.show_root),
-    ('GET', '/', server_info.show_root),
-    ('GET', '/version-info', server_info.show_version_info),
-    ('GET', '/health', server_info.show_health),
+    ('GET', '', gateway.show_root),
+    ('GET', '/', gateway.show_root),
+    ('GET', '/version-info', gateway.show_version_info),
+    ('GET', '/health', gateway.show_health),
     ('GET', '/apps', entities.list_apps),
     ('GET', '/apps/{entity_id}', entities.show_app),
     ('GET', '/apps/{entity_id}/is-located-on', entities.show_app_location),
@@ -54,7 +54,7 @@ def build_application(services: Services) -> web.Application:
     application[START] = services.clock.monotonic()
     for path in dict.fromkeys(path for _, path, _ in ROUTES):
         _add_resource(application, f'{services.base}{path}', _handlers(path))
-    unversioned = {'GET': server_info.show_version_info}
+    unversioned = {'GET': gateway.show_version_info}
     _add_resource(application, f'{services.path_prefix}/version-info', unversioned)
     application.router.add_route('*', '/{rest:.*}', _refuse_path, expect_handler=_expect)
     return application

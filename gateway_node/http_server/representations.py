@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway_node.entities.clock import rfc3339
 from gateway_node.entities.values import App, Area, Component, Function
 from gateway_node.executions.values import Execution, Failure, Output, Trigger
 from gateway_node.scripts.values import Script
@@ -20,14 +21,6 @@ def respond(body: Json, *, status: int = 200, location: str | None = None) -> we
     headers = {'Location': location} if location else None
     text = json.dumps(body, ensure_ascii=False, allow_nan=False)
     return web.Response(status=status, text=text, content_type='application/json', headers=headers)
-
-
-def timestamp(moment: datetime.datetime | None) -> str | None:
-    """RFC 3339 in UTC with `Z`, to the millisecond."""
-    if moment is None:
-        return None
-    text = moment.astimezone(datetime.UTC).isoformat(timespec='milliseconds')
-    return text.replace('+00:00', 'Z')
 
 
 def listing(entries: Iterable[Json]) -> Json:
@@ -144,9 +137,9 @@ def execution_summary(base: str, execution: Execution, present_version: str | No
         **_schedule(execution),
         'trigger': _trigger(execution.trigger),
         'stop_trigger': _trigger(execution.stop_trigger),
-        'created_at': timestamp(execution.created_at),
-        'started_at': timestamp(execution.started_at),
-        'completed_at': timestamp(execution.completed_at),
+        'created_at': _time(execution.created_at),
+        'started_at': _time(execution.started_at),
+        'completed_at': _time(execution.completed_at),
         'duration_ms': execution.duration_ms,
         'progress': execution.progress.percent if execution.progress else None,
         'progress_message': execution.progress.message if execution.progress else None,
@@ -175,12 +168,16 @@ def execution_detail(
 def _schedule(execution: Execution) -> Json:
     if not execution.scheduled:
         return {}
-    last = execution.last_restart_run
+    last = execution.last_scheduled_start
     return {
         'scheduled': True,
-        'last_run_at': timestamp(last.at) if last else None,
+        'last_start_at': _time(last.at) if last else None,
         'skipped_starts': execution.skipped_starts,
     }
+
+
+def _time(moment: datetime.datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
 
 
 def _trigger(trigger: Trigger | None) -> Json | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import datetime
 import enum
 
+from gateway_node.entities.clock import rfc3339
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import Execution, ExecutionStatus
 
@@ -134,9 +135,4 @@ def _text(value: int | None) -> str:
 
 
 def _time(moment: datetime.datetime | None) -> str:
-    """Return RFC 3339 in UTC with `Z`."""
-    if moment is None:
-        return ''
-    return (
-        moment.astimezone(datetime.UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')
-    )
+    return '' if moment is None else rfc3339(moment)
