@@ -48,6 +48,8 @@ class ProcessEntry(NamedTuple):
     session: int
     cpu_ticks: int
     """User and system time of the process and of its children that were waited for."""
+    waited_ticks: int
+    """The part of it that its children used."""
     start_ticks: int
     """Since boot; with the pid it names a process for good."""
     resident_pages: int
@@ -81,6 +83,7 @@ def read_entry(pid: int) -> ProcessEntry | None:
         parent=int(fields[1]),
         session=int(fields[3]),
         cpu_ticks=sum(int(ticks) for ticks in fields[11:15]),
+        waited_ticks=sum(int(ticks) for ticks in fields[13:15]),
         start_ticks=int(fields[19]),
         resident_pages=int(fields[21]),
     )

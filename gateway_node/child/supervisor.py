@@ -244,7 +244,8 @@ class Supervisor:
             process_tree.signal_all(reached, signal.SIGCONT)
 
     def _sample(self, now: float) -> None:
-        hit = self._meter.sample(process_tree.descendants(os.getpid()))
+        tree = process_tree.descendants(os.getpid())
+        hit = self._meter.sample(tree, self._workplace.cgroup)
         self._sample_at = now + self._meter.interval_sec
         if hit is not None:
             self._reach(hit)

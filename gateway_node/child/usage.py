@@ -14,6 +14,8 @@ from gateway_node.child.process_tree import ProcessEntry
 _TICKS = os.sysconf('SC_CLK_TCK')
 _PAGE = os.sysconf('SC_PAGE_SIZE')
 MIB = 1024 * 1024
+_ROUNDING_TICKS = 2
+"""By so much the kernel's accounts, which are cut to ticks, may seem to fall."""
 
 WATCHED_INTERVAL_SEC = 0.1
 """Between two samples where a limit is to be kept."""
@@ -55,6 +57,10 @@ class UsageMeter:
         self._limits = limits
         self._ended_cpu_sec = 0.0
         self._cpu_sec = 0.0
+        self._sampled: dict[tuple[int, int], ProcessEntry] = {}
+        self._sampled_ended_cpu_sec = 0.0
+        self._unclaimed_cpu_sec = 0.0
+        """Of processes for which nobody waited: the kernel charges it to no parent."""
         self._last_memory_bytes = 0
         self._watched = any(
             limits[name]
@@ -64,7 +70,7 @@ class UsageMeter:
     @property
     def cpu_sec(self) -> float:
         """User and system seconds of the tree so far."""
-        return max(self._cpu_sec, self._ended_cpu_sec)
+        return max(self._cpu_sec, self._ended_cpu_sec + self._unclaimed_cpu_sec)
 
     @property
     def interval_sec(self) -> float:
@@ -83,17 +89,38 @@ class UsageMeter:
 
     def take_kernels_account(self, cgroup: CgroupLeaf) -> None:
         """Take what a cgroup counted, which misses nothing between two samples."""
-        self._ended_cpu_sec = max(self.cpu_sec, cgroup.cpu_sec)
+        self._cpu_sec = max(self.cpu_sec, cgroup.cpu_sec)
         self.max_memory_bytes = max(self.max_memory_bytes, cgroup.peak_bytes)
 
-    def sample(self, tree: Iterable[ProcessEntry]) -> Hit | None:
+    def sample(self, tree: Iterable[ProcessEntry], cgroup: CgroupLeaf | None = None) -> Hit | None:
         """Measure what lives; return the limit that is reached, if one is."""
-        living = [entry for entry in tree if not entry.is_zombie]
-        self._cpu_sec = self._ended_cpu_sec + sum(e.cpu_ticks for e in living) / _TICKS
+        present = {(entry.pid, entry.start_ticks): entry for entry in tree}
+        self._measure_cpu(present)
+        if cgroup is not None:
+            self._cpu_sec = max(self._cpu_sec, cgroup.cpu_sec)
+        living = [entry for entry in present.values() if not entry.is_zombie]
         memory = self._memory_bytes(living)
         self._last_memory_bytes = memory
         self.max_memory_bytes = max(self.max_memory_bytes, memory)
         return self._cpu_hit() or self._whole_tree_hit(living, memory) or self._file_hit(living)
+
+    def _measure_cpu(self, present: dict[tuple[int, int], ProcessEntry]) -> None:
+        """Add up what lives, what was waited for, and what vanished unclaimed (man 2 wait)."""
+        vanished = sum(e.cpu_ticks for key, e in self._sampled.items() if key not in present)
+        claimed = sum(
+            entry.waited_ticks - self._sampled[key].waited_ticks
+            for key, entry in present.items()
+            if key in self._sampled
+        )
+        ended_sec = self._ended_cpu_sec - self._sampled_ended_cpu_sec
+        unclaimed_ticks = vanished - claimed - ended_sec * _TICKS
+        if unclaimed_ticks > _ROUNDING_TICKS:
+            self._unclaimed_cpu_sec += unclaimed_ticks / _TICKS
+        self._sampled, self._sampled_ended_cpu_sec = present, self._ended_cpu_sec
+        lives_sec = sum(entry.cpu_ticks for entry in present.values()) / _TICKS
+        self._cpu_sec = max(
+            self._cpu_sec, self._ended_cpu_sec + self._unclaimed_cpu_sec + lives_sec
+        )
 
     def _memory_bytes(self, living: list[ProcessEntry]) -> int:
         resident = sum(entry.resident_pages for entry in living) * _PAGE

@@ -14,6 +14,19 @@ NO_LIMITS = dict.fromkeys(
     ('cpu_sec', 'memory_mb', 'processes', 'open_files', 'file_size_mb', 'output_mb')
 )
 
+HIDES_CHILDREN = """
+import contextlib, os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(12):
+    pid = os.fork()
+    if pid == 0:
+        while time.process_time() < 0.3:
+            pass
+        os._exit(0)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+"""
+
 
 def supervised(folder: Path, script: str, moment: str = '', **changes: Any) -> dict[str, Any]:
     """Return a supervisor's report of a shell script."""
@@ -53,3 +66,24 @@ def test_limits_hold_while_a_script_is_given_time_to_end(tmp_path: Path) -> None
     assert report['cause'] == 'timed_out'
     assert report['signal'] == signal.SIGKILL
     assert report['limit'] is None
+
+
+def test_children_for_which_nobody_waits_use_cpu_time_too(tmp_path: Path) -> None:
+    """A script that ignores SIGCHLD cannot hide what its children use."""
+    script = tmp_path / 'hides.py'
+    script.write_text(HIDES_CHILDREN)
+    argv = [sys.executable, str(script)]
+    report = supervised(tmp_path / 'e', '', argv=argv, limits={**NO_LIMITS, 'cpu_sec': 1})
+    assert report['cause'] == 'limit_reached'
+    assert report['limit']['name'] == 'cpu_sec'
+    assert 1 <= report['cpu_sec'] < 1.9
+
+
+def test_children_that_are_waited_for_count_once(tmp_path: Path) -> None:
+    """What a parent has waited for is not counted again as unclaimed."""
+    script = tmp_path / 'waits.py'
+    script.write_text(HIDES_CHILDREN.replace('SIG_IGN', 'SIG_DFL').replace('12', '6'))
+    argv = [sys.executable, str(script)]
+    report = supervised(tmp_path / 'e', '', argv=argv, limits={**NO_LIMITS, 'cpu_sec': 30})
+    assert report['cause'] == 'exited'
+    assert 1.6 < report['cpu_sec'] < 2.2
