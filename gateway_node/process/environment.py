@@ -14,10 +14,13 @@ MAX_EXPORTED_BYTES = 32 * 1024
 """Longest value of a `PARAM_*` variable."""
 
 _SECRET_NAME = re.compile(
-    r'(?:^|_)(?:TOKENS?|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY|API_KEY'
-    r'|ACCESS_KEY|PRIVATE_KEY|SECRET_KEY)(?:_|$)',
+    # Not TOKENIZER, COMPASS, BYPASS, PASSIVE, PASSENGER, PWD and OLDPWD, which robots have too.
+    r'TOKEN(?!IZ)|SECRET|CREDENTIAL|(?<!COM)(?<!BY)PASS(?!IVE|ENGER)|(?<!^)(?<!^OLD)PWD$'
+    r'|(?:API|ACCESS|PRIVATE)_?KEY|_KEY$|_PAT$|_AUTH$|_DSN$|^DATABASE_URL$',
     re.IGNORECASE,
 )
+_SECRET_VALUE = re.compile(r'[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@', re.IGNORECASE)
+"""A URL with a password."""
 _GATEWAYS_OWN = re.compile(
     r'GATEWAY_.*|NOTIFY_SOCKET|LISTEN_(?:FDS|PID|FDNAMES)|WATCHDOG_(?:USEC|PID)|INVOCATION_ID'
     r'|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MANAGERPID|MEMORY_PRESSURE_(?:WATCH|WRITE)'
@@ -25,11 +28,16 @@ _GATEWAYS_OWN = re.compile(
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without what is the gateway's own: secrets and its service's."""
+    """Return the environment without what is the gateway's own: secrets and its service's.
+
+    A secret is known by its variable's name, or by being a URL with a password.
+    """
     return {
         name: value
         for name, value in environment.items()
-        if not _SECRET_NAME.search(name) and not _GATEWAYS_OWN.fullmatch(name)
+        if not _SECRET_NAME.search(name)
+        and not _SECRET_VALUE.match(value)
+        and not _GATEWAYS_OWN.fullmatch(name)
     }
 
 

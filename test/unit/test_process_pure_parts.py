@@ -145,6 +145,20 @@ def test_later_layers_of_the_environment_win() -> None:
         ('AWS_SECRET_ACCESS_KEY', False),
         ('SSH_PRIVATE_KEY', False),
         ('CREDENTIALS_DIRECTORY', False),
+        ('PGPASSWORD', False),
+        ('MYSQL_PWD', False),
+        ('SSHPASS', False),
+        ('GITHUB_PAT', False),
+        ('OPENAI_KEY', False),
+        ('AUTHTOKEN', False),
+        ('REDISCLI_AUTH', False),
+        ('DATABASE_URL', False),
+        ('SENTRY_DSN', False),
+        ('PWD', True),
+        ('OLDPWD', True),
+        ('COMPASS_DEVICE', True),
+        ('SSH_AUTH_SOCK', True),
+        ('XAUTHORITY', True),
         ('NOTIFY_SOCKET', False),
         ('LISTEN_FDS', False),
         ('GATEWAY_EXECUTION_ID', False),
@@ -157,6 +171,21 @@ def test_later_layers_of_the_environment_win() -> None:
 def test_secrets_of_the_gateway_are_left_out(name: str, kept: bool) -> None:
     """Names say what a secret is; words that only contain such a word are none."""
     assert (name in without_secrets({name: 'x'})) is kept
+
+
+@pytest.mark.parametrize(
+    ('value', 'kept'),
+    [
+        ('amqp://robot:secret@host/queue', False),
+        ('https://:secret@host', False),
+        ('http://proxy:3128', True),
+        ('http://host/a:b@c', True),
+        ('tcp/192.168.0.1:7447', True),
+    ],
+)
+def test_a_url_with_a_password_is_left_out(value: str, kept: bool) -> None:
+    """Whatever the variable is called: the password in it is the gateway's."""
+    assert ('BROKER' in without_secrets({'BROKER': value})) is kept
 
 
 @pytest.mark.parametrize(
