@@ -10,6 +10,8 @@ from pathlib import Path
 import shutil
 import stat
 
+from gateway_node.child.workplace import MENDED_SCRIPT, PROGRESS_FIFO, WORKING_DIRECTORY
+
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
     """Return the first `max_bytes` bytes of a plain file.
@@ -45,3 +47,18 @@ def remove_tree(path: Path) -> None:
                 if not below.is_symlink():
                     below.chmod(0o700)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_leavings(directory: Path, cgroup: str | None, *, keep_working_directory: bool) -> None:
+    """Remove of an execution what its supervisor, which was lost, would have removed.
+
+    `cgroup` is the folder of its leaf. The processes are gone.
+    """
+    for name in (PROGRESS_FIFO, MENDED_SCRIPT):
+        with contextlib.suppress(OSError):
+            (directory / name).unlink()
+    if not keep_working_directory:
+        remove_tree(directory / WORKING_DIRECTORY)
+    if cgroup is not None:
+        with contextlib.suppress(OSError):
+            Path(cgroup, directory.name).rmdir()

@@ -12,7 +12,6 @@ import logging
 import math
 import os
 from pathlib import Path
-import shutil
 import signal
 import time
 
@@ -25,10 +24,10 @@ from gateway_node.child.process_tree import (
 )
 from gateway_node.child.spawner import PROCESS_NAME as SPAWNER_NAME
 from gateway_node.child.supervisor import PROCESS_NAME as SUPERVISOR_NAME
-from gateway_node.child.workplace import WORKING_DIRECTORY
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.foster import has_script_adjustment, read_environment
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
+from gateway_node.process.kept_files import remove_leavings
 from gateway_node.process.outcomes import outcome_of_directory
 
 _log = logging.getLogger(__name__)
@@ -71,9 +70,12 @@ class Recovery:
             outcomes[execution_id] = await asyncio.to_thread(
                 outcome_of_directory, self._folder / execution_id, _GATEWAY_LOST
             )
-            if not self._keep_working_directories:
-                work = self._folder / execution_id / WORKING_DIRECTORY
-                await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+            await asyncio.to_thread(
+                remove_leavings,
+                self._folder / execution_id,
+                entries[execution_id].cgroup,
+                keep_working_directory=self._keep_working_directories,
+            )
         return outcomes
 
     async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:
@@ -103,10 +105,6 @@ class Recovery:
                 break
             signal_all(left, signal.SIGKILL)
             await asyncio.sleep(_POLL_SEC)
-        for entry in entries:
-            if entry.cgroup is not None:
-                with contextlib.suppress(OSError):
-                    os.rmdir(os.path.join(entry.cgroup, entry.execution_id))
 
 
 def _living(marks: Mapping[ProcessMark, str]) -> list[ProcessEntry]:

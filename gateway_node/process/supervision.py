@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 import contextlib
 from dataclasses import replace
+from functools import partial
 import logging
 import os
 from pathlib import Path
@@ -31,6 +32,7 @@ from gateway_node.process.journal import (
     read_spawner_mark,
     write_spawner_mark,
 )
+from gateway_node.process.kept_files import remove_leavings
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_client import SpawnerClient, TreeGone
 
@@ -142,7 +144,13 @@ class Supervision:
         self._processes[name] = process
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._continue_stopped())
-        self.accompany(self._conclude_when_gone(process, gone))
+        clear_away = partial(
+            remove_leavings,
+            Path(order['directory']),
+            order.get('cgroup'),
+            keep_working_directory=order['keep_working_directory'],
+        )
+        self.accompany(self._conclude_when_gone(process, gone, clear_away))
         if journalled:
             self.note_script(process, None)
         process.send(order)
@@ -193,7 +201,10 @@ class Supervision:
         return task
 
     async def _conclude_when_gone(
-        self, process: SupervisedProcess, gone: 'asyncio.Future[TreeGone]'
+        self,
+        process: SupervisedProcess,
+        gone: 'asyncio.Future[TreeGone]',
+        clear_away: Callable[[], None],
     ) -> None:
         await process.supervisor_gone()
         try:
@@ -203,6 +214,7 @@ class Supervision:
                 orphaned = gone.cancelled()
                 tree = await end_orphans(self._child_pids) if orphaned else gone.result()
                 await process.conclude_lost(tree)
+                await asyncio.to_thread(clear_away)
         except Exception:
             _log.exception('an end is not known: execution %s', process.execution_id)
             process.conclude_unknown()

@@ -7,7 +7,7 @@ from pathlib import Path
 import tempfile
 
 import pytest
-from runner_support import Floor, floor, floor_on, living_descendants
+from runner_support import Floor, floor, floor_on, living_descendants, wait_until
 
 from gateway_node.executions.ports import EndCause
 from gateway_node.process.kept_files import remove_tree
@@ -147,3 +147,15 @@ async def test_stopping_the_spawner_and_the_supervisor_puts_off_no_time_limit(
     async with asyncio.timeout(PATIENCE_SEC):
         outcome, _ = await floor.run(floor.order(script, timeout_sec=1.0, grace_sec=0.5))
     assert outcome.cause is EndCause.TIMED_OUT
+
+
+async def test_a_lost_supervisor_leaves_only_the_output(floor: Floor) -> None:
+    """The gateway removes what the supervisor would have removed."""
+    order = floor.order(floor.script('echo up; touch here; kill -KILL $PPID; sleep 600'))
+    _, output = await floor.run(order)
+    assert output.stdout == 'up\n'
+    folder = floor.folder / 'state' / 'executions' / order.execution_id
+    await wait_until(
+        lambda: not {'work', 'progress', 'script'} & set(os.listdir(folder)),
+        what='the leavings are removed',
+    )
