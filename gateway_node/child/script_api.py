@@ -68,6 +68,7 @@ def result(values: Mapping[str, Any]) -> None:
     if not isinstance(values, Mapping):
         raise TypeError(f'a result is a mapping, not {type(values).__name__}')
     text = json.dumps(dict(values), allow_nan=False)
+    json.dumps(dict(values), ensure_ascii=False).encode()  # lone surrogates cannot be served
     if len(text) > MAX_RESULT_BYTES:
         raise ValueError(f'a result has at most {MAX_RESULT_BYTES} bytes, not {len(text)}')
     path = os.environ.get('GATEWAY_RESULT')

@@ -62,6 +62,10 @@ class Demo:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal)
+        if await asyncio.to_thread(_answers, f'{self._base}/health'):
+            raise DemoEnded(
+                f'{self._base} is served already; end that, or give another server.port'
+            )
         try:
             await self._start('the demo node', 'gateway_node.demo.temp_sensor')
             await self._start('the gateway', 'gateway_node.main', *self._gateway_args)

@@ -28,6 +28,7 @@ from gateway_node.http_server.services import services
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000
+MAX_PARAMETERS = 1000
 MAX_ARGUMENTS = 256
 MAX_ARGUMENT_BYTES = 32 * 1024
 """Bytes of one argument; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
@@ -118,6 +119,10 @@ def _start_request(body: dict[str, Any]) -> StartRequest:
     parameters = body.get('parameters', {})
     if not isinstance(parameters, dict):
         raise InvalidParameter('parameters is no JSON object')
+    if len(parameters) > MAX_PARAMETERS:
+        raise InvalidParameter(
+            f'parameters has {len(parameters)} names; allowed: {MAX_PARAMETERS}'
+        )
     proximity_response = body.get('proximity_response')
     if proximity_response is not None and not isinstance(proximity_response, str):
         raise InvalidParameter('proximity_response is no text')

@@ -169,11 +169,17 @@ class ScriptLibrary:
         )
 
     async def delete(self, entity: EntityRef, script_id: str) -> None:
-        """Remove a script with all its versions; ScriptNotFound, ScriptIsManaged."""
+        """Remove a script with all its versions.
+
+        Raises:
+            ScriptNotFound, ScriptIsManaged, UploadsTurnedOff
+        """
         shelf = self._open_shelf()
         self._refuse_managed(entity, script_id)
-        # Gone at once: nothing can be started of it while the disk is busy.
         record = self._record(entity, script_id)
+        if not self._allow_uploads:
+            raise UploadsTurnedOff
+        # Gone at once: nothing can be started of it while the disk is busy.
         del self._records[script_id]
         await _to_the_end(self._remove(shelf, record))
 
