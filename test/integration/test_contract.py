@@ -327,15 +327,94 @@ async def test_each_request_in_each_state_is_answered_as_documented(
         await check_body(row, response)
 
 
-def test_the_contract_names_every_route_and_every_scene() -> None:
-    """The table has rows for all routes, and no scene stands unused."""
+ENTITY_STATES = {'entity online', 'entity offline', 'entity unknown'}
+SCRIPT_STATES = {
+    'script present',
+    'script replaced',
+    'script managed',
+    'script deleted',
+    'script unknown',
+    'entity offline',
+    'entity unknown',
+    'scripts off',
+}
+"""A script that is present belongs to an entity that is online."""
+USES_OF_A_SCRIPT = {'execution running', 'execution completed', 'schedule'}
+EXECUTION_STATES = {
+    'execution prepared',
+    'schedule',
+    'execution running',
+    'execution terminating',
+    'execution completed',
+    'execution failed',
+    'execution terminated',
+    'execution deleted',
+    'execution unknown',
+    'script deleted after an execution',
+    'entity unknown',
+    'scripts off',
+}
+REFUSALS_OF_A_START = {
+    'single-execution script running',
+    "entity's limit reached",
+    "gateway's limit reached",
+    'script needs a proximity proof',
+    'gateway shutting down',
+    'runner unavailable',
+    'store unavailable',
+}
+CONCERNS: dict[str, set[str]] = {
+    '{entity}': ENTITY_STATES,
+    '/apps/{id}/is-located-on': ENTITY_STATES,
+    '/components/{id}/hosts': ENTITY_STATES,
+    '/areas/{id}': {'known', 'unknown'},
+    '/areas/{id}/components': {'known', 'unknown'},
+    '/functions/{id}': {'known', 'unknown'},
+    '/functions/{id}/hosts': {'known', 'unknown'},
+    '{entity}/scripts': {*ENTITY_STATES, 'scripts off'},
+    '{entity}/scripts/{id}': SCRIPT_STATES,
+    '{entity}/scripts/{id}/content': SCRIPT_STATES,
+    '{entity}/scripts/{id}/executions': SCRIPT_STATES | USES_OF_A_SCRIPT,
+    '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
+}
+"""The states that concern each kind of path, whatever the method; the others have one state."""
+CONCERNS_ALSO: dict[str, set[str]] = {
+    'POST {entity}/scripts': {'uploads off'},
+    'PUT {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off'},
+    'DELETE {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off'},
+    'GET {entity}/scripts/{id}/executions': {'script deleted after an execution'},
+    'POST {entity}/scripts/{id}/executions': REFUSALS_OF_A_START,
+}
+"""The states that concern one method."""
+
+
+def served() -> set[tuple[str, str]]:
+    """Return method and path of every route, in the words of the table."""
 
     def normal(path: str) -> str:
         path = path.replace('/{collection:apps|components}/{entity_id}', '{entity}')
         path = re.sub(r'\{\w+_id\}', '{id}', path)
         return re.sub(r'^/(apps|components)/\{id\}$', '{entity}', path) or '/'
 
+    return {(method, normal(path)) for method, path, _ in ROUTES}
+
+
+def test_the_contract_has_a_row_for_each_route_in_each_state_that_concerns_it() -> None:
+    """A route, or a state of what it names, that nobody wrote down fails here."""
+    needed = {
+        (f'{method} {path}', state)
+        for method, path in served()
+        for state in CONCERNS.get(path, {'-'}) | CONCERNS_ALSO.get(f'{method} {path}', set())
+    }
+    rows = [(row.request, row.state) for row in contract()]
+    assert needed - set(rows) == set()
+    assert len(rows) == len(set(rows))
+
+
+def test_the_contract_names_no_other_route_and_every_scene() -> None:
+    """What is not served has no row, what no row names has no scene and concerns no route."""
     rows = contract()
-    documented = {row.request for row in rows}
-    assert {f'{method} {normal(path)}' for method, path, _ in ROUTES} == documented
+    assert {row.request for row in rows} <= {' '.join(route) for route in served()}
     assert {row.state for row in rows} == SCENES.keys()
+    assert CONCERNS.keys() <= {path for _, path in served()}
+    assert CONCERNS_ALSO.keys() <= {' '.join(route) for route in served()}
