@@ -48,10 +48,13 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStar
     order = gateway.receive_order()
     if order is None:
         return
+    workplace: Workplace | None = None
     try:
         workplace = Workplace(order)
         pid = start_image(workplace.image)
     except (OSError, ValueError) as error:
+        if workplace is not None:
+            workplace.remove_leavings()
         gateway.send({'event': 'spawn_failed', 'message': _spawn_complaint(order, error)})
         gateway.flush(_REPORT_PATIENCE_SEC)
         return

@@ -45,13 +45,21 @@ class Workplace:
         self._progress = ProgressLines()
         self._started_ns = time.monotonic_ns()
         self.working_directory = self._path(WORKING_DIRECTORY)
+        self._order = order
+        self.cgroup: CgroupLeaf | None = None
+        self.progress_news = False
         os.umask(0o077)
         os.mkdir(self.working_directory)
+        try:
+            self._make(order)
+        except OSError:
+            self.remove_leavings()
+            raise
+
+    def _make(self, order: SupervisorOrder) -> None:
         if 'mend' in order:
             _mend_line_ends(*order['mend'])
         self.output = OutputLog(self._directory)
-        self._order = order
-        self.cgroup: CgroupLeaf | None = None
         limits = order['limits']
         if limits['memory_mb'] is not None or limits['processes'] is not None:
             self._make_leaf()
@@ -78,7 +86,6 @@ class Workplace:
             resource_limits=resource_limits(order['limits']),
             cgroup_procs=None if self.cgroup is None else self.cgroup.procs,
         )
-        self.progress_news = False
 
     def close_script_ends(self) -> None:
         """Close what only the script is to hold."""
@@ -150,7 +157,7 @@ class Workplace:
         if self.cgroup is not None:
             self.cgroup.remove()
         if not self._keep_working_directory:
-            shutil.rmtree(self.working_directory, ignore_errors=True)
+            remove_tree(self.working_directory)
 
     def _make_leaf(self) -> None:
         folder = self._order.get('cgroup')
@@ -167,6 +174,22 @@ class Workplace:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
+
+
+def remove_tree(directory: str) -> None:
+    """Remove a directory that a script made, also where it forbade that; errors are ignored."""
+    shutil.rmtree(directory, ignore_errors=True)
+    if not os.path.lexists(directory):
+        return
+    with contextlib.suppress(OSError):
+        os.chmod(directory, 0o700)
+    for folder, names, _ in os.walk(directory):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                with contextlib.suppress(OSError):
+                    os.chmod(path, 0o700)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _filled(content: bytes) -> int:

@@ -6,7 +6,10 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+import tempfile
 from typing import Any
+
+import pytest
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'lone_supervisor.py'
 PATIENCE_SEC = 15
@@ -87,3 +90,35 @@ def test_children_that_are_waited_for_count_once(tmp_path: Path) -> None:
     report = supervised(tmp_path / 'e', '', argv=argv, limits={**NO_LIMITS, 'cpu_sec': 30})
     assert report['cause'] == 'exited'
     assert 1.6 < report['cpu_sec'] < 2.2
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [{'argv': ['/does/not/exist']}, {'mend': ['/does/not/exist', '/dev/null']}],
+    ids=['program', 'script'],
+)
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Without a script there is no working directory and no channel."""
+    with pytest.raises(FileNotFoundError, match=r'end\.json'):
+        supervised(tmp_path / 'e', '', **changes)
+    assert {path.name for path in (tmp_path / 'e').iterdir()} <= {'output.head'}
+
+
+def test_a_directory_that_forbids_it_is_removed() -> None:
+    """What a script made without permission to write there is removed all the same."""
+    remove = (
+        'import os, sys; from gateway_node.child.workplace import remove_tree;'
+        'os.geteuid() or os.setuid(65534); remove_tree(sys.argv[1])'
+    )
+    # Not in tmp_path, which another user than root may not reach.
+    with tempfile.TemporaryDirectory() as folder:
+        inner = Path(folder) / 'work' / 'closed' / 'inner'
+        inner.mkdir(parents=True)
+        (inner / 'file').touch()
+        if os.geteuid() == 0:
+            for path in (inner, *inner.parents[:3]):
+                os.chown(path, 65534, 65534)
+        inner.chmod(0o500)
+        inner.parent.chmod(0o000)
+        subprocess.run([sys.executable, '-c', remove, f'{folder}/work'], check=True)
+        assert list(Path(folder).iterdir()) == []
