@@ -33,17 +33,23 @@ class Frame(NamedTuple):
     content: bytes
 
 
+def pack_header(frame: Frame) -> bytes:
+    """Return what goes before the frame's content."""
+    return _HEADER.pack(frame.stream, frame.nanoseconds, len(frame.content))
+
+
 def pack(frame: Frame) -> bytes:
     """Return the frame as bytes."""
-    return _HEADER.pack(frame.stream, frame.nanoseconds, len(frame.content)) + frame.content
+    return pack_header(frame) + frame.content
 
 
 def unpack(content: bytes, offset: int = 0) -> Iterator[Frame]:
-    """Yield the frames; one that was cut off at the end is left out."""
+    """Yield the frames; of one that was cut off at the end what there is.
+
+    The last frame of a head that is being written is lengthened in its header first.
+    """
     while offset + _HEADER.size <= len(content):
         stream, nanoseconds, length = _HEADER.unpack_from(content, offset)
         start = offset + _HEADER.size
-        if start + length > len(content):
-            return
-        yield Frame(stream, nanoseconds, content[start : start + length])
         offset = start + length
+        yield Frame(stream, nanoseconds, content[start:offset])

@@ -13,6 +13,7 @@ from gateway_node.child.output_frames import (
     HEAD_BYTES,
     HEAD_FILE,
     pack,
+    pack_header,
     SHOWN_BYTES,
     STDERR,
     STDOUT,
@@ -23,7 +24,19 @@ from gateway_node.child.output_frames import (
 _TAIL_INTERVAL_SEC = 0.25
 _MERGE_NANOSECONDS = 10_000_000
 _MERGED_BYTES = 4096
-_MAX_TAIL_FRAMES = 1024
+_MAX_SMALL_FRAMES = 1024
+"""From so many on small frames are merged whatever lies between them."""
+
+
+def _merges(last: Frame, frame: Frame, count: int) -> bool:
+    """Return True where `frame` is to go into the last one of `count` frames."""
+    return (
+        last.stream == frame.stream
+        and len(last.content) + len(frame.content) <= _MERGED_BYTES
+        and (
+            frame.nanoseconds - last.nanoseconds < _MERGE_NANOSECONDS or count >= _MAX_SMALL_FRAMES
+        )
+    )
 
 
 class _Tail:
@@ -35,14 +48,7 @@ class _Tail:
 
     def add(self, frame: Frame) -> None:
         last = self.frames[-1] if self.frames else None
-        if (
-            last is not None
-            and len(last.content) + len(frame.content) <= _MERGED_BYTES
-            and (
-                frame.nanoseconds - last.nanoseconds < _MERGE_NANOSECONDS
-                or len(self.frames) >= _MAX_TAIL_FRAMES
-            )
-        ):
+        if last is not None and _merges(last, frame, len(self.frames)):
             self.frames[-1] = last._replace(content=last.content + frame.content)
         else:
             self.frames.append(frame)
@@ -60,6 +66,9 @@ class OutputLog:
         self._tails = {STDOUT: _Tail(), STDERR: _Tail()}
         self._room = dict(HEAD_BYTES)
         self._head_size = 0
+        self._head_frames = 0
+        self._last: Frame | None = None
+        """The frame at the head's end."""
         self._head: int | None = None
         self._tail_due: float | None = None
         with contextlib.suppress(OSError):
@@ -123,12 +132,37 @@ class OutputLog:
     def _append(self, frame: Frame) -> bool:
         if self._head is None:
             return False
-        packed = pack(frame)
+        last = self._last
+        if last is not None and _merges(last, frame, self._head_frames):
+            return self._lengthen(last, frame)
+        if not self._write(pack(frame)):
+            return False
+        self._last = frame
+        self._head_frames += 1
+        return True
+
+    def _lengthen(self, last: Frame, frame: Frame) -> bool:
+        """Add the content to the last frame. Its length comes first: see `unpack`."""
+        assert self._head is not None
+        merged = last._replace(content=last.content + frame.content)
+        start = self._head_size - len(pack(last))
         try:
-            written = os.write(self._head, packed)
+            os.pwrite(self._head, pack_header(merged), start)
+            if self._write(frame.content):
+                self._last = merged
+                return True
+            os.pwrite(self._head, pack_header(last), start)
+        except OSError:
+            return False
+        return False
+
+    def _write(self, content: bytes) -> bool:
+        assert self._head is not None
+        try:
+            written = os.write(self._head, content)
         except OSError:
             written = 0
-        if written == len(packed):
+        if written == len(content):
             self._head_size += written
             return True
         with contextlib.suppress(OSError):

@@ -283,12 +283,13 @@ def test_a_stream_of_anything_else_is_refused() -> None:
 
 @given(frames=st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=20))))
 def test_frames_are_what_was_packed(frames: list[tuple[int, bytes]]) -> None:
-    """Stream, time and bytes come back; a frame that was cut off is left out."""
+    """Stream, time and bytes come back; of a frame that was cut off what there is."""
     packed = [Frame(stream, n, content) for n, (stream, content) in enumerate(frames)]
     stream = b''.join(map(pack, packed))
     assert list(unpack(stream)) == packed
     if packed:
-        assert list(unpack(stream[:-1])) in (packed[:-1], packed)
+        cut = packed[-1]._replace(content=packed[-1].content[:-1])
+        assert list(unpack(stream[:-1])) in (packed[:-1], [*packed[:-1], cut])
 
 
 @pytest.mark.parametrize('total', [0, 10, SHOWN_BYTES, 2 * SHOWN_BYTES, 2 * SHOWN_BYTES + 1])
@@ -325,6 +326,21 @@ def test_many_small_writes_do_not_grow_the_tail(tmp_path: Path) -> None:
         log.write(Frame(STDERR, number * 20_000_000, b'x'), 0.0)
     log.close()
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4 * SHOWN_BYTES
+
+
+def test_many_small_writes_do_not_grow_the_head(tmp_path: Path) -> None:
+    """Single bytes are merged in the head too, and can be read at every moment."""
+    log = OutputLog(str(tmp_path))
+    content = bytes(33 + n % 90 for n in range(20_000))
+    for number in range(len(content)):
+        log.write(Frame(STDOUT, number * 20_000_000, content[number : number + 1]), 0.0)
+        if number % 2500 == 0:
+            assert read_output(tmp_path).stdout == content[: number + 1].decode()
+    log.write(Frame(STDERR, 0, b'error'), 0.0)
+    log.close()
+    assert (tmp_path / 'output.head').stat().st_size < len(content) + 20_000
+    assert read_whole_stdout(tmp_path, len(content)) == content
+    assert read_output(tmp_path).stderr == 'error'
 
 
 def test_a_scripts_limits_come_before_the_defaults() -> None:
