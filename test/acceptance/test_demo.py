@@ -171,6 +171,20 @@ def test_the_demo_says_so_where_a_child_ends_early(tmp_path: Path) -> None:
     assert not any(Path(f'/proc/{pid}').exists() for pid in both)
 
 
+def test_the_demo_says_so_where_its_address_is_served_already(tmp_path: Path) -> None:
+    """It does not take another gateway's answer for its own gateway's."""
+    with demo(tmp_path) as (_, told):
+        base = re.search(r'http://(127\.0\.0\.1:\d+)', told)
+        assert base is not None
+        port = base[1].split(':')[1]
+        second = started('gateway_node.demo', '--ros-args', '-p', f'server.port:={port}')
+        with ended_at_exit(second):
+            output, _ = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert 'is served already' in output
+    assert 'Ctrl-C ends both.' not in output
+
+
 def test_the_demo_does_not_hide_why_the_gateway_refuses(tmp_path: Path) -> None:
     """A bad parameter is the gateway's line, and the demo ends with 1."""
     begun = time.monotonic()

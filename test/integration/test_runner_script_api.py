@@ -176,3 +176,5 @@ def test_the_script_api_works_by_hand(
         script.progress(float('nan'))
     with pytest.raises(ValueError, match='JSON'):
         script.result({'a': float('nan')})
+    with pytest.raises(ValueError, match='surrogate'):
+        script.result({'a': '\ud800'})
