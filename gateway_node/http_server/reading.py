@@ -82,12 +82,12 @@ async def json_object(request: web.Request) -> dict[str, Any]:
         raise web.HTTPUnsupportedMediaType(
             text=f'Content-Type is {request.content_type!r}; allowed: application/json'
         )
-    content = b''
+    content = bytearray()
     while chunk := await from_client(request, request.content.readany()):
         content += chunk
         if len(content) > MAX_JSON_BYTES:
             raise BodyTooLarge(f'the body is larger than {MAX_JSON_BYTES} bytes')
-    return await parse_object(content, 'the body')
+    return await parse_object(bytes(content), 'the body')
 
 
 async def from_client(request: web.Request, reading: Awaitable[_T]) -> _T:

@@ -108,9 +108,9 @@ async def _receive_file(request: web.Request, part: BodyPartReader, upload: Uplo
 
 
 async def _small_content(request: web.Request, part: BodyPartReader) -> bytes:
-    content = b''
+    content = bytearray()
     async for chunk in _chunks(request, part):
         content += chunk
         if len(content) > MAX_JSON_BYTES:
             raise BodyTooLarge(f'the part "metadata" is larger than {MAX_JSON_BYTES} bytes')
-    return content
+    return bytes(content)
