@@ -1,9 +1,9 @@
 """What the gateway does for processes whose spawner died: it is the next subreaper up.
 
 Supervisors that lost their spawner go on and are the gateway's children then. What a lost
-supervisor leaves after that is killed and reaped here. The gateway has other children, so an
-orphan is known by what every process of a script inherits: the out-of-memory adjustment, or the
-mark in its environment.
+supervisor leaves after that is killed and reaped here: every child of the gateway that is
+neither spawner nor supervisor and that the gateway did not start itself, whatever it has done to
+its session, its environment and its out-of-memory adjustment.
 """
 
 import asyncio
@@ -19,21 +19,22 @@ from gateway_node.process.spawner_client import TreeGone
 
 _PATIENCE_SEC = 10.0
 _POLL_SEC = 0.01
-_MARK = b'GATEWAY_EXECUTION_ID='
+_ZOMBIE_PATIENCE_SEC = 0.5
+"""In which a child that the gateway started, and that has ended, is reaped by who started it."""
+_STDOUT = 1
 
-
-def bears_mark(pid: int) -> bool:
-    """Return True for a process of a script, however it cut its ties."""
-    return has_script_adjustment(pid) or any(
-        variable.startswith(_MARK) for variable in read_environment(pid)
-    )
+_Name = tuple[int, int]
+"""Pid and start time: one process for good."""
 
 
 def has_script_adjustment(pid: int) -> bool:
-    """Return True where the process's out-of-memory adjustment is that of scripts."""
+    """Return True where the process's out-of-memory adjustment is that of scripts, or more.
+
+    More, since without privileges it can only be raised (man 5 proc_pid_oom_score_adj).
+    """
     try:
         with open(f'/proc/{pid}/oom_score_adj') as adjustment:
-            return int(adjustment.read()) == OOM_SCORE_ADJUSTMENT
+            return int(adjustment.read()) >= OOM_SCORE_ADJUSTMENT
     except (OSError, ValueError):
         return False
 
@@ -48,11 +49,12 @@ def read_environment(pid: int) -> list[bytes]:
 
 
 async def end_orphans(supervisors: Callable[[], Container[int]]) -> TreeGone:
-    """Kill and reap all marked children of this process and what is below them.
+    """Kill and reap all orphans that became children of this process, and what is below them.
 
     `supervisors` returns the pids of children that are none.
     """
-    killed: set[tuple[int, int]] = set()
+    killed: set[_Name] = set()
+    zombies: dict[_Name, float] = {}
     deadline = time.monotonic() + _PATIENCE_SEC
     while True:
         orphans = _orphans(supervisors())
@@ -61,24 +63,53 @@ async def end_orphans(supervisors: Callable[[], Container[int]]) -> TreeGone:
             return TreeGone(
                 killed=len(killed), unkillable_pids=tuple(entry.pid for entry in living)
             )
-        reached = signal_all(orphans, signal.SIGKILL)
-        killed.update((entry.pid, entry.start_ticks) for entry in reached)
+        killed.update(map(_name, signal_all(orphans, signal.SIGKILL)))
+        now = time.monotonic()
         for entry in orphans:
-            if entry.parent == os.getpid():
-                _reap(entry.pid)
+            if entry.parent == os.getpid() and entry.is_zombie:
+                ended = zombies.setdefault(_name(entry), now)
+                if _name(entry) in killed or now - ended > _ZOMBIE_PATIENCE_SEC:
+                    _reap(entry.pid)
         await asyncio.sleep(_POLL_SEC)
+
+
+def _name(entry: ProcessEntry) -> _Name:
+    return entry.pid, entry.start_ticks
 
 
 def _orphans(supervisors: Container[int]) -> list[ProcessEntry]:
     own = os.getpid()
+    answering = _own_pipes()
     found: list[ProcessEntry] = []
     adopted: set[int] = set()
     for entry in descendants(own, without=supervisors):
-        is_orphan = entry.parent == own and bears_mark(entry.pid)
+        is_orphan = entry.parent == own and _stdout(entry.pid) not in answering
         if is_orphan or entry.parent in adopted:
             adopted.add(entry.pid)
             found.append(entry)
     return found
+
+
+def _own_pipes() -> set[str]:
+    """Return the pipes by which children that this process started answer it.
+
+    A script has none of them: it and all its ancestors up to the spawner, which inherits
+    nothing, got theirs elsewhere.
+    """
+    pipes = set()
+    for descriptor in os.listdir('/proc/self/fd'):
+        # Its own standard streams are anybody's.
+        if int(descriptor) > 2:
+            with contextlib.suppress(OSError):
+                pipes.add(os.readlink(f'/proc/self/fd/{descriptor}'))
+    return {pipe for pipe in pipes if pipe.startswith('pipe:')}
+
+
+def _stdout(pid: int) -> str:
+    try:
+        return os.readlink(f'/proc/{pid}/fd/{_STDOUT}')
+    except OSError:
+        return ''
 
 
 def _reap(pid: int) -> None:

@@ -9,8 +9,10 @@ import tempfile
 import pytest
 from runner_support import Floor, floor, floor_on, living_descendants, wait_until
 
+from gateway_node.child.process_tree import descendants
 from gateway_node.executions.ports import EndCause
 from gateway_node.process.kept_files import remove_tree
+from gateway_node.process.schema_worker import SchemaWorker
 
 __all__ = ['floor']
 
@@ -159,3 +161,26 @@ async def test_a_lost_supervisor_leaves_only_the_output(floor: Floor) -> None:
         lambda: not {'work', 'progress', 'script'} & set(os.listdir(folder)),
         what='the leavings are removed',
     )
+
+
+async def test_a_daemon_in_disguise_does_not_outlive_spawner_and_supervisor(floor: Floor) -> None:
+    """Whatever became the gateway's child without being started by it is ended and reaped.
+
+    What the gateway started itself lives on: the process that checks schemas.
+    """
+    schemas = SchemaWorker()
+    await schemas.check_schema({'type': 'object'})
+    checks = {entry.pid for entry in living_descendants() if 'gw-' not in entry.name}
+    spawner = next(e for e in living_descendants() if e.name == 'gw-spawner')
+    disguise = 'echo 900 > /proc/self/oom_score_adj; exec sleep 600'
+    script = floor.script(
+        f"setsid env -i /bin/sh -c '{disguise}' >/dev/null 2>&1 3>&- & sleep 0.3\n"
+        f'kill -KILL {spawner.pid}; sleep 0.2; kill -KILL $PPID; sleep 600'
+    )
+    async with asyncio.timeout(PATIENCE_SEC):
+        outcome, _ = await floor.run(floor.order(script))
+    assert outcome.cause is EndCause.SUPERVISOR_LOST
+    left = [e for e in descendants(os.getpid()) if 'gw-' not in e.name]
+    assert {entry.pid for entry in left} == checks
+    await schemas.check_schema({'type': 'object'})
+    await schemas.close()
