@@ -10,6 +10,8 @@ import re
 from typing import Any
 
 MAX_LINE_BYTES = 4096
+READ_LINES = 64
+"""Of one read: of a flood only the last lines are looked at, the others are superseded."""
 
 _PLAIN = re.compile(r'([-+]?(?:\d+(?:\.\d*)?|\.\d+))\s*%?(?:\s+(.*))?')
 
@@ -21,14 +23,17 @@ class ProgressLines:
         self.percent: int | None = None
         self.message: str | None = None
         self.garbage = 0
-        """Lines that were not understood or too long."""
+        """Lines that were looked at and not understood, or too long."""
         self._rest = b''
         self._skipping = False
 
     def feed(self, chunk: bytes) -> bool:
         """Take what was read; return True where it said something new."""
-        *lines, rest = (self._rest + chunk).split(b'\n')
+        *lines, rest = (self._rest + chunk).rsplit(b'\n', READ_LINES)
         news = False
+        if len(lines) == READ_LINES and b'\n' in lines[0]:
+            del lines[0]
+            self._skipping = False
         for line in lines:
             if self._skipping:
                 self._skipping = False

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import time
 from typing import Any
 
 from hypothesis import given
@@ -20,7 +21,7 @@ from gateway_node.child.output_frames import (
     unpack,
 )
 from gateway_node.child.output_log import OutputLog
-from gateway_node.child.progress_lines import MAX_LINE_BYTES, ProgressLines
+from gateway_node.child.progress_lines import MAX_LINE_BYTES, ProgressLines, READ_LINES
 from gateway_node.child.usage import resource_limits
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import StartOrder
@@ -241,7 +242,9 @@ def test_garbage_is_counted_and_forgotten(line: bytes) -> None:
 
 
 @given(
-    content=st.lists(st.sampled_from([b'1\n', b'22\n', b'\n', b'x' * 5000, b'{}\n'])),
+    content=st.lists(
+        st.sampled_from([b'1\n', b'22\n', b'\n', b'x' * 5000, b'{}\n']), max_size=READ_LINES - 1
+    ),
     size=st.integers(min_value=1, max_value=6000),
 )
 def test_where_reads_cut_the_progress_channel_does_not_matter(
@@ -255,6 +258,20 @@ def test_where_reads_cut_the_progress_channel_does_not_matter(
         pieces.feed(stream[start : start + size])
     assert pieces.percent == whole.percent
     assert pieces.garbage == whole.garbage
+
+
+def test_of_a_flood_of_progress_the_last_lines_are_read() -> None:
+    """A read of tens of thousands of lines costs no more than its last ones."""
+    flood = b'1\n' * 32_000 + b'77 last\n5'
+    lines = ProgressLines()
+    lines.feed(b'x' * (MAX_LINE_BYTES + 1))
+    started = time.process_time()
+    for _ in range(16):
+        assert lines.feed(flood)
+    assert time.process_time() - started < 0.2
+    assert (lines.percent, lines.message) == (77, 'last')
+    assert lines.finish()
+    assert (lines.percent, lines.message, lines.garbage) == (5, None, 1)
 
 
 @given(
