@@ -72,14 +72,14 @@ class Stage:
         self.library = ScriptLibrary(
             scripts_dir=folder, max_file_bytes=1024, schemas=self.schemas, clock=self.clock
         )
-        ledger = Ledger(self.store)
-        ledger.add_listener(self.listener)
+        self.ledger = Ledger(self.store)
+        self.ledger.add_listener(self.listener)
         self.service = ExecutionService(
             library=self.library,
             schemas=self.schemas,
             store=self.store,
             runner=self.runner,
-            ledger=ledger,
+            ledger=self.ledger,
             ids=ExecutionIds(),
             clock=self.clock,
             settings=ExecutionSettings(

@@ -8,7 +8,9 @@ import pytest
 
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
+from gateway_node.executions import restarts
 from gateway_node.executions.admission import Admission
+from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Change, EndCause, Outcome, RetentionPolicy
@@ -19,6 +21,7 @@ from gateway_node.executions.values import (
     ExecutionStatus,
     ExecutionType,
     FailureReason,
+    Output,
     StopAction,
     Trigger,
     TriggerType,
@@ -55,13 +58,19 @@ class Robot:
 
     @contextlib.asynccontextmanager
     async def gateway(
-        self, *, online: bool = True, recovered: dict[str, Outcome] | None = None
+        self,
+        *,
+        online: bool = True,
+        scripts: bool = True,
+        recovered: dict[str, Outcome] | None = None,
+        kept: tuple[str, ...] = (),
     ) -> AsyncIterator['Life']:
         """Start a gateway; leave it as a SIGKILL would: nothing more reaches the database."""
         database = await Database.open(self.state_dir)
         store = await SqliteExecutionStore.open(database, self.clock)
-        life = Life(self, store, await store.last_id())
+        life = Life(self, store, await store.last_id(), scripts=scripts)
         life.runner.recovered = recovered or {}
+        life.runner.outputs = {execution_id: Output() for execution_id in kept}
         await life.library.open()
         if online:
             life.bring_online()
@@ -75,13 +84,20 @@ class Robot:
 class Life:
     """One start of the gateway."""
 
-    def __init__(self, robot: Robot, store: SqliteExecutionStore, last_id: str | None) -> None:
+    def __init__(
+        self,
+        robot: Robot,
+        store: SqliteExecutionStore,
+        last_id: str | None,
+        *,
+        scripts: bool = True,
+    ) -> None:
         self.store = store
         self.runner = FakeScriptRunner()
         self.listener = RecordingListener()
         schemas = FakeSchemaChecker()
         self.library = ScriptLibrary(
-            scripts_dir=robot.state_dir / 'scripts',
+            scripts_dir=robot.state_dir / 'scripts' if scripts else None,
             max_file_bytes=1024,
             schemas=schemas,
             clock=robot.clock,
@@ -435,3 +451,107 @@ async def test_a_shutdown_that_was_cut_short_is_still_named(robot: Robot) -> Non
         assert failed.failure is not None
         assert failed.failure.reason is FailureReason.SHUTDOWN
         assert failed.stop_trigger == Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+
+
+async def test_delete_ends_a_schedule_that_waits_for_its_entity(robot: Robot) -> None:
+    """DELETE ends a `once_on_restart` also while it waits to become its own execution."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+    async with robot.gateway(online=False) as life:
+        await life.executions.delete(APP, script_id, schedule.id)
+        assert await life.all(script_id) == []
+    async with robot.gateway() as life:
+        assert life.runner.started == ()
+
+
+async def test_schedules_wait_while_scripts_are_turned_off(robot: Robot) -> None:
+    """A start without scripts starts nothing and ends nothing; the next one with them does."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        once = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+        every = await life.start(script_id, ExecutionType.ON_RESTART)
+    async with robot.gateway(scripts=False) as life:
+        kept = [await life.store.get(each.id) for each in (once, every)]
+        assert all(each is not None and each.scheduled for each in kept)
+    async with robot.gateway() as life:
+        assert (await life.finish(once.id)).status is COMPLETED
+
+
+async def test_what_is_refused_for_the_moment_is_started_later(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runner that is not ready at the start of the gateway costs a schedule nothing."""
+    monkeypatch.setattr(restarts, '_RETRY_SEC', 0.01)
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        once = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+    async with robot.gateway(online=False) as life:
+        life.runner.refusal = RunnerUnavailable('the spawner is being started')
+        life.bring_online()
+        await life.store.last_id()
+        life.runner.refusal = None
+        assert (await life.finish(once.id)).status is COMPLETED
+
+
+async def test_a_store_that_cannot_be_written_is_an_error_of_the_start(robot: Robot) -> None:
+    """Recovery does not wait for the disk; the next start does what this one could not."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        running = await life.start(script_id, ExecutionType.NOW)
+        await life.listener.wait_for(running.id, RUNNING)
+    database = await Database.open(robot.state_dir)
+    store = await SqliteExecutionStore.open(database, robot.clock)
+    life = Life(robot, store, await store.last_id())
+    await life.library.open()
+    outcomes = life.runner.acknowledged
+    robot.state_dir.joinpath('gateway.sqlite3').rename(robot.state_dir / 'away')
+    with pytest.raises(StoreUnavailable):
+        await life.executions.open(life.directory)
+    assert outcomes == []
+    robot.state_dir.joinpath('away').rename(robot.state_dir / 'gateway.sqlite3')
+    await database.close()
+    async with robot.gateway() as life:
+        ended = await life.executions.get(APP, script_id, running.id)
+        assert ended.status is FAILED
+        assert life.runner.acknowledged == [running.id]
+
+
+async def test_a_schedule_whose_end_cannot_be_recorded_goes_on_waiting(robot: Robot) -> None:
+    """Stopped while the store is away, it answers so and is still there."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedule = await life.start(script_id, ExecutionType.ON_RESTART)
+        robot.state_dir.joinpath('gateway.sqlite3').rename(robot.state_dir / 'away')
+        with pytest.raises(StoreUnavailable):
+            await life.executions.stop(APP, script_id, schedule.id, StopAction.STOP)
+        robot.state_dir.joinpath('away').rename(robot.state_dir / 'gateway.sqlite3')
+        assert (await life.executions.get(APP, script_id, schedule.id)).scheduled
+        ended = await life.executions.stop(APP, script_id, schedule.id, StopAction.STOP)
+        assert ended.status is TERMINATED
+
+
+async def test_output_of_executions_that_nobody_knows_is_removed(robot: Robot) -> None:
+    """What a crash, or a database that was set aside, left behind goes at the next start."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        known = await life.start(script_id, ExecutionType.NOW)
+        await life.finish(known.id)
+    async with robot.gateway(kept=(known.id, 'exec_of_nobody')) as life:
+        while not life.runner.discarded:
+            await life.store.last_id()
+        assert life.runner.discarded == ['exec_of_nobody']
+
+
+async def test_many_that_wait_are_let_in_in_order(robot: Robot) -> None:
+    """First come first served, whatever their number."""
+    robot.max_executions = 1
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        for _ in range(40):
+            await life.start(script_id, ExecutionType.ON_RESTART)
+    async with robot.gateway() as life:
+        waiting = [each.id for each in await life.all(script_id) if each.parent]
+        for execution_id in waiting:
+            await life.finish(execution_id)
+        assert list(life.runner.started) == waiting

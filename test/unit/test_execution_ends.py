@@ -4,6 +4,7 @@ import asyncio
 
 from execution_stage import (
     APP,
+    COMPLETED,
     FAILED,
     FORCE,
     Gate,
@@ -24,11 +25,14 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
+    Execution,
     FailureReason,
     Output,
+    Transition,
     Trigger,
     TriggerType,
 )
+from gateway_node.testing import RecordingListener
 
 
 async def test_a_stopped_execution_ends_terminated_whatever_its_exit(stage: Stage) -> None:
@@ -255,3 +259,31 @@ async def test_a_cancelled_request_does_not_take_the_execution_along(stage: Stag
     stopping.cancel()
     script.exit(0)
     assert (await stage.listener.wait_for(execution.id)).status is TERMINATED
+
+
+async def test_a_stop_is_not_turned_into_a_failure_of_the_start(stage: Stage) -> None:
+    """Stopped while its start fails, an execution is terminated: the stop was accepted."""
+    gate = Gate()
+    stage.runner.hold_starts = gate
+    stage.runner.start_error = SpawnFailed('no such interpreter')
+    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    await gate.reached.wait()
+    gate.set()
+    ended = await stage.stop(execution)
+    assert ended.status is TERMINATED
+    assert ended.failure is None
+
+
+async def test_a_listener_that_fails_changes_no_record(stage: Stage) -> None:
+    """What is recorded stays, and everybody else is told."""
+
+    class Deaf(RecordingListener):
+        def on_transition(self, execution: Execution, transition: Transition) -> None:
+            raise RuntimeError('deaf')
+
+    stage.ledger.add_listener(Deaf())
+    execution, script = await stage.running(await stage.upload())
+    script.exit(0)
+    ended = await stage.listener.wait_for(execution.id)
+    assert ended.status is COMPLETED
+    assert stage.listener.statuses(execution.id) == [PREPARED, RUNNING, COMPLETED]
