@@ -4,6 +4,7 @@ Reading a fragment means executing it, in a child under supervision with a deadl
 declares is remembered for the version and the environment.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 import logging
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_node.child.launch_sequence import launch_arguments
-from gateway_node.executions.errors import KindNotAvailable
+from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome
 from gateway_node.process.sourced_environment import ScriptWorld
 from gateway_node.scripts.errors import ParametersInvalid, Violation
@@ -21,6 +22,10 @@ from gateway_node.scripts.values import Script, ScriptKind
 _log = logging.getLogger(__name__)
 
 _REMEMBERED = 256
+_AT_ONCE = 2
+"""Fragments that are read at one moment."""
+
+_Key = tuple[Path, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,9 @@ class LaunchFragments:
     def __init__(self, describe: Describe) -> None:
         self._describe = describe
         self._world: ScriptWorld | None = None
-        self._known: dict[tuple[Path, str], Declaration] = {}
+        self._known: dict[_Key, Declaration] = {}
+        self._readings: dict[_Key, asyncio.Task[Declaration | None]] = {}
+        self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def check(
         self, script: Script, parameters: Mapping[str, Any], world: ScriptWorld
@@ -64,6 +71,7 @@ class LaunchFragments:
         Raises:
             KindNotAvailable: the environment's Python has no `launch`.
             ParametersInvalid: an argument is unknown, missing, or not among its choices.
+            RunnerUnavailable: nothing can be started at the moment.
         """
         if 'launch' not in world.modules:
             raise KindNotAvailable(
@@ -78,17 +86,38 @@ class LaunchFragments:
     async def _declaration(self, script: Script, world: ScriptWorld) -> Declaration | None:
         if self._world is not world:
             self._known.clear()
+            self._readings.clear()
             self._world = world
         key = (script.path, script.version)
         if key in self._known:
             return self._known[key]
-        outcome = await self._describe(script, world)
+        if key not in self._readings:
+            reading = self._readings[key] = asyncio.create_task(self._read(key, script, world))
+            reading.add_done_callback(lambda done: self._note_read(key, done))
+        # Others may wait for the same reading.
+        return await asyncio.shield(self._readings[key])
+
+    def _note_read(self, key: _Key, done: 'asyncio.Task[Declaration | None]') -> None:
+        if self._readings.get(key) is done:
+            del self._readings[key]
+        if not done.cancelled():
+            # Whoever waits hears of an error; nobody has to.
+            done.exception()
+
+    async def _read(self, key: _Key, script: Script, world: ScriptWorld) -> Declaration | None:
+        try:
+            async with self._turn:
+                outcome = await self._describe(script, world)
+        except (OSError, SpawnFailed) as error:
+            raise RunnerUnavailable(f'the launch fragment cannot be read: {error}') from error
         if outcome.exit_code != 0 or outcome.result is None:
             _log.info('a launch fragment cannot be read: script %s', script.id)
             return None
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        declaration = self._known[key] = parse_declaration(outcome.result)
+        declaration = parse_declaration(outcome.result)
+        if self._world is world:
+            self._known[key] = declaration
         return declaration
 
 

@@ -22,7 +22,7 @@ from gateway_node.process.environment import (
 )
 from gateway_node.process.kept_files import remove_tree
 from gateway_node.process.launch_fragments import LaunchFragments
-from gateway_node.process.limits import NO_LIMITS, supervisor_limits
+from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_log import read_output
 from gateway_node.process.recovery import Recovery
 from gateway_node.process.script_process import SupervisedProcess
@@ -34,6 +34,8 @@ from gateway_node.scripts.values import Limits, Script, ScriptKind
 LAUNCH_GRACE_SEC = 12.0
 """Least grace of a launch fragment: launch itself escalates for 10 s."""
 _DESCRIBE_TIMEOUT_SEC = 15.0
+_DESCRIBE_LIMITS = Limits(cpu_sec=15.0, memory_mb=1024, processes=64, file_size_mb=64, output_mb=8)
+"""Of reading what a launch fragment declares, where it sets no limits itself."""
 _EXECUTIONS_FOLDER = 'executions'
 _INTERNAL_FOLDER = 'internal'
 _PYTHON_FOLDER = 'python'
@@ -250,7 +252,7 @@ class SupervisedScriptRunner:
                 timeout_sec=_DESCRIBE_TIMEOUT_SEC,
                 grace_sec=1.0,
                 stop_signal=signal.SIGTERM,
-                limits=NO_LIMITS,
+                limits=supervisor_limits(script.limits, _DESCRIBE_LIMITS),
                 keep_working_directory=False,
             )
         )
