@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from typing import Any
 
 from gateway_node.child.messages import receive_packet
@@ -24,7 +25,10 @@ _ANSWER_SEC = 10.0
 _STOPPED_SEC = 1.0
 """After which an answer that does not come is a reason to look whether the spawner is stopped."""
 _RESTART_DELAY_SEC = 0.05
-_RETRY_DELAY_SEC = 1.0
+_MAX_RESTART_DELAY_SEC = 5.0
+_STEADY_SEC = 10.0
+"""A spawner that lived as long is no sign that the next one will die at once."""
+_MAX_LOG_BYTES = 1024 * 1024
 _GOODBYE_SEC = 5.0
 
 
@@ -59,6 +63,8 @@ class _Connection:
         own_pidfd = os.pidfd_open(os.getpid())
         try:
             with open(log_file, 'ab') as log:
+                if log.tell() > _MAX_LOG_BYTES:
+                    log.truncate(0)
                 self.process = _execute(theirs.fileno(), own_pidfd, log.fileno())
             self.pidfd = os.pidfd_open(self.process.pid)
         except BaseException:
@@ -279,31 +285,39 @@ class SpawnerClient:
             await connection.lost.wait()
 
     async def _keep(self) -> None:
-        """Start a spawner whenever there is none."""
+        """Start a spawner whenever there is none; ever later where they die at once."""
+        delay_sec = _RESTART_DELAY_SEC
         while True:
+            began = time.monotonic()
             try:
                 connection = self._connection = _Connection(self._log_file)
             except OSError:
                 _log.exception('the spawner cannot be started, it is tried again')
-                await asyncio.sleep(_RETRY_DELAY_SEC)
-                continue
-            self._on_started(connection.process.pid)
-            ready = asyncio.create_task(connection.ready.wait())
-            lost = asyncio.create_task(connection.lost.wait())
-            try:
-                await asyncio.wait({ready, lost}, return_when=asyncio.FIRST_COMPLETED)
-                if connection.ready.is_set():
-                    self._started.set()
-                await lost
-            finally:
-                ready.cancel()
-                lost.cancel()
-            self.restarts += 1
-            _log.error('the spawner died and is started again: pid %d', connection.process.pid)
-            for gone in connection.gone.values():
-                gone.cancel()
-            self._on_lost()
-            await asyncio.sleep(_RESTART_DELAY_SEC)
+            else:
+                await self._keep_connection(connection)
+            if time.monotonic() - began > _STEADY_SEC:
+                delay_sec = _RESTART_DELAY_SEC
+            await asyncio.sleep(delay_sec)
+            delay_sec = min(2 * delay_sec, _MAX_RESTART_DELAY_SEC)
+
+    async def _keep_connection(self, connection: _Connection) -> None:
+        """Return once the spawner has died, and all who have to know are told."""
+        self._on_started(connection.process.pid)
+        ready = asyncio.create_task(connection.ready.wait())
+        lost = asyncio.create_task(connection.lost.wait())
+        try:
+            await asyncio.wait({ready, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if connection.ready.is_set():
+                self._started.set()
+            await lost
+        finally:
+            ready.cancel()
+            lost.cancel()
+        self.restarts += 1
+        _log.error('the spawner died and is started again: pid %d', connection.process.pid)
+        for gone in connection.gone.values():
+            gone.cancel()
+        self._on_lost()
 
     def continue_if_stopped(self) -> None:
         """Continue the spawner where a script has stopped it."""

@@ -5,7 +5,6 @@ Knows supervisor orders and directories, neither scripts nor their environment.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-import contextlib
 from dataclasses import replace
 from functools import partial
 import logging
@@ -39,7 +38,6 @@ from gateway_node.process.spawner_client import SpawnerClient, TreeGone
 _log = logging.getLogger(__name__)
 
 _LOG_FILE = 'supervision.log'
-_MAX_LOG_BYTES = 1024 * 1024
 _JOURNAL_FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
 _STOPPED_INTERVAL_SEC = 0.25
@@ -99,10 +97,6 @@ class Supervision:
             OSError: the state directory cannot be written.
         """
         (self._state_dir / _JOURNAL_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
-        log_file = self._state_dir / _LOG_FILE
-        with contextlib.suppress(FileNotFoundError):
-            if log_file.stat().st_size > _MAX_LOG_BYTES:
-                log_file.unlink()
         self.earlier = self.journal.read()
         self.earlier_spawner = read_spawner_mark(self._spawner_file, self.journal.boot_id)
         become_subreaper()

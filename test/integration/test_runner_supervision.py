@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from pathlib import Path
+import signal
 import tempfile
 
 import pytest
@@ -13,6 +14,7 @@ from gateway_node.child.process_tree import descendants
 from gateway_node.executions.ports import EndCause
 from gateway_node.process.kept_files import remove_tree
 from gateway_node.process.schema_worker import SchemaWorker
+from gateway_node.process.spawner_client import SpawnerClient
 
 __all__ = ['floor']
 
@@ -184,3 +186,31 @@ async def test_a_daemon_in_disguise_does_not_outlive_spawner_and_supervisor(floo
     assert {entry.pid for entry in left} == checks
     await schemas.check_schema({'type': 'object'})
     await schemas.close()
+
+
+async def test_a_spawner_that_dies_again_and_again_is_started_ever_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause doubles with each death, and each start finds a log of bounded size."""
+    monkeypatch.setattr('gateway_node.process.spawner_client._RESTART_DELAY_SEC', 0.02)
+    monkeypatch.setattr('gateway_node.process.spawner_client._MAX_RESTART_DELAY_SEC', 0.04)
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(delay_sec: float) -> None:
+        pauses.append(delay_sec)
+        await sleep(delay_sec)
+
+    def die(pid: int) -> None:
+        if len(pauses) < 3:
+            log_file.write_bytes(bytes(2 * 1024 * 1024))
+            os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr('gateway_node.process.spawner_client.asyncio.sleep', note)
+    log_file = tmp_path / 'log'
+    spawner = SpawnerClient(log_file, die, lambda: None)
+    await spawner.start()
+    await spawner.close()
+    assert pauses == [0.02, 0.04, 0.04]
+    assert spawner.restarts == 3
+    assert log_file.stat().st_size < 1024 * 1024
