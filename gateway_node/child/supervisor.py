@@ -88,7 +88,7 @@ class Supervisor:
         self._started = time.monotonic()
         self._cause = 'exited'
         self._hit: usage.Hit | None = None
-        self._meter = usage.UsageMeter(order['limits'])
+        self._meter = usage.UsageMeter(order['limits'], workplace.working_directory)
         self._leftovers: set[tuple[int, int]] = set()
         self._unkillable: list[int] = []
         self._end_asked = False
@@ -337,8 +337,9 @@ class Supervisor:
         elif cpu_sec is not None and (number == signal.SIGXCPU or self._meter.cpu_sec >= cpu_sec):
             self._hit = usage.Hit('cpu_sec', cpu_sec, round(self._meter.cpu_sec, 2))
         elif file_mb is not None:
-            largest = self._workplace.largest_file_bytes() / usage.MIB
-            if number == signal.SIGXFSZ or largest >= file_mb:
-                self._hit = usage.Hit('file_size_mb', file_mb, max(file_mb, round(largest, 3)))
+            largest = self._workplace.largest_file_bytes()
+            if number == signal.SIGXFSZ or largest > int(file_mb * usage.MIB):
+                used = max(file_mb, round(largest / usage.MIB, 3))
+                self._hit = usage.Hit('file_size_mb', file_mb, used)
         if self._hit is not None:
             self._cause = 'limit_reached'

@@ -37,22 +37,27 @@ def resource_limits(limits: SupervisorLimits) -> dict[int, int]:
     """Return what the kernel can keep for each process by itself (man 2 setrlimit).
 
     RLIMIT_CPU counts one process and is set a second late: the sampling, which sees the whole
-    tree, comes first. RLIMIT_NPROC counts the user and RLIMIT_AS breaks DDS; neither is set.
+    tree, comes first. Open files and bytes of a file are one more than allowed, so that the
+    sampling tells too many from just enough. RLIMIT_NPROC counts the user and RLIMIT_AS breaks
+    DDS; neither is set.
     """
     kept: dict[int, int] = {}
     if limits['cpu_sec'] is not None:
         kept[resource.RLIMIT_CPU] = int(limits['cpu_sec']) + 2
     if limits['open_files'] is not None:
-        kept[resource.RLIMIT_NOFILE] = limits['open_files']
+        kept[resource.RLIMIT_NOFILE] = limits['open_files'] + 1
     if limits['file_size_mb'] is not None:
-        kept[resource.RLIMIT_FSIZE] = int(limits['file_size_mb'] * MIB)
+        kept[resource.RLIMIT_FSIZE] = int(limits['file_size_mb'] * MIB) + 1
     return kept
 
 
 class UsageMeter:
     """Measures one tree: samples of what lives, and the kernel's accounts of what has ended."""
 
-    def __init__(self, limits: SupervisorLimits) -> None:
+    def __init__(self, limits: SupervisorLimits, working_directory: str) -> None:
+        self._own_files = os.path.join(os.path.realpath(working_directory), '')
+        self._first_sizes: dict[tuple[int, int], int] = {}
+        """Of files that are open for writing, by device and inode, when they were seen first."""
         self.max_memory_bytes = 0
         self._limits = limits
         self._ended_cpu_sec = 0.0
@@ -148,15 +153,37 @@ class UsageMeter:
         open_files, file_size_mb = self._limits['open_files'], self._limits['file_size_mb']
         if open_files is None and file_size_mb is None:
             return None
+        written: dict[tuple[int, int], int] = {}
+        hit = None
         for entry in living:
             descriptors = _descriptors(entry.pid)
-            if open_files is not None and len(descriptors) >= open_files:
-                return Hit('open_files', open_files, len(descriptors))
+            if open_files is not None and len(descriptors) > open_files:
+                hit = hit or Hit('open_files', open_files, len(descriptors))
             if file_size_mb is not None:
-                size = max(map(_written_size, descriptors), default=0)
-                if size >= int(file_size_mb * MIB):
-                    return Hit('file_size_mb', file_size_mb, round(size / MIB, 3))
-        return None
+                size = max((self._grown(file, written) for file in descriptors), default=0)
+                if size > int(file_size_mb * MIB):
+                    hit = hit or Hit('file_size_mb', file_size_mb, round(size / MIB, 3))
+        self._first_sizes = written
+        return hit
+
+    def _grown(self, descriptor: str, written: dict[tuple[int, int], int]) -> int:
+        """Return the size of the file there if the script made it grow, else 0.
+
+        Files of the working directory are the script's own; others may have been there before.
+        """
+        found = _open_for_writing(descriptor)
+        if found is None:
+            return 0
+        key = (found.st_dev, found.st_ino)
+        first = self._first_sizes.get(key)
+        if first is None:
+            with contextlib.suppress(OSError):
+                own = os.readlink(descriptor).startswith(self._own_files)
+                first = 0 if own else found.st_size
+        if first is None:
+            return 0
+        written[key] = first
+        return found.st_size if found.st_size > first else 0
 
 
 def largest_file_bytes(directory: str) -> int:
@@ -189,12 +216,12 @@ def _descriptors(pid: int) -> list[str]:
         return []
 
 
-def _written_size(descriptor: str) -> int:
-    """Return the size of the regular file that is open for writing there, else 0."""
+def _open_for_writing(descriptor: str) -> os.stat_result | None:
+    """Return the stat of the regular file that is open for writing there, else None."""
     try:
         found = os.stat(descriptor)
         # The link's own permission bits say how it was opened (man 5 proc_pid_fd).
         writable = os.lstat(descriptor).st_mode & stat.S_IWUSR
     except OSError:
-        return 0
-    return found.st_size if writable and stat.S_ISREG(found.st_mode) else 0
+        return None
+    return found if writable and stat.S_ISREG(found.st_mode) else None

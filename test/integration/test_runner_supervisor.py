@@ -122,3 +122,45 @@ def test_a_directory_that_forbids_it_is_removed() -> None:
         inner.parent.chmod(0o000)
         subprocess.run([sys.executable, '-c', remove, f'{folder}/work'], check=True)
         assert list(Path(folder).iterdir()) == []
+
+
+@pytest.mark.parametrize(('files', 'cause'), [(16, 'exited'), (17, 'limit_reached')])
+def test_as_many_open_files_as_allowed_are_allowed(tmp_path: Path, files: int, cause: str) -> None:
+    """The limit itself is no transgression, one more is."""
+    script = (
+        f'import os, time; [os.open("/dev/null", 0) for _ in range({files} - 4)];time.sleep(0.5)'
+    )
+    argv = [sys.executable, '-IS', '-c', script]
+    limits = {**NO_LIMITS, 'open_files': 16}
+    report = supervised(tmp_path / 'e', '', argv=argv, limits=limits)
+    assert (report['cause'], report['exit_code']) == (
+        cause,
+        0 if cause == 'exited' else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ('script', 'cause'),
+    [
+        ('exec 5<>"{large}"; printf x >&5; sleep 0.5', 'exited'),
+        ('head -c 1048576 /dev/zero >own; exec 5>>own; sleep 0.5', 'exited'),
+        ('exec 5>>own; head -c 2000000 /dev/zero >&5 || sleep 40', 'limit_reached'),
+        (
+            'exec 5>>"{empty}"; sleep 0.5; head -c 2000000 /dev/zero >&5 || sleep 40',
+            'limit_reached',
+        ),
+    ],
+    ids=['large before', 'as large as allowed', 'own too large', 'another too large'],
+)
+def test_only_what_a_script_wrote_counts_as_its_files(
+    tmp_path: Path, script: str, cause: str
+) -> None:
+    """A large file that was there before is not the script's; a file may reach its limit."""
+    (tmp_path / 'large').write_bytes(bytes(3 * 1024 * 1024))
+    (tmp_path / 'empty').touch()
+    script = script.format(large=tmp_path / 'large', empty=tmp_path / 'empty')
+    script = f"trap '' XFSZ; {script}"
+    report = supervised(tmp_path / 'e', script, limits={**NO_LIMITS, 'file_size_mb': 1})
+    assert report['cause'] == cause
+    if cause == 'limit_reached':
+        assert report['limit']['name'] == 'file_size_mb'
