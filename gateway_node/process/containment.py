@@ -14,6 +14,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from gateway_node.child.process_tree import descendants
+
 _log = logging.getLogger(__name__)
 
 _OWN_PARENT = 'gateway_node'
@@ -109,11 +111,13 @@ def _own_cgroup(mount: Path, membership: Path) -> Path | None:
 
 
 def _is_delegated(own: Path) -> bool:
-    """Return True where a service manager gave the cgroup away, or it is this user's own."""
+    """Return True where a service manager gave the cgroup away, and says so.
+
+    That it can be written is not enough: a user owns the scopes of his session, in which other
+    programs of his are.
+    """
     if not os.access(own, os.W_OK) or not os.access(own / 'cgroup.procs', os.W_OK):
         return False
-    if os.geteuid() != 0:
-        return True
     for attribute in ('trusted.delegate', 'user.delegate'):
         with contextlib.suppress(OSError):
             if os.getxattr(own, attribute) == b'1':
@@ -122,12 +126,16 @@ def _is_delegated(own: Path) -> bool:
 
 
 def _prepared_service(own: Path) -> Containment:
-    """Move the service's own processes into a leaf, since only leaves may hold processes."""
+    """Move this process and what is below it into a leaf: only leaves may hold processes.
+
+    Whoever else is in the cgroup stays; the kernel then refuses the controllers.
+    """
     service = own / _SERVICE_LEAF
     service.mkdir(exist_ok=True)
-    for pid in (own / 'cgroup.procs').read_text().split():
+    pids = [os.getpid(), *(entry.pid for entry in descendants(os.getpid()))]
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            (service / 'cgroup.procs').write_text(pid)
+            (service / 'cgroup.procs').write_text(str(pid))
     _enable(own)
     return _prepared(own / 'executions', 'delegated')
 

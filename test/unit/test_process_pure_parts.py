@@ -1,6 +1,7 @@
 """The process room's rules that need no process."""
 
 import json
+import os
 from pathlib import Path
 import time
 from typing import Any
@@ -443,6 +444,33 @@ def test_a_capture_is_the_variables_without_the_shells_own() -> None:
     """Values keep their line ends and bytes that are no UTF-8."""
     capture = b'A=1\nb=2\0_=/usr/bin/env\0SHLVL=1\0PWD=/x\0B=\xff\0'
     assert parse_capture(capture) == {'A': '1\nb=2', 'B': '\udcff'}
+
+
+@pytest.mark.parametrize('delegated', [False, True])
+def test_only_a_delegated_cgroup_is_used_and_only_own_processes_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delegated: bool
+) -> None:
+    """A user may write the scope of his session; his shell in it is not the gateway's."""
+    mounts, membership, own = tmp_path / 'mountinfo', tmp_path / 'cgroup', tmp_path / 'own'
+    mounts.write_text(f'24 1 0:22 / {tmp_path} rw - cgroup2 cgroup2 rw\n')
+    membership.write_text('0::/own\n')
+    own.mkdir()
+    shell = 1
+    (own / 'cgroup.procs').write_text(f'{os.getpid()}\n{shell}\n')
+    (own / 'cgroup.controllers').write_text('')
+
+    def getxattr(path: Path, name: str) -> bytes:
+        if delegated and name == 'user.delegate':
+            return b'1'
+        raise OSError
+
+    monkeypatch.setattr('os.getxattr', getxattr)
+    monkeypatch.setattr('os.geteuid', lambda: 1000)
+    monkeypatch.setattr('gateway_node.process.containment.descendants', lambda pid: [])
+    probe_containment(mounts, membership)
+    assert (own / 'service').exists() is delegated
+    if delegated:
+        assert (own / 'service' / 'cgroup.procs').read_text() == str(os.getpid())
 
 
 def test_without_cgroups_the_supervisor_holds_by_itself(tmp_path: Path) -> None:
