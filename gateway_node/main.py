@@ -133,6 +133,7 @@ class Gateway:
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.wait({self._tending})
+            self.directory.forget_stale()
             await self._keep_identities()
 
     async def _tend_entities(self) -> None:

@@ -147,6 +147,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _http_exception(request, error)
     except (web.RequestPayloadError, HttpProcessingError) as error:
         return generic_error(_INVALID_REQUEST, f'the body cannot be read: {error}')
+    except ConnectionError as error:
+        # Nobody is there to read this answer.
+        _log.debug('%s %s: the client went away', request.method, request.path)
+        return generic_error(_INVALID_REQUEST, f'the connection broke: {error}')
     except Exception as error:
         return _domain_error(request, error)
 

@@ -151,7 +151,9 @@ def test_without_any_descriptor_the_gateway_waits(ground: Ground) -> None:
     with free_descriptors(ground.api.process.pid, 0), socket.socket() as client:
         client.settimeout(DEADLINE_SEC)
         client.connect((ground.api.host, ground.api.port))
-        client.sendall(b'GET /api/v1/version-info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+        client.sendall(
+            b'GET /api/v1/version-info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+        )
         wait_for(ground.scripts_left, lambda left: left == [], what='the script has ended')
         raised = resource.prlimit(ground.api.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(ground.api.process.pid, resource.RLIMIT_NOFILE, (raised[1], raised[1]))

@@ -528,14 +528,15 @@ async def test_scripts_that_are_turned_off_are_refused_everywhere() -> None:
 
 
 async def test_uploads_can_be_turned_off_alone(library: ScriptLibrary, tmp_path: Path) -> None:
-    """What is there is served and may go."""
+    """What is there is served and stays."""
     script = await _create(library)
     closed = _library(tmp_path / 'scripts', allow_uploads=False)
     await closed.open()
     with pytest.raises(UploadsTurnedOff):
         closed.begin_upload()
+    with pytest.raises(UploadsTurnedOff):
+        await closed.delete(APP, script.id)
     assert await closed.list(APP) == (script,)
-    await closed.delete(APP, script.id)
 
 
 async def _with_managed(tmp_path: Path, manifest: str) -> ScriptLibrary:

@@ -100,3 +100,16 @@ async def test_a_slow_client_is_waited_for(api: Api) -> None:
     path = f'/{ENTITY}/scripts'
     async with sending(api, 'POST', path, FORM_TYPE, len(content), pieces) as reader:
         assert (await answer(reader))[0] == 201
+
+
+async def test_a_client_that_goes_away_leaves_no_file_and_no_error(
+    api: Api, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dropping an upload is the client's right, and no defect of the gateway."""
+    staging = tmp_path / 'scripts' / '.incoming'
+    async with sending(api, 'POST', f'/{ENTITY}/scripts', FORM_TYPE, 10_000, [FILE]):
+        assert stored(staging)
+    async with asyncio.timeout(DEADLINE_SEC):
+        while stored(staging):
+            assert (await api.request('GET', '/version-info')).status == 200
+    assert not [record for record in caplog.records if record.levelname == 'ERROR']

@@ -63,7 +63,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'parent': st.none() | TEXTS,
     'schedule': st.none() | TEXTS,
     'scheduled': st.booleans(),
-    'last_scheduled_start': st.none() | st.builds(ScheduledStart, at=MOMENTS, boot_time=BOOT_TIMES),
+    'last_scheduled_start': st.none()
+    | st.builds(ScheduledStart, at=MOMENTS, boot_time=BOOT_TIMES),
     'skipped_starts': NUMBERS,
     'stop_trigger': st.none() | TRIGGERS,
     'started_at': st.none() | MOMENTS,
