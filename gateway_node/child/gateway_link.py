@@ -7,6 +7,8 @@ from typing import Any
 
 from gateway_node.child.messages import encode, MessageBuffer, SupervisorOrder
 
+_EARLY_WAIT_SEC = 0.05
+
 
 class GatewayLink:
     """The supervisor's end of the channel to its gateway; it never blocks on it."""
@@ -37,6 +39,30 @@ class GatewayLink:
                 self._early = messages[1:]
                 return messages[0]  # type: ignore[return-value]
         return None
+
+    def wait_readable(self, descriptor: int, timeout_sec: float) -> None:
+        """Wait until the descriptor can be read, as long as the gateway wants it.
+
+        Raises:
+            OSError: the gateway is gone or asks for the end, or the time is over.
+        """
+        deadline = time.monotonic() + timeout_sec
+        poll = select.poll()
+        for source in (descriptor, self.channel.fileno(), self.pidfd):
+            poll.register(source, select.POLLIN)
+        while True:
+            left_sec = max(0.0, deadline - time.monotonic())
+            # What came together with something else wakes no poll.
+            wait_sec = min(left_sec, _EARLY_WAIT_SEC) if self._early else left_sec
+            if any(source == descriptor for source, _ in poll.poll(wait_sec * 1000)):
+                return
+            self._early = self.receive()
+            if self.lost:
+                raise ConnectionResetError('the gateway is gone')
+            if any('end' in message for message in self._early):
+                raise InterruptedError('its end was asked for before it had begun')
+            if left_sec == 0.0:
+                raise TimeoutError(f'it had not begun after {timeout_sec:g} s')
 
     def receive(self) -> list[dict[str, Any]]:
         """Return what has arrived; notes where the gateway is gone."""

@@ -4,11 +4,12 @@ The supervisor forks from a process without threads, so Python may do it. Nothin
 the script is watched afterwards.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import fcntl
 import os
 import resource
+import select
 import signal
 from typing import NamedTuple, NoReturn
 
@@ -17,6 +18,7 @@ from gateway_node.child.process_tree import die_with_parent
 OOM_SCORE_ADJUSTMENT = 800
 """Scripts go first when memory runs out; inherited, so it also marks every process of a tree."""
 PROGRESS_FD = 3
+_KILL_PATIENCE_SEC = 10.0
 
 _RESET_SIGNALS = [
     signal.SIGCHLD,
@@ -41,8 +43,11 @@ class Image(NamedTuple):
     """The `cgroup.procs` file of the cgroup to join."""
 
 
-def execute(image: Image) -> int:
+def execute(image: Image, await_readable: Callable[[int], None]) -> int:
     """Fork and execute the image; return its pid once its program has begun.
+
+    An exec may hang, as on a mount that does not answer: `await_readable` waits until a
+    descriptor can be read, and raises an OSError to give the program up.
 
     Raises:
         OSError: the program could not be executed; nothing is left behind.
@@ -53,12 +58,27 @@ def execute(image: Image) -> int:
         _become(image, writing)
     os.close(writing)
     with os.fdopen(reading, 'rb') as pipe:
+        try:
+            await_readable(reading)
+        except OSError:
+            _end(pid)
+            raise
         complaint = pipe.read()
     if not complaint:
         return pid
     os.waitpid(pid, 0)
     number, _, text = complaint.decode(errors='replace').partition(' ')
     raise OSError(int(number), text)
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    # The pidfd wakes when it has ended; in a hung system call it may not end for long.
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(pid)
+        select.select([pidfd], [], [], _KILL_PATIENCE_SEC)
+        os.close(pidfd)
+    os.waitpid(pid, os.WNOHANG)
 
 
 def _become(image: Image, complaint_fd: int) -> NoReturn:

@@ -33,13 +33,14 @@ _KILL_INTERVAL_SEC = 0.01
 _PROGRESS_INTERVAL_SEC = 0.1
 _REPORT_PATIENCE_SEC = 10.0
 
-ImageStarter = Callable[[Image], int]
+ImageStarter = Callable[[Image, Callable[[int], None]], int]
 
 
 def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStarter) -> None:
     """Take an order from the channel and see it through to its end.
 
-    `start_image` makes the script's process from its image, however it likes.
+    `start_image` makes the script's process from its image, however it likes; it waits with the
+    function that it is given.
     """
     os.setsid()
     process_tree.set_name(PROCESS_NAME)
@@ -51,7 +52,10 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStar
     workplace: Workplace | None = None
     try:
         workplace = Workplace(order)
-        pid = start_image(workplace.image)
+        patience_sec = order['timeout_sec']
+        pid = start_image(
+            workplace.image, lambda source: gateway.wait_readable(source, patience_sec)
+        )
     except (OSError, ValueError) as error:
         if workplace is not None:
             workplace.remove_leavings()

@@ -164,3 +164,20 @@ def test_only_what_a_script_wrote_counts_as_its_files(
     assert report['cause'] == cause
     if cause == 'limit_reached':
         assert report['limit']['name'] == 'file_size_mb'
+
+
+@pytest.mark.parametrize(
+    ('moment', 'timeout_sec', 'told'),
+    [
+        ('hangs', 0.3, 'it had not begun after 0.3 s'),
+        ('hangs, then stopped', 60, 'its end was asked for before it had begun'),
+    ],
+)
+def test_a_program_that_does_not_begin_is_given_up(
+    tmp_path: Path, moment: str, timeout_sec: float, told: str
+) -> None:
+    """Where executing it hangs, the time limit holds and the gateway is heard."""
+    said = supervised(tmp_path / 'e', '', moment, timeout_sec=timeout_sec)
+    assert said['event'] == 'spawn_failed'
+    assert told in said['message']
+    assert {path.name for path in (tmp_path / 'e').iterdir()} == {'end.json', 'output.head'}

@@ -1,22 +1,25 @@
 """A supervisor without spawner and gateway, for moments that cannot be hit from outside.
 
-argv: a directory, an order's changes as JSON, a moment of MOMENTS or nothing. The report is the
-directory's end file.
+argv: a directory, an order's changes as JSON, the name of a moment or nothing. The last
+word is the directory's end file.
 """
 
+from collections.abc import Callable
 import json
 import os
 from pathlib import Path
 import signal
 import socket
 import sys
+import time
 from typing import Any
 from unittest import mock
 
+from gateway_node.child import image as image_module
 from gateway_node.child import supervisor
 from gateway_node.child.gateway_link import GatewayLink
 from gateway_node.child.image import execute, Image
-from gateway_node.child.messages import encode
+from gateway_node.child.messages import encode, MessageBuffer
 
 OURS, THEIRS = socket.socketpair()
 
@@ -31,11 +34,17 @@ class DyingWithProgress(GatewayLink):
         super().send(message)
 
 
-def executed_and_ended(image: Image) -> int:
+def executed_and_ended(image: Image, wait: Callable[[int], None]) -> int:
     """Return only when the script has ended, its output unread."""
-    pid = execute(image)
+    pid = execute(image, wait)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     return pid
+
+
+def hang(*_: object) -> None:
+    """Take the place of an exec that does not come back."""
+    time.sleep(30)
+    os._exit(0)
 
 
 def main() -> None:
@@ -59,8 +68,17 @@ def main() -> None:
     THEIRS.sendall(encode(order))
     link = DyingWithProgress if moment == ['gateway dies'] else GatewayLink
     start = executed_and_ended if moment == ['ended at once'] else execute
-    with mock.patch.object(supervisor, 'GatewayLink', link):
+    if moment == ['hangs, then stopped']:
+        THEIRS.sendall(encode({'end': 'stop'}))
+    become = hang if moment[0].startswith('hangs') else image_module._become
+    with (
+        mock.patch.object(supervisor, 'GatewayLink', link),
+        mock.patch.object(image_module, '_become', become),
+    ):
         supervisor.supervise(OURS, os.pidfd_open(os.getpid()), start)
+    if moment[0].startswith('hangs'):
+        said = MessageBuffer().feed(THEIRS.recv(65536))
+        Path(directory, 'end.json').write_text(json.dumps(said[-1]))
 
 
 main()
