@@ -183,6 +183,7 @@ async def test_a_time_limit_ends_the_tree(floor: Floor) -> None:
     order = floor.order(floor.script('sleep 600 & sleep 600'), timeout_sec=0.3)
     outcome, _ = await floor.run(order)
     assert (outcome.cause, outcome.signal) == (EndCause.TIMED_OUT, signal.SIGTERM)
+    assert outcome.duration_sec is not None
     assert 0.3 <= outcome.duration_sec < 1.5
 
 
