@@ -141,11 +141,15 @@ class Supervisor:
             self._poll.register(descriptor, select.POLLIN)
 
     def _contain(self) -> None:
-        """Put all that the tree is by now into its cgroup."""
+        """Put this process's children into the cgroup, and with them what they fork from now on.
+
+        Only their pids are sure to be theirs: nobody else can reap them. A stranger that came
+        into the cgroup would be killed with it.
+        """
         self._contain_at = math.inf
         if 'cgroup' in self._order and self._workplace.cgroup is None:
             tree = process_tree.descendants(os.getpid())
-            self._workplace.contain(entry.pid for entry in tree)
+            self._workplace.contain(e.pid for e in tree if e.parent == os.getpid())
 
     def _turn(self) -> None:
         """Wait for something to happen, until the next moment that has to be kept."""

@@ -93,16 +93,16 @@ class Workplace:
         for descriptor in (image.stdin, image.stdout, image.stderr, image.progress):
             os.close(descriptor)
 
-    def contain(self, tree: Iterable[int]) -> None:
-        """Put a tree that has begun into a cgroup, where that was not done before.
+    def contain(self, children: Iterable[int]) -> None:
+        """Put processes that have begun into a cgroup, where that was not done before.
 
         Joining can take 10 ms, for which no start has to wait unless the kernel is to keep a
-        limit; what the tree forks meanwhile is held by the supervisor as everything is.
+        limit; what they forked meanwhile is held by the supervisor as everything is.
         """
         if self.cgroup is None:
             self._make_leaf()
         if self.cgroup is not None:
-            for pid in tree:
+            for pid in children:
                 self.cgroup.join(pid)
 
     def drain(self, source: int, reads: int = _READS_A_TURN) -> bool:
