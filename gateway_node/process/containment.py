@@ -6,7 +6,7 @@ supervisor holds the tree by itself and samples it. Sources: the kernel's cgroup
 systemd's CGROUP_DELEGATION for what a service may do below its own cgroup.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import contextlib
 from dataclasses import dataclass
 import logging
@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from gateway_node.child.process_tree import descendants
+from gateway_node.child.process_tree import descendants, read_entry
 
 _log = logging.getLogger(__name__)
 
@@ -126,18 +126,28 @@ def _is_delegated(own: Path) -> bool:
 
 
 def _prepared_service(own: Path) -> Containment:
-    """Move this process and what is below it into a leaf: only leaves may hold processes.
+    """Move this process and its kin into a leaf, since only leaves may hold processes.
 
-    Whoever else is in the cgroup stays; the kernel then refuses the controllers.
+    Its kin are what is below it and what started it within the same cgroup, as `ros2 run` does.
+    Whoever else is there stays; the kernel then refuses the controllers.
     """
     service = own / _SERVICE_LEAF
     service.mkdir(exist_ok=True)
-    pids = [os.getpid(), *(entry.pid for entry in descendants(os.getpid()))]
-    for pid in pids:
+    members = {int(pid) for pid in (own / 'cgroup.procs').read_text().split()}
+    below = (entry.pid for entry in descendants(os.getpid()))
+    for pid in members & {*_lineage(os.getpid()), *below}:
         with contextlib.suppress(ProcessLookupError):
             (service / 'cgroup.procs').write_text(str(pid))
     _enable(own)
     return _prepared(own / 'executions', 'delegated')
+
+
+def _lineage(pid: int) -> Iterator[int]:
+    """Yield the process and all above it."""
+    entry = read_entry(pid)
+    while entry is not None:
+        yield entry.pid
+        entry = read_entry(entry.parent)
 
 
 def _prepared(folder: Path, reason: str) -> Containment:
