@@ -1,4 +1,4 @@
-"""From a script's limits, and the gateway's defaults, to what a supervisor keeps."""
+"""From a script's limits, and defaults, to what a supervisor keeps."""
 
 from typing import TypeVar
 

@@ -44,9 +44,11 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         ValueError: it is none.
     """
     result, complaint = read_given_result(directory)
-    garbage = _count(report, 'progress_garbage')
+    garbage = _field(report, 'progress_garbage', int | None)
     if garbage:
-        _log.warning('%d lines of progress were not understood: %s', garbage, directory.name)
+        _log.warning(
+            '%d lines of progress were not understood: execution %s', garbage, directory.name
+        )
     return Outcome(
         cause=EndCause(_field(report, 'cause', str)),
         exit_code=_field(report, 'exit_code', int | None),

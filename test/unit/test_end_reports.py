@@ -1,0 +1,53 @@
+"""What a supervisor's last words mean."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_node.executions.ports import EndCause, LimitReached
+from gateway_node.executions.values import ResourceUse
+from gateway_node.process.outcomes import outcome_of_report
+
+REPORT = {
+    'cause': 'exited',
+    'exit_code': 0,
+    'signal': None,
+    'limit': None,
+    'duration_sec': 1.5,
+    'leftover_processes': 2,
+    'unkillable_pids': [],
+    'max_memory_bytes': 1000,
+    'cpu_sec': 0.5,
+    'stdout_bytes': 0,
+    'progress_garbage': 0,
+    'end_asked': True,
+}
+
+
+def test_a_report_is_the_outcome(tmp_path: Path) -> None:
+    """Every field arrives; the limit by its name."""
+    limit = {'name': 'cpu_sec', 'value': 1, 'used': 1.2}
+    outcome = outcome_of_report({**REPORT, 'cause': 'limit_reached', 'limit': limit}, tmp_path)
+    assert outcome.cause is EndCause.LIMIT_REACHED
+    assert outcome.limit == LimitReached(name='cpu_sec', value=1.0, used=1.2)
+    assert outcome.resource_use == ResourceUse(max_memory_bytes=1000, cpu_sec=0.5)
+    assert (outcome.duration_sec, outcome.leftover_processes, outcome.end_asked) == (1.5, 2, True)
+
+
+def test_a_report_from_before_an_update_is_understood(tmp_path: Path) -> None:
+    """What earlier supervisors did not say is as if nothing had happened."""
+    earlier: dict[str, Any] = {**REPORT, 'message': ''}
+    del earlier['end_asked'], earlier['progress_garbage']
+    outcome = outcome_of_report(earlier, tmp_path)
+    assert (outcome.exit_code, outcome.end_asked) == (0, False)
+
+
+def test_progress_that_was_not_understood_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The author of the script finds the count in the gateway's log."""
+    with caplog.at_level(logging.WARNING):
+        outcome_of_report({**REPORT, 'progress_garbage': 3}, tmp_path / 'exec_1')
+    assert '3 lines of progress were not understood: execution exec_1' in caplog.text
