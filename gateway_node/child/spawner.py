@@ -4,6 +4,7 @@ The gateway executes it once. It is a subreaper: when a supervisor is lost, that
 becomes its own, and it ends that tree and says so. It continues supervisors that a script stops.
 """
 
+from collections import deque
 import contextlib
 import json
 import os
@@ -41,6 +42,9 @@ class Spawner:
 
     def __init__(self, control: socket.socket, gateway_pidfd: int) -> None:
         self._control = control
+        control.setblocking(False)
+        self._untold: deque[tuple[bytes, list[int]]] = deque()
+        """For which there was no room yet, each with the descriptors that go with it."""
         self._gateway_pidfd = gateway_pidfd
         self._supervisors: dict[int, str] = {}
         self._lost: list[str] = []
@@ -60,6 +64,9 @@ class Spawner:
         self._tell({'event': 'ready'})
         while not self._finished():
             busy = self._lost or self._abandoned_at is not None
+            if self._abandoned_at is None:
+                waits = select.POLLOUT if self._untold else 0
+                poll.modify(self._control, select.POLLIN | waits)
             for descriptor, _ in poll.poll(_KILL_INTERVAL_MS if busy else None):
                 if descriptor == self._wakeup:
                     with contextlib.suppress(BlockingIOError):
@@ -72,6 +79,7 @@ class Spawner:
             self._reap()
             if self._lost:
                 self._end_orphans()
+            self._push()
 
     def _watch_children(self) -> None:
         os.set_blocking(self._wakeup, False)
@@ -93,6 +101,8 @@ class Spawner:
         """Fork a supervisor for the channel that comes with the request; False at the end."""
         try:
             name, descriptors = receive_packet(self._control)
+        except BlockingIOError:
+            return True
         except OSError:
             return False
         if not name:
@@ -118,16 +128,14 @@ class Spawner:
             os.kill(pid, signal.SIGKILL)
             self._tell({'event': 'refused', 'name': name, 'message': str(error)})
             return
-        try:
-            self._tell({'event': 'forked', 'name': name, 'pid': pid}, [pidfd])
-        finally:
-            os.close(pidfd)
+        self._tell({'event': 'forked', 'name': name, 'pid': pid}, [pidfd])
 
     def _become_supervisor(self, channel: int) -> None:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            for descriptor in (self._wakeup, self._wakeup_writing):
+            unsent = [fd for _, descriptors in self._untold for fd in descriptors]
+            for descriptor in (self._wakeup, self._wakeup_writing, *unsent):
                 os.close(descriptor)
             self._control.close()
             supervise(socket.socket(fileno=channel), self._gateway_pidfd, execute)
@@ -187,5 +195,20 @@ class Spawner:
         self._killed.clear()
 
     def _tell(self, message: Any, descriptors: list[int] | None = None) -> None:
-        with contextlib.suppress(OSError):
-            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors or [])
+        """Send the message as soon as the gateway takes it; the descriptors are closed then."""
+        self._untold.append((json.dumps(message).encode(), descriptors or []))
+        self._push()
+
+    def _push(self) -> None:
+        while self._untold:
+            packet, descriptors = self._untold[0]
+            try:
+                socket.send_fds(self._control, [packet], descriptors)
+            except BlockingIOError:
+                return
+            except OSError:
+                # The gateway is gone, as its pidfd is about to tell.
+                pass
+            self._untold.popleft()
+            for descriptor in descriptors:
+                os.close(descriptor)

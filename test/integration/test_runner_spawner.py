@@ -1,0 +1,70 @@
+"""The spawner by itself, with a gateway that does not listen."""
+
+from collections.abc import Iterator
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from gateway_node.child.messages import receive_packet
+
+PATIENCE_SEC = 15
+MAIN = 'from gateway_node.child.spawner import main; main()'
+REQUESTS = 400
+"""Whose answers, two for each, are more than a socket holds."""
+
+
+@contextlib.contextmanager
+def spawner(gateway: int) -> Iterator[tuple[socket.socket, 'subprocess.Popen[bytes]']]:
+    """Yield the control socket of a spawner, and the spawner."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pidfd = os.pidfd_open(gateway)
+    argv = [sys.executable, '-c', MAIN, str(theirs.fileno()), str(pidfd)]
+    with ours, subprocess.Popen(argv, pass_fds=(theirs.fileno(), pidfd)) as process:
+        theirs.close()
+        os.close(pidfd)
+        try:
+            yield ours, process
+        finally:
+            process.kill()
+
+
+def request(control: socket.socket, name: str) -> None:
+    """Ask for a supervisor that ends at once: its channel is closed."""
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        socket.send_fds(control, [name.encode()], [theirs.fileno()])
+
+
+def test_a_gateway_that_does_not_listen_holds_nothing_up() -> None:
+    """Answers for which there is no room wait, requests are served, and nothing is lost."""
+    with spawner(os.getpid()) as (control, _):
+        control.settimeout(PATIENCE_SEC)
+        for number in range(REQUESTS):
+            request(control, f'exec_{number}')
+        said: dict[str, list[str]] = {}
+        while sum('gone' in events for events in said.values()) < REQUESTS:
+            packet, descriptors = receive_packet(control)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            message = json.loads(packet)
+            said.setdefault(message.get('name', ''), []).append(message['event'])
+    assert said.pop('') == ['ready']
+    assert set(map(tuple, said.values())) == {('forked', 'gone')}
+
+
+def test_a_spawner_whose_answers_nobody_takes_ends_with_its_gateway() -> None:
+    """With answers still waiting it notices that the gateway is gone."""
+    with subprocess.Popen(['sleep', '60']) as gateway, spawner(gateway.pid) as (control, process):
+        control.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            for number in range(REQUESTS):
+                request(control, f'exec_{number}')
+        gateway.kill()
+        started = time.monotonic()
+        assert process.wait(PATIENCE_SEC) == 0
+        assert time.monotonic() - started < PATIENCE_SEC
