@@ -47,7 +47,6 @@ class EndReport(TypedDict):
 
     cause: str
     """A value of `executions.ports.EndCause`."""
-    message: str
     exit_code: int | None
     signal: int | None
     limit: dict[str, Any] | None

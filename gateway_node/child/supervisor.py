@@ -321,7 +321,6 @@ class Supervisor:
             self._note_kernel_limit(number)
         return EndReport(
             cause=self._cause,
-            message='',
             exit_code=exit_code,
             signal=number,
             limit=None if self._hit is None else self._hit._asdict(),
