@@ -58,11 +58,13 @@ async def recover(
             unstarted.append(execution)
         else:
             changes += await _ending(execution, outcome, runner, clock)
-    if changes:
-        ended = {change.execution.id for change in changes}
+    ended = {change.execution.id for change in changes}
+    if ended:
         _log.warning('ended %d executions that an earlier gateway left open', len(ended))
         await ledger.record(*changes)
-        runner.acknowledge(ended)
+    # Those that had ended before are among the outcomes too, where the gateway died at that.
+    left_open = {each.id for each in (*schedules, *unstarted)}
+    runner.acknowledge((ended | outcomes.keys()) - left_open)
     return Recovered(schedules=tuple(schedules), unstarted=tuple(unstarted))
 
 

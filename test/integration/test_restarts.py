@@ -543,6 +543,18 @@ async def test_output_of_executions_that_nobody_knows_is_removed(robot: Robot) -
         assert life.runner.discarded == ['exec_of_nobody']
 
 
+async def test_an_end_that_was_recorded_is_acknowledged_at_the_next_start(robot: Robot) -> None:
+    """Killed between the record and the word to the runner, the next gateway gives that word."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        ended = await life.start(script_id, ExecutionType.NOW)
+        await life.finish(ended.id)
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=3)
+    async with robot.gateway(recovered={ended.id: outcome}) as life:
+        assert life.runner.acknowledged == [ended.id]
+        assert (await life.executions.get(APP, script_id, ended.id)).status is COMPLETED
+
+
 async def test_many_that_wait_are_let_in_in_order(robot: Robot) -> None:
     """First come first served, whatever their number."""
     robot.max_executions = 1
