@@ -4,6 +4,7 @@ Each ends as it should; meanwhile every answer comes at once; afterwards nothing
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 import importlib.util
 import json
 import os
@@ -39,8 +40,12 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Serve one gateway to all tests of this file; in the end its memory is back."""
     folder = tmp_path_factory.mktemp('gateway')
     with ground_on(folder, {'scripts.manifest': managed_scripts(folder)}) as ground:
-        # The largest answers that there are: what Python keeps for them is no leak.
-        ground.ended(ground.started('yes | head -c 9000000; yes | head -c 9000000 >&2\n'))
+        # The largest answers that there are, on every thread that reads them: what Python and
+        # the C library keep for them is no leak.
+        href = ground.started('yes | head -c 9000000; yes | head -c 9000000 >&2\n')
+        ground.ended(href)
+        with ThreadPoolExecutor(max_workers=8) as clients:
+            list(clients.map(ground.api.body, [href] * 64))
         before = ground.resident_mb()
         yield ground
         wait_for(
