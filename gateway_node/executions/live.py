@@ -152,7 +152,7 @@ class LiveExecution:
             await self._end_unstarted()
             return
         if self._record.scheduled:
-            # A schedule that becomes its own run is used up before anything is started.
+            # A schedule that becomes its own execution is used up before anything is started.
             await self._write(self._ledger.keep(self.execution.evolve(scheduled=False)))
         try:
             starting = self._runner.start(self.order, self._on_progress)

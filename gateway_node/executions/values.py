@@ -151,7 +151,7 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduledStart:
-    """When a schedule last made a run."""
+    """When a schedule last started an execution."""
 
     at: datetime.datetime
     boot_time: BootTime
@@ -181,9 +181,9 @@ class Execution:
     scheduled: bool = False
     """True for a schedule: PREPARED, waiting for a start of the gateway."""
     last_scheduled_start: ScheduledStart | None = None
-    """Of a schedule: its last run."""
+    """Of a schedule: its last start."""
     skipped_starts: int = 0
-    """Of a schedule: starts of the gateway that came too soon after its last run."""
+    """Of a schedule: starts of the gateway that came too soon after that."""
     stop_trigger: Trigger | None = None
     """Set when a stop was accepted, or when the gateway itself ended the execution."""
     started_at: datetime.datetime | None = None

@@ -252,7 +252,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='s',
         minimum=0,
         maximum=86_400,
-        description='Shortest time between two runs of one schedule; a start of the gateway that '
+        description='Shortest time between two starts by one schedule; a start of the gateway that '
         'comes sooner is skipped, so that a crash loop does not feed itself.',
     ),
     ParameterSpecification(
@@ -262,7 +262,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='s',
         minimum=0,
         maximum=86_400,
-        description='How long a scheduled run waits for its entity to come online.',
+        description='How long a scheduled execution waits for its entity to come online.',
     ),
     ParameterSpecification(
         name='restart.start_prepared',
