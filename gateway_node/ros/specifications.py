@@ -252,8 +252,8 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='s',
         minimum=0,
         maximum=86_400,
-        description='Shortest time between two starts by one schedule; a start of the gateway that '
-        'comes sooner is skipped, so that a crash loop does not feed itself.',
+        description='Shortest time between two starts by one schedule; a start of the gateway '
+        'that comes sooner is skipped, so that a crash loop does not feed itself.',
     ),
     ParameterSpecification(
         name='restart.entity_timeout_sec',
