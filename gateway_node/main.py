@@ -9,7 +9,6 @@ import contextlib
 import logging
 import platform
 import socket
-import sqlite3
 import sys
 from typing import Any
 
@@ -42,7 +41,7 @@ from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailab
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.signals import EndSignals
-from gateway_node.storage.database import Database
+from gateway_node.storage.database import Database, SQLITE_VERSION
 from gateway_node.storage.errors import StateDirectoryInUse, StoreVersionError
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
@@ -56,7 +55,6 @@ TEND_SEC = 600.0
 """Seconds after which entities are looked after although the graph did not change."""
 RETRY_SEC = 5.0
 """Seconds after which ids that could not be kept are tried again."""
-MIB = 1024 * 1024
 DAY_SEC = 86400.0
 
 
@@ -306,7 +304,7 @@ def _own_versions() -> dict[str, str]:
     return {
         'gateway': __version__,
         'python': platform.python_version(),
-        'sqlite': sqlite3.sqlite_version,
+        'sqlite': SQLITE_VERSION,
     }
 
 
@@ -320,7 +318,7 @@ async def _open_library(
     manifest = scripts.manifest
     library = ScriptLibrary(
         scripts_dir=scripts.scripts_dir,
-        max_file_bytes=int(scripts.max_file_size_mb * MIB),
+        max_file_bytes=scripts.max_file_size_bytes,
         schemas=schemas,
         clock=clock,
         managed=await asyncio.to_thread(load_scripts_manifest, manifest) if manifest else (),
