@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from runner_support import Floor, floor
+from runner_support import Floor, floor, wait_until
 
 from gateway_node.executions.ports import EndCause
 from gateway_node.scripts.values import Limits
@@ -29,7 +29,9 @@ async def test_an_execution_is_in_a_leaf_of_its_own_that_goes_with_it(floor: Flo
     outcome, output = await floor.run(order)
     assert outcome.exit_code == 0
     assert output.stdout.split() == [f'0::/{folder.name}/{order.execution_id}'] * 2
-    assert not (folder / order.execution_id).exists()
+    await wait_until(
+        lambda: not (folder / order.execution_id).exists(), what='the supervisor removes the leaf'
+    )
 
 
 async def test_the_kernel_keeps_the_memory_limit_of_a_leaf(floor: Floor) -> None:
