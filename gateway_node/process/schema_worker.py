@@ -26,6 +26,8 @@ MEMORY_MB = 512
 _START_SEC = 20.0
 """A child imports jsonschema before it is ready; the slowest robot on its worst day."""
 _ANSWER_BYTES = 2**20
+_EXIT_SEC = 1.0
+"""For a child that has closed its stdout, before it is killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +179,16 @@ class SchemaWorker:
         return _Failed(reason=f'its check ended with {_ending(child)}')
 
     async def _kill(self, child: asyncio.subprocess.Process) -> None:
-        with suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
+        # Where its stdout has ended it is ending by itself, and `kill`, which looks first whether
+        # it still lives, would take its exit status from under asyncio, which then tells 255.
+        if _stream(child.stdout).at_eof():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EXIT_SEC):
+                    await child.wait()
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
         self._alive.discard(child)
 
 
