@@ -40,8 +40,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Serve one gateway to all tests of this file; in the end its memory is back."""
     folder = tmp_path_factory.mktemp('gateway')
     with ground_on(folder, {'scripts.manifest': managed_scripts(folder)}) as ground:
-        # The largest answers that there are, on every thread that reads them: what Python and
-        # the C library keep for them is no leak.
+        # The largest answers that there are, as many as there are threads that read them: what
+        # Python keeps for them is no leak.
         href = ground.started('yes | head -c 9000000; yes | head -c 9000000 >&2\n')
         ground.ended(href)
         with ThreadPoolExecutor(max_workers=8) as clients:
