@@ -151,7 +151,7 @@ class Ground:
 @contextlib.contextmanager
 def ground_on(folder: Path, parameters: dict[str, object] | None = None) -> Iterator[Ground]:
     """Start a gateway for hostile scripts; at the end it and all of its tree is gone."""
-    # What the C library keeps in an arena for each thread, to use it again, would look like a leak.
+    # What the C library keeps in an arena for each thread, for its next use, looks like a leak.
     one_arena = {'MALLOC_ARENA_MAX': '1'}
     with gateway(folder, {**MANY, **(parameters or {})}, environment=one_arena) as api:
         yield Ground(api, folder / 'state')
