@@ -178,6 +178,7 @@ async def assemble(
         runner = SupervisedScriptRunner(
             configuration.state_dir,
             setup_files=configuration.environment.setup_files,
+            default_limits=configuration.default_limits,
             keep_working_directories=configuration.scripts.keep_working_directories,
         )
         undo.push_async_callback(runner.close)

@@ -55,10 +55,12 @@ class SupervisedScriptRunner:
         *,
         setup_files: Sequence[Path] = (),
         base_environment: Mapping[str, str] | None = None,
+        default_limits: Limits | None = None,
         keep_working_directories: bool = False,
     ) -> None:
         self._state_dir = state_dir.absolute()
         self._folder = self._state_dir / _EXECUTIONS_FOLDER
+        self._default_limits = default_limits or Limits()
         self._keep_working_directories = keep_working_directories
         self._supervision = Supervision(self._state_dir)
         self._environment = SourcedEnvironment(
@@ -226,7 +228,7 @@ class SupervisedScriptRunner:
             timeout_sec=order.timeout_sec,
             grace_sec=max(grace_sec, LAUNCH_GRACE_SEC) if launch else grace_sec,
             stop_signal=signal.SIGINT if launch else signal.SIGTERM,
-            limits=supervisor_limits(order.script.limits, Limits()),
+            limits=supervisor_limits(order.script.limits, self._default_limits),
             keep_working_directory=self._keep_working_directories,
         )
         if mend:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.specifications import PARAMETERS, ParameterValue
+from gateway_node.scripts.values import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,8 @@ class Configuration:
     server: ServerConfiguration
     state_dir: Path
     scripts: ScriptsConfiguration
+    default_limits: Limits
+    """Of executions whose script sets none."""
     entities: EntitiesConfiguration
     environment: EnvironmentConfiguration
     history: HistoryConfiguration
@@ -107,6 +110,9 @@ def configuration_from(
                 'scripts_dir': _scripts_dir(values, environ),
                 'manifest': _optional_path(values, 'scripts.manifest', environ),
             }
+        ),
+        default_limits=Limits(
+            **{name: value or None for name, value in _group(values, 'default_limits').items()}
         ),
         entities=EntitiesConfiguration(
             manifest=_optional_path(values, 'entities.manifest', environ)

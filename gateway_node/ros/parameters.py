@@ -80,18 +80,15 @@ def _descriptor(specification: ParameterSpecification) -> ParameterDescriptor:
     )
     if specification.minimum is None or specification.maximum is None:
         return descriptor
+    minimum = 0 if specification.zero_is_none else specification.minimum
     if specification.type is ParameterType.INTEGER:
         descriptor.integer_range = [
-            IntegerRange(
-                from_value=int(specification.minimum), to_value=int(specification.maximum), step=1
-            )
+            IntegerRange(from_value=int(minimum), to_value=int(specification.maximum), step=1)
         ]
     else:
         descriptor.floating_point_range = [
             FloatingPointRange(
-                from_value=float(specification.minimum),
-                to_value=float(specification.maximum),
-                step=0.0,
+                from_value=float(minimum), to_value=float(specification.maximum), step=0.0
             )
         ]
     return descriptor

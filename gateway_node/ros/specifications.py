@@ -10,6 +10,7 @@ import re
 from typing import cast
 
 from gateway_node.ros.errors import ParameterInvalid
+from gateway_node.scripts.metadata import LIMIT_RANGES, WHOLE_LIMITS
 
 ParameterValue = str | int | float | bool | tuple[str, ...]
 
@@ -42,6 +43,8 @@ class ParameterSpecification:
     unit: str = ''
     minimum: float | None = None
     maximum: float | None = None
+    zero_is_none: bool = False
+    """True where 0 is allowed too, whatever the minimum, and sets no bound."""
     form: str = ''
     """What a string must look like, for a person."""
     pattern: str = ''
@@ -51,11 +54,12 @@ class ParameterSpecification:
     @property
     def allowed(self) -> str:
         """What values are allowed, for messages and docs."""
+        zero = '0, or ' if self.zero_is_none else ''
         match self.type:
             case ParameterType.INTEGER:
-                return f'a whole number from {self.minimum:.16g} to {self.maximum:.16g}'
+                return f'{zero}a whole number from {self.minimum:.16g} to {self.maximum:.16g}'
             case ParameterType.NUMBER:
-                return f'a number from {self.minimum:.16g} to {self.maximum:.16g}'
+                return f'{zero}a number from {self.minimum:.16g} to {self.maximum:.16g}'
             case ParameterType.BOOLEAN:
                 return 'true or false'
             case ParameterType.STRING_ARRAY:
@@ -85,6 +89,8 @@ class ParameterSpecification:
     def _in_range(self, value: float) -> bool:
         if isinstance(value, bool) or not math.isfinite(value):
             return False
+        if value == 0 and self.zero_is_none:
+            return True
         return cast(float, self.minimum) <= value <= cast(float, self.maximum)
 
     def _is_text(self, value: object) -> bool:
@@ -99,6 +105,22 @@ _NUMBER = ParameterType.NUMBER
 _BOOLEAN = ParameterType.BOOLEAN
 _STRING_ARRAY = ParameterType.STRING_ARRAY
 _PATH = 'a path; ~ is the home directory'
+
+
+def _default_limit(name: str, unit: str, meaning: str) -> ParameterSpecification:
+    whole = name in WHOLE_LIMITS
+    minimum, maximum = LIMIT_RANGES[name]
+    return ParameterSpecification(
+        name=f'default_limits.{name}',
+        type=_INTEGER if whole else _NUMBER,
+        default=0 if whole else 0.0,
+        unit=unit,
+        minimum=minimum,
+        maximum=maximum,
+        zero_is_none=True,
+        description=f'{meaning}, for scripts that set no limit of their own; 0 for no limit.',
+    )
+
 
 PARAMETERS: tuple[ParameterSpecification, ...] = (
     ParameterSpecification(
@@ -203,6 +225,12 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         default=False,
         description='Whether the working directory of an execution stays after its end.',
     ),
+    _default_limit('cpu_sec', 's', 'Most CPU time of the whole process tree'),
+    _default_limit('memory_mb', 'MiB', 'Most resident memory of the whole process tree'),
+    _default_limit('processes', 'processes', 'Most processes of the tree at one moment'),
+    _default_limit('open_files', 'files', 'Most open files of each process'),
+    _default_limit('file_size_mb', 'MiB', 'Largest file that may be written'),
+    _default_limit('output_mb', 'MiB', 'Most bytes on stdout and stderr together'),
     ParameterSpecification(
         name='entities.manifest',
         type=_STRING,

@@ -28,6 +28,7 @@ SAMPLE_SEC = 0.1
 """Between two looks at what a script with limits uses."""
 MORE_MEMORY_MB = 8
 """What a gateway may hold more after all of this; the floods alone wrote 2 GB."""
+DEFAULT_FILE_SIZE_MB = 2.5
 MANAGED = {
     'missing_interpreter': '#!/nowhere/python9\n',
     'no_first_line': 'echo no first line\n',
@@ -39,7 +40,11 @@ MANAGED = {
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Serve one gateway to all tests of this file; in the end its memory is back."""
     folder = tmp_path_factory.mktemp('gateway')
-    with ground_on(folder, {'scripts.manifest': managed_scripts(folder)}) as ground:
+    parameters = {
+        'scripts.manifest': managed_scripts(folder),
+        'default_limits.file_size_mb': DEFAULT_FILE_SIZE_MB,
+    }
+    with ground_on(folder, parameters) as ground:
         # The largest answers that there are, as many as there are threads that read them: what
         # Python keeps for them is no leak.
         href = ground.started('yes | head -c 9000000; yes | head -c 9000000 >&2\n')
@@ -225,6 +230,17 @@ def test_a_limit_that_is_reached_ends_the_script_and_is_named(
     used = ended['resource_use']
     assert used['max_memory_bytes'] >= limits.get('memory_mb', 0) * 1024 * 1024
     assert used['cpu_sec'] >= limits.get('cpu_sec', 0)
+
+
+def test_a_script_without_a_limit_of_its_own_has_the_default_one(ground: Ground) -> None:
+    """A limit of its own takes the default's place, be it lower or higher."""
+    content = 'head -c 3M /dev/zero > large\n'
+    ended = ground.ended(ground.started(content))
+    assert_holds(ended, {'error': {'vendor_code': 'x-gateway-limit-file-size'}})
+    assert_holds(ended['error'], {'parameters': {'value': DEFAULT_FILE_SIZE_MB}})
+    for own, status in ((2, 'failed'), (4, 'completed')):
+        ended = ground.ended(ground.started(content, limits={'file_size_mb': own}))
+        assert_holds(ended, {'status': status})
 
 
 def test_limits_that_are_not_reached_change_nothing(ground: Ground) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gateway_node.ros.configuration import Configuration, configuration_from
 from gateway_node.ros.errors import ParameterInvalid, ParameterUnknown, RosRefused
 from gateway_node.ros.specifications import PARAMETERS, ParameterType
+from gateway_node.scripts.values import Limits
 
 ENVIRON = {'HOME': '/home/kim'}
 
@@ -100,6 +101,15 @@ def test_zero_means_no_limit_of_the_history() -> None:
     assert (history.max_executions, history.max_age_days) == (None, None)
 
 
+def test_a_default_limit_of_zero_is_none() -> None:
+    """Unset and 0 set no limit; any other value is in the range of a script's own limit."""
+    assert configured(default_limits__cpu_sec=0, default_limits__processes=0).default_limits == (
+        Limits()
+    )
+    limits = configured(default_limits__cpu_sec=2, default_limits__open_files=64).default_limits
+    assert limits == Limits(cpu_sec=2.0, open_files=64)
+
+
 @pytest.mark.parametrize(
     ('name', 'value'),
     [
@@ -132,6 +142,12 @@ def test_zero_means_no_limit_of_the_history() -> None:
         ('scripts.default_timeout_sec', math.inf),
         ('scripts.default_timeout_sec', False),
         ('scripts.stop_grace_period_sec', -0.1),
+        ('default_limits.cpu_sec', 0.001),
+        ('default_limits.memory_mb', -1),
+        ('default_limits.processes', 2.5),
+        ('default_limits.processes', False),
+        ('default_limits.open_files', 15),
+        ('default_limits.output_mb', 1e9),
         ('entities.manifest', ['a']),
         ('environment.setup_files', 'a'),
         ('environment.setup_files', ['a', 3]),
