@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import os
 import resource
-import select
 import signal
 from typing import NamedTuple, NoReturn
 
@@ -18,7 +17,6 @@ from gateway_node.child.process_tree import die_with_parent
 OOM_SCORE_ADJUSTMENT = 800
 """Scripts go first when memory runs out; inherited, so it also marks every process of a tree."""
 PROGRESS_FD = 3
-_KILL_PATIENCE_SEC = 10.0
 
 _RESET_SIGNALS = [
     signal.SIGCHLD,
@@ -50,7 +48,7 @@ def execute(image: Image, await_readable: Callable[[int], None]) -> int:
     descriptor can be read, and raises an OSError to give the program up.
 
     Raises:
-        OSError: the program could not be executed; nothing is left behind.
+        OSError: the program could not be executed; what was given up may still live.
     """
     reading, writing = os.pipe()
     pid = os.fork()
@@ -58,27 +56,13 @@ def execute(image: Image, await_readable: Callable[[int], None]) -> int:
         _become(image, writing)
     os.close(writing)
     with os.fdopen(reading, 'rb') as pipe:
-        try:
-            await_readable(reading)
-        except OSError:
-            _end(pid)
-            raise
+        await_readable(reading)
         complaint = pipe.read()
     if not complaint:
         return pid
     os.waitpid(pid, 0)
     number, _, text = complaint.decode(errors='replace').partition(' ')
     raise OSError(int(number), text)
-
-
-def _end(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    # The pidfd wakes when it has ended; in a hung system call it may not end for long.
-    with contextlib.suppress(OSError):
-        pidfd = os.pidfd_open(pid)
-        select.select([pidfd], [], [], _KILL_PATIENCE_SEC)
-        os.close(pidfd)
-    os.waitpid(pid, os.WNOHANG)
 
 
 def _become(image: Image, complaint_fd: int) -> NoReturn:

@@ -8,11 +8,15 @@ from collections.abc import Container, Iterable
 import ctypes
 import os
 import signal
+import time
 from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+
+KILL_INTERVAL_SEC = 0.01
+"""Between two rounds of killing: what is killed may fork until it is dead."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -98,7 +102,7 @@ def all_entries() -> list[ProcessEntry]:
 _Children = dict[int, list[ProcessEntry]]
 
 
-def _children_from_stat(_: int) -> tuple[_Children, bool]:
+def _children_from_stat(*_: object) -> tuple[_Children, bool]:
     entries = all_entries()
     by_parent: _Children = {0: []}
     for entry in entries:
@@ -107,13 +111,15 @@ def _children_from_stat(_: int) -> tuple[_Children, bool]:
     return by_parent, all(parent in pids for parent in by_parent if parent != 0)
 
 
-def _children_from_lists(root: int) -> tuple[_Children, bool]:
+def _children_from_lists(root: int, without: Container[int]) -> tuple[_Children, bool]:
     by_parent: _Children = {}
     consistent = True
     waiting = [root]
     while waiting:
         pid = waiting.pop()
         listed = _listed_children(pid)
+        if pid == root:
+            listed = [child for child in listed if child not in without]
         found = [entry for entry in map(read_entry, listed) if entry is not None]
         # A pid that was given away since it was listed now names somebody else's child.
         entries = [entry for entry in found if entry.parent == pid]
@@ -157,7 +163,7 @@ def descendants(root: int, without: Container[int] = ()) -> list[ProcessEntry]:
     Direct children of `root` in `without`, and what is below them, are left out.
     """
     for _ in range(_WALKS):
-        by_parent, consistent = _children(root)
+        by_parent, consistent = _children(root, without)
         if consistent:
             break
     found: list[ProcessEntry] = []
@@ -193,3 +199,16 @@ def signal_process(entry: ProcessEntry, number: int) -> bool:
 def signal_all(entries: Iterable[ProcessEntry], number: int) -> list[ProcessEntry]:
     """Send a signal to each that is no zombie; return those that it reached."""
     return [e for e in entries if not e.is_zombie and signal_process(e, number)]
+
+
+def end_all(patience_sec: float) -> None:
+    """Kill and reap all that is below this process, a subreaper; give up after the patience."""
+    give_up_at = time.monotonic() + patience_sec
+    while time.monotonic() < give_up_at:
+        signal_all(descendants(os.getpid()), signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(KILL_INTERVAL_SEC)

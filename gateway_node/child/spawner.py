@@ -21,7 +21,6 @@ from gateway_node.child.messages import receive_packet
 from gateway_node.child.supervisor import KILL_PATIENCE_SEC, supervise
 
 PROCESS_NAME = 'gw-spawner'
-_KILL_INTERVAL_MS = 10
 _ABANDONED_PATIENCE_SEC = 20.0
 """Longest wait for supervisors to end their trees once the gateway is gone."""
 
@@ -47,8 +46,8 @@ class Spawner:
         """For which there was no room yet, each with the descriptors that go with it."""
         self._gateway_pidfd = gateway_pidfd
         self._supervisors: dict[int, str] = {}
-        self._lost: list[str] = []
-        """Names of supervisors that died before their tree was empty."""
+        self._ended: list[str] = []
+        """Names of supervisors that are gone, until nothing is left of their trees."""
         self._killed: set[tuple[int, int]] = set()
         self._give_up_at = 0.0
         self._unkillable: set[int] = set()
@@ -63,11 +62,13 @@ class Spawner:
             poll.register(descriptor, select.POLLIN)
         self._tell({'event': 'ready'})
         while not self._finished():
-            busy = self._lost or self._abandoned_at is not None
+            busy = self._ended or self._abandoned_at is not None
             if self._abandoned_at is None:
                 waits = select.POLLOUT if self._untold else 0
                 poll.modify(self._control, select.POLLIN | waits)
-            for descriptor, _ in poll.poll(_KILL_INTERVAL_MS if busy else None):
+            for descriptor, _ in poll.poll(
+                process_tree.KILL_INTERVAL_SEC * 1000 if busy else None
+            ):
                 if descriptor == self._wakeup:
                     with contextlib.suppress(BlockingIOError):
                         os.read(descriptor, 4096)
@@ -77,7 +78,7 @@ class Spawner:
                     self._abandoned_at = time.monotonic()
                     break
             self._reap()
-            if self._lost:
+            if self._ended:
                 self._end_orphans()
             self._push()
 
@@ -95,7 +96,7 @@ class Spawner:
             for pid in self._supervisors:
                 os.kill(pid, signal.SIGKILL)
             self._abandoned_at = time.monotonic()
-        return not self._supervisors and not self._lost
+        return not self._supervisors and not self._ended
 
     def _take_request(self) -> bool:
         """Fork a supervisor for the channel that comes with the request; False at the end."""
@@ -159,16 +160,12 @@ class Spawner:
                     os.kill(pid, signal.SIGCONT)
                 continue
             name = self._supervisors.pop(pid, None)
-            if name is None:
-                continue
-            if status == 0:
-                self._tell({'event': 'gone', 'name': name, 'killed': 0, 'unkillable': []})
-            else:
-                self._lost.append(name)
+            if name is not None:
+                self._ended.append(name)
                 self._give_up_at = time.monotonic() + KILL_PATIENCE_SEC
 
     def _end_orphans(self) -> None:
-        """Kill what lost supervisors left; report them once it is gone."""
+        """Kill what supervisors left, as lost ones do; report them once it is gone."""
         orphans = [
             entry
             for entry in process_tree.descendants(os.getpid(), without=self._supervisors)
@@ -182,7 +179,7 @@ class Spawner:
                 return
             unkillable = [entry.pid for entry in orphans]
             self._unkillable.update(unkillable)
-        for name in self._lost:
+        for name in self._ended:
             self._tell(
                 {
                     'event': 'gone',
@@ -191,7 +188,7 @@ class Spawner:
                     'unkillable': unkillable,
                 }
             )
-        self._lost.clear()
+        self._ended.clear()
         self._killed.clear()
 
     def _tell(self, message: Any, descriptors: list[int] | None = None) -> None:

@@ -29,7 +29,6 @@ KILL_PATIENCE_SEC = 10.0
 """After which a process that SIGKILL does not end is given up."""
 _CONTAIN_AFTER_SEC = 0.05
 """Joining a cgroup takes long; the many scripts that end sooner are spared it."""
-_KILL_INTERVAL_SEC = 0.01
 _PROGRESS_INTERVAL_SEC = 0.1
 _REPORT_PATIENCE_SEC = 10.0
 
@@ -40,7 +39,7 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStar
     """Take an order from the channel and see it through to its end.
 
     `start_image` makes the script's process from its image, however it likes; it waits with the
-    function that it is given.
+    function that it is given. Where it raises, what it began is ended here.
     """
     os.setsid()
     process_tree.set_name(PROCESS_NAME)
@@ -57,6 +56,8 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStar
             workplace.image, lambda source: gateway.wait_readable(source, patience_sec)
         )
     except (OSError, ValueError) as error:
+        # A program that was given up may have begun that very moment, and have children already.
+        process_tree.end_all(KILL_PATIENCE_SEC)
         if workplace is not None:
             workplace.remove_leavings()
         gateway.send({'event': 'spawn_failed', 'message': _spawn_complaint(order, error)})
@@ -170,7 +171,7 @@ class Supervisor:
 
     def _next_moment(self) -> float:
         if self._give_up_at != math.inf:
-            return time.monotonic() + _KILL_INTERVAL_SEC
+            return time.monotonic() + process_tree.KILL_INTERVAL_SEC
         if self._workplace.progress_news and self._progress_at == math.inf:
             self._progress_at = self._progress_sent + _PROGRESS_INTERVAL_SEC
         tail_due = self._workplace.output.tail_due

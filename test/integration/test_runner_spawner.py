@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 from gateway_node.child.messages import receive_packet
+from gateway_node.child.process_tree import descendants
 
 PATIENCE_SEC = 15
 MAIN = 'from gateway_node.child.spawner import main; main()'
@@ -18,11 +20,13 @@ REQUESTS = 400
 
 
 @contextlib.contextmanager
-def spawner(gateway: int) -> Iterator[tuple[socket.socket, 'subprocess.Popen[bytes]']]:
+def spawner(
+    gateway: int, program: str = MAIN
+) -> Iterator[tuple[socket.socket, 'subprocess.Popen[bytes]']]:
     """Yield the control socket of a spawner, and the spawner."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pidfd = os.pidfd_open(gateway)
-    argv = [sys.executable, '-c', MAIN, str(theirs.fileno()), str(pidfd)]
+    argv = [sys.executable, '-c', program, str(theirs.fileno()), str(pidfd)]
     with ours, subprocess.Popen(argv, pass_fds=(theirs.fileno(), pidfd)) as process:
         theirs.close()
         os.close(pidfd)
@@ -68,3 +72,31 @@ def test_a_spawner_whose_answers_nobody_takes_ends_with_its_gateway() -> None:
         started = time.monotonic()
         assert process.wait(PATIENCE_SEC) == 0
         assert time.monotonic() - started < PATIENCE_SEC
+
+
+LEAVES_ONE = """
+import os
+from gateway_node.child import spawner
+
+def supervise(*_):
+    if os.fork() == 0:
+        os.execvp('sleep', ['sleep', '600'])
+
+spawner.supervise = supervise
+spawner.main()
+"""
+
+
+def test_what_a_supervisor_leaves_is_ended_however_it_ended() -> None:
+    """Nobody else would: a supervisor's good end is no proof that its tree is gone."""
+    with spawner(os.getpid(), LEAVES_ONE) as (control, process):
+        control.settimeout(PATIENCE_SEC)
+        request(control, 'exec_1')
+        message: dict[str, Any] = {'event': 'nothing yet'}
+        while message['event'] != 'gone':
+            packet, pidfds = receive_packet(control)
+            for pidfd in pidfds:
+                os.close(pidfd)
+            message = json.loads(packet)
+        assert (message['name'], message['killed']) == ('exec_1', 1)
+        assert descendants(process.pid) == []

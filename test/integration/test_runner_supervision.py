@@ -205,15 +205,21 @@ async def test_a_spawner_that_dies_again_and_again_is_started_ever_later(
         pauses.append(delay_sec)
         await sleep(delay_sec)
 
+    lives = asyncio.Event()
+
     def die(pid: int) -> None:
-        if len(pauses) < 3:
-            log_file.write_bytes(bytes(2 * 1024 * 1024))
-            os.kill(pid, signal.SIGKILL)
+        if len(pauses) == 3:
+            lives.set()
+            return
+        log_file.write_bytes(bytes(2 * 1024 * 1024))
+        os.kill(pid, signal.SIGKILL)
 
     monkeypatch.setattr('gateway_node.process.spawner_client.asyncio.sleep', note)
     log_file = tmp_path / 'log'
     spawner = SpawnerClient(log_file, die, lambda: None)
     await spawner.start()
+    async with asyncio.timeout(PATIENCE_SEC):
+        await lives.wait()
     await spawner.close()
     assert pauses == [0.02, 0.04, 0.04]
     assert spawner.restarts == 3

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from gateway_node.child.process_tree import read_entry
+
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'lone_supervisor.py'
 PATIENCE_SEC = 15
 NO_LIMITS = dict.fromkeys(
@@ -190,3 +192,11 @@ def test_only_the_supervisors_own_children_are_put_into_a_cgroup(tmp_path: Path)
     supervised(tmp_path / 'e', script, cgroup=str(tmp_path))
     joined = (tmp_path / 'exec_0001' / 'cgroup.procs').read_text()
     assert joined == (tmp_path / 'pid').read_text().strip()
+
+
+def test_a_script_that_was_given_up_too_late_is_ended_with_its_children(tmp_path: Path) -> None:
+    """It may have begun in the moment in which its end was asked for."""
+    script = 'sleep 600 & echo $! > ../new; mv ../new ../begun; wait'
+    said = supervised(tmp_path / 'e', script, 'begun, then given up')
+    assert said['event'] == 'spawn_failed'
+    assert read_entry(int((tmp_path / 'e' / 'begun').read_text())) is None

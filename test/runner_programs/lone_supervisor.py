@@ -41,6 +41,14 @@ def executed_and_ended(image: Image, wait: Callable[[int], None]) -> int:
     return pid
 
 
+def begun_and_given_up(image: Image, wait: Callable[[int], None]) -> int:
+    """Give the script up when it has begun and has said so in a file."""
+    execute(image, wait)
+    while not Path(image.working_directory, '..', 'begun').exists():
+        time.sleep(0.01)
+    raise InterruptedError('its end was asked for')
+
+
 def hang(*_: object) -> None:
     """Take the place of an exec that does not come back."""
     time.sleep(30)
@@ -67,7 +75,10 @@ def main() -> None:
     Path(directory).mkdir(exist_ok=True)
     THEIRS.sendall(encode(order))
     link = DyingWithProgress if moment == ['gateway dies'] else GatewayLink
-    start = executed_and_ended if moment == ['ended at once'] else execute
+    start = {
+        'ended at once': executed_and_ended,
+        'begun, then given up': begun_and_given_up,
+    }.get(moment[0], execute)
     if moment == ['hangs, then stopped']:
         THEIRS.sendall(encode({'end': 'stop'}))
     become = hang if moment[0].startswith('hangs') else image_module._become
@@ -76,7 +87,7 @@ def main() -> None:
         mock.patch.object(image_module, '_become', become),
     ):
         supervisor.supervise(OURS, os.pidfd_open(os.getpid()), start)
-    if moment[0].startswith('hangs'):
+    if moment[0].startswith(('hangs', 'begun')):
         said = MessageBuffer().feed(THEIRS.recv(65536))
         Path(directory, 'end.json').write_text(json.dumps(said[-1]))
 
