@@ -19,7 +19,7 @@ from gateway_node.executions.values import (
     Transition,
 )
 from gateway_node.storage.database import Database
-from gateway_node.storage.records import from_document, from_documents, to_document, to_parameters
+from gateway_node.storage.records import from_documents, from_page, to_document, to_parameters
 
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that
@@ -73,8 +73,8 @@ class SqliteExecutionStore:
         """
         arguments = (entity.path, script_id, *(() if before is None else (before,)), limit + 1)
         found = await self._database.read(
-            lambda connection: tuple(
-                from_document(document) for (document,) in connection.execute(query, arguments)
+            lambda connection: from_page(
+                document for (document,) in connection.execute(query, arguments)
             )
         )
         return ExecutionPage(executions=found[:limit], more=len(found) > limit)

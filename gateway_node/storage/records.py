@@ -3,7 +3,7 @@
 What may be long, and no list shows, is in the second one: input and output parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import datetime
 import functools
 import json
@@ -72,19 +72,24 @@ def to_parameters(execution: Execution) -> str:
 def from_documents(text: str, parameters: str) -> Execution:
     """Return the execution that `to_document` and `to_parameters` were given."""
     given, result = json.loads(parameters)
-    return from_document(text).evolve(input_parameters=given, output_parameters=result)
+    (execution,) = from_page([text])
+    return execution.evolve(input_parameters=given, output_parameters=result)
 
 
-def from_document(text: str) -> Execution:
-    """Return the execution that `to_document` was given, without its parameters."""
-    document: _Document = json.loads(text)
+def from_page(texts: Iterable[str]) -> tuple[Execution, ...]:
+    """Return the executions that `to_document` was given, without their parameters."""
+    # One call for the whole page: the names, the same in each, are then made into strings once.
+    return tuple(map(_execution, json.loads(f'[{",".join(texts)}]')))
+
+
+def _execution(document: _Document) -> Execution:
     return Execution(
         id=document['id'],
         entity=_entity(document['entity']),
         script_id=document['script_id'],
         script_version=document['script_version'],
-        execution_type=ExecutionType(document['execution_type']),
-        status=ExecutionStatus(document['status']),
+        execution_type=_execution_type(document['execution_type']),
+        status=_status(document['status']),
         trigger=_trigger(document['trigger']),
         created_at=datetime.datetime.fromisoformat(document['created_at']),
         arguments=tuple(document['arguments']),
@@ -107,8 +112,10 @@ def from_document(text: str) -> Execution:
     )
 
 
-# Many executions share few entities.
+# What many executions share is made once: an enum's look-up by value alone takes a microsecond.
 _entity = functools.lru_cache(maxsize=256)(EntityRef.from_path)
+_execution_type = functools.cache(ExecutionType)
+_status = functools.cache(ExecutionStatus)
 
 
 def _moment(text: str | None) -> datetime.datetime | None:
@@ -124,11 +131,12 @@ def _trigger_document(trigger: Trigger) -> _Document:
 
 
 def _trigger(document: _Document) -> Trigger:
-    return Trigger(
-        type=TriggerType(document['type']),
-        setting=document['setting'],
-        username=document['username'],
-    )
+    return _shared_trigger(document['type'], document['setting'], document['username'])
+
+
+@functools.lru_cache(maxsize=256)
+def _shared_trigger(trigger_type: str, setting: str | None, username: str | None) -> Trigger:
+    return Trigger(type=TriggerType(trigger_type), setting=setting, username=username)
 
 
 def _stop_trigger(document: _Document | None) -> Trigger | None:
