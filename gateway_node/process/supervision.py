@@ -124,6 +124,7 @@ class Supervision:
                 self.journal.write(self._entry(name))
             ours, theirs = socket.socketpair()
         except OSError as error:
+            self.journal.remove(name)
             raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
         try:
             forked, gone = await self._spawner.spawn(name, theirs)
@@ -145,9 +146,9 @@ class Supervision:
             keep_working_directory=order['keep_working_directory'],
         )
         self.accompany(self._conclude_when_gone(process, gone, clear_away))
+        process.send(order)
         if journalled:
             self.note_script(process, None)
-        process.send(order)
         return process
 
     def note_script(self, process: SupervisedProcess, pid: int | None) -> None:
