@@ -12,7 +12,9 @@ from typing import Any
 
 from gateway_process import gateway, GatewayProcess, wait_for
 
+from gateway_node.child import spawner
 from gateway_node.child.process_tree import descendants
+from gateway_node.child.supervisor import WAITING_NAME
 from gateway_node.process.foster import has_script_adjustment, read_environment
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
@@ -21,6 +23,8 @@ ANSWER_SEC = 0.2
 SLACK = 5
 """How much longer everything may take on a machine that does other things too."""
 GRACE_SEC = 0.5
+HELPERS = {spawner.PROCESS_NAME, WAITING_NAME}
+"""What lives below a gateway that executes nothing."""
 MANY = {
     'scripts.max_concurrent_executions': 50,
     'scripts.max_concurrent_executions_per_entity': 50,
@@ -48,6 +52,11 @@ class Ground:
         """The gateway's host, which needs no node."""
         # The first execution opens what stays open.
         self.ended(self.started('echo warm\n'))
+        wait_for(
+            lambda: [e.name for e in self._below()],
+            lambda names: WAITING_NAME in names,
+            what='a supervisor is ready for the next start',
+        )
         self.footprint = self._quiet_footprint()
 
     def upload(self, script: str, **metadata: Any) -> str:
@@ -99,7 +108,7 @@ class Ground:
         pids = [int(name) for name in os.listdir('/proc') if name.isdecimal()]
         marked = [p for p in pids if any(mark in v for v in read_environment(p))]
         living = {e.pid: e.name for e in descendants(os.getpid()) if not e.is_zombie}
-        below = {e.pid: e.name for e in self._below() if e.name != 'gw-spawner'}
+        below = {e.pid: e.name for e in self._below() if e.name not in HELPERS}
         adjusted = {pid: name for pid, name in living.items() if has_script_adjustment(pid)}
         return [*(f'pid {pid}' for pid in marked), *below.values(), *adjusted.values()]
 

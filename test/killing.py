@@ -13,7 +13,7 @@ from gateway_process import GatewayProcess
 from gateway_node.child.process_tree import descendants
 
 ENTITY = 'apps/temp_sensor'
-HELPERS = ('gw-spawner', 'gw-supervisor')
+HELPERS = ('gw-spawner', 'gw-supervisor', 'gw-spare')
 
 _SHARED_MEMORY = Path('/dev/shm')
 _SEGMENT = re.compile(r'/dev/shm/(fastdds_\w+)')

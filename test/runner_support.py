@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from gateway_node.child import spawner
 from gateway_node.child.process_tree import become_subreaper, descendants, ProcessEntry
+from gateway_node.child.supervisor import WAITING_NAME
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress
@@ -22,6 +24,8 @@ from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, Scri
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
 DEADLINE_SEC = 20.0
+IDLE = {spawner.PROCESS_NAME, WAITING_NAME}
+"""What lives below a runner that runs nothing."""
 KINDS = {
     '.launch.py': ScriptKind.LAUNCH,
     '.launch.xml': ScriptKind.LAUNCH,
@@ -44,6 +48,11 @@ async def wait_until(condition: Callable[[], bool], *, what: str) -> None:
 def living_descendants(without: Sequence[int] = ()) -> list[ProcessEntry]:
     """Return what lives below this process, which is a subreaper in these tests."""
     return [entry for entry in descendants(os.getpid(), without) if not entry.is_zombie]
+
+
+def living_scripts() -> list[ProcessEntry]:
+    """Return what lives below this process and belongs to an execution."""
+    return [entry for entry in living_descendants() if entry.name not in IDLE]
 
 
 class Floor:

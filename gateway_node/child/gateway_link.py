@@ -8,6 +8,7 @@ from typing import Any
 from gateway_node.child.messages import encode, MessageBuffer, SupervisorOrder
 
 _EARLY_WAIT_SEC = 0.05
+_READ_BYTES = 64 * 1024
 
 
 class GatewayLink:
@@ -69,7 +70,7 @@ class GatewayLink:
         messages, self._early = self._early, []
         while not self.lost:
             try:
-                chunk = self.channel.recv(1 << 20)
+                chunk = self.channel.recv(_READ_BYTES)
             except BlockingIOError:
                 break
             except OSError:

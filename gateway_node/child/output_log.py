@@ -61,6 +61,7 @@ class OutputLog:
     """Both streams of one execution."""
 
     def __init__(self, directory: str) -> None:
+        self._head_path = os.path.join(directory, HEAD_FILE)
         self.totals = {STDOUT: 0, STDERR: 0}
         self._tail_path = os.path.join(directory, TAIL_FILE)
         self._tails = {STDOUT: _Tail(), STDERR: _Tail()}
@@ -70,13 +71,8 @@ class OutputLog:
         self._last: Frame | None = None
         """The frame at the head's end."""
         self._head: int | None = None
+        """None until there is something to keep: no start has to wait for the file."""
         self._tail_due: float | None = None
-        with contextlib.suppress(OSError):
-            self._head = os.open(
-                os.path.join(directory, HEAD_FILE),
-                os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC,
-                0o600,
-            )
 
     @property
     def total_bytes(self) -> int:
@@ -131,7 +127,11 @@ class OutputLog:
 
     def _append(self, frame: Frame) -> bool:
         if self._head is None:
-            return False
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            try:
+                self._head = os.open(self._head_path, flags, 0o600)
+            except OSError:
+                return False
         last = self._last
         if last is not None and _merges(last, frame, self._head_frames):
             return self._lengthen(last, frame)

@@ -23,6 +23,8 @@ from gateway_node.child.output_frames import STDOUT
 from gateway_node.child.workplace import Workplace
 
 PROCESS_NAME = 'gw-supervisor'
+WAITING_NAME = 'gw-spare'
+"""Until the order comes."""
 LINGER_SEC = 1.0
 """For what is left once the main process has ended: before SIGTERM, and again before SIGKILL."""
 KILL_PATIENCE_SEC = 10.0
@@ -42,12 +44,13 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStar
     function that it is given. Where it raises, what it began is ended here.
     """
     os.setsid()
-    process_tree.set_name(PROCESS_NAME)
+    process_tree.set_name(WAITING_NAME)
     process_tree.become_subreaper()
     gateway = GatewayLink(channel, gateway_pidfd)
     order = gateway.receive_order()
     if order is None:
         return
+    process_tree.set_name(PROCESS_NAME)
     workplace: Workplace | None = None
     try:
         workplace = Workplace(order)

@@ -15,7 +15,7 @@ import time
 
 from gateway_node.child.image import OOM_SCORE_ADJUSTMENT
 from gateway_node.child.process_tree import descendants, ProcessEntry, signal_all
-from gateway_node.process.spawner_client import TreeGone
+from gateway_node.process.spawner_connection import TreeGone
 
 _PATIENCE_SEC = 10.0
 _POLL_SEC = 0.01

@@ -7,7 +7,6 @@ import logging
 import os
 from pathlib import Path
 import signal
-import socket
 import time
 from typing import Any
 
@@ -16,7 +15,7 @@ from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction
 from gateway_node.process.outcomes import outcome_of_directory, outcome_of_report
-from gateway_node.process.spawner_client import Forked, TreeGone
+from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
 
 _log = logging.getLogger(__name__)
 
@@ -30,15 +29,14 @@ class SupervisedProcess:
         self,
         execution_id: str,
         directory: Path,
-        channel: socket.socket,
-        forked: Forked,
+        supervisor: WaitingSupervisor,
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.execution_id = execution_id
-        self.supervisor_pid = forked.pid
+        self.supervisor_pid = supervisor.pid
         self._directory = directory
-        self._channel = channel
-        self._pidfd = forked.pidfd
+        self._channel = supervisor.channel
+        self._pidfd = supervisor.pidfd
         self._on_progress = on_progress
         self._began = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -48,8 +46,8 @@ class SupervisedProcess:
         self._last_words: asyncio.Task[None] | None = None
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
-        channel.setblocking(False)
-        self._loop.add_reader(channel, self._receive)
+        self._channel.setblocking(False)
+        self._loop.add_reader(self._channel, self._receive)
         self._loop.add_reader(self._pidfd, self._supervisor_ended)
 
     def stop(self, action: StopAction) -> None:

@@ -5,12 +5,11 @@ Knows supervisor orders and directories, neither scripts nor their environment.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import replace
+import contextlib
 from functools import partial
 import logging
 import os
 from pathlib import Path
-import socket
 import time
 from typing import Any
 
@@ -33,7 +32,8 @@ from gateway_node.process.journal import (
 )
 from gateway_node.process.kept_files import remove_leavings
 from gateway_node.process.script_process import SupervisedProcess
-from gateway_node.process.spawner_client import SpawnerClient, TreeGone
+from gateway_node.process.spawner_client import SpawnerClient
+from gateway_node.process.spawner_connection import TreeGone
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ _STOPPED_INTERVAL_SEC = 0.25
 """How often spawner and fostered supervisors, which scripts can stop, are continued."""
 _SPAWNER_PATIENCE_SEC = 15.0
 """Longer than the spawner tries to kill what a lost supervisor left."""
+_FIRST_MOMENT_SEC = 0.03
+"""Of a script, in which the next supervisor does not take processor time from it."""
 _START_DESCRIPTORS = 4
 """Of this process's, which a start needs at one moment: two sockets, a pidfd, a file."""
 
@@ -119,23 +121,15 @@ class Supervision:
         name = order['execution_id']
         if self.containment is not None and self.containment.folder is not None:
             order['cgroup'] = str(self.containment.folder)
-        try:
-            if journalled:
-                self.journal.write(self._entry(name))
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            self.journal.remove(name)
-            raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
-        try:
-            forked, gone = await self._spawner.spawn(name, theirs)
-        except BaseException:
-            ours.close()
-            if journalled:
+        supervisor = await self._spawner.supervisor()
+        if journalled:
+            try:
+                self.journal.write(self._entry(name, supervisor.pid))
+            except OSError as error:
+                supervisor.dismiss()
                 self.journal.remove(name)
-            raise
-        finally:
-            theirs.close()
-        process = SupervisedProcess(name, Path(order['directory']), ours, forked, on_progress)
+                raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
+        process = SupervisedProcess(name, Path(order['directory']), supervisor, on_progress)
         self._processes[name] = process
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._continue_stopped())
@@ -145,21 +139,16 @@ class Supervision:
             order.get('cgroup'),
             keep_working_directory=order['keep_working_directory'],
         )
-        self.accompany(self._conclude_when_gone(process, gone, clear_away))
         process.send(order)
-        if journalled:
-            self.note_script(process, None)
+        self.accompany(self._conclude_when_gone(process, supervisor.gone, clear_away))
+        self.accompany(self._prepare_next(process))
         return process
 
     def note_script(self, process: SupervisedProcess, pid: int | None) -> None:
-        """Journal who is to be ended should this gateway die; the start goes on without."""
-        if process.execution_id not in self._processes:
+        """Journal the script's process too; its execution goes on without."""
+        if pid is None or process.execution_id not in self._processes:
             return
-        entry = replace(
-            self._entry(process.execution_id),
-            supervisor=ProcessMark.of(process.supervisor_pid),
-            script=None if pid is None else ProcessMark.of(pid),
-        )
+        entry = self._entry(process.execution_id, process.supervisor_pid, pid)
         try:
             self.journal.write(entry)
         except OSError:
@@ -180,11 +169,15 @@ class Supervision:
         if self.containment is not None:
             remove_containment(self.containment)
 
-    def _entry(self, execution_id: str) -> JournalEntry:
+    def _entry(
+        self, execution_id: str, supervisor: int, script: int | None = None
+    ) -> JournalEntry:
         folder = None if self.containment is None else self.containment.folder
         return JournalEntry(
             execution_id=execution_id,
             boot_id=self.journal.boot_id,
+            supervisor=ProcessMark.of(supervisor),
+            script=None if script is None else ProcessMark.of(script),
             cgroup=None if folder is None else str(folder),
         )
 
@@ -215,6 +208,13 @@ class Supervision:
             process.conclude_unknown()
         finally:
             del self._processes[process.execution_id]
+
+    async def _prepare_next(self, process: SupervisedProcess) -> None:
+        """Have a supervisor ready for the next start; the script has its first moment alone."""
+        with contextlib.suppress(SpawnFailed):
+            await process.started()
+            await asyncio.sleep(_FIRST_MOMENT_SEC)
+        self._spawner.prepare_next()
 
     async def _await_spawner(self, gone: 'asyncio.Future[TreeGone]') -> None:
         """Wait for the spawner's word, or for its end."""

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from runner_support import DEADLINE_SEC, Floor, floor, living_descendants, wait_until
+from runner_support import DEADLINE_SEC, Floor, floor, living_scripts, wait_until
 
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause
@@ -314,7 +314,7 @@ async def test_a_killed_supervisor_takes_its_tree_along(floor: Floor) -> None:
     process = await floor.start(order)
     outcome = await process.ended()
     assert outcome.cause is EndCause.SUPERVISOR_LOST
-    assert len(living_descendants()) == 1
+    assert living_scripts() == []
     assert (await floor.runner.output(order.execution_id)).stdout in {'', 'up\n'}
 
 

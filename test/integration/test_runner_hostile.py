@@ -11,7 +11,15 @@ import signal
 import time
 
 import pytest
-from runner_support import Floor, floor, HOSTILE, living_descendants, wait_until
+from runner_support import (
+    Floor,
+    floor,
+    HOSTILE,
+    IDLE,
+    living_descendants,
+    living_scripts,
+    wait_until,
+)
 
 from gateway_node.child.process_tree import read_entry
 from gateway_node.executions.errors import RunnerUnavailable
@@ -95,13 +103,43 @@ async def test_without_a_spawner_a_start_is_refused_for_a_moment(floor: Floor) -
     assert outcome.exit_code == 0
 
 
+async def helpers() -> tuple[int, int]:
+    """Wait for a supervisor that is ready; return the spawner's pid and its."""
+    await wait_until(lambda: {e.name for e in living_descendants()} == IDLE, what='it is ready')
+    pids = {entry.name: entry.pid for entry in living_descendants()}
+    return pids['gw-spawner'], pids['gw-spare']
+
+
+async def test_a_start_takes_the_supervisor_that_is_ready(floor: Floor) -> None:
+    """It needs no answer of the spawner's, and the next one is made ready."""
+    spawner, spare = await helpers()
+    os.kill(spawner, signal.SIGSTOP)
+    process = await floor.start(hostile(floor, 'waits.sh'))
+    assert process.supervisor_pid == spare
+    os.kill(spawner, signal.SIGCONT)
+    process.stop(StopAction.STOP)
+    await process.ended()
+    assert (await helpers())[1] != spare
+
+
+async def test_a_supervisor_that_was_killed_as_it_waited_is_replaced(floor: Floor) -> None:
+    """Where a script has killed the one that was ready, the next start works all the same."""
+    _, spare = await helpers()
+    os.kill(spare, signal.SIGKILL)
+    await wait_until(lambda: (e := read_entry(spare)) is None or e.is_zombie, what='it is gone')
+    outcome, _ = await floor.run(hostile(floor, 'asks_for_nothing.sh'))
+    assert outcome.exit_code == 0
+
+
 async def test_a_hanging_spawner_is_replaced(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A spawner that does not answer is killed and started again."""
-    monkeypatch.setattr('gateway_node.process.spawner_client._ANSWER_SEC', 0.3)
-    spawner = next(e for e in living_descendants() if e.name == 'gw-spawner')
-    os.kill(spawner.pid, signal.SIGSTOP)
+    monkeypatch.setattr('gateway_node.process.spawner_connection._ANSWER_SEC', 0.3)
+    spawner, spare = await helpers()
+    os.kill(spawner, signal.SIGSTOP)
+    os.kill(spare, signal.SIGKILL)
+    await wait_until(lambda: len(living_descendants()) == 1, what='no supervisor is ready')
     order = hostile(floor, 'asks_for_nothing.sh')
     with pytest.raises(Exception, match='does not answer'):
         await floor.start(order)
@@ -128,6 +166,6 @@ async def test_a_start_that_nobody_waits_for_any_more_leaves_nothing(floor: Floo
             process.stop(StopAction.FORCED_TERMINATION)
             await process.ended()
             await floor.runner.discard(process.execution_id)
-    await wait_until(lambda: len(living_descendants()) == 1, what='only the spawner is left')
+    await wait_until(lambda: living_scripts() == [], what='no script is left')
     folder = floor.folder / 'state' / 'executions'
     await wait_until(lambda: not list(folder.iterdir()), what='no directory is left')

@@ -5,7 +5,7 @@ from pathlib import Path
 import time
 
 import pytest
-from runner_support import Floor, floor, living_descendants, wait_until
+from runner_support import Floor, floor, living_scripts, wait_until
 
 from gateway_node.executions.errors import KindNotAvailable
 from gateway_node.executions.ports import EndCause
@@ -143,4 +143,4 @@ async def test_a_stopped_sequence_leaves_nothing(floor: Floor) -> None:
     # launch itself kills what is deaf: SIGTERM after 5 s, SIGKILL after 10 s.
     assert 9 < time.monotonic() - asked < 13
     assert outcome.exit_code is not None
-    await wait_until(lambda: len(living_descendants()) == 1, what='only the spawner is left')
+    await wait_until(lambda: living_scripts() == [], what='no script is left')

@@ -156,7 +156,7 @@ async def test_stopping_the_spawner_and_the_supervisor_puts_off_no_time_limit(
 async def test_a_lost_supervisor_leaves_only_the_output(floor: Floor) -> None:
     """The gateway removes what the supervisor would have removed."""
     # What the supervisor had not yet drained from the pipe dies with it.
-    drained = 'until grep -q up ../output.head; do sleep 0.01; done'
+    drained = 'until grep -qs up ../output.head; do sleep 0.01; done'
     order = floor.order(
         floor.script(f'echo up; touch here; {drained}; kill -KILL $PPID; sleep 600')
     )

@@ -1,0 +1,234 @@
+"""The gateway's end of one spawner process: what is asked of it, and what it tells."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+import itertools
+import json
+import os
+from pathlib import Path
+import select
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from gateway_node.child.messages import receive_packet
+from gateway_node.executions.errors import RunnerUnavailable
+
+_ANSWER_SEC = 10.0
+_STOPPED_SEC = 1.0
+"""After which an answer that does not come is a reason to look whether the spawner is stopped."""
+_MAX_LOG_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeGone:
+    """What a spawner says of a supervisor that has ended: nothing is left below it."""
+
+    killed: int
+    """Processes that the supervisor had left and the spawner killed."""
+    unkillable_pids: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingSupervisor:
+    """A supervisor that waits for its order. Whoever has it closes its channel and its pidfd."""
+
+    pid: int
+    pidfd: int
+    channel: socket.socket
+    gone: asyncio.Future[TreeGone]
+    """Tells that all below it is gone; cancelled with its spawner."""
+
+    @property
+    def lives(self) -> bool:
+        """True unless it was killed meanwhile."""
+        return not select.select([self.pidfd], [], [], 0)[0]
+
+    def dismiss(self) -> None:
+        """Let it go without an order: it ends by itself."""
+        self.channel.close()
+        os.close(self.pidfd)
+
+
+class SpawnerConnection:
+    """One spawner process.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, log_file: Path) -> None:
+        self.ready = asyncio.Event()
+        self.lost = asyncio.Event()
+        self._forked: dict[str, asyncio.Future[tuple[int, int]]] = {}
+        self._gone: dict[str, asyncio.Future[TreeGone]] = {}
+        self._numbers = itertools.count(1)
+        self._loop = asyncio.get_running_loop()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        own_pidfd = os.pidfd_open(os.getpid())
+        try:
+            with open(log_file, 'ab') as log:
+                if log.tell() > _MAX_LOG_BYTES:
+                    log.truncate(0)
+                self.process = _execute(theirs.fileno(), own_pidfd, log.fileno())
+            self._pidfd = os.pidfd_open(self.process.pid)
+        except BaseException:
+            self._control.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(own_pidfd)
+        self._control.setblocking(False)
+        self._loop.add_reader(self._control, self._receive)
+        self._loop.add_reader(self._pidfd, self._end)
+
+    async def fork(self) -> WaitingSupervisor:
+        """Have a supervisor forked. A spawner that does not answer is killed.
+
+        Raises:
+            RunnerUnavailable: there is none at the moment, or no process can be made.
+        """
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise RunnerUnavailable(f'no process can be made: {error.strerror}') from error
+        name = f'supervisor_{next(self._numbers)}'
+        forked = self._forked[name] = self._loop.create_future()
+        gone = self._gone[name] = self._loop.create_future()
+        try:
+            with theirs:
+                socket.send_fds(self._control, [name.encode()], [theirs.fileno()])
+            async with asyncio.timeout(_ANSWER_SEC):
+                await asyncio.wait({forked}, timeout=_STOPPED_SEC)
+                if not forked.done():
+                    self.continue_if_stopped()
+                pid, pidfd = await forked
+        except BaseException as error:
+            ours.close()
+            self._gone.pop(name, None)
+            if _succeeded(forked):
+                # Whoever waited was cancelled when the answer had come already.
+                os.close(forked.result()[1])
+            if not isinstance(error, OSError):
+                raise
+            self.kill()
+            raise RunnerUnavailable('the process that starts scripts does not answer') from error
+        finally:
+            self._forked.pop(name, None)
+        return WaitingSupervisor(pid=pid, pidfd=pidfd, channel=ours, gone=gone)
+
+    def continue_if_stopped(self) -> None:
+        """Continue the spawner where a script has stopped it."""
+        if self.lost.is_set():
+            return
+        with contextlib.suppress(OSError):
+            if os.waitid(os.P_PIDFD, self._pidfd, os.WSTOPPED | os.WNOHANG) is not None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill the spawner; `lost` tells that it is gone."""
+        if not self.lost.is_set():
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def say_goodbye(self) -> None:
+        """Close the control socket: the spawner ends when nothing is left below it."""
+        self._loop.remove_reader(self._control)
+        self._control.close()
+
+    def _receive(self) -> None:
+        try:
+            packet, descriptors = receive_packet(self._control)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet, descriptors = b'', []
+        if packet:
+            self._take(json.loads(packet), descriptors)
+        else:
+            self._loop.remove_reader(self._control)
+
+    def _take(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        match message:
+            case {'event': 'ready'}:
+                self.ready.set()
+            case {'event': 'forked', 'name': name, 'pid': pid}:
+                waiting = self._forked.pop(name, None)
+                if waiting is None or waiting.done():
+                    for descriptor in descriptors:
+                        os.close(descriptor)
+                elif descriptors:
+                    waiting.set_result((pid, descriptors[0]))
+                else:
+                    waiting.set_exception(RunnerUnavailable('too many open files'))
+            case {'event': 'refused', 'name': name, 'message': text}:
+                waiting = self._forked.pop(name, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_exception(RunnerUnavailable(f'no process can be made: {text}'))
+            case {'event': 'gone', 'name': name, 'killed': killed, 'unkillable': pids}:
+                report = TreeGone(killed=killed, unkillable_pids=tuple(pids))
+                ending = self._gone.pop(name, None)
+                if ending is not None and not ending.done():
+                    ending.set_result(report)
+
+    def _end(self) -> None:
+        """Reap the process, which has ended, and tell all who wait."""
+        self._loop.remove_reader(self._pidfd)
+        self._receive_rest()
+        self.process.wait()
+        os.close(self._pidfd)
+        for forked in self._forked.values():
+            if not forked.done():
+                forked.set_exception(RunnerUnavailable('the spawner has died'))
+        self._forked.clear()
+        for gone in self._gone.values():
+            gone.cancel()
+        self.lost.set()
+
+    def _receive_rest(self) -> None:
+        if self._control.fileno() < 0:
+            return
+        while True:
+            try:
+                packet, descriptors = receive_packet(self._control)
+            except OSError:
+                break
+            if not packet:
+                break
+            self._take(json.loads(packet), descriptors)
+        self.say_goodbye()
+
+
+def _succeeded(forked: 'asyncio.Future[tuple[int, int]]') -> bool:
+    return forked.done() and not forked.cancelled() and forked.exception() is None
+
+
+def _execute(control: int, gateway_pidfd: int, log: int) -> 'subprocess.Popen[bytes]':
+    """Execute the spawner: its own session, nothing inherited but its two descriptors."""
+    package_parent = str(Path(__file__).resolve().parent.parent.parent)
+    program = (
+        'import sys; sys.path.append(sys.argv.pop(1)); '
+        'from gateway_node.child.spawner import main; main()'
+    )
+    return subprocess.Popen(
+        [
+            sys.executable,
+            '-I',
+            '-S',
+            '-c',
+            program,
+            package_parent,
+            str(control),
+            str(gateway_pidfd),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+        pass_fds=(control, gateway_pidfd),
+        env={'PATH': os.defpath, 'LC_ALL': 'C.UTF-8'},
+        cwd='/',
+        start_new_session=True,
+    )
