@@ -274,7 +274,8 @@ def nothing_left() -> Iterator[None]:
 
 
 def _living(before: list[int]) -> list[ProcessEntry]:
-    found = [entry for entry in descendants(os.getpid()) if entry.pid not in before]
+    # What is below an earlier child is that one's: another gateway may fork meanwhile.
+    found = descendants(os.getpid(), without=before)
     for entry in found:
         if entry.is_zombie and entry.parent == os.getpid():
             # An orphan that came to this process, which nobody else waits for.
