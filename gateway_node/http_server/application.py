@@ -67,10 +67,13 @@ def _handlers(path: str) -> Mapping[str, _Handler]:
 def _add_resource(
     application: web.Application, path: str, handlers: Mapping[str, _Handler]
 ) -> None:
-    """Serve a path, and refuse the other methods by a route too.
+    """Serve a path, with HEAD beside GET, and refuse the other methods by a route too.
 
     What aiohttp refuses without a route never comes to the error table where it has `Expect`.
     """
+    if hdrs.METH_GET in handlers:
+        # RFC 9110, section 9.1; aiohttp leaves the body out of the answer.
+        handlers = {**handlers, hdrs.METH_HEAD: handlers[hdrs.METH_GET]}
 
     async def refuse_method(request: web.Request) -> web.StreamResponse:
         raise web.HTTPMethodNotAllowed(request.method, handlers)
