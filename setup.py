@@ -51,7 +51,7 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'gateway_node = gateway_node.main:main',
+            'gateway_node = gateway_node.__main__:main',
             'temp_sensor = gateway_node.demo.temp_sensor:main',
         ],
     },

@@ -349,7 +349,3 @@ def _execution_settings(configuration: Configuration) -> ExecutionSettings:
             start_prepared=restart.start_prepared,
         ),
     )
-
-
-if __name__ == '__main__':
-    main()

@@ -179,7 +179,7 @@ def entry_point(
 ) -> list[str]:
     """Build the command that starts the gateway; the port is 0 unless `parameters` say more."""
     given = {'server.port': 0, 'state_dir': state_dir} | dict(parameters or {})
-    command = [sys.executable, '-m', 'gateway_node.main', '--ros-args']
+    command = [sys.executable, '-m', 'gateway_node', '--ros-args']
     for name, value in given.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
         # In YAML, which rcl reads the value as, only quotes keep a text such as '' a text.

@@ -11,10 +11,9 @@ import time
 from typing import Any
 
 from gateway_process import gateway, GatewayProcess, wait_for
+from helper_processes import SPARE, SPAWNER, without_idle_helpers
 
-from gateway_node.child import spawner
 from gateway_node.child.process_tree import descendants
-from gateway_node.child.supervisor import WAITING_NAME
 from gateway_node.process.foster import has_script_adjustment, read_environment
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
@@ -23,8 +22,6 @@ ANSWER_SEC = 0.2
 SLACK = 5
 """How much longer everything may take on a machine that does other things too."""
 GRACE_SEC = 0.5
-HELPERS = {spawner.PROCESS_NAME, WAITING_NAME}
-"""What lives below a gateway that executes nothing."""
 MANY = {
     'scripts.max_concurrent_executions': 50,
     'scripts.max_concurrent_executions_per_entity': 50,
@@ -54,7 +51,7 @@ class Ground:
         self.ended(self.started('echo warm\n'))
         wait_for(
             lambda: [e.name for e in self._below()],
-            lambda names: WAITING_NAME in names,
+            lambda names: SPARE in names,
             what='a supervisor is ready for the next start',
         )
         self.footprint = self._quiet_footprint()
@@ -91,7 +88,7 @@ class Ground:
     def spawner(self) -> int:
         """Return the pid of the process that forks supervisors; wait until there is one."""
         pids = wait_for(
-            lambda: [e.pid for e in self._below() if e.name == 'gw-spawner'],
+            lambda: [e.pid for e in self._below() if e.name == SPAWNER],
             lambda found: len(found) == 1,
             what='one spawner',
         )
@@ -108,7 +105,7 @@ class Ground:
         pids = [int(name) for name in os.listdir('/proc') if name.isdecimal()]
         marked = [p for p in pids if any(mark in v for v in read_environment(p))]
         living = {e.pid: e.name for e in descendants(os.getpid()) if not e.is_zombie}
-        below = {e.pid: e.name for e in self._below() if e.name not in HELPERS}
+        below = {e.pid: e.name for e in without_idle_helpers(self._below())}
         adjusted = {pid: name for pid, name in living.items() if has_script_adjustment(pid)}
         return [*(f'pid {pid}' for pid in marked), *below.values(), *adjusted.values()]
 

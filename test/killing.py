@@ -9,11 +9,11 @@ import signal
 from typing import Any
 
 from gateway_process import GatewayProcess
+from helper_processes import HELPERS, SPAWNER, SUPERVISOR
 
 from gateway_node.child.process_tree import descendants
 
 ENTITY = 'apps/temp_sensor'
-HELPERS = ('gw-spawner', 'gw-supervisor', 'gw-spare')
 
 _SHARED_MEMORY = Path('/dev/shm')
 _SEGMENT = re.compile(r'/dev/shm/(fastdds_\w+)')
@@ -41,11 +41,11 @@ def kill(api: GatewayProcess) -> None:
 def kill_with_helpers(api: GatewayProcess) -> None:
     """SIGKILL the gateway, its spawner and its supervisors, before one can act for another."""
     api.signal(signal.SIGSTOP)
-    helpers = [each.pid for each in descendants(api.process.pid) if each.name in HELPERS]
-    assert len(helpers) > 1
+    helpers = [each for each in descendants(api.process.pid) if each.name in HELPERS]
+    assert {SPAWNER, SUPERVISOR} <= {each.name for each in helpers}
     for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in helpers:
-            os.kill(pid, number)
+        for each in helpers:
+            os.kill(each.pid, number)
     kill(api)
 
 

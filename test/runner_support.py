@@ -10,11 +10,10 @@ import secrets
 import time
 from typing import Any
 
+from helper_processes import without_idle_helpers
 import pytest
 
-from gateway_node.child import spawner
 from gateway_node.child.process_tree import become_subreaper, descendants, ProcessEntry
-from gateway_node.child.supervisor import WAITING_NAME
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress
@@ -24,8 +23,6 @@ from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, Scri
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
 DEADLINE_SEC = 20.0
-IDLE = {spawner.PROCESS_NAME, WAITING_NAME}
-"""What lives below a runner that runs nothing."""
 KINDS = {
     '.launch.py': ScriptKind.LAUNCH,
     '.launch.xml': ScriptKind.LAUNCH,
@@ -52,7 +49,7 @@ def living_descendants(without: Sequence[int] = ()) -> list[ProcessEntry]:
 
 def living_scripts() -> list[ProcessEntry]:
     """Return what lives below this process and belongs to an execution."""
-    return [entry for entry in living_descendants() if entry.name not in IDLE]
+    return without_idle_helpers(living_descendants())
 
 
 class Floor:

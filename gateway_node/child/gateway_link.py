@@ -29,14 +29,14 @@ class GatewayLink:
         return not self._outgoing
 
     def receive_order(self) -> SupervisorOrder | None:
-        """Wait for the order; None where the gateway went before it was complete."""
+        """Wait for the order; None where the gateway is gone, be the order complete or not."""
         poll = select.poll()
         poll.register(self.channel, select.POLLIN)
         poll.register(self.pidfd, select.POLLIN)
         while not self.lost:
             poll.poll()
             messages = self.receive()
-            if messages:
+            if messages and not self.lost:
                 self._early = messages[1:]
                 return messages[0]  # type: ignore[return-value]
         return None
@@ -78,8 +78,10 @@ class GatewayLink:
             if not chunk:
                 self.lost = True
             messages += self._incoming.feed(chunk)
-        readable, _, _ = select.select([self.pidfd], [], [], 0)
-        self.lost = self.lost or bool(readable)
+        # No `select.select`: the descriptor's number may be above 1023.
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        self.lost = self.lost or bool(poll.poll(0))
         return messages
 
     def send(self, message: Any) -> None:

@@ -8,6 +8,7 @@ from collections import deque
 import contextlib
 import os
 
+from gateway_node.child.fresh_files import open_fresh
 from gateway_node.child.output_frames import (
     Frame,
     HEAD_BYTES,
@@ -110,7 +111,7 @@ class OutputLog:
         )
         incoming = f'{self._tail_path}.new'
         try:
-            with open(incoming, 'wb') as file:
+            with open(open_fresh(incoming), 'wb') as file:
                 file.write(content)
             os.replace(incoming, self._tail_path)
         except OSError:
@@ -127,9 +128,8 @@ class OutputLog:
 
     def _append(self, frame: Frame) -> bool:
         if self._head is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
             try:
-                self._head = os.open(self._head_path, flags, 0o600)
+                self._head = open_fresh(self._head_path)
             except OSError:
                 return False
         last = self._last

@@ -1,7 +1,8 @@
 """A small process without threads that forks one supervisor for each execution.
 
-The gateway executes it once. It is a subreaper: when a supervisor is lost, that supervisor's tree
-becomes its own, and it ends that tree and says so. It continues supervisors that a script stops.
+The gateway executes it once. It is a subreaper: what a supervisor leaves when it ends, as a lost
+one does, becomes its own, and it ends that and says so. It continues supervisors that a script
+stops.
 """
 
 from collections import deque
@@ -21,6 +22,8 @@ from gateway_node.child.messages import receive_packet
 from gateway_node.child.supervisor import KILL_PATIENCE_SEC, supervise
 
 PROCESS_NAME = 'gw-spawner'
+_Name = tuple[int, int]
+"""Pid and start time: one process for good."""
 _ABANDONED_PATIENCE_SEC = 20.0
 """Longest wait for supervisors to end their trees once the gateway is gone."""
 
@@ -48,9 +51,10 @@ class Spawner:
         self._supervisors: dict[int, str] = {}
         self._ended: list[str] = []
         """Names of supervisors that are gone, until nothing is left of their trees."""
-        self._killed: set[tuple[int, int]] = set()
-        self._give_up_at = 0.0
-        self._unkillable: set[int] = set()
+        self._killed: set[_Name] = set()
+        self._orphans: dict[_Name, float] = {}
+        """Since when each was seen that still is to be ended."""
+        self._unkillable: set[_Name] = set()
         self._abandoned_at: float | None = None
         self._wakeup, self._wakeup_writing = os.pipe()
 
@@ -162,23 +166,22 @@ class Spawner:
             name = self._supervisors.pop(pid, None)
             if name is not None:
                 self._ended.append(name)
-                self._give_up_at = time.monotonic() + KILL_PATIENCE_SEC
 
     def _end_orphans(self) -> None:
-        """Kill what supervisors left, as lost ones do; report them once it is gone."""
-        orphans = [
-            entry
+        """Kill what is below no supervisor; then report the supervisors that have ended."""
+        now = time.monotonic()
+        orphans = {
+            (entry.pid, entry.start_ticks): entry
             for entry in process_tree.descendants(os.getpid(), without=self._supervisors)
-            if entry.pid not in self._unkillable
-        ]
-        reached = process_tree.signal_all(orphans, signal.SIGKILL)
+        }
+        orphans = {name: e for name, e in orphans.items() if name not in self._unkillable}
+        self._orphans = {name: self._orphans.get(name, now) for name in orphans}
+        reached = process_tree.signal_all(orphans.values(), signal.SIGKILL)
         self._killed.update((entry.pid, entry.start_ticks) for entry in reached)
-        unkillable: list[int] = []
-        if orphans:
-            if time.monotonic() < self._give_up_at:
-                return
-            unkillable = [entry.pid for entry in orphans]
-            self._unkillable.update(unkillable)
+        if any(now - seen_at < KILL_PATIENCE_SEC for seen_at in self._orphans.values()):
+            return
+        self._unkillable.update(orphans)
+        unkillable = [entry.pid for entry in orphans.values()]
         for name in self._ended:
             self._tell(
                 {

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from gateway_node.child.cgroup_leaf import CgroupLeaf
+from gateway_node.child.fresh_files import open_fresh
 from gateway_node.child.image import Image
 from gateway_node.child.messages import EndReport, SupervisorOrder
 from gateway_node.child.output_frames import Frame, STDERR, STDOUT
@@ -145,7 +146,7 @@ class Workplace:
         """Write the end file, for a gateway that starts after this one has died."""
         incoming = self._path(f'{END_FILE}.new')
         with contextlib.suppress(OSError):
-            with open(incoming, 'w') as file:
+            with open(open_fresh(incoming), 'w') as file:
                 json.dump(report, file)
             os.replace(incoming, self._path(END_FILE))
 

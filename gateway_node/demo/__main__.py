@@ -68,7 +68,7 @@ class Demo:
             )
         try:
             await self._start('the demo node', 'gateway_node.demo.temp_sensor')
-            await self._start('the gateway', 'gateway_node.main', *self._gateway_args)
+            await self._start('the gateway', 'gateway_node', *self._gateway_args)
             showing = asyncio.create_task(self._show_what_to_try())
             try:
                 await self._first_end(showing)

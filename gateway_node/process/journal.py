@@ -1,8 +1,8 @@
 """What a later gateway has to know of the executions that are open now.
 
-One small file an execution in `<state_dir>/open`, written before its supervisor exists. Nothing
-is synced to the disk: a file has to outlive this process, not the machine, after whose end
-nothing is left to be ended.
+One small file an execution in `<state_dir>/open`, written before its supervisor has its order.
+Nothing is synced to the disk: a file has to outlive this process, not the machine, after whose
+end nothing is left to be ended.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 _BOOT_ID_FILE = Path('/proc/sys/kernel/random/boot_id')
 _SUFFIX = '.json'
 _MAX_BYTES = 64 * 1024
-_BLOCK_BYTES = 1024
-"""What an entry is padded to: more than entries of one execution differ by."""
+_ENTRY_BYTES = 4096
+"""Of every entry, padded with spaces; the path of a cgroup is the only long thing in it."""
 
 
 def read_boot_id() -> str:
@@ -80,16 +80,18 @@ class Journal:
     def write(self, entry: JournalEntry) -> None:
         """Keep the entry in place of an earlier one of the same execution.
 
-        It is written over the earlier one in one piece and covers it, so that a gateway that is
-        killed leaves the one or the other; a file of its own and a rename take four times as long.
+        It is written over the earlier one in one piece of the same size, so that a gateway that is
+        killed leaves the one or the other, or, of the first one, an empty file: no order was sent
+        then. A file of its own and a rename take four times as long.
         """
-        content = json.dumps(asdict(entry)).encode()
-        content = content.ljust(-(-len(content) // _BLOCK_BYTES) * _BLOCK_BYTES)
+        content = json.dumps(asdict(entry)).encode().ljust(_ENTRY_BYTES)
+        if len(content) != _ENTRY_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         # A script can have put a pipe or a link there.
         flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._path(entry.execution_id), flags, 0o600)
         try:
-            if os.write(descriptor, content) != len(content):
+            if os.write(descriptor, content) != _ENTRY_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)

@@ -6,7 +6,7 @@ environment, by its session, or by its cgroup, and killed.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 import contextlib
 import logging
 import math
@@ -24,6 +24,7 @@ from gateway_node.child.process_tree import (
 )
 from gateway_node.child.spawner import PROCESS_NAME as SPAWNER_NAME
 from gateway_node.child.supervisor import PROCESS_NAME as SUPERVISOR_NAME
+from gateway_node.child.supervisor import WAITING_NAME
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.foster import has_script_adjustment, read_environment
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
@@ -32,6 +33,7 @@ from gateway_node.process.outcomes import outcome_of_directory
 
 _log = logging.getLogger(__name__)
 
+_SUPERVISOR_NAMES = (SUPERVISOR_NAME, WAITING_NAME)
 _PATIENCE_SEC = 5.0
 """For supervisors and the spawner of the earlier gateway, which end by themselves."""
 _KILL_PATIENCE_SEC = 5.0
@@ -80,9 +82,11 @@ class Recovery:
 
     async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:
         """Wait for supervisors and spawner to end their trees; end them past the patience."""
-        marks = {entry.supervisor: SUPERVISOR_NAME for entry in entries if entry.supervisor}
+        marks: dict[ProcessMark, Container[str]] = {
+            entry.supervisor: _SUPERVISOR_NAMES for entry in entries if entry.supervisor
+        }
         if self._spawner is not None:
-            marks[self._spawner] = SPAWNER_NAME
+            marks[self._spawner] = (SPAWNER_NAME,)
         waiting = _living(marks)
         signal_all(waiting, signal.SIGCONT)
         deadline = time.monotonic() + _PATIENCE_SEC
@@ -107,10 +111,10 @@ class Recovery:
             await asyncio.sleep(_POLL_SEC)
 
 
-def _living(marks: Mapping[ProcessMark, str]) -> list[ProcessEntry]:
-    """Return those of the marked processes that live and have the name that they should have."""
-    found = ((mark.find(), name) for mark, name in marks.items())
-    return [entry for entry, name in found if entry and entry.name == name and not entry.is_zombie]
+def _living(marks: Mapping[ProcessMark, Container[str]]) -> list[ProcessEntry]:
+    """Return those of the marked processes that live and have a name that they should have."""
+    found = ((mark.find(), names) for mark, names in marks.items())
+    return [e for e, names in found if e and e.name in names and not e.is_zombie]
 
 
 def _leftovers(entries: Iterable[JournalEntry]) -> list[ProcessEntry]:

@@ -179,16 +179,18 @@ class SchemaWorker:
         return _Failed(reason=f'its check ended with {_ending(child)}')
 
     async def _kill(self, child: asyncio.subprocess.Process) -> None:
-        # Where its stdout has ended it is ending by itself, and `kill`, which looks first whether
-        # it still lives, would take its exit status from under asyncio, which then tells 255.
-        if _stream(child.stdout).at_eof():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_EXIT_SEC):
-                    await child.wait()
-        if child.returncode is None:
-            with suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+        try:
+            # At the end of its stdout it is ending by itself, and `kill`, which looks first
+            # whether it still lives, would take its exit status from under asyncio.
+            if _stream(child.stdout).at_eof():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_EXIT_SEC):
+                        await child.wait()
+        finally:
+            if child.returncode is None:
+                with suppress(ProcessLookupError):
+                    child.kill()
+        await child.wait()
         self._alive.discard(child)
 
 

@@ -69,8 +69,10 @@ class SpawnerClient:
                 f'the spawner does not come up; see {self._log_file}'
             ) from None
 
-    async def supervisor(self) -> WaitingSupervisor:
+    async def take_supervisor(self) -> WaitingSupervisor:
         """Return a supervisor that waits for its order, at once where one is ready.
+
+        Whoever takes it closes its channel and its pidfd.
 
         Raises:
             RunnerUnavailable: there is no spawner at the moment, or no process can be made.

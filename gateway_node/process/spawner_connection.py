@@ -45,7 +45,9 @@ class WaitingSupervisor:
     @property
     def lives(self) -> bool:
         """True unless it was killed meanwhile."""
-        return not select.select([self.pidfd], [], [], 0)[0]
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return not poll.poll(0)
 
     def dismiss(self) -> None:
         """Let it go without an order: it ends by itself."""

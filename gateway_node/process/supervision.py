@@ -121,7 +121,7 @@ class Supervision:
         name = order['execution_id']
         if self.containment is not None and self.containment.folder is not None:
             order['cgroup'] = str(self.containment.folder)
-        supervisor = await self._spawner.supervisor()
+        supervisor = await self._spawner.take_supervisor()
         if journalled:
             try:
                 self.journal.write(self._entry(name, supervisor.pid))

@@ -6,8 +6,7 @@ import logging
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-# The second is what `python -m gateway_node.main` calls its module.
-OUR_LOGGERS = ('gateway_node', '__main__')
+OUR_LOGGER = 'gateway_node'
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime'}
 
 
@@ -49,20 +48,18 @@ def logging_to(logger: RcutilsLogger) -> Iterator[None]:
     from WARNING, or above it where that level is higher.
     """
     root = logging.getLogger()
-    ours = [logging.getLogger(name) for name in OUR_LOGGERS]
-    handlers, root_level, our_levels = root.handlers, root.level, [one.level for one in ours]
+    ours = logging.getLogger(OUR_LOGGER)
+    handlers, root_level, our_level = root.handlers, root.level, ours.level
     level = int(logger.get_effective_level())
     root.handlers = [RosLogHandler(logger)]
     root.setLevel(max(level, logging.WARNING))
-    for one in ours:
-        one.setLevel(level)
+    ours.setLevel(level)
     try:
         yield
     finally:
         root.handlers = handlers
         root.setLevel(root_level)
-        for one, our_level in zip(ours, our_levels, strict=True):
-            one.setLevel(our_level)
+        ours.setLevel(our_level)
 
 
 class _FieldsFormatter(logging.Formatter):

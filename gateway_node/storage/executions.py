@@ -19,7 +19,12 @@ from gateway_node.executions.values import (
     Transition,
 )
 from gateway_node.storage.database import Database
-from gateway_node.storage.records import from_documents, from_page, to_document, to_parameters
+from gateway_node.storage.records import (
+    execution_from,
+    executions_from,
+    to_document,
+    to_parameters,
+)
 
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that
@@ -73,7 +78,7 @@ class SqliteExecutionStore:
         """
         arguments = (entity.path, script_id, *(() if before is None else (before,)), limit + 1)
         found = await self._database.read(
-            lambda connection: from_page(
+            lambda connection: executions_from(
                 document for (document,) in connection.execute(query, arguments)
             )
         )
@@ -152,7 +157,7 @@ class SqliteExecutionStore:
         query = f'SELECT document, parameters FROM executions WHERE {condition}'
         return await self._database.read(
             lambda connection: tuple(
-                from_documents(*row) for row in connection.execute(query, values)
+                execution_from(*row) for row in connection.execute(query, values)
             )
         )
 

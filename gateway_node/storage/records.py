@@ -69,14 +69,13 @@ def to_parameters(execution: Execution) -> str:
     return json.dumps(parameters, separators=(',', ':'))
 
 
-def from_documents(text: str, parameters: str) -> Execution:
+def execution_from(text: str, parameters: str) -> Execution:
     """Return the execution that `to_document` and `to_parameters` were given."""
     given, result = json.loads(parameters)
-    (execution,) = from_page([text])
-    return execution.evolve(input_parameters=given, output_parameters=result)
+    return _execution(json.loads(text)).evolve(input_parameters=given, output_parameters=result)
 
 
-def from_page(texts: Iterable[str]) -> tuple[Execution, ...]:
+def executions_from(texts: Iterable[str]) -> tuple[Execution, ...]:
     """Return the executions that `to_document` was given, without their parameters."""
     # One call for the whole page: the names, the same in each, are then made into strings once.
     return tuple(map(_execution, json.loads(f'[{",".join(texts)}]')))

@@ -23,7 +23,7 @@ from ros_support import ended_at_exit, PROGRAMS, python_program, ros_domain
 pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 ROOT = Path(__file__).parents[2]
-EXECUTABLES = {'gateway_node': 'gateway_node.main', 'temp_sensor': 'gateway_node.demo.temp_sensor'}
+EXECUTABLES = {'gateway_node': 'gateway_node', 'temp_sensor': 'gateway_node.demo.temp_sensor'}
 READY_SEC = 40.0
 
 

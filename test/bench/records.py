@@ -17,7 +17,7 @@ from gateway_node.executions.ports import Change, ExecutionStore
 from gateway_node.executions.values import Execution, ExecutionStatus, ResourceUse
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.storage.records import from_page, to_document
+from gateway_node.storage.records import executions_from, to_document
 from gateway_node.testing import AN_APP, InMemoryExecutionStore, new_execution
 
 RECORDS = 300
@@ -91,7 +91,7 @@ async def _page_cost(folder: Path, few: int, many: int) -> list[Line]:
             functools.partial(_page, small),
             functools.partial(_page, large),
             functools.partial(_page, large, before=_execution(many // 2).id),
-            functools.partial(_timed, functools.partial(from_page, documents)),
+            functools.partial(_timed, functools.partial(executions_from, documents)),
             functools.partial(_timed, functools.partial(json.loads, f'[{",".join(documents)}]')),
         )
         # Apart: what they leave to the garbage collector would slow down the others.

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+from helper_processes import HELPERS, SUPERVISOR
 import pytest
 from runner_support import HOSTILE, living_descendants, wait_until
 
@@ -71,7 +72,7 @@ def below(gateway: Gateway) -> list[str]:
 
 def supervisors(gateway: Gateway) -> list[int]:
     """Return the pids of the supervisors."""
-    return [entry.pid for entry in living_descendants() if entry.name == 'gw-supervisor']
+    return [entry.pid for entry in living_descendants() if entry.name == SUPERVISOR]
 
 
 async def all_written(state: Path, count: int) -> None:
@@ -158,13 +159,13 @@ async def test_everything_of_the_gateway_killed_leaves_nothing_behind(
     gateway = start_gateway('ignores_sigterm.sh', 'double_forked_daemon.sh')
     await all_written(tmp_path / 'state', 2)
     gateway.send_signal(signal.SIGSTOP)
-    helpers = [e.pid for e in living_descendants() if e.name.startswith('gw-')]
+    helpers = [e.pid for e in living_descendants() if e.name in HELPERS]
     for pid in helpers:
         os.kill(pid, signal.SIGSTOP)
     for pid in (*helpers, gateway.pid):
         os.kill(pid, signal.SIGKILL)
     gateway.wait()
-    await wait_until(lambda: 'gw-supervisor' not in below(gateway), what='the helpers are gone')
+    await wait_until(lambda: SUPERVISOR not in below(gateway), what='the helpers are gone')
     assert 'sleep' in below(gateway)
     assert set(await recover(tmp_path / 'state')) == {'exec_0001', 'exec_0002'}
     assert below(gateway) == []

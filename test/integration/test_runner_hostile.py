@@ -10,12 +10,12 @@ import os
 import signal
 import time
 
+from helper_processes import SPARE, SPAWNER
 import pytest
 from runner_support import (
     Floor,
     floor,
     HOSTILE,
-    IDLE,
     living_descendants,
     living_scripts,
     wait_until,
@@ -74,7 +74,7 @@ async def test_a_fostered_supervisor_that_is_stopped_is_continued(floor: Floor) 
     """The gateway does for supervisors without a spawner what the spawner did."""
     order = hostile(floor, 'stops_its_supervisor.sh', timeout_sec=2, grace_sec=0.5)
     process = await floor.start(order)
-    spawner = next(e for e in living_descendants() if e.name == 'gw-spawner')
+    spawner = next(e for e in living_descendants() if e.name == SPAWNER)
     os.kill(spawner.pid, signal.SIGKILL)
     outcome = await process.ended()
     assert outcome.cause is EndCause.TIMED_OUT
@@ -84,7 +84,7 @@ async def test_a_fostered_supervisor_that_is_stopped_is_continued(floor: Floor) 
 
 async def test_without_a_spawner_a_start_is_refused_for_a_moment(floor: Floor) -> None:
     """While the spawner is down a start says so, before anything is recorded."""
-    spawner = next(e for e in living_descendants() if e.name == 'gw-spawner')
+    spawner = next(e for e in living_descendants() if e.name == SPAWNER)
     os.kill(spawner.pid, signal.SIGKILL)
     order = hostile(floor, 'asks_for_nothing.sh')
     refused = 0
@@ -105,9 +105,10 @@ async def test_without_a_spawner_a_start_is_refused_for_a_moment(floor: Floor) -
 
 async def helpers() -> tuple[int, int]:
     """Wait for a supervisor that is ready; return the spawner's pid and its."""
-    await wait_until(lambda: {e.name for e in living_descendants()} == IDLE, what='it is ready')
+    names = {SPAWNER, SPARE}
+    await wait_until(lambda: {e.name for e in living_descendants()} == names, what='it is ready')
     pids = {entry.name: entry.pid for entry in living_descendants()}
-    return pids['gw-spawner'], pids['gw-spare']
+    return pids[SPAWNER], pids[SPARE]
 
 
 async def test_a_start_takes_the_supervisor_that_is_ready(floor: Floor) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import signal
 import tempfile
 
+from helper_processes import HELPERS, SPAWNER
 import pytest
 from runner_support import Floor, floor, floor_on, living_descendants, wait_until
 
@@ -60,7 +61,7 @@ PATIENCE_SEC = 20.0
     [
         'mkfifo "$GATEWAY_RESULT"',
         'mkfifo ../end.json; kill -KILL $PPID',
-        'rm ../output.head; mkfifo ../output.head',
+        'sleep 0.2; rm ../output.head; mkfifo ../output.head',
         'ln -sf /dev/zero ../output.head',
         'ln -sf /dev/zero "$GATEWAY_RESULT"',
         'mkdir "$GATEWAY_RESULT"',
@@ -146,7 +147,7 @@ async def test_stopping_the_spawner_and_the_supervisor_puts_off_no_time_limit(
     floor: Floor,
 ) -> None:
     """The gateway continues the spawner as long as scripts run, the spawner the supervisors."""
-    spawner = next(e for e in living_descendants() if e.name == 'gw-spawner')
+    spawner = next(e for e in living_descendants() if e.name == SPAWNER)
     script = floor.script(f'kill -STOP {spawner.pid}; kill -STOP $PPID; sleep 600')
     async with asyncio.timeout(PATIENCE_SEC):
         outcome, _ = await floor.run(floor.order(script, timeout_sec=1.0, grace_sec=0.5))
@@ -176,8 +177,8 @@ async def test_a_daemon_in_disguise_does_not_outlive_spawner_and_supervisor(floo
     """
     schemas = SchemaWorker()
     await schemas.check_schema({'type': 'object'})
-    checks = {entry.pid for entry in living_descendants() if 'gw-' not in entry.name}
-    spawner = next(e for e in living_descendants() if e.name == 'gw-spawner')
+    checks = {entry.pid for entry in living_descendants() if entry.name not in HELPERS}
+    spawner = next(e for e in living_descendants() if e.name == SPAWNER)
     disguise = 'echo 900 > /proc/self/oom_score_adj; exec sleep 600'
     script = floor.script(
         f"setsid env -i /bin/sh -c '{disguise}' >/dev/null 2>&1 3>&- & sleep 0.3\n"
@@ -186,7 +187,7 @@ async def test_a_daemon_in_disguise_does_not_outlive_spawner_and_supervisor(floo
     async with asyncio.timeout(PATIENCE_SEC):
         outcome, _ = await floor.run(floor.order(script))
     assert outcome.cause is EndCause.SUPERVISOR_LOST
-    left = [e for e in descendants(os.getpid()) if 'gw-' not in e.name]
+    left = [e for e in descendants(os.getpid()) if e.name not in HELPERS]
     assert {entry.pid for entry in left} == checks
     await schemas.check_schema({'type': 'object'})
     await schemas.close()

@@ -22,7 +22,7 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
-from gateway_node.storage.records import from_documents, to_document, to_parameters
+from gateway_node.storage.records import execution_from, to_document, to_parameters
 
 TEXTS = st.text(max_size=8)
 ANY_TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
@@ -91,7 +91,7 @@ EXECUTIONS = st.builds(Execution, **FIELDS)
 @given(EXECUTIONS)
 def test_no_field_is_lost_either_way(execution: Execution) -> None:
     """Any execution comes back from its document exactly as it was."""
-    assert from_documents(to_document(execution), to_parameters(execution)) == execution
+    assert execution_from(to_document(execution), to_parameters(execution)) == execution
 
 
 @given(EXECUTIONS)

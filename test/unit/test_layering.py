@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
-ROOMS = frozenset({*CORE, *OUTER, 'child', 'demo', 'main', 'signals', 'testing', 'script'})
+ROOMS = frozenset(
+    {*CORE, *OUTER, '__main__', 'child', 'demo', 'main', 'signals', 'testing', 'script'}
+)
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     'entities': frozenset(),
@@ -29,6 +31,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'testing': frozenset(CORE),
     'signals': frozenset(),
     'main': frozenset({*CORE, *OUTER, 'signals'}),
+    '__main__': frozenset({'main'}),
 }
 """Which rooms of the package a room may import, beside itself."""
 

@@ -1,0 +1,23 @@
+"""The gateway's own processes, by the names that `ps` shows."""
+
+from collections.abc import Iterable
+
+from gateway_node.child import spawner, supervisor
+from gateway_node.child.process_tree import ProcessEntry
+
+SPAWNER = spawner.PROCESS_NAME
+SUPERVISOR = supervisor.PROCESS_NAME
+SPARE = supervisor.WAITING_NAME
+HELPERS = (SPAWNER, SUPERVISOR, SPARE)
+
+
+def without_idle_helpers(entries: Iterable[ProcessEntry]) -> list[ProcessEntry]:
+    """Return the entries but for what one idle gateway has: a spawner, and at most one spare."""
+    idle = [SPAWNER, SPARE]
+    left = []
+    for entry in entries:
+        if entry.name in idle:
+            idle.remove(entry.name)
+        else:
+            left.append(entry)
+    return left
