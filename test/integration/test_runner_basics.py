@@ -194,7 +194,7 @@ async def test_a_stop_lets_the_script_finish_its_business(floor: Floor) -> None:
     """A stop is SIGTERM first: a script that handles it ends in its own way."""
     order = floor.order(floor.script('trap "echo bye; exit 7" TERM; echo up; sleep 600 & wait'))
     process = await floor.start(order)
-    await floor.written(order, 'up')
+    await floor.written(order, 'up\n')
     process.stop(StopAction.STOP)
     outcome = await process.ended()
     assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 7)
@@ -207,7 +207,7 @@ async def test_a_script_that_resists_is_killed_after_the_grace_period(floor: Flo
         floor.script('trap "" TERM; echo up; while :; do sleep 0.1; done'), grace_sec=0.5
     )
     process = await floor.start(order)
-    await floor.written(order, 'up')
+    await floor.written(order, 'up\n')
     asked = time.monotonic()
     process.stop(StopAction.STOP)
     process.stop(StopAction.STOP)
@@ -220,7 +220,7 @@ async def test_a_forced_termination_follows_a_stop_at_once(floor: Floor) -> None
     """A kill may follow a stop and does not wait for the grace period."""
     order = floor.order(floor.script('trap "" TERM; echo up; while :; do sleep 0.1; done'))
     process = await floor.start(order)
-    await floor.written(order, 'up')
+    await floor.written(order, 'up\n')
     process.stop(StopAction.STOP)
     process.stop(StopAction.FORCED_TERMINATION)
     asked = time.monotonic()
@@ -276,7 +276,7 @@ async def test_output_is_readable_while_the_script_runs(floor: Floor) -> None:
     """Head and tail can be read before the end, the tail a moment late."""
     order = floor.order(floor.script('head -c 2000000 /dev/zero; echo end; sleep 600'))
     process = await floor.start(order)
-    await floor.written(order, 'end')
+    await floor.written(order, 'end\n')
     process.stop(StopAction.FORCED_TERMINATION)
     await process.ended()
     assert (await floor.runner.output(order.execution_id)).stdout.endswith('end\n')

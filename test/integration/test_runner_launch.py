@@ -136,7 +136,7 @@ async def test_a_stopped_sequence_leaves_nothing(floor: Floor) -> None:
     """SIGINT first, so that launch ends its processes; daemons and the deaf are ended too."""
     order = floor.order(floor.script(FRAGMENTS / 'waits.launch.py'), grace_sec=1.0)
     process = await floor.start(order)
-    await floor.written(order, 'up')
+    await floor.written(order, 'up\n')
     asked = time.monotonic()
     process.stop(StopAction.STOP)
     outcome = await process.ended()

@@ -154,7 +154,7 @@ async def test_a_stopped_script_with_a_node_ends_by_itself(floor: Floor) -> None
     )
     order = floor.order(script)
     process = await floor.start(order)
-    await floor.written(order, 'up')
+    await floor.written(order, 'up\n')
     process.stop(StopAction.STOP)
     outcome = await process.ended()
     output = await floor.runner.output(order.execution_id)
