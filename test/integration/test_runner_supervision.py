@@ -61,7 +61,7 @@ PATIENCE_SEC = 20.0
     [
         'mkfifo "$GATEWAY_RESULT"',
         'mkfifo ../end.json; kill -KILL $PPID',
-        'sleep 0.2; rm ../output.head; mkfifo ../output.head',
+        'rm ../output.head; mkfifo ../output.head',
         'ln -sf /dev/zero ../output.head',
         'ln -sf /dev/zero "$GATEWAY_RESULT"',
         'mkdir "$GATEWAY_RESULT"',
@@ -74,6 +74,27 @@ async def test_what_a_script_puts_in_place_of_a_file_stops_nobody(floor: Floor, 
     assert outcome.cause is (EndCause.SUPERVISOR_LOST if 'kill' in line else EndCause.EXITED)
     assert outcome.result is None
     assert output.stdout in {'', 'up\n'}
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        'mkfifo ../output.head; echo up',
+        'ln -s victim ../output.head; echo up',
+        'mkfifo ../output.tail.new; head -c 3000000 /dev/zero; echo up',
+        'mkfifo ../end.json.new; echo up',
+    ],
+)
+async def test_what_a_script_puts_where_its_supervisor_writes_stops_nobody(
+    floor: Floor, line: str
+) -> None:
+    """A pipe would hang the supervisor, and every time limit with it; a link would lead away."""
+    order = floor.order(floor.script(line), timeout_sec=PATIENCE_SEC)
+    async with asyncio.timeout(PATIENCE_SEC):
+        outcome, output = await floor.run(order)
+    assert outcome.cause is EndCause.EXITED
+    assert output.stdout.endswith('up\n')
+    assert not (floor.folder / 'state' / 'executions' / order.execution_id / 'victim').exists()
 
 
 FORGED = {

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 import resource
 import signal
+import threading
 import time
 from typing import Any
 
@@ -150,6 +151,37 @@ async def test_a_cancelled_check_leaves_no_busy_child(worker: SchemaWorker) -> N
         await asyncio.wait_for(check, 0.05)
     assert pid not in _children()
     await worker.check_schema({})
+
+
+async def test_the_end_of_a_child_is_known_however_late_it_is_reaped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where asyncio has a thread for each child, a busy machine lets that come late."""
+    watcher = getattr(asyncio.unix_events, 'ThreadedChildWatcher', None)
+    if watcher is None:
+        pytest.skip('this asyncio waits for children without threads')
+    reap = watcher._do_waitpid
+    killed = threading.Event()
+
+    def reap_late(*arguments: Any) -> None:
+        killed.wait()
+        reap(*arguments)
+
+    monkeypatch.setattr(watcher, '_do_waitpid', reap_late)
+    worker = SchemaWorker()
+    try:
+        await worker.check_schema({})
+        check = asyncio.ensure_future(worker.check_parameters(HANGS, LONG))
+        await asyncio.sleep(0)
+        [pid] = _children()
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        asyncio.get_running_loop().call_later(0.3, killed.set)
+        with pytest.raises(SchemaCheckUnavailable, match='SIGKILL'):
+            await check
+    finally:
+        killed.set()
+        await worker.close()
 
 
 async def test_a_child_that_was_killed_is_replaced(worker: SchemaWorker) -> None:

@@ -1,0 +1,57 @@
+"""The journal of open executions, on a real directory."""
+
+from collections.abc import Callable
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
+
+BOOT_ID = 'this-boot'
+ENTRY = JournalEntry(execution_id='exec_1', boot_id=BOOT_ID, cgroup='/sys/fs/cgroup/gateway_node')
+MARKED = JournalEntry(
+    execution_id='exec_1',
+    boot_id=BOOT_ID,
+    supervisor=ProcessMark(pid=4_000_000, start_ticks=10**9),
+    script=ProcessMark(pid=4_000_001, start_ticks=10**9),
+)
+
+
+def test_the_last_entry_of_an_execution_counts(tmp_path: Path) -> None:
+    """Whichever of two is the longer one, the later covers the earlier."""
+    journal = Journal(tmp_path)
+    for entry in (ENTRY, MARKED, ENTRY):
+        journal.write(entry)
+        assert journal.read() == {'exec_1': entry}
+    journal.remove('exec_1')
+    assert journal.read() == {}
+
+
+def test_an_entry_that_was_cut_is_of_another_boot(tmp_path: Path) -> None:
+    """The execution is known to have been open, and nobody is signalled for it."""
+    journal = Journal(tmp_path)
+    journal.write(MARKED)
+    (tmp_path / 'exec_1.json').write_bytes((tmp_path / 'exec_1.json').read_bytes()[:100])
+    (tmp_path / 'exec_2.json').touch()
+    assert journal.read() == {
+        name: JournalEntry(execution_id=name, boot_id='') for name in ('exec_1', 'exec_2')
+    }
+
+
+def test_an_entry_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    """Cut, or longer than the others, it could not be covered by the next one."""
+    long = JournalEntry(execution_id='exec_1', boot_id=BOOT_ID, cgroup='/sys' + 'x' * 4096)
+    with pytest.raises(OSError, match='too long'):
+        Journal(tmp_path).write(long)
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, lambda path: path.symlink_to('victim')])
+def test_what_a_script_put_in_an_entrys_place_is_not_written_to(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """A pipe would hang the gateway, a link lead elsewhere: an error says so at once."""
+    make(tmp_path / 'exec_1.json')
+    with pytest.raises(OSError, match=r'exec_1\.json'):
+        Journal(tmp_path).write(ENTRY)
+    assert not (tmp_path / 'victim').exists()
