@@ -4,9 +4,11 @@ test/acceptance/test_hostile_scripts.py has the scripts themselves.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 import contextlib
 import os
+from pathlib import Path
+import resource
 import signal
 import time
 
@@ -15,6 +17,7 @@ import pytest
 from runner_support import (
     Floor,
     floor,
+    floor_on,
     HOSTILE,
     living_descendants,
     living_scripts,
@@ -31,6 +34,7 @@ __all__ = ['floor']
 LOOP_LAG_SEC = 0.2
 """Longest that the gateway's event loop may stand still, before the slack for this machine."""
 SLACK = 5
+MANY_FILES = 1300
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +134,50 @@ async def test_a_supervisor_that_was_killed_as_it_waited_is_replaced(floor: Floo
     await wait_until(lambda: (e := read_entry(spare)) is None or e.is_zombie, what='it is gone')
     outcome, _ = await floor.run(hostile(floor, 'asks_for_nothing.sh'))
     assert outcome.exit_code == 0
+
+
+async def test_a_spawner_that_is_lost_takes_the_waiting_supervisor_along(floor: Floor) -> None:
+    """The next spawner makes one of its own, and no descriptor of the first one stays open."""
+    spawner, spare = await helpers()
+    descriptors = len(os.listdir('/proc/self/fd'))
+    os.kill(spawner, signal.SIGKILL)
+    await wait_until(lambda: floor.runner.spawner_restarts == 1, what='the spawner is replaced')
+    assert spare not in await helpers()
+    assert len(os.listdir('/proc/self/fd')) == descriptors
+
+
+async def test_starts_that_come_while_a_supervisor_is_made_ready_all_work(floor: Floor) -> None:
+    """One takes it, the others have theirs forked."""
+    await helpers()
+    for _ in range(3):
+        orders = [hostile(floor, 'asks_for_nothing.sh') for _ in range(3)]
+        ends = await asyncio.gather(*(floor.run(order) for order in orders))
+        assert [outcome.exit_code for outcome, _ in ends] == [0, 0, 0]
+
+
+@contextlib.contextmanager
+def many_files_open() -> Iterator[None]:
+    """Give every descriptor that is made meanwhile a number above 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < MANY_FILES:
+        pytest.skip(f'at most {hard} files may be open here')
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, MANY_FILES), hard))
+    try:
+        with contextlib.ExitStack() as files:
+            for _ in range(1024):
+                files.enter_context(open('/dev/null'))
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_descriptors_may_have_large_numbers(tmp_path: Path) -> None:
+    """A gateway with many clients has more than the 1023 that select(2) can look at."""
+    with many_files_open():
+        async with floor_on(tmp_path) as crowded:
+            for _ in range(2):
+                outcome, _ = await crowded.run(hostile(crowded, 'asks_for_nothing.sh'))
+                assert outcome.exit_code == 0
 
 
 async def test_a_hanging_spawner_is_replaced(

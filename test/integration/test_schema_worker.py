@@ -46,6 +46,12 @@ def _children() -> list[int]:
     ]
 
 
+def _kill_without_reaping(pid: int) -> None:
+    """Return when it is a zombie; the loop has heard of nothing then."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
 def _named(value: object) -> str:
     return value if isinstance(value, str) else ''
 
@@ -174,8 +180,7 @@ async def test_the_end_of_a_child_is_known_however_late_it_is_reaped(
         check = asyncio.ensure_future(worker.check_parameters(HANGS, LONG))
         await asyncio.sleep(0)
         [pid] = _children()
-        os.kill(pid, signal.SIGKILL)
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        _kill_without_reaping(pid)
         asyncio.get_running_loop().call_later(0.3, killed.set)
         with pytest.raises(SchemaCheckUnavailable, match='SIGKILL'):
             await check
