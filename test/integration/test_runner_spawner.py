@@ -4,6 +4,8 @@ from collections.abc import Iterator
 import contextlib
 import json
 import os
+from pathlib import Path
+import signal
 import socket
 import subprocess
 import sys
@@ -44,6 +46,15 @@ def request(control: socket.socket, name: str) -> None:
         socket.send_fds(control, [name.encode()], [theirs.fileno()])
 
 
+def receive(control: socket.socket) -> dict[str, Any]:
+    """Return what the spawner says next; the pidfd that may come with it is closed."""
+    packet, descriptors = receive_packet(control)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    message: dict[str, Any] = json.loads(packet)
+    return message
+
+
 def test_a_gateway_that_does_not_listen_holds_nothing_up() -> None:
     """Answers for which there is no room wait, requests are served, and nothing is lost."""
     with spawner(os.getpid()) as (control, _):
@@ -52,10 +63,7 @@ def test_a_gateway_that_does_not_listen_holds_nothing_up() -> None:
             request(control, f'exec_{number}')
         said: dict[str, list[str]] = {}
         while sum('gone' in events for events in said.values()) < REQUESTS:
-            packet, descriptors = receive_packet(control)
-            for descriptor in descriptors:
-                os.close(descriptor)
-            message = json.loads(packet)
+            message = receive(control)
             said.setdefault(message.get('name', ''), []).append(message['event'])
     assert said.pop('') == ['ready']
     assert set(map(tuple, said.values())) == {('forked', 'gone')}
@@ -92,11 +100,45 @@ def test_what_a_supervisor_leaves_is_ended_however_it_ended() -> None:
     with spawner(os.getpid(), LEAVES_ONE) as (control, process):
         control.settimeout(PATIENCE_SEC)
         request(control, 'exec_1')
-        message: dict[str, Any] = {'event': 'nothing yet'}
-        while message['event'] != 'gone':
-            packet, pidfds = receive_packet(control)
-            for pidfd in pidfds:
-                os.close(pidfd)
-            message = json.loads(packet)
+        while (message := receive(control))['event'] != 'gone':
+            pass
         assert (message['name'], message['killed']) == ('exec_1', 1)
         assert descendants(process.pid) == []
+
+
+DEAF_ONE = """
+import os
+from gateway_node.child import process_tree, spawner
+
+def supervise(*_):
+    try:
+        os.mkdir({marker!r})
+    except FileExistsError:
+        return
+    if os.fork() == 0:
+        os.execvp('sleep', ['sleep', '600'])
+
+spawner.KILL_PATIENCE_SEC = 0.5
+spawner.supervise = supervise
+process_tree.signal_all = lambda entries, number: []
+spawner.main()
+"""
+
+
+def test_what_cannot_be_killed_holds_no_report_up_for_ever(tmp_path: Path) -> None:
+    """Other supervisors that end meanwhile do not give it another lease of life."""
+    program = DEAF_ONE.format(marker=str(tmp_path / 'marker'))
+    told: dict[str, list[int]] = {}
+    with spawner(os.getpid(), program) as (control, _):
+        control.settimeout(PATIENCE_SEC)
+        for number in range(REQUESTS):
+            request(control, f'exec_{number}')
+            while (message := receive(control))['event'] != 'forked':
+                if message['event'] == 'gone':
+                    told[message['name']] = message['unkillable']
+            if told:
+                break
+            time.sleep(0.05)  # longer than a supervisor lives, shorter than the patience
+    (pid,) = told['exec_0']
+    os.kill(pid, signal.SIGKILL)
+    assert all(pids == [pid] for pids in told.values())
