@@ -8,7 +8,6 @@ from collections import deque
 import contextlib
 import os
 
-from gateway_node.child.fresh_files import open_fresh
 from gateway_node.child.output_frames import (
     Frame,
     HEAD_BYTES,
@@ -21,6 +20,7 @@ from gateway_node.child.output_frames import (
     TAIL_FILE,
     TOTALS,
 )
+from gateway_node.child.script_side_files import open_fresh
 
 _TAIL_INTERVAL_SEC = 0.25
 _MERGE_NANOSECONDS = 10_000_000

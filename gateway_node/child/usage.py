@@ -186,18 +186,6 @@ class UsageMeter:
         return found.st_size if found.st_size > first else 0
 
 
-def largest_file_bytes(directory: str) -> int:
-    """Return the size of the largest regular file below the directory."""
-    largest = 0
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            with contextlib.suppress(OSError):
-                found = os.lstat(os.path.join(folder, name))
-                if stat.S_ISREG(found.st_mode):
-                    largest = max(largest, found.st_size)
-    return largest
-
-
 def _proportional_bytes(entry: ProcessEntry) -> int:
     try:
         with open(f'/proc/{entry.pid}/smaps_rollup') as rollup:

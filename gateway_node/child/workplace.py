@@ -8,18 +8,17 @@ from collections.abc import Iterable
 import contextlib
 import json
 import os
-import shutil
 import time
 from typing import Any
 
 from gateway_node.child.cgroup_leaf import CgroupLeaf
-from gateway_node.child.fresh_files import open_fresh
 from gateway_node.child.image import Image
 from gateway_node.child.messages import EndReport, SupervisorOrder
 from gateway_node.child.output_frames import Frame, STDERR, STDOUT
 from gateway_node.child.output_log import OutputLog
 from gateway_node.child.progress_lines import ProgressLines
-from gateway_node.child.usage import largest_file_bytes, resource_limits
+from gateway_node.child.script_side_files import largest_file_bytes, open_fresh, remove_tree
+from gateway_node.child.usage import resource_limits
 
 WORKING_DIRECTORY = 'work'
 PROGRESS_FIFO = 'progress'
@@ -175,22 +174,6 @@ class Workplace:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
-
-
-def remove_tree(directory: str) -> None:
-    """Remove a directory that a script made, also where it forbade that; errors are ignored."""
-    shutil.rmtree(directory, ignore_errors=True)
-    if not os.path.lexists(directory):
-        return
-    with contextlib.suppress(OSError):
-        os.chmod(directory, 0o700)
-    for folder, names, _ in os.walk(directory):
-        for name in names:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path):
-                with contextlib.suppress(OSError):
-                    os.chmod(path, 0o700)
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _filled(content: bytes) -> int:

@@ -69,7 +69,7 @@ async def end_orphans(supervisors: Callable[[], Container[int]]) -> TreeGone:
             if entry.parent == os.getpid() and entry.is_zombie:
                 ended = zombies.setdefault(_name(entry), now)
                 if _name(entry) in killed or now - ended > _ZOMBIE_PATIENCE_SEC:
-                    _reap(entry.pid)
+                    reap(entry.pid)
         await asyncio.sleep(_POLL_SEC)
 
 
@@ -112,6 +112,7 @@ def _stdout(pid: int) -> str:
         return ''
 
 
-def _reap(pid: int) -> None:
+def reap(pid: int) -> None:
+    """Take note of the end of a child, where it is one and has ended."""
     with contextlib.suppress(ChildProcessError):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_node.child.process_tree import ProcessEntry, read_entry
+from gateway_node.child.script_side_files import open_fresh
 from gateway_node.process.kept_files import read_regular
 
 _log = logging.getLogger(__name__)
@@ -127,8 +128,8 @@ def _parse(fields: dict[str, Any]) -> JournalEntry:
 
 def write_spawner_mark(file: Path, boot_id: str, mark: ProcessMark) -> None:
     """Note who the spawner is, for a later gateway; nothing fails without."""
-    with contextlib.suppress(OSError):
-        file.write_text(json.dumps({'boot_id': boot_id, **asdict(mark)}))
+    with contextlib.suppress(OSError), open(open_fresh(str(file)), 'w') as fresh:
+        json.dump({'boot_id': boot_id, **asdict(mark)}, fresh)
 
 
 def read_spawner_mark(file: Path, boot_id: str) -> ProcessMark | None:

@@ -5,22 +5,30 @@ a link or endless. All of this blocks, if only for the disk: it is for threads.
 """
 
 import contextlib
+import errno
 import os
 from pathlib import Path
-import shutil
 import stat
+import time
 
+from gateway_node.child.script_side_files import remove_tree
 from gateway_node.child.workplace import MENDED_SCRIPT, PROGRESS_FIFO, WORKING_DIRECTORY
+
+_SCARCITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_SCARCITY_PATIENCE_SEC = 30.0
+_SCARCITY_INTERVAL_SEC = 0.05
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
     """Return the first `max_bytes` bytes of a plain file.
 
+    Waits a while for a descriptor where this process has none left: what a script gave is not
+    to be lost for that.
+
     Raises:
         OSError: it cannot be read, or is no plain file.
     """
-    # Non-blocking: opening a pipe without a writer would wait for one (man 2 open).
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = _open_to_read(path)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f'{path} is no plain file')
@@ -30,23 +38,16 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         os.close(descriptor)
 
 
-def remove_tree(path: Path) -> None:
-    """Remove whatever is there; folders whose permissions were taken away too.
-
-    What cannot be removed stays.
-    """
-    shutil.rmtree(path, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        if not stat.S_ISDIR(path.lstat().st_mode):
-            path.unlink()
-            return
-        path.chmod(0o700)
-        for folder, names, _ in os.walk(path):
-            for name in names:
-                below = Path(folder, name)
-                if not below.is_symlink():
-                    below.chmod(0o700)
-        shutil.rmtree(path, ignore_errors=True)
+def _open_to_read(path: Path) -> int:
+    give_up_at = time.monotonic() + _SCARCITY_PATIENCE_SEC
+    while True:
+        try:
+            # Non-blocking: opening a pipe without a writer would wait for one (man 2 open).
+            return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno not in _SCARCITY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_SCARCITY_INTERVAL_SEC)
 
 
 def remove_leavings(directory: Path, cgroup: str | None, *, keep_working_directory: bool) -> None:

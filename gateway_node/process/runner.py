@@ -10,6 +10,7 @@ import signal
 from typing import Any
 
 from gateway_node.child.messages import SupervisorOrder
+from gateway_node.child.script_side_files import remove_tree
 from gateway_node.child.workplace import MENDED_SCRIPT
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
@@ -20,7 +21,6 @@ from gateway_node.process.environment import (
     script_environment,
     without_secrets,
 )
-from gateway_node.process.kept_files import remove_tree
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_log import read_output
@@ -206,6 +206,8 @@ class SupervisedScriptRunner:
 
     async def _clear_away(self, process: SupervisedProcess, directory: Path) -> None:
         """Remove all of an execution that did not begin, or for which nobody waits any more."""
+        # The supervisor can be gone before its tree is: the outcome waits for both.
+        await process.ended()
         await process.supervisor_gone()
         self._supervision.journal.remove(process.execution_id)
         await asyncio.to_thread(remove_tree, directory)
@@ -266,13 +268,23 @@ class SupervisedScriptRunner:
         """
         directory = Path(order['directory'])
         os.mkdir(directory, mode=0o700)
+        process: SupervisedProcess | None = None
         try:
             process = await self._supervision.start(order, lambda _: None, journalled=False)
             outcome = await process.ended()
             await process.supervisor_gone()
             return outcome, (await asyncio.to_thread(read_output, directory)).stderr
         finally:
-            await asyncio.to_thread(remove_tree, directory)
+            clearing = self._supervision.accompany(self._end_internal(process, directory))
+            await asyncio.shield(clearing)
+
+    async def _end_internal(self, process: SupervisedProcess | None, directory: Path) -> None:
+        """Remove what is left of it; where nobody waited for its end, end it first."""
+        if process is not None:
+            process.stop(StopAction.FORCED_TERMINATION)
+            await process.ended()
+            await process.supervisor_gone()
+        await asyncio.to_thread(remove_tree, directory)
 
     def _offer_script_api(self) -> None:
         """Make a folder in which Python finds this package and nothing else."""

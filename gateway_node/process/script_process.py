@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from gateway_node.child.messages import encode, MessageBuffer
+from gateway_node.child.supervisor import KILL_PATIENCE_SEC
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction
@@ -20,6 +21,8 @@ from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
 _log = logging.getLogger(__name__)
 
 _READ_BYTES = 64 * 1024
+_HUNG_SEC = 20.0
+"""Beyond all that a supervisor may take to end a tree, on the busiest machine."""
 
 
 class SupervisedProcess:
@@ -44,6 +47,7 @@ class SupervisedProcess:
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._last_words: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
         self._channel.setblocking(False)
@@ -53,6 +57,23 @@ class SupervisedProcess:
     def stop(self, action: StopAction) -> None:
         """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop."""
         self.send({'end': 'stop' if action is StopAction.STOP else 'kill'})
+        if action is StopAction.FORCED_TERMINATION:
+            self.expect_end(0.0)
+
+    def expect_end(self, within_sec: float) -> None:
+        """Kill the supervisor where it is not gone so long, and the time of a kill, from now.
+
+        It can hang in the kernel, as on a mount that does not answer, and keeps nothing then;
+        what it leaves is ended as that of any lost supervisor.
+        """
+        due = self._loop.time() + within_sec + KILL_PATIENCE_SEC + _HUNG_SEC
+        if self._exited.done():
+            return
+        if self._watchdog is not None:
+            if self._watchdog.when() <= due:
+                return
+            self._watchdog.cancel()
+        self._watchdog = self._loop.call_at(due, self._kill_supervisor)
 
     async def ended(self) -> Outcome:
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
@@ -183,7 +204,14 @@ class SupervisedProcess:
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 
+    def _kill_supervisor(self) -> None:
+        _log.error('a supervisor hangs and is killed: execution %s', self.execution_id)
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
     def _supervisor_ended(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
         self._loop.remove_reader(self._pidfd)
         while self._receive():
             pass

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from pathlib import Path
 import time
+from typing import Literal
 
 from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.process.spawner_connection import SpawnerConnection, WaitingSupervisor
@@ -13,6 +14,8 @@ from gateway_node.process.spawner_connection import SpawnerConnection, WaitingSu
 _log = logging.getLogger(__name__)
 
 _READY_SEC = 10.0
+_STOPPED_INTERVAL_SEC = 0.25
+"""How often a spawner that is not ready yet, and that a script can stop, is continued."""
 _RESTART_DELAY_SEC = 0.05
 _MAX_RESTART_DELAY_SEC = 5.0
 _STEADY_SEC = 10.0
@@ -151,7 +154,7 @@ class SpawnerClient:
         ready = asyncio.create_task(connection.ready.wait())
         lost = asyncio.create_task(connection.lost.wait())
         try:
-            await asyncio.wait({ready, lost}, return_when=asyncio.FIRST_COMPLETED)
+            await self._await_ready(connection, {ready, lost})
             if connection.ready.is_set():
                 self._started.set()
                 self.prepare_next()
@@ -163,6 +166,19 @@ class SpawnerClient:
         _log.error('the spawner died and is started again: pid %d', connection.process.pid)
         self._dismiss_spare()
         self._on_lost()
+
+    async def _await_ready(
+        self, connection: SpawnerConnection, signs: set[asyncio.Task[Literal[True]]]
+    ) -> None:
+        """Wait for one of the signs; a spawner that does not come up is killed."""
+        give_up_at = time.monotonic() + _READY_SEC
+        while not any(sign.done() for sign in signs):
+            await asyncio.wait(
+                signs, timeout=_STOPPED_INTERVAL_SEC, return_when=asyncio.FIRST_COMPLETED
+            )
+            connection.continue_if_stopped()
+            if time.monotonic() > give_up_at:
+                connection.kill()
 
     async def _prepare(self, connection: SpawnerConnection) -> None:
         try:

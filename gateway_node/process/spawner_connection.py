@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from gateway_node.child.messages import receive_packet
+from gateway_node.child.script_side_files import open_fresh
 from gateway_node.executions.errors import RunnerUnavailable
 
 _ANSWER_SEC = 10.0
@@ -72,7 +73,7 @@ class SpawnerConnection:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         own_pidfd = os.pidfd_open(os.getpid())
         try:
-            with open(log_file, 'ab') as log:
+            with open(_open_log(log_file), 'ab') as log:
                 if log.tell() > _MAX_LOG_BYTES:
                     log.truncate(0)
                 self.process = _execute(theirs.fileno(), own_pidfd, log.fileno())
@@ -202,6 +203,15 @@ class SpawnerConnection:
                 break
             self._take(json.loads(packet), descriptors)
         self.say_goodbye()
+
+
+def _open_log(path: Path) -> int:
+    # A script can have put a pipe or a link there.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError:
+        return open_fresh(str(path))
 
 
 def _succeeded(forked: 'asyncio.Future[tuple[int, int]]') -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import become_subreaper
+from gateway_node.child.supervisor import LINGER_SEC
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.values import Progress
 from gateway_node.process.containment import (
@@ -22,7 +23,7 @@ from gateway_node.process.containment import (
     probe_containment,
     remove_containment,
 )
-from gateway_node.process.foster import end_orphans
+from gateway_node.process.foster import end_orphans, reap
 from gateway_node.process.journal import (
     Journal,
     JournalEntry,
@@ -140,6 +141,7 @@ class Supervision:
             keep_working_directory=order['keep_working_directory'],
         )
         process.send(order)
+        process.expect_end(order['timeout_sec'] + order['grace_sec'] + 2 * LINGER_SEC)
         self.accompany(self._conclude_when_gone(process, supervisor.gone, clear_away))
         self.accompany(self._prepare_next(process))
         return process
@@ -208,6 +210,8 @@ class Supervision:
             process.conclude_unknown()
         finally:
             del self._processes[process.execution_id]
+            if gone.cancelled():
+                reap(process.supervisor_pid)
 
     async def _prepare_next(self, process: SupervisedProcess) -> None:
         """Have a supervisor ready for the next start; the script has its first moment alone."""

@@ -1,5 +1,6 @@
 """The sourced environment: taken once, taken anew, and what happens when it cannot be taken."""
 
+import asyncio
 import os
 from pathlib import Path
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 
 import pytest
-from runner_support import floor_on, wait_until
+from runner_support import DEADLINE_SEC, floor_on, living_descendants, wait_until
 
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.scripts.values import ScriptKind
@@ -157,3 +158,24 @@ async def test_a_real_workspace_is_sourced(workspace: Path) -> None:
         )
         outcome, output = await floor.run(floor.order(script))
     assert (outcome.exit_code, output.stdout) == (0, 'from the workspace\n'), output.stderr
+
+
+async def test_a_start_that_is_given_up_ends_the_sourcing_that_it_waits_for(
+    tmp_path: Path,
+) -> None:
+    """Nothing of it lives on, and the next start sources anew, beside nobody."""
+    file = setup_file(tmp_path, 'export ONE=1\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        order = floor.order(floor.script('echo "$ONE"'))
+        hanging = tmp_path / 'hanging'
+        setup_file(tmp_path, f'touch {hanging}; sleep 600\n')
+        starting = asyncio.create_task(floor.start(order))
+        await wait_until(hanging.exists, what='it is being sourced')
+        starting.cancel()
+        async with asyncio.timeout(DEADLINE_SEC):
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+        assert 'sleep' not in {entry.name for entry in living_descendants()}
+        setup_file(tmp_path, 'export ONE=22\n')
+        _, output = await floor.run(floor.order(floor.script('echo "$ONE"')))
+    assert output.stdout == '22\n'

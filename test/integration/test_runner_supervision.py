@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from pathlib import Path
+import resource
 import signal
 import tempfile
 
@@ -12,8 +13,9 @@ import pytest
 from runner_support import Floor, floor, floor_on, living_descendants, wait_until
 
 from gateway_node.child.process_tree import descendants
+from gateway_node.child.script_side_files import largest_file_bytes, remove_tree
 from gateway_node.executions.ports import EndCause
-from gateway_node.process.kept_files import remove_tree
+from gateway_node.process.kept_files import read_regular
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.process.spawner_client import SpawnerClient
 
@@ -246,3 +248,94 @@ async def test_a_spawner_that_dies_again_and_again_is_started_ever_later(
     assert pauses == [0.02, 0.04, 0.04]
     assert spawner.restarts == 3
     assert log_file.stat().st_size < 1024 * 1024
+
+
+def nested(folder: Path, depth: int) -> Path:
+    """Make a folder that holds another one, and so on; return it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir('d', dir_fd=descriptor)
+        below = os.open('d', os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(os.open('file', os.O_CREAT, dir_fd=descriptor))
+    os.close(descriptor)
+    return folder
+
+
+def test_folders_are_removed_however_deep_they_are(tmp_path: Path) -> None:
+    """Deeper than Python recurses, and than a path may be long."""
+    (tmp_path / 'work').mkdir()
+    remove_tree(nested(tmp_path / 'work', 3000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deep_folder_is_looked_through_for_large_files(tmp_path: Path) -> None:
+    """As far as paths reach; beyond that nothing fails."""
+    (tmp_path / 'large').write_bytes(bytes(1000))
+    assert largest_file_bytes(str(nested(tmp_path, 3000))) == 1000
+    remove_tree(tmp_path / 'd')
+
+
+def test_a_link_in_place_of_a_folder_is_removed_and_not_followed(tmp_path: Path) -> None:
+    """Neither the link's own target nor those below the folder lose anything."""
+    target = tmp_path / 'target'
+    target.mkdir(mode=0o755)
+    (target / 'kept').mkdir(mode=0o755)
+    work = tmp_path / 'work'
+    work.symlink_to(target)
+    remove_tree(work)
+    work.mkdir()
+    (work / 'link').symlink_to(target)
+    remove_tree(work)
+    assert list(tmp_path.iterdir()) == [target]
+    assert [path.stat().st_mode & 0o777 for path in (target, target / 'kept')] == [0o755] * 2
+
+
+@pytest.mark.parametrize('name', ['spawner.json', 'supervision.log'])
+async def test_a_pipe_among_the_gateways_own_files_hangs_nobody(tmp_path: Path, name: str) -> None:
+    """A script can put one there, for the next spawner or the next start."""
+    (tmp_path / 'state').mkdir()
+    os.mkfifo(tmp_path / 'state' / name)
+    async with asyncio.timeout(PATIENCE_SEC), floor_on(tmp_path) as started:
+        outcome, _ = await started.run(started.order(started.script('exit 3')))
+    assert outcome.exit_code == 3
+
+
+async def test_a_spawner_that_is_stopped_before_it_is_ready_comes_up(tmp_path: Path) -> None:
+    """A script that killed the last one can be as quick as that."""
+    spawner = SpawnerClient(
+        tmp_path / 'log', lambda pid: os.kill(pid, signal.SIGSTOP), lambda: None
+    )
+    await spawner.start()
+    assert spawner.restarts == 0
+    await spawner.close()
+
+
+async def test_a_supervisor_that_hangs_is_killed(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps no time limit in a system call; the gateway does it then, a good while later."""
+    monkeypatch.setattr('gateway_node.process.script_process.KILL_PATIENCE_SEC', 0.1)
+    monkeypatch.setattr('gateway_node.process.script_process._HUNG_SEC', 0.1)
+    # Stands for a mount that does not answer: the supervisor reads a shell script at first.
+    os.mkfifo(floor.folder / 'silent.sh')
+    script = floor.script(floor.folder / 'silent.sh', managed=True)
+    async with asyncio.timeout(PATIENCE_SEC):
+        outcome, _ = await floor.run(floor.order(script, timeout_sec=0.2, grace_sec=0.1))
+    assert outcome.cause is EndCause.SUPERVISOR_LOST
+
+
+async def test_what_a_script_gave_is_read_once_there_are_descriptors_again(
+    tmp_path: Path,
+) -> None:
+    """A gateway without any left waits for them, and does not take a result for missing."""
+    (tmp_path / 'result').write_text('{}')
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        reading = asyncio.create_task(asyncio.to_thread(read_regular, tmp_path / 'result', 100))
+        assert not (await asyncio.wait({reading}, timeout=0.2))[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert await reading == b'{}'

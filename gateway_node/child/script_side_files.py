@@ -1,0 +1,68 @@
+"""Files in places where a script, which is of the same user, may have put anything."""
+
+import contextlib
+import itertools
+import os
+import stat
+
+
+def open_fresh(path: str) -> int:
+    """Return a descriptor of a new file, for writing, in place of whatever is there.
+
+    A pipe that a script put there would never come to be open, a link lead elsewhere.
+
+    Raises:
+        OSError: it cannot be made, or a directory is in its place.
+    """
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
+
+
+def remove_tree(path: str | os.PathLike[str]) -> None:
+    """Remove whatever is there, also where permissions forbid it; what cannot be removed stays.
+
+    Folders may be nested deeper than Python recurses and longer than a path may be: each is
+    moved up to the first one before it is looked into. No link is followed.
+    """
+    top = os.fspath(path)
+    with contextlib.suppress(OSError):
+        if not stat.S_ISDIR(os.lstat(top).st_mode):
+            os.unlink(top)
+            return
+    names = (os.path.join(top, f'.{os.urandom(4).hex()}.{n}') for n in itertools.count())
+    folders = [top]
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    with contextlib.suppress(OSError):
+                        if not entry.is_dir(follow_symlinks=False):
+                            os.unlink(entry.path)
+                        elif folder == top:
+                            folders.append(entry.path)
+                        else:
+                            os.chmod(entry.path, 0o700)
+                            moved = next(names)
+                            os.rename(entry.path, moved)
+                            folders.append(moved)
+    for folder in reversed(folders):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+def largest_file_bytes(directory: str) -> int:
+    """Return the size of the largest regular file below the directory, as far as paths reach."""
+    largest = 0
+    folders = [directory]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        largest = max(largest, entry.stat(follow_symlinks=False).st_size)
+    return largest
