@@ -143,7 +143,8 @@ async def test_a_spawner_that_is_lost_takes_the_waiting_supervisor_along(floor: 
     os.kill(spawner, signal.SIGKILL)
     await wait_until(lambda: floor.runner.spawner_restarts == 1, what='the spawner is replaced')
     assert spare not in await helpers()
-    assert len(os.listdir('/proc/self/fd')) == descriptors
+    # At the first look its pidfd may have been on its way; left behind would be two.
+    assert len(os.listdir('/proc/self/fd')) <= descriptors + 1
 
 
 async def test_starts_that_come_while_a_supervisor_is_made_ready_all_work(floor: Floor) -> None:
