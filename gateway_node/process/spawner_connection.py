@@ -89,7 +89,7 @@ class SpawnerConnection:
         self._loop.add_reader(self._pidfd, self._end)
 
     async def fork(self) -> WaitingSupervisor:
-        """Have a supervisor forked. A spawner that does not answer is killed.
+        """Have a supervisor forked. A spawner that does not answer in time is killed.
 
         Raises:
             RunnerUnavailable: there is none at the moment, or no process can be made.
@@ -117,7 +117,9 @@ class SpawnerConnection:
                 os.close(forked.result()[1])
             if not isinstance(error, OSError):
                 raise
-            self.kill()
+            # A socket full of requests is no sign that nobody serves them.
+            if not isinstance(error, BlockingIOError):
+                self.kill()
             raise RunnerUnavailable('the process that starts scripts does not answer') from error
         finally:
             self._forked.pop(name, None)
