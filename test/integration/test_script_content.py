@@ -6,6 +6,7 @@ from pathlib import Path
 
 from api_support import Api, serve_api
 import pytest
+from runner_support import wait_until
 
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
@@ -46,7 +47,8 @@ async def test_a_large_script_comes_back_whole(api: Api, tmp_path: Path) -> None
     assert answer.headers['Content-Type'] == 'application/octet-stream'
     assert answer.headers['Content-Length'] == str(len(content))
     assert answer.headers['Content-Disposition'] == 'attachment'
-    assert open_files_below(tmp_path) == []
+    # aiohttp closes it in a thread, after the last byte.
+    await wait_until(lambda: open_files_below(tmp_path) == [], what='the file is closed')
 
 
 @pytest.mark.parametrize(
