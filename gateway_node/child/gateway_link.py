@@ -3,9 +3,10 @@
 import select
 import socket
 import time
-from typing import Any
+from typing import Any, cast
 
 from gateway_node.child.messages import encode, MessageBuffer, SupervisorOrder
+from gateway_node.child.process_tree import has_ended
 
 _EARLY_WAIT_SEC = 0.05
 _READ_BYTES = 64 * 1024
@@ -38,7 +39,7 @@ class GatewayLink:
             messages = self.receive()
             if messages and not self.lost:
                 self._early = messages[1:]
-                return messages[0]  # type: ignore[return-value]
+                return cast(SupervisorOrder, messages[0])
         return None
 
     def wait_readable(self, descriptor: int, timeout_sec: float) -> None:
@@ -78,10 +79,7 @@ class GatewayLink:
             if not chunk:
                 self.lost = True
             messages += self._incoming.feed(chunk)
-        # No `select.select`: the descriptor's number may be above 1023.
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        self.lost = self.lost or bool(poll.poll(0))
+        self.lost = self.lost or has_ended(self.pidfd)
         return messages
 
     def send(self, message: Any) -> None:

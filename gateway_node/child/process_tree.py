@@ -5,8 +5,10 @@ nor by a double fork (man 2 PR_SET_CHILD_SUBREAPER).
 """
 
 from collections.abc import Container, Iterable
+import contextlib
 import ctypes
 import os
+import select
 import signal
 import time
 from typing import NamedTuple
@@ -199,6 +201,21 @@ def signal_process(entry: ProcessEntry, number: int) -> bool:
 def signal_all(entries: Iterable[ProcessEntry], number: int) -> list[ProcessEntry]:
     """Send a signal to each that is no zombie; return those that it reached."""
     return [e for e in entries if not e.is_zombie and signal_process(e, number)]
+
+
+def has_ended(pidfd: int) -> bool:
+    """Tell whether a process has ended, be it reaped or not."""
+    # No `select.select`: the descriptor's number may be above 1023.
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def continue_if_stopped(pidfd: int) -> None:
+    """Continue a child of this process that somebody has stopped."""
+    with contextlib.suppress(OSError):
+        if os.waitid(os.P_PIDFD, pidfd, os.WSTOPPED | os.WNOHANG) is not None:
+            signal.pidfd_send_signal(pidfd, signal.SIGCONT)
 
 
 def end_all(patience_sec: float) -> None:

@@ -83,7 +83,7 @@ class Journal:
 
         It is written over the earlier one in one piece of the same size, so that a gateway that is
         killed leaves the one or the other, or, of the first one, an empty file: no order was sent
-        then. A file of its own and a rename take four times as long.
+        then. A file of its own and a rename take longer.
         """
         content = json.dumps(asdict(entry)).encode().ljust(_ENTRY_BYTES)
         if len(content) != _ENTRY_BYTES:

@@ -186,26 +186,34 @@ class SupervisedScriptRunner:
     async def _start(
         self, order: SupervisorOrder, on_progress: Callable[[Progress], None]
     ) -> SupervisedProcess:
-        directory = Path(order['directory'])
         try:
-            process = await self._supervision.start(order, on_progress)
-        except BaseException as error:
-            await asyncio.to_thread(remove_tree, directory)
-            if isinstance(error, RunnerUnavailable):
-                raise SpawnFailed(str(error)) from error
-            raise
+            process = await self._begin(order, on_progress, journalled=True)
+        except RunnerUnavailable as error:
+            raise SpawnFailed(str(error)) from error
         try:
             pid = await process.started()
         except BaseException:
-            process.stop(StopAction.FORCED_TERMINATION)
-            clearing = self._supervision.accompany(self._clear_away(process, directory))
-            await asyncio.shield(clearing)
+            await self._give_up(process, Path(order['directory']))
             raise
         self._supervision.note_script(process, pid)
         return process
 
+    async def _begin(
+        self, order: SupervisorOrder, on_progress: Callable[[Progress], None], *, journalled: bool
+    ) -> SupervisedProcess:
+        """Have a supervisor take the order; its directory is removed where none does."""
+        try:
+            return await self._supervision.start(order, on_progress, journalled=journalled)
+        except BaseException:
+            await asyncio.to_thread(remove_tree, Path(order['directory']))
+            raise
+
+    async def _give_up(self, process: SupervisedProcess, directory: Path) -> None:
+        """End what is left of it and remove the directory, also where nobody waits any more."""
+        process.stop(StopAction.FORCED_TERMINATION)
+        await asyncio.shield(self._supervision.accompany(self._clear_away(process, directory)))
+
     async def _clear_away(self, process: SupervisedProcess, directory: Path) -> None:
-        """Remove all of an execution that did not begin, or for which nobody waits any more."""
         # The supervisor can be gone before its tree is: the outcome waits for both.
         await process.ended()
         await process.supervisor_gone()
@@ -268,23 +276,13 @@ class SupervisedScriptRunner:
         """
         directory = Path(order['directory'])
         os.mkdir(directory, mode=0o700)
-        process: SupervisedProcess | None = None
+        process = await self._begin(order, lambda _: None, journalled=False)
         try:
-            process = await self._supervision.start(order, lambda _: None, journalled=False)
             outcome = await process.ended()
             await process.supervisor_gone()
             return outcome, (await asyncio.to_thread(read_output, directory)).stderr
         finally:
-            clearing = self._supervision.accompany(self._end_internal(process, directory))
-            await asyncio.shield(clearing)
-
-    async def _end_internal(self, process: SupervisedProcess | None, directory: Path) -> None:
-        """Remove what is left of it; where nobody waited for its end, end it first."""
-        if process is not None:
-            process.stop(StopAction.FORCED_TERMINATION)
-            await process.ended()
-            await process.supervisor_gone()
-        await asyncio.to_thread(remove_tree, directory)
+            await self._give_up(process, directory)
 
     def _offer_script_api(self) -> None:
         """Make a folder in which Python finds this package and nothing else."""

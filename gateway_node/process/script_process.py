@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from gateway_node.child.messages import encode, MessageBuffer
+from gateway_node.child.process_tree import continue_if_stopped
 from gateway_node.child.supervisor import KILL_PATIENCE_SEC
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
@@ -61,7 +62,7 @@ class SupervisedProcess:
             self.expect_end(0.0)
 
     def expect_end(self, within_sec: float) -> None:
-        """Kill the supervisor where it is not gone so long, and the time of a kill, from now.
+        """Kill the supervisor, should it not be gone a good while after `within_sec` from now.
 
         It can hang in the kernel, as on a mount that does not answer, and keeps nothing then;
         what it leaves is ended as that of any lost supervisor.
@@ -106,11 +107,8 @@ class SupervisedProcess:
 
     def continue_if_stopped(self) -> None:
         """Continue a supervisor that a script stopped; for one that is this process's child."""
-        if self._exited.done():
-            return
-        with contextlib.suppress(OSError):
-            if os.waitid(os.P_PIDFD, self._pidfd, os.WSTOPPED | os.WNOHANG) is not None:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+        if not self._exited.done():
+            continue_if_stopped(self._pidfd)
 
     async def conclude_lost(self, gone: TreeGone) -> None:
         """Set the outcome of a supervisor that died before it could tell it."""
@@ -205,7 +203,7 @@ class SupervisedProcess:
             self._outcome.set_result(outcome)
 
     def _kill_supervisor(self) -> None:
-        _log.error('a supervisor hangs and is killed: execution %s', self.execution_id)
+        _log.error('a supervisor does not end and is killed: execution %s', self.execution_id)
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 

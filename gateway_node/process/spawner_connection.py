@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 from pathlib import Path
-import select
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ import sys
 from typing import Any
 
 from gateway_node.child.messages import receive_packet
+from gateway_node.child.process_tree import continue_if_stopped, has_ended
 from gateway_node.child.script_side_files import open_fresh
 from gateway_node.executions.errors import RunnerUnavailable
 
@@ -46,9 +46,7 @@ class WaitingSupervisor:
     @property
     def lives(self) -> bool:
         """True unless it was killed meanwhile."""
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        return not poll.poll(0)
+        return not has_ended(self.pidfd)
 
     def dismiss(self) -> None:
         """Let it go without an order: it ends by itself."""
@@ -127,11 +125,8 @@ class SpawnerConnection:
 
     def continue_if_stopped(self) -> None:
         """Continue the spawner where a script has stopped it."""
-        if self.lost.is_set():
-            return
-        with contextlib.suppress(OSError):
-            if os.waitid(os.P_PIDFD, self._pidfd, os.WSTOPPED | os.WNOHANG) is not None:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+        if not self.lost.is_set():
+            continue_if_stopped(self._pidfd)
 
     def kill(self) -> None:
         """Kill the spawner; `lost` tells that it is gone."""

@@ -111,7 +111,7 @@ class Supervision:
         order: SupervisorOrder,
         on_progress: Callable[[Progress], None],
         *,
-        journalled: bool = True,
+        journalled: bool,
     ) -> SupervisedProcess:
         """Have a supervisor take the order; return before its script has begun.
 

@@ -4,8 +4,11 @@ What cannot be written is a directory below a file: that holds for root too.
 """
 
 import contextlib
+import functools
 import json
+import operator
 from pathlib import Path
+import re
 import signal
 import socket
 import sqlite3
@@ -167,6 +170,29 @@ def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path, number: signal
             process.send_signal(number)
             process.wait(30)
             assert 'serving' not in log.read_text() or process.returncode == 0
+
+
+def test_ctrl_c_during_the_imports_ends_the_process(tmp_path: Path) -> None:
+    """As KeyboardInterrupt it could be lost in a callback of the import system."""
+    command = entry_point(tmp_path / 'state')
+    with nothing_left(), started(command, tmp_path) as (process, log):
+        for caught in (True, False):  # Python catches it at first, the entry point lets it be
+            wait_for(
+                lambda: catches_ctrl_c(process.pid),
+                functools.partial(operator.is_, caught),
+                what=f'SIGINT is caught: {caught}',
+            )
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == -signal.SIGINT
+    assert log.read_text() == ''
+
+
+def catches_ctrl_c(pid: int) -> bool:
+    """Tell whether a process has a handler for SIGINT (man 5 proc_pid_status)."""
+    (line,) = re.findall(
+        r'^SigCgt:\s*(\w+)$', Path(f'/proc/{pid}/status').read_text(), re.MULTILINE
+    )
+    return bool(int(line, 16) >> (signal.SIGINT - 1) & 1)
 
 
 def test_what_is_right_starts(tmp_path: Path) -> None:
