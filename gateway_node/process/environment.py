@@ -7,15 +7,17 @@ from pathlib import Path
 import re
 from typing import Any
 
-from gateway_node.child.workplace import GIVEN_RESULT_FILE, PROGRESS_FIFO
+from gateway_node.child.workplace import GIVEN_RESULT_FILE, PROGRESS_FIFO, WORKING_DIRECTORY
 from gateway_node.executions.ports import StartOrder
 
 MAX_EXPORTED_BYTES = 32 * 1024
 """Longest value of a `PARAM_*` variable."""
+SHELLS_OWN = frozenset({'_', 'SHLVL', 'PWD', 'OLDPWD'})
+"""What a shell says of itself and where it is; true of nobody that it hands them on to."""
 
 _SECRET_NAME = re.compile(
-    # Not TOKENIZER, COMPASS, BYPASS, PASSIVE, PASSENGER, PWD and OLDPWD, which robots have too.
-    r'TOKEN(?!IZ)|SECRET|CREDENTIAL|(?<!COM)(?<!BY)PASS(?!IVE|ENGER)|(?<!^)(?<!^OLD)PWD$'
+    # Not TOKENIZER, COMPASS, BYPASS, PASSIVE and PASSENGER, which robots have too.
+    r'TOKEN(?!IZ)|SECRET|CREDENTIAL|(?<!COM)(?<!BY)PASS(?!IVE|ENGER)|PWD$'
     r'|(?:API|ACCESS|PRIVATE)_?KEY|_KEY$|_PAT$|_AUTH$|_DSN$|^DATABASE_URL$',
     re.IGNORECASE,
 )
@@ -28,14 +30,16 @@ _GATEWAYS_OWN = re.compile(
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without what is the gateway's own: secrets and its service's.
+    """Return the environment without what is the gateway's own.
 
-    A secret is known by its variable's name, or by being a URL with a password.
+    That are its secrets, and what its service and its shell told it. A secret is known by its
+    variable's name, or by being a URL with a password.
     """
     return {
         name: value
         for name, value in environment.items()
-        if not _SECRET_NAME.search(name)
+        if name not in SHELLS_OWN
+        and not _SECRET_NAME.search(name)
         and not _SECRET_VALUE.match(value)
         and not _GATEWAYS_OWN.fullmatch(name)
     }
@@ -57,12 +61,13 @@ def format_scalar(value: Any) -> str | None:
 def parameter_variables(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Return the `PARAM_<NAME>` variables of the parameters that can be exported.
 
+    ASCII letters become upper case, what is neither letter nor digit of ASCII becomes `_`.
     Not exported are null, arrays, objects, values with NUL or lone surrogates or of more than
     MAX_EXPORTED_BYTES, and parameters whose names become the same variable.
     """
     by_variable: dict[str, list[Any]] = {}
     for name, value in parameters.items():
-        variable = 'PARAM_' + re.sub(r'[^A-Z0-9_]', '_', name.upper())
+        variable = 'PARAM_' + re.sub(r'[^A-Za-z0-9_]', '_', name).upper()
         by_variable.setdefault(variable, []).append(value)
     return {
         variable: text
@@ -114,6 +119,7 @@ def internal_environment(
     folders = (base.get('PYTHONPATH'), str(python_folder))
     return {
         **base,
+        'PWD': str(directory / WORKING_DIRECTORY),
         'GATEWAY_RESULT': str(directory / GIVEN_RESULT_FILE),
         'PYTHONPATH': os.pathsep.join(folder for folder in folders if folder),
         'PYTHONUNBUFFERED': '1',

@@ -234,7 +234,8 @@ class SupervisedScriptRunner:
             environment=script_environment(
                 world.variables, order, directory, self._state_dir / _PYTHON_FOLDER
             ),
-            stdin=json.dumps(dict(order.parameters)),
+            # A line, as `read` wants it.
+            stdin=json.dumps(dict(order.parameters)) + '\n',
             timeout_sec=order.timeout_sec,
             grace_sec=max(grace_sec, LAUNCH_GRACE_SEC) if launch else grace_sec,
             stop_signal=signal.SIGINT if launch else signal.SIGTERM,

@@ -19,6 +19,7 @@ from gateway_node.child.messages import SupervisorOrder
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.command_line import Interpreters
+from gateway_node.process.environment import SHELLS_OWN
 from gateway_node.process.limits import NO_LIMITS
 
 _log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ _log = logging.getLogger(__name__)
 _SOURCE_TIMEOUT_SEC = 30.0
 _SOURCE_GRACE_SEC = 1.0
 _STDERR_TAIL = 2000
-_SHELLS_OWN = frozenset({'_', 'SHLVL', 'PWD', 'OLDPWD'})
 _PROBED_MODULES = ('launch', 'rclpy')
 
 # Only the files' names are positional while a file is sourced: some look at "$@".
@@ -171,7 +171,7 @@ class SourcedEnvironment:
 def parse_capture(content: bytes) -> dict[str, str]:
     """Return the variables of an `env -0`, without what is the shell's own."""
     pairs = (os.fsdecode(line).partition('=') for line in content.split(b'\0') if line)
-    return {name: value for name, equals, value in pairs if equals and name not in _SHELLS_OWN}
+    return {name: value for name, equals, value in pairs if equals and name not in SHELLS_OWN}
 
 
 def _world_of(variables: Mapping[str, str], probe: Path) -> ScriptWorld:

@@ -50,18 +50,43 @@ async def test_python_scripts_run_with_the_gateways_python(floor: Floor) -> None
 async def test_parameters_arrive_on_stdin_and_in_variables(floor: Floor) -> None:
     """All parameters are JSON on stdin, closed after them; scalars are PARAM_* too."""
     parameters = {'max temp': 90.5, 'verbose': True, 'list': [1, {'a': None}]}
-    script = floor.script('cat; echo; echo "$PARAM_MAX_TEMP $PARAM_VERBOSE ${PARAM_LIST-unset}"')
+    script = floor.script('cat; echo "$PARAM_MAX_TEMP $PARAM_VERBOSE ${PARAM_LIST-unset}"')
     _, output = await floor.run(floor.order(script, parameters=parameters))
     first, second = output.stdout.splitlines()
     assert json.loads(first) == parameters
     assert second == '90.5 true unset'
 
 
+async def test_the_parameters_on_stdin_are_a_line(floor: Floor) -> None:
+    """`read` succeeds: its line has an end."""
+    script = floor.script('read -r line && echo "got $line"; read -r more || echo "no more"')
+    outcome, output = await floor.run(floor.order(script, parameters={'a': 1}))
+    assert (outcome.exit_code, output.stdout) == (0, 'got {"a": 1}\nno more\n')
+
+
+async def test_a_script_is_told_where_it_is(
+    tmp_path: Path, floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PWD is the working directory; what a shell said of itself to the gateway goes no further."""
+    for name, value in {'PWD': '/', 'OLDPWD': '/usr', 'SHLVL': '7', '_': '/bin/gateway'}.items():
+        monkeypatch.setenv(name, value)
+    script = floor.script(
+        'import os\nnames = ("OLDPWD", "SHLVL", "_")\n'
+        'print(os.environ["PWD"] == os.getcwd(), [os.environ.get(name) for name in names])\n',
+        ScriptKind.PYTHON,
+    )
+    runner = SupervisedScriptRunner(tmp_path / 'other')
+    await runner.start_up()
+    outcome, output = await Floor(runner, tmp_path).run(floor.order(script))
+    await runner.close()
+    assert (outcome.exit_code, output.stdout) == (0, 'True [None, None, None]\n')
+
+
 async def test_parameters_of_megabytes_arrive_whole(floor: Floor) -> None:
     """Stdin takes parameters of any size, also where the script never reads them."""
     parameters = {'blob': 'x' * 8_000_000}
     _, output = await floor.run(floor.order(floor.script('wc -c'), parameters=parameters))
-    assert int(output.stdout) == len(json.dumps(parameters))
+    assert int(output.stdout) == len(json.dumps(parameters) + '\n')
     outcome, _ = await floor.run(floor.order(floor.script('exit 0'), parameters=parameters))
     assert outcome.exit_code == 0
 
