@@ -39,6 +39,7 @@ class Conclusion:
     output_parameters: Mapping[str, Any] | None = None
     stop_trigger: Trigger | None = None
     """Who ended it, where that was the gateway or a client."""
+    warnings: tuple[str, ...] = ()
 
 
 def conclude(
@@ -50,7 +51,10 @@ def conclude(
     """
     if execution.stop_accepted:
         return Conclusion(
-            status=ExecutionStatus.TERMINATED, cause='stop', stop_trigger=execution.stop_trigger
+            status=ExecutionStatus.TERMINATED,
+            cause='stop',
+            stop_trigger=execution.stop_trigger,
+            warnings=outcome.warnings,
         )
     failure = _failure(execution, outcome, output, timeout_sec)
     if failure is None:
@@ -58,6 +62,7 @@ def conclude(
             status=ExecutionStatus.COMPLETED,
             cause='exited',
             output_parameters=_output_parameters(outcome, output),
+            warnings=outcome.warnings,
         )
     return Conclusion(
         status=ExecutionStatus.FAILED,
@@ -65,6 +70,7 @@ def conclude(
         failure=failure,
         output_parameters=outcome.result,
         stop_trigger=execution.stop_trigger or _own_stop(outcome),
+        warnings=outcome.warnings,
     )
 
 

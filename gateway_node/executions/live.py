@@ -228,7 +228,7 @@ class LiveExecution:
         await self._advance(
             conclusion.status,
             conclusion.cause,
-            **final_changes(conclusion, outcome),
+            **final_changes(self.execution, conclusion, outcome),
             completed_at=self._clock.now(),
         )
         self._runner.acknowledge([self._record.id])
@@ -248,12 +248,15 @@ def _milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
 
 
-def final_changes(conclusion: Conclusion, outcome: Outcome | None) -> dict[str, Any]:
+def final_changes(
+    execution: Execution, conclusion: Conclusion, outcome: Outcome | None
+) -> dict[str, Any]:
     """Return the fields of an execution that its end sets."""
     changes: dict[str, Any] = {
         'scheduled': False,
         'failure': conclusion.failure,
         'output_parameters': conclusion.output_parameters,
+        'warnings': execution.warn(*conclusion.warnings).warnings,
     }
     if outcome is not None:
         changes |= {

@@ -86,6 +86,8 @@ class Outcome:
     """What the script gave as its result, where it gave one."""
     stdout: bytes | None = None
     """All of stdout where it is at most 1 MiB; None where it was more."""
+    warnings: tuple[str, ...] = ()
+    """What the execution is to carry as its warnings, whatever its final status."""
 
 
 class ScriptProcess(Protocol):

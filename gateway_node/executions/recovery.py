@@ -89,7 +89,7 @@ async def _ending(
     ended = advance(
         execution,
         conclusion.status,
-        **final_changes(conclusion, outcome),
+        **final_changes(execution, conclusion, outcome),
         stop_trigger=conclusion.stop_trigger or execution.stop_trigger,
         completed_at=clock.now(),
     )

@@ -28,6 +28,10 @@ class ExecutionStatus(enum.Enum):
 OPEN_STATUSES = frozenset({ExecutionStatus.PREPARED, ExecutionStatus.RUNNING})
 FINAL_STATUSES = frozenset(ExecutionStatus) - OPEN_STATUSES
 
+MAX_WARNINGS = 20
+MAX_WARNING_CHARACTERS = 400
+MORE_WARNINGS = 'there were more warnings than are kept'
+
 
 class ExecutionType(enum.Enum):
     """When an execution is to run."""
@@ -202,6 +206,8 @@ class Execution:
     FAILED."""
     failure: Failure | None = None
     """Set when FAILED."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know although it changes no status; a sentence each. See `warn`."""
 
     @property
     def is_open(self) -> bool:
@@ -218,9 +224,24 @@ class Execution:
         """True from an accepted stop to the end of the process tree."""
         return self.is_open and self.stop_trigger is not None
 
+    def warn(self, *sentences: str) -> 'Execution':
+        """Return a copy that carries these warnings too: each once, all of them bounded."""
+        kept = list(dict.fromkeys([*self.warnings, *map(_warning, sentences)]))
+        if len(kept) > MAX_WARNINGS:
+            kept[MAX_WARNINGS - 1 :] = [MORE_WARNINGS]
+        return self.evolve(warnings=tuple(kept))
+
     def evolve(self, **changes: Any) -> 'Execution':
         """Return a copy with `changes`; a status changes through `transitions.advance` only."""
         return replace(self, **changes)
+
+
+def _warning(sentence: str) -> str:
+    """Return a sentence as one line that any client can be served."""
+    line = ' '.join(sentence.encode(errors='replace').decode().split())
+    if len(line) <= MAX_WARNING_CHARACTERS:
+        return line
+    return f'{line[: MAX_WARNING_CHARACTERS - 1]}…'
 
 
 @dataclass(frozen=True, kw_only=True)

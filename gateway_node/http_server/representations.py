@@ -151,6 +151,7 @@ def execution_summary(base: str, execution: Execution, present_version: str | No
         ),
         'error': _failure(execution.failure),
         'terminating': execution.terminating or None,
+        'warnings': list(execution.warnings) or None,
     }
     return _present(known)
 

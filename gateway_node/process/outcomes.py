@@ -53,7 +53,6 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         cause=EndCause(_field(report, 'cause', str)),
         exit_code=_field(report, 'exit_code', int | None),
         signal=_field(report, 'signal', int | None),
-        message=complaint,
         limit=_limit(_field(report, 'limit', dict | None)),
         duration_sec=_amount(report, 'duration_sec'),
         leftover_processes=_count(report, 'leftover_processes'),
@@ -64,6 +63,7 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         end_asked=_field(report, 'end_asked', bool | None) or False,
         result=result,
         stdout=read_whole_stdout(directory, _count(report, 'stdout_bytes')),
+        warnings=(complaint,) if complaint else (),
     )
 
 

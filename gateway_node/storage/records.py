@@ -58,6 +58,7 @@ def to_document(execution: Execution) -> str:
         'leftover_processes': execution.leftover_processes,
         'resource_use': _resource_use_document(execution.resource_use),
         'failure': _failure_document(execution.failure),
+        'warnings': execution.warnings,
     }
     known = {name: value for name, value in document.items() if value is not None}
     return json.dumps(known, separators=(',', ':'))
@@ -108,6 +109,7 @@ def _execution(document: _Document) -> Execution:
         leftover_processes=document.get('leftover_processes'),
         resource_use=_resource_use(document.get('resource_use')),
         failure=_failure(document.get('failure')),
+        warnings=tuple(document.get('warnings', ())),
     )
 
 

@@ -84,6 +84,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         message=ANY_TEXTS,
         parameters=OBJECTS,
     ),
+    'warnings': st.lists(ANY_TEXTS, max_size=3).map(tuple),
 }
 EXECUTIONS = st.builds(Execution, **FIELDS)
 
