@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 import contextlib
 import logging
+import os
 import platform
 import socket
 import sys
@@ -46,6 +47,7 @@ from gateway_node.storage.errors import StateDirectoryInUse, StoreVersionError
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
 from gateway_node.storage.lock import StateDirectoryLock
+from gateway_node.storage.private import keep_private, UMASK
 
 _log = logging.getLogger(__name__)
 
@@ -168,6 +170,9 @@ async def assemble(
     async with contextlib.AsyncExitStack() as undo:
         lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
         undo.callback(lock.release)
+        for folder in (configuration.state_dir, configuration.scripts.scripts_dir):
+            if folder is not None and folder.is_dir():
+                await asyncio.to_thread(keep_private, folder)
         database = await Database.open(configuration.state_dir)
         undo.push_async_callback(database.close)
         store = await SqliteExecutionStore.open(database, clock)
@@ -226,6 +231,7 @@ async def assemble(
 
 def main() -> None:
     """Serve until SIGINT or SIGTERM; SystemExit with one line where the start fails."""
+    os.umask(UMASK)
     logging.basicConfig(level=logging.INFO, format='[%(levelname)s] [%(name)s]: %(message)s')
     try:
         with start_deadline(START_DEADLINE_SEC, 'creating the ROS node'):

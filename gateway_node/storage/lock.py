@@ -41,9 +41,9 @@ class StateDirectoryLock:
             StoreUnavailable: the directory cannot be used; the message says why.
         """
         try:
-            state_dir.mkdir(parents=True, exist_ok=True)
+            state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             path = state_dir / FILE_NAME
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreUnavailable(f'cannot use the state_dir {state_dir}: {error}') from error
         try:

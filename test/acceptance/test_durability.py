@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import contextlib
 import json
+import os
 from pathlib import Path
 import sqlite3
 import subprocess
@@ -250,3 +251,25 @@ def assert_set_aside(api: GatewayProcess, kept: Path) -> None:
     health = api.body('/health')
     assert health['status'] == 'degraded'
     assert [str(kept) in warning for warning in health['warnings']] == [True]
+
+
+def test_what_is_kept_is_for_the_gateways_user_alone(tmp_path: Path) -> None:
+    """Whatever the umask, and where an earlier gateway left it open: parameters are in there."""
+    state = tmp_path / 'state'
+    with gateway(tmp_path) as api:
+        start_ready(api, 'echo ready; exec sleep 600\n')
+    for path in (state, state / DATABASE, state / 'scripts', state / 'executions'):
+        path.chmod(path.stat().st_mode | 0o055)
+    umask = os.umask(0)
+    try:
+        with gateway(tmp_path) as again:
+            href = start_ready(again, 'echo secret >&2; echo ready; exec sleep 600\n')
+            open_to_others = {
+                str(path): oct(path.lstat().st_mode)
+                for path in (state, *state.rglob('*'))
+                if path.lstat().st_mode & 0o077 and not path.is_symlink()
+            }
+            again.request('PUT', href, json_body={'action': 'forced_termination'})
+    finally:
+        os.umask(umask)
+    assert open_to_others == {}

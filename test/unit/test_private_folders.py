@@ -1,0 +1,42 @@
+"""Folders that are for the gateway's own user alone."""
+
+from pathlib import Path
+
+from gateway_node.storage.private import keep_private
+
+
+def mode_of(path: Path) -> int:
+    """Return the permissions of a file or folder."""
+    return path.lstat().st_mode & 0o7777
+
+
+def test_rights_of_group_and_others_are_taken(tmp_path: Path) -> None:
+    """The folder and what lies in it: the owner's rights stay as they are, the others' go."""
+    state = tmp_path / 'state'
+    (state / 'scripts').mkdir(parents=True)
+    expected = {}
+    for name, before, after in (
+        ('gateway.sqlite3', 0o644, 0o600),
+        ('script.sh', 0o400, 0o400),
+        ('program', 0o6755, 0o700),
+    ):
+        (state / name).write_bytes(b'')
+        (state / name).chmod(before)
+        expected[state / name] = after
+    (state / 'scripts').chmod(0o577)
+    state.chmod(0o1777)
+    expected |= {state: 0o700, state / 'scripts': 0o700}
+    keep_private(state)
+    assert {path: mode_of(path) for path in expected} == expected
+
+
+def test_what_a_link_leads_to_is_left_alone(tmp_path: Path) -> None:
+    """Only what lies in the folder itself is the gateway's."""
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir(mode=0o755)
+    state = tmp_path / 'state'
+    state.mkdir()
+    (state / 'scripts').symlink_to(elsewhere)
+    (state / 'dangling').symlink_to(tmp_path / 'nowhere')
+    keep_private(state)
+    assert mode_of(elsewhere) == 0o755
