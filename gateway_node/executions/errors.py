@@ -113,7 +113,11 @@ class RunnerUnavailable(Exception):
 
 
 class StoreUnavailable(Exception):
-    """Nothing can be recorded at the moment; the message says why."""
+    """Nothing can be recorded at the moment; the message says why. Trying again can help."""
+
+
+class StoreUnusable(StoreUnavailable):
+    """Nothing can be recorded any more; the message says why. Only another start can help."""
 
 
 class GatewayShuttingDown(Exception):

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from typing import Any
 
-from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.ports import Change, ExecutionStore, TransitionListener
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus, Transition
@@ -52,7 +52,8 @@ class Ledger:
         """Bring an execution into its next status and return it.
 
         What happened has happened: while the store cannot take it, this waits and tries again.
-        StoreUnavailable only before `begin_waiting` and after `stop_waiting`.
+        StoreUnavailable only before `begin_waiting` and after `stop_waiting`, and StoreUnusable,
+        which waiting does not change.
         """
         advanced = advance(execution, status, **changes)
         await self._persist([Change(execution=advanced, cause=cause)])
@@ -89,7 +90,7 @@ class Ledger:
             except StoreUnavailable as error:
                 names = ', '.join(change.execution.id for change in changes)
                 _log.error('cannot record a change of %s: %s', names, error)
-                if last_attempt:
+                if last_attempt or isinstance(error, StoreUnusable):
                     raise
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_SEC):

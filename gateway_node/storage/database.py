@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlite3
 from typing import TypeVar
 
-from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.storage.schema import check_version, migrate, STEPS, Steps, version_of
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,21 @@ _SPARE_PAGES = 256
 _PROBE_SEC = 5.0
 """Seconds between trials to write after a write failed."""
 _CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PASSING_CODES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""What the machine is to blame for, and what can be over the next time."""
 
 _Result = TypeVar('_Result')
 
@@ -44,7 +59,8 @@ class Database:
     Calls are done one after the other in the order in which they were made, each submitted when
     its coroutine is first stepped. A call once submitted is done, also where its caller is
     cancelled meanwhile. Each raises StoreUnavailable, and changes nothing, where the file cannot
-    be read or written; the next call tries anew.
+    be read or written; the next call tries anew. Where it is corrupt, or gone, that is
+    StoreUnusable. A sqlite3.Error is a defect of what was asked for.
     """
 
     def __init__(self, path: Path, thread: ThreadPoolExecutor, steps: Steps) -> None:
@@ -145,7 +161,10 @@ class Database:
                 # The next start then looks at the whole file, however long it takes.
                 with contextlib.suppress(OSError):
                     _suspicion(self.path).touch()
-            raise StoreUnavailable(f'{self.path}: {error}') from error
+                raise StoreUnusable(f'{self.path}: {error}; start the gateway again') from error
+            if _code(error) in _PASSING_CODES:
+                raise StoreUnavailable(f'{self.path}: {error}') from error
+            raise
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -173,7 +192,7 @@ class Database:
         except OSError:
             in_place = False
         if not in_place:
-            raise StoreUnavailable(
+            raise StoreUnusable(
                 f'{self.path} was removed or replaced while in use; start the gateway again'
             )
 
@@ -249,8 +268,13 @@ def _corrupt(finding: str) -> sqlite3.DatabaseError:
 
 
 def _is_corrupt(error: sqlite3.Error) -> bool:
+    return _code(error) in _CORRUPT_CODES
+
+
+def _code(error: sqlite3.Error) -> int:
     # Errors of Python's own module carry no code; the low byte is the primary one.
-    return getattr(error, 'sqlite_errorcode', 0) & 0xFF in _CORRUPT_CODES
+    code: int = getattr(error, 'sqlite_errorcode', 0) & 0xFF
+    return code
 
 
 def _write_nothing_new(connection: sqlite3.Connection) -> None:

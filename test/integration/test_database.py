@@ -12,7 +12,7 @@ import pytest
 
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database, FILE_NAME
@@ -174,7 +174,7 @@ async def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
     await add(store, new_execution(1))
     await store.close()
     broken: Steps = (('CREATE TABLE halfway (x)',), ('CREATE nonsense',))
-    with pytest.raises(StoreUnavailable, match='nonsense'):
+    with pytest.raises(sqlite3.OperationalError, match='nonsense'):
         await Database.open(tmp_path, steps=STEPS + broken)
     assert pragma(tmp_path, 'user_version') == len(STEPS)
     store = await opened(tmp_path)
@@ -267,7 +267,7 @@ async def test_corruption_that_shows_later_is_found_at_the_next_start(tmp_path: 
     with (tmp_path / FILE_NAME).open('r+b') as file:
         file.seek(8 * 4096)
         file.write(b'\xff' * (size - 8 * 4096))
-    with pytest.raises(StoreUnavailable, match='malformed'):
+    with pytest.raises(StoreUnusable, match='malformed.*start the gateway again'):
         await store.open_executions()
     assert (tmp_path / f'{FILE_NAME}.suspect').exists()
     await store.close()
@@ -315,8 +315,9 @@ async def test_a_lock_held_from_outside_makes_it_unavailable_for_that_time(
     store = await opened(tmp_path)
     shell = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     shell.execute('BEGIN IMMEDIATE')
-    with pytest.raises(StoreUnavailable, match='locked'):
+    with pytest.raises(StoreUnavailable, match='locked') as locked:
         await add(store, new_execution(1))
+    assert not isinstance(locked.value, StoreUnusable)
     shell.execute('ROLLBACK')
     shell.close()
     await add(store, new_execution(1))
@@ -327,11 +328,32 @@ async def test_a_file_removed_under_the_gateway_is_noticed(tmp_path: Path) -> No
     """What is written into a file without a name would be lost: it is refused instead."""
     store = await opened(tmp_path)
     (tmp_path / FILE_NAME).rename(tmp_path / 'elsewhere')
-    with pytest.raises(StoreUnavailable, match='removed or replaced'):
+    with pytest.raises(StoreUnusable, match='removed or replaced'):
         await add(store, new_execution(1))
     sqlite3.connect(tmp_path / FILE_NAME).execute('CREATE TABLE another (x)').connection.close()
-    with pytest.raises(StoreUnavailable, match='removed or replaced'):
+    with pytest.raises(StoreUnusable, match='removed or replaced'):
         await add(store, new_execution(1))
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ('statement', 'error'),
+    [
+        ('CREATE nonsense', sqlite3.OperationalError),
+        ("INSERT INTO store_state VALUES (1, 0.0, '')", sqlite3.IntegrityError),
+        ('SELECT ?', sqlite3.ProgrammingError),
+    ],
+)
+async def test_a_defect_is_no_outage(
+    tmp_path: Path, statement: str, error: type[sqlite3.Error]
+) -> None:
+    """What another attempt cannot change is raised as what it is, and leaves the file usable."""
+    database = await Database.open(tmp_path)
+    with pytest.raises(error):
+        await database.write(lambda connection: connection.execute(statement))
+    assert database.write_error is None
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    await add(store, new_execution(1))
     await store.close()
 
 
