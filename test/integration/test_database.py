@@ -267,7 +267,7 @@ async def test_corruption_that_shows_later_is_found_at_the_next_start(tmp_path: 
     with (tmp_path / FILE_NAME).open('r+b') as file:
         file.seek(8 * 4096)
         file.write(b'\xff' * (size - 8 * 4096))
-    with pytest.raises(StoreUnusable, match='malformed.*start the gateway again'):
+    with pytest.raises(StoreUnusable, match=r'malformed.*start the gateway again'):
         await store.open_executions()
     assert (tmp_path / f'{FILE_NAME}.suspect').exists()
     await store.close()
