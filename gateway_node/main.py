@@ -296,7 +296,10 @@ def _component_of(directory: EntityDirectory, entity: EntityRef) -> str:
 
 def _conditions(runner: SupervisedScriptRunner, database: Database) -> dict[str, Any]:
     """Return what /health shows of processes and storage."""
-    warnings = [f'a corrupt database was set aside: {path}' for path in database.set_aside]
+    warnings = [
+        f'a corrupt database was set aside: {path}; outputs are kept until it is removed'
+        for path in database.set_aside
+    ]
     if database.write_error is not None:
         warnings.append(f'nothing can be recorded: {database.write_error}')
     if runner.environment_warning is not None:

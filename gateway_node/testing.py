@@ -109,6 +109,7 @@ class InMemoryExecutionStore:
     def __init__(self, clock: Clock) -> None:
         self.unavailable: str | None = None
         """While set, every call raises StoreUnavailable with this message."""
+        self.may_have_forgotten = False
         self._clock = clock
         self._executions: dict[str, Execution] = {}
         self._ended_at: dict[str, float] = {}

@@ -184,6 +184,11 @@ class ExecutionStore(Protocol):
     A change is kept when the call returns. All raise StoreUnavailable where it cannot be.
     """
 
+    @property
+    def may_have_forgotten(self) -> bool:
+        """True where a store that could not be read is kept for a person: it may know executions
+        that this one does not."""
+
     async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
         """Keep all of `changes`, or none; return the transitions of those that have a cause.
 

@@ -64,7 +64,10 @@ async def recover(
         await ledger.record(*changes)
     # Those that had ended before are among the outcomes too, where the gateway died at that.
     left_open = {each.id for each in (*schedules, *unstarted)}
-    runner.acknowledge((ended | outcomes.keys()) - left_open)
+    others = outcomes.keys() - ended - left_open
+    if store.may_have_forgotten:
+        others = {each for each in others if await store.get(each) is not None}
+    runner.acknowledge(ended | others)
     return Recovered(schedules=tuple(schedules), unstarted=tuple(unstarted))
 
 

@@ -69,10 +69,14 @@ class Retention:
             await self._store.shrink()
 
     async def _remove_leftovers(self) -> None:
-        """Remove what is kept of executions that the store does not know: a crash left it."""
-        for execution_id in self._of_earlier_lives:
-            if await self._store.get(execution_id) is None:
-                await self._runner.discard(execution_id)
+        """Remove what is kept of executions that the store does not know: a crash left it.
+
+        Not where a store was set aside that may know them: what it refers to stays with it.
+        """
+        if not self._store.may_have_forgotten:
+            for execution_id in self._of_earlier_lives:
+                if await self._store.get(execution_id) is None:
+                    await self._runner.discard(execution_id)
         self._of_earlier_lives = ()
 
     async def remove(self, *execution_ids: str) -> None:

@@ -47,6 +47,11 @@ class SqliteExecutionStore:
         """Return the store of an open database; StoreUnavailable."""
         return cls(database, clock, await database.read(_up_sec))
 
+    @property
+    def may_have_forgotten(self) -> bool:
+        """True as long as a corrupt database lies beside this one."""
+        return bool(self._database.set_aside)
+
     async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
         """Keep all of `changes`, or none; return the transitions of those that have a cause.
 

@@ -55,6 +55,7 @@ class Robot:
         self.entity_timeout_sec = 30.0
         self.start_prepared = False
         self.max_executions = 10
+        self.max_kept = 0
 
     @contextlib.asynccontextmanager
     async def gateway(
@@ -118,7 +119,9 @@ class Life:
                 admission=Admission(
                     max_executions=robot.max_executions, max_executions_per_entity=10
                 ),
-                retention=RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0),
+                retention=RetentionPolicy(
+                    max_executions=robot.max_kept, max_age_sec=0, max_failed_age_sec=0
+                ),
                 restarts=RestartSettings(
                     min_interval_sec=60,
                     entity_timeout_sec=robot.entity_timeout_sec,
@@ -532,7 +535,7 @@ async def test_a_schedule_whose_end_cannot_be_recorded_goes_on_waiting(robot: Ro
 
 
 async def test_output_of_executions_that_nobody_knows_is_removed(robot: Robot) -> None:
-    """What a crash, or a database that was set aside, left behind goes at the next start."""
+    """What a crash left behind goes at the next start."""
     async with robot.gateway() as life:
         script_id = await life.upload()
         known = await life.start(script_id, ExecutionType.NOW)
@@ -541,6 +544,32 @@ async def test_output_of_executions_that_nobody_knows_is_removed(robot: Robot) -
         while not life.runner.discarded:
             await life.store.last_id()
         assert life.runner.discarded == ['exec_of_nobody']
+
+
+async def test_what_a_database_that_was_set_aside_may_know_is_kept(robot: Robot) -> None:
+    """Outputs, and ends that nobody recorded, stay as long as the corrupt database lies there."""
+    robot.max_kept = 1
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        forgotten = await life.start(script_id, ExecutionType.NOW)
+        await life.listener.wait_for(forgotten.id, RUNNING)
+    (robot.state_dir / 'gateway.sqlite3').write_bytes(b'not a database, ' * 4096)
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=0)
+    kept = (forgotten.id,)
+    async with robot.gateway(recovered={forgotten.id: outcome}, kept=kept) as life:
+        ended = [await life.start(script_id, ExecutionType.NOW) for _ in range(2)]
+        for execution in ended:
+            await life.finish(execution.id)
+        while ended[0].id not in life.runner.discarded:
+            await life.store.last_id()
+        assert forgotten.id not in life.runner.discarded
+        assert forgotten.id not in life.runner.acknowledged
+    for aside in robot.state_dir.glob('gateway.sqlite3.corrupt-*'):
+        aside.unlink()
+    async with robot.gateway(recovered={forgotten.id: outcome}, kept=kept) as life:
+        assert life.runner.acknowledged == [forgotten.id]
+        while life.runner.discarded != [forgotten.id]:
+            await life.store.last_id()
 
 
 async def test_an_end_that_was_recorded_is_acknowledged_at_the_next_start(robot: Robot) -> None:
