@@ -185,6 +185,7 @@ async def assemble(
             setup_files=configuration.environment.setup_files,
             default_limits=configuration.default_limits,
             keep_working_directories=configuration.scripts.keep_working_directories,
+            clock=clock,
         )
         undo.push_async_callback(runner.close)
         await runner.start_up()
@@ -302,8 +303,7 @@ def _conditions(runner: SupervisedScriptRunner, database: Database) -> dict[str,
     ]
     if database.write_error is not None:
         warnings.append(f'nothing can be recorded: {database.write_error}')
-    if runner.environment_warning is not None:
-        warnings.append(runner.environment_warning)
+    warnings.extend(runner.environment_warnings)
     return {
         'warnings': warnings,
         'supervision': {**runner.containment, 'spawner_restarts': runner.spawner_restarts},

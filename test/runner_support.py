@@ -14,6 +14,7 @@ from helper_processes import without_idle_helpers
 import pytest
 
 from gateway_node.child.process_tree import become_subreaper, descendants, ProcessEntry
+from gateway_node.entities.clock import Clock
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress
@@ -137,10 +138,21 @@ class Floor:
             await asyncio.sleep(0.01)
 
 
+def setup_file(folder: Path, content: str | bytes, name: str = 'setup.bash') -> Path:
+    """Write a set-up file whose time differs from that of the one that it replaces."""
+    file = folder / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    now = time.time_ns()
+    os.utime(file, ns=(now, now))
+    return file
+
+
 @contextlib.asynccontextmanager
-async def floor_on(folder: Path, setup_files: Sequence[Path] = ()) -> AsyncIterator[Floor]:
+async def floor_on(
+    folder: Path, setup_files: Sequence[Path] = (), clock: Clock | None = None
+) -> AsyncIterator[Floor]:
     """Give a started runner with the set-up files, closed at the end."""
-    runner = SupervisedScriptRunner(folder / 'state', setup_files=setup_files)
+    runner = SupervisedScriptRunner(folder / 'state', setup_files=setup_files, clock=clock)
     await runner.start_up()
     try:
         yield Floor(runner, folder)

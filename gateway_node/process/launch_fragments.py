@@ -14,7 +14,7 @@ from typing import Any
 from gateway_node.child.launch_sequence import launch_arguments
 from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome
-from gateway_node.process.sourced_environment import ScriptWorld
+from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.errors import ParametersInvalid, Violation
 from gateway_node.scripts.metadata import pointer_token
 from gateway_node.scripts.values import Script, ScriptKind

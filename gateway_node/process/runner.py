@@ -12,6 +12,7 @@ from typing import Any
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.script_side_files import remove_tree
 from gateway_node.child.workplace import MENDED_SCRIPT
+from gateway_node.entities.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, StopAction
@@ -26,7 +27,8 @@ from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_log import read_output
 from gateway_node.process.recovery import Recovery
 from gateway_node.process.script_process import SupervisedProcess
-from gateway_node.process.sourced_environment import ScriptWorld, SourcedEnvironment
+from gateway_node.process.sourced_environment import SourcedEnvironment
+from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.process.supervision import Supervision
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.values import Limits, Script, ScriptKind
@@ -57,6 +59,7 @@ class SupervisedScriptRunner:
         base_environment: Mapping[str, str] | None = None,
         default_limits: Limits | None = None,
         keep_working_directories: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self._state_dir = state_dir.absolute()
         self._folder = self._state_dir / _EXECUTIONS_FOLDER
@@ -68,6 +71,7 @@ class SupervisedScriptRunner:
             setup_files,
             self._state_dir / _INTERNAL_FOLDER,
             self._run_internally,
+            clock or SystemClock(),
         )
         self._fragments = LaunchFragments(self._describe)
         self._internal_numbers = itertools.count(1)
@@ -79,9 +83,9 @@ class SupervisedScriptRunner:
         return {} if containment is None else containment.describe()
 
     @property
-    def environment_warning(self) -> str | None:
-        """What is wrong with the set-up files: no script can start; None where all is well."""
-        return self._environment.warning
+    def environment_warnings(self) -> Sequence[str]:
+        """What is wrong with the set-up files, in sentences: that no script can start, or less."""
+        return self._environment.warnings
 
     @property
     def spawner_restarts(self) -> int:
@@ -103,7 +107,7 @@ class SupervisedScriptRunner:
         await self._environment.refresh()
 
     async def refresh_environment(self) -> None:
-        """Source the set-up files anew; `environment_warning` tells how it went."""
+        """Source the set-up files anew; `environment_warnings` tell how it went."""
         await self._environment.refresh()
 
     async def vet(self, order: StartOrder) -> None:

@@ -1,104 +1,95 @@
 """The environment that scripts find: the gateway's, with the set-up files sourced on top.
 
 Sourcing takes 70 ms and more, so it is done once, in a bash under a supervisor of its own, and
-captured; it is done anew when a set-up file changes, or when it is asked for.
+captured; it is done anew when a set-up file changes, or when it is asked for. One that failed is
+tried again by the first start after a pause, and the pauses grow.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 import importlib.util
-import json
 import logging
-import os
 from pathlib import Path
 import signal
 import sys
 
 from gateway_node.child.messages import SupervisorOrder
+from gateway_node.entities.clock import Clock, rfc3339
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.ports import Outcome
+from gateway_node.process import sourcing
 from gateway_node.process.command_line import Interpreters
-from gateway_node.process.environment import SHELLS_OWN
 from gateway_node.process.limits import NO_LIMITS
+from gateway_node.process.sourcing import ScriptWorld
 
 _log = logging.getLogger(__name__)
 
-_SOURCE_TIMEOUT_SEC = 30.0
 _SOURCE_GRACE_SEC = 1.0
-_STDERR_TAIL = 2000
-_PROBED_MODULES = ('launch', 'rclpy')
-
-# Only the files' names are positional while a file is sourced: some look at "$@".
-_PROGRAM = r"""
-capture=$1 probe=$2 ask=$3
-shift 3
-__gateway_files=("$@")
-set --
-for __gateway_file in "${__gateway_files[@]}"; do
-  . "$__gateway_file" || {
-    __gateway_status=$?
-    echo "$__gateway_file returned $__gateway_status" >&2
-    exit "$__gateway_status"
-  }
-done
-python3 -c "$ask" > "$probe" || rm -f "$probe"
-exec /usr/bin/env -0 > "$capture"
-"""
-_ASK = (
-    'import importlib.util, json, sys\n'
-    f'specs = [importlib.util.find_spec(name) for name in {_PROBED_MODULES!r}]\n'
-    'found = [spec.name for spec in specs if spec and spec.origin]\n'
-    'print(json.dumps([sys.executable, found]))\n'
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScriptWorld:
-    """What was found when the set-up files were sourced."""
-
-    variables: Mapping[str, str]
-    interpreters: Interpreters
-    modules: frozenset[str]
-    """Of those that matter to the gateway, the ones that the environment's Python finds."""
-
+_FIRST_PAUSE_SEC = 1.0
+_LONGEST_PAUSE_SEC = 60.0
 
 Capture = Callable[[SupervisorOrder], Awaitable[tuple[Outcome, str]]]
 """Makes the order's directory, runs the order, returns its outcome and its stderr."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    """Sourcings that failed, one after the other, up to the last one."""
+
+    since: str
+    """RFC 3339, when the first of them failed."""
+    reason: str
+    pause_sec: float
+    again_at: float
+    """By the monotonic clock."""
+
+    def __str__(self) -> str:
+        return f'scripts cannot start since {self.since}: {self.reason}'
 
 
 class SourcedEnvironment:
     """Takes the environment and keeps it."""
 
     def __init__(
-        self, base: Mapping[str, str], setup_files: Sequence[Path], folder: Path, capture: Capture
+        self,
+        base: Mapping[str, str],
+        setup_files: Sequence[Path],
+        folder: Path,
+        capture: Capture,
+        clock: Clock,
     ) -> None:
         self._base = dict(base)
         self._setup_files = tuple(setup_files)
         self._folder = folder
         self._capture = capture
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._stamp: object = None
+        """What the files were at the last sourcing, failed ones included."""
         self._world: ScriptWorld | None = None
-        self._complaint = ''
+        self._failure: _Failure | None = None
 
     @property
-    def warning(self) -> str | None:
-        """What is wrong with the set-up files; None where they were sourced."""
-        return self._complaint or None
+    def warnings(self) -> Sequence[str]:
+        """What is wrong with the set-up files, in sentences."""
+        if self._failure is not None:
+            return (str(self._failure),)
+        return () if self._world is None else self._world.warnings
 
     async def world(self) -> ScriptWorld:
         """Return the environment, taken anew where a set-up file has changed.
 
         Raises:
-            SpawnFailed: the set-up files cannot be sourced; with their stderr.
+            SpawnFailed: the set-up files cannot be sourced, since when, and why. At once where
+                that is known already and the pause after it is not over.
         """
-        if self._stamp != self._current_stamp():
+        if self._is_due():
             async with self._lock:
-                if self._stamp != self._current_stamp():
+                if self._is_due():
                     await self._take()
         if self._world is None:
-            raise SpawnFailed(self._complaint)
+            raise SpawnFailed(str(self._failure))
         return self._world
 
     async def refresh(self) -> None:
@@ -106,22 +97,47 @@ class SourcedEnvironment:
         async with self._lock:
             await self._take()
 
+    def _is_due(self) -> bool:
+        if self._stamp != self._current_stamp():
+            return True
+        return self._failure is not None and self._clock.monotonic() >= self._failure.again_at
+
     def _current_stamp(self) -> tuple[object, ...]:
         return tuple(map(_stamp_of, self._setup_files))
 
     async def _take(self) -> None:
         stamp = self._current_stamp()
         try:
-            self._world = await self._source() if self._setup_files else self._unsourced()
-            self._complaint = ''
+            world = await self._source() if self._setup_files else self._unsourced()
         except SpawnFailed as error:
-            self._world, self._complaint = None, str(error)
-            _log.warning('scripts cannot start: %s', error)
+            self._note_failure(str(error), is_news=stamp != self._stamp)
+        else:
+            if self._failure is not None:
+                _log.info('scripts can start again: the set-up files were sourced')
+            for warning in world.warnings:
+                _log.warning('%s', warning)
+            self._world, self._failure = world, None
         self._stamp = stamp
+
+    def _note_failure(self, reason: str, *, is_news: bool) -> None:
+        """Let no script start: the environment that was taken before is not the files' one."""
+        last = self._failure
+        pause_sec = _FIRST_PAUSE_SEC
+        if last is not None and not is_news:
+            pause_sec = min(2 * last.pause_sec, _LONGEST_PAUSE_SEC)
+        self._world = None
+        self._failure = _Failure(
+            since=rfc3339(self._clock.now()) if last is None else last.since,
+            reason=reason,
+            pause_sec=pause_sec,
+            again_at=self._clock.monotonic() + pause_sec,
+        )
+        if last is None or last.reason != reason:
+            _log.warning('%s', self._failure)
 
     def _unsourced(self) -> ScriptWorld:
         # A mere folder of that name has a spec too, but no origin.
-        specs = map(importlib.util.find_spec, _PROBED_MODULES)
+        specs = map(importlib.util.find_spec, sourcing.PROBED_MODULES)
         return ScriptWorld(
             variables=self._base,
             interpreters=Interpreters(python=sys.executable),
@@ -129,60 +145,28 @@ class SourcedEnvironment:
         )
 
     async def _source(self) -> ScriptWorld:
-        capture, probe = self._folder / 'environment', self._folder / 'probe'
         try:
-            outcome, stderr = await self._capture(self._order(capture, probe))
-            self._check(outcome, stderr)
-            return _world_of(parse_capture(capture.read_bytes()), probe)
+            outcome, stderr = await self._capture(self._order())
+            return sourcing.world_of(self._folder, self._setup_files, outcome, stderr)
         except (OSError, RunnerUnavailable) as error:
-            raise SpawnFailed(f'{self._names()} cannot be sourced: {error}') from error
+            names = ', '.join(map(str, self._setup_files))
+            raise SpawnFailed(f'{names} cannot be sourced: {error}') from error
         finally:
-            for path in (capture, probe):
-                path.unlink(missing_ok=True)
+            sourcing.clear(self._folder)
 
-    def _check(self, outcome: Outcome, stderr: str) -> None:
-        if outcome.cause is EndCause.TIMED_OUT:
-            raise SpawnFailed(
-                f'sourcing {self._names()} took longer than {_SOURCE_TIMEOUT_SEC:g} s'
-            )
-        if outcome.exit_code != 0:
-            tail = stderr.strip()[-_STDERR_TAIL:]
-            raise SpawnFailed(f'sourcing {self._names()} failed: {tail or outcome.message}')
-
-    def _order(self, capture: Path, probe: Path) -> SupervisorOrder:
-        words = [str(capture), str(probe), _ASK, *map(str, self._setup_files)]
+    def _order(self) -> SupervisorOrder:
         return SupervisorOrder(
             execution_id='sourcing',
             directory=str(self._folder / 'sourcing'),
-            argv=['/bin/bash', '--noprofile', '--norc', '-c', _PROGRAM, 'bash', *words],
+            argv=sourcing.arguments(self._folder, self._setup_files),
             environment=self._base,
             stdin='',
-            timeout_sec=_SOURCE_TIMEOUT_SEC,
+            timeout_sec=sourcing.SOURCE_TIMEOUT_SEC,
             grace_sec=_SOURCE_GRACE_SEC,
             stop_signal=signal.SIGTERM,
             limits=NO_LIMITS,
             keep_working_directory=False,
         )
-
-    def _names(self) -> str:
-        return ', '.join(map(str, self._setup_files))
-
-
-def parse_capture(content: bytes) -> dict[str, str]:
-    """Return the variables of an `env -0`, without what is the shell's own."""
-    pairs = (os.fsdecode(line).partition('=') for line in content.split(b'\0') if line)
-    return {name: value for name, equals, value in pairs if equals and name not in SHELLS_OWN}
-
-
-def _world_of(variables: Mapping[str, str], probe: Path) -> ScriptWorld:
-    try:
-        python, modules = json.loads(probe.read_bytes())
-    except (OSError, ValueError):
-        # No Python on the sourced PATH: the gateway's own will do.
-        python, modules = sys.executable, []
-    return ScriptWorld(
-        variables=variables, interpreters=Interpreters(python=python), modules=frozenset(modules)
-    )
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

@@ -1,26 +1,15 @@
-"""The sourced environment: taken once, taken anew, and what happens when it cannot be taken."""
+"""The sourced environment: taken once, taken anew, and what scripts find of it."""
 
 import asyncio
 import os
 from pathlib import Path
 import subprocess
 import sys
-import time
 
 import pytest
-from runner_support import DEADLINE_SEC, floor_on, living_descendants, wait_until
+from runner_support import DEADLINE_SEC, floor_on, living_descendants, setup_file, wait_until
 
-from gateway_node.executions.errors import SpawnFailed
 from gateway_node.scripts.values import ScriptKind
-
-
-def setup_file(folder: Path, content: str, name: str = 'setup.bash') -> Path:
-    """Write a set-up file whose time differs from that of the one that it replaces."""
-    file = folder / name
-    file.write_text(content)
-    now = time.time_ns()
-    os.utime(file, ns=(now, now))
-    return file
 
 
 async def test_scripts_run_in_the_sourced_environment(tmp_path: Path) -> None:
@@ -28,7 +17,7 @@ async def test_scripts_run_in_the_sourced_environment(tmp_path: Path) -> None:
     first = setup_file(tmp_path, "export ONE=1 LINES_='a\nb'\necho noise\n")
     second = setup_file(tmp_path, 'export TWO=$ONE$ONE\n', 'local.bash')
     async with floor_on(tmp_path, (first, second)) as floor:
-        assert floor.runner.environment_warning is None
+        assert floor.runner.environment_warnings == ()
         script = floor.script('echo "$ONE $TWO $LINES_"; env | grep -c __gateway')
         _, output = await floor.run(floor.order(script))
     assert output.stdout == '1 11 a\nb\n0\n'
@@ -59,42 +48,6 @@ async def test_files_are_sourced_once_and_anew_when_they_change(tmp_path: Path) 
         assert count.read_text() == '\n\n'
         await floor.runner.refresh_environment()
         assert count.read_text() == '\n\n\n'
-
-
-async def test_files_that_fail_are_a_warning_and_an_error_of_each_start(tmp_path: Path) -> None:
-    """The warning and the failed start carry what the file wrote to stderr; mending heals."""
-    file = setup_file(tmp_path, 'echo no such workspace >&2\nfalse\n')
-    async with floor_on(tmp_path, (file,)) as floor:
-        assert 'no such workspace' in (floor.runner.environment_warning or '')
-        script = floor.script('echo fine')
-        order = floor.order(script)
-        await floor.runner.vet(order)
-        with pytest.raises(SpawnFailed, match='no such workspace'):
-            await floor.runner.start(order, lambda _: None)
-        setup_file(tmp_path, 'true\n')
-        _, output = await floor.run(floor.order(script))
-        assert output.stdout == 'fine\n'
-        assert floor.runner.environment_warning is None
-
-
-async def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """A set-up file that is not there is named, and sourced once it appears."""
-    file = tmp_path / 'setup.bash'
-    async with floor_on(tmp_path, (file,)) as floor:
-        assert str(file) in (floor.runner.environment_warning or '')
-        setup_file(tmp_path, 'export ONE=1\n')
-        _, output = await floor.run(floor.order(floor.script('echo "$ONE"')))
-    assert output.stdout == '1\n'
-
-
-async def test_a_file_that_hangs_ends_at_its_deadline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Sourcing has a time limit, and nothing of it is left."""
-    monkeypatch.setattr('gateway_node.process.sourced_environment._SOURCE_TIMEOUT_SEC', 0.5)
-    file = setup_file(tmp_path, 'sleep 600\n')
-    async with floor_on(tmp_path, (file,)) as floor:
-        assert 'longer than 0.5 s' in (floor.runner.environment_warning or '')
 
 
 async def test_python_is_the_sourced_environments(tmp_path: Path) -> None:
@@ -151,7 +104,7 @@ def workspace(tmp_path: Path) -> Path:
 async def test_a_real_workspace_is_sourced(workspace: Path) -> None:
     """A script finds the packages of a workspace that colcon built."""
     async with floor_on(workspace, (workspace / 'install' / 'setup.sh',)) as floor:
-        assert floor.runner.environment_warning is None
+        assert floor.runner.environment_warnings == ()
         script = floor.script(
             'import brake_checks, gateway_node.script\nprint(brake_checks.WORD)\n',
             ScriptKind.PYTHON,

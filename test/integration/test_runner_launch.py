@@ -28,7 +28,7 @@ async def test_without_launch_a_fragment_is_refused(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the environment's Python has no launch, the kind is not available."""
-    monkeypatch.setattr('gateway_node.process.sourced_environment._PROBED_MODULES', ())
+    monkeypatch.setattr('gateway_node.process.sourcing.PROBED_MODULES', ())
     await floor.runner.refresh_environment()
     with pytest.raises(KindNotAvailable, match='finds no module launch'):
         await floor.runner.vet(floor.order(floor.script('', ScriptKind.LAUNCH)))

@@ -9,7 +9,7 @@ from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.command_line import Interpreters
 from gateway_node.process.launch_fragments import LaunchFragments
-from gateway_node.process.sourced_environment import ScriptWorld
+from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.values import Script, ScriptKind
 
 WORLD = ScriptWorld(

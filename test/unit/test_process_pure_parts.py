@@ -37,7 +37,7 @@ from gateway_node.process.environment import (
 from gateway_node.process.launch_fragments import check_arguments, parse_declaration
 from gateway_node.process.limits import NO_LIMITS, supervisor_limits
 from gateway_node.process.output_log import read_output, read_whole_stdout
-from gateway_node.process.sourced_environment import parse_capture
+from gateway_node.process.sourcing import parse_capture
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
 
