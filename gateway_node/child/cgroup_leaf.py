@@ -8,6 +8,10 @@ from gateway_node.child.messages import SupervisorLimits
 _MIB = 1024 * 1024
 _MEMORY_SLACK = 1.1
 """The sampled limit, which says what was used, comes first; the kernel's is the backstop."""
+_TASKS_A_PROCESS = 64
+_SPARE_TASKS = 1024
+"""`pids.max` counts threads too, of which a process in a DDS graph has dozens. So it only bounds
+what is forked between two samples, which count processes."""
 
 
 class CgroupLeaf:
@@ -25,8 +29,7 @@ class CgroupLeaf:
             self._write('memory.max', int(limits['memory_mb'] * _MIB * _MEMORY_SLACK))
             self._write('memory.oom.group', 1)
         if limits['processes'] is not None:
-            # One more than allowed, so that the sampling sees that there are too many.
-            self._write('pids.max', limits['processes'] + 1)
+            self._write('pids.max', limits['processes'] * _TASKS_A_PROCESS + _SPARE_TASKS)
 
     @property
     def procs(self) -> str:
@@ -51,6 +54,20 @@ class CgroupLeaf:
     def out_of_memory(self) -> bool:
         """True where the kernel killed for `memory.max`."""
         return self._field('memory.events', 'oom_kill') > 0
+
+    @property
+    def refused_tasks(self) -> bool:
+        """True where the kernel refused a process or a thread for `pids.max`."""
+        return self._field('pids.events', 'max') > 0
+
+    @property
+    def max_tasks(self) -> int:
+        """The bound on processes and threads together; 0 where there is none."""
+        try:
+            with open(os.path.join(self._path, 'pids.max')) as file:
+                return int(file.read())
+        except (OSError, ValueError):
+            return 0
 
     def join(self, pid: int) -> None:
         """Have a process join, where it still lives."""

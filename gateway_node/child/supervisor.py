@@ -342,9 +342,12 @@ class Supervisor:
         """Find the limit by which the kernel ended the script, or made it fail."""
         memory_mb, cgroup = self._order['limits']['memory_mb'], self._workplace.cgroup
         cpu_sec, file_mb = self._order['limits']['cpu_sec'], self._order['limits']['file_size_mb']
+        processes = self._order['limits']['processes']
         if memory_mb is not None and cgroup is not None and cgroup.out_of_memory:
             used = round(self._meter.max_memory_bytes / usage.MIB, 1)
             self._hit = usage.Hit('memory_mb', memory_mb, max(memory_mb, used))
+        elif processes is not None and cgroup is not None and cgroup.refused_tasks:
+            self._hit = usage.Hit('processes', processes, cgroup.max_tasks)
         elif cpu_sec is not None and (number == signal.SIGXCPU or self._meter.cpu_sec >= cpu_sec):
             self._hit = usage.Hit('cpu_sec', cpu_sec, round(self._meter.cpu_sec, 2))
         elif file_mb is not None:

@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Callable
 import contextlib
 import logging
+import math
 import os
 from pathlib import Path
 import signal
 import time
 from typing import Any
 
-from gateway_node.child.messages import encode, MessageBuffer
+from gateway_node.child.messages import encode, MessageBuffer, SupervisorOrder
 from gateway_node.child.process_tree import continue_if_stopped
-from gateway_node.child.supervisor import KILL_PATIENCE_SEC
+from gateway_node.child.supervisor import KILL_PATIENCE_SEC, LINGER_SEC
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction
@@ -49,32 +50,30 @@ class SupervisedProcess:
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._last_words: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+        self._longest_sec = math.inf
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
         self._channel.setblocking(False)
         self._loop.add_reader(self._channel, self._receive)
         self._loop.add_reader(self._pidfd, self._supervisor_ended)
 
+    def begin(self, order: SupervisorOrder) -> None:
+        """Give the supervisor its order; called once.
+
+        It has the time limit for the start of the program, which can be slow, and once more for
+        the program itself.
+        """
+        self._longest_sec = order['timeout_sec'] + order['grace_sec'] + 2 * LINGER_SEC
+        self._send(order)
+        self._expect_end(self._longest_sec)
+
     def stop(self, action: StopAction) -> None:
         """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop."""
-        self.send({'end': 'stop' if action is StopAction.STOP else 'kill'})
-        if action is StopAction.FORCED_TERMINATION:
-            self.expect_end(0.0)
-
-    def expect_end(self, within_sec: float) -> None:
-        """Kill the supervisor, should it not be gone a good while after `within_sec` from now.
-
-        It can hang in the kernel, as on a mount that does not answer, and keeps nothing then;
-        what it leaves is ended as that of any lost supervisor.
-        """
-        due = self._loop.time() + within_sec + KILL_PATIENCE_SEC + _HUNG_SEC
-        if self._exited.done():
-            return
-        if self._watchdog is not None:
-            if self._watchdog.when() <= due:
-                return
-            self._watchdog.cancel()
-        self._watchdog = self._loop.call_at(due, self._kill_supervisor)
+        self._send({'end': 'stop' if action is StopAction.STOP else 'kill'})
+        if action is StopAction.FORCED_TERMINATION and self._longest_sec > 0:
+            # Not again at each repetition, which would put it off.
+            self._longest_sec = 0.0
+            self._expect_end(0.0)
 
     async def ended(self) -> Outcome:
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
@@ -97,13 +96,6 @@ class SupervisedProcess:
         if self._last_words is not None:
             await asyncio.wait({self._last_words})
         return self._outcome.done()
-
-    def send(self, message: Any) -> None:
-        """Send a message to the supervisor as soon as it takes it."""
-        if self._exited.done():
-            return
-        self._outgoing += encode(message)
-        self._push()
 
     def continue_if_stopped(self) -> None:
         """Continue a supervisor that a script stopped; for one that is this process's child."""
@@ -138,6 +130,26 @@ class SupervisedProcess:
             self._started.set_result(None)
         self._conclude(outcome)
 
+    def _expect_end(self, within_sec: float) -> None:
+        """Kill the supervisor, should it not be gone a good while after `within_sec` from now.
+
+        It can hang in the kernel, as on a mount that does not answer, and keeps nothing then;
+        what it leaves is ended as that of any lost supervisor.
+        """
+        if self._exited.done():
+            return
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        due = self._loop.time() + within_sec + KILL_PATIENCE_SEC + _HUNG_SEC
+        self._watchdog = self._loop.call_at(due, self._kill_supervisor)
+
+    def _send(self, message: Any) -> None:
+        """Send a message to the supervisor as soon as it takes it."""
+        if self._exited.done():
+            return
+        self._outgoing += encode(message)
+        self._push()
+
     def _push(self) -> None:
         try:
             while self._outgoing:
@@ -170,6 +182,7 @@ class SupervisedProcess:
     def _take(self, message: dict[str, Any]) -> None:
         match message.pop('event'):
             case 'started':
+                self._expect_end(self._longest_sec)
                 if not self._started.done():
                     self._started.set_result(message['pid'])
             case 'progress':

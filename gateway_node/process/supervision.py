@@ -15,7 +15,6 @@ from typing import Any
 
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import become_subreaper
-from gateway_node.child.supervisor import LINGER_SEC
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.values import Progress
 from gateway_node.process.containment import (
@@ -140,8 +139,7 @@ class Supervision:
             order.get('cgroup'),
             keep_working_directory=order['keep_working_directory'],
         )
-        process.send(order)
-        process.expect_end(order['timeout_sec'] + order['grace_sec'] + 2 * LINGER_SEC)
+        process.begin(order)
         self.accompany(self._conclude_when_gone(process, supervisor.gone, clear_away))
         self.accompany(self._prepare_next(process))
         return process

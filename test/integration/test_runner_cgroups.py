@@ -6,7 +6,7 @@ import pytest
 from runner_support import Floor, floor, wait_until
 
 from gateway_node.executions.ports import EndCause
-from gateway_node.scripts.values import Limits
+from gateway_node.scripts.values import Limits, ScriptKind
 
 __all__ = ['floor']
 
@@ -44,3 +44,17 @@ async def test_the_kernel_keeps_the_memory_limit_of_a_leaf(floor: Floor) -> None
     assert outcome.cause is EndCause.LIMIT_REACHED
     assert outcome.limit is not None
     assert outcome.limit.name == 'memory_mb'
+
+
+THREADS = """
+import threading, time
+for _ in range(60):
+    threading.Thread(target=time.sleep, args=(0.5,)).start()
+"""
+
+
+async def test_threads_are_no_processes(floor: Floor) -> None:
+    """A limit of 4 lets one process have 60 threads, as DDS has them; the kernel's counts all."""
+    script = floor.script(THREADS, ScriptKind.PYTHON, limits=Limits(processes=4))
+    outcome, output = await floor.run(floor.order(script))
+    assert (outcome.exit_code, output.stderr) == (0, '')

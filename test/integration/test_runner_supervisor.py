@@ -194,6 +194,29 @@ def test_only_the_supervisors_own_children_are_put_into_a_cgroup(tmp_path: Path)
     assert joined == (tmp_path / 'pid').read_text().strip()
 
 
+@pytest.mark.parametrize(
+    ('refused', 'cause', 'limit'),
+    [
+        (0, 'exited', None),
+        (1, 'limit_reached', {'name': 'processes', 'value': 4, 'used': 4 * 64 + 1024}),
+    ],
+)
+def test_the_kernel_leaves_room_for_threads_and_names_its_limit(
+    tmp_path: Path, refused: int, cause: str, limit: dict[str, Any] | None
+) -> None:
+    """It counts each as a process; a script that fails as it may have no more is told why."""
+    script = f'echo "max {refused}" > "{tmp_path}/exec_0001/pids.events"; exit 1'
+    report = supervised(
+        tmp_path / 'e',
+        script,
+        'in a plain leaf',
+        cgroup=str(tmp_path),
+        limits={**NO_LIMITS, 'processes': 4},
+    )
+    assert (report['cause'], report['limit']) == (cause, limit)
+    assert (tmp_path / 'exec_0001' / 'pids.max').read_text() == str(4 * 64 + 1024)
+
+
 def test_a_script_that_was_given_up_too_late_is_ended_with_its_children(tmp_path: Path) -> None:
     """It may have begun in the moment in which its end was asked for."""
     script = 'sleep 600 & echo $! > ../new; mv ../new ../begun; wait'

@@ -17,6 +17,7 @@ from unittest import mock
 
 from gateway_node.child import image as image_module
 from gateway_node.child import supervisor
+from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.gateway_link import GatewayLink
 from gateway_node.child.image import execute, Image
 from gateway_node.child.messages import encode, MessageBuffer
@@ -82,7 +83,10 @@ def main() -> None:
     if moment == ['hangs, then stopped']:
         THEIRS.sendall(encode({'end': 'stop'}))
     become = hang if moment[0].startswith('hangs') else image_module._become
+    # A plain directory in a cgroup's place has no such file.
+    procs = '/dev/null' if moment == ['in a plain leaf'] else CgroupLeaf.procs
     with (
+        mock.patch.object(CgroupLeaf, 'procs', procs),
         mock.patch.object(supervisor, 'GatewayLink', link),
         mock.patch.object(image_module, '_become', become),
     ):
