@@ -4,6 +4,7 @@ Library and HTTP are the real ones; the scripts are `FakeScript`s, so that a tes
 execution in any state.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 import contextlib
 from dataclasses import dataclass
@@ -11,8 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, FormData
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, ClientSession, FormData, web
 
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.manifest import Declaration, EntitiesManifest
@@ -24,6 +24,7 @@ from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
+from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import Services, SILENCE_SEC
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
@@ -52,7 +53,9 @@ _MANIFEST = EntitiesManifest(
 class Api:
     """The served gateway and what a test moves it with."""
 
-    client: 'TestClient[Any, Any]'
+    client: ClientSession
+    address: str
+    """`host:port`."""
     directory: EntityDirectory
     library: ScriptLibrary
     executions: ExecutionService
@@ -60,6 +63,11 @@ class Api:
     store: InMemoryExecutionStore
     listener: RecordingListener
     clock: FakeClock
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection, for what no client library would send."""
+        host, _, port = self.address.partition(':')
+        return await asyncio.open_connection(host, int(port))
 
     async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
         """Send a request to a path below the base."""
@@ -182,9 +190,10 @@ async def serve_api(
             path_prefix=path_prefix,
         )
     )
-    async with TestClient(TestServer(application)) as client:
+    async with serve(application) as address, ClientSession(f'http://{address}') as client:
         yield Api(
             client=client,
+            address=address,
             directory=entities,
             library=library,
             executions=executions,
@@ -198,3 +207,17 @@ async def serve_api(
         executions.close()
         executions.kill()
         await executions.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def serve(application: web.Application) -> AsyncIterator[str]:
+    """Serve an application as the gateway does; yield `host:port`."""
+    host = '127.0.0.1'
+    server = Server(application)
+    port = await server.bind(host, 0)
+    await server.serve()
+    try:
+        yield f'{host}:{port}'
+    finally:
+        await server.stop_accepting()
+        await server.close()

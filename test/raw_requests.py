@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 import contextlib
 from dataclasses import dataclass
 import json
-from pathlib import Path
 import time
 
 from api_support import Api, BASE
@@ -68,14 +67,17 @@ class Target:
         content: bytes = b'',
         content_type: str = '',
         headers: Sequence[str] = (),
+        length: int | None = None,
     ) -> RawAnswer:
-        """Send these very bytes, which no client library would; return the answer."""
-        server = self.api.client.server
-        reader, writer = await asyncio.open_connection(server.host, server.port)
+        """Send these very bytes, which no client library would; return the answer.
+
+        `length` is the Content-Length, by default the right one.
+        """
+        reader, writer = await self.api.connect()
         lines = [f'{method} {path} HTTP/1.1', 'Host: robot', 'Connection: close', *headers]
         if content_type:
             lines.append(f'Content-Type: {content_type}')
-        lines.append(f'Content-Length: {len(content)}')
+        lines.append(f'Content-Length: {len(content) if length is None else length}')
         try:
             writer.write('\r\n'.join([*lines, '', '']).encode())
             writer.write(content)
@@ -135,8 +137,3 @@ def assert_refused(answer: RawAnswer, *statuses: int, of: object) -> None:
 def refused_by_parser(answer: RawAnswer) -> bool:
     """Tell whether the HTTP parser itself answered, in plain text."""
     return answer.status == 400 and answer.headers['content-type'].startswith('text/plain')
-
-
-def resident_bytes() -> int:
-    """Return the resident memory of this process (man 5 proc_pid_statm)."""
-    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from aiohttp import hdrs, HttpVersion11, web
+from aiohttp import hdrs, web
 
 from gateway_node.http_server import entities, executions, gateway, scripts
-from gateway_node.http_server.errors import answer_errors, refuse_expectation
+from gateway_node.http_server.entrance import admit, leave_expectation
+from gateway_node.http_server.errors import answer_errors
 from gateway_node.http_server.reading import MAX_JSON_BYTES
 from gateway_node.http_server.services import SERVICES, Services, START
 
@@ -49,14 +50,16 @@ ROUTES = (
 
 def build_application(services: Services) -> web.Application:
     """Build the application of a gateway."""
-    application = web.Application(middlewares=[answer_errors], client_max_size=MAX_JSON_BYTES)
+    application = web.Application(
+        middlewares=[answer_errors, admit], client_max_size=MAX_JSON_BYTES
+    )
     application[SERVICES] = services
     application[START] = services.clock.monotonic()
     for path in dict.fromkeys(path for _, path, _ in ROUTES):
         _add_resource(application, f'{services.base}{path}', _handlers(path))
     unversioned = {'GET': gateway.show_version_info}
     _add_resource(application, f'{services.path_prefix}/version-info', unversioned)
-    application.router.add_route('*', '/{rest:.*}', _refuse_path, expect_handler=_expect)
+    application.router.add_route('*', '/{rest:.*}', _refuse_path, expect_handler=leave_expectation)
     return application
 
 
@@ -80,23 +83,8 @@ def _add_resource(
 
     resource = application.router.add_resource(path)
     for method, handler in (*handlers.items(), ('*', refuse_method)):
-        resource.add_route(method, handler, expect_handler=_expect)
+        resource.add_route(method, handler, expect_handler=leave_expectation)
 
 
 async def _refuse_path(request: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
-
-
-async def _expect(request: web.Request) -> web.StreamResponse | None:
-    """Ask for the body where a client waits for that; refuse any other expectation.
-
-    RFC 9110, section 10.1.1; HTTP/1.0 has no expectations.
-    """
-    if request.version < HttpVersion11:
-        return None
-    if request.headers[hdrs.EXPECT].lower() != '100-continue':
-        return refuse_expectation(request)
-    await request.writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
-    # aiohttp takes an answer with any output for begun.
-    request.writer.output_size = 0
-    return None

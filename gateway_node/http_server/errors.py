@@ -36,6 +36,22 @@ class ContentNotFound(Exception):
         self.script_id = script_id
 
 
+class ExpectationUnknown(Exception):
+    """`Expect` asks for what no server has."""
+
+    def __init__(self, expectation: str) -> None:
+        super().__init__(f'Expect is {expectation[:80]!r}; allowed: 100-continue')
+        self.expectation = expectation
+
+
+class BodyEncoded(Exception):
+    """`Content-Encoding` says that the body is not as it is."""
+
+    def __init__(self, codings: str) -> None:
+        super().__init__(f'Content-Encoding is {codings[:80]!r}; allowed: identity')
+        self.codings = codings
+
+
 class ClientSilent(Exception):
     """A client began a body and sent nothing more for too long."""
 
@@ -84,6 +100,10 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     InvalidParameter: _INVALID_PARAMETER,
     InvalidRequest: _INVALID_REQUEST,
     ContentNotFound: _NOT_FOUND,
+    ExpectationUnknown: Row(status=417, error_code='invalid-request'),
+    BodyEncoded: Row(
+        status=415, error_code='invalid-request', headers={hdrs.ACCEPT_ENCODING: 'identity'}
+    ),
     ClientSilent: Row(status=408, error_code='invalid-request', closes=True),
     BodyTooLarge: _TOO_LARGE,
     entities.EntityNotFound: _NOT_FOUND,
@@ -129,13 +149,6 @@ def generic_error(
     if row.closes:
         response.force_close()
     return response
-
-
-def refuse_expectation(request: web.Request) -> web.Response:
-    """Answer a request whose `Expect` asks for what no server has; middlewares do not see it."""
-    expected = request.headers[hdrs.EXPECT]
-    row = Row(status=417, error_code='invalid-request')
-    return generic_error(row, f'Expect is {expected[:80]!r}; allowed: 100-continue')
 
 
 @web.middleware

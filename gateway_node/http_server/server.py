@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway_node.http_server.connections import connections_of
+
 _log = logging.getLogger(__name__)
 
 HANDLERS_END_SEC = 1.0
@@ -32,11 +34,11 @@ class Server:
         self._runner = web.AppRunner(
             application,
             handle_signals=False,
-            access_log=None,
             # aiohttp waits twice: for handlers to end, and again once it has cancelled them.
             shutdown_timeout=HANDLERS_END_SEC / 2,
         )
         self._sockets: list[socket.socket] = []
+        self._listeners: list[asyncio.Server] = []
         self._complain_at = 0.0
 
     async def bind(self, host: str, port: int) -> int:
@@ -59,13 +61,16 @@ class Server:
     async def serve(self) -> None:
         """Answer clients on the address that `bind` took."""
         await self._runner.setup()
+        assert self._runner.server is not None
+        connections = connections_of(self._runner.server)
+        loop = asyncio.get_running_loop()
         for bound in self._sockets:
-            await web.SockSite(self._runner, bound).start()
+            self._listeners.append(await loop.create_server(connections, sock=bound))
 
     async def stop_accepting(self) -> None:
         """Release the port; connections that exist are served on."""
-        for site in self._runner.sites:
-            await site.stop()
+        for listener in self._listeners:
+            listener.close()
         for bound in self._sockets:
             bound.close()
 

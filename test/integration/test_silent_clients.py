@@ -30,7 +30,7 @@ async def sending(
     api: Api, method: str, path: str, content_type: str, length: int, pieces: Iterable[bytes]
 ) -> AsyncIterator[asyncio.StreamReader]:
     """Announce a body, send pieces of it with pauses, and read what comes."""
-    reader, writer = await asyncio.open_connection(api.client.server.host, api.client.server.port)
+    reader, writer = await api.connect()
     head = f'{method} {BASE}{path} HTTP/1.1\r\nHost: robot\r\nContent-Type: {content_type}\r\n'
     try:
         async with asyncio.timeout(DEADLINE_SEC):
