@@ -1,6 +1,6 @@
 """Errors of the execution room."""
 
-from gateway_node.executions.values import ExecutionStatus, FailureReason
+from gateway_node.executions.values import ExecutionStatus, FailureReason, FINAL_STATUSES
 from gateway_node.scripts.values import ScriptKind
 
 
@@ -25,10 +25,11 @@ class IllegalTransition(Exception):
 
 
 class ExecutionNotStoppable(Exception):
-    """The execution has ended already."""
+    """The execution has ended already, though that may not be on record yet."""
 
     def __init__(self, execution_id: str, status: ExecutionStatus) -> None:
-        super().__init__(f'execution {execution_id!r} has ended already ({status.value})')
+        known = status.value if status in FINAL_STATUSES else 'its end is being recorded'
+        super().__init__(f'execution {execution_id!r} has ended already ({known})')
         self.execution_id = execution_id
         self.status = status
 

@@ -8,7 +8,11 @@ from typing import Any
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.admission import Admission, Place
-from gateway_node.executions.errors import ConcurrencyLimitReached, ScriptAlreadyRunning
+from gateway_node.executions.errors import (
+    ConcurrencyLimitReached,
+    NotStartable,
+    ScriptAlreadyRunning,
+)
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.live import LiveExecution
 from gateway_node.executions.ports import ScriptRunner, StartOrder
@@ -35,9 +39,9 @@ class Floor:
         ledger: Ledger,
         clock: Clock,
         admission: Admission,
-        on_end: Callable[[], None],
+        on_end: Callable[[Execution], None],
     ) -> None:
-        """`on_end` is called each time an execution has left the floor."""
+        """`on_end` is called with each execution that was driven and has left the floor."""
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
@@ -53,9 +57,21 @@ class Floor:
         """Return a live execution, or None."""
         return self._live.get(execution_id)
 
-    def executions(self) -> tuple[Execution, ...]:
-        """Return the present state of every execution on the floor that has not ended."""
-        return tuple(e for live in self._live.values() if (e := live.execution).is_open)
+    def need(self, entity: EntityRef, script_id: str) -> tuple[str, ...]:
+        """Return the ids of the executions that need a script.
+
+        A schedule that waits to become an execution does not, until its start is ordered.
+        """
+        return tuple(
+            live.execution.id
+            for live in self._of(entity, script_id)
+            if live.order is not None or not live.execution.scheduled
+        )
+
+    def give_up(self, entity: EntityRef, script_id: str, refusal: NotStartable) -> None:
+        """Let the executions of a script fail that do not need it yet."""
+        for live in self._of(entity, script_id):
+            live.give_up(refusal)
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that executions on the floor need."""
@@ -117,6 +133,12 @@ class Floor:
             self._left.clear()
             await self._left.wait()
 
+    def _of(self, entity: EntityRef, script_id: str) -> list[LiveExecution]:
+        def fits(execution: Execution) -> bool:
+            return (execution.entity, execution.script_id) == (entity, script_id)
+
+        return [each for each in self._live.values() if fits(each.execution)]
+
     def _admit_waiters(self) -> None:
         for waiter in tuple(self._waiters):
             if self._admission.full(self._taken.values()):
@@ -164,7 +186,7 @@ class Floor:
             await live.drive()
         finally:
             self._let_go(live)
-        self._on_end()
+        self._on_end(live.execution)
 
     def _let_go(self, live: LiveExecution) -> None:
         execution_id = live.execution.id

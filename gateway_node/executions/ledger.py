@@ -68,13 +68,17 @@ class Ledger:
         await self._persist([Change(execution=execution)])
         return execution
 
-    async def note(self, execution: Execution) -> None:
-        """Record a change that is no change of status; what cannot be written now is only logged,
-        for the next transition carries it again."""
+    async def note(self, execution: Execution) -> bool:
+        """Record a change that is no change of status; return whether that is done.
+
+        What cannot be written now is only logged, for the next transition carries it again.
+        """
         try:
             await self._store.record([Change(execution=execution)])
         except StoreUnavailable as error:
             _log.warning('cannot record a change of %s: %s', execution.id, error)
+            return False
+        return True
 
     def tell_progress(self, execution: Execution) -> None:
         """Tell the listeners of progress; it is not recorded until the next transition."""

@@ -1,7 +1,7 @@
 """One open execution: from its record to the final status, whatever happens in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 import contextlib
 import logging
 from typing import Any, TypeVar
@@ -34,7 +34,8 @@ class LiveExecution:
     """Drives one execution.
 
     The record changes with transitions, which take time; a stop and progress arrive at any
-    moment. So those two are held beside the record, and each transition takes them along.
+    moment. So those two are held beside the record, and each write takes them along. Writes are
+    made one after the other, so that none takes back what another wrote.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class LiveExecution:
         self._ledger = ledger
         self._clock = clock
         self._process: ScriptProcess | None = None
+        self._refusal: NotStartable | None = None
         self._asked: StopAction | None = None
         self._passed_on: StopAction | None = None
         self._recording_stops = 0
-        self._writing = False
+        self._writing = asyncio.Lock()
         self._stop_asked = asyncio.Event()
         self._stop_trigger = execution.stop_trigger
         self._progress: Progress | None = None
@@ -99,6 +101,12 @@ class LiveExecution:
         """Wait for the final status."""
         await self._ended.wait()
 
+    def give_up(self, refusal: NotStartable) -> None:
+        """Let it fail with this reason, as long as its start is not ordered."""
+        if self.order is None:
+            self._refusal = refusal
+            self._stop_asked.set()
+
     def stop(self, action: StopAction, trigger: Trigger) -> bool:
         """Ask for the end; False where the final status is decided already.
 
@@ -121,16 +129,20 @@ class LiveExecution:
         self._accept_stop(action, trigger)
         self._recording_stops += 1
         try:
-            # What is being written is ahead of the record; this would take it back.
-            if not self._writing:
-                # A disk that stalls does not keep a script alive.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_RECORD_PATIENCE_SEC):
-                        await self._ledger.note(self.execution)
+            # A disk that stalls does not keep a script alive.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_RECORD_PATIENCE_SEC):
+                    await self._note_stop()
         finally:
             self._recording_stops -= 1
             self._pass_stop_on()
         return True
+
+    @property
+    def stop_holds(self) -> bool:
+        """Whether an accepted stop needs this gateway no more: a script heard of it, or it is on
+        record. What waits and is not on record would be started by the next gateway."""
+        return self._process is not None or self._record.stop_accepted or not self._record.is_open
 
     def _accept_stop(self, action: StopAction, trigger: Trigger) -> None:
         if self._stop_trigger is None or self._stop_trigger.type is not TriggerType.MANUAL:
@@ -148,19 +160,23 @@ class LiveExecution:
 
     async def _see_through(self) -> None:
         self.order = await self._unless_stopped(self._prepare())
-        if self.order is None or self._asked is not None:
-            await self._end_unstarted()
+        if self._stop_asked.is_set():
+            self._end_unstarted()
             return
+        assert self.order is not None
         if self._record.scheduled:
             # A schedule that becomes its own execution is used up before anything is started.
-            await self._write(self._ledger.keep(self.execution.evolve(scheduled=False)))
+            await self._use_up()
+        if self._stop_asked.is_set():
+            self._end_unstarted()
+            return
         try:
             starting = self._runner.start(self.order, self._on_progress)
             self._process = await self._unless_stopped(starting)
         except SpawnFailed as error:
             raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
         if self._process is None:
-            await self._end_unstarted()
+            self._end_unstarted()
             return
         if not self._recording_stops:
             self._pass_stop_on()
@@ -172,8 +188,7 @@ class LiveExecution:
         )
         if self._progress is not None:
             self._ledger.tell_progress(self.execution)
-        if self._stop_trigger is not None and self._record.stop_trigger is None:
-            await self._ledger.note(self.execution)
+        await self._note_stop()
         outcome = await self._process.ended()
         output = await self._runner.output(self._record.id)
         conclusion = conclude(self.execution, outcome, output, timeout_sec=self.order.timeout_sec)
@@ -194,7 +209,9 @@ class LiveExecution:
         finally:
             stop_asked.cancel()
 
-    async def _end_unstarted(self) -> None:
+    def _end_unstarted(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
         if self._record.scheduled and not self.execution.stop_accepted:
             self._concluded = True  # a shutdown leaves a schedule for the next start
             return
@@ -234,14 +251,20 @@ class LiveExecution:
         self._runner.acknowledge([self._record.id])
 
     async def _advance(self, status: ExecutionStatus, cause: str, **changes: Any) -> None:
-        await self._write(self._ledger.advance(self.execution, status, cause, **changes))
+        async with self._writing:
+            self._record = await self._ledger.advance(self.execution, status, cause, **changes)
 
-    async def _write(self, writing: Awaitable[Execution]) -> None:
-        self._writing = True
-        try:
-            self._record = await writing
-        finally:
-            self._writing = False
+    async def _use_up(self) -> None:
+        async with self._writing:
+            self._record = await self._ledger.keep(self.execution.evolve(scheduled=False))
+
+    async def _note_stop(self) -> None:
+        """Record who asked for the end, where that is not on record and no end is."""
+        async with self._writing:
+            present = self.execution
+            news = present.is_open and present.stop_trigger != self._record.stop_trigger
+            if news and await self._ledger.note(present):
+                self._record = present
 
 
 def _milliseconds(seconds: float | None) -> int | None:

@@ -38,7 +38,7 @@ async def recover(
     clock: Clock,
     start_prepared: bool,
 ) -> Recovered:
-    """End the trees that still run, and every open execution but schedules.
+    """End the trees that still run, and every open execution but schedules that nobody stopped.
 
     With `start_prepared` those that were accepted and never started are returned instead of
     ended. StoreUnavailable where the store cannot be used; the next start does it then.
@@ -50,7 +50,7 @@ async def recover(
     for execution in await store.open_executions():
         outcome = outcomes.get(execution.id)
         never_started = outcome is None and execution.status is ExecutionStatus.PREPARED
-        if execution.scheduled:
+        if execution.scheduled and not execution.stop_accepted:
             schedules.append(execution)
         elif never_started and start_prepared and _may_start_again(execution):
             # The start may have been prepared, and a second one would meet what is left of it.

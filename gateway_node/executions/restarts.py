@@ -1,10 +1,10 @@
 """Schedules: executions in `prepared` that wait for a start of the gateway."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -39,6 +39,8 @@ from gateway_node.scripts.errors import (
 )
 
 _log = logging.getLogger(__name__)
+
+_Result = TypeVar('_Result')
 
 _ATTEMPTS = 30
 _RETRY_SEC = 1.0
@@ -78,6 +80,8 @@ class Restarts:
         self._clock = clock
         self._settings = settings
         self._waiting: dict[str, Execution] = {}
+        # One change of the schedules at a time: none takes back what another recorded.
+        self._changes = asyncio.Lock()
 
     def add(self, schedules: Iterable[Execution]) -> None:
         """Take recorded schedules."""
@@ -112,28 +116,50 @@ class Restarts:
         for execution in executions:
             self._floor.enter_waiting(execution, self._preparation(execution, directory))
 
-    async def stop(self, schedule: Execution, trigger: Trigger) -> Execution:
+    async def schedule(self, execution: Execution) -> None:
+        """Record a new schedule and take it; once begun this goes on where it is cancelled.
+
+        Raises:
+            ScriptNotFound: its script was deleted meanwhile; nothing was recorded.
+            StoreUnavailable: as its name says; nothing was recorded.
+        """
+
+        async def schedule() -> None:
+            async with self._changes:
+                await self._desk.script(_wish_of(execution))
+                await self._ledger.begin(execution)
+                self.add([execution])
+
+        await _to_the_end(schedule())
+
+    async def stop(self, execution_id: str, trigger: Trigger) -> Execution | None:
         """End a schedule that waits because a client wants so; return it as it is then.
 
-        StoreUnavailable where that cannot be recorded, and then it goes on waiting.
+        None where it does not wait any more. StoreUnavailable where the end cannot be recorded,
+        and then it goes on waiting. Once begun this goes on where it is cancelled.
         """
-        return await self._end(
-            schedule, ExecutionStatus.TERMINATED, cause='stop', stop_trigger=trigger
-        )
+
+        async def stop() -> Execution | None:
+            async with self._changes:
+                schedule = self._waiting.get(execution_id)
+                if schedule is None:
+                    return None
+                ended = self._ended(
+                    schedule, ExecutionStatus.TERMINATED, cause='stop', stop_trigger=trigger
+                )
+                await self._record_ends([ended])
+                return ended.execution
+
+        return await _to_the_end(stop())
 
     async def script_deleted(self, entity: EntityRef, script_id: str) -> None:
         """End the schedules of a script that is gone."""
-        for schedule in tuple(self._waiting.values()):
-            if schedule.entity == entity and schedule.script_id == script_id:
-                try:
-                    await self._fail_without_script(schedule)
-                except StoreUnavailable as error:
-                    _log.warning('%s fails at the next start: %s', schedule.id, error)
+        await _to_the_end(self._fail_without_script(entity, script_id))
 
     async def _start_execution(self, schedule: Execution, directory: EntityDirectory) -> None:
         version = await self._desk.present_version(schedule.entity, schedule.script_id)
         if version is None:
-            await self._fail_without_script(schedule)
+            await self._record_ends([self._without_script(schedule)])
             return
         execution = Execution(
             id=self._ids.next(self._clock.now()),
@@ -181,12 +207,7 @@ class Restarts:
 
     async def _order_in_place(self, execution: Execution) -> StartOrder:
         """Wait for a place, then for an order; what is refused for the moment is tried again."""
-        wish = Wish(
-            entity=execution.entity,
-            script_id=execution.script_id,
-            parameters=execution.input_parameters,
-            arguments=execution.arguments,
-        )
+        wish = _wish_of(execution)
         try:
             script = await self._desk.script(wish)
             await self._floor.wait_for_place(execution.id, execution.entity, script)
@@ -207,23 +228,53 @@ class Restarts:
                 await asyncio.sleep(_RETRY_SEC)
         return await self._desk.order(execution_id, wish)
 
-    async def _fail_without_script(self, schedule: Execution) -> None:
-        reason = FailureReason.SCRIPT_GONE
-        message = f'its script {schedule.script_id} is gone, and so is the schedule'
-        failure = Failure(reason=reason, message=message)
-        await self._end(schedule, ExecutionStatus.FAILED, cause=reason.value, failure=failure)
+    async def _fail_without_script(self, entity: EntityRef, script_id: str) -> None:
+        self._floor.give_up(entity, script_id, NotStartable(*_script_gone(script_id)))
+        async with self._changes:
+            ended = [
+                self._without_script(schedule)
+                for schedule in self._waiting.values()
+                if schedule.entity == entity and schedule.script_id == script_id
+            ]
+            try:
+                await self._record_ends(ended)
+            except StoreUnavailable as error:
+                names = ', '.join(each.execution.id for each in ended)
+                _log.warning('%s fail at the next start: %s', names, error)
 
-    async def _end(
+    def _without_script(self, schedule: Execution) -> Change:
+        reason, message = _script_gone(schedule.script_id)
+        failure = Failure(reason=reason, message=message)
+        return self._ended(schedule, ExecutionStatus.FAILED, cause=reason.value, failure=failure)
+
+    def _ended(
         self, schedule: Execution, status: ExecutionStatus, *, cause: str, **changes: object
-    ) -> Execution:
-        # Taken out first: nobody else can end it while this is written.
-        del self._waiting[schedule.id]
+    ) -> Change:
         ended = advance(
             schedule, status, scheduled=False, completed_at=self._clock.now(), **changes
         )
-        try:
-            await self._ledger.record(Change(execution=ended, cause=cause))
-        except StoreUnavailable:
-            self._waiting[schedule.id] = schedule
-            raise
-        return ended
+        return Change(execution=ended, cause=cause)
+
+    async def _record_ends(self, ends: Sequence[Change]) -> None:
+        if ends:
+            await self._ledger.record(*ends)
+        for each in ends:
+            del self._waiting[each.execution.id]
+
+
+def _script_gone(script_id: str) -> tuple[FailureReason, str]:
+    return FailureReason.SCRIPT_GONE, f'its script {script_id} is gone, and so is the schedule'
+
+
+def _wish_of(execution: Execution) -> Wish:
+    return Wish(
+        entity=execution.entity,
+        script_id=execution.script_id,
+        parameters=execution.input_parameters,
+        arguments=execution.arguments,
+    )
+
+
+async def _to_the_end(change: Coroutine[Any, Any, _Result]) -> _Result:
+    """Wait for a change; it goes on to its end where the waiting is cancelled."""
+    return await asyncio.shield(asyncio.ensure_future(change))

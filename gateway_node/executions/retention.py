@@ -47,6 +47,8 @@ class Retention:
         """Sweep until cancelled."""
         leftovers_removed = False
         while True:
+            # Before the look: what ends during it is looked for once more.
+            self._due.clear()
             try:
                 if not leftovers_removed:
                     await self._remove_leftovers()
@@ -56,7 +58,6 @@ class Retention:
                 _log.warning('cannot prune the history: %s', error)
             except Exception:
                 _log.exception('a defect of the gateway kept the history from being pruned')
-            self._due.clear()
             # Not wait_for: before Python 3.12 it can swallow the cancellation.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL_SEC):

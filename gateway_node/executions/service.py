@@ -20,6 +20,7 @@ from gateway_node.executions.errors import (
     ExecutionNotStoppable,
     GatewayShuttingDown,
     ScriptHasOpenExecutions,
+    StoreUnavailable,
 )
 from gateway_node.executions.floor import Floor
 from gateway_node.executions.ids import ExecutionIds
@@ -105,7 +106,7 @@ class ExecutionService:
             ledger=ledger,
             clock=clock,
             admission=settings.admission,
-            on_end=self._retention.request_sweep,
+            on_end=self._on_end,
         )
         self._desk = OrderDesk(
             library=library,
@@ -174,8 +175,7 @@ class ExecutionService:
                 execution = await self._start_and_schedule(execution, order)
             case ExecutionType.ON_RESTART | ExecutionType.ONCE_ON_RESTART:
                 execution = execution.evolve(scheduled=True)
-                await self._ledger.begin(execution)
-                self._restarts.add([execution])
+                await self._restarts.schedule(execution)
         self._entities |= {entity}
         return execution
 
@@ -214,15 +214,22 @@ class ExecutionService:
         Raises:
             ExecutionNotFound: the script has no such execution.
             ExecutionNotStoppable: it has ended.
-            StoreUnavailable: it is a schedule, and its end cannot be recorded.
+            StoreUnavailable: it waits, and that it is stopped cannot be recorded; or it has
+                ended, and that could not be. The next gateway then decides.
         """
         execution = await self.get(entity, script_id, execution_id)
         trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=username)
-        schedule = self._restarts.get(execution_id)
-        if schedule is not None:
-            return await self._restarts.stop(schedule, trigger)
         live = self._floor.get(execution_id)
+        if live is None and execution.scheduled:
+            ended = await self._restarts.stop(execution_id, trigger)
+            if ended is not None:
+                return ended
+            # It became an execution meanwhile, or has ended.
+            live = self._floor.get(execution_id)
         if live is None:
+            execution = await self.get(entity, script_id, execution_id)
+            if execution.is_open:
+                raise StoreUnavailable(f'{execution_id} is over, and its end is not on record')
             raise ExecutionNotStoppable(execution_id, execution.status)
         accepted = await live.record_and_stop(action, trigger)
         # Past the wait it resists: the answer then says `terminating`.
@@ -231,6 +238,8 @@ class ExecutionService:
                 await live.wait_ended()
         if not accepted:
             raise ExecutionNotStoppable(execution_id, live.execution.status)
+        if not live.stop_holds:
+            raise StoreUnavailable(f'the stop of {execution_id} is not recorded yet')
         return live.execution
 
     async def delete(self, entity: EntityRef, script_id: str, execution_id: str) -> None:
@@ -255,11 +264,7 @@ class ExecutionService:
             ScriptHasOpenExecutions: stop those first.
         """
         await self._library.get(entity, script_id)
-        open_ids = tuple(
-            each.id
-            for each in self._floor.executions()
-            if each.entity == entity and each.script_id == script_id and not each.scheduled
-        )
+        open_ids = self._floor.need(entity, script_id)
         if open_ids:
             raise ScriptHasOpenExecutions(script_id, open_ids)
         await self._library.delete(entity, script_id)
@@ -298,6 +303,11 @@ class ExecutionService:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
+
+    def _on_end(self, execution: Execution) -> None:
+        if execution.is_open and execution.scheduled:
+            self._restarts.add([execution])
+        self._retention.request_sweep()
 
     async def _read_entities(self) -> None:
         self._entities = await self._store.entities()

@@ -31,6 +31,7 @@ from gateway_node.testing import (
 
 A_CLIENT = Trigger(type=TriggerType.MANUAL, setting='stop')
 PREPARED, RUNNING = ExecutionStatus.PREPARED, ExecutionStatus.RUNNING
+TERMINATED = ExecutionStatus.TERMINATED
 STOP = StopAction.STOP
 
 
@@ -150,14 +151,18 @@ async def test_a_stop_takes_no_status_back(stage: Stage) -> None:
 
 
 async def test_a_stop_does_not_make_a_used_schedule_good_again(stage: Stage) -> None:
-    """While a schedule is being used up, a stop does not write it back as one that waits."""
+    """While a schedule is being used up, a stop does not write it back, and nothing starts."""
     async with stage.driven(scheduled=True) as live:
         stage.store.hold_up()
         await stage.store.reached.wait()
         assert live.execution.scheduled
         stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
         await asyncio.wait({stopping}, timeout=0.05)
+        assert not live.stop_holds
         stage.store.gate.set()
         assert await stopping
-        await stage.runner.script(live.execution.id)
+        await live.wait_ended()
+        assert live.stop_holds
+        assert live.execution.status is TERMINATED
+    assert stage.runner.started == ()
     assert True not in [each.scheduled for each in stage.store.written[1:]]

@@ -1,0 +1,157 @@
+"""A robot over several lives of its gateway: real SQLite, and fakes for the scripts."""
+
+from collections.abc import AsyncIterator
+import contextlib
+from pathlib import Path
+
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
+from gateway_node.executions.admission import Admission
+from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.ports import Outcome, RetentionPolicy
+from gateway_node.executions.restarts import RestartSettings
+from gateway_node.executions.service import ExecutionService, ExecutionSettings, StartRequest
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    ExecutionType,
+    Output,
+)
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.metadata import Metadata
+from gateway_node.storage.database import Database
+from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.testing import (
+    FakeClock,
+    FakeSchemaChecker,
+    FakeScriptRunner,
+    RecordingListener,
+)
+
+SENSOR = NodeName(namespace='/', name='temp_sensor')
+APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
+PREPARED = ExecutionStatus.PREPARED
+RUNNING = ExecutionStatus.RUNNING
+COMPLETED = ExecutionStatus.COMPLETED
+FAILED = ExecutionStatus.FAILED
+TERMINATED = ExecutionStatus.TERMINATED
+
+
+class Robot:
+    """A disk and a clock that outlive the gateways on them."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.clock = FakeClock()
+        self.state_dir = state_dir
+        self.entity_timeout_sec = 30.0
+        self.start_prepared = False
+        self.max_executions = 10
+        self.max_kept = 0
+
+    @contextlib.asynccontextmanager
+    async def gateway(
+        self,
+        *,
+        online: bool = True,
+        scripts: bool = True,
+        recovered: dict[str, Outcome] | None = None,
+        kept: tuple[str, ...] = (),
+    ) -> AsyncIterator['Life']:
+        """Start a gateway; leave it as a SIGKILL would: nothing more reaches the database."""
+        database = await Database.open(self.state_dir)
+        store = await SqliteExecutionStore.open(database, self.clock)
+        life = Life(self, database, store, await store.last_id(), scripts=scripts)
+        life.runner.recovered = recovered or {}
+        life.runner.outputs = {execution_id: Output() for execution_id in kept}
+        await life.library.open()
+        if online:
+            life.bring_online()
+        await life.executions.open(life.directory)
+        try:
+            yield life
+        finally:
+            await database.close()
+
+
+class Life:
+    """One start of the gateway."""
+
+    def __init__(
+        self,
+        robot: Robot,
+        database: Database,
+        store: SqliteExecutionStore,
+        last_id: str | None,
+        *,
+        scripts: bool = True,
+    ) -> None:
+        self.database = database
+        self.store = store
+        self.runner = FakeScriptRunner()
+        self.listener = RecordingListener()
+        schemas = FakeSchemaChecker()
+        self.library = ScriptLibrary(
+            scripts_dir=robot.state_dir / 'scripts' if scripts else None,
+            max_file_bytes=1024,
+            schemas=schemas,
+            clock=robot.clock,
+        )
+        ledger = Ledger(store)
+        ledger.add_listener(self.listener)
+        self.executions = ExecutionService(
+            library=self.library,
+            schemas=schemas,
+            store=store,
+            runner=self.runner,
+            ledger=ledger,
+            ids=ExecutionIds(last_id),
+            clock=robot.clock,
+            settings=ExecutionSettings(
+                default_timeout_sec=300,
+                stop_grace_period_sec=5,
+                admission=Admission(
+                    max_executions=robot.max_executions, max_executions_per_entity=10
+                ),
+                retention=RetentionPolicy(
+                    max_executions=robot.max_kept, max_age_sec=0, max_failed_age_sec=0
+                ),
+                restarts=RestartSettings(
+                    min_interval_sec=60,
+                    entity_timeout_sec=robot.entity_timeout_sec,
+                    start_prepared=robot.start_prepared,
+                ),
+            ),
+        )
+        self.directory = EntityDirectory(
+            host_name='robot',
+            own_node=NodeName(namespace='/', name='gateway_node'),
+            clock=robot.clock,
+            is_held=lambda ref: True,
+        )
+
+    def bring_online(self) -> None:
+        """Let the sensor's node appear."""
+        self.directory.update(GraphSnapshot(nodes=frozenset({SENSOR})))
+
+    async def upload(self) -> str:
+        """Upload a script; return its id."""
+        async with self.library.begin_upload() as upload:
+            await upload.write(b'true\n')
+            script = await self.library.create(APP, upload, 'check.sh', Metadata())
+        return script.id
+
+    async def start(self, script_id: str, execution_type: ExecutionType) -> Execution:
+        """Start an execution of the sensor's script."""
+        request = StartRequest(execution_type=execution_type, parameters={'depth': 3})
+        return await self.executions.start(APP, script_id, request)
+
+    async def all(self, script_id: str) -> list[Execution]:
+        """Return the script's executions, oldest first."""
+        page = await self.executions.page(APP, script_id, limit=100, before=None)
+        return list(reversed(page.executions))
+
+    async def finish(self, execution_id: str) -> Execution:
+        """Let an execution's script exit with 0 and wait for its final status."""
+        (await self.runner.script(execution_id)).exit(0)
+        return await self.listener.wait_for(execution_id)

@@ -1,0 +1,57 @@
+"""When the history is swept: after every end, whatever is going on at that moment."""
+
+import asyncio
+import contextlib
+
+from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.retention import Retention
+from gateway_node.executions.values import ExecutionStatus
+from gateway_node.testing import (
+    add,
+    FakeClock,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    new_execution,
+)
+
+KEEP_ONE = RetentionPolicy(max_executions=1, max_age_sec=0, max_failed_age_sec=0)
+COMPLETED = ExecutionStatus.COMPLETED
+
+
+class HeldStore(InMemoryExecutionStore):
+    """A store whose finding of what has expired arrives only when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock())
+        self.found = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
+        """Look at once, answer later."""
+        expired = await super().expired(policy, limit=limit)
+        self.found.set()
+        await self.go_on.wait()
+        return expired
+
+
+async def test_an_end_during_a_sweep_is_swept_after_it() -> None:
+    """The sweep that is under way has not seen it: it is not the one that was asked for."""
+    removed = asyncio.Event()
+
+    async def on_removed() -> None:
+        removed.set()
+
+    store, runner = HeldStore(), FakeScriptRunner()
+    retention = Retention(store=store, runner=runner, policy=KEEP_ONE, on_removed=on_removed)
+    sweeping = asyncio.create_task(retention.keep_sweeping())
+    await store.found.wait()
+    for number in (1, 2):
+        await add(store, new_execution(number, status=COMPLETED))
+    retention.request_sweep()
+    store.go_on.set()
+    async with asyncio.timeout(10):
+        await removed.wait()
+    assert runner.discarded == [new_execution(1).id]
+    sweeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeping
