@@ -270,6 +270,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         topic = node.create_status_topic(
             path_of=lambda execution: execution_href(base, execution),
             component_of=lambda entity: _component_of(gateway.directory, entity),
+            replay=gateway.ledger.replay,
         )
         gateway.ledger.add_listener(topic)
         host = configuration.server.host

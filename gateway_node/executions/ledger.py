@@ -8,7 +8,12 @@ from typing import Any
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.ports import Change, ExecutionStore, TransitionListener
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus, Transition
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    OPEN_STATUSES,
+    Transition,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +90,24 @@ class Ledger:
         for listener in self._listeners:
             listener.on_progress(execution)
 
+    async def replay(self, after: int, limit: int) -> list[tuple[Execution, Transition]]:
+        """Return up to `limit` changes of status after a sequence, in order; StoreUnavailable.
+
+        For listeners that could not take them when they were told. Of an execution that was
+        removed meanwhile there is nothing.
+        """
+        found: list[tuple[Execution, Transition]] = []
+        while not found:
+            transitions = await self._store.transitions(after=after, limit=limit)
+            if not transitions:
+                break
+            for transition in transitions:
+                execution = await self._store.get(transition.execution_id)
+                if execution is not None:
+                    found.append((_as_of(execution, transition), transition))
+            after = transitions[-1].sequence
+        return found
+
     async def _persist(self, changes: list[Change]) -> None:
         while True:
             last_attempt = self._last_attempts.is_set()
@@ -110,3 +133,20 @@ class Ledger:
                 except Exception:
                     # It is recorded, and true for everybody else.
                     _log.exception('a listener failed at a change of %s', execution.id)
+
+
+def _as_of(execution: Execution, transition: Transition) -> Execution:
+    """Return what an execution was like after a transition, as far as its later state tells."""
+    if transition.status not in OPEN_STATUSES:
+        return execution
+    began = None if transition.status is ExecutionStatus.PREPARED else execution.started_at
+    return execution.evolve(
+        status=transition.status,
+        started_at=began,
+        completed_at=None,
+        duration_ms=None,
+        exit_code=None,
+        signal=None,
+        failure=None,
+        output_parameters=None,
+    )

@@ -29,6 +29,7 @@ from gateway_node.executions.values import Execution
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.errors import ArgumentUnknown, RosRefused
 from gateway_node.ros.parameters import declare_parameters
+from gateway_node.ros.report_queue import Replay
 from gateway_node.ros.status_reports import Reporter
 from gateway_node.ros.status_topic import StatusTopic
 
@@ -128,12 +129,14 @@ class GatewayNode:
         *,
         path_of: Callable[[Execution], str],
         component_of: Callable[[EntityRef], str],
+        replay: Replay,
     ) -> StatusTopic:
         """Advertise the status topic, once and before the start; it is a TransitionListener.
 
         `path_of` gives an execution's path in the API, `component_of` the id of the component
-        that an entity is located on; both are called on the event loop and may not raise. What is
-        told before the start is published at the start, in order.
+        that an entity is located on; both are called on the event loop and may not raise. `replay`
+        reads from the log what could not be published in time. What is told before the start is
+        published at the start, in order.
         """
         if self._phase is not _Phase.CREATED or self._status_topic is not None:
             raise RuntimeError('the status topic is created once, before the start')
@@ -141,6 +144,7 @@ class GatewayNode:
             node=self._node,
             topic=self._configuration.status_topic,
             reporter=Reporter(path_of=path_of, component_of=component_of),
+            replay=replay,
             wake=self._wake,
         )
         return self._status_topic

@@ -6,7 +6,6 @@ of immutable reports.
 
 import asyncio
 from collections.abc import Callable
-import queue
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -15,6 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from gateway_node.executions.values import Execution, Transition
+from gateway_node.ros.report_queue import Replay, ReportQueue
 from gateway_node.ros.status_reports import ProgressCoalescer, Reporter, StatusReport
 
 PROGRESS_INTERVAL_SEC = 0.1
@@ -30,13 +30,17 @@ class StatusTopic:
     """
 
     def __init__(
-        self, *, node: Node, topic: str, reporter: Reporter, wake: Callable[[], None]
+        self,
+        *,
+        node: Node,
+        topic: str,
+        reporter: Reporter,
+        replay: Replay,
+        wake: Callable[[], None],
     ) -> None:
         """Advertise `topic`."""
         self._node = node
-        self._reporter = reporter
-        self._wake = wake
-        self._reports: queue.SimpleQueue[StatusReport] = queue.SimpleQueue()
+        self._reports = ReportQueue(report=reporter.report, replay=replay, wake=wake)
         self._coalescer = ProgressCoalescer(PROGRESS_INTERVAL_SEC)
         self._flush_timer: asyncio.TimerHandle | None = None
         self._publisher = node.create_publisher(
@@ -54,13 +58,13 @@ class StatusTopic:
         """Queue a change of status; none is ever left out."""
         pending = self._coalescer.settle(execution)
         if pending is not None:
-            self._queue(pending)
-        self._queue(execution)
+            self._reports.put_progress(pending)
+        self._reports.put(execution, transition)
 
     def on_progress(self, execution: Execution) -> None:
         """Queue a change of progress, now or when its turn comes."""
         if self._coalescer.offer(execution, time.monotonic()):
-            self._queue(execution)
+            self._reports.put_progress(execution)
         else:
             self._arm()
 
@@ -70,19 +74,15 @@ class StatusTopic:
             self._flush_timer.cancel()
             self._flush_timer = None
         for execution in self._coalescer.take_all():
-            self._queue(execution)
+            self._reports.put_progress(execution)
 
     def idle(self) -> bool:
         """Return whether nothing is queued or waits for its turn."""
-        return self._reports.empty() and self._coalescer.next_due() is None
+        return self._reports.empty and self._coalescer.next_due() is None
 
     def publish_queued(self) -> None:
         """Publish what is queued, in order."""
-        while True:
-            try:
-                report = self._reports.get_nowait()
-            except queue.Empty:
-                return
+        while (report := self._reports.get()) is not None:
             try:
                 self._publisher.publish(self._message(report))
             except Exception as error:
@@ -94,6 +94,8 @@ class StatusTopic:
 
     def wait_for_acknowledgements(self) -> None:
         """Give subscribers a moment to get the last messages: they go with the publisher."""
+        if self._reports.missing:
+            self._node.get_logger().warning('the last status messages were held up and are lost')
         try:
             acknowledged = self._publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_SEC))
         except RuntimeError as error:  # not every rmw can tell
@@ -114,12 +116,8 @@ class StatusTopic:
     def _tell_due(self) -> None:
         self._flush_timer = None
         for execution in self._coalescer.take_due(time.monotonic()):
-            self._queue(execution)
+            self._reports.put_progress(execution)
         self._arm()
-
-    def _queue(self, execution: Execution) -> None:
-        self._reports.put(self._reporter.report(execution))
-        self._wake()
 
     def _message(self, report: StatusReport) -> DiagnosticArray:
         message = DiagnosticArray()

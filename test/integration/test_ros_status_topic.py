@@ -24,6 +24,7 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.ros.node import GatewayNode
+from gateway_node.ros.report_queue import LIMIT, Replay
 from gateway_node.ros.status_topic import KEPT_MESSAGES, StatusTopic
 
 pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
@@ -44,13 +45,21 @@ RUNNING = PREPARED.evolve(status=ExecutionStatus.RUNNING, started_at=NOW)
 COMPLETED = RUNNING.evolve(status=ExecutionStatus.COMPLETED, completed_at=NOW, exit_code=0)
 
 
+async def replay_nothing(after: int, limit: int) -> list[tuple[Execution, Transition]]:
+    """Return what a log says in which nothing happened."""
+    return []
+
+
 @contextlib.contextmanager
-def publishing(*ros_args: str, started: bool = True) -> Iterator[tuple[GatewayNode, StatusTopic]]:
+def publishing(
+    *ros_args: str, started: bool = True, replay: Replay = replay_nothing
+) -> Iterator[tuple[GatewayNode, StatusTopic]]:
     """Create a node with a status topic for a while."""
     node = GatewayNode.create(['--ros-args', *ros_args] if ros_args else [])
     topic = node.create_status_topic(
         path_of=lambda execution: f'/api/v1/{execution.entity.path}/executions/{execution.id}',
         component_of=lambda _: 'robot',
+        replay=replay,
     )
     if started:
         node.start(asyncio.get_running_loop(), lambda _: None)
@@ -114,6 +123,36 @@ async def test_no_status_is_dropped_in_a_burst() -> None:
     assert [m['values']['id'] for m in received[1:]] == [f'exec_{n}' for n in range(150)]
 
 
+async def test_what_the_middleware_did_not_take_comes_from_the_log() -> None:
+    """While the ROS thread is held up the queue is bounded; then every status comes, in order."""
+    changes = [
+        (
+            PREPARED.evolve(id=f'exec_{number}'),
+            Transition(
+                sequence=number,
+                execution_id=f'exec_{number}',
+                status=PREPARED.status,
+                at=NOW,
+                cause='test',
+            ),
+        )
+        for number in range(1, LIMIT + 151)
+    ]
+
+    async def replay(after: int, limit: int) -> list[tuple[Execution, Transition]]:
+        return changes[after : after + limit]
+
+    with publishing(started=False, replay=replay) as (node, topic):
+        for execution, transition in changes:
+            topic.on_transition(execution, transition)
+        node.start(asyncio.get_running_loop(), lambda _: None)
+        await wait_until(topic.idle, what='all published')
+        with status_echo(TOPIC) as received:
+            await wait_until(lambda: len(received) == KEPT_MESSAGES, what='the latest messages')
+    ids = [message['values']['id'] for message in received]
+    assert ids == [execution.id for execution, _ in changes[-KEPT_MESSAGES:]]
+
+
 async def test_progress_is_coalesced_and_its_last_word_is_told() -> None:
     """A thousand changes of progress in half a second make a few messages, 100 % among them."""
     with publishing() as (_, topic), status_echo(TOPIC) as received:
@@ -168,7 +207,9 @@ async def test_the_topic_is_configurable() -> None:
 async def test_the_status_topic_is_created_once_and_before_the_start() -> None:
     """A second topic, or one after the start, is a defect and raises."""
     with publishing() as (node, _), pytest.raises(RuntimeError, match='once'):
-        node.create_status_topic(path_of=lambda _: '', component_of=lambda _: '')
+        node.create_status_topic(
+            path_of=lambda _: '', component_of=lambda _: '', replay=replay_nothing
+        )
 
 
 async def test_a_message_that_cannot_be_sent_does_not_hold_up_the_next(

@@ -52,3 +52,28 @@ async def test_what_can_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> 
     kept = await store.get(execution.id)
     assert kept is not None
     assert kept.status is ExecutionStatus.RUNNING
+
+
+async def test_a_missed_change_is_told_as_it_was() -> None:
+    """A later end does not show in the changes before it; removed executions are left out."""
+    store = FailingStore()
+    ledger = Ledger(store)
+    first, removed = new_execution(1), new_execution(2)
+    await ledger.begin(first, removed)
+    running = await ledger.advance(
+        first, ExecutionStatus.RUNNING, 'started', started_at=first.created_at
+    )
+    ended = await ledger.advance(
+        running,
+        ExecutionStatus.COMPLETED,
+        'exited',
+        exit_code=0,
+        completed_at=first.created_at,
+        output_parameters={},
+    )
+    await ledger.advance(removed, ExecutionStatus.TERMINATED, 'stop')
+    await store.remove(removed.id)
+    replayed = await ledger.replay(0, 1) + await ledger.replay(1, 10)
+    assert [execution for execution, _ in replayed] == [first, running, ended]
+    assert [transition.sequence for _, transition in replayed] == [1, 3, 4]
+    assert await ledger.replay(5, 10) == []

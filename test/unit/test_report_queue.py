@@ -1,0 +1,183 @@
+"""The way of a status report from the event loop to the ROS thread, and what does not fit."""
+
+import asyncio
+import datetime
+import random
+
+import pytest
+
+from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.values import Execution, ExecutionStatus, Transition
+from gateway_node.ros.report_queue import ReportQueue
+from gateway_node.ros.status_reports import ReportLevel, StatusReport
+from gateway_node.testing import new_execution
+
+NOW = datetime.datetime(2026, 2, 14, 10, 30, tzinfo=datetime.UTC)
+PROGRESS = new_execution(0)
+
+
+class Log:
+    """A log of transitions, and the queue whose changes come from it."""
+
+    def __init__(self, limit: int) -> None:
+        self.kept: list[tuple[Execution, Transition]] = []
+        self.error: Exception | None = None
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.reads = 0
+        self.read_thrice = asyncio.Event()
+        self.taken: list[str] = []
+        """The ids of what the ROS thread took."""
+        self.queue = ReportQueue(report=report, replay=self.replay, wake=lambda: None, limit=limit)
+
+    def record(self) -> tuple[Execution, Transition]:
+        """Keep one more change of status; its execution's number is the sequence."""
+        sequence = len(self.kept) + 1
+        execution = new_execution(sequence)
+        transition = Transition(
+            sequence=sequence,
+            execution_id=execution.id,
+            status=ExecutionStatus.PREPARED,
+            at=NOW,
+            cause='accepted',
+        )
+        self.kept.append((execution, transition))
+        return execution, transition
+
+    def tell(self, number: int) -> None:
+        """Record changes and tell the queue of each."""
+        for _ in range(number):
+            self.queue.put(*self.record())
+
+    async def replay(self, after: int, limit: int) -> list[tuple[Execution, Transition]]:
+        self.reads += 1
+        if self.reads == 3:
+            self.read_thrice.set()
+        found = [each for each in self.kept if each[1].sequence > after][:limit]
+        await self.hold.wait()
+        if self.error is not None:
+            raise self.error
+        return found
+
+    def take(self, number: int = 10_000) -> None:
+        """Take reports as the ROS thread does, up to `number` of them."""
+        for _ in range(number):
+            found = self.queue.get()
+            if found is None:
+                return
+            self.taken.append(found.name)
+
+    async def take_all(self) -> None:
+        """Take reports until nothing is missing any more."""
+        async with asyncio.timeout(10):
+            self.take()
+            while self.queue.missing:
+                await asyncio.sleep(0)
+                self.take()
+
+    @property
+    def ids(self) -> list[str]:
+        """All that was recorded, in order."""
+        return [execution.id for execution, _ in self.kept]
+
+
+def report(execution: Execution) -> StatusReport:
+    """Return a report that names the execution."""
+    return StatusReport(
+        name=execution.id, level=ReportLevel.OK, message='', hardware_id='', values=()
+    )
+
+
+async def test_what_does_not_fit_is_read_from_the_log() -> None:
+    """While nobody takes anything memory is bounded; afterwards each change comes, in order."""
+    log = Log(limit=4)
+    log.tell(11)
+    log.take(2)
+    log.tell(2)
+    await log.take_all()
+    assert log.taken == log.ids
+    log.tell(3)
+    log.take()
+    assert log.taken == log.ids
+    assert log.reads == 3
+
+
+async def test_what_is_told_after_it_was_read_is_not_told_twice() -> None:
+    """A change can be in the log before its listeners hear of it."""
+    log = Log(limit=2)
+    log.tell(3)
+    late = log.record()
+    await log.take_all()
+    assert log.taken == log.ids
+    log.queue.put(*late)
+    log.take()
+    assert log.taken == log.ids
+
+
+async def test_what_is_recorded_while_the_log_is_read_is_not_lost() -> None:
+    """The read may not have seen it, and it was not queued."""
+    log = Log(limit=4)
+    log.tell(5)
+    log.take()
+    log.hold.clear()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    log.tell(1)
+    log.hold.set()
+    await log.take_all()
+    assert log.taken == log.ids
+
+
+async def test_removed_executions_leave_nothing_to_wait_for() -> None:
+    """What is not in the log any more is not missing for ever."""
+    log = Log(limit=1)
+    log.tell(3)
+    del log.kept[1:]
+    await log.take_all()
+    assert log.taken == log.ids
+
+
+async def test_a_log_that_is_away_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage of the store delays the messages and loses none."""
+    monkeypatch.setattr('gateway_node.ros.report_queue._RETRY_SEC', 0.001)
+    log = Log(limit=1)
+    log.tell(3)
+    log.error = StoreUnavailable('disk full')
+    log.take()
+    async with asyncio.timeout(10):
+        await log.read_thrice.wait()
+    log.error = None
+    await log.take_all()
+    assert log.taken == log.ids
+
+
+async def test_progress_gives_way() -> None:
+    """Where changes of status wait, progress is not told: what comes later carries it."""
+    log = Log(limit=2)
+    log.queue.put_progress(PROGRESS)
+    log.tell(2)
+    log.queue.put_progress(PROGRESS)
+    await log.take_all()
+    assert log.taken == [PROGRESS.id, *log.ids]
+
+
+@pytest.mark.parametrize('seed', range(30))
+async def test_any_order_of_events_tells_each_change_once(seed: int) -> None:
+    """Recording, telling, taking and reading interleave as they like."""
+    choose = random.Random(seed)
+    log = Log(limit=choose.randint(1, 5))
+    untold: list[tuple[Execution, Transition]] = []
+    for _ in range(300):
+        step = choose.random()
+        if step < 0.4:
+            untold.append(log.record())
+        elif step < 0.7 and untold:
+            log.queue.put(*untold.pop(0))
+        elif step < 0.9:
+            log.take(choose.randint(1, 3))
+        else:
+            await asyncio.sleep(0)
+    for each in untold:
+        log.queue.put(*each)
+    await log.take_all()
+    assert log.taken == log.ids
