@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
 ROOMS = frozenset(
-    {*CORE, *OUTER, '__main__', 'child', 'demo', 'main', 'signals', 'testing', 'script'}
+    {*CORE, *OUTER, '__main__', 'child', 'demo', 'init', 'main', 'signals', 'testing', 'script'}
 )
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -29,9 +29,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'demo': frozenset(),
     'script': frozenset({'child'}),
     'testing': frozenset(CORE),
+    'init': frozenset(),
     'signals': frozenset(),
     'main': frozenset({*CORE, *OUTER, 'signals'}),
-    '__main__': frozenset({'main'}),
+    '__main__': frozenset({'init', 'main'}),
 }
 """Which rooms of the package a room may import, beside itself."""
 
@@ -66,7 +67,7 @@ STARTERS = frozenset(
     }
 )
 """What starts a process, or becomes another one, without importing `subprocess`."""
-MAY_START = frozenset({'process', 'child', 'demo'})
+MAY_START = frozenset({'process', 'child', 'demo', 'init'})
 
 
 @dataclass(frozen=True, kw_only=True)
