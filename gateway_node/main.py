@@ -37,6 +37,7 @@ from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.errors import ConfigurationInvalid
 from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
+from gateway_node.ros.queued_logging import StderrHandler, unblock_output
 from gateway_node.ros.start_deadline import start_deadline
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.scripts.library import ScriptLibrary
@@ -233,7 +234,8 @@ async def assemble(
 def main() -> None:
     """Serve until SIGINT or SIGTERM; SystemExit with one line where the start fails."""
     os.umask(UMASK)
-    logging.basicConfig(level=logging.INFO, format='[%(levelname)s] [%(name)s]: %(message)s')
+    unblock_output()
+    logging.basicConfig(level=logging.INFO, handlers=[StderrHandler()])
     try:
         with start_deadline(START_DEADLINE_SEC, 'creating the ROS node'):
             node = GatewayNode.create(sys.argv[1:])

@@ -6,6 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway_node.http_server.refusals import RefusalLog
+
 _SETTINGS: dict[str, Any] = {
     'access_log': None,
     # A body is counted as it comes; inflated, a small one grows a thousandfold before that.
@@ -13,10 +15,10 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def connections_of(server: web.Server) -> Callable[[], asyncio.Protocol]:
+def connections_of(server: web.Server, log: RefusalLog) -> Callable[[], asyncio.Protocol]:
     """Return what makes the protocol of each connection of a server."""
     loop = asyncio.get_running_loop()
-    return lambda: Connection(server, loop=loop, **_SETTINGS)
+    return lambda: Connection(server, loop=loop, logger=log, **_SETTINGS)
 
 
 class Connection(web.RequestHandler):

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway_node.http_server.connections import connections_of
+from gateway_node.http_server.refusals import RefusalLog
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Server:
     """Serves one application on one address."""
 
     def __init__(self, application: web.Application) -> None:
+        self._refusals = RefusalLog(_log)
         self._runner = web.AppRunner(
             application,
             handle_signals=False,
@@ -62,7 +64,7 @@ class Server:
         """Answer clients on the address that `bind` took."""
         await self._runner.setup()
         assert self._runner.server is not None
-        connections = connections_of(self._runner.server)
+        connections = connections_of(self._runner.server, self._refusals)
         loop = asyncio.get_running_loop()
         for bound in self._sockets:
             self._listeners.append(await loop.create_server(connections, sock=bound))
@@ -77,6 +79,7 @@ class Server:
     async def close(self) -> None:
         """Let requests under way end, then close every connection."""
         await self._runner.cleanup()
+        self._refusals.close()
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Say once in a while that no connection can be accepted.

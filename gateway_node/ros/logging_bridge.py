@@ -1,23 +1,24 @@
-"""From stdlib logging, which the rest of the gateway uses, to the node's ROS logger."""
+"""From stdlib logging, which the whole gateway uses, to the node's ROS logger."""
 
 from collections.abc import Iterator
 import contextlib
 import logging
+import os
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from gateway_node.ros.queued_logging import queued_logging
+
 OUR_LOGGER = 'gateway_node'
-_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime'}
 
 
 class RosLogHandler(logging.Handler):
-    """Forwards records to a ROS logger, the fields that came as `extra` behind the message."""
+    """Forwards records to a ROS logger."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
         """Forward to `logger`."""
         super().__init__()
         self._logger = logger
-        self.setFormatter(_FieldsFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Forward one record; what fails is told on stderr, as stdlib handlers do."""
@@ -49,31 +50,15 @@ def logging_to(logger: RcutilsLogger) -> Iterator[None]:
     """
     root = logging.getLogger()
     ours = logging.getLogger(OUR_LOGGER)
-    handlers, root_level, our_level = root.handlers, root.level, ours.level
+    root_level, our_level = root.level, ours.level
     level = int(logger.get_effective_level())
-    root.handlers = [RosLogHandler(logger)]
     root.setLevel(max(level, logging.WARNING))
     ours.setLevel(level)
+    # What rcutils writes its lines to.
+    descriptor = 1 if os.environ.get('RCUTILS_LOGGING_USE_STDOUT') == '1' else 2
     try:
-        yield
+        with queued_logging(RosLogHandler(logger), descriptor):
+            yield
     finally:
-        root.handlers = handlers
         root.setLevel(root_level)
         ours.setLevel(our_level)
-
-
-class _FieldsFormatter(logging.Formatter):
-    """`script started: execution_id=exec_01 pid=4711`."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (stdlib's name)
-        fields = ' '.join(
-            f'{name}={_field(value)}'
-            for name, value in vars(record).items()
-            if name not in _RECORD_ATTRIBUTES
-        )
-        return f'{record.message}: {fields}' if fields else record.message
-
-
-def _field(value: object) -> str:
-    text = str(value)
-    return repr(text) if not text or any(char.isspace() for char in text) else text

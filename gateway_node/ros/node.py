@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import contextlib
 import enum
 import importlib.metadata
+import logging
 import os
 import re
 import threading
@@ -32,6 +33,8 @@ from gateway_node.ros.parameters import declare_parameters
 from gateway_node.ros.report_queue import Replay
 from gateway_node.ros.status_reports import Reporter
 from gateway_node.ros.status_topic import StatusTopic
+
+_log = logging.getLogger(__name__)
 
 NODE_NAME = 'gateway_node'
 GRAPH_INTERVAL_SEC = 0.5
@@ -186,11 +189,11 @@ class GatewayNode:
         self._thread.join(_JOIN_SEC)
         if self._thread.is_alive():
             # A daemon thread: the process can still end, and has to.
-            self.logger.error(f'the ROS thread did not end: waited_sec={_JOIN_SEC}')
+            _log.error('the ROS thread did not end', extra={'waited_sec': _JOIN_SEC})
 
     def _wake(self) -> None:
         if self._phase is _Phase.STOPPED:
-            self.logger.warning('status of an execution not published: the node is stopped')
+            _log.warning('status of an execution not published: the node is stopped')
             return
         self._guard.trigger()
 
@@ -208,7 +211,7 @@ class GatewayNode:
             step()
         except Exception as error:
             # One callback failed; the others have to go on, though not in a busy loop.
-            self.logger.error(f'a callback of the node failed: error={error!r}')
+            _log.error('a callback of the node failed', extra={'error': repr(error)})
             self._stopping.wait(GRAPH_INTERVAL_SEC)
 
     def _leave(self) -> None:
@@ -285,7 +288,7 @@ def _create_node(context: Context) -> Node:
         # rclpy cannot declare an array that the user gave as [] (it arrives without a type).
         # Declared by name that is no trouble, but unknown names are then not to be seen.
         node = rclpy.create_node(NODE_NAME, context=context)
-    node.get_logger().warning(
+    _log.warning(
         "an array was given as [], so unknown parameters are not noticed; write [''] for none"
     )
     return node

@@ -6,6 +6,7 @@ of immutable reports.
 
 import asyncio
 from collections.abc import Callable
+import logging
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -16,6 +17,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from gateway_node.executions.values import Execution, Transition
 from gateway_node.ros.report_queue import Replay, ReportQueue
 from gateway_node.ros.status_reports import ProgressCoalescer, Reporter, StatusReport
+
+_log = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_SEC = 0.1
 KEPT_MESSAGES = 200
@@ -87,24 +90,22 @@ class StatusTopic:
                 self._publisher.publish(self._message(report))
             except Exception as error:
                 # The next message may pass; one that cannot be sent must not end the thread.
-                self._node.get_logger().error(
-                    f'status of an execution not published: name={report.name} '
-                    f'status={report.message} error={error}'
+                _log.error(
+                    'status of an execution not published',
+                    extra={'path': report.name, 'status': report.message, 'error': error},
                 )
 
     def wait_for_acknowledgements(self) -> None:
         """Give subscribers a moment to get the last messages: they go with the publisher."""
         if self._reports.missing:
-            self._node.get_logger().warning('the last status messages were held up and are lost')
+            _log.warning('the last status messages were held up and are lost')
         try:
             acknowledged = self._publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_SEC))
         except RuntimeError as error:  # not every rmw can tell
-            self._node.get_logger().debug(f'acknowledgements are not known: error={error}')
+            _log.debug('acknowledgements are not known', extra={'error': error})
             return
         if not acknowledged:
-            self._node.get_logger().warning(
-                'a subscriber of the status topic may have missed the last messages'
-            )
+            _log.warning('a subscriber of the status topic may have missed the last messages')
 
     def _arm(self) -> None:
         due = self._coalescer.next_due()
