@@ -27,9 +27,10 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
+from gateway_node.http_server.addresses import ListenFailed
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.representations import execution_href
-from gateway_node.http_server.server import ListenFailed, Server
+from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import api_base, Services
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.schema_worker import SchemaWorker
@@ -98,8 +99,8 @@ class Gateway:
         self._tending: asyncio.Task[None] | None = None
         self._server = server
 
-    async def bind(self, host: str, port: int) -> int:
-        """Take the address of the API; return the port. ListenFailed."""
+    async def bind(self, host: str, port: int) -> tuple[str, ...]:
+        """Take the addresses of the server; return their URLs. ListenFailed."""
         return await self._server.bind(host, port)
 
     async def open(self) -> None:
@@ -217,17 +218,18 @@ async def assemble(
             library=library,
             executions=executions,
             versions={**_own_versions(), **ros_versions},
-            conditions=lambda: _conditions(runner, database),
+            conditions=lambda: _conditions(runner, database, server),
             clock=clock,
             path_prefix=configuration.server.path_prefix,
         )
+        server = Server(build_application(services))
         yield Gateway(
             runner=runner,
             directory=directory,
             identities=identities,
             executions=executions,
             ledger=ledger,
-            server=Server(build_application(services)),
+            server=server,
         )
 
 
@@ -275,14 +277,14 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             replay=gateway.ledger.replay,
         )
         gateway.ledger.add_listener(topic)
-        host = configuration.server.host
-        # The address first: where it is taken, nothing of the schedules may have been started.
-        port = await gateway.bind(host, configuration.server.port)
+        # The addresses first: where they are taken, no schedule may have started anything.
+        urls = await gateway.bind(configuration.server.host, configuration.server.port)
         try:
             await gateway.open()
             node.start(asyncio.get_running_loop(), gateway.on_graph)
             await gateway.serve()
-            _log.info('serving http://%s:%d%s', f'[{host}]' if ':' in host else host, port, base)
+            for url in urls:
+                _log.info('serving %s%s', url, base)
             signals.started(gateway.runner.refresh_environment)
             await signals.end.wait()
             _log.info('shutting down')
@@ -298,8 +300,10 @@ def _component_of(directory: EntityDirectory, entity: EntityRef) -> str:
         return entity.entity_id
 
 
-def _conditions(runner: SupervisedScriptRunner, database: Database) -> dict[str, Any]:
-    """Return what /health shows of processes and storage."""
+def _conditions(
+    runner: SupervisedScriptRunner, database: Database, server: Server
+) -> dict[str, Any]:
+    """Return what /health shows of processes, storage and addresses."""
     warnings = [
         f'a corrupt database was set aside: {path}; outputs are kept until it is removed'
         for path in database.set_aside
@@ -307,6 +311,7 @@ def _conditions(runner: SupervisedScriptRunner, database: Database) -> dict[str,
     if database.write_error is not None:
         warnings.append(f'nothing can be recorded: {database.write_error}')
     warnings.extend(runner.environment_warnings)
+    warnings.extend(server.warnings)
     return {
         'warnings': warnings,
         'supervision': {**runner.containment, 'spawner_restarts': runner.spawner_restarts},

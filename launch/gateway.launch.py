@@ -26,7 +26,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'host',
                 default_value='',
-                description='Address of the HTTP server; empty: what config_file says.',
+                description='Addresses of the HTTP server; empty: what config_file says.',
             ),
             DeclareLaunchArgument(
                 'port',

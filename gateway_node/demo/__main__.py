@@ -164,7 +164,8 @@ def api_base(args: Sequence[str]) -> str:
             given[parameter.group(1)] = parameter.group(2).strip('\'"')
     if given['port'] == '0':
         raise DemoEnded('server.port is 0; the demo has to know the port, give another one')
-    host = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(given['host'], given['host'])
+    first = given['host'].split(',')[0].strip(' []')
+    host = {'0.0.0.0': '127.0.0.1', '::': '127.0.0.1'}.get(first, first)
     authority = f'[{host}]' if ':' in host else host
     return f'http://{authority}:{given["port"]}{given["path_prefix"]}/api/v1'
 

@@ -1,4 +1,4 @@
-"""The server: listening on an address and letting go of it."""
+"""The server: listening on its addresses and letting go of them."""
 
 import asyncio
 import errno
@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway_node.http_server.addresses import listen
 from gateway_node.http_server.connections import connections_of
 from gateway_node.http_server.refusals import RefusalLog
 
@@ -19,17 +20,8 @@ HANDLERS_END_SEC = 1.0
 _COMPLAINT_INTERVAL_SEC = 10.0
 
 
-class ListenFailed(Exception):
-    """The address of the server cannot be had."""
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"cannot listen on server.host '{host}', server.port {port}: {reason}")
-        self.host = host
-        self.port = port
-
-
 class Server:
-    """Serves one application on one address."""
+    """Serves one application on the addresses of `server.host`."""
 
     def __init__(self, application: web.Application) -> None:
         self._refusals = RefusalLog(_log)
@@ -39,29 +31,27 @@ class Server:
             # aiohttp waits twice: for handlers to end, and again once it has cancelled them.
             shutdown_timeout=HANDLERS_END_SEC / 2,
         )
-        self._sockets: list[socket.socket] = []
+        self._sockets: tuple[socket.socket, ...] = ()
         self._listeners: list[asyncio.Server] = []
         self._complain_at = 0.0
+        self.warnings: tuple[str, ...] = ()
+        """What of `server.host` could not be bound, a sentence each."""
 
-    async def bind(self, host: str, port: int) -> int:
-        """Take the address and return the port, which port 0 leaves to the kernel.
+    async def bind(self, host: str, port: int) -> tuple[str, ...]:
+        """Take the addresses; return their URLs, all with the port that port 0 leaves open.
 
         Clients that connect wait until `serve`. ListenFailed.
         """
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._on_loop_error)
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            for family, address in dict.fromkeys((each[0], each[4][0]) for each in found):
-                bound = socket.create_server((str(address), port), family=family, backlog=128)
-                self._sockets.append(bound)
-                port = bound.getsockname()[1]
-        except OSError as error:
-            raise ListenFailed(host, port, error.strerror or str(error)) from error
-        return port
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
+        listening = await listen(host, port)
+        self._sockets = listening.sockets
+        self.warnings = tuple(f'not served: {unbound}' for unbound in listening.unbound)
+        for warning in self.warnings:
+            _log.warning('%s', warning)
+        return listening.urls
 
     async def serve(self) -> None:
-        """Answer clients on the address that `bind` took."""
+        """Answer clients on the addresses that `bind` took."""
         await self._runner.setup()
         assert self._runner.server is not None
         connections = connections_of(self._runner.server, self._refusals)

@@ -127,9 +127,10 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         name='server.host',
         type=_STRING,
         default='127.0.0.1',
-        form='a host name or an IP address',
-        pattern=r'[^\s/]+',
-        description='Address that the HTTP server listens on; 0.0.0.0 or :: for all of them.',
+        form='host names or IP addresses, a comma between several',
+        pattern=r'[^\s/,]+( *, *[^\s/,]+)*',
+        description='Addresses that the HTTP server listens on; :: for all, 0.0.0.0 for all of '
+        'IPv4.',
     ),
     ParameterSpecification(
         name='server.port',

@@ -40,7 +40,7 @@ def assert_one_line(told: tuple[int, str], *parts: str) -> None:
     [
         ('server.port', 70000, '70000', 'from 0 to 65535'),
         ('server.port', '80', "'80'", 'a whole number'),
-        ('server.host', '', "''", 'a host name or an IP address'),
+        ('server.host', '', "''", 'host names or IP addresses'),
         ('scripts.max_concurrent_executions_per_entity', 1001, '1001', 'from 1 to 1000'),
         ('scripts.default_timeout_sec', '5 s', "'5 s'", 'a number'),
         ('scripts.max_file_size_mb', '.nan', "'.nan'", 'a number from'),

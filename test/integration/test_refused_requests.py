@@ -42,9 +42,9 @@ async def port() -> AsyncIterator[int]:
 
     application.router.add_route('*', '/', answer)
     server = Server(application)
-    port = await server.bind('127.0.0.1', 0)
+    (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
-    yield port
+    yield int(url.rsplit(':', 1)[1])
     await server.stop_accepting()
     await server.close()
 

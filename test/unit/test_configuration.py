@@ -115,6 +115,10 @@ def test_a_default_limit_of_zero_is_none() -> None:
     [
         ('server.host', ''),
         ('server.host', 'two words'),
+        ('server.host', '127.0.0.1,'),
+        ('server.host', ',::1'),
+        ('server.host', 'a,,b'),
+        ('server.host', 'http://a'),
         ('server.host', 10),
         ('server.port', -1),
         ('server.port', 65536),

@@ -11,7 +11,8 @@ from gateway_node.demo.__main__ import api_base, DemoEnded
         ([], 'http://127.0.0.1:8080/api/v1'),
         (['server.port:=18080'], 'http://127.0.0.1:18080/api/v1'),
         (['server.host:=0.0.0.0'], 'http://127.0.0.1:8080/api/v1'),
-        (['server.host:=::'], 'http://[::1]:8080/api/v1'),
+        (['server.host:=::'], 'http://127.0.0.1:8080/api/v1'),
+        (["server.host:='[::1], 10.0.0.7'"], 'http://[::1]:8080/api/v1'),
         (["server.path_prefix:='/robot'"], 'http://127.0.0.1:8080/robot/api/v1'),
     ],
 )
