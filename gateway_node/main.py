@@ -43,6 +43,7 @@ from gateway_node.ros.start_deadline import start_deadline
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.side_tasks import SideTaskFailed, SideTasks
 from gateway_node.signals import EndSignals
 from gateway_node.storage.database import Database, SQLITE_VERSION
 from gateway_node.storage.errors import StateDirectoryInUse, StoreVersionError
@@ -88,7 +89,9 @@ class Gateway:
         executions: ExecutionService,
         ledger: Ledger,
         server: Server,
+        side_tasks: SideTasks,
     ) -> None:
+        self._side_tasks = side_tasks
         self.runner = runner
         self.directory = directory
         self.executions = executions
@@ -106,7 +109,7 @@ class Gateway:
     async def open(self) -> None:
         """Bring what an earlier gateway left to an end; StoreUnavailable."""
         await self.executions.open(self.directory)
-        self._tending = asyncio.create_task(self._tend_entities())
+        self._tending = self._side_tasks.start('look after entities', self._tend_entities())
 
     async def serve(self) -> None:
         """Answer clients."""
@@ -167,6 +170,7 @@ async def assemble(
     own_node: NodeName,
     ros_versions: Mapping[str, str],
     clock: Clock,
+    side_tasks: SideTasks,
 ) -> AsyncIterator[Gateway]:
     """Open every room but ROS's; close them in the opposite order. Raises START_ERRORS."""
     async with contextlib.AsyncExitStack() as undo:
@@ -184,6 +188,7 @@ async def assemble(
         undo.push_async_callback(schemas.close)
         runner = SupervisedScriptRunner(
             configuration.state_dir,
+            side_tasks=side_tasks,
             setup_files=configuration.environment.setup_files,
             default_limits=configuration.default_limits,
             keep_working_directories=configuration.scripts.keep_working_directories,
@@ -230,6 +235,7 @@ async def assemble(
             executions=executions,
             ledger=ledger,
             server=server,
+            side_tasks=side_tasks,
         )
 
 
@@ -246,7 +252,7 @@ def main() -> None:
     try:
         with logging_to(node.logger):
             asyncio.run(_serve(node))
-    except START_ERRORS as error:
+    except (*START_ERRORS, SideTaskFailed) as error:
         sys.exit(f'gateway_node: {error}')
     finally:
         node.stop()
@@ -264,11 +270,13 @@ async def _serve(node: GatewayNode) -> None:
 
 async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
     configuration = node.configuration()
+    side_tasks = SideTasks()
     async with assemble(
         configuration,
         own_node=node.name,
         ros_versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
         clock=SystemClock(),
+        side_tasks=side_tasks,
     ) as gateway:
         base = api_base(configuration.server.path_prefix)
         topic = node.create_status_topic(
@@ -286,10 +294,23 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             for url in urls:
                 _log.info('serving %s%s', url, base)
             signals.started(gateway.runner.refresh_environment)
-            await signals.end.wait()
+            await _end_asked(signals, side_tasks)
             _log.info('shutting down')
         finally:
             await gateway.close(signals.kill)
+
+
+async def _end_asked(signals: EndSignals, side_tasks: SideTasks) -> None:
+    """Wait for a signal; SideTaskFailed where the gateway does not work any more."""
+    end = asyncio.create_task(signals.end.wait())
+    failure = asyncio.create_task(side_tasks.failure())
+    try:
+        await asyncio.wait({end, failure}, return_when=asyncio.FIRST_COMPLETED)
+        if failure.done():
+            raise failure.result()
+    finally:
+        end.cancel()
+        failure.cancel()
 
 
 def _component_of(directory: EntityDirectory, entity: EntityRef) -> str:

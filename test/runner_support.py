@@ -21,6 +21,7 @@ from gateway_node.executions.values import Output, Progress
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
+from gateway_node.side_tasks import SideTasks
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
 DEADLINE_SEC = 20.0
@@ -152,7 +153,9 @@ async def floor_on(
     folder: Path, setup_files: Sequence[Path] = (), clock: Clock | None = None
 ) -> AsyncIterator[Floor]:
     """Give a started runner with the set-up files, closed at the end."""
-    runner = SupervisedScriptRunner(folder / 'state', setup_files=setup_files, clock=clock)
+    runner = SupervisedScriptRunner(
+        folder / 'state', setup_files=setup_files, clock=clock, side_tasks=SideTasks()
+    )
     await runner.start_up()
     try:
         yield Floor(runner, folder)

@@ -18,6 +18,7 @@ from gateway_node.executions.live import LiveExecution
 from gateway_node.executions.ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution, StopAction, Trigger, TriggerType
 from gateway_node.scripts.values import Script
+from gateway_node.side_tasks import log_failure
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,9 +163,10 @@ class Floor:
         return live
 
     def _spawn(self, driving: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(driving)
+        task = asyncio.create_task(driving, name='drive an execution')
         self._driving.add(task)
         task.add_done_callback(self._driving.discard)
+        task.add_done_callback(log_failure)
 
     async def _record_and_drive(
         self,

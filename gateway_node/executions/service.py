@@ -146,7 +146,9 @@ class ExecutionService:
         self._restarts.start_unstarted(left.unstarted, directory)
         if scripts_on:
             await self._restarts.start_executions(directory)
-        self._sweeping = asyncio.create_task(self._retention.keep_sweeping())
+        self._sweeping = asyncio.create_task(
+            self._retention.keep_sweeping(), name='sweep the history'
+        )
         self._ledger.begin_waiting()
 
     async def start(self, entity: EntityRef, script_id: str, request: StartRequest) -> Execution:

@@ -32,6 +32,7 @@ from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.process.supervision import Supervision
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.values import Limits, Script, ScriptKind
+from gateway_node.side_tasks import SideTasks
 
 LAUNCH_GRACE_SEC = 12.0
 """Least grace of a launch fragment: launch itself escalates for 10 s."""
@@ -55,6 +56,7 @@ class SupervisedScriptRunner:
         self,
         state_dir: Path,
         *,
+        side_tasks: SideTasks,
         setup_files: Sequence[Path] = (),
         base_environment: Mapping[str, str] | None = None,
         default_limits: Limits | None = None,
@@ -65,7 +67,7 @@ class SupervisedScriptRunner:
         self._folder = self._state_dir / _EXECUTIONS_FOLDER
         self._default_limits = default_limits or Limits()
         self._keep_working_directories = keep_working_directories
-        self._supervision = Supervision(self._state_dir)
+        self._supervision = Supervision(self._state_dir, side_tasks=side_tasks)
         self._environment = SourcedEnvironment(
             without_secrets(os.environ if base_environment is None else base_environment),
             setup_files,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-import contextlib
 import logging
 from pathlib import Path
 import time
@@ -10,6 +9,7 @@ from typing import Literal
 
 from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.process.spawner_connection import SpawnerConnection, WaitingSupervisor
+from gateway_node.side_tasks import log_failure, SideTasks
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +30,14 @@ class SpawnerClient:
     """
 
     def __init__(
-        self, log_file: Path, on_started: Callable[[int], None], on_lost: Callable[[], None]
+        self,
+        log_file: Path,
+        on_started: Callable[[int], None],
+        on_lost: Callable[[], None],
+        *,
+        side_tasks: SideTasks,
     ) -> None:
+        self._side_tasks = side_tasks
         self._log_file = log_file
         self._on_started = on_started
         self._on_lost = on_lost
@@ -62,7 +68,7 @@ class SpawnerClient:
         Raises:
             RunnerUnavailable: it does not come up.
         """
-        self._keeper = asyncio.create_task(self._keep())
+        self._keeper = self._side_tasks.start('keep a spawner alive', self._keep())
         try:
             async with asyncio.timeout(_READY_SEC):
                 await self._started.wait()
@@ -99,15 +105,17 @@ class SpawnerClient:
         """
         idle = self._preparing is None or self._preparing.done()
         if self._connection is not None and self.available and self._spare is None and idle:
-            self._preparing = asyncio.create_task(self._prepare(self._connection))
+            self._preparing = asyncio.create_task(
+                self._prepare(self._connection), name='prepare the next supervisor'
+            )
+            self._preparing.add_done_callback(log_failure)
 
     async def close(self) -> None:
         """End the spawner; it ends by itself once nothing is left below it."""
         for task in (self._keeper, self._preparing):
             if task is not None:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait({task})
         self._keeper = self._preparing = None
         self._dismiss_spare()
         connection, self._connection = self._connection, None

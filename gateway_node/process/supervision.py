@@ -34,6 +34,7 @@ from gateway_node.process.kept_files import remove_leavings
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_client import SpawnerClient
 from gateway_node.process.spawner_connection import TreeGone
+from gateway_node.side_tasks import log_failure, SideTasks
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ _START_DESCRIPTORS = 4
 class Supervision:
     """Starts supervisors and looks after them; `start_up` before use."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, side_tasks: SideTasks) -> None:
         self._state_dir = state_dir
         self._spawner_file = state_dir / _SPAWNER_FILE
         self.journal = Journal(state_dir / _JOURNAL_FOLDER)
@@ -62,7 +63,10 @@ class Supervision:
         self.earlier_spawner: ProcessMark | None = None
         self.containment: Containment | None = None
         self._spawner = SpawnerClient(
-            state_dir / _LOG_FILE, self._note_spawner, self._end_all_orphans
+            state_dir / _LOG_FILE,
+            self._note_spawner,
+            self._end_all_orphans,
+            side_tasks=side_tasks,
         )
         self._processes: dict[str, SupervisedProcess] = {}
         self._companions: set[asyncio.Task[None]] = set()
@@ -132,7 +136,10 @@ class Supervision:
         process = SupervisedProcess(name, Path(order['directory']), supervisor, on_progress)
         self._processes[name] = process
         if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._continue_stopped())
+            self._watch = asyncio.create_task(
+                self._continue_stopped(), name='continue stopped supervisors'
+            )
+            self._watch.add_done_callback(log_failure)
         clear_away = partial(
             remove_leavings,
             Path(order['directory']),
@@ -186,6 +193,7 @@ class Supervision:
         task = asyncio.create_task(companion)
         self._companions.add(task)
         task.add_done_callback(self._companions.discard)
+        task.add_done_callback(log_failure)
         return task
 
     async def _conclude_when_gone(

@@ -13,6 +13,7 @@ import sqlite3
 from typing import TypeVar
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
+from gateway_node.side_tasks import log_failure
 from gateway_node.storage.schema import check_version, migrate, STEPS, Steps, version_of
 
 _log = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ class Database:
         except StoreUnavailable as error:
             self._write_error = str(error)
             if self._probing is None or self._probing.done():
-                self._probing = asyncio.create_task(self._probe())
+                self._probing = asyncio.create_task(self._probe(), name='probe the database')
+                self._probing.add_done_callback(log_failure)
             raise
         self._write_error = None
         return result

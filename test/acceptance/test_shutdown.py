@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -12,8 +13,17 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import Answer, gateway, GatewayProcess, wait_for
-from ros_support import bare_node, status_echo
+from gateway_process import (
+    Answer,
+    DEADLINE_SEC,
+    entry_point,
+    gateway,
+    GatewayProcess,
+    nothing_left,
+    started,
+    wait_for,
+)
+from ros_support import bare_node, PROGRAMS, status_echo
 
 ENTITY = 'apps/temp_sensor'
 SLEEPS = 'echo ready\nexec sleep 600\n'
@@ -240,3 +250,15 @@ def _some(connection: socket.socket) -> bytes:
     received = connection.recv(65536)
     assert received, 'the connection was closed'
     return received
+
+
+def test_a_defect_beside_the_requests_ends_the_gateway_with_its_reason(tmp_path: Path) -> None:
+    """Rather than one that answers and does not do its work: a status, one line, nothing left."""
+    command = [sys.executable, str(PROGRAMS / 'failing_gateway.py')]
+    options = entry_point(tmp_path / 'state')[3:]
+    with nothing_left(), started([*command, *options], tmp_path) as (process, log):
+        assert process.wait(DEADLINE_SEC) == 1
+    assert log.read_text().splitlines()[-1] == (
+        'gateway_node: a side task failed, which is a defect: look after entities: '
+        "ValueError('a defect of a test')"
+    )

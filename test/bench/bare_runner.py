@@ -9,6 +9,7 @@ from bench.gateways import Signpost
 from gateway_node.executions.ports import StartOrder
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.side_tasks import SideTasks
 from gateway_node.testing import AN_APP
 
 
@@ -17,7 +18,7 @@ class BareRunner:
 
     def __init__(self, state_dir: Path) -> None:
         self._loop = asyncio.Runner()
-        self._runner = SupervisedScriptRunner(state_dir)
+        self._runner = SupervisedScriptRunner(state_dir, side_tasks=SideTasks())
         self._numbers = itertools.count(1)
         self._loop.run(self._runner.start_up())
 

@@ -17,6 +17,7 @@ from gateway_node.executions.values import StopAction
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import ArgumentDefinition, ScriptKind
+from gateway_node.side_tasks import SideTasks
 
 __all__ = ['floor']
 
@@ -75,7 +76,7 @@ async def test_a_script_is_told_where_it_is(
         'print(os.environ["PWD"] == os.getcwd(), [os.environ.get(name) for name in names])\n',
         ScriptKind.PYTHON,
     )
-    runner = SupervisedScriptRunner(tmp_path / 'other')
+    runner = SupervisedScriptRunner(tmp_path / 'other', side_tasks=SideTasks())
     await runner.start_up()
     outcome, output = await Floor(runner, tmp_path).run(floor.order(script))
     await runner.close()
@@ -105,7 +106,7 @@ async def test_secrets_of_the_gateway_do_not_reach_a_script(
     """Variables that name secrets are the gateway's own; the script's own variables stay."""
     script = floor.script('env', environment={'SENSOR': 'left'})
     monkeypatch.setenv('FLEET_API_TOKEN', 'hidden')
-    runner = SupervisedScriptRunner(tmp_path / 'other')
+    runner = SupervisedScriptRunner(tmp_path / 'other', side_tasks=SideTasks())
     await runner.start_up()
     _, output = await Floor(runner, tmp_path).run(floor.order(script))
     await runner.close()

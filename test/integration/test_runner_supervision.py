@@ -18,6 +18,7 @@ from gateway_node.executions.ports import EndCause
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.process.spawner_client import SpawnerClient
+from gateway_node.side_tasks import SideTasks
 
 __all__ = ['floor']
 
@@ -240,7 +241,7 @@ async def test_a_spawner_that_dies_again_and_again_is_started_ever_later(
 
     monkeypatch.setattr('gateway_node.process.spawner_client.asyncio.sleep', note)
     log_file = tmp_path / 'log'
-    spawner = SpawnerClient(log_file, die, lambda: None)
+    spawner = SpawnerClient(log_file, die, lambda: None, side_tasks=SideTasks())
     await spawner.start()
     async with asyncio.timeout(PATIENCE_SEC):
         await lives.wait()
@@ -294,6 +295,23 @@ def test_a_link_in_place_of_a_folder_is_removed_and_not_followed(tmp_path: Path)
     assert [path.stat().st_mode & 0o777 for path in (target, target / 'kept')] == [0o755] * 2
 
 
+async def test_a_defect_in_keeping_the_spawner_is_a_failure_that_is_told(tmp_path: Path) -> None:
+    """Nothing could be started any more: whoever owns the side tasks has to end."""
+    side_tasks = SideTasks()
+
+    def fail() -> None:
+        raise ValueError('a defect')
+
+    spawner = SpawnerClient(tmp_path / 'log', lambda _: None, fail, side_tasks=side_tasks)
+    await spawner.start()
+    spawner.force_restart()
+    async with asyncio.timeout(PATIENCE_SEC):
+        failure = await side_tasks.failure()
+    assert failure.name == 'keep a spawner alive'
+    assert 'a defect' in str(failure)
+    await spawner.close()
+
+
 @pytest.mark.parametrize('name', ['spawner.json', 'supervision.log'])
 async def test_a_pipe_among_the_gateways_own_files_hangs_nobody(tmp_path: Path, name: str) -> None:
     """A script can put one there, for the next spawner or the next start."""
@@ -307,7 +325,10 @@ async def test_a_pipe_among_the_gateways_own_files_hangs_nobody(tmp_path: Path, 
 async def test_a_spawner_that_is_stopped_before_it_is_ready_comes_up(tmp_path: Path) -> None:
     """A script that killed the last one can be as quick as that."""
     spawner = SpawnerClient(
-        tmp_path / 'log', lambda pid: os.kill(pid, signal.SIGSTOP), lambda: None
+        tmp_path / 'log',
+        lambda pid: os.kill(pid, signal.SIGSTOP),
+        lambda: None,
+        side_tasks=SideTasks(),
     )
     await spawner.start()
     assert spawner.restarts == 0

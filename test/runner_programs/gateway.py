@@ -12,6 +12,7 @@ import sys
 from runner_support import Floor
 
 from gateway_node.process.runner import SupervisedScriptRunner
+from gateway_node.side_tasks import SideTasks
 
 TIMEOUT_SEC = float(os.environ.get('TEST_TIMEOUT_SEC', '600'))
 
@@ -25,7 +26,7 @@ def say(line: str) -> None:
 async def main() -> None:
     """Start the scripts and tell how they end."""
     state, *scripts = map(Path, sys.argv[1:])
-    runner = SupervisedScriptRunner(state)
+    runner = SupervisedScriptRunner(state, side_tasks=SideTasks())
     await runner.start_up()
     floor = Floor(runner, state)
     processes = [

@@ -13,25 +13,38 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
 ROOMS = frozenset(
-    {*CORE, *OUTER, '__main__', 'child', 'demo', 'init', 'main', 'signals', 'testing', 'script'}
+    {
+        *CORE,
+        *OUTER,
+        '__main__',
+        'child',
+        'demo',
+        'init',
+        'main',
+        'side_tasks',
+        'signals',
+        'testing',
+        'script',
+    }
 )
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     'entities': frozenset(),
     'scripts': frozenset({'entities'}),
-    'executions': frozenset({'scripts', 'entities'}),
+    'executions': frozenset({'scripts', 'entities', 'side_tasks'}),
     'http_server': frozenset(CORE),
     'ros': frozenset(CORE),
     # Both ends of the spawner's protocol: the messages are declared on the child's side.
-    'process': frozenset({*CORE, 'child'}),
-    'storage': frozenset(CORE),
+    'process': frozenset({*CORE, 'child', 'side_tasks'}),
+    'storage': frozenset({*CORE, 'side_tasks'}),
     'child': frozenset(),
     'demo': frozenset(),
     'script': frozenset({'child'}),
     'testing': frozenset(CORE),
     'init': frozenset(),
+    'side_tasks': frozenset(),
     'signals': frozenset(),
-    'main': frozenset({*CORE, *OUTER, 'signals'}),
+    'main': frozenset({*CORE, *OUTER, 'side_tasks', 'signals'}),
     '__main__': frozenset({'init', 'main'}),
 }
 """Which rooms of the package a room may import, beside itself."""
