@@ -287,7 +287,7 @@ class FakeScript:
         self.stops.append(action)
         self._stop_asked.set()
         if self.obedient and not self._outcome.done():
-            self.end(Outcome(cause=EndCause.EXITED, signal=_SIGNALS[action]))
+            self.end(Outcome(cause=EndCause.EXITED, signal=_SIGNALS[action], end_asked=True))
 
     async def ended(self) -> Outcome:
         """Wait for `end`."""
@@ -303,9 +303,15 @@ class FakeScript:
         self._outcome.set_result(outcome)
 
     def exit(self, exit_code: int = 0, *, stdout: bytes = b'') -> None:
-        """Let the script exit by itself after half a second."""
+        """Let the script exit after half a second, by itself or because that was asked for."""
         self.end(
-            Outcome(cause=EndCause.EXITED, exit_code=exit_code, duration_sec=0.5, stdout=stdout)
+            Outcome(
+                cause=EndCause.EXITED,
+                exit_code=exit_code,
+                duration_sec=0.5,
+                stdout=stdout,
+                end_asked=bool(self.stops),
+            )
         )
 
 

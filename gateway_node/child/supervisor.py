@@ -211,18 +211,27 @@ class Supervisor:
     def _listen(self) -> None:
         self._gateway.push()
         for message in self._gateway.receive():
-            self._end_asked = self._end_asked or (self._status is None and 'end' in message)
+            if 'end' in message:
+                # What has ended by now has ended by itself.
+                self._reap()
+                self._end_asked = self._end_asked or self._status is None
             if message.get('end') == 'kill':
                 self._kill()
             elif message.get('end') == 'stop':
                 self._stop()
 
     def _abandon(self) -> None:
-        """End the tree as there is no gateway any more, whoever noticed that."""
+        """End the tree as there is no gateway any more, whoever noticed that.
+
+        A script that has ended by then, and only left processes behind, has its own end.
+        """
         self._abandoned = True
         self._poll.unregister(self._gateway.channel)
         self._poll.unregister(self._gateway.pidfd)
-        self._end('gateway_lost', at_once=True)
+        if self._status is None:
+            self._end('gateway_lost', at_once=True)
+        else:
+            self._kill()
 
     def _end(self, cause: str, *, at_once: bool = False) -> None:
         """End the tree for a reason of the supervisor's own; the first reason stays."""

@@ -56,7 +56,10 @@ def conclude(
             stop_trigger=execution.stop_trigger,
             warnings=outcome.warnings,
         )
-    failure = _failure(execution, outcome, output, timeout_sec)
+    # A script that had ended when the end was asked for has its own end: it was only leftovers
+    # that the gateway ended.
+    ended_by = execution.stop_trigger if outcome.end_asked else None
+    failure = _failure(outcome, output, timeout_sec, ended_by)
     if failure is None:
         return Conclusion(
             status=ExecutionStatus.COMPLETED,
@@ -69,25 +72,31 @@ def conclude(
         cause=failure.reason.value,
         failure=failure,
         output_parameters=outcome.result,
-        stop_trigger=execution.stop_trigger or _own_stop(outcome),
+        stop_trigger=_own_stop(outcome) or ended_by,
         warnings=outcome.warnings,
     )
 
 
-def not_started(reason: FailureReason, message: str) -> Conclusion:
-    """Conclude an execution whose script never ran."""
+def without_outcome(execution: Execution, reason: FailureReason, message: str) -> Conclusion:
+    """Conclude an execution of which no outcome is known: a client's stop goes before the
+    reason."""
+    if execution.stop_accepted:
+        return Conclusion(
+            status=ExecutionStatus.TERMINATED, cause='stop', stop_trigger=execution.stop_trigger
+        )
     return Conclusion(
         status=ExecutionStatus.FAILED,
         cause=reason.value,
         failure=Failure(reason=reason, message=message),
+        stop_trigger=execution.stop_trigger,
     )
 
 
 def _failure(
-    execution: Execution, outcome: Outcome, output: Output, timeout_sec: float | None
+    outcome: Outcome, output: Output, timeout_sec: float | None, ended_by: Trigger | None
 ) -> Failure | None:
     """Return why it failed; None where it did not."""
-    reason, message = _reason(execution, outcome, timeout_sec)
+    reason, message = _reason(outcome, ended_by)
     if reason is None:
         return None
     known: dict[str, Any] = {
@@ -108,9 +117,7 @@ def _failure(
     return Failure(reason=reason, message=message, parameters=parameters)
 
 
-def _reason(
-    execution: Execution, outcome: Outcome, timeout_sec: float | None
-) -> tuple[FailureReason | None, str]:
+def _reason(outcome: Outcome, ended_by: Trigger | None) -> tuple[FailureReason | None, str]:
     match outcome.cause:
         case EndCause.GATEWAY_LOST:
             return FailureReason.RESTARTED, 'the gateway died while the script ran'
@@ -122,7 +129,7 @@ def _reason(
             return FailureReason.TIMEOUT, 'it took longer than its time limit'
         case EndCause.LIMIT_REACHED if outcome.limit is not None:
             return _LIMIT_REASONS[outcome.limit.name], _limit_message(outcome.limit)
-    if execution.stop_trigger is not None:
+    if ended_by is not None:
         return FailureReason.SHUTDOWN, 'the gateway was shut down while the script ran'
     if outcome.signal is not None:
         return FailureReason.SCRIPT_FAILED, f'the script died of signal {outcome.signal}'

@@ -7,7 +7,7 @@ import logging
 from typing import Any, TypeVar
 
 from gateway_node.entities.clock import Clock
-from gateway_node.executions.conclusion import conclude, Conclusion, not_started
+from gateway_node.executions.conclusion import conclude, Conclusion, without_outcome
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
@@ -86,7 +86,7 @@ class LiveExecution:
         try:
             await self._see_through()
         except NotStartable as error:
-            await self._settle(self._without_outcome(error.reason, str(error)))
+            await self._settle(without_outcome(self.execution, error.reason, str(error)))
         except StoreUnavailable:
             # The gateway ends, and the store is still not to be had; the ledger logged it. The
             # next start finds the outcome with the runner.
@@ -218,12 +218,6 @@ class LiveExecution:
         message = 'the gateway was shut down before the script started'
         raise NotStartable(FailureReason.SHUTDOWN, message)
 
-    def _without_outcome(self, reason: FailureReason, message: str) -> Conclusion:
-        """Conclude an execution that has no outcome: a client's stop goes before the reason."""
-        if self.execution.stop_accepted:
-            return Conclusion(status=ExecutionStatus.TERMINATED, cause='stop')
-        return not_started(reason, message)
-
     async def _give_up(self) -> None:
         """Leave neither a process nor an open record behind after a defect."""
         if self._process is not None:
@@ -231,7 +225,8 @@ class LiveExecution:
             await self._process.ended()
         if self._record.is_open:
             message = 'an internal error of the gateway; its log has the traceback'
-            await self._settle(self._without_outcome(FailureReason.SUPERVISOR_LOST, message))
+            lost = FailureReason.SUPERVISOR_LOST
+            await self._settle(without_outcome(self.execution, lost, message))
 
     def _on_progress(self, progress: Progress) -> None:
         self._progress = progress
@@ -241,7 +236,7 @@ class LiveExecution:
     async def _settle(self, conclusion: Conclusion, outcome: Outcome | None = None) -> None:
         """Record the final status; from here on no stop is accepted."""
         self._concluded = True
-        self._stop_trigger = conclusion.stop_trigger or self._stop_trigger
+        self._stop_trigger = conclusion.stop_trigger
         await self._advance(
             conclusion.status,
             conclusion.cause,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import logging
 
 from gateway_node.entities.clock import Clock
-from gateway_node.executions.conclusion import conclude, Conclusion, not_started
+from gateway_node.executions.conclusion import conclude, Conclusion, without_outcome
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.live import final_changes
 from gateway_node.executions.ports import Change, ExecutionStore, Outcome, ScriptRunner
@@ -93,7 +93,7 @@ async def _ending(
         execution,
         conclusion.status,
         **final_changes(execution, conclusion, outcome),
-        stop_trigger=conclusion.stop_trigger or execution.stop_trigger,
+        stop_trigger=conclusion.stop_trigger,
         completed_at=clock.now(),
     )
     return [*changes, Change(execution=ended, cause=conclusion.cause)]
@@ -102,8 +102,6 @@ async def _ending(
 async def _conclusion(
     execution: Execution, outcome: Outcome | None, runner: ScriptRunner
 ) -> Conclusion:
-    if execution.stop_accepted:
-        return Conclusion(status=ExecutionStatus.TERMINATED, cause='stop')
     if outcome is not None:
         if outcome.end_asked and execution.stop_trigger is None:
             # A client's stop is recorded before the script hears of it: it was the shutdown.
@@ -112,4 +110,4 @@ async def _conclusion(
         output = await runner.output(execution.id)
         return conclude(execution, outcome, output)
     began = 'while the script ran' if execution.started_at else 'before the script started'
-    return not_started(FailureReason.RESTARTED, f'the gateway died {began}')
+    return without_outcome(execution, FailureReason.RESTARTED, f'the gateway died {began}')

@@ -85,6 +85,27 @@ def test_a_signal_ends_running_scripts_and_the_gateway(
     assert execution['signal'] == (15 if content == SLEEPS else 9)
 
 
+def test_a_script_that_had_ended_keeps_its_end_and_its_result(tmp_path: Path) -> None:
+    """The shutdown met leftovers only: what the script did is done, and its result is kept."""
+    alone = tmp_path / 'alone'
+    content = (
+        f"(trap '' TERM; while kill -0 $$; do sleep 0.01; done; touch {alone}; exec sleep 600) "
+        '>/dev/null 2>&1 &\n'
+        'echo \'{"volts": 12}\'\n'
+    )
+    with gateway(tmp_path) as api:
+        api.wait_for_app('temp_sensor')
+        href = api.start(ENTITY, api.upload(ENTITY, content))
+        wait_for(alone.exists, bool, what='only the leftover lives')
+        api.signal(signal.SIGTERM)
+        end_in_time(api, 5 + 2)
+    with gateway(tmp_path) as again:
+        execution = again.body(href)
+    assert (execution['status'], execution['exit_code']) == ('completed', 0)
+    assert execution['parameters'] == {'volts': 12}
+    assert 'stop_trigger' not in execution
+
+
 def test_the_final_status_is_published_before_the_end(tmp_path: Path) -> None:
     """A subscriber sees `failed` of what the shutdown ended."""
     with gateway(tmp_path) as api, status_echo('/gateway_node/execution_status') as received:

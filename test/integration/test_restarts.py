@@ -312,6 +312,21 @@ async def test_a_shutdown_that_was_cut_short_is_still_named(robot: Robot) -> Non
         assert failed.stop_trigger == Trigger(type=TriggerType.SYSTEM, setting='shutdown')
 
 
+async def test_a_shutdown_that_met_leftovers_only_is_not_named(robot: Robot) -> None:
+    """Noted or not, it did not end the script: the next gateway says so too."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        running = await life.start(script_id, ExecutionType.NOW)
+        running = await life.listener.wait_for(running.id, RUNNING)
+        noted = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+        await life.store.record([Change(execution=running.evolve(stop_trigger=noted))])
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=0, stdout=b'{"volts": 12}')
+    async with robot.gateway(recovered={running.id: outcome}) as life:
+        completed = await life.executions.get(APP, script_id, running.id)
+        assert (completed.status, completed.stop_trigger) == (COMPLETED, None)
+        assert completed.output_parameters == {'volts': 12}
+
+
 async def test_delete_ends_a_schedule_that_waits_for_its_entity(robot: Robot) -> None:
     """DELETE ends a `once_on_restart` also while it waits to become its own execution."""
     async with robot.gateway() as life:

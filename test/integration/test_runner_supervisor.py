@@ -54,6 +54,15 @@ def test_a_gateway_that_is_gone_when_it_is_told_something_is_noticed(tmp_path: P
     assert report['signal'] == signal.SIGKILL
 
 
+@pytest.mark.parametrize('moment', ['ended, then stopped', 'ended, then gateway dies'])
+def test_a_script_that_has_ended_has_its_own_end(tmp_path: Path, moment: str) -> None:
+    """A stop, or the loss of the gateway, that meets leftovers only is not why it ended."""
+    report = supervised(tmp_path, 'sleep 40 & echo 5 >&3; exit 3', moment)
+    assert (report['cause'], report['exit_code']) == ('exited', 3)
+    assert report['end_asked'] is False
+    assert report['leftover_processes'] == 1
+
+
 def test_output_that_is_read_after_the_end_counts(tmp_path: Path) -> None:
     """A script that has written too much has reached its limit, however soon it ended."""
     script = f'head -c {os.sysconf("SC_PAGE_SIZE")} /dev/zero'

@@ -42,6 +42,13 @@ def executed_and_ended(image: Image, wait: Callable[[int], None]) -> int:
     return pid
 
 
+def ended_then_stopped(image: Image, wait: Callable[[int], None]) -> int:
+    """Return when the script has ended and a stop has come, neither of them noticed."""
+    pid = executed_and_ended(image, wait)
+    THEIRS.sendall(encode({'end': 'stop'}))
+    return pid
+
+
 def begun_and_given_up(image: Image, wait: Callable[[int], None]) -> int:
     """Give the script up when it has begun and has said so in a file."""
     execute(image, wait)
@@ -75,9 +82,11 @@ def main() -> None:
     }
     Path(directory).mkdir(exist_ok=True)
     THEIRS.sendall(encode(order))
-    link = DyingWithProgress if moment == ['gateway dies'] else GatewayLink
+    link = DyingWithProgress if moment[0].endswith('gateway dies') else GatewayLink
     start = {
         'ended at once': executed_and_ended,
+        'ended, then gateway dies': executed_and_ended,
+        'ended, then stopped': ended_then_stopped,
         'begun, then given up': begun_and_given_up,
     }.get(moment[0], execute)
     if moment == ['hangs, then stopped']:

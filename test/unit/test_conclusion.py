@@ -1,5 +1,6 @@
 """What the end of a process tree means: the order of reasons, and the output parameters."""
 
+from dataclasses import replace
 import json
 from typing import Any
 
@@ -50,19 +51,35 @@ def test_a_clients_stop_goes_before_everything(cause: EndCause, exit_code: int) 
 
 def test_a_shutdown_is_a_failure_even_with_exit_code_0() -> None:
     """The gateway ended it: what it was about to do is not done."""
-    end = conclude(running(stop_trigger=SHUT_DOWN), WELL, Output(), timeout_sec=1)
+    outcome = replace(WELL, end_asked=True)
+    end = conclude(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=1)
     assert end.failure is not None
     assert end.failure.reason is FailureReason.SHUTDOWN
     assert end.stop_trigger == SHUT_DOWN
 
 
+@pytest.mark.parametrize('exit_code', [0, 3])
+def test_an_end_before_the_shutdown_is_the_scripts_own(exit_code: int) -> None:
+    """Only leftovers lived when the gateway asked for the end: the exit code and result count."""
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=exit_code, stdout=b'{"volts": 12}')
+    end = conclude(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=1)
+    assert end.stop_trigger is None
+    if exit_code:
+        assert end.failure is not None
+        assert end.failure.reason is FailureReason.SCRIPT_FAILED
+    else:
+        assert end.status is ExecutionStatus.COMPLETED
+        assert end.output_parameters == {'volts': 12}
+
+
 def test_a_timeout_before_a_shutdown_is_still_a_timeout() -> None:
     """What the runner says of the cause goes before the gateway's wish."""
-    outcome = Outcome(cause=EndCause.TIMED_OUT, signal=15)
+    outcome = Outcome(cause=EndCause.TIMED_OUT, signal=15, end_asked=True)
     end = conclude(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=2.5)
     assert end.failure is not None
     assert end.failure.reason is FailureReason.TIMEOUT
     assert end.failure.parameters['timeout_sec'] == 2.5
+    assert end.stop_trigger == Trigger(type=TriggerType.SYSTEM, setting='timeout')
 
 
 @pytest.mark.parametrize('name', Limits.__dataclass_fields__)

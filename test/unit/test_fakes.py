@@ -114,7 +114,7 @@ async def test_an_obedient_script_ends_by_the_signal() -> None:
     process = await FakeScriptRunner(obedient=True).start(ORDER, ignore)
     process.stop(StopAction.STOP)
     process.stop(StopAction.FORCED_TERMINATION)
-    assert await process.ended() == Outcome(cause=EndCause.EXITED, signal=15)
+    assert await process.ended() == Outcome(cause=EndCause.EXITED, signal=15, end_asked=True)
 
 
 async def test_a_script_is_there_once_it_started() -> None:
