@@ -212,12 +212,11 @@ async def serve_api(
 @contextlib.asynccontextmanager
 async def serve(application: web.Application) -> AsyncIterator[str]:
     """Serve an application as the gateway does; yield `host:port`."""
-    host = '127.0.0.1'
     server = Server(application)
-    port = await server.bind(host, 0)
+    (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
     try:
-        yield f'{host}:{port}'
+        yield url.removeprefix('http://')
     finally:
         await server.stop_accepting()
         await server.close()
