@@ -302,14 +302,14 @@ class FakeScript:
         """Let the whole tree be gone, with this outcome."""
         self._outcome.set_result(outcome)
 
-    def exit(self, exit_code: int = 0, *, stdout: bytes = b'') -> None:
+    def exit(self, exit_code: int = 0, *, printed: Mapping[str, Any] | None = None) -> None:
         """Let the script exit after half a second, by itself or because that was asked for."""
         self.end(
             Outcome(
                 cause=EndCause.EXITED,
                 exit_code=exit_code,
                 duration_sec=0.5,
-                stdout=stdout,
+                printed=printed,
                 end_asked=bool(self.stops),
             )
         )

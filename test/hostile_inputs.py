@@ -333,7 +333,7 @@ MORE_JSON_BYTES = (
     HostileBytes('an overlong encoding', b'{"a": "\xc0\xaf"}'),
     HostileBytes('a surrogate in UTF-8', b'{"a": "\xed\xa0\x80"}'),
     HostileBytes('UTF-16', '{"a": 1}'.encode('utf-16')),
-    HostileBytes('a byte order mark', b'\xef\xbb\xbf{}'),
+    HostileBytes('two byte order marks', b'\xef\xbb\xbf\xef\xbb\xbf{}'),
     HostileBytes('NUL', b'\0'),
     HostileBytes('an array', b'[]'),
     HostileBytes('a text', b'"now"'),

@@ -4,10 +4,10 @@ A line is a number (`45`, `45.5`, `45%`), a number and a text (`45 reading senso
 object with `progress`, `message` or both. Anything else is counted and forgotten.
 """
 
-import json
-import math
+import codecs
 import re
-from typing import Any
+
+from gateway_node.strict_json import JsonRefused, parse
 
 MAX_LINE_BYTES = 4096
 READ_LINES = 64
@@ -63,40 +63,33 @@ class ProgressLines:
 
 
 def _parse(line: bytes) -> tuple[int | None, str | None] | None:
+    line = line.removeprefix(codecs.BOM_UTF8).strip()
+    if line.startswith(b'{'):
+        return _parse_object(line)
     try:
-        text = line.decode().strip()
+        text = line.decode()
     except UnicodeDecodeError:
         return None
-    if text.startswith('{'):
-        return _parse_object(text)
     match = _PLAIN.fullmatch(text)
     if match is None:
         return None
     return _clamped(float(match[1])), match[2] or None
 
 
-def _parse_object(text: str) -> tuple[int | None, str | None] | None:
+def _parse_object(line: bytes) -> tuple[int | None, str | None] | None:
     try:
-        said: Any = json.loads(text)
-    except (ValueError, RecursionError):
+        said = parse(line)
+    except JsonRefused:
         return None
     percent, message = said.get('progress'), said.get('message')
-    if message is not None and not isinstance(message, str):
+    if not isinstance(message, str | None):
         return None
     if percent is None:
-        return None if message is None else (None, _printable(message))
+        return None if message is None else (None, message)
     if isinstance(percent, bool) or not isinstance(percent, int | float):
         return None
-    number = _clamped(percent)
-    return None if number is None else (number, None if message is None else _printable(message))
+    return _clamped(percent), message
 
 
-def _clamped(percent: float) -> int | None:
-    if isinstance(percent, float) and math.isnan(percent):
-        return None
+def _clamped(percent: float) -> int:
     return int(min(max(percent, 0), 100))
-
-
-def _printable(message: str) -> str:
-    """Replace lone surrogates, which no UTF-8 can carry."""
-    return message.encode(errors='replace').decode()

@@ -12,8 +12,9 @@ the schema language means is JSON Schema 2020-12 (json-schema.org/draft/2020-12)
 `jsonschema` implements it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 import copy
+from decimal import Context, Decimal
 import inspect
 import itertools
 import json
@@ -23,16 +24,18 @@ import sys
 from typing import Any
 from urllib.parse import unquote
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, exceptions, validators
 
 from gateway_node.child.schema_walk import clip, pointer_token, SchemaWalk, Violations
+from gateway_node.strict_json import check, JsonRefused, MAX_DIGITS
 
 MAX_SCHEMA_BYTES = 64 * 1024
 """Bytes of a schema as compact JSON."""
-MAX_DEPTH = 64
-"""Arrays and objects inside each other, in a schema or in parameters."""
 MAX_VIOLATIONS = 20
 """What is told of one document; the rest a client sees when these are mended."""
+
+_EXACT = Context(prec=MAX_DIGITS + 400)
+"""Holds the quotient of any two numbers that are taken; the least double is 5e-324."""
 
 
 def schema_violations(schema: Any) -> Violations:
@@ -40,8 +43,8 @@ def schema_violations(schema: Any) -> Violations:
     size = len(json.dumps(schema, separators=(',', ':')))
     if size > MAX_SCHEMA_BYTES:
         return [('', f'has {size} bytes; allowed: at most {MAX_SCHEMA_BYTES}')]
-    if is_too_deep(schema):
-        return [('', f'nests deeper than {MAX_DEPTH} levels')]
+    if refusal := _refusal(schema):
+        return refusal
     # Named first: a schema of another dialect would fail the meta-schema for reasons of its own.
     walk = SchemaWalk(copy.deepcopy(schema))
     if any(path == '/$schema' for path, _ in walk.violations):
@@ -59,8 +62,8 @@ def parameter_violations(schema: Any, parameters: Any) -> Violations:
     Raises:
         ValueError: the schema would not have been accepted.
     """
-    if is_too_deep(parameters):
-        return [('', f'nests deeper than {MAX_DEPTH} levels')]
+    if refusal := _refusal(parameters):
+        return refusal
     walk = SchemaWalk(copy.deepcopy(schema))
     walk.resolve()
     if walk.violations:
@@ -68,18 +71,30 @@ def parameter_violations(schema: Any, parameters: Any) -> Violations:
     return _told(_validator(walk).iter_errors(parameters))
 
 
-def is_too_deep(document: Any) -> bool:
-    """Tell whether a JSON document nests deeper than MAX_DEPTH; needs no recursion itself."""
-    level = [document]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for each in level
-            if isinstance(each, (dict, list))
-            for item in (each.values() if isinstance(each, dict) else each)
-            if isinstance(item, (dict, list))
-        ]
-    return bool(level)
+def _refusal(document: Any) -> Violations:
+    try:
+        check(document)
+    except JsonRefused as error:
+        return [(error.pointer, error.reason)]
+    return []
+
+
+def _multiple_of(
+    validator: Any, factor: float, value: Any, _: Any
+) -> Iterator[exceptions.ValidationError]:
+    """Check `multipleOf` as people write numbers: 0.3 is three times 0.1.
+
+    As doubles they are not (0.1 is none, and 0.3 / 0.1 is 2.9999999999999996).
+    """
+    if not validator.is_type(value, 'number'):
+        return
+    # The shortest text that means a double is what was written, up to 15 digits.
+    if _EXACT.remainder(Decimal(repr(value)), Decimal(repr(factor))):
+        yield exceptions.ValidationError(f'{value!r} is not a multiple of {factor!r}')
+
+
+_extend: Any = validators.extend  # whose stub has no types
+_Validator = _extend(Draft202012Validator, {'multipleOf': _multiple_of})
 
 
 class _WithinSchema:
@@ -105,11 +120,11 @@ def _validator(walk: SchemaWalk) -> Any:
     jsonschema 4.18 and newer take a `registry`, and open URLs without one; older ones take a
     `resolver`, and theirs opens URLs too.
     """
-    if 'registry' in inspect.signature(Draft202012Validator).parameters:
+    if 'registry' in inspect.signature(_Validator).parameters:
         from referencing import Registry
 
-        return Draft202012Validator(walk.root, registry=Registry())
-    return Draft202012Validator(walk.root, resolver=_WithinSchema(walk))
+        return _Validator(walk.root, registry=Registry())
+    return _Validator(walk.root, resolver=_WithinSchema(walk))
 
 
 def _told(errors: Iterable[Any]) -> Violations:

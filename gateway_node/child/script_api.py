@@ -3,6 +3,7 @@
 It also works where a script is tried by hand: progress is then nobody's, the result is printed.
 """
 
+import codecs
 from collections.abc import Iterator, Mapping
 import contextlib
 import functools
@@ -13,6 +14,8 @@ import re
 import signal
 import sys
 from typing import Any, NoReturn
+
+from gateway_node import strict_json
 
 _MAX_LINE_BYTES = 4096
 _SHORT_MESSAGE = 600
@@ -25,14 +28,19 @@ def parameters() -> Mapping[str, Any]:
     """Return the execution's parameters; empty without any. Reads stdin, once.
 
     Raises:
-        ValueError: stdin holds something that is no JSON object.
+        ValueError: stdin holds something that is no JSON object, or none within the bounds.
     """
     if sys.stdin is None or sys.stdin.isatty():
         return {}
-    text = sys.stdin.read()
-    values = json.loads(text) if text.strip() else {}
+    content = sys.stdin.buffer.read()
+    if not content.removeprefix(codecs.BOM_UTF8).strip():
+        return {}
+    try:
+        values = strict_json.parse(content)
+    except strict_json.JsonRefused as error:
+        raise ValueError(f'what stands on stdin {error}') from error
     if not isinstance(values, dict):
-        raise ValueError(f'parameters are a JSON object, not {text[:80]!r}')
+        raise ValueError(f'parameters are a JSON object, not {content[:80]!r}')
     return values
 
 
@@ -48,6 +56,8 @@ def progress(percent: float, message: str | None = None) -> None:
         raise ValueError('progress is a number from 0 to 100, not NaN')
     said: dict[str, Any] = {'progress': min(max(percent, 0), 100)}
     if message is not None:
+        # A file's name, say, can hold lone surrogates, which no JSON can carry.
+        message = str(message).encode(errors='replace').decode()
         said['message'] = message
     line = json.dumps(said).encode() + b'\n'
     if len(line) > _MAX_LINE_BYTES and message is not None:
@@ -63,12 +73,20 @@ def result(values: Mapping[str, Any]) -> None:
     """Give the execution's output parameters; the last call counts.
 
     Raises:
-        TypeError, ValueError: `values` are no JSON object, or longer than MAX_RESULT_BYTES.
+        TypeError, ValueError: `values` are no JSON object within the bounds that the gateway
+            keeps, or longer than MAX_RESULT_BYTES.
     """
     if not isinstance(values, Mapping):
         raise TypeError(f'a result is a mapping, not {type(values).__name__}')
-    text = json.dumps(dict(values), allow_nan=False)
-    json.dumps(dict(values), ensure_ascii=False).encode()  # lone surrogates cannot be served
+    try:
+        text = json.dumps(dict(values))
+        # What the gateway would read: with keys as texts, so that 1 and '1' are one name twice.
+        strict_json.parse(text.encode())
+    except RecursionError as error:
+        levels = strict_json.MAX_DEPTH
+        raise ValueError(f'the result is nested deeper than {levels} levels') from error
+    except strict_json.JsonRefused as error:
+        raise ValueError(f'the result {error}') from error
     if len(text) > MAX_RESULT_BYTES:
         raise ValueError(f'a result has at most {MAX_RESULT_BYTES} bytes, not {len(text)}')
     path = os.environ.get('GATEWAY_RESULT')

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.strict_json import check, JsonRefused
 
 MAX_BYTES = 2**20
 MAX_NODES = 100_000
@@ -34,10 +35,13 @@ def read_yaml(path: Path) -> Any:
         if root is not None:
             _check_node(root, {}, set())
         document = yaml.safe_load(text)
+        check(document)
     except OSError as error:
         raise ManifestInvalid(f'cannot be read: {error.strerror}') from error
     except RecursionError as error:
         raise ManifestInvalid('nests too deep') from error
+    except JsonRefused as error:
+        raise ManifestInvalid(str(error)) from error
     # PyYAML hands what a constructor says on as it is: ValueError for the date 2026-99-99.
     except (yaml.YAMLError, ValueError) as error:
         raise ManifestInvalid(f'is no YAML: {" ".join(str(error).split())}') from error
@@ -72,9 +76,6 @@ def _check_type(node: yaml.Node, line: int) -> None:
             f'line {line}: {str(node.value)[:40]!r} is a {node.tag.removeprefix(_TAG)}; '
             'allowed: texts (in quotes), numbers, true, false, null, lists, mappings'
         )
-    # `.inf` and `.nan`, with any sign and case.
-    if node.tag == _TAG + 'float' and str(node.value).lower().endswith(('inf', 'nan')):
-        raise ManifestInvalid(f'line {line}: {node.value!r} is no number that JSON has')
 
 
 def _check_keys(node: yaml.MappingNode) -> None:

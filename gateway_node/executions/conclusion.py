@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-import json
 from typing import Any
 
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
@@ -154,24 +153,6 @@ def _output_parameters(outcome: Outcome, output: Output) -> Mapping[str, Any]:
     """Return the result, else stdout where all of it is a JSON object, else both streams."""
     if outcome.result is not None:
         return outcome.result
-    if outcome.stdout is not None:
-        spoken = _json_object(outcome.stdout)
-        if spoken is not None:
-            return spoken
+    if outcome.printed is not None:
+        return outcome.printed
     return {'stdout': output.stdout, 'stderr': output.stderr, 'exit_code': outcome.exit_code}
-
-
-def _json_object(content: bytes) -> Mapping[str, Any] | None:
-    if not content.lstrip().startswith(b'{'):
-        return None
-    try:
-        value = json.loads(content, parse_constant=_refuse_constant)
-        # Lone surrogates, and 1e999, which becomes Infinity, cannot be served again.
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f'{name} is no JSON')

@@ -84,8 +84,8 @@ class Outcome:
     """True where the service asked for the end while the main process lived."""
     result: Mapping[str, Any] | None = None
     """What the script gave as its result, where it gave one."""
-    stdout: bytes | None = None
-    """All of stdout where it is at most 1 MiB; None where it was more."""
+    printed: Mapping[str, Any] | None = None
+    """What it printed, where it gave no result and all of stdout is a JSON object that is one."""
     warnings: tuple[str, ...] = ()
     """What the execution is to carry as its warnings, whatever its final status."""
 

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-import json
-import math
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -17,11 +15,10 @@ from gateway_node.http_server.errors import (
     InvalidRequest,
 )
 from gateway_node.http_server.services import services
+from gateway_node.strict_json import JsonRefused, parse
 
 MAX_JSON_BYTES = 1024 * 1024
 """Bytes of a JSON body."""
-MAX_JSON_DEPTH = 64
-"""Nested arrays and objects."""
 _INLINE_BYTES = 64 * 1024
 """A larger document is parsed on a thread, so that the loop is not held up."""
 
@@ -102,61 +99,13 @@ async def from_client(request: web.Request, reading: Awaitable[_T]) -> _T:
 
 async def parse_object(content: bytes, what: str) -> dict[str, Any]:
     """Parse strict JSON and return the object in it; InvalidRequest where it is none."""
-    if len(content) > _INLINE_BYTES:
-        value = await asyncio.to_thread(parse_json, content, what)
-    else:
-        value = parse_json(content, what)
+    try:
+        if len(content) > _INLINE_BYTES:
+            value = await asyncio.to_thread(parse, content)
+        else:
+            value = parse(content)
+    except JsonRefused as error:
+        raise InvalidRequest(f'{what} {error}') from error
     if not isinstance(value, dict):
         raise InvalidRequest(f'{what} is no JSON object')
     return value
-
-
-def parse_json(content: bytes, what: str) -> Any:
-    """Parse JSON as RFC 8259 has it, and refuse what could not be served again.
-
-    Raises:
-        InvalidRequest: not UTF-8, no JSON, NaN or Infinity, numbers too large, lone surrogates,
-            deeper than MAX_JSON_DEPTH.
-    """
-    try:
-        value = json.loads(content.decode(), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f'{what} is not UTF-8: {error.reason}') from error
-    except RecursionError as error:
-        raise InvalidRequest(f'{what} is nested deeper than {MAX_JSON_DEPTH}') from error
-    except ValueError as error:
-        raise InvalidRequest(f'{what} is no JSON: {error}') from error
-    _check_values(value, what)
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f'{name} is no JSON number')
-
-
-def _check_values(value: Any, what: str) -> None:
-    level = [value]
-    for _ in range(MAX_JSON_DEPTH + 1):
-        following: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                following += item.keys()
-                following += item.values()
-            elif isinstance(item, list):
-                following += item
-            elif isinstance(item, float) and not math.isfinite(item):
-                raise InvalidRequest(f'{what} has a number that is too large')
-            elif isinstance(item, str) and not _encodable(item):
-                raise InvalidRequest(f'{what} has a text with a lone surrogate')
-        if not following:
-            return
-        level = following
-    raise InvalidRequest(f'{what} is nested deeper than {MAX_JSON_DEPTH}')
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -16,8 +16,8 @@ from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, 
 from gateway_node.executions.ports import Outcome
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.errors import ParametersInvalid, Violation
-from gateway_node.scripts.metadata import pointer_token
 from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.strict_json import pointer_token
 
 _log = logging.getLogger(__name__)
 

@@ -1,12 +1,12 @@
 """From a supervisor's last words to an outcome. All of it reads files: it is for threads."""
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import fields
-import json
 import logging
 import math
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gateway_node.child.workplace import END_FILE, GIVEN_RESULT_FILE
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
@@ -14,6 +14,7 @@ from gateway_node.executions.values import ResourceUse
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.output_log import read_whole_stdout
 from gateway_node.scripts.values import Limits
+from gateway_node.strict_json import JsonRefused, NotJson, parse
 
 _log = logging.getLogger(__name__)
 
@@ -28,11 +29,11 @@ def outcome_of_directory(directory: Path, otherwise: Outcome) -> Outcome:
     `otherwise` is the outcome where the supervisor left no end file, or one that cannot be its.
     """
     try:
-        report = _parse(read_regular(directory / END_FILE, _MAX_END_BYTES))
+        report = _object(read_regular(directory / END_FILE, _MAX_END_BYTES))
         return outcome_of_report(report, directory)
     except FileNotFoundError:
         return otherwise
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         _log.warning('an end file is none: directory %s, %s', directory, error)
         return otherwise
 
@@ -43,7 +44,12 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
     Raises:
         ValueError: it is none.
     """
+    exit_code = _field(report, 'exit_code', int | None)
     result, complaint = read_given_result(directory)
+    printed, printed_complaint = None, ''
+    if result is None and exit_code == 0:
+        stdout = read_whole_stdout(directory, _count(report, 'stdout_bytes'))
+        printed, printed_complaint = printed_object(stdout)
     garbage = _field(report, 'progress_garbage', int | None)
     if garbage:
         _log.warning(
@@ -51,7 +57,7 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         )
     return Outcome(
         cause=EndCause(_field(report, 'cause', str)),
-        exit_code=_field(report, 'exit_code', int | None),
+        exit_code=exit_code,
         signal=_field(report, 'signal', int | None),
         limit=_limit(_field(report, 'limit', dict | None)),
         duration_sec=_amount(report, 'duration_sec'),
@@ -62,8 +68,8 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         ),
         end_asked=_field(report, 'end_asked', bool | None) or False,
         result=result,
-        stdout=read_whole_stdout(directory, _count(report, 'stdout_bytes')),
-        warnings=(complaint,) if complaint else (),
+        printed=printed,
+        warnings=tuple(filter(None, (complaint, printed_complaint))),
     )
 
 
@@ -78,25 +84,31 @@ def read_given_result(directory: Path) -> tuple[Mapping[str, Any] | None, str]:
     if len(content) > MAX_RESULT_BYTES:
         return None, f"the script's result is longer than {MAX_RESULT_BYTES} bytes"
     try:
-        result = json.loads(content, parse_constant=_refuse_constant)
-        # Lone surrogates, and 1e999, which becomes Infinity, cannot be served again.
-        json.dumps(result, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError) as error:
-        return None, f"the script's result is no JSON: {error}"
-    if not isinstance(result, dict):
-        return None, "the script's result is no JSON object"
-    return result, ''
+        return _object(content), ''
+    except ValueError as error:
+        return None, f"the script's result {error}"
 
 
-def _parse(content: bytes) -> dict[str, Any]:
-    report = json.loads(content, parse_constant=_refuse_constant)
-    if not isinstance(report, dict):
-        raise ValueError('no JSON object')
-    return report
+def printed_object(content: bytes | None) -> tuple[Mapping[str, Any] | None, str]:
+    """Return what a script printed as its result, or None, and what is wrong with it.
+
+    Text that is no JSON object, though it may begin like one, is as good as any: nothing is wrong.
+    """
+    if content is None or not content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b'{'):
+        return None, ''
+    try:
+        return _object(content), ''
+    except NotJson:
+        return None, ''
+    except JsonRefused as error:
+        return None, f'the JSON object on stdout {error}; it is told as text'
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f'{constant} is no JSON value')
+def _object(content: bytes) -> dict[str, Any]:
+    value = parse(content)
+    if not isinstance(value, dict):
+        raise ValueError('is no JSON object')
+    return value
 
 
 def _field(report: Mapping[str, Any], name: str, kind: Any) -> Any:

@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 from gateway_node.scripts.errors import ParametersInvalid, Violation
-from gateway_node.scripts.metadata import pointer_token
 from gateway_node.scripts.values import Script
+from gateway_node.strict_json import pointer_token
 
 
 def declared_arguments(script: Script, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from gateway_node.scripts.errors import ScriptRefused, Violation
 from gateway_node.scripts.file_names import first_control, UPLOADED_KINDS
 from gateway_node.scripts.values import Limits, ScriptKind
+from gateway_node.strict_json import pointer_token
 
 MAX_NAME_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 4096
@@ -114,12 +115,6 @@ def refusal(violations: list[Violation]) -> ScriptRefused:
     rest = f' (and {len(violations) - 1} more)' if len(violations) > 1 else ''
     message = f'metadata{first.path} {first.reason}{rest}'
     return ScriptRefused(message, tuple(violations))
-
-
-def pointer_token(key: object) -> str:
-    """Return a key as a token of a JSON Pointer (RFC 6901), clipped to 64 characters."""
-    text = str(key).encode('ascii', 'backslashreplace').decode()
-    return text[:64].replace('~', '~0').replace('/', '~1')
 
 
 def shown(value: object) -> str:

@@ -246,7 +246,7 @@ async def test_an_outcome_that_the_supervisor_wrote_is_honoured(robot: Robot) ->
         script_id = await life.upload()
         running = await life.start(script_id, ExecutionType.NOW)
         await life.listener.wait_for(running.id, RUNNING)
-    outcome = Outcome(cause=EndCause.EXITED, exit_code=0, stdout=b'{"volts": 12}')
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=0, printed={'volts': 12})
     async with robot.gateway(recovered={running.id: outcome}) as life:
         completed = await life.executions.get(APP, script_id, running.id)
         assert (completed.status, completed.output_parameters) == (COMPLETED, {'volts': 12})
@@ -320,7 +320,7 @@ async def test_a_shutdown_that_met_leftovers_only_is_not_named(robot: Robot) -> 
         running = await life.listener.wait_for(running.id, RUNNING)
         noted = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
         await life.store.record([Change(execution=running.evolve(stop_trigger=noted))])
-    outcome = Outcome(cause=EndCause.EXITED, exit_code=0, stdout=b'{"volts": 12}')
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=0, printed={'volts': 12})
     async with robot.gateway(recovered={running.id: outcome}) as life:
         completed = await life.executions.get(APP, script_id, running.id)
         assert (completed.status, completed.stop_trigger) == (COMPLETED, None)

@@ -24,7 +24,7 @@ async def test_an_execution_goes_its_way_and_every_step_is_told(stage: Stage) ->
     execution, script = await stage.running(await stage.upload())
     assert execution.started_at == stage.clock.now()
     stage.clock.advance(3)
-    script.exit(0, stdout=b'{"ok": true}')
+    script.exit(0, printed={'ok': True})
     ended = await stage.listener.wait_for(execution.id)
     assert stage.listener.statuses(execution.id) == [PREPARED, RUNNING, COMPLETED]
     assert ended.output_parameters == {'ok': True}

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+import sys
 
 import pytest
 
@@ -12,21 +13,21 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
-ROOMS = frozenset(
-    {
-        *CORE,
-        *OUTER,
-        '__main__',
-        'child',
-        'demo',
-        'init',
-        'main',
-        'side_tasks',
-        'signals',
-        'testing',
-        'script',
-    }
-)
+COMMON = frozenset({'strict_json'})
+"""What every room may import, for it imports the standard library only."""
+ROOMS = COMMON | {
+    *CORE,
+    *OUTER,
+    '__main__',
+    'child',
+    'demo',
+    'init',
+    'main',
+    'side_tasks',
+    'signals',
+    'testing',
+    'script',
+}
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     'entities': frozenset(),
@@ -46,6 +47,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'signals': frozenset(),
     'main': frozenset({*CORE, *OUTER, 'side_tasks', 'signals'}),
     '__main__': frozenset({'init', 'main'}),
+    'strict_json': frozenset(),
 }
 """Which rooms of the package a room may import, beside itself."""
 
@@ -148,7 +150,7 @@ def _breach(name: str, room: str) -> str | None:
         return None
     if target not in ROOMS:
         return f'{room} imports {name}, which is in no room'
-    return None if target in MAY_IMPORT[room] else f'{room} imports {name}'
+    return None if target in MAY_IMPORT[room] | COMMON else f'{room} imports {name}'
 
 
 def modules() -> list[Path]:
@@ -169,6 +171,14 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
         assert not list(imports(ast.parse(path.read_text(encoding='utf-8')), PACKAGE))
         return
     assert breaches(path.read_text(encoding='utf-8'), module_name(path)) == []
+
+
+@pytest.mark.parametrize('room', sorted(COMMON))
+def test_what_all_rooms_share_needs_the_standard_library_only(room: str) -> None:
+    """Supervisors and scripts import it too."""
+    source = (ROOT / f'{room}.py').read_text(encoding='utf-8')
+    names = {each.name.split('.')[0] for each in imports(ast.parse(source), room)}
+    assert names <= sys.stdlib_module_names
 
 
 def test_every_module_lies_in_a_room_of_the_design() -> None:
@@ -220,6 +230,7 @@ def test_every_module_lies_in_a_room_of_the_design() -> None:
         ('storage.lock', 'import os\nif os.fork():\n    pass'),
         ('http_server.scripts', 'from gateway_node.helpers import anything'),
         ('entities.directory', 'if False:\n    from gateway_node.ros import node'),
+        ('strict_json', 'from gateway_node.entities import names'),
     ],
 )
 def test_the_check_finds_what_breaks_the_rooms(module: str, source: str) -> None:
@@ -237,6 +248,7 @@ def test_the_check_finds_what_breaks_the_rooms(module: str, source: str) -> None
         ('process.runner', 'import subprocess\nfrom gateway_node.child import messages'),
         ('child.launch_fragment', 'import rclpy, launch'),
         ('child.supervisor', 'import os\nos.fork()'),
+        ('child.supervisor', 'from gateway_node.strict_json import parse'),
         ('main', 'from gateway_node.storage.database import SQLITE_VERSION'),
         ('storage.database', 'import sqlite3, asyncio, os\nos.fsync(3)'),
     ],
