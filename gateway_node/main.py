@@ -32,6 +32,7 @@ from gateway_node.http_server.application import build_application
 from gateway_node.http_server.representations import execution_href
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import api_base, Services
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.ros.configuration import Configuration
@@ -173,6 +174,7 @@ async def assemble(
     side_tasks: SideTasks,
 ) -> AsyncIterator[Gateway]:
     """Open every room but ROS's; close them in the opposite order. Raises START_ERRORS."""
+    own_processes = OwnProcesses()
     async with contextlib.AsyncExitStack() as undo:
         lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
         undo.callback(lock.release)
@@ -184,11 +186,12 @@ async def assemble(
         store = await SqliteExecutionStore.open(database, clock)
         undo.push_async_callback(store.close)
         identities = SqliteIdentityStore(database)
-        schemas = SchemaWorker()
+        schemas = SchemaWorker(own_processes=own_processes)
         undo.push_async_callback(schemas.close)
         runner = SupervisedScriptRunner(
             configuration.state_dir,
             side_tasks=side_tasks,
+            own_processes=own_processes,
             setup_files=configuration.environment.setup_files,
             default_limits=configuration.default_limits,
             keep_working_directories=configuration.scripts.keep_working_directories,

@@ -14,7 +14,7 @@ from gateway_process import gateway, GatewayProcess, wait_for
 from helper_processes import SPARE, SPAWNER, without_idle_helpers
 
 from gateway_node.child.process_tree import descendants
-from gateway_node.process.foster import has_script_adjustment, read_environment
+from gateway_node.process.recovery import has_script_adjustment, read_environment
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
 ANSWER_SEC = 0.2

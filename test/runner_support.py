@@ -18,6 +18,7 @@ from gateway_node.entities.clock import Clock
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
@@ -57,8 +58,11 @@ def living_scripts() -> list[ProcessEntry]:
 class Floor:
     """A runner on a state directory of its own, and short ways to use it."""
 
-    def __init__(self, runner: SupervisedScriptRunner, folder: Path) -> None:
+    def __init__(
+        self, runner: SupervisedScriptRunner, folder: Path, own_processes: OwnProcesses
+    ) -> None:
         self.runner = runner
+        self.own_processes = own_processes
         self.folder = folder
         self._numbers = itertools.count(1)
         # Tests run side by side, and a recovery ends whatever bears one of its executions' ids.
@@ -153,12 +157,17 @@ async def floor_on(
     folder: Path, setup_files: Sequence[Path] = (), clock: Clock | None = None
 ) -> AsyncIterator[Floor]:
     """Give a started runner with the set-up files, closed at the end."""
+    own_processes = OwnProcesses()
     runner = SupervisedScriptRunner(
-        folder / 'state', setup_files=setup_files, clock=clock, side_tasks=SideTasks()
+        folder / 'state',
+        own_processes=own_processes,
+        setup_files=setup_files,
+        clock=clock,
+        side_tasks=SideTasks(),
     )
     await runner.start_up()
     try:
-        yield Floor(runner, folder)
+        yield Floor(runner, folder, own_processes)
     finally:
         await runner.close()
 

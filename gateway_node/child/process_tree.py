@@ -44,6 +44,10 @@ def set_name(name: str) -> None:
     _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()))
 
 
+Identity = tuple[int, int]
+"""Pid and start time: one process for good, within one boot."""
+
+
 class ProcessEntry(NamedTuple):
     """A line of /proc/<pid>/stat (man 5 proc_pid_stat); times in clock ticks."""
 
@@ -59,6 +63,11 @@ class ProcessEntry(NamedTuple):
     start_ticks: int
     """Since boot; with the pid it names a process for good."""
     resident_pages: int
+
+    @property
+    def identity(self) -> Identity:
+        """What names this process and no later one with its pid."""
+        return self.pid, self.start_ticks
 
     @property
     def is_zombie(self) -> bool:

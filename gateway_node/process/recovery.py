@@ -7,18 +7,21 @@ environment, by its session, or by its cgroup, and killed.
 
 import asyncio
 from collections.abc import Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 import contextlib
 import logging
-import math
 import os
 from pathlib import Path
 import signal
 import time
 
+from gateway_node.child.image import OOM_SCORE_ADJUSTMENT
 from gateway_node.child.process_tree import (
     all_entries,
     descendants,
+    Identity,
     ProcessEntry,
+    read_entry,
     signal_all,
     signal_process,
 )
@@ -26,7 +29,6 @@ from gateway_node.child.spawner import PROCESS_NAME as SPAWNER_NAME
 from gateway_node.child.supervisor import PROCESS_NAME as SUPERVISOR_NAME
 from gateway_node.child.supervisor import WAITING_NAME
 from gateway_node.executions.ports import EndCause, Outcome
-from gateway_node.process.foster import has_script_adjustment, read_environment
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
 from gateway_node.process.kept_files import remove_leavings
 from gateway_node.process.outcomes import outcome_of_directory
@@ -51,12 +53,14 @@ class Recovery:
         journal: Journal,
         executions_folder: Path,
         spawner: ProcessMark | None,
+        strangers: AbstractSet[Identity],
         *,
         keep_working_directories: bool,
     ) -> None:
         self._journal = journal
         self._folder = executions_folder
         self._spawner = spawner
+        self._strangers = strangers
         self._keep_working_directories = keep_working_directories
 
     async def conclude(self, entries: Mapping[str, JournalEntry]) -> Mapping[str, Outcome]:
@@ -104,7 +108,7 @@ class Recovery:
         while entries:
             for entry in entries:
                 _kill_cgroup(entry)
-            left = _leftovers(entries)
+            left = _leftovers(entries, self._strangers)
             if not left or time.monotonic() > deadline:
                 break
             signal_all(left, signal.SIGKILL)
@@ -117,23 +121,59 @@ def _living(marks: Mapping[ProcessMark, Container[str]]) -> list[ProcessEntry]:
     return [e for e, names in found if e and e.name in names and not e.is_zombie]
 
 
-def _leftovers(entries: Iterable[JournalEntry]) -> list[ProcessEntry]:
-    variables = {f'GATEWAY_EXECUTION_ID={entry.execution_id}'.encode() for entry in entries}
-    sessions = {e.script.pid: e.script.start_ticks for e in entries if e.script is not None}
-    own = os.getpid()
+def _leftovers(
+    entries: Iterable[JournalEntry], strangers: Container[Identity]
+) -> list[ProcessEntry]:
+    """Return what bears an execution's mark, or is of the session of its script.
+
+    What a script started bears the marks of that script for good, and so does this process where
+    a script started it: those say nothing then.
+    """
+    own = frozenset(read_environment(os.getpid()))
+    marks = {f'GATEWAY_EXECUTION_ID={entry.execution_id}'.encode() for entry in entries} - own
+    sessions = {e.script.pid: e.script for e in entries if e.script is not None}
     return [
         entry
         for entry in all_entries()
-        if entry.pid != own
+        if entry.pid != os.getpid()
         and not entry.is_zombie
         and (
-            (
-                entry.start_ticks >= sessions.get(entry.session, math.inf)
-                and has_script_adjustment(entry.pid)
-            )
-            or not variables.isdisjoint(read_environment(entry.pid))
+            (entry.identity not in strangers and _is_of_session(entry, sessions))
+            or not marks.isdisjoint(read_environment(entry.pid))
         )
     ]
+
+
+def _is_of_session(entry: ProcessEntry, sessions: Mapping[int, ProcessMark]) -> bool:
+    script = sessions.get(entry.session)
+    if script is None or entry.start_ticks < script.start_ticks:
+        return False
+    leader = read_entry(entry.session)
+    if leader is not None and leader.start_ticks != script.start_ticks:
+        # The number was given to another session, as in a container that was started again.
+        return False
+    return has_script_adjustment(entry.pid)
+
+
+def has_script_adjustment(pid: int) -> bool:
+    """Return True where the process's out-of-memory adjustment is that of scripts, or more.
+
+    More, since without privileges it can only be raised (man 5 proc_pid_oom_score_adj).
+    """
+    try:
+        with open(f'/proc/{pid}/oom_score_adj') as adjustment:
+            return int(adjustment.read()) >= OOM_SCORE_ADJUSTMENT
+    except (OSError, ValueError):
+        return False
+
+
+def read_environment(pid: int) -> list[bytes]:
+    """Return the variables with which a process's program began; empty where unreadable."""
+    try:
+        with open(f'/proc/{pid}/environ', 'rb') as environment:
+            return environment.read().split(b'\0')
+    except OSError:
+        return []
 
 
 def _kill_cgroup(entry: JournalEntry) -> None:

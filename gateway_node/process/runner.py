@@ -25,6 +25,7 @@ from gateway_node.process.environment import (
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_log import read_output
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.recovery import Recovery
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.sourced_environment import SourcedEnvironment
@@ -57,6 +58,7 @@ class SupervisedScriptRunner:
         state_dir: Path,
         *,
         side_tasks: SideTasks,
+        own_processes: OwnProcesses,
         setup_files: Sequence[Path] = (),
         base_environment: Mapping[str, str] | None = None,
         default_limits: Limits | None = None,
@@ -67,7 +69,8 @@ class SupervisedScriptRunner:
         self._folder = self._state_dir / _EXECUTIONS_FOLDER
         self._default_limits = default_limits or Limits()
         self._keep_working_directories = keep_working_directories
-        self._supervision = Supervision(self._state_dir, side_tasks=side_tasks)
+        self._own = own_processes
+        self._supervision = Supervision(self._state_dir, self._own, side_tasks=side_tasks)
         self._environment = SourcedEnvironment(
             without_secrets(os.environ if base_environment is None else base_environment),
             setup_files,
@@ -176,6 +179,7 @@ class SupervisedScriptRunner:
             self._supervision.journal,
             self._folder,
             self._supervision.earlier_spawner,
+            self._own.strangers,
             keep_working_directories=self._keep_working_directories,
         )
         earlier, self._supervision.earlier = self._supervision.earlier, {}

@@ -11,6 +11,7 @@ import signal
 import sys
 from typing import Any, TypeVar
 
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.scripts.errors import (
     ParametersInvalid,
     SchemaCheckUnavailable,
@@ -48,8 +49,15 @@ class SchemaWorker:
     the gateway's own process.
     """
 
-    def __init__(self, *, deadline_sec: float = 2.0, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        *,
+        own_processes: OwnProcesses,
+        deadline_sec: float = 2.0,
+        python: str = sys.executable,
+    ) -> None:
         """Start nothing yet: children are started when they are needed and kept for the next."""
+        self._own = own_processes
         self._deadline_sec = deadline_sec
         self._python = python
         self._turn = asyncio.Semaphore(MAX_CHILDREN)
@@ -112,7 +120,7 @@ class SchemaWorker:
             child = self._idle.pop()
             if child.returncode is None:
                 return child
-            self._alive.discard(child)
+            self._forget(child)
         if self._closed:
             raise SchemaCheckUnavailable('the gateway is shutting down')
         return await self._start()
@@ -122,17 +130,19 @@ class SchemaWorker:
         # No directory of this package's own modules on the path (-P); stderr is the gateway's.
         module = ('-P', '-W', 'ignore', '-m', 'gateway_node.child.schema_check')
         try:
-            child = await asyncio.create_subprocess_exec(
-                self._python,
-                *module,
-                str(MEMORY_MB),
-                str(alarm_sec),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=_ANSWER_BYTES,
-                cwd='/',
-                start_new_session=True,  # Ctrl-C is for the gateway, which ends its children
-            )
+            with self._own.starting():
+                child = await asyncio.create_subprocess_exec(
+                    self._python,
+                    *module,
+                    str(MEMORY_MB),
+                    str(alarm_sec),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    limit=_ANSWER_BYTES,
+                    cwd='/',
+                    start_new_session=True,  # Ctrl-C is for the gateway, which ends its children
+                )
+                self._own.add(child.pid)
         except OSError as error:
             raise SchemaCheckUnavailable(f'no process can be started: {error}') from error
         self._alive.add(child)
@@ -191,7 +201,11 @@ class SchemaWorker:
                 with suppress(ProcessLookupError):
                     child.kill()
         await child.wait()
+        self._forget(child)
+
+    def _forget(self, child: asyncio.subprocess.Process) -> None:
         self._alive.discard(child)
+        self._own.remove(child.pid)
 
 
 _Stream = TypeVar('_Stream')

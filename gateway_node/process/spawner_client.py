@@ -58,9 +58,9 @@ class SpawnerClient:
         )
 
     @property
-    def pid(self) -> int | None:
-        """The spawner's pid, where there is one."""
-        return None if self._connection is None else self._connection.process.pid
+    def lives(self) -> bool:
+        """True where the spawner has not died, be that noticed or not."""
+        return self._connection is not None and self._connection.lives
 
     async def start(self) -> None:
         """Start the spawner and keep it alive from now on.

@@ -86,6 +86,11 @@ class SpawnerConnection:
         self._loop.add_reader(self._control, self._receive)
         self._loop.add_reader(self._pidfd, self._end)
 
+    @property
+    def lives(self) -> bool:
+        """True where the spawner has not died, be that noticed or not."""
+        return not self.lost.is_set() and not has_ended(self._pidfd)
+
     async def fork(self) -> WaitingSupervisor:
         """Have a supervisor forked. A spawner that does not answer in time is killed.
 

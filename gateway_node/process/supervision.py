@@ -22,7 +22,7 @@ from gateway_node.process.containment import (
     probe_containment,
     remove_containment,
 )
-from gateway_node.process.foster import end_orphans, reap
+from gateway_node.process.foster import end_orphans
 from gateway_node.process.journal import (
     Journal,
     JournalEntry,
@@ -31,6 +31,7 @@ from gateway_node.process.journal import (
     write_spawner_mark,
 )
 from gateway_node.process.kept_files import remove_leavings
+from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_client import SpawnerClient
 from gateway_node.process.spawner_connection import TreeGone
@@ -43,6 +44,8 @@ _JOURNAL_FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
 _STOPPED_INTERVAL_SEC = 0.25
 """How often spawner and fostered supervisors, which scripts can stop, are continued."""
+_STRANGERS_INTERVAL_SEC = 0.25
+"""How often strangers are looked for, where there were some when the gateway began."""
 _SPAWNER_PATIENCE_SEC = 15.0
 """Longer than the spawner tries to kill what a lost supervisor left."""
 _FIRST_MOMENT_SEC = 0.03
@@ -54,8 +57,12 @@ _START_DESCRIPTORS = 4
 class Supervision:
     """Starts supervisors and looks after them; `start_up` before use."""
 
-    def __init__(self, state_dir: Path, *, side_tasks: SideTasks) -> None:
+    def __init__(
+        self, state_dir: Path, own_processes: OwnProcesses, *, side_tasks: SideTasks
+    ) -> None:
         self._state_dir = state_dir
+        self._own = own_processes
+        self._side_tasks = side_tasks
         self._spawner_file = state_dir / _SPAWNER_FILE
         self.journal = Journal(state_dir / _JOURNAL_FOLDER)
         self.earlier: Mapping[str, JournalEntry] = {}
@@ -68,9 +75,14 @@ class Supervision:
             self._end_all_orphans,
             side_tasks=side_tasks,
         )
+        self._spawner_pid: int | None = None
         self._processes: dict[str, SupervisedProcess] = {}
+        self._fostered: set[str] = set()
+        """Executions whose supervisors lost their spawner."""
+        self._ending_orphans = 0
         self._companions: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
+        self._tending: asyncio.Task[None] | None = None
 
     @property
     def spawner_restarts(self) -> int:
@@ -106,6 +118,8 @@ class Supervision:
         self.earlier = self.journal.read()
         self.earlier_spawner = read_spawner_mark(self._spawner_file, self.journal.boot_id)
         become_subreaper()
+        if self._own.strangers:
+            self._tending = self._side_tasks.start('tend strangers', self._tend_strangers())
         self.containment = probe_containment()
         await self._spawner.start()
 
@@ -126,11 +140,13 @@ class Supervision:
         if self.containment is not None and self.containment.folder is not None:
             order['cgroup'] = str(self.containment.folder)
         supervisor = await self._spawner.take_supervisor()
+        self._own.add(supervisor.pid)
         if journalled:
             try:
                 self.journal.write(self._entry(name, supervisor.pid))
             except OSError as error:
                 supervisor.dismiss()
+                self._own.remove(supervisor.pid)
                 self.journal.remove(name)
                 raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
         process = SupervisedProcess(name, Path(order['directory']), supervisor, on_progress)
@@ -169,8 +185,9 @@ class Supervision:
         """End the spawner, once all supervisors have ended."""
         while self._companions:
             await asyncio.wait(self._companions)
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._tending):
+            if task is not None:
+                task.cancel()
         await self._spawner.close()
         self._spawner_file.unlink(missing_ok=True)
         if self.containment is not None:
@@ -208,7 +225,7 @@ class Supervision:
                 # The spawner ends what a lost supervisor leaves; without one it comes here.
                 await self._await_spawner(gone)
                 orphaned = gone.cancelled()
-                tree = await end_orphans(self._child_pids) if orphaned else gone.result()
+                tree = await end_orphans(self._own) if orphaned else gone.result()
                 await process.conclude_lost(tree)
                 await asyncio.to_thread(clear_away)
         except Exception:
@@ -216,6 +233,8 @@ class Supervision:
             process.conclude_unknown()
         finally:
             del self._processes[process.execution_id]
+            self._fostered.discard(process.execution_id)
+            self._own.remove(process.supervisor_pid)
             if gone.cancelled():
                 reap(process.supervisor_pid)
 
@@ -238,21 +257,35 @@ class Supervision:
         for execution_id in execution_ids:
             self.journal.remove(execution_id)
 
-    def _child_pids(self) -> set[int]:
-        pids = {process.supervisor_pid for process in self._processes.values()}
-        return pids if self._spawner.pid is None else pids | {self._spawner.pid}
-
     def _note_spawner(self, pid: int) -> None:
+        self._own.add(pid)
+        self._spawner_pid = pid
         mark = ProcessMark.of(pid)
         if mark is not None:
             write_spawner_mark(self._spawner_file, self.journal.boot_id, mark)
 
     def _end_all_orphans(self) -> None:
         """End what a spawner that died cannot end any more; supervisors that live go on."""
+        if self._spawner_pid is not None:
+            self._own.remove(self._spawner_pid)
+        self._fostered.update(self._processes)
+        self._ending_orphans += 1
         self.accompany(self._end_orphans())
 
     async def _end_orphans(self) -> None:
-        await end_orphans(self._child_pids)
+        try:
+            await end_orphans(self._own)
+        finally:
+            self._ending_orphans -= 1
+
+    async def _tend_strangers(self) -> None:
+        while True:
+            self._own.tend_strangers(self._is_without_orphans)
+            await asyncio.sleep(_STRANGERS_INTERVAL_SEC)
+
+    def _is_without_orphans(self) -> bool:
+        """Tell whether all of every script lies below the spawner, which lives."""
+        return self._spawner.lives and not self._fostered and not self._ending_orphans
 
     async def _continue_stopped(self) -> None:
         """Continue the spawner, and supervisors that lost theirs, as long as scripts run.

@@ -7,6 +7,7 @@ import time
 
 from bench.gateways import Signpost
 from gateway_node.executions.ports import StartOrder
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.scripts.values import Script, ScriptKind
 from gateway_node.side_tasks import SideTasks
@@ -18,7 +19,9 @@ class BareRunner:
 
     def __init__(self, state_dir: Path) -> None:
         self._loop = asyncio.Runner()
-        self._runner = SupervisedScriptRunner(state_dir, side_tasks=SideTasks())
+        self._runner = SupervisedScriptRunner(
+            state_dir, own_processes=OwnProcesses(), side_tasks=SideTasks()
+        )
         self._numbers = itertools.count(1)
         self._loop.run(self._runner.start_up())
 

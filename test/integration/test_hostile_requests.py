@@ -28,13 +28,14 @@ from raw_requests import (
 )
 
 from gateway_node.http_server.application import ROUTES
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.schema_worker import SchemaWorker
 
 
 @pytest.fixture
 async def target(tmp_path: Path) -> AsyncIterator[Target]:
     """Serve a gateway with the real check of schemas, and watch the loop meanwhile."""
-    schemas = SchemaWorker(deadline_sec=1.0)
+    schemas = SchemaWorker(own_processes=OwnProcesses(), deadline_sec=1.0)
     async with serve_api(tmp_path, schemas=schemas) as api:
         script_id = await api.upload('apps/temp_sensor')
         async with loop_watched():

@@ -75,9 +75,11 @@ async def test_a_script_is_told_where_it_is(
         'print(os.environ["PWD"] == os.getcwd(), [os.environ.get(name) for name in names])\n',
         ScriptKind.PYTHON,
     )
-    runner = SupervisedScriptRunner(tmp_path / 'other', side_tasks=SideTasks())
+    runner = SupervisedScriptRunner(
+        tmp_path / 'other', own_processes=floor.own_processes, side_tasks=SideTasks()
+    )
     await runner.start_up()
-    outcome, output = await Floor(runner, tmp_path).run(floor.order(script))
+    outcome, output = await Floor(runner, tmp_path, floor.own_processes).run(floor.order(script))
     await runner.close()
     assert (outcome.exit_code, output.stdout) == (0, 'True [None, None, None]\n')
 
@@ -105,9 +107,11 @@ async def test_secrets_of_the_gateway_do_not_reach_a_script(
     """Variables that name secrets are the gateway's own; the script's own variables stay."""
     script = floor.script('env', environment={'SENSOR': 'left'})
     monkeypatch.setenv('FLEET_API_TOKEN', 'hidden')
-    runner = SupervisedScriptRunner(tmp_path / 'other', side_tasks=SideTasks())
+    runner = SupervisedScriptRunner(
+        tmp_path / 'other', own_processes=floor.own_processes, side_tasks=SideTasks()
+    )
     await runner.start_up()
-    _, output = await Floor(runner, tmp_path).run(floor.order(script))
+    _, output = await Floor(runner, tmp_path, floor.own_processes).run(floor.order(script))
     await runner.close()
     assert 'SENSOR=left' in output.stdout
     assert 'hidden' not in output.stdout

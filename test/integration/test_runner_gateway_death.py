@@ -17,6 +17,7 @@ from runner_support import HOSTILE, living_descendants, wait_until
 
 from gateway_node.child.process_tree import become_subreaper, read_entry
 from gateway_node.executions.ports import EndCause
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.side_tasks import SideTasks
 
@@ -86,7 +87,7 @@ async def all_written(state: Path, count: int) -> None:
 
 async def recover(state: Path) -> dict[str, EndCause]:
     """Start a later gateway's runner; return how the earlier executions ended."""
-    runner = SupervisedScriptRunner(state, side_tasks=SideTasks())
+    runner = SupervisedScriptRunner(state, own_processes=OwnProcesses(), side_tasks=SideTasks())
     await runner.start_up()
     outcomes = await runner.recover()
     runner.acknowledge(outcomes)
@@ -131,7 +132,9 @@ async def test_output_of_the_time_before_the_gateways_death_is_kept(
     gateway = start_gateway('ignores_sigterm.sh')
     await all_written(tmp_path / 'state', 1)
     gateway.kill()
-    runner = SupervisedScriptRunner(tmp_path / 'state', side_tasks=SideTasks())
+    runner = SupervisedScriptRunner(
+        tmp_path / 'state', own_processes=OwnProcesses(), side_tasks=SideTasks()
+    )
     await runner.start_up()
     await runner.recover()
     assert (await runner.output('exec_0001')).stdout == 'up\n'

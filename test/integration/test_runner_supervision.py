@@ -199,7 +199,7 @@ async def test_a_daemon_in_disguise_does_not_outlive_spawner_and_supervisor(floo
 
     What the gateway started itself lives on: the process that checks schemas.
     """
-    schemas = SchemaWorker()
+    schemas = SchemaWorker(own_processes=floor.own_processes)
     await schemas.check_schema({'type': 'object'})
     checks = {entry.pid for entry in living_descendants() if entry.name not in HELPERS}
     spawner = next(e for e in living_descendants() if e.name == SPAWNER)

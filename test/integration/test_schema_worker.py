@@ -14,6 +14,7 @@ import hostile_inputs
 import pytest
 
 from gateway_node.child.schema_check import answer
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.schema_worker import MAX_CHILDREN, MAX_WAITING, SchemaWorker
 from gateway_node.scripts.errors import (
     ParametersInvalid,
@@ -29,7 +30,7 @@ LONG = {'a': 'a' * 60 + '!'}
 @pytest.fixture
 async def worker() -> AsyncIterator[SchemaWorker]:
     """Give a worker with a short deadline; afterwards this process has no child left."""
-    worker = SchemaWorker(deadline_sec=DEADLINE_SEC)
+    worker = SchemaWorker(own_processes=OwnProcesses(), deadline_sec=DEADLINE_SEC)
     # The first start of a child may be slow; it is no part of what is measured.
     await worker.check_schema({})
     yield worker
@@ -102,7 +103,7 @@ async def _greatest_lag() -> None:
 
 async def test_every_refused_schema_is_refused_in_time(worker: SchemaWorker) -> None:
     """The whole catalogue, through one worker, none of it a failure of the check itself."""
-    patient = SchemaWorker(deadline_sec=5)
+    patient = SchemaWorker(own_processes=OwnProcesses(), deadline_sec=5)
     for name, schema in hostile_inputs.REFUSED_SCHEMAS:
         with pytest.raises(ScriptRefused) as refused:
             await patient.check_schema(schema)
@@ -174,7 +175,7 @@ async def test_the_end_of_a_child_is_known_however_late_it_is_reaped(
         reap(*arguments)
 
     monkeypatch.setattr(watcher, '_do_waitpid', reap_late)
-    worker = SchemaWorker()
+    worker = SchemaWorker(own_processes=OwnProcesses())
     try:
         await worker.check_schema({})
         check = asyncio.ensure_future(worker.check_parameters(HANGS, LONG))
@@ -205,7 +206,7 @@ async def test_a_child_that_was_killed_is_replaced(worker: SchemaWorker) -> None
 
 async def test_memory_that_a_check_asks_for_is_bounded() -> None:
     """Millions of errors that jsonschema would gather are refused, not the machine's problem."""
-    patient = SchemaWorker(deadline_sec=30)
+    patient = SchemaWorker(own_processes=OwnProcesses(), deadline_sec=30)
     schema = {'anyOf': [{'properties': {'a': {'items': {'anyOf': [False] * 100}}}}]}
     with pytest.raises(ParametersInvalid, match='too much memory'):
         await patient.check_parameters(schema, {'a': [1] * 100_000})
@@ -215,7 +216,7 @@ async def test_memory_that_a_check_asks_for_is_bounded() -> None:
 
 async def test_after_close_nothing_is_checked_and_nothing_is_left() -> None:
     """A check under way ends too."""
-    worker = SchemaWorker(deadline_sec=30)
+    worker = SchemaWorker(own_processes=OwnProcesses(), deadline_sec=30)
     await worker.check_schema({})
     check = asyncio.ensure_future(worker.check_parameters(HANGS, LONG))
     await asyncio.sleep(0.05)
@@ -229,11 +230,11 @@ async def test_after_close_nothing_is_checked_and_nothing_is_left() -> None:
 
 async def test_without_a_python_nothing_can_be_checked(tmp_path: Path) -> None:
     """The error is one that can be answered, and the next check tries anew."""
-    worker = SchemaWorker(python=str(tmp_path / 'none'))
+    worker = SchemaWorker(own_processes=OwnProcesses(), python=str(tmp_path / 'none'))
     for _ in range(MAX_CHILDREN + 1):
         with pytest.raises(SchemaCheckUnavailable, match='no process can be started'):
             await worker.check_schema({})
-    broken = SchemaWorker(python='/bin/false')
+    broken = SchemaWorker(own_processes=OwnProcesses(), python='/bin/false')
     for _ in range(MAX_CHILDREN + 1):
         with pytest.raises(SchemaCheckUnavailable, match='cannot be started'):
             await broken.check_schema({})
@@ -241,7 +242,7 @@ async def test_without_a_python_nothing_can_be_checked(tmp_path: Path) -> None:
 
 async def test_a_check_outlives_no_dead_gateway() -> None:
     """Without anybody to kill it, the child's own alarm does."""
-    worker = SchemaWorker(deadline_sec=0.1)
+    worker = SchemaWorker(own_processes=OwnProcesses(), deadline_sec=0.1)
     child = await worker._start()
     assert child.stdin is not None
     child.stdin.write(b'{"schema": {"pattern": "(a+)+$"}, "parameters": {}}\n')

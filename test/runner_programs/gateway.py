@@ -1,7 +1,7 @@
 """A stand-in for the gateway that a test may kill: a runner that starts scripts and waits.
 
-argv: a state directory, then a script for each execution (`exec_0001`, ...). It says `up` once all
-have started, and each end's cause.
+argv: a state directory, in which it ends what an earlier one left, then a script for each
+execution (`exec_0001`, ...). It says `up` once all have started, and each end's cause.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import sys
 
 from runner_support import Floor
 
+from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.side_tasks import SideTasks
 
@@ -26,9 +27,11 @@ def say(line: str) -> None:
 async def main() -> None:
     """Start the scripts and tell how they end."""
     state, *scripts = map(Path, sys.argv[1:])
-    runner = SupervisedScriptRunner(state, side_tasks=SideTasks())
+    own_processes = OwnProcesses()
+    runner = SupervisedScriptRunner(state, own_processes=own_processes, side_tasks=SideTasks())
     await runner.start_up()
-    floor = Floor(runner, state)
+    await runner.recover()
+    floor = Floor(runner, state, own_processes)
     processes = [
         await floor.start(
             floor.order(
