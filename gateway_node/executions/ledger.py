@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
+from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import Change, ExecutionStore, TransitionListener
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
@@ -27,6 +28,7 @@ class Ledger:
     def __init__(self, store: ExecutionStore) -> None:
         self._store = store
         self._listeners: list[TransitionListener] = []
+        self._guard = Guard()
         self._last_attempts = asyncio.Event()
         self._last_attempts.set()
 
@@ -88,7 +90,7 @@ class Ledger:
     def tell_progress(self, execution: Execution) -> None:
         """Tell the listeners of progress; it is not recorded until the next transition."""
         for listener in self._listeners:
-            listener.on_progress(execution)
+            self._guard.tell(listener.on_progress, execution)
 
     async def replay(self, after: int, limit: int) -> list[tuple[Execution, Transition]]:
         """Return up to `limit` changes of status after a sequence, in order; StoreUnavailable.
@@ -128,11 +130,7 @@ class Ledger:
         changed = (change.execution for change in changes if change.cause is not None)
         for execution, transition in zip(changed, transitions, strict=True):
             for listener in self._listeners:
-                try:
-                    listener.on_transition(execution, transition)
-                except Exception:
-                    # It is recorded, and true for everybody else.
-                    _log.exception('a listener failed at a change of %s', execution.id)
+                self._guard.tell(listener.on_transition, execution, transition)
 
 
 def _as_of(execution: Execution, transition: Transition) -> Execution:

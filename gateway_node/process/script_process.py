@@ -15,6 +15,7 @@ from gateway_node.child.messages import encode, MessageBuffer, SupervisorOrder
 from gateway_node.child.process_tree import continue_if_stopped
 from gateway_node.child.supervisor import KILL_PATIENCE_SEC, LINGER_SEC
 from gateway_node.executions.errors import SpawnFailed
+from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction
 from gateway_node.process.outcomes import outcome_of_directory, outcome_of_report
@@ -43,6 +44,7 @@ class SupervisedProcess:
         self._channel = supervisor.channel
         self._pidfd = supervisor.pidfd
         self._on_progress = on_progress
+        self._guard = Guard()
         self._began = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[int | None] = self._loop.create_future()
@@ -186,7 +188,7 @@ class SupervisedProcess:
                 if not self._started.done():
                     self._started.set_result(message['pid'])
             case 'progress':
-                self._on_progress(Progress(**message))
+                self._guard.tell(self._on_progress, Progress(**message))
             case 'spawn_failed':
                 self._conclude(Outcome(cause=EndCause.SPAWN_FAILED, message=message['message']))
             case 'ended':

@@ -26,6 +26,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier, remove_ros_args
 
 from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
+from gateway_node.executions.listeners import Guard
 from gateway_node.executions.values import Execution
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.errors import ArgumentUnknown, RosRefused
@@ -238,6 +239,7 @@ class _GraphWatch:
         self._node = node
         self._loop = loop
         self._on_graph = on_graph
+        self._guard = Guard()
         self._last: GraphSnapshot | None = None
 
     def poll(self) -> None:
@@ -253,7 +255,7 @@ class _GraphWatch:
         self._last = snapshot
         # RuntimeError: the loop is closed, and nobody is left who could be told.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._on_graph, snapshot)
+            self._loop.call_soon_threadsafe(self._guard.tell, self._on_graph, snapshot)
 
 
 def ros_distribution() -> str:

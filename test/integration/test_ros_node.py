@@ -106,6 +106,26 @@ async def test_a_node_that_comes_and_goes_makes_a_snapshot_each() -> None:
     assert all(earlier != later for earlier, later in itertools.pairwise(snapshots))
 
 
+async def test_whoever_hears_of_the_graph_and_fails_hears_of_the_next_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One snapshot that could not be taken costs nobody the following, nor floods the log."""
+    snapshots: list[GraphSnapshot] = []
+
+    def fail(snapshot: GraphSnapshot) -> None:
+        snapshots.append(snapshot)
+        raise ValueError('a defect')
+
+    with created() as node:
+        node.start(asyncio.get_running_loop(), fail)
+        await wait_until(holds(snapshots, node.name), what='the gateway in the graph')
+        with other_node() as other:
+            name = NodeName(namespace='/', name=other.get_name())
+            await wait_until(holds(snapshots, name), what='the other node in the graph')
+    assert len(snapshots) > 1
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
 async def test_snapshots_come_on_the_event_loop() -> None:
     """`on_graph` is called on the loop's thread, never on ROS's."""
     seen: asyncio.Future[asyncio.AbstractEventLoop] = asyncio.get_running_loop().create_future()

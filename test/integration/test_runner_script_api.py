@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from runner_support import Floor, floor
 
-from gateway_node.executions.ports import Outcome
+from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Output, Progress
 from gateway_node.scripts.values import ScriptKind
 
@@ -177,3 +177,23 @@ def test_the_script_api_works_by_hand(
     assert json.loads(capsys.readouterr().out) == {'a': 1}
     with pytest.raises(ValueError, match='NaN'):
         script.progress(float('nan'))
+
+
+async def test_whoever_hears_of_progress_and_fails_ends_nothing(
+    floor: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The script ends as it would, all of it is told, and the failure is logged once."""
+    heard: list[Progress] = []
+
+    def fail(progress: Progress) -> None:
+        heard.append(progress)
+        raise ValueError('a defect')
+
+    order = floor.order(floor.script('echo 1 >&3; sleep 0.3; echo 2 >&3; sleep 0.3; echo 3 >&3'))
+    process = await floor.start(order, fail)
+    outcome = await process.ended()
+    assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 0)
+    assert [each.percent for each in heard] == [1, 2, 3]
+    assert [r.getMessage() for r in caplog.records if r.exc_info] == [
+        f'a listener failed; this is logged once: {fail!r}'
+    ]

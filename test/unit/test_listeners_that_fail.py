@@ -1,0 +1,58 @@
+"""Listeners that raise harm neither executions nor each other, and are no flood in the log."""
+
+from collections.abc import Callable
+import logging
+
+from execution_stage import APP, COMPLETED, NOW, PREPARED, RUNNING, Stage
+import pytest
+
+from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.values import Execution, Progress, Transition
+from gateway_node.testing import FakeScript, RecordingListener
+
+
+class Failing:
+    """A listener with a defect in each of its methods."""
+
+    def on_transition(self, execution: Execution, transition: Transition) -> None:
+        """Fail, not always in the same way."""
+        raise KeyError(execution.id) if execution.is_open else ValueError(execution.id)
+
+    def on_progress(self, execution: Execution) -> None:
+        """Fail."""
+        raise ValueError(execution.id)
+
+
+async def test_a_listener_that_raises_ends_no_script(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The script goes its way, those after it hear everything, each kind of failure is logged
+    once, with its traceback."""
+    after = RecordingListener()
+    stage.ledger.add_listener(Failing())
+    stage.ledger.add_listener(after)
+    start = stage.runner.start
+
+    async def start_and_report(
+        order: StartOrder, on_progress: Callable[[Progress], None]
+    ) -> FakeScript:
+        script = await start(order, on_progress)
+        script.report(Progress(percent=1))
+        return script
+
+    monkeypatch.setattr(stage.runner, 'start', start_and_report)
+    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    script = await stage.runner.script(execution.id)
+    await after.wait_for(execution.id, RUNNING)
+    for percent in range(2, 50):
+        script.report(Progress(percent=percent))
+    assert script.stops == []
+    script.exit(0)
+    await after.wait_for(execution.id)
+    assert after.statuses(execution.id) == [PREPARED, RUNNING, COMPLETED]
+    assert [each.progress for each in after.progress] == [
+        Progress(percent=percent) for percent in range(1, 50)
+    ]
+    failures = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    kinds = [record.exc_info[0] for record in failures if record.exc_info]
+    assert kinds == [KeyError, ValueError, ValueError]
