@@ -1,5 +1,6 @@
 """A supervisor's end of the channel to its gateway."""
 
+import os
 import select
 import socket
 import time
@@ -21,6 +22,7 @@ class GatewayLink:
         self.lost = False
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
+        self._outgoing_descriptor: int | None = None
         self._early: list[dict[str, Any]] = []
         channel.setblocking(False)
 
@@ -82,23 +84,46 @@ class GatewayLink:
         self.lost = self.lost or has_ended(self.pidfd)
         return messages
 
-    def send(self, message: Any) -> None:
-        """Send the message, or keep it until there is room; without a gateway drop it."""
+    def send(self, message: Any, descriptor: int | None = None) -> None:
+        """Send the message, or keep it until there is room; without a gateway drop it.
+
+        A descriptor goes with it where it can be passed on, and is closed here.
+        """
         if self.lost:
+            if descriptor is not None:
+                os.close(descriptor)
             return
         self._outgoing += encode(message)
+        if descriptor is not None:
+            self._outgoing_descriptor = descriptor
         self.push()
 
     def push(self) -> None:
         """Send what waits, as far as there is room."""
         try:
             while self._outgoing:
-                del self._outgoing[: self.channel.send(self._outgoing)]
+                del self._outgoing[: self._send_some()]
         except BlockingIOError:
             return
         except OSError:
             self.lost = True
             self._outgoing.clear()
+
+    def _send_some(self) -> int:
+        descriptor = self._outgoing_descriptor
+        if descriptor is None:
+            return self.channel.send(self._outgoing)
+        try:
+            sent = socket.send_fds(self.channel, [self._outgoing], [descriptor])
+        except BlockingIOError:
+            raise
+        except OSError:
+            # The system may have too many on their way (man 7 unix, ETOOMANYREFS); whether the
+            # gateway is lost is told by what is sent without.
+            sent = 0
+        self._outgoing_descriptor = None
+        os.close(descriptor)
+        return sent
 
     def flush(self, patience_sec: float) -> None:
         """Send what waits; gives up when the gateway is gone or after the patience."""

@@ -1,7 +1,8 @@
 """The form in which a script's output is kept: frames of stream, time and bytes.
 
-Two files hold an execution's output. `HEAD_FILE` grows until each stream's head is full;
-`TAIL_FILE` is then replaced again and again by the last bytes of each stream.
+Two files hold an execution's output. `HEAD_FILE` is appended to until each stream's head is full.
+What comes after that is the tail: its last bytes are in memory while the script runs, and are
+written to `TAIL_FILE` once, at the end. Where both hold a byte of a stream, its offset tells.
 """
 
 from collections.abc import Iterator
@@ -13,13 +14,18 @@ TAIL_FILE = 'output.tail'
 
 STDOUT = 1
 STDERR = 2
+NOTE = 0
+"""In place of a stream: the content is `TOTALS`, as they were then."""
 
 SHOWN_BYTES = 64 * 1024
 """Of each end of each stream."""
-HEAD_BYTES = {STDOUT: 1024 * 1024, STDERR: SHOWN_BYTES}
-"""Stdout's is larger: a JSON object of up to 1 MiB there is the script's result."""
+TAIL_BYTES = SHOWN_BYTES + 3
+"""Of each stream; those before the shown ones tell whether a character was cut in two."""
+OBJECT_BYTES = 1024 * 1024
+"""Of stdout, and not only SHOWN_BYTES, are in the head where it begins as a JSON object does: one
+of up to this size is the script's result."""
 
-_HEADER = struct.Struct('!BQI')
+HEADER = struct.Struct('!BQI')
 TOTALS = struct.Struct('!QQ')
 """In front of the tail's frames: all bytes of stdout and of stderr, kept or not."""
 
@@ -33,23 +39,16 @@ class Frame(NamedTuple):
     content: bytes
 
 
-def pack_header(frame: Frame) -> bytes:
-    """Return what goes before the frame's content."""
-    return _HEADER.pack(frame.stream, frame.nanoseconds, len(frame.content))
-
-
 def pack(frame: Frame) -> bytes:
     """Return the frame as bytes."""
-    return pack_header(frame) + frame.content
+    header = HEADER.pack(frame.stream, frame.nanoseconds, len(frame.content))
+    return header + frame.content
 
 
 def unpack(content: bytes, offset: int = 0) -> Iterator[Frame]:
-    """Yield the frames; of one that was cut off at the end what there is.
-
-    The last frame of a head that is being written is lengthened in its header first.
-    """
-    while offset + _HEADER.size <= len(content):
-        stream, nanoseconds, length = _HEADER.unpack_from(content, offset)
-        start = offset + _HEADER.size
+    """Yield the frames; of one that was cut off at the end what there is."""
+    while offset + HEADER.size <= len(content):
+        stream, nanoseconds, length = HEADER.unpack_from(content, offset)
+        start = offset + HEADER.size
         offset = start + length
         yield Frame(stream, nanoseconds, content[start:offset])

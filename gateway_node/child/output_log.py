@@ -1,4 +1,4 @@
-"""Keeps the head and the tail of what a script writes, in files of bounded size.
+"""Keeps the head and the tail of what a script writes: bounded, and with few writes to the disk.
 
 Errors of the disk never reach the caller: what cannot be kept is dropped and counted, and the
 draining of the script's pipes goes on.
@@ -10,162 +10,156 @@ import os
 
 from gateway_node.child.output_frames import (
     Frame,
-    HEAD_BYTES,
     HEAD_FILE,
+    NOTE,
+    OBJECT_BYTES,
     pack,
-    pack_header,
     SHOWN_BYTES,
     STDERR,
     STDOUT,
+    TAIL_BYTES,
     TAIL_FILE,
     TOTALS,
 )
-from gateway_node.child.script_side_files import open_fresh
+from gateway_node.child.output_head import OutputHead
+from gateway_node.child.script_side_files import replace_file
+from gateway_node.child.shared_tail import SharedTail
 
-_TAIL_INTERVAL_SEC = 0.25
+_SHARE_INTERVAL_SEC = 0.1
 _MERGE_NANOSECONDS = 10_000_000
 _MERGED_BYTES = 4096
-_MAX_SMALL_FRAMES = 1024
+_MAX_SMALL_FRAMES = 512
 """From so many on small frames are merged whatever lies between them."""
-
-
-def _merges(last: Frame, frame: Frame, count: int) -> bool:
-    """Return True where `frame` is to go into the last one of `count` frames."""
-    return (
-        last.stream == frame.stream
-        and len(last.content) + len(frame.content) <= _MERGED_BYTES
-        and (
-            frame.nanoseconds - last.nanoseconds < _MERGE_NANOSECONDS or count >= _MAX_SMALL_FRAMES
-        )
-    )
+_BEFORE_AN_OBJECT = b' \t\r\n\xef\xbb\xbf'
+"""White space, and the bytes of a byte order mark."""
 
 
 class _Tail:
-    """The last bytes of one stream; at least SHOWN_BYTES where there were as many."""
+    """The last bytes of one stream; at least TAIL_BYTES where there were as many."""
 
     def __init__(self) -> None:
-        self.frames: deque[Frame] = deque()
+        self._frames: deque[Frame] = deque()
         self._size = 0
 
     def add(self, frame: Frame) -> None:
-        last = self.frames[-1] if self.frames else None
-        if last is not None and _merges(last, frame, len(self.frames)):
-            self.frames[-1] = last._replace(content=last.content + frame.content)
+        last = self._frames[-1] if self._frames else None
+        if last is not None and self._merges(last, frame):
+            self._frames[-1] = last._replace(content=last.content + frame.content)
         else:
-            self.frames.append(frame)
+            self._frames.append(frame)
         self._size += len(frame.content)
-        while self._size - len(self.frames[0].content) >= SHOWN_BYTES:
-            self._size -= len(self.frames.popleft().content)
+        while self._size - len(self._frames[0].content) >= TAIL_BYTES:
+            self._size -= len(self._frames.popleft().content)
+
+    def frames(self) -> list[Frame]:
+        """Return the last TAIL_BYTES, or all that there is."""
+        frames = list(self._frames)
+        if frames:
+            surplus = max(0, self._size - TAIL_BYTES)
+            frames[0] = frames[0]._replace(content=frames[0].content[surplus:])
+        return frames
+
+    def _merges(self, last: Frame, frame: Frame) -> bool:
+        soon = frame.nanoseconds - last.nanoseconds < _MERGE_NANOSECONDS
+        return len(last.content) + len(frame.content) <= _MERGED_BYTES and (
+            soon or len(self._frames) >= _MAX_SMALL_FRAMES
+        )
 
 
 class OutputLog:
     """Both streams of one execution."""
 
     def __init__(self, directory: str) -> None:
-        self._head_path = os.path.join(directory, HEAD_FILE)
         self.totals = {STDOUT: 0, STDERR: 0}
+        self._head = OutputHead(os.path.join(directory, HEAD_FILE))
         self._tail_path = os.path.join(directory, TAIL_FILE)
         self._tails = {STDOUT: _Tail(), STDERR: _Tail()}
-        self._room = dict(HEAD_BYTES)
-        self._head_size = 0
-        self._head_frames = 0
-        self._last: Frame | None = None
-        """The frame at the head's end."""
-        self._head: int | None = None
-        """None until there is something to keep: no start has to wait for the file."""
-        self._tail_due: float | None = None
+        self._room = {STDOUT: SHOWN_BYTES, STDERR: SHOWN_BYTES}
+        self._begun = False
+        """True once stdout has told what it begins as."""
+        self._note_from = 0
+        """How many bytes have to be there for the head to be told how many there are."""
+        self._shared: SharedTail | None = None
+        self.share_due: float | None = None
+        """When, by the monotonic clock, `share` has something to do."""
 
     @property
     def total_bytes(self) -> int:
         """All that the script wrote, kept or not."""
         return self.totals[STDOUT] + self.totals[STDERR]
 
-    @property
-    def tail_due(self) -> float | None:
-        """When, by the monotonic clock, `flush_tail` has something to do."""
-        return self._tail_due
-
     def write(self, frame: Frame, now: float) -> None:
         """Keep the frame, or what there is room for."""
-        self.totals[frame.stream] += len(frame.content)
-        room = self._room[frame.stream]
-        if room > 0:
-            kept = frame._replace(content=frame.content[:room])
-            if self._append(kept):
-                self._room[frame.stream] = room - len(kept.content)
-                frame = frame._replace(content=frame.content[room:])
-            else:
-                # No gap within the head: once a piece is missing all that follows is the tail's.
-                self._room[frame.stream] = 0
-        if frame.content:
-            self._tails[frame.stream].add(frame)
-            if self._tail_due is None:
-                self._tail_due = now + _TAIL_INTERVAL_SEC
+        stream = frame.stream
+        self.totals[stream] += len(frame.content)
+        if stream == STDOUT and not self._begun:
+            self._look_for_an_object(frame.content)
+        rest = self._fill_head(frame)
+        if rest.content:
+            self._tails[stream].add(rest)
+            if self.total_bytes >= self._note_from:
+                self._note_totals(frame.nanoseconds)
+        if self.share_due is None and (rest.content or self._head.held):
+            self.share_due = now + _SHARE_INTERVAL_SEC
 
-    def flush_tail(self) -> None:
-        """Replace the tail's file by what the tails hold now."""
-        self._tail_due = None
-        frames = [*self._tails[STDOUT].frames, *self._tails[STDERR].frames]
-        content = TOTALS.pack(self.totals[STDOUT], self.totals[STDERR]) + b''.join(
-            pack(frame) for frame in frames
-        )
-        incoming = f'{self._tail_path}.new'
-        try:
-            with open(open_fresh(incoming), 'wb') as file:
-                file.write(content)
-            os.replace(incoming, self._tail_path)
-        except OSError:
+    def share(self) -> int | None:
+        """Show the gateway what no file holds; return a descriptor of the memory the first time.
+
+        Whoever gets the descriptor closes it.
+        """
+        self.share_due = None
+        descriptor = None
+        if self._shared is None:
+            # Without memory the gateway sees the tail when the script has ended.
             with contextlib.suppress(OSError):
-                os.unlink(incoming)
+                self._shared = SharedTail()
+                descriptor = self._shared.descriptor
+        if self._shared is not None:
+            self._shared.fill(self._unfiled())
+        return descriptor
 
     def close(self) -> None:
         """Write what is still to be written."""
-        if self._tail_due is not None:
-            self.flush_tail()
-        if self._head is not None:
-            os.close(self._head)
-            self._head = None
+        for frame in self._head.finish():
+            self._tails[frame.stream].add(frame)
+        tailed = any(tail.frames() for tail in self._tails.values())
+        if tailed and not replace_file(self._tail_path, self._unfiled()):
+            self._note_totals(0)
+        self._head.close()
 
-    def _append(self, frame: Frame) -> bool:
-        if self._head is None:
-            try:
-                self._head = open_fresh(self._head_path)
-            except OSError:
-                return False
-        last = self._last
-        if last is not None and _merges(last, frame, self._head_frames):
-            return self._lengthen(last, frame)
-        if not self._write(pack(frame)):
-            return False
-        self._last = frame
-        self._head_frames += 1
-        return True
+    def _look_for_an_object(self, content: bytes) -> None:
+        """Make room for a JSON object where that is how stdout begins."""
+        beginning = content.lstrip(_BEFORE_AN_OBJECT)
+        if beginning:
+            self._begun = True
+            if beginning.startswith(b'{'):
+                self._room[STDOUT] += OBJECT_BYTES - SHOWN_BYTES
 
-    def _lengthen(self, last: Frame, frame: Frame) -> bool:
-        """Add the content to the last frame. Its length comes first: see `unpack`."""
-        assert self._head is not None
-        merged = last._replace(content=last.content + frame.content)
-        start = self._head_size - len(pack(last))
-        try:
-            os.pwrite(self._head, pack_header(merged), start)
-            if self._write(frame.content):
-                self._last = merged
-                return True
-            os.pwrite(self._head, pack_header(last), start)
-        except OSError:
-            return False
-        return False
+    def _fill_head(self, frame: Frame) -> Frame:
+        """Put into the head what it has room for; return what is the tail's."""
+        room = self._room[frame.stream]
+        if not room:
+            return frame
+        kept = frame._replace(content=frame.content[:room])
+        room -= len(kept.content)
+        unkept = self._head.add(kept, full=not room)
+        # No gap within the head: once a piece is missing all that follows is the tail's.
+        self._room[frame.stream] = 0 if unkept.content else room
+        return unkept._replace(content=unkept.content + frame.content[len(kept.content) :])
 
-    def _write(self, content: bytes) -> bool:
-        assert self._head is not None
-        try:
-            written = os.write(self._head, content)
-        except OSError:
-            written = 0
-        if written == len(content):
-            self._head_size += written
-            return True
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._head, self._head_size)
-            os.lseek(self._head, self._head_size, os.SEEK_SET)
-        return False
+    def _note_totals(self, nanoseconds: int) -> None:
+        """Write down how much there is, each time it has doubled.
+
+        Should the tail be lost, with supervisor and gateway, it is known that there was one.
+        """
+        self._note_from = 2 * self.total_bytes
+        self._head.append(Frame(NOTE, nanoseconds, self._packed_totals()))
+
+    def _packed_totals(self) -> bytes:
+        return TOTALS.pack(self.totals[STDOUT], self.totals[STDERR])
+
+    def _unfiled(self) -> bytes:
+        frames = [*self._head.held.values()]
+        for tail in self._tails.values():
+            frames += tail.frames()
+        return self._packed_totals() + b''.join(map(pack, frames))

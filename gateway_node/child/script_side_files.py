@@ -20,6 +20,27 @@ def open_fresh(path: str) -> int:
     return os.open(path, flags, 0o600)
 
 
+INCOMING_SUFFIX = '.new'
+"""Of a file that is being written; one that is found was left by a process that was killed."""
+
+
+def replace_file(path: str, content: bytes) -> bool:
+    """Put a file with the content in place of whatever is there, whole or not at all.
+
+    Return False where it cannot be written.
+    """
+    incoming = f'{path}{INCOMING_SUFFIX}'
+    try:
+        with open(open_fresh(incoming), 'wb') as file:
+            file.write(content)
+        os.replace(incoming, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(incoming)
+        return False
+    return True
+
+
 def remove_tree(path: str | os.PathLike[str]) -> None:
     """Remove whatever is there, also where permissions forbid it; what cannot be removed stays.
 

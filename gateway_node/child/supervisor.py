@@ -177,7 +177,7 @@ class Supervisor:
             return time.monotonic() + process_tree.KILL_INTERVAL_SEC
         if self._workplace.progress_news and self._progress_at == math.inf:
             self._progress_at = self._progress_sent + _PROGRESS_INTERVAL_SEC
-        tail_due = self._workplace.output.tail_due
+        share_due = self._workplace.output.share_due
         return min(
             self._timeout_at,
             self._linger_at,
@@ -186,7 +186,7 @@ class Supervisor:
             self._sample_at,
             # A gateway that takes nothing wakes the poll when it takes something again.
             self._progress_at if self._gateway.idle else math.inf,
-            math.inf if tail_due is None else tail_due,
+            math.inf if share_due is None else share_due,
         )
 
     def _keep_time(self, now: float) -> None:
@@ -204,9 +204,9 @@ class Supervisor:
         if now >= self._progress_at and self._gateway.idle:
             self._progress_at = math.inf
             self._send_progress(now)
-        tail_due = self._workplace.output.tail_due
-        if tail_due is not None and now >= tail_due:
-            self._workplace.output.flush_tail()
+        share_due = self._workplace.output.share_due
+        if share_due is not None and now >= share_due:
+            self._share_output()
 
     def _listen(self) -> None:
         self._gateway.push()
@@ -286,6 +286,12 @@ class Supervisor:
             self._hit = hit
         if self._give_up_at == math.inf:
             self._end('limit_reached', at_once=True)
+
+    def _share_output(self) -> None:
+        """Let the gateway see what no file holds of the output."""
+        descriptor = self._workplace.output.share()
+        if descriptor is not None:
+            self._gateway.send({'event': 'output_shared'}, descriptor)
 
     def _send_progress(self, now: float) -> None:
         self._progress_sent = now

@@ -17,7 +17,7 @@ from gateway_node.child.messages import EndReport, SupervisorOrder
 from gateway_node.child.output_frames import Frame, STDERR, STDOUT
 from gateway_node.child.output_log import OutputLog
 from gateway_node.child.progress_lines import ProgressLines
-from gateway_node.child.script_side_files import largest_file_bytes, open_fresh, remove_tree
+from gateway_node.child.script_side_files import largest_file_bytes, remove_tree, replace_file
 from gateway_node.child.usage import resource_limits
 
 WORKING_DIRECTORY = 'work'
@@ -143,11 +143,7 @@ class Workplace:
 
     def write_end(self, report: EndReport) -> None:
         """Write the end file, for a gateway that starts after this one has died."""
-        incoming = self._path(f'{END_FILE}.new')
-        with contextlib.suppress(OSError):
-            with open(open_fresh(incoming), 'w') as file:
-                json.dump(report, file)
-            os.replace(incoming, self._path(END_FILE))
+        replace_file(self._path(END_FILE), json.dumps(report).encode())
 
     def remove_leavings(self) -> None:
         """Remove what only a living script needs."""

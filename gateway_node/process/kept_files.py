@@ -11,10 +11,17 @@ from pathlib import Path
 import stat
 import time
 
-from gateway_node.child.script_side_files import remove_tree
-from gateway_node.child.workplace import MENDED_SCRIPT, PROGRESS_FIFO, WORKING_DIRECTORY
+from gateway_node.child.script_side_files import INCOMING_SUFFIX, remove_tree
+from gateway_node.child.workplace import (
+    END_FILE,
+    GIVEN_RESULT_FILE,
+    MENDED_SCRIPT,
+    PROGRESS_FIFO,
+    WORKING_DIRECTORY,
+)
 
 _SCARCITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_RECORDED = (END_FILE, f'{END_FILE}{INCOMING_SUFFIX}', GIVEN_RESULT_FILE)
 _SCARCITY_PATIENCE_SEC = 30.0
 _SCARCITY_INTERVAL_SEC = 0.05
 
@@ -48,6 +55,14 @@ def _open_to_read(path: Path) -> int:
             if error.errno not in _SCARCITY or time.monotonic() > give_up_at:
                 raise
             time.sleep(_SCARCITY_INTERVAL_SEC)
+
+
+def remove_recorded(directory: Path) -> None:
+    """Remove of an execution what its record holds, and its directory where nothing else is."""
+    for name in _RECORDED:
+        remove_tree(directory / name)
+    with contextlib.suppress(OSError):
+        directory.rmdir()
 
 
 def remove_leavings(directory: Path, cgroup: str | None, *, keep_working_directory: bool) -> None:

@@ -22,6 +22,7 @@ from gateway_node.process.environment import (
     script_environment,
     without_secrets,
 )
+from gateway_node.process.kept_files import remove_recorded
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_log import read_output
@@ -153,14 +154,20 @@ class SupervisedScriptRunner:
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
-        return await asyncio.to_thread(read_output, self._folder / execution_id)
+        process = self._supervision.find(execution_id)
+        shared = None if process is None else process.shared_output
+        ended = process is None or process.has_ended
+        return await asyncio.to_thread(
+            read_output, self._folder / execution_id, shared, ended=ended
+        )
 
     def acknowledge(self, execution_ids: Iterable[str]) -> None:
         """Take note that these ends are recorded.
 
-        Until then `recover` of the next gateway tells of them; returns at once.
+        Until then `recover` of the next gateway tells of them. What the record holds is removed
+        here, but not before the supervisors are gone; returns at once.
         """
-        self._supervision.acknowledge(execution_ids)
+        self._supervision.accompany(self._put_away(tuple(execution_ids)))
 
     async def kept(self) -> tuple[str, ...]:
         """Return the ids of all executions of which something is kept, in order."""
@@ -188,6 +195,15 @@ class SupervisedScriptRunner:
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""
         await self._supervision.close()
+
+    async def _put_away(self, execution_ids: tuple[str, ...]) -> None:
+        await self._supervision.wait_cleared(execution_ids)
+        await asyncio.to_thread(self._remove_recorded, execution_ids)
+
+    def _remove_recorded(self, execution_ids: tuple[str, ...]) -> None:
+        for execution_id in execution_ids:
+            remove_recorded(self._folder / execution_id)
+            self._supervision.journal.remove(execution_id)
 
     def _remove_all(self, execution_id: str) -> None:
         remove_tree(self._folder / execution_id)

@@ -11,7 +11,12 @@ import signal
 import time
 from typing import Any
 
-from gateway_node.child.messages import encode, MessageBuffer, SupervisorOrder
+from gateway_node.child.messages import (
+    encode,
+    MessageBuffer,
+    receive_packet,
+    SupervisorOrder,
+)
 from gateway_node.child.process_tree import continue_if_stopped
 from gateway_node.child.supervisor import KILL_PATIENCE_SEC, LINGER_SEC
 from gateway_node.executions.errors import SpawnFailed
@@ -19,11 +24,11 @@ from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction
 from gateway_node.process.outcomes import outcome_of_directory, outcome_of_report
+from gateway_node.process.output_log import keep_shared_output, SharedOutput
 from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
 
 _log = logging.getLogger(__name__)
 
-_READ_BYTES = 64 * 1024
 _HUNG_SEC = 20.0
 """Beyond all that a supervisor may take to end a tree, on the busiest machine."""
 
@@ -53,6 +58,8 @@ class SupervisedProcess:
         self._last_words: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._longest_sec = math.inf
+        self.shared_output: SharedOutput | None = None
+        """What the supervisor shows of the output beyond the files."""
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
         self._channel.setblocking(False)
@@ -80,6 +87,11 @@ class SupervisedProcess:
     async def ended(self) -> Outcome:
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
         return await asyncio.shield(self._outcome)
+
+    @property
+    def has_ended(self) -> bool:
+        """True where the outcome is known: the whole tree is gone."""
+        return self._outcome.done()
 
     async def started(self) -> int | None:
         """Wait until the script's program has begun; return its pid, None where nobody said it.
@@ -113,7 +125,7 @@ class SupervisedProcess:
             leftover_processes=gone.killed,
             unkillable_pids=gone.unkillable_pids,
         )
-        outcome = await asyncio.to_thread(outcome_of_directory, self._directory, otherwise)
+        outcome = await asyncio.to_thread(self._read_end, otherwise)
         self._conclude_unheard(outcome)
 
     def conclude_unknown(self) -> None:
@@ -125,6 +137,16 @@ class SupervisedProcess:
                 duration_sec=time.monotonic() - self._began,
             )
         )
+
+    def close_shared_output(self) -> None:
+        """Let go of what the supervisor showed; the files hold it."""
+        if self.shared_output is not None:
+            self.shared_output.close()
+
+    def _read_end(self, otherwise: Outcome) -> Outcome:
+        if self.shared_output is not None:
+            keep_shared_output(self._directory, self.shared_output)
+        return outcome_of_directory(self._directory, otherwise)
 
     def _conclude_unheard(self, outcome: Outcome) -> None:
         if not self._started.done():
@@ -166,11 +188,13 @@ class SupervisedProcess:
     def _receive(self) -> bool:
         """Take what the supervisor says; return False where there is no more."""
         try:
-            chunk = self._channel.recv(_READ_BYTES)
+            chunk, descriptors = receive_packet(self._channel)
         except BlockingIOError:
             return False
         except OSError:
-            chunk = b''
+            chunk, descriptors = b'', []
+        for descriptor in descriptors:
+            self._take_shared_output(descriptor)
         if not chunk:
             self._loop.remove_reader(self._channel)
             return False
@@ -189,10 +213,19 @@ class SupervisedProcess:
                     self._started.set_result(message['pid'])
             case 'progress':
                 self._guard.tell(self._on_progress, Progress(**message))
+            case 'output_shared':
+                # The descriptor came with it, or was one too many for this process.
+                pass
             case 'spawn_failed':
                 self._conclude(Outcome(cause=EndCause.SPAWN_FAILED, message=message['message']))
             case 'ended':
                 self._last_words = self._loop.create_task(self._conclude_told(message))
+
+    def _take_shared_output(self, descriptor: int) -> None:
+        if self.shared_output is None:
+            self.shared_output = SharedOutput(descriptor)
+        else:
+            os.close(descriptor)
 
     async def _conclude_told(self, report: dict[str, Any]) -> None:
         try:

@@ -77,6 +77,8 @@ class Supervision:
         )
         self._spawner_pid: int | None = None
         self._processes: dict[str, SupervisedProcess] = {}
+        self._endings: dict[str, asyncio.Task[None]] = {}
+        """What waits for the end of each process."""
         self._fostered: set[str] = set()
         """Executions whose supervisors lost their spawner."""
         self._ending_orphans = 0
@@ -163,7 +165,9 @@ class Supervision:
             keep_working_directory=order['keep_working_directory'],
         )
         process.begin(order)
-        self.accompany(self._conclude_when_gone(process, supervisor.gone, clear_away))
+        self._endings[name] = self.accompany(
+            self._conclude_when_gone(process, supervisor.gone, clear_away)
+        )
         self.accompany(self._prepare_next(process))
         return process
 
@@ -177,9 +181,15 @@ class Supervision:
         except OSError:
             _log.exception('the journal cannot be written: execution %s', process.execution_id)
 
-    def acknowledge(self, execution_ids: Iterable[str]) -> None:
-        """Take executions whose ends are recorded out of the journal; return at once."""
-        self.accompany(asyncio.to_thread(self._forget, tuple(execution_ids)))
+    def find(self, execution_id: str) -> SupervisedProcess | None:
+        """Return the process of an execution, where its supervisor may still be there."""
+        return self._processes.get(execution_id)
+
+    async def wait_cleared(self, execution_ids: Iterable[str]) -> None:
+        """Wait until the supervisors of these executions are gone, with what they leave."""
+        endings = {self._endings[each] for each in execution_ids if each in self._endings}
+        if endings:
+            await asyncio.wait(endings)
 
     async def close(self) -> None:
         """End the spawner, once all supervisors have ended."""
@@ -235,6 +245,8 @@ class Supervision:
             del self._processes[process.execution_id]
             self._fostered.discard(process.execution_id)
             self._own.remove(process.supervisor_pid)
+            del self._endings[process.execution_id]
+            process.close_shared_output()
             if gone.cancelled():
                 reap(process.supervisor_pid)
 
@@ -252,10 +264,6 @@ class Supervision:
             await asyncio.wait({gone}, timeout=_STOPPED_INTERVAL_SEC)
             if time.monotonic() > deadline:
                 self._spawner.force_restart()
-
-    def _forget(self, execution_ids: tuple[str, ...]) -> None:
-        for execution_id in execution_ids:
-            self.journal.remove(execution_id)
 
     def _note_spawner(self, pid: int) -> None:
         self._own.add(pid)

@@ -15,8 +15,10 @@ from helper_processes import HELPERS, SUPERVISOR
 import pytest
 from runner_support import HOSTILE, living_descendants, wait_until
 
+from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.child.process_tree import become_subreaper, read_entry
 from gateway_node.executions.ports import EndCause
+from gateway_node.executions.values import Output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.side_tasks import SideTasks
@@ -139,6 +141,61 @@ async def test_output_of_the_time_before_the_gateways_death_is_kept(
     await runner.recover()
     assert (await runner.output('exec_0001')).stdout == 'up\n'
     await runner.close()
+
+
+FLOODS = "head -c 300000 /dev/zero | tr '\\0' x; echo end; : > ../flooded; exec sleep 600\n"
+
+
+async def flooded(tmp_path: Path, start_gateway: Callable[..., Gateway]) -> Gateway:
+    """Start a gateway on a script that has written more than the disk gets to see of it."""
+    script = tmp_path / 'floods.sh'
+    script.write_text(FLOODS)
+    gateway = start_gateway(str(script))
+    sign = tmp_path / 'state' / 'executions' / 'exec_0001' / 'flooded'
+    await wait_until(sign.exists, what='all is written')
+    return gateway
+
+
+async def recovered_output(state: Path) -> Output:
+    """Return what a later gateway shows of the output."""
+    runner = SupervisedScriptRunner(state, own_processes=OwnProcesses(), side_tasks=SideTasks())
+    await runner.start_up()
+    runner.acknowledge(await runner.recover())
+    output = await runner.output('exec_0001')
+    await runner.close()
+    assert set(os.listdir(state / 'executions' / 'exec_0001')) <= {
+        'flooded',
+        'output.head',
+        'output.tail',
+    }
+    return output
+
+
+async def test_the_tail_survives_the_gateway(
+    tmp_path: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """The supervisor writes it when it has ended the tree."""
+    gateway = await flooded(tmp_path, start_gateway)
+    gateway.kill()
+    output = await recovered_output(tmp_path / 'state')
+    assert output.stdout.endswith('xend\n')
+    assert output.dropped_bytes == 300_004 - 2 * SHOWN_BYTES
+
+
+async def test_a_tail_that_is_lost_with_all_who_hold_it_is_counted(
+    tmp_path: Path, start_gateway: Callable[..., Gateway]
+) -> None:
+    """The head tells of at least half of what had come by then."""
+    gateway = await flooded(tmp_path, start_gateway)
+    gateway.send_signal(signal.SIGSTOP)
+    for pid in supervisors(gateway):
+        os.kill(pid, signal.SIGKILL)
+    gateway.kill()
+    output = await recovered_output(tmp_path / 'state')
+    dropped = output.dropped_bytes
+    assert output.stdout == 'x' * SHOWN_BYTES + f'\n[... {dropped} bytes dropped ...]\n'
+    in_the_pipe = 65_536
+    assert (300_004 - in_the_pipe) / 2 - SHOWN_BYTES <= dropped <= 300_004 - SHOWN_BYTES
 
 
 async def test_killed_supervisors_and_a_killed_gateway_leave_nothing_behind(

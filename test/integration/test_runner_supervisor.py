@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.child.process_tree import read_entry
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'lone_supervisor.py'
@@ -61,6 +63,15 @@ def test_a_script_that_has_ended_has_its_own_end(tmp_path: Path, moment: str) ->
     assert (report['cause'], report['exit_code']) == ('exited', 3)
     assert report['end_asked'] is False
     assert report['leftover_processes'] == 1
+
+
+def test_ten_megabytes_of_output_cost_the_disk_what_is_kept(tmp_path: Path) -> None:
+    """All that a supervisor writes, its end file and messages included, is 1.2 times that."""
+    script = 'for i in 1 2 3 4; do head -c 2500000 /dev/zero; sleep 0.15; done'
+    supervised(tmp_path / 'e', script, 'measured')
+    written = re.search(r'^wchar: (\d+)$', (tmp_path / 'e' / 'io').read_text(), re.MULTILINE)
+    assert written is not None
+    assert 2 * SHOWN_BYTES < int(written[1]) < 1.2 * 2 * SHOWN_BYTES
 
 
 def test_output_that_is_read_after_the_end_counts(tmp_path: Path) -> None:

@@ -28,11 +28,11 @@ OURS, THEIRS = socket.socketpair()
 class DyingWithProgress(GatewayLink):
     """The gateway goes after the supervisor has looked for it, before it is told of progress."""
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any], descriptor: int | None = None) -> None:
         """Send what comes before."""
         if message['event'] == 'progress':
             THEIRS.close()
-        super().send(message)
+        super().send(message, descriptor)
 
 
 def executed_and_ended(image: Image, wait: Callable[[int], None]) -> int:
@@ -103,6 +103,8 @@ def main() -> None:
     if moment[0].startswith(('hangs', 'begun')):
         said = MessageBuffer().feed(THEIRS.recv(65536))
         Path(directory, 'end.json').write_text(json.dumps(said[-1]))
+    if moment == ['measured']:
+        Path(directory, 'io').write_text(Path('/proc/thread-self/io').read_text())
 
 
 main()

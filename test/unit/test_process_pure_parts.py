@@ -12,16 +12,6 @@ import pytest
 
 from gateway_node.child.launch_sequence import launch_arguments, Sequence
 from gateway_node.child.messages import encode, MessageBuffer
-from gateway_node.child.output_frames import (
-    Frame,
-    HEAD_BYTES,
-    pack,
-    SHOWN_BYTES,
-    STDERR,
-    STDOUT,
-    unpack,
-)
-from gateway_node.child.output_log import OutputLog
 from gateway_node.child.progress_lines import MAX_LINE_BYTES, ProgressLines, READ_LINES
 from gateway_node.child.usage import resource_limits
 from gateway_node.entities.values import EntityRef, EntityType
@@ -36,7 +26,6 @@ from gateway_node.process.environment import (
 )
 from gateway_node.process.launch_fragments import check_arguments, parse_declaration
 from gateway_node.process.limits import NO_LIMITS, supervisor_limits
-from gateway_node.process.output_log import read_output, read_whole_stdout
 from gateway_node.process.sourcing import parse_capture
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
@@ -317,68 +306,6 @@ def test_a_stream_of_anything_else_is_refused() -> None:
     """A length beyond reason is an error, not an allocation."""
     with pytest.raises(ValueError, match='bytes'):
         MessageBuffer().feed(b'\xff\xff\xff\xff')
-
-
-@given(frames=st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=20))))
-def test_frames_are_what_was_packed(frames: list[tuple[int, bytes]]) -> None:
-    """Stream, time and bytes come back; of a frame that was cut off what there is."""
-    packed = [Frame(stream, n, content) for n, (stream, content) in enumerate(frames)]
-    stream = b''.join(map(pack, packed))
-    assert list(unpack(stream)) == packed
-    if packed:
-        cut = packed[-1]._replace(content=packed[-1].content[:-1])
-        assert list(unpack(stream[:-1])) in (packed[:-1], [*packed[:-1], cut])
-
-
-@pytest.mark.parametrize('total', [0, 10, SHOWN_BYTES, 2 * SHOWN_BYTES, 2 * SHOWN_BYTES + 1])
-@pytest.mark.parametrize('beyond', [0, HEAD_BYTES[STDOUT]])
-@pytest.mark.parametrize('piece', [1000, 65536])
-def test_the_first_and_the_last_of_a_stream_are_shown(
-    tmp_path: Path, total: int, beyond: int, piece: int
-) -> None:
-    """Whatever the size and the pieces: 64 KiB of each end, the rest is counted."""
-    content = bytes(33 + n % 90 for n in range(total + beyond))
-    log = OutputLog(str(tmp_path))
-    for number, start in enumerate(range(0, len(content), piece)):
-        log.write(Frame(STDOUT, number * 10**9, content[start : start + piece]), 0.0)
-    log.write(Frame(STDERR, 0, b'error'), 0.0)
-    log.close()
-    output = read_output(tmp_path)
-    dropped = max(0, len(content) - 2 * SHOWN_BYTES)
-    assert output.dropped_bytes == dropped
-    assert output.stderr == 'error'
-    if dropped:
-        assert output.stdout.startswith(content[:SHOWN_BYTES].decode() + '\n[...')
-        assert output.stdout.endswith('...]\n' + content[-SHOWN_BYTES:].decode())
-    else:
-        assert output.stdout == content.decode()
-    whole = read_whole_stdout(tmp_path, len(content))
-    assert whole == (content if len(content) <= HEAD_BYTES[STDOUT] else None)
-
-
-def test_many_small_writes_do_not_grow_the_tail(tmp_path: Path) -> None:
-    """Single bytes are merged: the tail's memory and file stay bounded."""
-    log = OutputLog(str(tmp_path))
-    log.write(Frame(STDERR, 0, bytes(SHOWN_BYTES)), 0.0)
-    for number in range(200_000):
-        log.write(Frame(STDERR, number * 20_000_000, b'x'), 0.0)
-    log.close()
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4 * SHOWN_BYTES
-
-
-def test_many_small_writes_do_not_grow_the_head(tmp_path: Path) -> None:
-    """Single bytes are merged in the head too, and can be read at every moment."""
-    log = OutputLog(str(tmp_path))
-    content = bytes(33 + n % 90 for n in range(20_000))
-    for number in range(len(content)):
-        log.write(Frame(STDOUT, number * 20_000_000, content[number : number + 1]), 0.0)
-        if number % 2500 == 0:
-            assert read_output(tmp_path).stdout == content[: number + 1].decode()
-    log.write(Frame(STDERR, 0, b'error'), 0.0)
-    log.close()
-    assert (tmp_path / 'output.head').stat().st_size < len(content) + 20_000
-    assert read_whole_stdout(tmp_path, len(content)) == content
-    assert read_output(tmp_path).stderr == 'error'
 
 
 def test_a_scripts_limits_come_before_the_defaults() -> None:

@@ -1,0 +1,81 @@
+"""The file of the first bytes that a script writes. It is appended to and never rewritten."""
+
+import contextlib
+import os
+
+from gateway_node.child.output_frames import Frame, HEADER, pack
+from gateway_node.child.script_side_files import open_fresh
+
+_FREE_HEADERS_BYTES = 4096
+"""For the headers of small frames: one block of the disk."""
+_DEAREST = 8
+"""Beyond that, how many bytes of content each byte of a header has to bring."""
+
+
+class OutputHead:
+    """One frame behind the other, of both streams.
+
+    Small frames are written at once as long as their headers do not cost the disk too much; then
+    each is held back until more of its stream has come.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.held: dict[int, Frame] = {}
+        """What is held back, by stream."""
+        self._descriptor: int | None = None
+        """None until there is something to keep: no start has to wait for the file."""
+        self._size = 0
+        self._headers_bytes = 0
+        self._content_bytes = 0
+
+    def add(self, frame: Frame, *, full: bool) -> Frame:
+        """Append the frame, or hold it back unless it makes its stream's head full.
+
+        Return what cannot be kept, with what was held back before it; empty where all can.
+        """
+        held = self.held.pop(frame.stream, None)
+        if held is not None:
+            frame = held._replace(content=held.content + frame.content)
+        if not full and self._too_dear(frame):
+            self.held[frame.stream] = frame
+        elif self.append(frame):
+            self._headers_bytes += HEADER.size
+            self._content_bytes += len(frame.content)
+        else:
+            return frame
+        return frame._replace(content=b'')
+
+    def append(self, frame: Frame) -> bool:
+        """Write the frame at the end; return False where the disk does not take it."""
+        packed = pack(frame)
+        try:
+            if self._descriptor is None:
+                self._descriptor = open_fresh(self._path)
+            written = os.write(self._descriptor, packed)
+        except OSError:
+            written = 0
+        if written == len(packed):
+            self._size += written
+            return True
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._size)
+                os.lseek(self._descriptor, self._size, os.SEEK_SET)
+        return False
+
+    def finish(self) -> list[Frame]:
+        """Append what was held back; return what of it cannot be kept."""
+        ends = [frame._replace(content=b'') for frame in self.held.values()]
+        return [unkept for end in ends if (unkept := self.add(end, full=True)).content]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _too_dear(self, frame: Frame) -> bool:
+        headers_bytes = self._headers_bytes + HEADER.size
+        content_bytes = self._content_bytes + len(frame.content)
+        return headers_bytes > _FREE_HEADERS_BYTES + content_bytes // _DEAREST

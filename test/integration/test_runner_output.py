@@ -1,0 +1,190 @@
+"""Output of real scripts: on the disk, in memory, and where it is when somebody is killed."""
+
+import asyncio
+import os
+from pathlib import Path
+import resource
+
+from runner_support import Floor, floor, floor_on, wait_until
+
+from gateway_node.child.output_frames import SHOWN_BYTES
+from gateway_node.executions.ports import EndCause
+from gateway_node.executions.values import StopAction
+from gateway_node.scripts.values import ScriptKind
+
+__all__ = ['floor']
+
+FLOODS = 'head -c 300000 /dev/zero | tr "\\0" x; echo end\n'
+FLOOD_DROPPED = 300_004 - 2 * SHOWN_BYTES
+
+
+def kept_of(floor: Floor, execution_id: str) -> Path:
+    """Return the folder of an execution."""
+    return floor.folder / 'state' / 'executions' / execution_id
+
+
+def until_told(floor: Floor) -> str:
+    """Return lines that wait until the script is told to go on."""
+    return f'until [ -e {floor.folder}/told ]; do sleep 0.01; done\n'
+
+
+def tell(floor: Floor) -> None:
+    """Tell the script to go on."""
+    (floor.folder / 'told').touch()
+
+
+async def test_what_is_recorded_is_removed(floor: Floor) -> None:
+    """The output stays; an execution without any leaves no folder. Until then all is there."""
+    silent = floor.order(floor.script('echo \'{"a": 1}\' > "$GATEWAY_RESULT"'))
+    loud = floor.order(floor.script('echo here'))
+    for order in (silent, loud):
+        await floor.run(order)
+    folder = kept_of(floor, silent.execution_id)
+    await wait_until(lambda: len(os.listdir(folder)) == 2, what='the supervisor is gone')
+    assert set(os.listdir(folder)) == {'end.json', 'given_result.json'}
+    floor.runner.acknowledge([silent.execution_id, loud.execution_id])
+    await wait_until(lambda: not folder.exists(), what='the folder is gone')
+    folder = kept_of(floor, loud.execution_id)
+    await wait_until(lambda: os.listdir(folder) == ['output.head'], what='the end is gone')
+    assert (await floor.runner.output(loud.execution_id)).stdout == 'here\n'
+    assert (await floor.runner.output(silent.execution_id)).stdout == ''
+    assert await floor.runner.kept() == (loud.execution_id,)
+
+
+async def test_what_is_recorded_before_the_supervisor_is_gone_is_removed_after(
+    floor: Floor,
+) -> None:
+    """It clears its own things away first, however long that takes."""
+    order = floor.order(floor.script('i=0; while [ $i -lt 3000 ]; do : > $((i+=1)); done'))
+    process = await floor.start(order)
+    await process.ended()
+    floor.runner.acknowledge([order.execution_id])
+    folder = kept_of(floor, order.execution_id)
+    await wait_until(lambda: not folder.exists(), what='the folder is gone')
+    assert os.listdir(floor.folder / 'state' / 'open') == []
+
+
+async def test_what_is_recorded_of_a_lost_execution_is_removed(tmp_path: Path) -> None:
+    """Recovered ends are put away as others are, once they are recorded."""
+    async with floor_on(tmp_path) as first:
+        order = first.order(first.script('exit 3'))
+        await first.run(order)
+    async with floor_on(tmp_path) as later:
+        outcomes = await later.runner.recover()
+        assert outcomes[order.execution_id].exit_code == 3
+        assert os.listdir(kept_of(later, order.execution_id)) == ['end.json']
+        later.runner.acknowledge(outcomes)
+    assert os.listdir(tmp_path / 'state' / 'executions') == []
+
+
+async def test_a_running_script_costs_the_disk_its_head_alone(floor: Floor) -> None:
+    """The tail is written once, at the end; gateway and script hold nothing of its memory then."""
+    script = floor.script(f'{FLOODS}ls -l /proc/self/fd >&2; {until_told(floor)}')
+    order = floor.order(script)
+    process = await floor.start(order)
+    await floor.written(order, 'end\n')
+    running = await floor.runner.output(order.execution_id)
+    assert running.dropped_bytes == FLOOD_DROPPED
+    folder = kept_of(floor, order.execution_id)
+    assert not list(folder.glob('output.tail*'))
+    tell(floor)
+    await process.ended()
+    assert (folder / 'output.tail').stat().st_size < 1.2 * SHOWN_BYTES
+    ended = await floor.runner.output(order.execution_id)
+    assert (ended.stdout, ended.dropped_bytes) == (running.stdout, FLOOD_DROPPED)
+    assert 'gw-output' not in ended.stderr
+    await process.supervisor_gone()
+
+
+async def test_a_killed_supervisor_costs_no_output(floor: Floor) -> None:
+    """The gateway holds the tail's memory, and writes what the supervisor would have written."""
+    script = floor.script(f'{FLOODS}{until_told(floor)}kill -KILL $PPID; sleep 600')
+    order = floor.order(script)
+    process = await floor.start(order)
+    await floor.written(order, 'end\n')
+    tell(floor)
+    outcome = await process.ended()
+    assert outcome.cause is EndCause.SUPERVISOR_LOST
+    assert (kept_of(floor, order.execution_id) / 'output.tail').exists()
+    output = await floor.runner.output(order.execution_id)
+    assert output.stdout.endswith('end\n')
+    assert output.dropped_bytes == FLOOD_DROPPED
+
+
+async def test_a_reader_of_a_flood_sees_the_end_of_what_there_is(floor: Floor) -> None:
+    """Each reading is of one moment: whole lines in sequence, and a count that fits them."""
+    script = floor.script(
+        'import sys\nfor n in range(300000):\n sys.stdout.write(f"{n:015}\\n")\n',
+        ScriptKind.PYTHON,
+    )
+    order = floor.order(script)
+    process = await floor.start(order)
+    readings = 0
+    while not process.has_ended:
+        output = await floor.runner.output(order.execution_id)
+        _, gap, tail = output.stdout.partition(
+            f'\n[... {output.dropped_bytes} bytes dropped ...]\n'
+        )
+        if gap:
+            readings += 1
+            first = (SHOWN_BYTES + output.dropped_bytes) // 16
+            assert tail == ''.join(f'{n:015}\n' for n in range(first, first + 4096))
+    assert readings > 0
+    assert (await floor.runner.output(order.execution_id)).stdout.endswith('299999\n')
+
+
+WRITES_INTO_ITS_SUPERVISOR = r"""
+import glob, os, sys, time
+sys.stdout.write('x' * 300_000 + 'end\n')
+sys.stdout.flush()
+while not (found := [fd for fd in glob.glob(f'/proc/{os.getppid()}/fd/*')
+                     if 'gw-output' in os.readlink(fd)]):
+    time.sleep(0.01)
+memory = os.open(found[0], os.O_RDWR)
+for content in (b'\xff' * 327_680, os.urandom(327_680), bytes(327_680)):
+    os.pwrite(memory, content, 0)
+try:
+    os.ftruncate(memory, 0)
+except OSError:
+    open('sealed', 'w').close()
+while not os.path.exists('../told'):
+    time.sleep(0.01)
+"""
+
+
+async def test_a_script_that_writes_into_the_memory_harms_itself_alone(floor: Floor) -> None:
+    """It can, being of the same user; neither supervisor nor gateway stumbles over it."""
+    order = floor.order(floor.script(WRITES_INTO_ITS_SUPERVISOR, ScriptKind.PYTHON))
+    folder = kept_of(floor, order.execution_id)
+    process = await floor.start(order)
+    await wait_until((folder / 'work' / 'sealed').exists, what='all is tried')
+    await floor.runner.output(order.execution_id)
+    (folder / 'told').touch()
+    outcome = await process.ended()
+    assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 0)
+    output = await floor.runner.output(order.execution_id)
+    assert output.stdout.endswith('xend\n')
+    assert output.dropped_bytes == FLOOD_DROPPED
+
+
+async def test_without_a_descriptor_the_tail_is_there_at_the_end(floor: Floor) -> None:
+    """A gateway that cannot take the memory loses nothing but the sight of it meanwhile."""
+    heard = asyncio.Event()
+    script = floor.script(f'{until_told(floor)}{FLOODS}sleep 0.5; echo 50 >&3; sleep 600')
+    order = floor.order(script)
+    process = await floor.start(order, lambda _: heard.set())
+    tell(floor)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        async with asyncio.timeout(20):
+            await heard.wait()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    running = await floor.runner.output(order.execution_id)
+    assert (running.stdout, running.dropped_bytes) == ('x' * SHOWN_BYTES, 0)
+    process.stop(StopAction.FORCED_TERMINATION)
+    await process.ended()
+    output = await floor.runner.output(order.execution_id)
+    assert output.stdout.endswith('xend\n')
+    assert output.dropped_bytes == FLOOD_DROPPED
