@@ -29,6 +29,8 @@ from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.addresses import ListenFailed
 from gateway_node.http_server.application import build_application
+from gateway_node.http_server.host_names import host_names
+from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.representations import execution_href
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import api_base, Services
@@ -228,6 +230,7 @@ async def assemble(
             versions={**_own_versions(), **ros_versions},
             conditions=lambda: _conditions(runner, database, server),
             clock=clock,
+            own_names=own_names(await host_names(), configuration.server.allowed_hosts),
             path_prefix=configuration.server.path_prefix,
         )
         server = Server(build_application(services))

@@ -24,6 +24,7 @@ from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
+from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import Services, SILENCE_SEC
 from gateway_node.scripts.library import ScriptLibrary
@@ -42,6 +43,7 @@ BASE = '/api/v1'
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
 OWN_NODE = NodeName(namespace='/', name='gateway_node')
 HOST = 'robot'
+ALLOWED_HOST = 'fleet.example'
 
 _MANIFEST = EntitiesManifest(
     components=(Declaration(id='engine_ecu', name='Engine ECU', nodes=('/ecu/*',)),),
@@ -186,6 +188,7 @@ async def serve_api(
             versions={'gateway': 'test'},
             conditions=lambda: {'warnings': []},
             clock=clock,
+            own_names=own_names([HOST], [ALLOWED_HOST]),
             silence_sec=silence_sec,
             path_prefix=path_prefix,
         )

@@ -73,16 +73,20 @@ class Target:
 
         `length` is the Content-Length, by default the right one.
         """
-        reader, writer = await self.api.connect()
         lines = [f'{method} {path} HTTP/1.1', 'Host: robot', 'Connection: close', *headers]
         if content_type:
             lines.append(f'Content-Type: {content_type}')
         lines.append(f'Content-Length: {len(content) if length is None else length}')
+        return await self.exchange(lines, content)
+
+    async def exchange(self, head: Sequence[str], content: bytes = b'') -> RawAnswer:
+        """Send these very lines, and this content; return the first answer."""
+        reader, writer = await self.api.connect()
         try:
-            writer.write('\r\n'.join([*lines, '', '']).encode())
+            writer.write('\r\n'.join([*head, '', '']).encode())
             writer.write(content)
             async with asyncio.timeout(ANSWER_SEC):
-                return await _answer(reader, with_content=method != 'HEAD')
+                return await _answer(reader, with_content=not head[0].startswith('HEAD '))
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):

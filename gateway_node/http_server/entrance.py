@@ -3,12 +3,34 @@
 from aiohttp import hdrs, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
-from gateway_node.http_server.errors import BodyEncoded, ExpectationUnknown
+from gateway_node.http_server.errors import (
+    BodyEncoded,
+    ExpectationUnknown,
+    HostForeign,
+    InvalidRequest,
+    OriginForeign,
+)
+from gateway_node.http_server.origins import (
+    Authority,
+    is_foreign_site,
+    is_own_host,
+    is_own_origin,
+    parse_authority,
+    target_authority,
+)
+from gateway_node.http_server.services import services
+
+SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+"""Those that change nothing (RFC 9110, section 9.2.1)."""
+_SEC_FETCH_SITE = 'Sec-Fetch-Site'
 
 
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what no route takes; ask for the body where a client waits for that."""
+    authority = _own_authority(request)
+    if request.method not in SAFE_METHODS:
+        _check_origin(request, authority)
     _check_coding(request)
     await _meet_expectation(request)
     return await handler(request)
@@ -16,6 +38,42 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def leave_expectation(request: web.Request) -> None:
     """Do nothing about `Expect` yet: aiohttp calls this before the middlewares."""
+
+
+def _own_authority(request: web.Request) -> Authority | None:
+    """Return the host that the request is for; None where HTTP/1.0 names none.
+
+    Raises:
+        InvalidRequest: it has no `Host`, several, or one that is no host (RFC 9112, section 3.2).
+        HostForeign: it is not ours.
+    """
+    named = request.headers.getall(hdrs.HOST, [])
+    if len(named) > 1 or (not named and request.version >= HttpVersion11):
+        raise InvalidRequest(f'the request has {len(named)} headers Host; allowed: one')
+    target = target_authority(request.method, request.raw_path)
+    authority = None
+    for text in (*named, *([] if target is None else [target])):
+        authority = parse_authority(text)
+        if authority is None:
+            raise InvalidRequest(
+                f'Host is {text[:80]!r}; allowed: a host name or an address, and a port'
+            )
+    if authority is not None and not is_own_host(authority, services(request).own_names):
+        raise HostForeign(authority.host)
+    return authority
+
+
+def _check_origin(request: web.Request, authority: Authority | None) -> None:
+    """Raise OriginForeign where a page that is not ours sent the request.
+
+    Programs that are no browser send neither header.
+    """
+    for origin in request.headers.getall(hdrs.ORIGIN, ()):
+        if authority is None or not is_own_origin(origin, authority):
+            raise OriginForeign(hdrs.ORIGIN, origin)
+    for site in request.headers.getall(_SEC_FETCH_SITE, ()):
+        if is_foreign_site(site):
+            raise OriginForeign(_SEC_FETCH_SITE, site)
 
 
 def _check_coding(request: web.Request) -> None:

@@ -36,6 +36,30 @@ class ContentNotFound(Exception):
         self.script_id = script_id
 
 
+class HostForeign(Exception):
+    """The request is for a host that is not this gateway's."""
+
+    def __init__(self, host: str) -> None:
+        # Without the names that are ours: the page that reads this may be anybody's.
+        super().__init__(
+            f'Host is {host[:80]!r}; allowed: an IP address, localhost, the names of this host '
+            'and those in server.allowed_hosts'
+        )
+        self.host = host
+
+
+class OriginForeign(Exception):
+    """A page of somebody else would change something here."""
+
+    def __init__(self, header: str, value: str) -> None:
+        super().__init__(
+            f'{header} is {value[:80]!r}; a page changes something here only where it is this '
+            "gateway's own"
+        )
+        self.header = header
+        self.value = value
+
+
 class ExpectationUnknown(Exception):
     """`Expect` asks for what no server has."""
 
@@ -79,6 +103,7 @@ class Row:
 _RETRY = {'Retry-After': str(RETRY_AFTER_SEC)}
 _INVALID_PARAMETER = Row(status=400, error_code='invalid-parameter')
 _INVALID_REQUEST = Row(status=400, error_code='invalid-request')
+_NO_ACCESS = Row(status=403, error_code='insufficient-access-rights')
 _NOT_FOUND = Row(status=404, error_code='resource-not-found')
 _CONFLICT = Row(status=409, error_code='invalid-request')
 _NOT_IMPLEMENTED = Row(status=501, error_code='not-implemented')
@@ -100,6 +125,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     InvalidParameter: _INVALID_PARAMETER,
     InvalidRequest: _INVALID_REQUEST,
     ContentNotFound: _NOT_FOUND,
+    HostForeign: Row(status=421, error_code='invalid-request'),
+    OriginForeign: _NO_ACCESS,
     ExpectationUnknown: Row(status=417, error_code='invalid-request'),
     BodyEncoded: Row(
         status=415, error_code='invalid-request', headers={hdrs.ACCEPT_ENCODING: 'identity'}
@@ -115,7 +142,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     scripts.ScriptRefused: _INVALID_PARAMETER,
     scripts.ParametersInvalid: _INVALID_PARAMETER,
     scripts.ScriptsTurnedOff: _NOT_IMPLEMENTED,
-    scripts.UploadsTurnedOff: Row(status=403, error_code='insufficient-access-rights'),
+    scripts.UploadsTurnedOff: _NO_ACCESS,
     scripts.LibraryUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
     scripts.SchemaCheckUnavailable: _vendor(503, 'schema-check-unavailable', _RETRY),
     executions.ExecutionNotFound: _NOT_FOUND,

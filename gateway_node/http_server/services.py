@@ -33,6 +33,8 @@ class Services:
     conditions: Callable[[], Mapping[str, Any]]
     """What other rooms show in /health, in JSON values; `warnings` is a list of sentences."""
     clock: Clock
+    own_names: frozenset[str]
+    """The host names under which the gateway answers, addresses aside; see `origins.own_names`."""
     silence_sec: float = SILENCE_SEC
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""

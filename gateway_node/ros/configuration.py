@@ -17,6 +17,8 @@ class ServerConfiguration:
     host: str
     port: int
     path_prefix: str
+    allowed_hosts: tuple[str, ...]
+    """Further host names under which the gateway answers."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,6 +149,15 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Path in front of /api/v1, for a gateway behind a reverse proxy.',
     ),
     ParameterSpecification(
+        name='server.allowed_hosts',
+        type=_STRING_ARRAY,
+        default=(),
+        form="host names without a port, such as robot7.example; [''] for none",
+        pattern=r'[A-Za-z0-9._-]*',
+        description='Host names, beside localhost and those of the host, for which requests are '
+        'answered; any IP address is.',
+    ),
+    ParameterSpecification(
         name='state_dir',
         type=_STRING,
         form=_PATH,

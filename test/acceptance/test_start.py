@@ -13,6 +13,8 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -196,12 +198,30 @@ def catches_ctrl_c(pid: int) -> bool:
 
 
 def test_what_is_right_starts(tmp_path: Path) -> None:
-    """Whole numbers for fractional ones, no setup files, and a prefix are all taken."""
+    """Whole numbers for fractional ones, no setup files, a prefix and further names are taken."""
     parameters = {
         'scripts.default_timeout_sec': 2,
         'scripts.max_file_size_mb': 1,
         'server.path_prefix': '/robot/front',
     }
-    with gateway(tmp_path, parameters, '-p', "environment.setup_files:=['']") as api:
+    lists = [
+        '-p',
+        "environment.setup_files:=['']",
+        '-p',
+        "server.allowed_hosts:=['fleet.example']",
+    ]
+    with gateway(tmp_path, parameters, *lists) as api:
         assert api.url.endswith('/robot/front/api/v1')
+        for host in (socket.gethostname(), f'{socket.gethostname()}.local', 'fleet.example'):
+            assert status(api.url, host) == 200, host
+        assert status(api.url, 'evil.example') == 421
         wait_for(lambda: api.log, lambda log: 'serving' in log, what='serving')
+
+
+def status(url: str, host: str) -> int:
+    """Return how a GET is answered that names this host."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={'Host': host})) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
