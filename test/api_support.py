@@ -26,7 +26,7 @@ from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.server import Server
-from gateway_node.http_server.services import Services, SILENCE_SEC
+from gateway_node.http_server.services import Patience, Services
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.schemas import SchemaChecker
@@ -130,7 +130,7 @@ async def serve_api(
     max_file_bytes: int = 1024 * 1024,
     managed: tuple[ManagedScript, ...] = (),
     schemas: SchemaChecker | None = None,
-    silence_sec: float = SILENCE_SEC,
+    patience: Patience | None = None,
     path_prefix: str = '',
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`."""
@@ -189,7 +189,7 @@ async def serve_api(
             conditions=lambda: {'warnings': []},
             clock=clock,
             own_names=own_names([HOST], [ALLOWED_HOST]),
-            silence_sec=silence_sec,
+            patience=patience or Patience(),
             path_prefix=path_prefix,
         )
     )

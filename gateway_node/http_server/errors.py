@@ -84,6 +84,14 @@ class ClientSilent(Exception):
         self.silence_sec = silence_sec
 
 
+class ClientSlow(Exception):
+    """A client sends a body more slowly than anybody has to wait for it."""
+
+    def __init__(self, bytes_per_sec: float) -> None:
+        super().__init__(f'the body came at less than {bytes_per_sec:g} bytes a second')
+        self.bytes_per_sec = bytes_per_sec
+
+
 class BodyTooLarge(Exception):
     """The body is larger than this route takes."""
 
@@ -118,6 +126,7 @@ def _vendor(status: int, vendor_code: str, headers: dict[str, str] | None = None
     )
 
 
+_TOO_LATE = Row(status=408, error_code='invalid-request', closes=True)
 _TOO_LARGE = _vendor(413, 'too-large')
 _INTERNAL = _vendor(500, 'internal-error')
 
@@ -131,7 +140,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     BodyEncoded: Row(
         status=415, error_code='invalid-request', headers={hdrs.ACCEPT_ENCODING: 'identity'}
     ),
-    ClientSilent: Row(status=408, error_code='invalid-request', closes=True),
+    ClientSilent: _TOO_LATE,
+    ClientSlow: _TOO_LATE,
     BodyTooLarge: _TOO_LARGE,
     entities.EntityNotFound: _NOT_FOUND,
     entities.AreaNotFound: _NOT_FOUND,

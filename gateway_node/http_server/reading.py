@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextvars import ContextVar
+import time
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -11,6 +13,7 @@ from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.http_server.errors import (
     BodyTooLarge,
     ClientSilent,
+    ClientSlow,
     InvalidParameter,
     InvalidRequest,
 )
@@ -19,6 +22,8 @@ from gateway_node.strict_json import JsonRefused, parse
 
 MAX_JSON_BYTES = 1024 * 1024
 """Bytes of a JSON body."""
+_WAITED_SEC = ContextVar('waited_sec', default=0.0)
+"""How long the client of a request was waited for: aiohttp gives each request a context."""
 _INLINE_BYTES = 64 * 1024
 """A larger document is parsed on a thread, so that the loop is not held up."""
 
@@ -73,7 +78,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
         InvalidRequest: it is no strict JSON, or no object.
         web.HTTPUnsupportedMediaType: it is not declared as JSON.
         BodyTooLarge: it is larger than MAX_JSON_BYTES.
-        ClientSilent: it does not come to its end.
+        ClientSilent, ClientSlow: it does not come to its end in time.
     """
     if request.content_type != 'application/json':
         raise web.HTTPUnsupportedMediaType(
@@ -88,13 +93,23 @@ async def json_object(request: web.Request) -> dict[str, Any]:
 
 
 async def from_client(request: web.Request, reading: Awaitable[_T]) -> _T:
-    """Wait for one piece of the body; ClientSilent where it does not come."""
-    silence_sec = services(request).silence_sec
+    """Wait for one piece of the body; ClientSilent or ClientSlow where it does not come in time.
+
+    What counts is the wait for the client: the time that the gateway itself takes is its own.
+    """
+    patience = services(request).patience
+    waited_sec = _WAITED_SEC.get()
+    left_sec = patience.left_sec(request.content.total_bytes, waited_sec)
+    begun = time.monotonic()
     try:
-        async with asyncio.timeout(silence_sec):
+        async with asyncio.timeout(min(patience.silence_sec, left_sec)):
             return await reading
     except TimeoutError:
-        raise ClientSilent(silence_sec) from None
+        if left_sec < patience.silence_sec:
+            raise ClientSlow(patience.bytes_per_sec) from None
+        raise ClientSilent(patience.silence_sec) from None
+    finally:
+        _WAITED_SEC.set(waited_sec + time.monotonic() - begun)
 
 
 async def parse_object(content: bytes, what: str) -> dict[str, Any]:

@@ -12,13 +12,27 @@ from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.library import ScriptLibrary
 
 API_VERSION = 'v1'
-SILENCE_SEC = 30.0
-"""How long a client may send nothing in the middle of a body: it holds a connection and a file."""
 
 
 def api_base(path_prefix: str) -> str:
     """Return the API's base path below a prefix."""
     return f'{path_prefix}/api/{API_VERSION}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a body may take, which holds a connection, a file and memory meanwhile."""
+
+    silence_sec: float = 30.0
+    """How long nothing may come."""
+    grace_sec: float = 60.0
+    """How long all of it may take at any rate."""
+    bytes_per_sec: float = 1024.0
+    """What must come on average beyond that."""
+
+    def left_sec(self, received: int, waited_sec: float) -> float:
+        """Return how long the rest may be waited for, after a wait for what was received."""
+        return self.grace_sec + received / self.bytes_per_sec - waited_sec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +49,7 @@ class Services:
     clock: Clock
     own_names: frozenset[str]
     """The host names under which the gateway answers, addresses aside; see `origins.own_names`."""
-    silence_sec: float = SILENCE_SEC
+    patience: Patience = Patience()
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""
 

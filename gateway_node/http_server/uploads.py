@@ -33,7 +33,7 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
 
     Raises:
         InvalidRequest: no multipart form, an unknown or repeated part, no `file`.
-        ClientSilent: the form does not come to its end.
+        ClientSilent, ClientSlow: the form does not come to its end in time.
         ScriptRefused, ScriptTooLarge, LibraryUnavailable: as their names say.
         web.HTTPUnsupportedMediaType: another content type.
     """

@@ -1,4 +1,4 @@
-"""Clients that stop sending in the middle of a body."""
+"""Clients that stop sending in the middle of a body, or send it for ever."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from api_support import Api, BASE, serve_api
 import pytest
+
+from gateway_node.http_server.services import Patience
 
 SILENCE_SEC = 1.0
 DEADLINE_SEC = 60.0
@@ -21,7 +23,7 @@ END = b'\r\n--b--\r\n'
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     """Serve a gateway with little patience."""
-    async with serve_api(tmp_path, silence_sec=SILENCE_SEC) as served:
+    async with serve_api(tmp_path, patience=Patience(silence_sec=SILENCE_SEC)) as served:
         yield served
 
 
@@ -99,6 +101,38 @@ async def test_a_slow_client_is_waited_for(api: Api) -> None:
     assert len(pieces) * SILENCE_SEC / 5 > SILENCE_SEC
     path = f'/{ENTITY}/scripts'
     async with sending(api, 'POST', path, FORM_TYPE, len(content), pieces) as reader:
+        assert (await answer(reader))[0] == 201
+
+
+@pytest.mark.parametrize('begun', [FORM_TYPE, 'application/json'])
+async def test_a_client_that_trickles_is_refused(tmp_path: Path, begun: str) -> None:
+    """Never silent for long, and yet slower than the floor: 408, and no file is left."""
+    patience = Patience(silence_sec=DEADLINE_SEC, grace_sec=SILENCE_SEC / 2, bytes_per_sec=1000)
+    path = f'/{ENTITY}/scripts'
+    async with serve_api(tmp_path, patience=patience) as api:
+        if begun != FORM_TYPE:
+            path = f'{path}/{await api.upload(ENTITY)}/executions'
+        before = stored(tmp_path)
+        content = FILE if begun == FORM_TYPE else b'{' + b' ' * 100
+        pieces = [content[at : at + 1] for at in range(5)]  # of one fifth of SILENCE_SEC each
+        async with sending(api, 'POST', path, begun, 10_000, pieces) as reader:
+            status, headers, body = await answer(reader)
+        assert (status, headers['connection']) == (408, 'close')
+        assert '1000 bytes a second' in json.loads(body)['message']
+        assert stored(tmp_path) == before
+
+
+async def test_a_poor_link_is_waited_for(tmp_path: Path) -> None:
+    """Past the grace period what counts is the average, over the floor here."""
+    patience = Patience(grace_sec=SILENCE_SEC / 2, bytes_per_sec=10)
+    content = FILE + b'# on and on\n' * 10 + END
+    pieces = [content[at : at + 24] for at in range(0, len(content), 24)]
+    assert len(pieces) * SILENCE_SEC / 5 > patience.grace_sec
+    path = f'/{ENTITY}/scripts'
+    async with (
+        serve_api(tmp_path, patience=patience) as api,
+        sending(api, 'POST', path, FORM_TYPE, len(content), pieces) as reader,
+    ):
         assert (await answer(reader))[0] == 201
 
 
