@@ -115,8 +115,9 @@ class Gateway:
         self._tending = self._side_tasks.start('look after entities', self._tend_entities())
 
     async def serve(self) -> None:
-        """Answer clients."""
+        """Answer clients, and meanwhile start what is still due of the schedules."""
         await self._server.serve()
+        self._side_tasks.start('start schedules', self.executions.start_schedules(self.directory))
 
     def on_graph(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now."""
@@ -368,6 +369,7 @@ async def _open_library(
         clock=clock,
         managed=await asyncio.to_thread(load_scripts_manifest, manifest) if manifest else (),
         allow_uploads=scripts.allow_uploads,
+        max_scripts=scripts.max_scripts or 0,
     )
     await library.open(versions_in_use)
     return library
@@ -388,6 +390,7 @@ def _execution_settings(configuration: Configuration) -> ExecutionSettings:
             max_failed_age_sec=(history.max_failed_age_days or 0) * DAY_SEC,
         ),
         restarts=RestartSettings(
+            max_schedules=restart.max_schedules or 0,
             min_interval_sec=restart.min_interval_sec,
             entity_timeout_sec=restart.entity_timeout_sec,
             start_prepared=restart.start_prepared,

@@ -127,6 +127,8 @@ async def serve_api(
     allow_uploads: bool = True,
     max_executions: int = 50,
     max_executions_per_entity: int = 50,
+    max_schedules: int = 0,
+    max_scripts: int = 0,
     max_file_bytes: int = 1024 * 1024,
     managed: tuple[ManagedScript, ...] = (),
     schemas: SchemaChecker | None = None,
@@ -146,6 +148,7 @@ async def serve_api(
         clock=clock,
         managed=managed,
         allow_uploads=allow_uploads,
+        max_scripts=max_scripts,
     )
     await library.open()
     ledger = Ledger(store)
@@ -167,7 +170,10 @@ async def serve_api(
             ),
             retention=RetentionPolicy(max_executions=1000, max_age_sec=0, max_failed_age_sec=0),
             restarts=RestartSettings(
-                min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
+                min_interval_sec=60,
+                entity_timeout_sec=30,
+                start_prepared=False,
+                max_schedules=max_schedules,
             ),
         ),
     )

@@ -17,7 +17,8 @@ from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.restarts import RestartSettings
-from gateway_node.executions.service import ExecutionService, ExecutionSettings, StartRequest
+from gateway_node.executions.service import ExecutionService, ExecutionSettings
+from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,

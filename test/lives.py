@@ -11,7 +11,8 @@ from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, RetentionPolicy
 from gateway_node.executions.restarts import RestartSettings
-from gateway_node.executions.service import ExecutionService, ExecutionSettings, StartRequest
+from gateway_node.executions.service import ExecutionService, ExecutionSettings
+from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -48,6 +49,7 @@ class Robot:
         self.start_prepared = False
         self.max_executions = 10
         self.max_kept = 0
+        self.max_schedules = 0
 
     @contextlib.asynccontextmanager
     async def gateway(
@@ -120,6 +122,7 @@ class Life:
                     min_interval_sec=60,
                     entity_timeout_sec=robot.entity_timeout_sec,
                     start_prepared=robot.start_prepared,
+                    max_schedules=robot.max_schedules,
                 ),
             ),
         )

@@ -75,6 +75,16 @@ class ConcurrencyLimitReached(Exception):
         self.limit = limit
 
 
+class ScheduleLimitReached(Exception):
+    """As many schedules wait as may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f'{limit} schedules wait, as many as restart.max_schedules allows; stop or delete one'
+        )
+        self.limit = limit
+
+
 class FeatureNotAvailable(Exception):
     """A feature of the API that this gateway does not have (yet, or here)."""
 

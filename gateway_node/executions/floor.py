@@ -20,6 +20,8 @@ from gateway_node.executions.values import Execution, StopAction, Trigger, Trigg
 from gateway_node.scripts.values import Script
 from gateway_node.side_tasks import log_failure
 
+_SHUTDOWN = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Waiter:
@@ -53,6 +55,7 @@ class Floor:
         self._waiters: list[_Waiter] = []
         self._driving: set[asyncio.Task[None]] = set()
         self._left = asyncio.Event()
+        self._stopping: StopAction | None = None
 
     def get(self, execution_id: str) -> LiveExecution | None:
         """Return a live execution, or None."""
@@ -74,23 +77,40 @@ class Floor:
         for live in self._of(entity, script_id):
             live.give_up(refusal)
 
+    def waiting_schedules(self) -> int:
+        """Return how many schedules wait to become their executions."""
+        return sum(live.execution.scheduled for live in self._live.values())
+
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that executions on the floor need."""
         orders = (live.order for live in self._live.values())
         return frozenset(o.script.version for o in orders if o and o.script.id == script_id)
 
+    def reserve(self, execution_id: str, entity: EntityRef, script: Script) -> None:
+        """Take a place for an execution that is to enter; `enter` or `give_back` follows.
+
+        Reserving again, for the script as it is now, is harmless. No two can have the last place.
+
+        Raises:
+            ScriptAlreadyRunning, ConcurrencyLimitReached: there is no place.
+        """
+        others = [each for each in self._taken.values() if each.execution_id != execution_id]
+        self._admission.check(entity, script, others)
+        self._taken[execution_id] = _place(execution_id, entity, script)
+
+    def give_back(self, execution_id: str) -> None:
+        """Free the place of an execution that does not enter; harmless where it has none."""
+        self._taken.pop(execution_id, None)
+        self._admit_waiters()
+
     async def enter(
         self, execution: Execution, order: StartOrder, record: Callable[[], Awaitable[None]]
     ) -> None:
-        """Let an execution in, record it, and begin to drive it.
+        """Let an execution with a place in, record it, and begin to drive it.
 
-        Raises:
-            ScriptAlreadyRunning, ConcurrencyLimitReached: it is not let in.
-        Whatever `record` raises keeps it out as well. Cancelled, it is recorded and driven on.
+        Whatever `record` raises keeps it out, and frees its place. Cancelled, it is recorded and
+        driven on.
         """
-        # Up to the entry there is no await: two that want the last place cannot both pass.
-        self._admission.check(order.entity, order.script, self._taken.values())
-        self._taken[execution.id] = _place(execution.id, order.entity, order.script)
 
         async def prepare() -> StartOrder:
             return order
@@ -123,10 +143,10 @@ class Floor:
                 self._waiters.remove(waiter)
 
     def stop_all(self, action: StopAction) -> None:
-        """Ask every execution to end because the gateway ends."""
-        trigger = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+        """Ask every execution to end because the gateway ends, those that come later too."""
+        self._stopping = action
         for live in self._live.values():
-            live.stop(action, trigger)
+            live.stop(action, _SHUTDOWN)
 
     async def wait_empty(self) -> None:
         """Wait until every execution has left."""
@@ -160,6 +180,8 @@ class Floor:
             execution, prepare, runner=self._runner, ledger=self._ledger, clock=self._clock
         )
         self._live[execution.id] = live
+        if self._stopping is not None:
+            live.stop(self._stopping, _SHUTDOWN)
         return live
 
     def _spawn(self, driving: Coroutine[Any, Any, None]) -> None:
@@ -193,9 +215,8 @@ class Floor:
     def _let_go(self, live: LiveExecution) -> None:
         execution_id = live.execution.id
         del self._live[execution_id]
-        self._taken.pop(execution_id, None)
         self._left.set()
-        self._admit_waiters()
+        self.give_back(execution_id)
 
 
 def _place(execution_id: str, entity: EntityRef, script: Script) -> Place:

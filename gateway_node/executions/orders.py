@@ -1,12 +1,13 @@
 """From a wish to a start order: the script, the parameters and the runner are asked first."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ProximityNotAvailable
 from gateway_node.executions.ports import ScriptRunner, StartOrder
+from gateway_node.executions.values import Execution
 from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.schemas import SchemaChecker
@@ -21,6 +22,16 @@ class Wish:
     script_id: str
     parameters: Mapping[str, Any]
     arguments: tuple[str, ...]
+
+
+def wish_of(execution: Execution) -> Wish:
+    """Return what an execution, or a schedule, is to execute."""
+    return Wish(
+        entity=execution.entity,
+        script_id=execution.script_id,
+        parameters=execution.input_parameters,
+        arguments=execution.arguments,
+    )
 
 
 class OrderDesk:
@@ -41,18 +52,26 @@ class OrderDesk:
         self._default_timeout_sec = default_timeout_sec
         self._stop_grace_period_sec = stop_grace_period_sec
 
-    async def order(self, execution_id: str, wish: Wish) -> StartOrder:
+    async def order(
+        self, execution_id: str, wish: Wish, admit: Callable[[Script], None] = lambda _: None
+    ) -> StartOrder:
         """Check a wish against the script in its present version.
+
+        `admit` raises where there is no place for it. It is called before the runner is asked,
+        which may have to execute a part of the script, and again where the script was replaced.
 
         Raises:
             ScriptNotFound, ParametersInvalid, SchemaCheckUnavailable, RunnerUnavailable: as their
                 names say.
             FeatureNotAvailable: the script's kind or its proof of proximity.
+        Whatever `admit` raises is raised too.
         """
         while True:
             script = await self._library.get(wish.entity, wish.script_id)
             order = self._filled_in(execution_id, wish, script)
             await self._check(order)
+            admit(script)
+            await self._runner.vet(order)
             # Replaced meanwhile: what was checked is not what would be started.
             if (await self._library.get(wish.entity, wish.script_id)).version == script.version:
                 return order
@@ -85,4 +104,3 @@ class OrderDesk:
             raise ProximityNotAvailable(script.id)
         if script.parameters_schema is not None:
             await self._schemas.check_parameters(script.parameters_schema, order.parameters)
-        await self._runner.vet(order)

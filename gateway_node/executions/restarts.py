@@ -1,7 +1,8 @@
 """Schedules: executions in `prepared` that wait for a start of the gateway."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+import contextlib
 from dataclasses import dataclass
 import logging
 from typing import Any, TypeVar
@@ -10,16 +11,16 @@ from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import (
-    FeatureNotAvailable,
     NotStartable,
-    RunnerUnavailable,
+    ScheduleLimitReached,
     StoreUnavailable,
 )
 from gateway_node.executions.floor import Floor
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.orders import OrderDesk, Wish
-from gateway_node.executions.ports import Change, StartOrder
+from gateway_node.executions.orders import OrderDesk, wish_of
+from gateway_node.executions.ports import Change
+from gateway_node.executions.preparations import Preparations
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,
@@ -31,20 +32,15 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
-from gateway_node.scripts.errors import (
-    ParametersInvalid,
-    SchemaCheckUnavailable,
-    ScriptNotFound,
-    ScriptsTurnedOff,
-)
 
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar('_Result')
 
-_ATTEMPTS = 30
+GROUP = 100
+"""Schedules that are started with one commit, before others get a turn."""
 _RETRY_SEC = 1.0
-"""Between attempts to start what the runner or the schema check refused for the moment."""
+"""Between attempts to record what the store does not take at the moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +54,8 @@ class RestartSettings:
     """Seconds that an execution waits for its entity to come online."""
     start_prepared: bool
     """Whether executions that were accepted and never started are started after all."""
+    max_schedules: int = 0
+    """Schedules that may wait; 0 for no limit."""
 
 
 class Restarts:
@@ -75,17 +73,46 @@ class Restarts:
     ) -> None:
         self._desk = desk
         self._floor = floor
+        self._preparations = Preparations(
+            desk=desk, floor=floor, entity_timeout_sec=settings.entity_timeout_sec
+        )
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
         self._settings = settings
         self._waiting: dict[str, Execution] = {}
+        self._due: list[str] = []
+        self._reserved: set[str] = set()
+        self._ending = asyncio.Event()
         # One change of the schedules at a time: none takes back what another recorded.
         self._changes = asyncio.Lock()
 
     def add(self, schedules: Iterable[Execution]) -> None:
         """Take recorded schedules."""
-        self._waiting |= {schedule.id: schedule for schedule in schedules}
+        for schedule in schedules:
+            self._waiting[schedule.id] = schedule
+            self._reserved.discard(schedule.id)
+
+    def add_due(self, schedules: Iterable[Execution]) -> None:
+        """Take schedules that waited for this start of the gateway."""
+        self.add(schedules)
+        self._due = sorted(self._waiting)
+
+    def reserve(self, schedule_id: str) -> None:
+        """Take a place for a schedule that is to be recorded; `add` or `give_back` follows.
+
+        Reserving again is harmless. ScheduleLimitReached where there is no place.
+        """
+        limit = self._settings.max_schedules
+        others = len(self._waiting) + self._floor.waiting_schedules()
+        others += len(self._reserved - {schedule_id})
+        if limit and others >= limit:
+            raise ScheduleLimitReached(limit)
+        self._reserved.add(schedule_id)
+
+    def give_back(self, schedule_id: str) -> None:
+        """Free the place of a schedule that is not recorded; harmless where it has none."""
+        self._reserved.discard(schedule_id)
 
     def get(self, execution_id: str) -> Execution | None:
         """Return a schedule that waits, or None."""
@@ -95,29 +122,49 @@ class Restarts:
         """Return what a schedule notes of a start that is made now."""
         return ScheduledStart(at=self._clock.now(), boot_time=self._clock.boot_time())
 
-    async def start_executions(self, directory: EntityDirectory) -> None:
-        """Start an execution of every schedule; called once, at the start of the gateway.
+    async def start_group(self, directory: EntityDirectory) -> None:
+        """Start the executions of the first schedules that are due, with one commit.
 
-        They are recorded when this returns, and then wait for their entities.
+        They wait for their entities then. StoreUnavailable, and nothing was started.
         """
-        for schedule in sorted(self._waiting.values(), key=lambda each: each.id):
-            if schedule.execution_type is ExecutionType.ONCE_ON_RESTART:
-                del self._waiting[schedule.id]
-                self._floor.enter_waiting(schedule, self._preparation(schedule, directory))
-            elif self._too_soon(schedule):
-                _log.warning('%s starts nothing: too soon after its last start', schedule.id)
-                skipped = schedule.evolve(skipped_starts=schedule.skipped_starts + 1)
-                self._waiting[schedule.id] = await self._ledger.keep(skipped)
-            else:
-                await self._start_execution(schedule, directory)
+        group = self._due[:GROUP]
+        async with self._changes:
+            await self._start(group, directory)
+        del self._due[: len(group)]
+
+    async def start_rest(self, directory: EntityDirectory) -> None:
+        """Start the executions of all schedules that are due, group by group.
+
+        What the store does not take is tried again; with `close` what is left waits for the next
+        start of the gateway.
+        """
+        while self._due and not self._ending.is_set():
+            try:
+                await self.start_group(directory)
+            except StoreUnavailable as error:
+                _log.error('schedules cannot be started: %s', error)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_RETRY_SEC):
+                        await self._ending.wait()
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._ending.set()
+
+    async def wait_quiet(self) -> None:
+        """Wait until no change of a schedule is under way."""
+        async with self._changes:
+            pass
 
     def start_unstarted(self, executions: Iterable[Execution], directory: EntityDirectory) -> None:
         """Start what an earlier gateway accepted and did not start."""
         for execution in executions:
-            self._floor.enter_waiting(execution, self._preparation(execution, directory))
+            self._floor.enter_waiting(execution, self._preparations.of(execution, directory))
 
     async def schedule(self, execution: Execution) -> None:
-        """Record a new schedule and take it; once begun this goes on where it is cancelled.
+        """Record a new schedule that has a place and take it.
+
+        Once begun this goes on where it is cancelled.
 
         Raises:
             ScriptNotFound: its script was deleted meanwhile; nothing was recorded.
@@ -125,10 +172,13 @@ class Restarts:
         """
 
         async def schedule() -> None:
-            async with self._changes:
-                await self._desk.script(_wish_of(execution))
-                await self._ledger.begin(execution)
-                self.add([execution])
+            try:
+                async with self._changes:
+                    await self._desk.script(wish_of(execution))
+                    await self._ledger.begin(execution)
+                    self.add([execution])
+            finally:
+                self.give_back(execution.id)
 
         await _to_the_end(schedule())
 
@@ -147,7 +197,7 @@ class Restarts:
                 ended = self._ended(
                     schedule, ExecutionStatus.TERMINATED, cause='stop', stop_trigger=trigger
                 )
-                await self._record_ends([ended])
+                await self._record([ended])
                 return ended.execution
 
         return await _to_the_end(stop())
@@ -156,12 +206,33 @@ class Restarts:
         """End the schedules of a script that is gone."""
         await _to_the_end(self._fail_without_script(entity, script_id))
 
-    async def _start_execution(self, schedule: Execution, directory: EntityDirectory) -> None:
-        version = await self._desk.present_version(schedule.entity, schedule.script_id)
-        if version is None:
-            await self._record_ends([self._without_script(schedule)])
-            return
-        execution = Execution(
+    async def _start(self, due: Sequence[str], directory: EntityDirectory) -> None:
+        changes: list[Change] = []
+        starting: list[Execution] = []
+        for schedule in (self._waiting[each] for each in due if each in self._waiting):
+            if schedule.execution_type is ExecutionType.ONCE_ON_RESTART:
+                starting.append(schedule)
+                continue
+            version = await self._desk.present_version(schedule.entity, schedule.script_id)
+            if self._too_soon(schedule):
+                _log.warning('%s starts nothing: too soon after its last start', schedule.id)
+                skipped = schedule.evolve(skipped_starts=schedule.skipped_starts + 1)
+                changes.append(Change(execution=skipped))
+            elif version is None:
+                changes.append(self._without_script(schedule))
+            else:
+                execution = self._execution_of(schedule, version)
+                starting.append(execution)
+                changes.append(Change(execution=execution, cause='accepted', new=True))
+                noted = schedule.evolve(last_scheduled_start=self.scheduled_start())
+                changes.append(Change(execution=noted))
+        await self._record(changes)
+        for execution in starting:
+            self._waiting.pop(execution.id, None)
+            self._floor.enter_waiting(execution, self._preparations.of(execution, directory))
+
+    def _execution_of(self, schedule: Execution, version: str) -> Execution:
+        return Execution(
             id=self._ids.next(self._clock.now()),
             entity=schedule.entity,
             script_id=schedule.script_id,
@@ -174,10 +245,6 @@ class Restarts:
             arguments=schedule.arguments,
             parent=schedule.id,
         )
-        noted = schedule.evolve(last_scheduled_start=self.scheduled_start())
-        await self._ledger.begin(execution, also=(noted,))
-        self._waiting[schedule.id] = noted
-        self._floor.enter_waiting(execution, self._preparation(execution, directory))
 
     def _too_soon(self, schedule: Execution) -> bool:
         last = schedule.last_scheduled_start
@@ -188,56 +255,16 @@ class Restarts:
             and now.seconds - last.boot_time.seconds < self._settings.min_interval_sec
         )
 
-    def _preparation(
-        self, execution: Execution, directory: EntityDirectory
-    ) -> Callable[[], Coroutine[Any, Any, StartOrder]]:
-        async def prepare() -> StartOrder:
-            timeout_sec = self._settings.entity_timeout_sec
-            try:
-                async with asyncio.timeout(timeout_sec):
-                    await directory.wait_online(execution.entity)
-            except TimeoutError:
-                raise NotStartable(
-                    FailureReason.ENTITY_ABSENT,
-                    f'{execution.entity.path} did not come online within {timeout_sec:g} s',
-                ) from None
-            return await self._order_in_place(execution)
-
-        return prepare
-
-    async def _order_in_place(self, execution: Execution) -> StartOrder:
-        """Wait for a place, then for an order; what is refused for the moment is tried again."""
-        wish = _wish_of(execution)
-        try:
-            script = await self._desk.script(wish)
-            await self._floor.wait_for_place(execution.id, execution.entity, script)
-            return await self._order_with_patience(execution.id, wish)
-        except (ScriptNotFound, ScriptsTurnedOff) as error:
-            raise NotStartable(FailureReason.SCRIPT_GONE, str(error)) from error
-        except ParametersInvalid as error:
-            raise NotStartable(FailureReason.PARAMETERS_REFUSED, str(error)) from error
-        except (FeatureNotAvailable, RunnerUnavailable, SchemaCheckUnavailable) as error:
-            raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
-
-    async def _order_with_patience(self, execution_id: str, wish: Wish) -> StartOrder:
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return await self._desk.order(execution_id, wish)
-            except (RunnerUnavailable, SchemaCheckUnavailable) as error:
-                _log.warning('%s waits: %s', execution_id, error)
-                await asyncio.sleep(_RETRY_SEC)
-        return await self._desk.order(execution_id, wish)
-
     async def _fail_without_script(self, entity: EntityRef, script_id: str) -> None:
-        self._floor.give_up(entity, script_id, NotStartable(*_script_gone(script_id)))
         async with self._changes:
+            self._floor.give_up(entity, script_id, NotStartable(*_script_gone(script_id)))
             ended = [
                 self._without_script(schedule)
                 for schedule in self._waiting.values()
                 if schedule.entity == entity and schedule.script_id == script_id
             ]
             try:
-                await self._record_ends(ended)
+                await self._record(ended)
             except StoreUnavailable as error:
                 names = ', '.join(each.execution.id for each in ended)
                 _log.warning('%s fail at the next start: %s', names, error)
@@ -255,24 +282,19 @@ class Restarts:
         )
         return Change(execution=ended, cause=cause)
 
-    async def _record_ends(self, ends: Sequence[Change]) -> None:
-        if ends:
-            await self._ledger.record(*ends)
-        for each in ends:
-            del self._waiting[each.execution.id]
+    async def _record(self, changes: Sequence[Change]) -> None:
+        """Record changes, all or none, those of waiting schedules here as well."""
+        if changes:
+            await self._ledger.record(*changes)
+        for schedule in (each.execution for each in changes if each.execution.id in self._waiting):
+            if schedule.is_open:
+                self._waiting[schedule.id] = schedule
+            else:
+                del self._waiting[schedule.id]
 
 
 def _script_gone(script_id: str) -> tuple[FailureReason, str]:
     return FailureReason.SCRIPT_GONE, f'its script {script_id} is gone, and so is the schedule'
-
-
-def _wish_of(execution: Execution) -> Wish:
-    return Wish(
-        entity=execution.entity,
-        script_id=execution.script_id,
-        parameters=execution.input_parameters,
-        arguments=execution.arguments,
-    )
 
 
 async def _to_the_end(change: Coroutine[Any, Any, _Result]) -> _Result:

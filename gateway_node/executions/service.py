@@ -7,8 +7,7 @@ knows all.
 import asyncio
 from collections.abc import Mapping
 import contextlib
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -18,28 +17,26 @@ from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
-    GatewayShuttingDown,
     ScriptHasOpenExecutions,
     StoreUnavailable,
 )
 from gateway_node.executions.floor import Floor
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.orders import OrderDesk, Wish
+from gateway_node.executions.orders import OrderDesk
 from gateway_node.executions.ports import (
     ExecutionPage,
     ExecutionStore,
     RetentionPolicy,
     ScriptRunner,
-    StartOrder,
 )
 from gateway_node.executions.recovery import recover
 from gateway_node.executions.restarts import Restarts, RestartSettings
 from gateway_node.executions.retention import Retention
+from gateway_node.executions.starts import StartRequest, Starts
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
-    ExecutionType,
     Output,
     StopAction,
     Trigger,
@@ -61,16 +58,6 @@ class ExecutionSettings:
     admission: Admission
     retention: RetentionPolicy
     restarts: RestartSettings
-
-
-@dataclass(frozen=True, kw_only=True)
-class StartRequest:
-    """A client's wish to start an execution."""
-
-    execution_type: ExecutionType
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ()
-    username: str | None = None
 
 
 class ExecutionService:
@@ -123,14 +110,22 @@ class ExecutionService:
             clock=clock,
             settings=settings.restarts,
         )
+        self._starts = Starts(
+            desk=self._desk,
+            floor=self._floor,
+            restarts=self._restarts,
+            ledger=ledger,
+            ids=ids,
+            clock=clock,
+        )
         self._entities: frozenset[EntityRef] = frozenset()
         self._sweeping: asyncio.Task[None] | None = None
-        self._closing = False
 
     async def open(self, directory: EntityDirectory) -> None:
         """End what an earlier gateway left open, then let schedules start their executions.
 
-        Called once, before any other method. StoreUnavailable where the store cannot be used.
+        Called once, before any other method. Where there are many schedules some wait for
+        `start_schedules`. StoreUnavailable where the store cannot be used.
         """
         scripts_on = self._library.turned_on
         await self._retention.open()
@@ -142,42 +137,33 @@ class ExecutionService:
             clock=self._clock,
             start_prepared=self._settings.restarts.start_prepared and scripts_on,
         )
-        self._restarts.add(left.schedules)
+        self._restarts.add_due(left.schedules)
         self._restarts.start_unstarted(left.unstarted, directory)
         if scripts_on:
-            await self._restarts.start_executions(directory)
+            await self._restarts.start_group(directory)
         self._sweeping = asyncio.create_task(
             self._retention.keep_sweeping(), name='sweep the history'
         )
         self._ledger.begin_waiting()
+
+    async def start_schedules(self, directory: EntityDirectory) -> None:
+        """Let the schedules that `open` left start their executions, while others are served.
+
+        Called once. A schedule that a client ends before its turn starts nothing.
+        """
+        if self._library.turned_on:
+            await self._restarts.start_rest(directory)
 
     async def start(self, entity: EntityRef, script_id: str, request: StartRequest) -> Execution:
         """Record a new execution, and begin to start it or schedule it; return it as recorded.
 
         Raises:
             GatewayShuttingDown, ScriptNotFound, ParametersInvalid, ScriptAlreadyRunning,
-            ConcurrencyLimitReached, StoreUnavailable, RunnerUnavailable, SchemaCheckUnavailable:
-                as their names say; nothing was recorded.
+            ConcurrencyLimitReached, ScheduleLimitReached, StoreUnavailable, RunnerUnavailable,
+            SchemaCheckUnavailable: as their names say; nothing was recorded.
             FeatureNotAvailable: the script's kind or its proof of proximity.
         """
-        wish = Wish(
-            entity=entity,
-            script_id=script_id,
-            parameters=request.parameters,
-            arguments=request.arguments,
-        )
-        self._refuse_when_closing()
-        order = await self._desk.order(self._ids.next(self._clock.now()), wish)
-        self._refuse_when_closing()
-        execution = self._new_execution(order, wish, request)
-        match request.execution_type:
-            case ExecutionType.NOW:
-                await self._floor.enter(execution, order, lambda: self._ledger.begin(execution))
-            case ExecutionType.NOW_AND_ON_RESTART:
-                execution = await self._start_and_schedule(execution, order)
-            case ExecutionType.ON_RESTART | ExecutionType.ONCE_ON_RESTART:
-                execution = execution.evolve(scheduled=True)
-                await self._restarts.schedule(execution)
+        execution = await self._starts.start(entity, script_id, request)
         self._entities |= {entity}
         return execution
 
@@ -290,7 +276,8 @@ class ExecutionService:
 
     def close(self) -> None:
         """Accept nothing more and ask every open execution to end; `wait_closed` follows."""
-        self._closing = True
+        self._starts.close()
+        self._restarts.close()
         self._ledger.stop_waiting()
         self._floor.stop_all(StopAction.STOP)
 
@@ -300,6 +287,7 @@ class ExecutionService:
 
     async def wait_closed(self) -> None:
         """Wait until every execution has its final status."""
+        await self._restarts.wait_quiet()
         await self._floor.wait_empty()
         if self._sweeping is not None:
             self._sweeping.cancel()
@@ -314,41 +302,6 @@ class ExecutionService:
     async def _read_entities(self) -> None:
         self._entities = await self._store.entities()
 
-    def _refuse_when_closing(self) -> None:
-        if self._closing:
-            raise GatewayShuttingDown
-
     def _present(self, execution_id: str) -> Execution | None:
         live = self._floor.get(execution_id)
         return live.execution if live else self._restarts.get(execution_id)
-
-    async def _start_and_schedule(self, execution: Execution, order: StartOrder) -> Execution:
-        """Start an execution now and record its schedule with it, both or neither."""
-        schedule = execution.evolve(
-            id=self._ids.next(self._clock.now()),
-            scheduled=True,
-            parent=execution.id,
-            last_scheduled_start=self._restarts.scheduled_start(),
-        )
-        execution = execution.evolve(schedule=schedule.id)
-
-        async def record() -> None:
-            await self._ledger.begin(execution, schedule)
-            self._restarts.add([schedule])
-
-        await self._floor.enter(execution, order, record)
-        return execution
-
-    def _new_execution(self, order: StartOrder, wish: Wish, request: StartRequest) -> Execution:
-        return Execution(
-            id=order.execution_id,
-            entity=order.entity,
-            script_id=order.script.id,
-            script_version=order.script.version,
-            execution_type=request.execution_type,
-            status=ExecutionStatus.PREPARED,
-            trigger=Trigger(type=TriggerType.MANUAL, username=request.username),
-            created_at=self._clock.now(),
-            input_parameters=wish.parameters,
-            arguments=wish.arguments,
-        )

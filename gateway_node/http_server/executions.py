@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.service import StartRequest
+from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
 from gateway_node.http_server.reading import (

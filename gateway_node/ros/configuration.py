@@ -30,6 +30,8 @@ class ScriptsConfiguration:
     allow_uploads: bool
     max_file_size_mb: float
     """MiB."""
+    max_scripts: int | None
+    """None for no limit."""
     max_concurrent_executions: int
     max_concurrent_executions_per_entity: int
     default_timeout_sec: float
@@ -73,6 +75,8 @@ class HistoryConfiguration:
 class RestartConfiguration:
     """What happens to executions over a start of the gateway."""
 
+    max_schedules: int | None
+    """None for no limit."""
     min_interval_sec: float
     entity_timeout_sec: float
     start_prepared: bool
@@ -111,6 +115,7 @@ def configuration_from(
             | {
                 'scripts_dir': _scripts_dir(values, environ),
                 'manifest': _optional_path(values, 'scripts.manifest', environ),
+                'max_scripts': cast(int, values['scripts.max_scripts']) or None,
             }
         ),
         default_limits=Limits(
@@ -130,7 +135,10 @@ def configuration_from(
             max_age_days=cast(float, values['history.max_age_days']) or None,
             max_failed_age_days=cast(float, values['history.max_failed_age_days']) or None,
         ),
-        restart=RestartConfiguration(**_group(values, 'restart')),
+        restart=RestartConfiguration(
+            **_group(values, 'restart')
+            | {'max_schedules': cast(int, values['restart.max_schedules']) or None}
+        ),
         status_topic=cast(str, values['status_topic']),
     )
 

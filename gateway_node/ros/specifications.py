@@ -187,6 +187,15 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Largest script that can be uploaded.',
     ),
     ParameterSpecification(
+        name='scripts.max_scripts',
+        type=_INTEGER,
+        default=1000,
+        unit='scripts',
+        minimum=0,
+        maximum=1_000_000,
+        description='Most scripts that are uploaded, over all entities; 0 for no limit.',
+    ),
+    ParameterSpecification(
         name='scripts.max_concurrent_executions',
         type=_INTEGER,
         default=5,
@@ -282,6 +291,15 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         minimum=0,
         maximum=36_500,
         description='The same for failed executions, which are kept longer; 0 for no limit.',
+    ),
+    ParameterSpecification(
+        name='restart.max_schedules',
+        type=_INTEGER,
+        default=100,
+        unit='schedules',
+        minimum=0,
+        maximum=1_000_000,
+        description='Most schedules that wait for a start of the gateway; 0 for no limit.',
     ),
     ParameterSpecification(
         name='restart.min_interval_sec',

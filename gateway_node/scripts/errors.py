@@ -5,6 +5,16 @@ from dataclasses import dataclass
 from gateway_node.entities.values import EntityRef
 
 
+class ScriptLimitReached(Exception):
+    """As many scripts are uploaded as may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f'{limit} scripts are uploaded, as many as scripts.max_scripts allows; delete one'
+        )
+        self.limit = limit
+
+
 class ScriptsTurnedOff(Exception):
     """This gateway has no scripts directory: `scripts.scripts_dir` is empty."""
 

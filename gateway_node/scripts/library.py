@@ -17,6 +17,7 @@ from gateway_node.scripts.disk import disk_errors
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
     ScriptIsManaged,
+    ScriptLimitReached,
     ScriptNotFound,
     ScriptRefused,
     ScriptsTurnedOff,
@@ -51,14 +52,16 @@ class ScriptLibrary:
         clock: Clock,
         managed: tuple[ManagedScript, ...] = (),
         allow_uploads: bool = True,
+        max_scripts: int = 0,
     ) -> None:
-        """Touch nothing yet; `scripts_dir` None turns scripts off."""
+        """Touch nothing yet; `scripts_dir` None turns scripts off, `max_scripts` 0 the limit."""
         self._shelf = None if scripts_dir is None else Shelf(scripts_dir)
         self._max_file_bytes = max_file_bytes
         self._schemas = schemas
         self._clock = clock
         self._managed = {m.script.id: ManagedFile(m) for m in managed}
         self._allow_uploads = allow_uploads
+        self._max_scripts = max_scripts
         self._records: dict[str, Record] = {}
         self._changes = asyncio.Lock()
 
@@ -129,8 +132,13 @@ class ScriptLibrary:
     async def create(
         self, entity: EntityRef, upload: Upload, file_name: str, metadata: Metadata
     ) -> Script:
-        """Make a script of an upload; ScriptRefused, SchemaCheckUnavailable."""
+        """Make a script of an upload.
+
+        Raises:
+            ScriptRefused, ScriptLimitReached, SchemaCheckUnavailable
+        """
         shelf = self._open_shelf()
+        self._check_room()
         check_file_name(file_name)
         kind = settle_kind(file_name, metadata.kind)
         await self._check_schema(metadata)
@@ -183,6 +191,10 @@ class ScriptLibrary:
         del self._records[script_id]
         await _to_the_end(self._remove(shelf, record))
 
+    def _check_room(self) -> None:
+        if 0 < self._max_scripts <= len(self._records):
+            raise ScriptLimitReached(self._max_scripts)
+
     def _open_shelf(self) -> Shelf:
         if self._shelf is None:
             raise ScriptsTurnedOff
@@ -229,6 +241,7 @@ class ScriptLibrary:
         metadata: Metadata,
     ) -> Script:
         async with self._changes:
+            self._check_room()
             record = Record(
                 script_id=new_script_id(),
                 entity=entity,

@@ -187,6 +187,8 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'single-execution script running': single_execution_running,
     "entity's limit reached": running,
     "gateway's limit reached": running,
+    "schedules' limit reached": schedule,
+    "scripts' limit reached": nothing_more,
     'gateway shutting down': shutting_down,
     'runner unavailable': runner_unavailable,
     'store unavailable': store_unavailable,
@@ -204,6 +206,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     'scripts off': {'scripts': False},
     "entity's limit reached": {'max_executions_per_entity': 1},
     "gateway's limit reached": {'max_executions': 1},
+    "schedules' limit reached": {'max_schedules': 1},
+    "scripts' limit reached": {'max_scripts': 1},
 }
 
 
@@ -250,7 +254,8 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     options: dict[str, Any] = {}
     if method in ('POST', 'PUT'):
         if path.endswith('/executions'):
-            options['json'] = {'execution_type': 'now'}
+            schedules = row.state == "schedules' limit reached"
+            options['json'] = {'execution_type': 'on_restart' if schedules else 'now'}
         elif '/executions/' in path:
             options['json'] = {'action': 'stop'}
         else:

@@ -5,7 +5,7 @@ from pathlib import Path
 from lives import APP, COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING, TERMINATED
 import pytest
 
-from gateway_node.executions import restarts
+from gateway_node.executions import preparations
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ports import Change, EndCause, Outcome
 from gateway_node.executions.values import (
@@ -356,7 +356,7 @@ async def test_what_is_refused_for_the_moment_is_started_later(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A runner that is not ready at the start of the gateway costs a schedule nothing."""
-    monkeypatch.setattr(restarts, '_RETRY_SEC', 0.01)
+    monkeypatch.setattr(preparations, '_RETRY_SEC', 0.01)
     async with robot.gateway() as life:
         script_id = await life.upload()
         once = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)

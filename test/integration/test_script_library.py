@@ -22,6 +22,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
     ScriptIsManaged,
+    ScriptLimitReached,
     ScriptNotFound,
     ScriptRefused,
     ScriptsTurnedOff,
@@ -58,6 +59,7 @@ def _library(
     directory: Path | None,
     managed: tuple[ManagedScript, ...] = (),
     allow_uploads: bool = True,
+    max_scripts: int = 0,
 ) -> ScriptLibrary:
     return ScriptLibrary(
         scripts_dir=directory,
@@ -66,6 +68,7 @@ def _library(
         clock=SystemClock(),
         managed=managed,
         allow_uploads=allow_uploads,
+        max_scripts=max_scripts,
     )
 
 
@@ -537,6 +540,41 @@ async def test_uploads_can_be_turned_off_alone(library: ScriptLibrary, tmp_path:
     with pytest.raises(UploadsTurnedOff):
         await closed.delete(APP, script.id)
     assert await closed.list(APP) == (script,)
+
+
+async def test_a_script_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    """Two at the last place cannot both have it; managed ones do not count, new versions go on."""
+    (tmp_path / 'a.sh').write_text('a')
+    manifest = tmp_path / 'scripts.yaml'
+    manifest.write_text('scripts: [{id: a, path: a.sh, entities: [apps/*]}]')
+    managed = load_scripts_manifest(manifest)
+    library = _library(tmp_path / 'scripts', managed, max_scripts=2)
+    await library.open()
+    first = await _create(library)
+    uploads = (_create(library) for _ in range(3))
+    results = await asyncio.gather(*uploads, return_exceptions=True)
+    assert [isinstance(each, Script) for each in results].count(True) == 1
+    (refused, _) = (each for each in results if isinstance(each, ScriptLimitReached))
+    assert str(refused) == (
+        '2 scripts are uploaded, as many as scripts.max_scripts allows; delete one'
+    )
+    assert len(await library.list(APP)) == 1 + 2
+    await _replace(library, first, b'false\n')
+    await library.delete(APP, first.id)
+    await _create(library)
+    assert not _incoming(tmp_path)
+
+
+async def test_more_scripts_than_the_limit_are_opened(tmp_path: Path) -> None:
+    """A limit that was set later removes nothing."""
+    earlier = _library(tmp_path / 'scripts')
+    await earlier.open()
+    scripts = tuple([await _create(earlier) for _ in range(3)])
+    library = _library(tmp_path / 'scripts', max_scripts=2)
+    await library.open()
+    assert await library.list(APP) == scripts
+    with pytest.raises(ScriptLimitReached):
+        await _create(library)
 
 
 async def _with_managed(tmp_path: Path, manifest: str) -> ScriptLibrary:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import contextlib
 from pathlib import Path
 
-from lives import APP, COMPLETED, Life, Robot, TERMINATED
+from lives import APP, COMPLETED, Life, Robot, RUNNING, TERMINATED
 import pytest
 
 from gateway_node.executions import live as live_module
@@ -128,7 +128,7 @@ async def test_what_waits_for_a_place_stays_stopped(robot: Robot, start_prepared
             await life.start(script_id, EACH)
     async with robot.gateway() as life:
         first, second = (each for each in await life.all(script_id) if each.parent)
-        await life.runner.script(first.id)
+        await life.listener.wait_for(first.id, RUNNING)
         with writes_held(life, after=1) as held:
             stopping = asyncio.create_task(stop(life, second))
             await held.wait()

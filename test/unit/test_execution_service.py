@@ -12,7 +12,7 @@ from gateway_node.executions.errors import (
     ScriptHasOpenExecutions,
 )
 from gateway_node.executions.ports import RetentionPolicy
-from gateway_node.executions.service import StartRequest
+from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
     ExecutionType,
     Progress,

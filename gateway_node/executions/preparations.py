@@ -1,0 +1,85 @@
+"""What an execution that nobody waits for goes through before its start: its entity comes online,
+a place is free, an order is made out."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+import logging
+from typing import Any
+
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.executions.errors import (
+    FeatureNotAvailable,
+    NotStartable,
+    RunnerUnavailable,
+)
+from gateway_node.executions.floor import Floor
+from gateway_node.executions.orders import OrderDesk, Wish, wish_of
+from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.values import Execution, FailureReason
+from gateway_node.scripts.errors import (
+    ParametersInvalid,
+    SchemaCheckUnavailable,
+    ScriptNotFound,
+    ScriptsTurnedOff,
+)
+
+_log = logging.getLogger(__name__)
+
+_ATTEMPTS = 30
+_RETRY_SEC = 1.0
+"""Between attempts to start what the runner or the schema check refused for the moment."""
+
+
+class Preparations:
+    """Prepares executions that start with the gateway."""
+
+    def __init__(self, *, desk: OrderDesk, floor: Floor, entity_timeout_sec: float) -> None:
+        self._desk = desk
+        self._floor = floor
+        self._entity_timeout_sec = entity_timeout_sec
+
+    def of(
+        self, execution: Execution, directory: EntityDirectory
+    ) -> Callable[[], Coroutine[Any, Any, StartOrder]]:
+        """Return what `LiveExecution` awaits before the start; it raises NotStartable."""
+
+        async def prepare() -> StartOrder:
+            try:
+                return await self._prepare(execution, directory)
+            except (ScriptNotFound, ScriptsTurnedOff) as error:
+                raise NotStartable(FailureReason.SCRIPT_GONE, str(error)) from error
+            except ParametersInvalid as error:
+                raise NotStartable(FailureReason.PARAMETERS_REFUSED, str(error)) from error
+            except (FeatureNotAvailable, RunnerUnavailable, SchemaCheckUnavailable) as error:
+                raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
+
+        return prepare
+
+    async def _prepare(self, execution: Execution, directory: EntityDirectory) -> StartOrder:
+        wish = wish_of(execution)
+        # Where it is gone there is nothing to wait for.
+        await self._desk.script(wish)
+        await self._wait_online(execution, directory)
+        script = await self._desk.script(wish)
+        await self._floor.wait_for_place(execution.id, execution.entity, script)
+        return await self._order_with_patience(execution.id, wish)
+
+    async def _wait_online(self, execution: Execution, directory: EntityDirectory) -> None:
+        try:
+            async with asyncio.timeout(self._entity_timeout_sec):
+                await directory.wait_online(execution.entity)
+        except TimeoutError:
+            raise NotStartable(
+                FailureReason.ENTITY_ABSENT,
+                f'{execution.entity.path} did not come online within '
+                f'{self._entity_timeout_sec:g} s',
+            ) from None
+
+    async def _order_with_patience(self, execution_id: str, wish: Wish) -> StartOrder:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._desk.order(execution_id, wish)
+            except (RunnerUnavailable, SchemaCheckUnavailable) as error:
+                _log.warning('%s waits: %s', execution_id, error)
+                await asyncio.sleep(_RETRY_SEC)
+        return await self._desk.order(execution_id, wish)

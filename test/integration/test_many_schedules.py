@@ -1,0 +1,233 @@
+"""How many schedules there may be, and how many start at once with the gateway."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from lives import APP, COMPLETED, FAILED, Life, Robot, TERMINATED
+import pytest
+
+from gateway_node.executions import restarts
+from gateway_node.executions.errors import ScheduleLimitReached, StoreUnavailable
+from gateway_node.executions.ports import Change
+from gateway_node.executions.values import Execution, ExecutionType, StopAction, Transition
+from gateway_node.scripts.errors import ScriptNotFound
+
+NOW, ONCE, EACH = (
+    ExecutionType.NOW,
+    ExecutionType.ONCE_ON_RESTART,
+    ExecutionType.ON_RESTART,
+)
+BOTH = ExecutionType.NOW_AND_ON_RESTART
+
+
+@pytest.fixture
+def robot(tmp_path: Path) -> Robot:
+    """Return a robot on which two schedules may wait."""
+    robot = Robot(tmp_path)
+    robot.max_schedules = 2
+    return robot
+
+
+class Writes:
+    """Counts the commits of a life, and refuses some."""
+
+    def __init__(self, life: Life, patch: pytest.MonkeyPatch) -> None:
+        self.changes: list[int] = []
+        self.refused = 0
+        self._record = life.store.record
+        patch.setattr(life.store, 'record', self._write)
+
+    async def _write(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
+        if self.refused:
+            self.refused -= 1
+            raise StoreUnavailable('disk full')
+        self.changes.append(len(changes))
+        return await self._record(changes)
+
+
+async def test_a_schedule_beyond_the_limit_is_refused(robot: Robot) -> None:
+    """Nothing of it is kept, `now` is taken, and an ended schedule makes room."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        first = await life.start(script_id, EACH)
+        await life.start(script_id, BOTH)
+        for execution_type in (EACH, ONCE, BOTH):
+            with pytest.raises(ScheduleLimitReached, match=r'2 schedules.*restart\.max_schedules'):
+                await life.start(script_id, execution_type)
+        assert len(await life.all(script_id)) == 3
+        await life.start(script_id, NOW)
+        await life.executions.delete(APP, script_id, first.id)
+        await life.start(script_id, ONCE)
+
+
+async def test_two_that_want_the_last_place_cannot_both_have_it(robot: Robot) -> None:
+    """Starts in the same moment: as many schedules as may be, the others are refused."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        kinds = (EACH, ONCE, BOTH, EACH)
+        starts = (life.start(script_id, each) for each in kinds)
+        results = await asyncio.gather(*starts, return_exceptions=True)
+        assert [isinstance(each, Execution) for each in results] == [True, True, False, False]
+        assert all(isinstance(each, ScheduleLimitReached) for each in results[2:])
+
+
+async def test_what_is_not_recorded_takes_no_place(robot: Robot) -> None:
+    """Refused by the runner or by the store, it leaves its place to the next."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        life.runner.refusal = ScriptNotFound(APP, script_id)
+        for execution_type in (EACH, BOTH):
+            with pytest.raises(ScriptNotFound):
+                await life.start(script_id, execution_type)
+        life.runner.refusal = None
+        with pytest.MonkeyPatch.context() as patch:
+            Writes(life, patch).refused = 4
+            for execution_type in (EACH, BOTH) * 2:
+                with pytest.raises(StoreUnavailable):
+                    await life.start(script_id, execution_type)
+        for execution_type in (EACH, BOTH):
+            await life.start(script_id, execution_type)
+
+
+async def test_a_once_on_restart_counts_until_it_is_used_up(robot: Robot) -> None:
+    """While it waits for its entity it is still a schedule."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        once = [await life.start(script_id, ONCE) for _ in range(2)]
+    async with robot.gateway(online=False) as life:
+        with pytest.raises(ScheduleLimitReached):
+            await life.start(script_id, EACH)
+        life.bring_online()
+        for each in once:
+            await life.finish(each.id)
+        await life.start(script_id, EACH)
+
+
+async def test_a_state_beyond_the_limit_is_opened_and_kept(robot: Robot) -> None:
+    """A limit that was set later ends no schedule; there is room once enough have gone."""
+    robot.max_schedules = 0
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedules = [await life.start(script_id, EACH) for _ in range(3)]
+    robot.max_schedules = 2
+    robot.clock.advance(3600)
+    async with robot.gateway() as life:
+        runs = [each for each in await life.all(script_id) if each.parent]
+        assert [each.parent for each in runs] == [each.id for each in schedules]
+        for each in schedules[:2]:
+            with pytest.raises(ScheduleLimitReached):
+                await life.start(script_id, EACH)
+            await life.executions.delete(APP, script_id, each.id)
+        await life.start(script_id, EACH)
+
+
+async def test_many_schedules_are_started_with_one_commit(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs, skipped starts and schedules without a script alike; the rest of them in groups."""
+    robot.max_schedules = 0
+    async with robot.gateway() as life:
+        script_id, other = await life.upload(), await life.upload()
+        for _ in range(28):
+            await life.start(script_id, EACH)
+        skipped = await life.start(script_id, BOTH)
+        await life.finish(skipped.id)
+        gone = await life.start(other, EACH)
+        await life.library.delete(APP, other)
+    monkeypatch.setattr(restarts, 'GROUP', 10)
+    async with robot.gateway(online=False) as life:
+        assert len([each for each in await life.all(script_id) if each.parent]) == 1 + 10
+        writes = Writes(life, monkeypatch)
+        await life.executions.start_schedules(life.directory)
+        assert len(writes.changes) == 2
+        assert len([each for each in await life.all(script_id) if each.parent]) == 1 + 28
+        assert skipped.schedule is not None
+        kept = await life.executions.get(APP, script_id, skipped.schedule)
+        assert kept.skipped_starts == 1
+        ended = await life.executions.get(APP, other, gone.id)
+        assert ended.status is FAILED
+
+
+async def test_what_clients_do_before_its_turn_counts(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stopped or deleted starts nothing, a new schedule waits for the next start."""
+    robot.max_schedules = 0
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        first, stopped, deleted, kept = [await life.start(script_id, EACH) for _ in range(4)]
+    monkeypatch.setattr(restarts, 'GROUP', 1)
+    async with robot.gateway() as life:
+        ended = await life.executions.stop(APP, script_id, stopped.id, StopAction.STOP)
+        assert ended.status is TERMINATED
+        await life.executions.delete(APP, script_id, deleted.id)
+        new = await life.start(script_id, EACH)
+        await life.executions.start_schedules(life.directory)
+        runs = [each for each in await life.all(script_id) if each.parent]
+        assert [each.parent for each in runs] == [first.id, kept.id]
+        for each in runs:
+            assert (await life.finish(each.id)).status is COMPLETED
+    robot.clock.advance(3600)
+    async with robot.gateway() as life:
+        await life.executions.start_schedules(life.directory)
+        parents = [each.parent for each in await life.all(script_id)]
+        assert parents.count(new.id) == 1
+
+
+async def test_schedules_that_the_store_does_not_take_are_started_later(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them once."""
+    monkeypatch.setattr(restarts, '_RETRY_SEC', 0.01)
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedules = [await life.start(script_id, each) for each in (EACH, ONCE)]
+    monkeypatch.setattr(restarts, 'GROUP', 0)
+    async with robot.gateway() as life:
+        monkeypatch.setattr(restarts, 'GROUP', 2)
+        Writes(life, monkeypatch).refused = 3
+        await life.executions.start_schedules(life.directory)
+        each, once, run = await life.all(script_id)
+        assert [each.id, once.id, run.parent] == [schedules[0].id, schedules[1].id, each.id]
+        assert (await life.finish(run.id)).status is COMPLETED
+        assert (await life.finish(once.id)).status is COMPLETED
+
+
+async def test_a_gateway_that_ends_leaves_what_is_not_started(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was started is ended with the rest; later groups wait for the next start."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        schedules = [await life.start(script_id, EACH) for _ in range(2)]
+    monkeypatch.setattr(restarts, 'GROUP', 1)
+    async with robot.gateway() as life:
+        first = (await life.all(script_id))[-1]
+        await life.runner.script(first.id)
+        life.runner.release()
+        life.executions.close()
+        await life.executions.start_schedules(life.directory)
+        await life.executions.wait_closed()
+        assert [e.parent for e in await life.all(script_id) if e.parent] == [schedules[0].id]
+
+
+async def test_a_group_that_is_recorded_while_the_gateway_ends_is_ended_too(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for, starts nothing, and its executions say that it was the shutdown."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        await life.start(script_id, EACH)
+    monkeypatch.setattr(restarts, 'GROUP', 0)
+    async with robot.gateway() as life:
+        monkeypatch.setattr(restarts, 'GROUP', 1)
+        starting = asyncio.create_task(life.executions.start_schedules(life.directory))
+        await asyncio.sleep(0)  # the record is under way
+        life.executions.close()
+        await life.executions.wait_closed()
+        await starting
+        (run,) = (each for each in await life.all(script_id) if each.parent)
+        assert run.failure is not None
+        assert run.failure.reason.value == 'x-gateway-shutdown'
+        assert life.runner.started == ()
