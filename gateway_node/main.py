@@ -4,7 +4,7 @@ asyncio owns the main thread and the signals; the ROS node has a thread of its o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 import contextlib
 import logging
 import os
@@ -17,8 +17,8 @@ from gateway_node import __version__
 from gateway_node.entities.clock import Clock, SystemClock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound, ManifestInvalid
+from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.manifest import load_entities_manifest
-from gateway_node.entities.ports import IdentityStore
 from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
@@ -88,7 +88,7 @@ class Gateway:
         *,
         runner: SupervisedScriptRunner,
         directory: EntityDirectory,
-        identities: IdentityStore,
+        identities: IdentityKeeper,
         executions: ExecutionService,
         ledger: Ledger,
         server: Server,
@@ -100,7 +100,6 @@ class Gateway:
         self.executions = executions
         self.ledger = ledger
         self._identities = identities
-        self._kept = directory.identities()
         self._changed = asyncio.Event()
         self._tending: asyncio.Task[None] | None = None
         self._server = server
@@ -143,27 +142,25 @@ class Gateway:
             self._tending.cancel()
             await asyncio.wait({self._tending})
             self.directory.forget_stale()
-            await self._keep_identities()
+            await self._kept(self._identities.keep_exactly())
 
     async def _tend_entities(self) -> None:
         """Keep new ids, and let go of those that nobody can hold any more."""
         while True:
-            kept = await self._keep_identities()
+            kept = await self._kept(self._identities.keep())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TEND_SEC if kept else RETRY_SEC):
                     await self._changed.wait()
             self._changed.clear()
             self.directory.forget_stale()
 
-    async def _keep_identities(self) -> bool:
-        identities = self.directory.identities()
-        if identities != self._kept:
-            try:
-                await self._identities.save_identities(identities)
-            except StoreUnavailable as error:
-                _log.warning('ids of entities are not kept: %s', error)
-                return False
-            self._kept = identities
+    @staticmethod
+    async def _kept(keeping: Awaitable[None]) -> bool:
+        try:
+            await keeping
+        except StoreUnavailable as error:
+            _log.warning('ids of entities are not kept: %s', error)
+            return False
         return True
 
 
@@ -215,6 +212,7 @@ async def assemble(
             clock=clock,
             settings=_execution_settings(configuration),
         )
+        remembered = await identities.load_identities()
         manifest = configuration.entities.manifest
         directory = EntityDirectory(
             host_name=socket.gethostname(),
@@ -222,7 +220,7 @@ async def assemble(
             clock=clock,
             is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
             manifest=load_entities_manifest(manifest) if manifest else None,
-            remembered=await identities.load_identities(),
+            remembered=remembered,
         )
         services = Services(
             directory=directory,
@@ -238,7 +236,7 @@ async def assemble(
         yield Gateway(
             runner=runner,
             directory=directory,
-            identities=identities,
+            identities=IdentityKeeper(store=identities, directory=directory, kept=remembered),
             executions=executions,
             ledger=ledger,
             server=server,

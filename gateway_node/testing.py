@@ -256,6 +256,8 @@ class InMemoryIdentityStore:
 
     def __init__(self, identities: Iterable[Identity] = ()) -> None:
         self._identities = tuple(identities)
+        self.saves = 0
+        """How often they were written."""
 
     async def load_identities(self) -> tuple[Identity, ...]:
         """Return the pairs that were kept last."""
@@ -264,6 +266,7 @@ class InMemoryIdentityStore:
     async def save_identities(self, identities: Iterable[Identity]) -> None:
         """Keep exactly these pairs."""
         self._identities = tuple(identities)
+        self.saves += 1
 
 
 class FakeScript:
