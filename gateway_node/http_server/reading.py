@@ -24,7 +24,7 @@ MAX_JSON_BYTES = 1024 * 1024
 """Bytes of a JSON body."""
 _WAITED_SEC = ContextVar('waited_sec', default=0.0)
 """How long the client of a request was waited for: aiohttp gives each request a context."""
-_INLINE_BYTES = 64 * 1024
+_INLINE_BYTES = 16 * 1024
 """A larger document is parsed on a thread, so that the loop is not held up."""
 
 _T = TypeVar('_T')

@@ -114,6 +114,24 @@ def test_a_stopped_script_is_continued_to_hear_of_its_end(ground: Ground) -> Non
     assert_holds(ground.ended(href), {'status': 'terminated', 'output': {'stdout': 'up\nbye\n'}})
 
 
+def test_a_result_that_no_client_could_read_is_said_and_told_as_text(ground: Ground) -> None:
+    """Nested 985 deep, given and printed: the execution is completed, and readable for ever."""
+    content = (
+        'many() { head -c 985 /dev/zero | tr "\\0" "$1"; }\n'
+        'deep() { printf \'{"a":\'; many "["; many "]"; printf "}"; }\n'
+        'deep > "$GATEWAY_RESULT"\n'
+        'deep\n'
+    )
+    ended = ground.ended(ground.started(content))
+    text = '{"a":' + '[' * 985 + ']' * 985 + '}'
+    parameters = {'stdout': text, 'stderr': '', 'exit_code': 0}
+    assert_holds(ended, {'status': 'completed', 'parameters': parameters})
+    given, printed = ended['warnings']
+    assert given.startswith("the script's result is nested deeper than 64 levels, at /a/0/0")
+    assert printed.startswith('the JSON object on stdout is nested deeper than 64 levels, at /a/0')
+    assert printed.endswith('; it is told as text')
+
+
 @pytest.mark.parametrize(
     ('name', 'number'), [('waits.sh', signal.SIGTERM), ('ignores_sigterm.sh', signal.SIGKILL)]
 )
