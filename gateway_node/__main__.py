@@ -1,19 +1,28 @@
-"""The entry point: Ctrl-C ends the process before the imports, of a second, are done."""
+"""The entry point: puts the process in order, and lets Ctrl-C end it while it imports the rest."""
 
 import signal
+import sys
 
 from gateway_node.init import stand_above
+from gateway_node.surroundings import has_terminal, put_in_order
 
 
 def main() -> None:
     """Serve, as `gateway_node.main.main` does."""
+    put_in_order()
+    ends_with_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     stand_above()
     # Python's own KeyboardInterrupt can come up in a callback of the import system, and is lost
     # there. The default action ends the process until `EndSignals` takes over.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from gateway_node.main import main as serve
-
-    serve()
+    try:
+        from gateway_node.main import main as serve
+    except ImportError as error:
+        sys.exit(
+            f'gateway_node: {error}; source the set-up file of the ROS distribution, and see that '
+            'the dependencies are installed'
+        )
+    serve(ends_with_terminal=ends_with_terminal)
 
 
 if __name__ == '__main__':

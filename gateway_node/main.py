@@ -244,8 +244,11 @@ async def assemble(
         )
 
 
-def main() -> None:
-    """Serve until SIGINT or SIGTERM; SystemExit with one line where the start fails."""
+def main(*, ends_with_terminal: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM; SystemExit with one line where the start fails.
+
+    The end of the controlling terminal counts as such a signal where it `ends_with_terminal`.
+    """
     os.umask(UMASK)
     unblock_output()
     logging.basicConfig(level=logging.INFO, handlers=[StderrHandler()])
@@ -256,15 +259,15 @@ def main() -> None:
         sys.exit(f'gateway_node: {error}')
     try:
         with logging_to(node.logger):
-            asyncio.run(_serve(node))
+            asyncio.run(_serve(node, ends_with_terminal=ends_with_terminal))
     except (*START_ERRORS, SideTaskFailed) as error:
         sys.exit(f'gateway_node: {error}')
     finally:
         node.stop()
 
 
-async def _serve(node: GatewayNode) -> None:
-    signals = EndSignals()
+async def _serve(node: GatewayNode, *, ends_with_terminal: bool) -> None:
+    signals = EndSignals(ends_with_terminal=ends_with_terminal)
     try:
         await _serve_until(signals, node)
     except asyncio.CancelledError:

@@ -1,18 +1,22 @@
-"""The process's signals, as events of the loop; knows no room."""
+"""The process's signals, as events of the loop."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 import signal
 from typing import Any
 
+from gateway_node.surroundings import has_terminal
+
 
 class EndSignals:
     """SIGINT and SIGTERM: the first asks for the end, the second for a quick one.
 
-    The first one interrupts the task that made this object, until `started`.
+    The first one interrupts the task that made this object, until `started`. SIGHUP asks for the
+    end where it `ends_with_terminal`, which the process had when it began, and that is gone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_with_terminal: bool) -> None:
+        self._ends_with_terminal = ends_with_terminal
         self.end = asyncio.Event()
         self.kill = asyncio.Event()
         self._starting = asyncio.current_task()
@@ -22,9 +26,13 @@ class EndSignals:
             self._loop.add_signal_handler(number, self._on_end)
 
     def started(self, on_hangup: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Interrupt nothing any more; do `on_hangup` at each SIGHUP until the end is asked for."""
+        """Interrupt nothing any more; do `on_hangup` at each SIGHUP until the end is asked for.
+
+        That includes one that came before, and was blocked until now.
+        """
         self._starting = None
         self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup, on_hangup)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def _on_end(self) -> None:
         if self.end.is_set():
@@ -36,5 +44,10 @@ class EndSignals:
                 task.cancel()
 
     def _on_hangup(self, on_hangup: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        if not self.end.is_set():
+        # It comes twice: from the kernel, and from a shell that ends with its terminal.
+        if self.end.is_set():
+            return
+        if self._ends_with_terminal and not has_terminal():
+            self._on_end()
+        else:
             self._hanging_up = asyncio.create_task(on_hangup())

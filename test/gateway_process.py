@@ -3,7 +3,7 @@
 A gateway that is started here leaves no process behind, or its test fails.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 from dataclasses import dataclass
 import http.client
@@ -194,13 +194,15 @@ def gateway(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     state_dir: Path | None = None,
+    parent: Sequence[str] = (),
 ) -> Iterator[GatewayProcess]:
     """Start the gateway; at the end it is ended, and nothing of its tree is left.
 
     Its state is in `folder/state`, so that a second one in the same folder is the first one
-    started again. A test that ended it by itself has checked how.
+    started again. A test that ended it by itself has checked how. `parent` is the beginning of a
+    command that becomes what follows in it.
     """
-    command = entry_point(state_dir or folder / 'state', parameters, *arguments)
+    command = [*parent, *entry_point(state_dir or folder / 'state', parameters, *arguments)]
     with nothing_left(), started(command, folder, environment) as (process, log):
         serving = wait_for(
             lambda: _SERVING.search(log.read_text(encoding='utf-8')),
@@ -245,9 +247,10 @@ def refused(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     state_dir: Path | None = None,
+    parent: Sequence[str] = (),
 ) -> tuple[int, str]:
     """Start a gateway that must refuse; return its status and what it wrote, ROS's INFO aside."""
-    command = entry_point(state_dir or folder / 'state', parameters, *arguments)
+    command = [*parent, *entry_point(state_dir or folder / 'state', parameters, *arguments)]
     with nothing_left(), started(command, folder, environment) as (process, log):
         status = process.wait(DEADLINE_SEC)
     lines = log.read_text(encoding='utf-8').splitlines()

@@ -102,14 +102,19 @@ class SupervisedScriptRunner:
         """Start the spawner and take the script environment.
 
         Raises:
-            RunnerUnavailable: the spawner does not come up.
-            OSError: the state directory cannot be written.
+            RunnerUnavailable: the spawner does not come up, or the state directory cannot be
+                written.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await asyncio.to_thread(remove_tree, self._state_dir / _INTERNAL_FOLDER)
-        (self._state_dir / _INTERNAL_FOLDER).mkdir(mode=0o700)
-        self._offer_script_api()
-        await self._supervision.start_up()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await asyncio.to_thread(remove_tree, self._state_dir / _INTERNAL_FOLDER)
+            (self._state_dir / _INTERNAL_FOLDER).mkdir(mode=0o700)
+            self._offer_script_api()
+            await self._supervision.start_up()
+        except OSError as error:
+            raise RunnerUnavailable(
+                f'the state_dir {self._state_dir} cannot be used: {error}'
+            ) from error
         await self._environment.refresh()
 
     async def refresh_environment(self) -> None:

@@ -195,4 +195,8 @@ def _path(name: str, text: str, environ: Mapping[str, str]) -> Path:
         if not home:
             raise ParameterInvalid(name, text, 'an absolute path, as HOME is not set')
         text = home + text[1:]
-    return Path(text).absolute()
+    try:
+        return Path(text).absolute()
+    except FileNotFoundError as error:
+        allowed = 'an absolute path, as the working directory is gone'
+        raise ParameterInvalid(name, text, allowed) from error

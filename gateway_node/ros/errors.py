@@ -46,6 +46,11 @@ class RosRefused(ConfigurationInvalid):
     def __init__(self, reason: str) -> None:
         # rcl appends the places in its own sources, which tell a user nothing.
         told = re.sub(r', at /\S+:\d+', '', ' '.join(reason.split()))
+        if 'logging' in told:
+            told += (
+                '; set HOME, or ROS_LOG_DIR and the parameter state_dir, to directories that can '
+                'be written'
+            )
         super().__init__(f'ROS does not start: {told}')
 
 

@@ -25,6 +25,7 @@ ROOMS = COMMON | {
     'main',
     'side_tasks',
     'signals',
+    'surroundings',
     'testing',
     'script',
 }
@@ -44,9 +45,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'testing': frozenset(CORE),
     'init': frozenset(),
     'side_tasks': frozenset(),
-    'signals': frozenset(),
+    'signals': frozenset({'surroundings'}),
+    'surroundings': frozenset(),
     'main': frozenset({*CORE, *OUTER, 'side_tasks', 'signals'}),
-    '__main__': frozenset({'init', 'main'}),
+    '__main__': frozenset({'init', 'main', 'surroundings'}),
     'strict_json': frozenset(),
 }
 """Which rooms of the package a room may import, beside itself."""
@@ -82,7 +84,7 @@ STARTERS = frozenset(
     }
 )
 """What starts a process, or becomes another one, without importing `subprocess`."""
-MAY_START = frozenset({'process', 'child', 'demo', 'init'})
+MAY_START = frozenset({'process', 'child', 'demo', 'init', 'surroundings'})
 
 
 @dataclass(frozen=True, kw_only=True)
