@@ -52,11 +52,11 @@ def newest(memory: bytes) -> bytes:
 
     The memory may hold anything: a script is of the same user.
     """
-    whole = {0: b''}
-    for start in range(0, len(memory) - _SLOT.size + 1, _SLOT_BYTES):
-        number, length, checksum = _SLOT.unpack_from(memory, start)
+    starts = range(0, len(memory) - _SLOT.size + 1, _SLOT_BYTES)
+    slots = sorted(((_SLOT.unpack_from(memory, start), start) for start in starts), reverse=True)
+    for (_, length, checksum), start in slots:
         content_at = start + _SLOT.size
         content = memory[content_at : content_at + min(length, MAX_CONTENT_BYTES)]
         if zlib.crc32(content) == checksum:
-            whole[number] = content
-    return whole[max(whole)]
+            return content
+    return b''
