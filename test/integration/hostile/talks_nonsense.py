@@ -13,9 +13,10 @@ NONSENSE = (
     b'{"progress": ' * 600 + b'}' * 600,
     b'x' * 100_000,
     b'\0\0\0',
+    b'{"progress": 45, "message": "\\ud800"}',
 )
 for line in NONSENSE:
     os.write(3, line + b'\n')
-os.write(3, b'{"progress": 42, "message": "understood \\ud800"}\n')
-for line in NONSENSE[:4]:
+os.write(3, b'{"progress": 42, "message": "understood"}\n')
+for line in NONSENSE[-4:]:
     os.write(3, line + b'\n')
