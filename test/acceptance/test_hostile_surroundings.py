@@ -82,7 +82,7 @@ def test_clients_that_never_read_hold_nobody_up(ground: Ground) -> None:
 @contextlib.contextmanager
 def never_reading(ground: Ground, href: str) -> Iterator[None]:
     """Have clients that ask fifty times each and read nothing."""
-    request = f'GET {href} HTTP/1.1\r\nHost: x\r\n\r\n'.encode()
+    request = f'GET {href} HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode()
     with contextlib.ExitStack() as clients:
         for _ in range(CLIENTS):
             client = clients.enter_context(socket.socket())
@@ -152,7 +152,7 @@ def test_without_any_descriptor_the_gateway_waits(ground: Ground) -> None:
         client.settimeout(DEADLINE_SEC)
         client.connect((ground.api.host, ground.api.port))
         client.sendall(
-            b'GET /api/v1/version-info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+            b'GET /api/v1/version-info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
         )
         wait_for(ground.scripts_left, lambda left: left == [], what='the script has ended')
         raised = resource.prlimit(ground.api.process.pid, resource.RLIMIT_NOFILE)

@@ -186,7 +186,7 @@ def test_an_upload_that_never_ends_does_not_hold_up_the_end(tmp_path: Path) -> N
         api.wait_for_app('temp_sensor')
         with socket.create_connection((api.host, api.port), timeout=20) as slow:
             slow.sendall(
-                f'POST /api/v1/{ENTITY}/scripts HTTP/1.1\r\nHost: x\r\n'.encode()
+                f'POST /api/v1/{ENTITY}/scripts HTTP/1.1\r\nHost: localhost\r\n'.encode()
                 + b'Content-Type: multipart/form-data; boundary=b\r\n'
                 b'Content-Length: 100000\r\n\r\n--b\r\n'
                 b'Content-Disposition: form-data; name="file"; filename="a.sh"\r\n\r\nsleep'
@@ -252,7 +252,7 @@ def show_health(connection: socket.socket) -> None:
 def send(connection: socket.socket, request: str, content: bytes = b'') -> Answer:
     """Send a request on an open connection; return the answer."""
     connection.sendall(
-        f'{request} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+        f'{request} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
         f'Content-Length: {len(content)}\r\n\r\n'.encode()
         + content
     )
