@@ -35,6 +35,7 @@ from gateway_node.executions.values import (
     Transition,
     Trigger,
     TriggerType,
+    UnkillableProcess,
 )
 
 AN_APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
@@ -336,6 +337,9 @@ class FakeScriptRunner:
         """What `output` returns, by execution id."""
         self.recovered: dict[str, Outcome] = {}
         """What `recover` returns."""
+        self.living: set[UnkillableProcess] = set()
+        """Processes that nobody could end, as long as they live."""
+        self.noted: dict[str, tuple[UnkillableProcess, ...]] = {}
         self.acknowledged: list[str] = []
         self.discarded: list[str] = []
         self.closed = False
@@ -400,6 +404,18 @@ class FakeScriptRunner:
     async def recover(self) -> Mapping[str, Outcome]:
         """Return `recovered`."""
         return self.recovered
+
+    def lives(self, process: UnkillableProcess) -> bool:
+        """Tell whether the test has put the process into `living`."""
+        return process in self.living
+
+    def remember(self, execution_id: str, left: Sequence[UnkillableProcess]) -> None:
+        """Note it."""
+        self.noted[execution_id] = tuple(left)
+
+    async def remembered(self) -> Mapping[str, tuple[UnkillableProcess, ...]]:
+        """Return what was noted."""
+        return self.noted
 
     async def close(self) -> None:
         """Note it."""

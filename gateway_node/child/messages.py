@@ -42,6 +42,19 @@ class SupervisorOrder(TypedDict):
     keep_working_directory: bool
 
 
+class ProcessNote(TypedDict):
+    """A process that could not be ended, as whoever gave it up saw it."""
+
+    pid: int
+    start_ticks: int
+    """Since boot; with the pid it names the process for good."""
+    uid: int | None
+    """The effective user; None where that cannot be read."""
+    command: str
+    permitted: bool
+    """False where it may not be signalled."""
+
+
 class EndReport(TypedDict):
     """The supervisor's last message, and the content of its result file."""
 
@@ -52,7 +65,7 @@ class EndReport(TypedDict):
     limit: dict[str, Any] | None
     duration_sec: float
     leftover_processes: int
-    unkillable_pids: list[int]
+    unkillable_processes: list[ProcessNote]
     max_memory_bytes: int
     cpu_sec: float
     stdout_bytes: int

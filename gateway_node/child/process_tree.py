@@ -185,11 +185,22 @@ def descendants(root: int, without: Container[int] = ()) -> list[ProcessEntry]:
     return found
 
 
+class Sent(NamedTuple):
+    """Who got a signal. What was gone is in neither list."""
+
+    reached: list[ProcessEntry]
+    refused: list[ProcessEntry]
+    """Those that this user may not signal."""
+
+
 def signal_process(entry: ProcessEntry, number: int) -> bool:
     """Send a signal to exactly the process that `entry` names; False where it is gone.
 
     The pidfd holds on to one process before its start time is compared, so that a pid that was
     given to a stranger meanwhile is never signalled.
+
+    Raises:
+        PermissionError: it lives and may not be signalled (EPERM).
     """
     try:
         pidfd = os.pidfd_open(entry.pid)
@@ -200,6 +211,8 @@ def signal_process(entry: ProcessEntry, number: int) -> bool:
         if current is None or current.start_ticks != entry.start_ticks:
             return False
         signal.pidfd_send_signal(pidfd, number)
+    except PermissionError:
+        raise
     except OSError:
         return False
     finally:
@@ -207,9 +220,18 @@ def signal_process(entry: ProcessEntry, number: int) -> bool:
     return True
 
 
-def signal_all(entries: Iterable[ProcessEntry], number: int) -> list[ProcessEntry]:
-    """Send a signal to each that is no zombie; return those that it reached."""
-    return [e for e in entries if not e.is_zombie and signal_process(e, number)]
+def signal_all(entries: Iterable[ProcessEntry], number: int) -> Sent:
+    """Send a signal to each that is no zombie."""
+    sent = Sent([], [])
+    for entry in entries:
+        if entry.is_zombie:
+            continue
+        try:
+            if signal_process(entry, number):
+                sent.reached.append(entry)
+        except PermissionError:
+            sent.refused.append(entry)
+    return sent
 
 
 def has_ended(pidfd: int) -> bool:

@@ -18,12 +18,11 @@ from typing import Any
 
 from gateway_node.child import process_tree
 from gateway_node.child.image import execute
+from gateway_node.child.killing import Killing
 from gateway_node.child.messages import receive_packet
-from gateway_node.child.supervisor import KILL_PATIENCE_SEC, supervise
+from gateway_node.child.supervisor import supervise
 
 PROCESS_NAME = 'gw-spawner'
-_Name = tuple[int, int]
-"""Pid and start time: one process for good."""
 _ABANDONED_PATIENCE_SEC = 20.0
 """Longest wait for supervisors to end their trees once the gateway is gone."""
 
@@ -49,12 +48,11 @@ class Spawner:
         """For which there was no room yet, each with the descriptors that go with it."""
         self._gateway_pidfd = gateway_pidfd
         self._supervisors: dict[int, str] = {}
-        self._ended: list[str] = []
-        """Names of supervisors that are gone, until nothing is left of their trees."""
-        self._killed: set[_Name] = set()
-        self._orphans: dict[_Name, float] = {}
-        """Since when each was seen that still is to be ended."""
-        self._unkillable: set[_Name] = set()
+        self._ended: dict[str, float] = {}
+        """Supervisors that are gone, until nothing is left of their trees: when each still was."""
+        self._reaped_at = time.monotonic()
+        self._killing = Killing()
+        self._given_up: set[process_tree.Identity] = set()
         self._abandoned_at: float | None = None
         self._wakeup, self._wakeup_writing = os.pipe()
 
@@ -152,6 +150,7 @@ class Spawner:
             os._exit(status)
 
     def _reap(self) -> None:
+        lived_at, self._reaped_at = self._reaped_at, time.monotonic()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
@@ -165,34 +164,28 @@ class Spawner:
                 continue
             name = self._supervisors.pop(pid, None)
             if name is not None:
-                self._ended.append(name)
+                self._ended[name] = lived_at
 
     def _end_orphans(self) -> None:
         """Kill what is below no supervisor; then report the supervisors that have ended."""
-        now = time.monotonic()
-        orphans = {
-            (entry.pid, entry.start_ticks): entry
-            for entry in process_tree.descendants(os.getpid(), without=self._supervisors)
-        }
-        orphans = {name: e for name, e in orphans.items() if name not in self._unkillable}
-        self._orphans = {name: self._orphans.get(name, now) for name in orphans}
-        reached = process_tree.signal_all(orphans.values(), signal.SIGKILL)
-        self._killed.update((entry.pid, entry.start_ticks) for entry in reached)
-        if any(now - seen_at < KILL_PATIENCE_SEC for seen_at in self._orphans.values()):
+        below = process_tree.descendants(os.getpid(), without=self._supervisors)
+        orphans = [entry for entry in below if entry.identity not in self._given_up]
+        if self._killing.round(orphans):
             return
-        self._unkillable.update(orphans)
-        unkillable = [entry.pid for entry in orphans.values()]
-        for name in self._ended:
+        left = [entry for entry in orphans if not entry.is_zombie]
+        self._given_up.update(entry.identity for entry in left)
+        for name, lived_at in self._ended.items():
+            own = [entry for entry in left if self._killing.since(entry) >= lived_at]
             self._tell(
                 {
                     'event': 'gone',
                     'name': name,
-                    'killed': len(self._killed),
-                    'unkillable': unkillable,
+                    'killed': len(self._killing.killed),
+                    'unkillable': self._killing.notes(own),
                 }
             )
         self._ended.clear()
-        self._killed.clear()
+        self._killing.killed.clear()
 
     def _tell(self, message: Any, descriptors: list[int] | None = None) -> None:
         """Send the message as soon as the gateway takes it; the descriptors are closed then."""

@@ -18,7 +18,8 @@ import time
 from gateway_node.child import process_tree, usage
 from gateway_node.child.gateway_link import GatewayLink
 from gateway_node.child.image import Image
-from gateway_node.child.messages import EndReport, SupervisorOrder
+from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing
+from gateway_node.child.messages import EndReport, ProcessNote, SupervisorOrder
 from gateway_node.child.output_frames import STDOUT
 from gateway_node.child.workplace import Workplace
 
@@ -27,8 +28,6 @@ WAITING_NAME = 'gw-spare'
 """Until the order comes."""
 LINGER_SEC = 1.0
 """For what is left once the main process has ended: before SIGTERM, and again before SIGKILL."""
-KILL_PATIENCE_SEC = 10.0
-"""After which a process that SIGKILL does not end is given up."""
 _CONTAIN_AFTER_SEC = 0.05
 """Joining a cgroup takes long; the many scripts that end sooner are spared it."""
 _PROGRESS_INTERVAL_SEC = 0.1
@@ -98,7 +97,8 @@ class Supervisor:
         self._hit: usage.Hit | None = None
         self._meter = usage.UsageMeter(order['limits'], workplace.working_directory)
         self._leftovers: set[tuple[int, int]] = set()
-        self._unkillable: list[int] = []
+        self._killing = Killing()
+        self._unkillable: list[ProcessNote] = []
         self._end_asked = False
         self._abandoned = False
         """True once the loss of the gateway was acted on."""
@@ -255,17 +255,24 @@ class Supervisor:
         self._timeout_at = self._linger_at = self._kill_at = math.inf
         if self._give_up_at == math.inf:
             self._give_up_at = time.monotonic() + KILL_PATIENCE_SEC
-        self._signal(signal.SIGKILL)
+        self._kill_once()
         if self._workplace.cgroup is not None:
             self._workplace.cgroup.kill()
 
     def _signal(self, number: int) -> None:
-        tree = process_tree.descendants(os.getpid())
-        reached = process_tree.signal_all(tree, number)
+        reached = process_tree.signal_all(process_tree.descendants(os.getpid()), number).reached
         if self._lingering:
-            self._leftovers.update((entry.pid, entry.start_ticks) for entry in reached)
-        if number != signal.SIGKILL:
-            process_tree.signal_all(reached, signal.SIGCONT)
+            self._leftovers.update(entry.identity for entry in reached)
+        process_tree.signal_all(reached, signal.SIGCONT)
+
+    def _kill_once(self) -> tuple[list[process_tree.ProcessEntry], bool]:
+        """Kill what lives; return that, and whether all of it is to be given up."""
+        tree = process_tree.descendants(os.getpid())
+        pending = self._killing.round(tree)
+        if self._lingering:
+            self._leftovers.update(self._killing.killed)
+        living = [entry for entry in tree if not entry.is_zombie]
+        return living, bool(living) and not pending
 
     def _sample(self, now: float) -> None:
         tree = process_tree.descendants(os.getpid())
@@ -322,12 +329,10 @@ class Supervisor:
     def _given_up(self) -> bool:
         if self._give_up_at == math.inf:
             return False
-        if time.monotonic() < self._give_up_at:
-            self._signal(signal.SIGKILL)
+        living, given_up = self._kill_once()
+        if not given_up and time.monotonic() < self._give_up_at:
             return False
-        self._unkillable = [
-            entry.pid for entry in process_tree.descendants(os.getpid()) if not entry.is_zombie
-        ]
+        self._unkillable = self._killing.notes(living)
         return True
 
     def _report(self) -> EndReport:
@@ -345,7 +350,7 @@ class Supervisor:
             limit=None if self._hit is None else self._hit._asdict(),
             duration_sec=time.monotonic() - self._started,
             leftover_processes=len(self._leftovers),
-            unkillable_pids=self._unkillable,
+            unkillable_processes=self._unkillable,
             max_memory_bytes=self._meter.max_memory_bytes,
             cpu_sec=self._meter.cpu_sec,
             stdout_bytes=self._workplace.output.totals[STDOUT],

@@ -1,6 +1,6 @@
 """What the end of a process tree means for its execution."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,14 @@ from gateway_node.executions.values import (
     Output,
     Trigger,
     TriggerType,
+    UnkillableProcess,
 )
 
 STDERR_TAIL_CHARACTERS = 2048
 """How much of stderr an error carries; the rest is in `output`."""
+
+_NAMED = 3
+"""Processes that a sentence names; the execution lists them all."""
 
 _LIMIT_REASONS = {
     'cpu_sec': FailureReason.LIMIT_CPU,
@@ -48,12 +52,15 @@ def conclude(
 
     `timeout_sec` is None where it is not known any more, after a restart.
     """
+    warnings = outcome.warnings
+    if outcome.unkillable_processes:
+        warnings += (told_unkillable(outcome.unkillable_processes),)
     if execution.stop_accepted:
         return Conclusion(
             status=ExecutionStatus.TERMINATED,
             cause='stop',
             stop_trigger=execution.stop_trigger,
-            warnings=outcome.warnings,
+            warnings=warnings,
         )
     # A script that had ended when the end was asked for has its own end: it was only leftovers
     # that the gateway ended.
@@ -64,7 +71,7 @@ def conclude(
             status=ExecutionStatus.COMPLETED,
             cause='exited',
             output_parameters=_output_parameters(outcome, output),
-            warnings=outcome.warnings,
+            warnings=warnings,
         )
     return Conclusion(
         status=ExecutionStatus.FAILED,
@@ -72,7 +79,7 @@ def conclude(
         failure=failure,
         output_parameters=outcome.result,
         stop_trigger=_own_stop(outcome) or ended_by,
-        warnings=outcome.warnings,
+        warnings=warnings,
     )
 
 
@@ -98,11 +105,12 @@ def _failure(
     reason, message = _reason(outcome, ended_by)
     if reason is None:
         return None
+    if outcome.unkillable_processes:
+        message = f'{message}; {told_unkillable(outcome.unkillable_processes)}'
     known: dict[str, Any] = {
         'exit_code': outcome.exit_code,
         'signal': outcome.signal,
         'stderr': output.stderr[-STDERR_TAIL_CHARACTERS:] or None,
-        'unkillable_pids': list(outcome.unkillable_pids) or None,
     }
     if outcome.cause is EndCause.TIMED_OUT:
         known['timeout_sec'] = timeout_sec
@@ -135,6 +143,17 @@ def _reason(outcome: Outcome, ended_by: Trigger | None) -> tuple[FailureReason |
     if outcome.exit_code != 0:
         return FailureReason.SCRIPT_FAILED, f'the script exited with {outcome.exit_code}'
     return None, ''
+
+
+def told_unkillable(left: Sequence[UnkillableProcess]) -> str:
+    """Return a sentence on processes that could not be ended."""
+    named = ', '.join(
+        f'pid {process.pid} of {process.user or "an unknown user"} ({process.command}: '
+        f'{"SIGKILL does not end it" if process.permitted else "not permitted"})'
+        for process in left[:_NAMED]
+    )
+    more = f' and {len(left) - _NAMED} more' if len(left) > _NAMED else ''
+    return f'what could not be ended lives on: {named}{more}'
 
 
 def _limit_message(limit: LimitReached) -> str:

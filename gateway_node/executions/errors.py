@@ -1,6 +1,11 @@
 """Errors of the execution room."""
 
-from gateway_node.executions.values import ExecutionStatus, FailureReason, FINAL_STATUSES
+from gateway_node.executions.values import (
+    ExecutionStatus,
+    FailureReason,
+    FINAL_STATUSES,
+    UnkillableProcess,
+)
 from gateway_node.scripts.values import ScriptKind
 
 
@@ -64,6 +69,21 @@ class ScriptAlreadyRunning(Exception):
         )
         self.script_id = script_id
         self.execution_id = execution_id
+
+
+class ScriptHeldByProcesses(ScriptAlreadyRunning):
+    """Processes that a single-execution script left live on: nobody can end them."""
+
+    def __init__(
+        self, script_id: str, execution_id: str, processes: tuple[UnkillableProcess, ...]
+    ) -> None:
+        super().__init__(script_id, execution_id)
+        named = ', '.join(f'pid {p.pid} of {p.user} ({p.command})' for p in processes)
+        self.args = (
+            f'script {script_id!r} allows one execution at a time; of {execution_id}, which has '
+            f'ended, there lives on: {named}',
+        )
+        self.processes = processes
 
 
 class ConcurrencyLimitReached(Exception):

@@ -1,7 +1,7 @@
 """The floor: the executions that are being driven at the moment, and who is let onto it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,13 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.live import LiveExecution
 from gateway_node.executions.ports import ScriptRunner, StartOrder
+from gateway_node.executions.remains import Remains
 from gateway_node.executions.values import Execution, StopAction, Trigger, TriggerType
 from gateway_node.scripts.values import Script
 from gateway_node.side_tasks import log_failure
 
 _SHUTDOWN = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+_LOOK_SEC = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +44,7 @@ class Floor:
         ledger: Ledger,
         clock: Clock,
         admission: Admission,
+        remains: Remains,
         on_end: Callable[[Execution], None],
     ) -> None:
         """`on_end` is called with each execution that was driven and has left the floor."""
@@ -49,6 +52,8 @@ class Floor:
         self._ledger = ledger
         self._clock = clock
         self._admission = admission
+        self._remains = remains
+        self._looking: asyncio.TimerHandle | None = None
         self._on_end = on_end
         self._live: dict[str, LiveExecution] = {}
         self._taken: dict[str, Place] = {}
@@ -95,7 +100,7 @@ class Floor:
             ScriptAlreadyRunning, ConcurrencyLimitReached: there is no place.
         """
         others = [each for each in self._taken.values() if each.execution_id != execution_id]
-        self._admission.check(entity, script, others)
+        self._check(entity, script, others)
         self._taken[execution_id] = _place(execution_id, entity, script)
 
     def give_back(self, execution_id: str) -> None:
@@ -160,18 +165,32 @@ class Floor:
 
         return [each for each in self._live.values() if fits(each.execution)]
 
+    def _check(self, entity: EntityRef, script: Script, taken: Collection[Place]) -> None:
+        self._admission.check(entity, script, taken)
+        self._remains.check(entity, script)
+
     def _admit_waiters(self) -> None:
+        self._look_again()
         for waiter in tuple(self._waiters):
             if self._admission.full(self._taken.values()):
                 return
             try:
-                self._admission.check(waiter.place.entity, waiter.script, self._taken.values())
+                self._check(waiter.place.entity, waiter.script, self._taken.values())
             except (ScriptAlreadyRunning, ConcurrencyLimitReached):
                 continue
             self._waiters.remove(waiter)
             if not waiter.admitted.done():
                 self._taken[waiter.place.execution_id] = waiter.place
                 waiter.admitted.set_result(None)
+
+    def _look_again(self) -> None:
+        """Nobody tells when what an execution left has ended; whoever waits for that looks."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        if self._waiters and self._remains.any_lives():
+            loop = asyncio.get_running_loop()
+            self._looking = loop.call_later(_LOOK_SEC, self._admit_waiters)
 
     def _place(
         self, execution: Execution, prepare: Callable[[], Coroutine[Any, Any, StartOrder]]
@@ -209,6 +228,7 @@ class Floor:
         try:
             await live.drive()
         finally:
+            self._remains.add(live.execution)
             self._let_go(live)
         self._on_end(live.execution)
 

@@ -282,6 +282,7 @@ def final_changes(
             'exit_code': outcome.exit_code,
             'signal': outcome.signal,
             'leftover_processes': outcome.leftover_processes,
+            'unkillable_processes': outcome.unkillable_processes,
             'resource_use': outcome.resource_use,
         }
     return changes

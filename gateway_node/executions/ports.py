@@ -17,6 +17,7 @@ from gateway_node.executions.values import (
     ResourceUse,
     StopAction,
     Transition,
+    UnkillableProcess,
 )
 from gateway_node.scripts.values import Script
 
@@ -67,7 +68,10 @@ class LimitReached:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a process tree ended. It exists only once the whole tree is gone."""
+    """How a process tree ended.
+
+    It exists only once the whole tree is gone, or what cannot be ended is named.
+    """
 
     cause: EndCause
     exit_code: int | None = None
@@ -77,8 +81,9 @@ class Outcome:
     duration_sec: float | None = None
     """None where nobody measured it."""
     leftover_processes: int = 0
-    unkillable_pids: tuple[int, ...] = ()
-    """Processes that SIGKILL did not end in time (uninterruptible sleep)."""
+    unkillable_processes: tuple[UnkillableProcess, ...] = ()
+    """Processes that may not be signalled, or that SIGKILL did not end in time (uninterruptible
+    sleep)."""
     resource_use: ResourceUse | None = None
     end_asked: bool = False
     """True where the service asked for the end while the main process lived."""
@@ -139,6 +144,15 @@ class ScriptRunner(Protocol):
 
     async def recover(self) -> Mapping[str, Outcome]:
         """End what an earlier gateway left running; return how it ended, by execution id."""
+
+    def lives(self, process: UnkillableProcess) -> bool:
+        """Tell whether a process that could not be ended still lives."""
+
+    def remember(self, execution_id: str, left: Sequence[UnkillableProcess]) -> None:
+        """Note for later gateways what an execution left; nothing fails without."""
+
+    async def remembered(self) -> Mapping[str, tuple[UnkillableProcess, ...]]:
+        """Return what was noted and still lives, by execution id."""
 
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""

@@ -8,6 +8,7 @@ from gateway_node.executions.conclusion import conclude, Conclusion, without_out
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.live import final_changes
 from gateway_node.executions.ports import Change, ExecutionStore, Outcome, ScriptRunner
+from gateway_node.executions.remains import Remains
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,
@@ -37,6 +38,7 @@ async def recover(
     ledger: Ledger,
     clock: Clock,
     start_prepared: bool,
+    remains: Remains,
 ) -> Recovered:
     """End the trees that still run, and every open execution but schedules that nobody stopped.
 
@@ -62,6 +64,8 @@ async def recover(
     if ended:
         _log.warning('ended %d executions that an earlier gateway left open', len(ended))
         await ledger.record(*changes)
+        for change in changes:
+            remains.add(change.execution)
     # Those that had ended before are among the outcomes too, where the gateway died at that.
     left_open = {each.id for each in (*schedules, *unstarted)}
     others = outcomes.keys() - ended - left_open

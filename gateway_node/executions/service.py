@@ -31,6 +31,7 @@ from gateway_node.executions.ports import (
     ScriptRunner,
 )
 from gateway_node.executions.recovery import recover
+from gateway_node.executions.remains import Remains
 from gateway_node.executions.restarts import Restarts, RestartSettings
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.starts import StartRequest, Starts
@@ -88,11 +89,13 @@ class ExecutionService:
             policy=settings.retention,
             on_removed=self._read_entities,
         )
+        self._remains = Remains(runner)
         self._floor = Floor(
             runner=runner,
             ledger=ledger,
             clock=clock,
             admission=settings.admission,
+            remains=self._remains,
             on_end=self._on_end,
         )
         self._desk = OrderDesk(
@@ -136,7 +139,9 @@ class ExecutionService:
             ledger=self._ledger,
             clock=self._clock,
             start_prepared=self._settings.restarts.start_prepared and scripts_on,
+            remains=self._remains,
         )
+        await self._remains.read(self._store)
         self._restarts.add_due(left.schedules)
         self._restarts.start_unstarted(left.unstarted, directory)
         if scripts_on:

@@ -144,6 +144,20 @@ class ResourceUse:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnkillableProcess:
+    """A process that an execution left and that nobody could end."""
+
+    pid: int
+    start_ticks: int
+    """Since boot; with the pid it names the process for good, within one boot."""
+    user: str
+    """The name of its effective user, or the number; empty where unknown."""
+    command: str
+    permitted: bool
+    """False where the gateway's user may not signal it; else SIGKILL does not end it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """The first and last bytes of what a script wrote; undecodable bytes are replaced."""
 
@@ -200,6 +214,8 @@ class Execution:
     """The number of the signal that ended the main process."""
     leftover_processes: int | None = None
     """Processes of the tree that outlived the main process and were ended by the supervisor."""
+    unkillable_processes: tuple[UnkillableProcess, ...] = ()
+    """Processes of the tree that lived on when the final status was set."""
     resource_use: ResourceUse | None = None
     output_parameters: Mapping[str, Any] | None = None
     """What the script gave as its result; always set when COMPLETED, where it gave one when

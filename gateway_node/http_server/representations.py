@@ -146,6 +146,11 @@ def execution_summary(base: str, execution: Execution, present_version: str | No
         'exit_code': execution.exit_code,
         'signal': execution.signal,
         'leftover_processes': execution.leftover_processes,
+        'unkillable_processes': [
+            {'pid': process.pid, 'user': process.user, 'command': process.command}
+            for process in execution.unkillable_processes
+        ]
+        or None,
         'resource_use': (
             dataclasses.asdict(execution.resource_use) if execution.resource_use else None
         ),

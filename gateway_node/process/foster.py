@@ -8,30 +8,31 @@ its pipes and its out-of-memory adjustment.
 
 import asyncio
 import os
-import signal
 import time
 
-from gateway_node.child.process_tree import Identity, signal_all
+from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing
 from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.spawner_connection import TreeGone
 
-_PATIENCE_SEC = 10.0
 _POLL_SEC = 0.01
 
 
 async def end_orphans(own: OwnProcesses) -> TreeGone:
-    """Kill and reap all orphans that became children of this process, and what is below them."""
-    killed: set[Identity] = set()
-    deadline = time.monotonic() + _PATIENCE_SEC
+    """Kill and reap all orphans that became children of this process, and what is below them.
+
+    What cannot be ended is left alone from then on.
+    """
+    killing = Killing()
+    # Whatever is forked meanwhile.
+    deadline = time.monotonic() + KILL_PATIENCE_SEC
     while True:
         orphans = await own.orphans()
-        living = [entry for entry in orphans if not entry.is_zombie]
-        if not orphans or time.monotonic() > deadline:
-            return TreeGone(
-                killed=len(killed), unkillable_pids=tuple(entry.pid for entry in living)
-            )
-        killed.update(entry.identity for entry in signal_all(orphans, signal.SIGKILL))
+        pending = killing.round(orphans)
+        if not pending or time.monotonic() > deadline:
+            left = [entry for entry in orphans if not entry.is_zombie]
+            own.leave_alone(left)
+            return TreeGone(killed=len(killing.killed), unkillable=tuple(killing.notes(left)))
         for entry in orphans:
-            if entry.parent == os.getpid() and entry.is_zombie:
+            if entry.is_zombie and entry.parent == os.getpid():
                 reap(entry.pid)
         await asyncio.sleep(_POLL_SEC)

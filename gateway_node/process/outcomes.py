@@ -1,16 +1,18 @@
 """From a supervisor's last words to an outcome. All of it reads files: it is for threads."""
 
 import codecs
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 import logging
 import math
 from pathlib import Path
+import pwd
 from typing import Any
 
+from gateway_node.child.messages import ProcessNote
 from gateway_node.child.workplace import END_FILE, GIVEN_RESULT_FILE
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
-from gateway_node.executions.values import ResourceUse
+from gateway_node.executions.values import ResourceUse, UnkillableProcess
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.output_log import read_whole_stdout
 from gateway_node.scripts.values import Limits
@@ -23,19 +25,25 @@ _MAX_END_BYTES = 1024 * 1024
 _LIMIT_NAMES = frozenset(field.name for field in fields(Limits))
 
 
-def outcome_of_directory(directory: Path, otherwise: Outcome) -> Outcome:
+def outcome_of_directory(
+    directory: Path, otherwise: Outcome, left: Sequence[ProcessNote] = ()
+) -> Outcome:
     """Return how a script ended whose supervisor is gone.
 
-    `otherwise` is the outcome where the supervisor left no end file, or one that cannot be its.
+    `otherwise` is the outcome where the supervisor left no end file, or one that cannot be its;
+    `left` is what could not be ended after that.
     """
+    outcome = otherwise
     try:
         report = _object(read_regular(directory / END_FILE, _MAX_END_BYTES))
-        return outcome_of_report(report, directory)
+        outcome = outcome_of_report(report, directory)
     except FileNotFoundError:
-        return otherwise
+        pass
     except (OSError, ValueError) as error:
         _log.warning('an end file is none: directory %s, %s', directory, error)
-        return otherwise
+    told = [*outcome.unkillable_processes, *map(_unkillable, left)]
+    by_identity = {(process.pid, process.start_ticks): process for process in told}
+    return replace(outcome, unkillable_processes=tuple(by_identity.values()))
 
 
 def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
@@ -62,7 +70,9 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         limit=_limit(_field(report, 'limit', dict | None)),
         duration_sec=_amount(report, 'duration_sec'),
         leftover_processes=_count(report, 'leftover_processes'),
-        unkillable_pids=_pids(_field(report, 'unkillable_pids', list)),
+        unkillable_processes=tuple(
+            map(_unkillable, _field(report, 'unkillable_processes', list | None) or ())
+        ),
         resource_use=ResourceUse(
             max_memory_bytes=_count(report, 'max_memory_bytes'), cpu_sec=_amount(report, 'cpu_sec')
         ),
@@ -144,7 +154,21 @@ def _limit(limit: Mapping[str, Any] | None) -> LimitReached | None:
     )
 
 
-def _pids(pids: list[Any]) -> tuple[int, ...]:
-    if not all(isinstance(pid, int) and 0 < pid < 2**31 for pid in pids):
-        raise ValueError(f'unkillable_pids is {pids!r:.80}')
-    return tuple(pids)
+def _unkillable(note: Any) -> UnkillableProcess:
+    if not isinstance(note, dict):
+        raise ValueError(f'unkillable_processes has {note!r:.80}')
+    uid = _field(note, 'uid', int | None)
+    return UnkillableProcess(
+        pid=_count(note, 'pid'),
+        start_ticks=_count(note, 'start_ticks'),
+        user='' if uid is None else _user_name(uid),
+        command=_field(note, 'command', str),
+        permitted=_field(note, 'permitted', bool | None) is True,
+    )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)

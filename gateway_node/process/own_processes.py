@@ -6,7 +6,7 @@ else that is not registered can only have come from a spawner that died.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import os
 
@@ -49,6 +49,10 @@ class OwnProcesses:
     def remove(self, pid: int) -> None:
         """Forget a process that was reaped."""
         self._registered.pop(pid, None)
+
+    def leave_alone(self, entries: Iterable[ProcessEntry]) -> None:
+        """Take what cannot be ended for strangers from now on."""
+        self._strangers.update(entry.identity for entry in entries)
 
     async def orphans(self) -> list[ProcessEntry]:
         """Return what is neither registered nor a stranger's, parents before children."""

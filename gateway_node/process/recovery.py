@@ -16,6 +16,8 @@ import signal
 import time
 
 from gateway_node.child.image import OOM_SCORE_ADJUSTMENT
+from gateway_node.child.killing import Killing
+from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import (
     all_entries,
     descendants,
@@ -23,7 +25,6 @@ from gateway_node.child.process_tree import (
     ProcessEntry,
     read_entry,
     signal_all,
-    signal_process,
 )
 from gateway_node.child.spawner import PROCESS_NAME as SPAWNER_NAME
 from gateway_node.child.supervisor import PROCESS_NAME as SUPERVISOR_NAME
@@ -70,11 +71,14 @@ class Recovery:
         """
         current = [e for e in entries.values() if e.boot_id == self._journal.boot_id]
         await self._await_helpers(current)
-        await self._sweep(current)
+        left = await self._sweep(current)
         outcomes = {}
         for execution_id in entries:
             outcomes[execution_id] = await asyncio.to_thread(
-                outcome_of_directory, self._folder / execution_id, _GATEWAY_LOST
+                outcome_of_directory,
+                self._folder / execution_id,
+                _GATEWAY_LOST,
+                left.get(execution_id, ()),
             )
             await asyncio.to_thread(
                 remove_leavings,
@@ -99,20 +103,25 @@ class Recovery:
             waiting = _living(marks)
         for helper in waiting:
             _log.warning('%s of an earlier gateway is killed: pid %d', helper.name, helper.pid)
-            signal_all(descendants(helper.pid), signal.SIGKILL)
-            signal_process(helper, signal.SIGKILL)
+            signal_all([*descendants(helper.pid), helper], signal.SIGKILL)
 
-    async def _sweep(self, entries: list[JournalEntry]) -> None:
-        """Kill what is left of the executions, wherever it hangs in the tree."""
+    async def _sweep(self, entries: list[JournalEntry]) -> Mapping[str, list[ProcessNote]]:
+        """Kill what is left of the executions, wherever it hangs in the tree; return what lives
+        on, by execution."""
+        killing = Killing()
         deadline = time.monotonic() + _KILL_PATIENCE_SEC
         while entries:
             for entry in entries:
                 _kill_cgroup(entry)
             left = _leftovers(entries, self._strangers)
-            if not left or time.monotonic() > deadline:
-                break
-            signal_all(left, signal.SIGKILL)
+            pending = killing.round([each for each, _ in left])
+            if not pending or time.monotonic() > deadline:
+                by_execution: dict[str, list[ProcessNote]] = {}
+                for each, execution_id in left:
+                    by_execution.setdefault(execution_id, []).extend(killing.notes([each]))
+                return by_execution
             await asyncio.sleep(_POLL_SEC)
+        return {}
 
 
 def _living(marks: Mapping[ProcessMark, Container[str]]) -> list[ProcessEntry]:
@@ -123,29 +132,35 @@ def _living(marks: Mapping[ProcessMark, Container[str]]) -> list[ProcessEntry]:
 
 def _leftovers(
     entries: Iterable[JournalEntry], strangers: Container[Identity]
-) -> list[ProcessEntry]:
-    """Return what bears an execution's mark, or is of the session of its script.
+) -> list[tuple[ProcessEntry, str]]:
+    """Return what bears an execution's mark, or is of the session of its script, and whose it is.
 
     What a script started bears the marks of that script for good, and so does this process where
     a script started it: those say nothing then.
     """
-    own = frozenset(read_environment(os.getpid()))
-    marks = {f'GATEWAY_EXECUTION_ID={entry.execution_id}'.encode() for entry in entries} - own
-    sessions = {e.script.pid: e.script for e in entries if e.script is not None}
-    return [
-        entry
-        for entry in all_entries()
-        if entry.pid != os.getpid()
-        and not entry.is_zombie
-        and (
-            (entry.identity not in strangers and _is_of_session(entry, sessions))
-            or not marks.isdisjoint(read_environment(entry.pid))
-        )
-    ]
+    own = read_environment(os.getpid())
+    marks = {f'GATEWAY_EXECUTION_ID={e.execution_id}'.encode(): e.execution_id for e in entries}
+    marks = {mark: execution_id for mark, execution_id in marks.items() if mark not in own}
+    sessions = {e.script.pid: e for e in entries if e.script is not None}
+    found = []
+    for entry in all_entries():
+        if entry.pid == os.getpid() or entry.is_zombie:
+            continue
+        of_session = sessions.get(entry.session)
+        if (
+            of_session is not None
+            and entry.identity not in strangers
+            and _is_of_session(entry, of_session.script)
+        ):
+            found.append((entry, of_session.execution_id))
+            continue
+        borne = next((marks[v] for v in read_environment(entry.pid) if v in marks), None)
+        if borne is not None:
+            found.append((entry, borne))
+    return found
 
 
-def _is_of_session(entry: ProcessEntry, sessions: Mapping[int, ProcessMark]) -> bool:
-    script = sessions.get(entry.session)
+def _is_of_session(entry: ProcessEntry, script: ProcessMark | None) -> bool:
     if script is None or entry.start_ticks < script.start_ticks:
         return False
     leader = read_entry(entry.session)

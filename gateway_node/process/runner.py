@@ -15,7 +15,7 @@ from gateway_node.child.workplace import MENDED_SCRIPT
 from gateway_node.entities.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
-from gateway_node.executions.values import Output, Progress, StopAction
+from gateway_node.executions.values import Output, Progress, StopAction, UnkillableProcess
 from gateway_node.process.command_line import command_line, launch_program
 from gateway_node.process.environment import (
     internal_environment,
@@ -28,6 +28,7 @@ from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_log import read_output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.recovery import Recovery
+from gateway_node.process.remains import lives, Remains
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.sourced_environment import SourcedEnvironment
 from gateway_node.process.sourcing import ScriptWorld
@@ -42,6 +43,7 @@ _DESCRIBE_TIMEOUT_SEC = 15.0
 _DESCRIBE_LIMITS = Limits(cpu_sec=15.0, memory_mb=1024, processes=64, file_size_mb=64, output_mb=8)
 """Of reading what a launch fragment declares, where it sets no limits itself."""
 _EXECUTIONS_FOLDER = 'executions'
+_REMAINS_FILE = 'unkillable.json'
 _INTERNAL_FOLDER = 'internal'
 _PYTHON_FOLDER = 'python'
 _MENDED_KINDS = (ScriptKind.SH, ScriptKind.BASH)
@@ -72,6 +74,7 @@ class SupervisedScriptRunner:
         self._keep_working_directories = keep_working_directories
         self._own = own_processes
         self._supervision = Supervision(self._state_dir, self._own, side_tasks=side_tasks)
+        self._remains = Remains(self._state_dir / _REMAINS_FILE)
         self._environment = SourcedEnvironment(
             without_secrets(os.environ if base_environment is None else base_environment),
             setup_files,
@@ -196,6 +199,18 @@ class SupervisedScriptRunner:
         )
         earlier, self._supervision.earlier = self._supervision.earlier, {}
         return await recovery.conclude(earlier)
+
+    def lives(self, process: UnkillableProcess) -> bool:
+        """Tell whether a process that could not be ended still lives."""
+        return lives(process)
+
+    def remember(self, execution_id: str, left: Sequence[UnkillableProcess]) -> None:
+        """Note for later gateways what an execution left; nothing fails without."""
+        self._remains.remember(execution_id, left)
+
+    async def remembered(self) -> Mapping[str, tuple[UnkillableProcess, ...]]:
+        """Return what was noted and still lives, by execution id."""
+        return self._remains.living()
 
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""

@@ -1,7 +1,7 @@
 """The gateway's side of one execution's supervisor."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import contextlib
 import logging
 import math
@@ -11,14 +11,17 @@ import signal
 import time
 from typing import Any
 
+from gateway_node.child.killing import KILL_PATIENCE_SEC
 from gateway_node.child.messages import (
     encode,
     MessageBuffer,
+    ProcessNote,
     receive_packet,
     SupervisorOrder,
 )
 from gateway_node.child.process_tree import continue_if_stopped
-from gateway_node.child.supervisor import KILL_PATIENCE_SEC, LINGER_SEC
+from gateway_node.child.supervisor import LINGER_SEC
+from gateway_node.executions.conclusion import told_unkillable
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EndCause, Outcome
@@ -118,14 +121,13 @@ class SupervisedProcess:
 
     async def conclude_lost(self, gone: TreeGone) -> None:
         """Set the outcome of a supervisor that died before it could tell it."""
-        otherwise = Outcome(
+        lost = Outcome(
             cause=EndCause.SUPERVISOR_LOST,
             message='the process that supervised the script was killed',
             duration_sec=time.monotonic() - self._began,
             leftover_processes=gone.killed,
-            unkillable_pids=gone.unkillable_pids,
         )
-        outcome = await asyncio.to_thread(self._read_end, otherwise)
+        outcome = await asyncio.to_thread(self._read_end, lost, gone.unkillable)
         self._conclude_unheard(outcome)
 
     def conclude_unknown(self) -> None:
@@ -143,10 +145,10 @@ class SupervisedProcess:
         if self.shared_output is not None:
             self.shared_output.close()
 
-    def _read_end(self, otherwise: Outcome) -> Outcome:
+    def _read_end(self, otherwise: Outcome, left: Sequence[ProcessNote]) -> Outcome:
         if self.shared_output is not None:
             keep_shared_output(self._directory, self.shared_output)
-        return outcome_of_directory(self._directory, otherwise)
+        return outcome_of_directory(self._directory, otherwise, left)
 
     def _conclude_unheard(self, outcome: Outcome) -> None:
         if not self._started.done():
@@ -237,12 +239,9 @@ class SupervisedProcess:
             self._conclude(outcome)
 
     def _conclude(self, outcome: Outcome) -> None:
-        if outcome.unkillable_pids:
-            _log.error(
-                'processes do not end on SIGKILL: execution %s, pids %s',
-                self.execution_id,
-                outcome.unkillable_pids,
-            )
+        if outcome.unkillable_processes:
+            told = told_unkillable(outcome.unkillable_processes)
+            _log.error('%s: execution %s', told, self.execution_id)
         if not self._started.done():
             self._started.set_exception(SpawnFailed(outcome.message))
             # Whoever waits hears of it; nobody has to.

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from gateway_node.child.messages import receive_packet
+from gateway_node.child.messages import ProcessNote, receive_packet
 from gateway_node.child.process_tree import continue_if_stopped, has_ended
 from gateway_node.child.script_side_files import open_fresh
 from gateway_node.executions.errors import RunnerUnavailable
@@ -26,11 +26,11 @@ _MAX_LOG_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class TreeGone:
-    """What a spawner says of a supervisor that has ended: nothing is left below it."""
+    """What a spawner says of a supervisor that has ended: what is left below it, if anything."""
 
     killed: int
     """Processes that the supervisor had left and the spawner killed."""
-    unkillable_pids: tuple[int, ...]
+    unkillable: tuple[ProcessNote, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +173,8 @@ class SpawnerConnection:
                 waiting = self._forked.pop(name, None)
                 if waiting is not None and not waiting.done():
                     waiting.set_exception(RunnerUnavailable(f'no process can be made: {text}'))
-            case {'event': 'gone', 'name': name, 'killed': killed, 'unkillable': pids}:
-                report = TreeGone(killed=killed, unkillable_pids=tuple(pids))
+            case {'event': 'gone', 'name': name, 'killed': killed, 'unkillable': notes}:
+                report = TreeGone(killed=killed, unkillable=tuple(notes))
                 ending = self._gone.pop(name, None)
                 if ending is not None and not ending.done():
                     ending.set_result(report)

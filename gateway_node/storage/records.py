@@ -4,6 +4,7 @@ What may be long, and no list shows, is in the second one: input and output para
 """
 
 from collections.abc import Iterable, Mapping
+import dataclasses
 import datetime
 import functools
 import json
@@ -22,6 +23,7 @@ from gateway_node.executions.values import (
     ScheduledStart,
     Trigger,
     TriggerType,
+    UnkillableProcess,
 )
 
 _Document = Mapping[str, Any]
@@ -56,6 +58,9 @@ def to_document(execution: Execution) -> str:
         'exit_code': execution.exit_code,
         'signal': execution.signal,
         'leftover_processes': execution.leftover_processes,
+        'unkillable_processes': [
+            dataclasses.asdict(process) for process in execution.unkillable_processes
+        ],
         'resource_use': _resource_use_document(execution.resource_use),
         'failure': _failure_document(execution.failure),
         'warnings': execution.warnings,
@@ -107,6 +112,9 @@ def _execution(document: _Document) -> Execution:
         exit_code=document.get('exit_code'),
         signal=document.get('signal'),
         leftover_processes=document.get('leftover_processes'),
+        unkillable_processes=tuple(
+            UnkillableProcess(**process) for process in document.get('unkillable_processes', ())
+        ),
         resource_use=_resource_use(document.get('resource_use')),
         failure=_failure(document.get('failure')),
         warnings=tuple(document.get('warnings', ())),

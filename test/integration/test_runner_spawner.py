@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-from gateway_node.child.messages import receive_packet
+from gateway_node.child.messages import ProcessNote, receive_packet
 from gateway_node.child.process_tree import descendants
 
 PATIENCE_SEC = 15
@@ -108,7 +108,8 @@ def test_what_a_supervisor_leaves_is_ended_however_it_ended() -> None:
 
 DEAF_ONE = """
 import os
-from gateway_node.child import process_tree, spawner
+from gateway_node.child import killing, spawner
+from gateway_node.child.process_tree import Sent
 
 def supervise(*_):
     try:
@@ -118,17 +119,17 @@ def supervise(*_):
     if os.fork() == 0:
         os.execvp('sleep', ['sleep', '600'])
 
-spawner.KILL_PATIENCE_SEC = 0.5
+killing.KILL_PATIENCE_SEC = 0.5
 spawner.supervise = supervise
-process_tree.signal_all = lambda entries, number: []
+killing.signal_all = lambda entries, number: Sent(reached=[], refused=[])
 spawner.main()
 """
 
 
 def test_what_cannot_be_killed_holds_no_report_up_for_ever(tmp_path: Path) -> None:
-    """Other supervisors that end meanwhile do not give it another lease of life."""
+    """Others that end meanwhile give it no other lease of life, and it is not told as theirs."""
     program = DEAF_ONE.format(marker=str(tmp_path / 'marker'))
-    told: dict[str, list[int]] = {}
+    told: dict[str, list[ProcessNote]] = {}
     with spawner(os.getpid(), program) as (control, _):
         control.settimeout(PATIENCE_SEC)
         for number in range(REQUESTS):
@@ -139,6 +140,11 @@ def test_what_cannot_be_killed_holds_no_report_up_for_ever(tmp_path: Path) -> No
             if told:
                 break
             time.sleep(0.05)  # longer than a supervisor lives, shorter than the patience
-    (pid,) = told['exec_0']
-    os.kill(pid, signal.SIGKILL)
-    assert all(pids == [pid] for pids in told.values())
+        while len(told) <= number:
+            if (message := receive(control))['event'] == 'gone':
+                told[message['name']] = message['unkillable']
+    (note,) = told.pop('exec_0')
+    os.kill(note['pid'], signal.SIGKILL)
+    assert (note['command'], note['permitted']) == ('sleep 600', True)
+    assert told
+    assert all(notes == [] for notes in told.values())

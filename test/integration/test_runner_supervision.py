@@ -107,7 +107,7 @@ FORGED = {
     'limit': None,
     'duration_sec': 1.0,
     'leftover_processes': 0,
-    'unkillable_pids': [],
+    'unkillable_processes': [],
     'max_memory_bytes': 0,
     'cpu_sec': 0.0,
     'stdout_bytes': 0,
@@ -128,7 +128,7 @@ FORGED = {
         json.dumps({**FORGED, 'exit_code': 2**70}),
         json.dumps({**FORGED, 'duration_sec': float('inf')}),
         json.dumps({**FORGED, 'limit': {'name': 'patience', 'value': 1, 'used': 2}}),
-        json.dumps({**FORGED, 'unkillable_pids': ['self']}),
+        json.dumps({**FORGED, 'unkillable_processes': ['self']}),
     ],
     ids=lambda end: end[:20],
 )

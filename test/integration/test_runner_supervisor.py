@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from typing import Any
 
+from foreign_processes import AS_OTHER, skip_where_users_cannot_change, UID, WITHOUT_KILL
 import pytest
 
+from gateway_node.child.killing import KILL_PATIENCE_SEC
 from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.child.process_tree import read_entry
 
@@ -35,10 +38,12 @@ for _ in range(12):
 """
 
 
-def supervised(folder: Path, script: str, moment: str = '', **changes: Any) -> dict[str, Any]:
-    """Return a supervisor's report of a shell script."""
+def supervised(
+    folder: Path, script: str, moment: str = '', *, before: tuple[str, ...] = (), **changes: Any
+) -> dict[str, Any]:
+    """Return a supervisor's report of a shell script; `before` comes before its command."""
     order = {'argv': ['/bin/sh', '-c', script], **changes}
-    argv = [sys.executable, str(PROGRAM), str(folder), json.dumps(order), moment]
+    argv = [*before, sys.executable, str(PROGRAM), str(folder), json.dumps(order), moment]
     with subprocess.Popen(argv) as process:
         try:
             assert process.wait(PATIENCE_SEC) == 0
@@ -243,3 +248,38 @@ def test_a_script_that_was_given_up_too_late_is_ended_with_its_children(tmp_path
     said = supervised(tmp_path / 'e', script, 'begun, then given up')
     assert said['event'] == 'spawn_failed'
     assert read_entry(int((tmp_path / 'e' / 'begun').read_text())) is None
+
+
+def test_what_may_not_be_signalled_is_named_at_once(tmp_path: Path) -> None:
+    """No patience ends a process of another user, as of a program that sudo started."""
+    skip_where_users_cannot_change()
+    script = f'{AS_OTHER} sleep 600 & echo $! > ../pid; wait'
+    began = time.monotonic()
+    report = supervised(
+        tmp_path / 'e', script, before=WITHOUT_KILL, timeout_sec=0.5, grace_sec=0.1
+    )
+    pid = int((tmp_path / 'e' / 'pid').read_text())
+    entry = read_entry(pid)
+    assert entry is not None
+    os.kill(pid, signal.SIGKILL)
+    assert report['cause'] == 'timed_out'
+    assert report['unkillable_processes'] == [
+        {
+            'pid': pid,
+            'start_ticks': entry.start_ticks,
+            'uid': UID,
+            'command': 'sleep 600',
+            'permitted': False,
+        }
+    ]
+    assert time.monotonic() - began < KILL_PATIENCE_SEC
+
+
+def test_what_may_not_be_signalled_may_end_by_itself(tmp_path: Path) -> None:
+    """It often does once its kin are gone, and then there is nothing to name."""
+    skip_where_users_cannot_change()
+    script = f'sleep 600 | {AS_OTHER} cat'
+    report = supervised(
+        tmp_path / 'e', script, before=WITHOUT_KILL, timeout_sec=0.5, grace_sec=0.1
+    )
+    assert (report['cause'], report['unkillable_processes']) == ('timed_out', [])

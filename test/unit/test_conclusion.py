@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from gateway_node.executions.conclusion import conclude, STDERR_TAIL_CHARACTERS
+from gateway_node.executions.conclusion import (
+    conclude,
+    STDERR_TAIL_CHARACTERS,
+    told_unkillable,
+)
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
     Execution,
@@ -14,6 +18,7 @@ from gateway_node.executions.values import (
     Output,
     Trigger,
     TriggerType,
+    UnkillableProcess,
 )
 from gateway_node.scripts.values import Limits
 from gateway_node.testing import new_execution
@@ -115,3 +120,31 @@ def test_output_parameters_are_the_result_else_what_was_printed_else_both_stream
     outcome = Outcome(cause=EndCause.EXITED, exit_code=0, result=given, printed=printed)
     end = conclude(running(), outcome, Output(stdout='o', stderr='e'))
     assert (end.status, end.output_parameters) == (ExecutionStatus.COMPLETED, told)
+
+
+FOREIGN = UnkillableProcess(
+    pid=7, start_ticks=1, user='root', command='apt update', permitted=False
+)
+HANGING = UnkillableProcess(pid=8, start_ticks=2, user='robot', command='cp a b', permitted=True)
+
+
+def test_what_could_not_be_ended_is_told_with_its_reason() -> None:
+    """A warning says so whatever the status, and the error of one that failed does."""
+    told = (
+        'what could not be ended lives on: pid 7 of root (apt update: not permitted), '
+        'pid 8 of robot (cp a b: SIGKILL does not end it)'
+    )
+    left = (FOREIGN, HANGING)
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=0, unkillable_processes=left)
+    good = conclude(running(), outcome, Output())
+    assert (good.status, good.warnings) == (ExecutionStatus.COMPLETED, (told,))
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=3, unkillable_processes=left)
+    bad = conclude(running(), outcome, Output())
+    assert bad.warnings == (told,)
+    assert bad.failure is not None
+    assert bad.failure.message == f'the script exited with 3; {told}'
+
+
+def test_of_many_a_sentence_names_three() -> None:
+    """The execution lists them all."""
+    assert told_unkillable([FOREIGN] * 5).endswith('not permitted) and 2 more')

@@ -17,7 +17,7 @@ REPORT = {
     'limit': None,
     'duration_sec': 1.5,
     'leftover_processes': 2,
-    'unkillable_pids': [],
+    'unkillable_processes': [],
     'max_memory_bytes': 1000,
     'cpu_sec': 0.5,
     'stdout_bytes': 0,

@@ -21,6 +21,7 @@ from gateway_node.executions.values import (
     ScheduledStart,
     Trigger,
     TriggerType,
+    UnkillableProcess,
 )
 from gateway_node.storage.records import execution_from, to_document, to_parameters
 
@@ -84,6 +85,17 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         message=ANY_TEXTS,
         parameters=OBJECTS,
     ),
+    'unkillable_processes': st.lists(
+        st.builds(
+            UnkillableProcess,
+            pid=st.integers(),
+            start_ticks=st.integers(),
+            user=ANY_TEXTS,
+            command=ANY_TEXTS,
+            permitted=st.booleans(),
+        ),
+        max_size=3,
+    ).map(tuple),
     'warnings': st.lists(ANY_TEXTS, max_size=3).map(tuple),
 }
 EXECUTIONS = st.builds(Execution, **FIELDS)

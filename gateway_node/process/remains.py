@@ -1,0 +1,54 @@
+"""What executions left that nobody could end, kept for later gateways of the same boot."""
+
+from collections.abc import Mapping, Sequence
+import contextlib
+from dataclasses import asdict
+import json
+import os
+from pathlib import Path
+
+from gateway_node.child.process_tree import read_entry
+from gateway_node.child.script_side_files import open_fresh
+from gateway_node.executions.values import UnkillableProcess
+from gateway_node.process.journal import read_boot_id
+from gateway_node.process.kept_files import read_regular
+
+_MAX_BYTES = 1024 * 1024
+
+
+def lives(process: UnkillableProcess) -> bool:
+    """Tell whether exactly this process still lives."""
+    entry = read_entry(process.pid)
+    return entry is not None and entry.start_ticks == process.start_ticks and not entry.is_zombie
+
+
+class Remains:
+    """One small file, written where an execution left something, which is rare."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def remember(self, execution_id: str, left: Sequence[UnkillableProcess]) -> None:
+        """Add what an execution left; where nothing can be written, nothing is remembered."""
+        noted = {**self.living(), execution_id: tuple(left)}
+        executions = {each: [asdict(p) for p in processes] for each, processes in noted.items()}
+        incoming = f'{self._file}.new'
+        with contextlib.suppress(OSError):
+            with open(open_fresh(incoming), 'w') as fresh:
+                json.dump({'boot_id': read_boot_id(), 'executions': executions}, fresh)
+            os.replace(incoming, self._file)
+
+    def living(self) -> Mapping[str, tuple[UnkillableProcess, ...]]:
+        """Return what still lives of what was noted in this boot, by execution id."""
+        try:
+            noted = json.loads(read_regular(self._file, _MAX_BYTES))
+            if noted['boot_id'] != read_boot_id():
+                return {}
+            left = {
+                execution_id: [UnkillableProcess(**each) for each in processes]
+                for execution_id, processes in noted['executions'].items()
+            }
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {}
+        living = {each: tuple(filter(lives, processes)) for each, processes in left.items()}
+        return {each: processes for each, processes in living.items() if processes}
