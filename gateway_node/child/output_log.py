@@ -92,7 +92,7 @@ class OutputLog:
         """Keep the frame, or what there is room for."""
         stream = frame.stream
         self.totals[stream] += len(frame.content)
-        if stream == STDOUT and not self._begun:
+        if stream == STDOUT and not self._begun and self._room[STDOUT]:
             self._look_for_an_object(frame.content)
         rest = self._fill_head(frame)
         if rest.content:

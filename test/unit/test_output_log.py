@@ -127,6 +127,19 @@ def test_an_object_of_one_mebibyte_is_kept_whole(tmp_path: Path) -> None:
     assert read_whole_stdout(tmp_path, len(content) + 1) is None
 
 
+def test_an_object_behind_a_head_of_blanks_makes_no_gap(tmp_path: Path) -> None:
+    """What begins as an object later than that is no result, and is shown where it belongs."""
+    content = b' ' * 70_000 + b'{' + letters(100_000)
+    log = OutputLog(str(tmp_path))
+    write(log, content, piece=10_000)
+    log.close()
+    assert read_output(tmp_path).stdout == (
+        ' ' * SHOWN_BYTES
+        + marker(len(content) - 2 * SHOWN_BYTES)
+        + content[-SHOWN_BYTES:].decode()
+    )
+
+
 def written_bytes() -> int:
     """Return how many bytes this thread has written to files (man 5 proc_pid_io, wchar)."""
     lines = Path('/proc/thread-self/io').read_text().splitlines()
