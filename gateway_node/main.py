@@ -30,6 +30,7 @@ from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.addresses import ListenFailed
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.host_names import host_names
+from gateway_node.http_server.open_connections import ConnectionLimits, connections_within
 from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.representations import execution_href
 from gateway_node.http_server.server import Server
@@ -232,7 +233,13 @@ async def assemble(
             own_names=own_names(await host_names(), configuration.server.allowed_hosts),
             path_prefix=configuration.server.path_prefix,
         )
-        server = Server(build_application(services))
+        limits = ConnectionLimits(
+            total=connections_within(
+                configuration.server.max_connections,
+                configuration.scripts.max_concurrent_executions,
+            )
+        )
+        server = Server(build_application(services), limits)
         yield Gateway(
             runner=runner,
             directory=directory,
@@ -343,6 +350,7 @@ def _conditions(
     warnings.extend(server.warnings)
     return {
         'warnings': warnings,
+        'connections': server.connections,
         'supervision': {**runner.containment, 'spawner_restarts': runner.spawner_restarts},
     }
 

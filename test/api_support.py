@@ -24,6 +24,7 @@ from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.restarts import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
+from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import Patience, Services
@@ -221,7 +222,7 @@ async def serve_api(
 @contextlib.asynccontextmanager
 async def serve(application: web.Application) -> AsyncIterator[str]:
     """Serve an application as the gateway does; yield `host:port`."""
-    server = Server(application)
+    server = Server(application, ConnectionLimits())
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
     try:

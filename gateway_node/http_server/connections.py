@@ -1,11 +1,17 @@
-"""Connections: how aiohttp's own treats its client, where that is not as this gateway wants it."""
+"""Connections: how aiohttp's own treats its client, where that is not as this gateway wants it.
+
+Of aiohttp's private parts it knows the queue of requests (`_messages`), the future that waits for
+the next one (`_waiter`) and the one under way (`_current_request`).
+"""
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
+from gateway_node.http_server.errors import HeaderLate, TooManyConnections, whole_answer
+from gateway_node.http_server.open_connections import OpenConnections
 from gateway_node.http_server.refusals import RefusalLog
 
 _SETTINGS: dict[str, Any] = {
@@ -13,22 +19,123 @@ _SETTINGS: dict[str, Any] = {
     # A body is counted as it comes; inflated, a small one grows a thousandfold before that.
     'auto_decompress': False,
 }
+_MAX_PIPELINED = 64
+"""Requests that may wait on a connection; aiohttp 3.9 by itself takes any number."""
 
 
-def connections_of(server: web.Server, log: RefusalLog) -> Callable[[], asyncio.Protocol]:
+def connections_of(
+    server: web.Server, log: RefusalLog, places: OpenConnections
+) -> Callable[[], asyncio.Protocol]:
     """Return what makes the protocol of each connection of a server."""
     loop = asyncio.get_running_loop()
-    return lambda: Connection(server, loop=loop, logger=log, **_SETTINGS)
+    return lambda: Connection(server, places, loop=loop, logger=log, **_SETTINGS)
 
 
 class Connection(web.RequestHandler):
-    """One connection; a client that ends its side of it (`nc -N`) still gets its answers."""
+    """One connection, which has a place among the open ones and is told to hurry.
 
-    __slots__ = ('_half_closed',)
+    A client that ends its side of it (`nc -N`) still gets its answers.
+    """
 
-    def __init__(self, manager: web.Server, **settings: Any) -> None:
+    __slots__ = (
+        '_answered',
+        '_drained',
+        '_half_closed',
+        '_header_since',
+        '_outgoing',
+        '_places',
+        '_since',
+        '_stalled_since',
+        '_unsent',
+        'client',
+    )
+
+    def __init__(self, manager: web.Server, places: OpenConnections, **settings: Any) -> None:
         super().__init__(manager, **settings)
+        self.client = ''
+        self._places = places
         self._half_closed = False
+        self._answered = False
+        self._since = self._loop.time()
+        self._header_since: float | None = None
+        self._outgoing: asyncio.Transport | None = None
+        self._unsent = 0
+        self._drained = 0
+        self._stalled_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a place; a connection without one is told so by another protocol."""
+        outgoing = cast(asyncio.Transport, transport)
+        self.client = str((outgoing.get_extra_info('peername') or ('',))[0])
+        if self._places.enter(self):
+            self._outgoing = outgoing
+            super().connection_made(transport)
+            return
+        outgoing.set_protocol(_Refused(self._places, outgoing))
+        self._places.refuse(outgoing, whole_answer(TooManyConnections(self._places.limits.total)))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give the place back."""
+        self._places.leave(self)
+        self._outgoing = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Note when a request begins to come, and when its header is complete."""
+        if self._header_since is None and self.waiting_since is not None:
+            self._header_since = self._loop.time() if self._answered else self._since
+        super().data_received(data)
+        if self._messages:
+            self._header_since = None
+        if len(self._messages) > _MAX_PIPELINED:
+            self._messages.clear()
+            self.force_close()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """The loop's time since when it waits for a request; None while it has work or output."""
+        if self._waiter is None or self._messages or self._unsent_bytes():
+            return None
+        return self._since
+
+    def give_way(self) -> None:
+        """Close at once: another client needs the place."""
+        self.force_close()
+
+    def look(self, now: float) -> None:
+        """Close where the client took too long over a header, a next request, or an answer."""
+        limits, since = self._places.limits, self.waiting_since
+        if self._outgoing is not None and self._stalls(now):
+            self._outgoing.abort()
+        elif since is None or self.transport is None:
+            return
+        elif self._header_since is not None:
+            if now - self._header_since > limits.header_sec:
+                self.transport.write(whole_answer(HeaderLate(limits.header_sec)))
+                self.force_close()
+        elif now - since > (limits.keep_alive_sec if self._answered else limits.header_sec):
+            self.force_close()
+
+    def _unsent_bytes(self) -> int:
+        return 0 if self._outgoing is None else self._outgoing.get_write_buffer_size()
+
+    def _stalls(self, now: float) -> bool:
+        """Tell whether the client takes its answers too slowly, as seen at one look after another.
+
+        What was added to the output between two looks hides as much of what was taken.
+        """
+        unsent = self._unsent_bytes()
+        if not unsent:
+            self._stalled_since = None
+            return False
+        if self._stalled_since is None:
+            self._stalled_since, self._drained = now, 0
+        else:
+            self._drained += max(0, self._unsent - unsent)
+        self._unsent = unsent
+        limits = self._places.limits
+        patience = limits.stall_sec + self._drained / limits.bytes_per_sec
+        return now - self._stalled_since > patience
 
     def eof_received(self) -> Any:
         """Tell whether the connection stays: until all requests that came are answered.
@@ -44,6 +151,8 @@ class Connection(web.RequestHandler):
     def log_access(self, *answered: Any) -> None:
         """Note that a request was answered; close where no further one can come."""
         super().log_access(*answered)
+        self._answered = True
+        self._since = self._loop.time()
         if self._half_closed and not self._messages:
             self.close()
 
@@ -58,3 +167,14 @@ class Connection(web.RequestHandler):
         if not body.is_eof():
             body.set_exception(ConnectionResetError('the client ended in the middle of the body'))
             body.feed_eof()
+
+
+class _Refused(asyncio.Protocol):
+    """A connection for which there was no place: it reads nothing of what comes."""
+
+    def __init__(self, places: OpenConnections, transport: asyncio.Transport) -> None:
+        self._places = places
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._places.forget_refused(self._transport)

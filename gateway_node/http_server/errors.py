@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 import json
 import logging
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -92,6 +92,24 @@ class ClientSlow(Exception):
         self.bytes_per_sec = bytes_per_sec
 
 
+class HeaderLate(Exception):
+    """A client did not bring the header of a request to its end."""
+
+    def __init__(self, header_sec: float) -> None:
+        super().__init__(f'the header of the request was not complete within {header_sec:g} s')
+        self.header_sec = header_sec
+
+
+class TooManyConnections(Exception):
+    """There is no place for another connection."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f'there is no room for this connection: {limit} may be open, half from one address'
+        )
+        self.limit = limit
+
+
 class BodyTooLarge(Exception):
     """The body is larger than this route takes."""
 
@@ -142,6 +160,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     ),
     ClientSilent: _TOO_LATE,
     ClientSlow: _TOO_LATE,
+    HeaderLate: _TOO_LATE,
+    TooManyConnections: _vendor(503, 'too-many-connections', _RETRY),
     BodyTooLarge: _TOO_LARGE,
     entities.EntityNotFound: _NOT_FOUND,
     entities.AreaNotFound: _NOT_FOUND,
@@ -188,6 +208,19 @@ def generic_error(
     if row.closes:
         response.force_close()
     return response
+
+
+def whole_answer(error: Exception) -> bytes:
+    """Return all bytes of the answer to a connection whose request has not come."""
+    response = generic_error(ERROR_TABLE[type(error)], str(error))
+    content = cast(bytes, response.body)
+    lines = [
+        f'HTTP/1.1 {response.status} {response.reason}',
+        *(f'{name}: {value}' for name, value in response.headers.items()),
+        f'Content-Length: {len(content)}',
+        'Connection: close',
+    ]
+    return '\r\n'.join([*lines, '', '']).encode() + content
 
 
 @web.middleware

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway_node.http_server.addresses import listen
 from gateway_node.http_server.connections import connections_of
+from gateway_node.http_server.open_connections import ConnectionLimits, OpenConnections
 from gateway_node.http_server.refusals import RefusalLog
 
 _log = logging.getLogger(__name__)
@@ -23,7 +24,8 @@ _COMPLAINT_INTERVAL_SEC = 10.0
 class Server:
     """Serves one application on the addresses of `server.host`."""
 
-    def __init__(self, application: web.Application) -> None:
+    def __init__(self, application: web.Application, limits: ConnectionLimits) -> None:
+        self._places = OpenConnections(limits)
         self._refusals = RefusalLog(_log)
         self._runner = web.AppRunner(
             application,
@@ -36,6 +38,16 @@ class Server:
         self._complain_at = 0.0
         self.warnings: tuple[str, ...] = ()
         """What of `server.host` could not be bound, a sentence each."""
+
+    @property
+    def connections(self) -> dict[str, int]:
+        """How many connections are open, may be, and were refused."""
+        places = self._places
+        return {
+            'open': len(places),
+            'limit': places.limits.total,
+            'refused': places.refused_total,
+        }
 
     async def bind(self, host: str, port: int) -> tuple[str, ...]:
         """Take the addresses; return their URLs, all with the port that port 0 leaves open.
@@ -54,7 +66,7 @@ class Server:
         """Answer clients on the addresses that `bind` took."""
         await self._runner.setup()
         assert self._runner.server is not None
-        connections = connections_of(self._runner.server, self._refusals)
+        connections = connections_of(self._runner.server, self._refusals, self._places)
         loop = asyncio.get_running_loop()
         for bound in self._sockets:
             self._listeners.append(await loop.create_server(connections, sock=bound))
@@ -69,6 +81,7 @@ class Server:
     async def close(self) -> None:
         """Let requests under way end, then close every connection."""
         await self._runner.cleanup()
+        self._places.close()
         self._refusals.close()
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

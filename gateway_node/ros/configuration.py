@@ -17,6 +17,7 @@ class ServerConfiguration:
     host: str
     port: int
     path_prefix: str
+    max_connections: int
     allowed_hosts: tuple[str, ...]
     """Further host names under which the gateway answers."""
 

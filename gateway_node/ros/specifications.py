@@ -158,6 +158,16 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         'answered; any IP address is.',
     ),
     ParameterSpecification(
+        name='server.max_connections',
+        type=_INTEGER,
+        default=256,
+        unit='connections',
+        minimum=16,
+        maximum=65535,
+        description='Most connections that are open at a time, half of them from one address; '
+        'fewer where the limit of open files leaves less room.',
+    ),
+    ParameterSpecification(
         name='state_dir',
         type=_STRING,
         form=_PATH,

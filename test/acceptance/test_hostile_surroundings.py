@@ -178,6 +178,30 @@ def free_descriptors(pid: int, count: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_thousand_idle_connections_keep_nobody_out(tmp_path: Path) -> None:
+    """With 1024 descriptors, as most services have: it answers, and starts scripts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+        try:
+            ground = stack.enter_context(ground_on(tmp_path))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for begun in (b'', b'GET /api/v1/health HTTP/1.1\r\nHost: ') * 500:
+            client = stack.enter_context(socket.socket())
+            client.settimeout(DEADLINE_SEC)
+            client.connect((ground.api.host, ground.api.port))
+            client.sendall(begun)
+        with answering(ground.api):
+            for _ in range(5):
+                assert ground.ended(ground.started('exit 0\n'))['status'] == 'completed'
+        connections = ground.api.body('/health')['connections']
+        assert connections['open'] <= connections['limit'] == 256
+        assert connections['refused'] == 0
+        assert 'no connection can be accepted' not in ground.api.log
+
+
 def test_a_signal_ends_twenty_scripts_in_time(tmp_path: Path) -> None:
     """Grace period and 2 s, clients that do not read aside; every final status is recorded."""
     with ground_on(tmp_path) as ground:

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 import pytest
 
+from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.refusals import RefusalLog
 from gateway_node.http_server.server import Server
 
@@ -41,7 +42,7 @@ async def port() -> AsyncIterator[int]:
         return web.Response()
 
     application.router.add_route('*', '/', answer)
-    server = Server(application)
+    server = Server(application, ConnectionLimits())
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
     yield int(url.rsplit(':', 1)[1])

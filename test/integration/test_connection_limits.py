@@ -1,0 +1,320 @@
+"""How many connections there are, and how long a client may keep one without any use of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import contextlib
+import dataclasses
+from dataclasses import dataclass, field
+import json
+import logging
+import resource
+from typing import Any, cast
+
+from aiohttp import web
+import pytest
+
+from gateway_node.http_server import open_connections
+from gateway_node.http_server.connections import Connection
+from gateway_node.http_server.open_connections import (
+    ConnectionLimits,
+    connections_within,
+    OpenConnections,
+)
+from gateway_node.http_server.server import Server
+
+DEADLINE_SEC = 30.0
+SHORT_SEC = 0.3
+LARGE = 8 * 1024 * 1024
+ASK = b'GET / HTTP/1.1\r\nHost: robot\r\n\r\n'
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A server, and the clients that a test connects to it."""
+
+    server: Server
+    port: int
+    released: asyncio.Event
+    """Lets /held be answered."""
+    _undo: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def connect(self, sent: bytes = b'', *, origin: str = '127.0.0.1') -> 'Client':
+        """Connect a client from an address, and have it send bytes."""
+        reader, writer = await asyncio.open_connection(
+            '127.0.0.1', self.port, local_addr=(origin, 0), limit=2 * LARGE
+        )
+        self._undo.callback(writer.transport.abort)
+        writer.write(sent)
+        return Client(reader=reader, writer=writer)
+
+    async def until_open(self, count: int) -> None:
+        """Wait until so many connections are open; each turn lets the server go on."""
+        async with asyncio.timeout(DEADLINE_SEC):
+            while True:
+                if self.server.connections['open'] == count:
+                    return
+                await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        """Let go of all clients."""
+        await self._undo.aclose()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """One end of a connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Read one answer: status, headers, content."""
+        async with asyncio.timeout(DEADLINE_SEC):
+            head = await self.reader.readuntil(b'\r\n\r\n')
+            first, *lines = head.decode().strip().split('\r\n')
+            headers = dict(line.lower().split(': ', 1) for line in lines)
+            content = await self.reader.readexactly(int(headers['content-length']))
+        return int(first.split()[1]), headers, content
+
+    async def ask(self) -> int:
+        """Send a request; return the status of its answer."""
+        self.writer.write(ASK)
+        return (await self.answer())[0]
+
+    async def rest(self) -> bytes:
+        """Read until the server closes."""
+        async with asyncio.timeout(DEADLINE_SEC):
+            return await self.reader.read()
+
+
+@contextlib.asynccontextmanager
+async def serving(limits: ConnectionLimits) -> AsyncIterator[Stage]:
+    """Serve `/`, which answers, `/large`, which answers much, and `/held`, which waits."""
+    released = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text='here')
+
+    async def held(request: web.Request) -> web.Response:
+        await released.wait()
+        return web.Response(text='released')
+
+    async def large(request: web.Request) -> web.Response:
+        return web.Response(body=bytes(LARGE))
+
+    application = web.Application()
+    application.router.add_get('/', answer)
+    application.router.add_get('/held', held)
+    application.router.add_get('/large', large)
+    server = Server(application, limits)
+    (url,) = await server.bind('127.0.0.1', 0)
+    await server.serve()
+    stage = Stage(server=server, port=int(url.rsplit(':', 1)[1]), released=released)
+    try:
+        yield stage
+    finally:
+        released.set()
+        await stage.close()
+        await server.stop_accepting()
+        await server.close()
+
+
+def impatient(**limits: Any) -> ConnectionLimits:
+    """Return limits of which these alone bind soon."""
+    return dataclasses.replace(ConnectionLimits(look_sec=0.02), **limits)
+
+
+@pytest.mark.parametrize('begun', [b'GET /', ASK[:-2]], ids=['line', 'fields'])
+@pytest.mark.parametrize('asked_before', [False, True])
+async def test_half_a_header_is_not_waited_for_for_ever(begun: bytes, asked_before: bool) -> None:
+    """408 in the API's words, and the connection closes; bytes that trickle in change nothing."""
+    async with serving(impatient(header_sec=SHORT_SEC)) as stage:
+        client = await stage.connect()
+        if asked_before:
+            assert await client.ask() == 200
+        client.writer.write(begun)
+
+        async def trickle() -> None:
+            while True:
+                await asyncio.sleep(SHORT_SEC / 5)
+                client.writer.write(b'x')
+
+        trickling = asyncio.create_task(trickle())
+        status, headers, content = await client.answer()
+        trickling.cancel()
+        assert (status, headers['connection']) == (408, 'close')
+        assert json.loads(content)['error_code'] == 'invalid-request'
+        with contextlib.suppress(ConnectionError):
+            assert await client.rest() == b''
+        await stage.until_open(0)
+
+
+async def test_a_connection_that_asks_for_nothing_is_closed() -> None:
+    """A new one after the time for a header."""
+    async with serving(impatient(header_sec=SHORT_SEC)) as stage:
+        assert await (await stage.connect()).rest() == b''
+        await stage.until_open(0)
+
+
+async def test_a_kept_connection_is_closed_when_it_is_idle_for_long() -> None:
+    """After an answer there is more time for the next request than for a header."""
+    async with serving(impatient(header_sec=SHORT_SEC, keep_alive_sec=4 * SHORT_SEC)) as stage:
+        client = await stage.connect()
+        for _ in range(2):
+            assert await client.ask() == 200
+            begun = asyncio.get_running_loop().time()
+        assert await client.rest() == b''
+        assert asyncio.get_running_loop().time() - begun >= 3 * SHORT_SEC
+
+
+async def test_work_takes_its_time() -> None:
+    """A request that the gateway takes long over is under none of these limits."""
+    async with serving(impatient(header_sec=0.05, keep_alive_sec=0.05, stall_sec=0.05)) as stage:
+        client = await stage.connect(ASK.replace(b'/', b'/held', 1))
+        await asyncio.sleep(SHORT_SEC)
+        stage.released.set()
+        assert (await client.answer())[2] == b'released'
+
+
+IDLE = {'silent': b'', 'half a header': ASK[:-2], 'answered': ASK}
+
+
+@pytest.mark.parametrize('sent', IDLE.values(), ids=IDLE)
+async def test_idle_connections_keep_nobody_out(sent: bytes) -> None:
+    """Ten times as many as there are places: each new client is answered, the oldest goes."""
+    async with serving(ConnectionLimits(total=20)) as stage:
+        idle = [await stage.connect(sent) for _ in range(200)]
+        for _ in range(20):
+            assert await (await stage.connect()).ask() == 200
+        assert stage.server.connections['open'] <= 20
+        assert stage.server.connections['refused'] == 0
+        with contextlib.suppress(ConnectionError):
+            await idle[0].rest()
+
+
+async def test_the_connection_that_waited_longest_gives_way() -> None:
+    """The others stay as they are, and so does one whose answer is under way."""
+    async with serving(ConnectionLimits(total=6)) as stage:
+        busy = await stage.connect(ASK.replace(b'/', b'/held', 1))
+        await stage.until_open(1)
+        first, second = [await stage.connect() for _ in range(2)]
+        assert [await first.ask(), await second.ask(), await first.ask()] == [200] * 3
+        third = await stage.connect()
+        assert await third.ask() == 200
+        assert await second.rest() == b''
+        assert [await first.ask(), await third.ask()] == [200] * 2
+        stage.released.set()
+        assert (await busy.answer())[2] == b'released'
+
+
+async def test_without_a_place_the_answer_is_503(caplog: pytest.LogCaptureFixture) -> None:
+    """With Retry-After, whether the client asks at once or not; one address gets half of them."""
+    held = ASK.replace(b'/', b'/held', 1)
+    async with serving(ConnectionLimits(total=4)) as stage:
+        busy = [await stage.connect(held) for _ in range(2)]
+        await stage.until_open(2)
+        for sent in (b'', ASK):
+            client = await stage.connect(sent)
+            status, headers, content = await client.answer()
+            assert (status, headers['connection']) == (503, 'close')
+            assert int(headers['retry-after']) > 0
+            assert json.loads(content)['vendor_code'] == 'x-gateway-too-many-connections'
+            assert await client.rest() == b''
+        busy += [await stage.connect(held, origin='127.0.0.2') for _ in range(2)]
+        await stage.until_open(4)
+        assert (await (await stage.connect(origin='127.0.0.3')).answer())[0] == 503
+        assert stage.server.connections == {'open': 4, 'limit': 4, 'refused': 3}
+        stage.released.set()
+        assert [(await each.answer())[0] for each in busy] == [200] * 4
+        assert await (await stage.connect()).ask() == 200
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert [record.getMessage() for record in warnings] == [
+        'a connection was refused: there is no room for more'
+    ]
+
+
+async def test_many_refused_connections_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some are told so and then closed, those beyond them are closed at once."""
+    monkeypatch.setattr(open_connections, 'REFUSED_AT_A_TIME', 3)
+    async with serving(impatient(total=2, refusal_sec=SHORT_SEC)) as stage:
+        await stage.connect(ASK.replace(b'/', b'/held', 1))
+        await stage.until_open(1)
+        refused = [await stage.connect() for _ in range(6)]
+        told = 0
+        for client in refused:
+            with contextlib.suppress(ConnectionError):
+                told += (await client.rest()).startswith(b'HTTP/1.1 503')
+        assert told == 3
+
+
+async def test_a_client_that_never_reads_loses_its_connection() -> None:
+    """With it goes the answer that was kept for it."""
+    async with serving(impatient(stall_sec=SHORT_SEC)) as stage:
+        client = await stage.connect(ASK.replace(b'/', b'/large', 1))
+        cast(asyncio.Transport, client.writer.transport).pause_reading()
+        await stage.until_open(1)
+        await stage.until_open(0)
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_its_answer() -> None:
+    """What it takes buys it time, at 1 KiB/s."""
+    async with serving(impatient(stall_sec=SHORT_SEC)) as stage:
+        client = await stage.connect(ASK.replace(b'/', b'/large', 1))
+        received = 0
+        async with asyncio.timeout(DEADLINE_SEC):
+            while received < LARGE:
+                received += len(await client.reader.read(LARGE // 16))
+                await asyncio.sleep(SHORT_SEC / 6)
+
+
+class Wire(asyncio.Transport):
+    """A transport to nobody, which notes whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_requests_that_wait_on_a_connection_are_bounded() -> None:
+    """A client that asks without end fills no memory: it is closed, or not read from further."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        raise AssertionError('nothing is answered in one turn of the loop')
+
+    wire = Wire()
+    connection = Connection(
+        web.Server(answer),
+        OpenConnections(ConnectionLimits()),
+        loop=asyncio.get_running_loop(),
+    )
+    connection.connection_made(wire)
+    connection.data_received(ASK * 1000)
+    assert len(connection._messages) <= 64
+    assert not connection._messages or not wire.closed
+    connection.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    ('files', 'executions', 'connections'),
+    [(1024, 5, 256), (1024, 180, 80), (300, 5, 56), (64, 5, 16)],
+)
+def test_connections_leave_descriptors_for_starts(
+    files: int,
+    executions: int,
+    connections: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The limit of open files bounds them too, which the log tells."""
+    monkeypatch.setattr(resource, 'getrlimit', lambda _: (files, 1_048_576))
+    assert connections_within(256, executions) == connections
+    assert bool(caplog.records) == (connections < 256)
