@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 import signal
 from typing import Any
 
+from gateway_node.side_tasks import log_failure
 from gateway_node.surroundings import has_terminal
 
 
@@ -20,7 +21,7 @@ class EndSignals:
         self.end = asyncio.Event()
         self.kill = asyncio.Event()
         self._starting = asyncio.current_task()
-        self._hanging_up: asyncio.Task[None] | None = None
+        self._hanging_up: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._on_end)
@@ -39,7 +40,7 @@ class EndSignals:
             self.kill.set()
             return
         self.end.set()
-        for task in (self._starting, self._hanging_up):
+        for task in (self._starting, *self._hanging_up):
             if task is not None:
                 task.cancel()
 
@@ -50,4 +51,7 @@ class EndSignals:
         if self._ends_with_terminal and not has_terminal():
             self._on_end()
         else:
-            self._hanging_up = asyncio.create_task(on_hangup())
+            task = asyncio.create_task(on_hangup(), name='what SIGHUP asks for')
+            self._hanging_up.add(task)
+            task.add_done_callback(self._hanging_up.discard)
+            task.add_done_callback(log_failure)

@@ -65,8 +65,9 @@ class SourcedEnvironment:
         self._capture = capture
         self._clock = clock
         self._lock = asyncio.Lock()
+        self._wishes = 0
         self._stamp: object = None
-        """What the files were at the last sourcing, failed ones included."""
+        """Wishes and files as they were at the last sourcing, failed ones included."""
         self._world: ScriptWorld | None = None
         self._failure: _Failure | None = None
 
@@ -84,18 +85,21 @@ class SourcedEnvironment:
             SpawnFailed: the set-up files cannot be sourced, since when, and why. At once where
                 that is known already and the pause after it is not over.
         """
-        if self._is_due():
-            async with self._lock:
-                if self._is_due():
-                    await self._take()
+        await self._settle()
         if self._world is None:
             raise SpawnFailed(str(self._failure))
         return self._world
 
     async def refresh(self) -> None:
-        """Take the environment anew."""
-        async with self._lock:
-            await self._take()
+        """Take the environment anew; wishes that come while it is being taken are one."""
+        self._wishes += 1
+        await self._settle()
+
+    async def _settle(self) -> None:
+        if self._is_due():
+            async with self._lock:
+                if self._is_due():
+                    await self._take()
 
     def _is_due(self) -> bool:
         if self._stamp != self._current_stamp():
@@ -103,7 +107,7 @@ class SourcedEnvironment:
         return self._failure is not None and self._clock.monotonic() >= self._failure.again_at
 
     def _current_stamp(self) -> tuple[object, ...]:
-        return tuple(map(_stamp_of, self._setup_files))
+        return self._wishes, *map(_stamp_of, self._setup_files)
 
     async def _take(self) -> None:
         stamp = self._current_stamp()

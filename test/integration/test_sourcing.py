@@ -190,3 +190,18 @@ async def test_starts_that_come_together_source_once(tmp_path: Path) -> None:
         await asyncio.gather(*starts)
         assert time.monotonic() - began < DEADLINE_SEC
         assert count.read_text() == '\n'
+
+
+async def test_wishes_that_come_during_a_sourcing_are_one(tmp_path: Path) -> None:
+    """However often SIGHUP comes, what is under way is followed by one sourcing, not by each."""
+    count, gate = tmp_path / 'count', tmp_path / 'gate'
+    file = setup_file(tmp_path, 'true\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        setup_file(tmp_path, f'echo >> {count}\nwhile ! [ -e {gate} ]; do sleep 0.01; done\n')
+        first = asyncio.create_task(floor.runner.refresh_environment())
+        await wait_until(count.exists, what='the file is being sourced')
+        others = [asyncio.create_task(floor.runner.refresh_environment()) for _ in range(20)]
+        await asyncio.sleep(0)
+        gate.touch()
+        await asyncio.gather(first, *others)
+        assert count.read_text() == '\n\n'

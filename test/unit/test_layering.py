@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'testing': frozenset(CORE),
     'init': frozenset(),
     'side_tasks': frozenset(),
-    'signals': frozenset({'surroundings'}),
+    'signals': frozenset({'side_tasks', 'surroundings'}),
     'surroundings': frozenset(),
     'main': frozenset({*CORE, *OUTER, 'side_tasks', 'signals'}),
     '__main__': frozenset({'init', 'main', 'surroundings'}),
