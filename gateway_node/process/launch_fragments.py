@@ -1,7 +1,8 @@
 """Checks parameters against what a launch fragment declares.
 
-Reading a fragment means executing it, in a child under supervision with a deadline; what it
-declares is remembered for the version and the environment.
+Reading a fragment means executing it, in a child under supervision with a deadline. How that went
+is remembered for the version and the environment, failures too: a version is executed once to be
+read. Who asks has been admitted before.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ class LaunchFragments:
     def __init__(self, describe: Describe) -> None:
         self._describe = describe
         self._world: ScriptWorld | None = None
-        self._known: dict[_Key, Declaration] = {}
+        self._known: dict[_Key, Declaration | None] = {}
         self._readings: dict[_Key, asyncio.Task[Declaration | None]] = {}
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
@@ -82,6 +83,14 @@ class LaunchFragments:
         declaration = await self._declaration(script, world)
         if declaration is not None:
             check_arguments(declaration, launch_arguments(parameters))
+
+    async def close(self) -> None:
+        """Give up what is being read: nobody starts it any more."""
+        readings = tuple(self._readings.values())
+        for reading in readings:
+            reading.cancel()
+        if readings:
+            await asyncio.wait(readings)
 
     async def _declaration(self, script: Script, world: ScriptWorld) -> Declaration | None:
         if self._world is not world:
@@ -110,29 +119,38 @@ class LaunchFragments:
                 outcome = await self._describe(script, world)
         except (OSError, SpawnFailed) as error:
             raise RunnerUnavailable(f'the launch fragment cannot be read: {error}') from error
-        if outcome.exit_code != 0 or outcome.result is None:
+        declaration = _declaration_of(outcome)
+        if declaration is None:
             _log.info('a launch fragment cannot be read: script %s', script.id)
-            return None
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        declaration = parse_declaration(outcome.result)
         if self._world is world:
+            if len(self._known) >= _REMEMBERED:
+                del self._known[next(iter(self._known))]
             self._known[key] = declaration
         return declaration
 
 
+def _declaration_of(outcome: Outcome) -> Declaration | None:
+    """Return what a reading found; None where it failed, or where the fragment spoke for it."""
+    if outcome.exit_code != 0 or outcome.result is None:
+        return None
+    try:
+        return parse_declaration(outcome.result)
+    except (KeyError, TypeError):
+        return None
+
+
 def parse_declaration(description: Mapping[str, Any]) -> Declaration:
-    """Return what `launch_sequence describe` told."""
+    """Return what `launch_sequence describe` told; KeyError, TypeError where it did not."""
     return Declaration(
         arguments=tuple(
             DeclaredArgument(
-                name=argument['name'],
-                required=argument['required'],
-                choices=tuple(argument['choices'] or ()),
+                name=str(argument['name']),
+                required=bool(argument['required']),
+                choices=tuple(map(str, argument['choices'] or ())),
             )
             for argument in description['arguments']
         ),
-        complete=description['complete'],
+        complete=bool(description['complete']),
     )
 
 

@@ -214,6 +214,7 @@ class SupervisedScriptRunner:
 
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""
+        await self._fragments.close()
         await self._supervision.close()
 
     async def _put_away(self, execution_ids: tuple[str, ...]) -> None:

@@ -8,7 +8,11 @@ from lives import APP, COMPLETED, FAILED, Life, Robot, TERMINATED
 import pytest
 
 from gateway_node.executions import restarts
-from gateway_node.executions.errors import ScheduleLimitReached, StoreUnavailable
+from gateway_node.executions.errors import (
+    RunnerUnavailable,
+    ScheduleLimitReached,
+    StoreUnavailable,
+)
 from gateway_node.executions.ports import Change
 from gateway_node.executions.values import Execution, ExecutionType, StopAction, Transition
 from gateway_node.scripts.errors import ScriptNotFound
@@ -59,6 +63,18 @@ async def test_a_schedule_beyond_the_limit_is_refused(robot: Robot) -> None:
         await life.start(script_id, NOW)
         await life.executions.delete(APP, script_id, first.id)
         await life.start(script_id, ONCE)
+
+
+async def test_the_runner_is_not_asked_about_a_schedule_beyond_the_limit(robot: Robot) -> None:
+    """To answer it may execute a part of the script: that needs a place first."""
+    robot.max_schedules = 1
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        await life.start(script_id, EACH)
+        life.runner.refusal = RunnerUnavailable('it was asked')
+        for execution_type in (EACH, ONCE, BOTH):
+            with pytest.raises(ScheduleLimitReached):
+                await life.start(script_id, execution_type)
 
 
 async def test_two_that_want_the_last_place_cannot_both_have_it(robot: Robot) -> None:

@@ -113,6 +113,23 @@ async def test_a_fragment_that_cannot_be_read_fails_clearly(floor: Floor) -> Non
 
 
 @needs_launch
+@pytest.mark.parametrize('ending', ['', 'raise RuntimeError("this fragment is broken")\n'])
+async def test_a_fragment_is_executed_once_to_be_read(floor: Floor, ending: str) -> None:
+    """However many starts ask, and whether it can be read or not."""
+    path, witness = floor.folder / 'signs_in.launch.py', floor.folder / 'witness'
+    path.write_text(
+        'from launch import LaunchDescription\n'
+        f'open({str(witness)!r}, "a").write("read\\n")\n{ending}'
+        'def generate_launch_description():\n'
+        '    return LaunchDescription([])\n'
+    )
+    order = floor.order(floor.script(path))
+    for _ in range(3):
+        await floor.runner.vet(order)
+    assert witness.read_text() == 'read\n'
+
+
+@needs_launch
 async def test_a_program_that_does_not_exist_fails_the_execution(floor: Floor) -> None:
     """What launch only logs is a failed process too, whenever it was asked for."""
     path = floor.folder / 'missing.launch.py'

@@ -7,12 +7,14 @@ import pytest
 
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
+    GatewayShuttingDown,
     KindNotAvailable,
     ProximityNotAvailable,
     RunnerUnavailable,
     ScriptAlreadyRunning,
     StoreUnavailable,
 )
+from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.values import (
     Execution,
 )
@@ -68,6 +70,69 @@ async def test_a_single_execution_script_starts_once_at_a_time(stage: Stage) -> 
     assert loser.execution_id == winner.id
     (await stage.runner.script(winner.id)).exit(0)
     await stage.listener.wait_for(winner.id)
+    await stage.running(script_id)
+
+
+class Vets:
+    """Holds the runner's word on each order, and gives it as the test wants."""
+
+    def __init__(self, stage: Stage, patch: pytest.MonkeyPatch) -> None:
+        self.orders: list[StartOrder] = []
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.refusal: Exception | None = None
+        patch.setattr(stage.runner, 'vet', self._vet)
+
+    async def _vet(self, order: StartOrder) -> None:
+        self.orders.append(order)
+        self.asked.set()
+        await self.go_on.wait()
+        if self.refusal is not None:
+            raise self.refusal
+
+
+async def test_the_runner_is_not_asked_about_what_has_no_place(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To answer it may execute a part of the script: that needs a place first."""
+    single, many = await stage.upload(single_execution=True), await stage.upload()
+    await stage.running(single)
+    vets = Vets(stage, monkeypatch)
+    with pytest.raises(ScriptAlreadyRunning):
+        await stage.service.start(APP, single, NOW)
+    waiting = asyncio.create_task(stage.service.start(APP, many, NOW))
+    await vets.asked.wait()
+    with pytest.raises(ConcurrencyLimitReached):
+        await stage.service.start(APP, many, NOW)
+    stage.service.close()
+    with pytest.raises(GatewayShuttingDown):
+        await stage.service.start(COMPONENT, await stage.upload(COMPONENT), NOW)
+    vets.go_on.set()
+    with pytest.raises(GatewayShuttingDown):
+        await waiting
+    assert len(vets.orders) == 1
+    stage.runner.release()
+
+
+@pytest.mark.parametrize('end', ['refused', 'cancelled'])
+async def test_a_place_is_held_while_the_runner_is_asked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Nobody else has it meanwhile; where it comes to nothing it is free again."""
+    script_id = await stage.upload()
+    await stage.running(script_id)
+    vets = Vets(stage, monkeypatch)
+    waiting = asyncio.create_task(stage.service.start(APP, script_id, NOW))
+    await vets.asked.wait()
+    with pytest.raises(ConcurrencyLimitReached):
+        await stage.service.start(APP, script_id, NOW)
+    if end == 'cancelled':
+        waiting.cancel()
+    vets.refusal = RunnerUnavailable('the spawner is being started')
+    vets.go_on.set()
+    await asyncio.wait({waiting})
+    assert waiting.cancelled() is (end == 'cancelled')
+    vets.refusal = None
     await stage.running(script_id)
 
 

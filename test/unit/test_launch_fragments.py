@@ -1,6 +1,7 @@
 """How often, and how many at a time, launch fragments are read."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,64 @@ async def test_two_fragments_are_read_at_a_time() -> None:
     readings.go_on.set()
     await asyncio.gather(*checks)
     assert (readings.all, readings.most) == (50, 2)
+
+
+BROKEN = Outcome(cause=EndCause.EXITED, exit_code=1)
+
+
+@pytest.mark.parametrize(
+    'outcome',
+    [
+        BROKEN,
+        Outcome(cause=EndCause.TIMED_OUT, signal=15),
+        Outcome(cause=EndCause.SUPERVISOR_LOST),
+        Outcome(cause=EndCause.EXITED, exit_code=0),
+        Outcome(cause=EndCause.EXITED, exit_code=0, result={'arguments': 5}),
+        Outcome(cause=EndCause.EXITED, exit_code=0, result={'arguments': [{}], 'complete': True}),
+    ],
+    ids=['broken', 'timed out', 'lost', 'silent', 'garbage', 'more garbage'],
+)
+async def test_a_version_that_cannot_be_read_is_executed_once_to_be_read(outcome: Outcome) -> None:
+    """Whatever came of it is remembered; each start is let through, and says what is wrong."""
+    read: list[str] = []
+
+    async def describe(script: Script, world: ScriptWorld) -> Outcome:
+        read.append(script.id)
+        return outcome
+
+    fragments = LaunchFragments(describe)
+    for _ in range(3):
+        await fragments.check(fragment(1), {'anything': 5}, WORLD)
+    assert read == ['script_1']
+    await fragments.check(replace(fragment(1), version='1'), {}, WORLD)
+    await fragments.check(fragment(1), {}, replace(WORLD, variables={'A': '1'}))
+    assert read == ['script_1'] * 3
+
+
+async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
+    """More versions than are remembered cost the oldest its memory, not all of them."""
+    readings = Readings()
+    readings.go_on.set()
+    fragments = LaunchFragments(readings.describe)
+    for number in range(257):
+        await fragments.check(fragment(number), {}, WORLD)
+    for number in range(1, 257):
+        await fragments.check(fragment(number), {}, WORLD)
+    assert readings.all == 257
+    await fragments.check(fragment(0), {}, WORLD)
+    assert readings.all == 258
+
+
+async def test_a_close_gives_up_what_is_being_read() -> None:
+    """A fragment that sleeps while it is read does not hold up the end of the gateway."""
+    readings = Readings()
+    fragments = LaunchFragments(readings.describe)
+    checks = [asyncio.create_task(fragments.check(fragment(n), {}, WORLD)) for n in range(3)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await fragments.close()
+    results = await asyncio.gather(*checks, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) for each in results)
 
 
 @pytest.mark.parametrize('error', [OSError(24, 'Too many open files'), SpawnFailed('no disk')])
