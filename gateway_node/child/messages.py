@@ -31,8 +31,8 @@ class SupervisorOrder(TypedDict):
     argv: list[str]
     environment: dict[str, str]
     stdin: str
-    mend: NotRequired[tuple[str, str]]
-    """A script to copy with mended line ends before the start: from, to."""
+    script_file: NotRequired[str]
+    """The file that an interpreter is to read: it must be there."""
     timeout_sec: float
     grace_sec: float
     stop_signal: int

@@ -23,7 +23,6 @@ from gateway_node.child.usage import resource_limits
 WORKING_DIRECTORY = 'work'
 PROGRESS_FIFO = 'progress'
 GIVEN_RESULT_FILE = 'given_result.json'
-MENDED_SCRIPT = 'script'
 END_FILE = 'end.json'
 """The supervisor's last word: an EndReport."""
 
@@ -57,8 +56,9 @@ class Workplace:
             raise
 
     def _make(self, order: SupervisorOrder) -> None:
-        if 'mend' in order:
-            _mend_line_ends(*order['mend'])
+        if 'script_file' in order:
+            # An interpreter would only say so on stderr, and exit with a status of its own.
+            os.stat(order['script_file'])
         self.output = OutputLog(self._directory)
         limits = order['limits']
         if limits['memory_mb'] is not None or limits['processes'] is not None:
@@ -147,9 +147,8 @@ class Workplace:
 
     def remove_leavings(self) -> None:
         """Remove what only a living script needs."""
-        for name in (PROGRESS_FIFO, MENDED_SCRIPT):
-            with contextlib.suppress(OSError):
-                os.unlink(self._path(name))
+        with contextlib.suppress(OSError):
+            os.unlink(self._path(PROGRESS_FIFO))
         if self.cgroup is not None:
             self.cgroup.remove()
         if not self._keep_working_directory:
@@ -182,14 +181,3 @@ def _filled(content: bytes) -> int:
         file.write(content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
-
-
-def _mend_line_ends(source: str, target: str) -> None:
-    """Copy a shell script, its line ends turned into what a shell reads."""
-    with open(source, 'rb') as file:
-        content = file.read()
-    try:
-        with open(target, 'wb') as file:
-            file.write(content.replace(b'\r\n', b'\n'))
-    except OSError as error:
-        raise OSError(error.errno, f'it cannot be written: {error.strerror}', target) from error

@@ -127,6 +127,14 @@ class KindNotAvailable(FeatureNotAvailable):
         self.kind = kind
 
 
+class ScriptNotRunnable(FeatureNotAvailable):
+    """This gateway has nothing that runs this script as its first line wants it."""
+
+    def __init__(self, script_id: str, reason: str) -> None:
+        super().__init__(f'script {script_id!r} cannot run here: {reason}')
+        self.script_id = script_id
+
+
 class NotStartable(Exception):
     """A recorded execution cannot be started; it ends as failed, with this reason."""
 

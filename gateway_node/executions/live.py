@@ -185,6 +185,7 @@ class LiveExecution:
             'started',
             started_at=self._clock.now(),
             script_version=self.order.script.version,
+            mended=self.order.script.mended,
         )
         if self._progress is not None:
             self._ledger.tell_progress(self.execution)

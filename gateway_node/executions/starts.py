@@ -134,6 +134,7 @@ class Starts:
             created_at=self._clock.now(),
             input_parameters=wish.parameters,
             arguments=wish.arguments,
+            mended=order.script.mended,
         )
 
     def _refuse_when_closed(self) -> None:

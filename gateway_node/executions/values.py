@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway_node.entities.clock import BootTime
 from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.values import Mending
 
 
 class ExecutionStatus(enum.Enum):
@@ -191,6 +192,8 @@ class Execution:
     created_at: datetime.datetime
     input_parameters: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    mended: tuple[Mending, ...] = ()
+    """How the file that runs differs from the script's version."""
     priority: int = 0
     parent: str | None = None
     """The id of the schedule or the execution that led to this one."""

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway_node.entities.clock import rfc3339
 from gateway_node.entities.values import App, Area, Component, Function
 from gateway_node.executions.values import Execution, Failure, Output, Trigger
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.values import Mending, Script
 
 Json = dict[str, Any]
 
@@ -92,6 +92,7 @@ def script_detail(scripts_href: str, script: Script) -> Json:
         'timeout_sec': script.timeout_sec,
         'parameters_schema': script.parameters_schema,
         'limits': _present(dataclasses.asdict(script.limits)) or None,
+        'mended': _mended(script.mended),
     }
     return {
         'id': script.id,
@@ -126,6 +127,7 @@ def execution_summary(base: str, execution: Execution, present_version: str | No
         'entity': execution.entity.path,
         'script_id': execution.script_id,
         'script_version': execution.script_version,
+        'mended': _mended(execution.mended),
         'is_outdated': execution.script_version != present_version,
         'execution_type': execution.execution_type.value,
         'arguments': list(execution.arguments),
@@ -169,6 +171,10 @@ def execution_detail(
     if execution.output_parameters is not None:
         detail['parameters'] = dict(execution.output_parameters)
     return detail | {'output': dataclasses.asdict(output)}
+
+
+def _mended(mendings: tuple[Mending, ...]) -> list[str] | None:
+    return [mending.value for mending in mendings] or None
 
 
 def _schedule(execution: Execution) -> Json:

@@ -15,7 +15,6 @@ from gateway_node.child.script_side_files import INCOMING_SUFFIX, remove_tree
 from gateway_node.child.workplace import (
     END_FILE,
     GIVEN_RESULT_FILE,
-    MENDED_SCRIPT,
     PROGRESS_FIFO,
     WORKING_DIRECTORY,
 )
@@ -70,9 +69,8 @@ def remove_leavings(directory: Path, cgroup: str | None, *, keep_working_directo
 
     `cgroup` is the folder of its leaf. The processes are gone.
     """
-    for name in (PROGRESS_FIFO, MENDED_SCRIPT):
-        with contextlib.suppress(OSError):
-            (directory / name).unlink()
+    with contextlib.suppress(OSError):
+        (directory / PROGRESS_FIFO).unlink()
     if not keep_working_directory:
         remove_tree(directory / WORKING_DIRECTORY)
     if cgroup is not None:

@@ -11,9 +11,8 @@ from typing import Any
 
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.script_side_files import remove_tree
-from gateway_node.child.workplace import MENDED_SCRIPT
 from gateway_node.entities.clock import Clock, SystemClock
-from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
+from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, StopAction, UnkillableProcess
 from gateway_node.process.command_line import command_line, launch_program
@@ -22,6 +21,7 @@ from gateway_node.process.environment import (
     script_environment,
     without_secrets,
 )
+from gateway_node.process.installed_interpreters import InstalledInterpreters
 from gateway_node.process.kept_files import remove_recorded
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import supervisor_limits
@@ -46,7 +46,6 @@ _EXECUTIONS_FOLDER = 'executions'
 _REMAINS_FILE = 'unkillable.json'
 _INTERNAL_FOLDER = 'internal'
 _PYTHON_FOLDER = 'python'
-_MENDED_KINDS = (ScriptKind.SH, ScriptKind.BASH)
 
 
 class SupervisedScriptRunner:
@@ -82,6 +81,7 @@ class SupervisedScriptRunner:
             self._run_internally,
             clock or SystemClock(),
         )
+        self._interpreters = InstalledInterpreters()
         self._fragments = LaunchFragments(self._describe)
         self._internal_numbers = itertools.count(1)
 
@@ -128,12 +128,17 @@ class SupervisedScriptRunner:
         """Raise where `order` cannot be started now, before anything is recorded.
 
         Raises:
-            KindNotAvailable: this gateway cannot run the script's kind.
+            KindNotAvailable, ScriptNotRunnable: this gateway cannot run the script's kind, or
+                this script.
             ParametersInvalid: a parameter cannot be an argument of the script, or is none that
                 the launch fragment declares.
             RunnerUnavailable: nothing can be started at the moment.
         """
         declared_arguments(order.script, order.parameters)
+        present = self._environment.present
+        if present is not None:
+            # Where the set-up files have to be sourced first, the start says it.
+            await self._interpreters.of(order.script, present)
         self._supervision.check()
         if order.script.kind is ScriptKind.LAUNCH:
             try:
@@ -152,8 +157,12 @@ class SupervisedScriptRunner:
             SpawnFailed: the process could not be started; nothing is left behind.
         """
         world = await self._environment.world()
+        try:
+            runs_by = await self._interpreters.of(order.script, world)
+        except ScriptNotRunnable as error:
+            raise SpawnFailed(str(error)) from error
         directory = self._folder / order.execution_id
-        supervisor_order = self._supervisor_order(order, directory, world)
+        supervisor_order = self._supervisor_order(order, runs_by, directory, world)
         try:
             directory.mkdir(mode=0o700)
         except OSError as error:
@@ -268,16 +277,15 @@ class SupervisedScriptRunner:
         await asyncio.to_thread(remove_tree, directory)
 
     def _supervisor_order(
-        self, order: StartOrder, directory: Path, world: ScriptWorld
+        self, order: StartOrder, runs_by: Sequence[str], directory: Path, world: ScriptWorld
     ) -> SupervisorOrder:
         kind, grace_sec = order.script.kind, order.stop_grace_period_sec
         launch = kind is ScriptKind.LAUNCH
-        script, mended = str(order.script.path), str(directory / MENDED_SCRIPT)
-        mend = kind in _MENDED_KINDS
-        supervisor_order = SupervisorOrder(
+        return SupervisorOrder(
             execution_id=order.execution_id,
             directory=str(directory),
-            argv=command_line(order, world.interpreters, mended if mend else script),
+            script_file=str(order.script.runs_from),
+            argv=command_line(order, runs_by),
             environment=script_environment(
                 world.variables, order, directory, self._state_dir / _PYTHON_FOLDER
             ),
@@ -289,9 +297,6 @@ class SupervisedScriptRunner:
             limits=supervisor_limits(order.script.limits, self._default_limits),
             keep_working_directory=self._keep_working_directories,
         )
-        if mend:
-            supervisor_order['mend'] = (script, mended)
-        return supervisor_order
 
     async def _describe(self, script: Script, world: ScriptWorld) -> Outcome:
         """Run the program that tells what a launch fragment declares."""

@@ -12,14 +12,13 @@ import importlib.util
 import logging
 from pathlib import Path
 import signal
-import sys
 
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.entities.clock import Clock, rfc3339
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome
 from gateway_node.process import sourcing
-from gateway_node.process.command_line import Interpreters
+from gateway_node.process.command_line import GATEWAYS_OWN
 from gateway_node.process.limits import NO_LIMITS
 from gateway_node.process.sourcing import ScriptWorld
 
@@ -77,6 +76,11 @@ class SourcedEnvironment:
         if self._failure is not None:
             return (str(self._failure),)
         return () if self._world is None else self._world.warnings
+
+    @property
+    def present(self) -> ScriptWorld | None:
+        """The environment as it was last taken; None where there is none at the moment."""
+        return self._world
 
     async def world(self) -> ScriptWorld:
         """Return the environment, taken anew where a set-up file has changed.
@@ -144,7 +148,7 @@ class SourcedEnvironment:
         specs = map(importlib.util.find_spec, sourcing.PROBED_MODULES)
         return ScriptWorld(
             variables=self._base,
-            interpreters=Interpreters(python=sys.executable),
+            interpreters=GATEWAYS_OWN,
             modules=frozenset(spec.name for spec in specs if spec and spec.origin),
         )
 

@@ -10,11 +10,10 @@ import json
 import os
 from pathlib import Path
 import re
-import sys
 
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
-from gateway_node.process.command_line import Interpreters
+from gateway_node.process.command_line import GATEWAYS_OWN, Interpreters
 from gateway_node.process.environment import SHELLS_OWN
 
 SOURCE_TIMEOUT_SEC = 30.0
@@ -75,7 +74,7 @@ _ASK = (
     'import importlib.util, json, sys\n'
     f'specs = [importlib.util.find_spec(name) for name in {PROBED_MODULES!r}]\n'
     'found = [spec.name for spec in specs if spec and spec.origin]\n'
-    'print(json.dumps([sys.executable, found]))\n'
+    'print(json.dumps([sys.executable, "%d.%d" % sys.version_info[:2], found]))\n'
 )
 
 
@@ -129,10 +128,10 @@ def world_of(
         raise SpawnFailed(f'{which} cannot be sourced: {trouble}{told}')
     if outcome.exit_code != 0:
         raise SpawnFailed(f'the sourced environment cannot be read: {outcome.message}{told}')
-    python, modules = _probed(folder / _PROBE)
+    interpreters, modules = _probed(folder / _PROBE)
     return ScriptWorld(
         variables=parse_capture((folder / _CAPTURE).read_bytes()),
-        interpreters=Interpreters(python=python),
+        interpreters=interpreters,
         modules=modules,
         warnings=tuple(
             f'{file} was sourced, but its last command returned {status}{told}'
@@ -168,10 +167,10 @@ def _read(fields: Iterator[str]) -> tuple[list[str], str | None]:
     return statuses, None
 
 
-def _probed(probe: Path) -> tuple[str, frozenset[str]]:
+def _probed(probe: Path) -> tuple[Interpreters, frozenset[str]]:
     try:
-        python, modules = json.loads(probe.read_bytes())
+        python, version, modules = json.loads(probe.read_bytes())
     except (OSError, ValueError):
         # No Python on the sourced PATH: the gateway's own will do.
-        return sys.executable, frozenset()
-    return python, frozenset(modules)
+        return GATEWAYS_OWN, frozenset()
+    return Interpreters(python=python, python_version=version), frozenset(modules)

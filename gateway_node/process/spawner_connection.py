@@ -220,20 +220,22 @@ def _succeeded(forked: 'asyncio.Future[tuple[int, int]]') -> bool:
     return forked.done() and not forked.cancelled() and forked.exception() is None
 
 
+_PROGRAM = (
+    'import sys; sys.path.append(sys.argv.pop(1)); '
+    'from gateway_node.child.spawner import main; main()'
+)
+
+
 def _execute(control: int, gateway_pidfd: int, log: int) -> 'subprocess.Popen[bytes]':
     """Execute the spawner: its own session, nothing inherited but its two descriptors."""
     package_parent = str(Path(__file__).resolve().parent.parent.parent)
-    program = (
-        'import sys; sys.path.append(sys.argv.pop(1)); '
-        'from gateway_node.child.spawner import main; main()'
-    )
     return subprocess.Popen(
         [
             sys.executable,
             '-I',
             '-S',
             '-c',
-            program,
+            _PROGRAM,
             package_parent,
             str(control),
             str(gateway_pidfd),

@@ -13,6 +13,9 @@ import shutil
 
 from gateway_node.scripts.errors import LibraryUnavailable
 
+SCRIPT_MODE = 0o500
+"""Of a script's file: never written again; some execute themselves."""
+
 
 @contextmanager
 def disk_errors(doing: str) -> Iterator[None]:
@@ -29,16 +32,24 @@ def disk_errors(doing: str) -> Iterator[None]:
 
 def make_directory(path: Path) -> None:
     """Make a directory for the gateway alone, with its parents, where it is not there."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.parent.exists():  # `parents=True` would make those for everybody
+        make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
 
 
-def write_file(path: Path, content: bytes) -> None:
+def new_file(path: Path, mode: int) -> int:
+    """Make a new file to write, with exactly this mode, and return its descriptor."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    os.fchmod(fd, mode)
+    return fd
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Make a new file and bring it to the disk; its directory entry is not yet safe."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(fd, 'wb') as file:
+    with open(new_file(path, mode), 'wb') as file:
         file.write(content)
         file.flush()
-        os.fsync(fd)
+        os.fsync(file.fileno())
 
 
 def sync_directory(path: Path) -> None:

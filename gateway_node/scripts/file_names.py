@@ -1,12 +1,12 @@
 """What an uploaded file may be called, and which kind of script its name makes it.
 
-A file name is a label and a hint of the kind; it never becomes a path on disk.
+A file name is a hint of the kind, and the name of the file on disk in a folder of its version.
 """
 
 import unicodedata
 
 from gateway_node.scripts.errors import ScriptRefused
-from gateway_node.scripts.values import ScriptKind
+from gateway_node.scripts.values import MENDED_FOLDER, ScriptKind
 
 MAX_FILE_NAME_BYTES = 255
 """NAME_MAX of Linux file systems, so that a client can save the file under its name again."""
@@ -111,6 +111,8 @@ def _file_name_fault(file_name: str) -> str | None:
             return 'names a directory'
         if form != form.strip():
             return 'begins or ends with a space'
+    if file_name == MENDED_FOLDER:
+        return 'is the name of the folder of mended copies'
     if len(file_name.encode()) > MAX_FILE_NAME_BYTES:
         return f'is longer than {MAX_FILE_NAME_BYTES} bytes'
     return None

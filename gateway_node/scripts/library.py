@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.disk import disk_errors
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
@@ -24,10 +25,12 @@ from gateway_node.scripts.errors import (
     UploadsTurnedOff,
 )
 from gateway_node.scripts.file_names import check_file_name, settle_kind
+from gateway_node.scripts.first_line import interpreter_of
 from gateway_node.scripts.managed import ManagedFile, ManagedScript
 from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.records import Record, script_of
 from gateway_node.scripts.schemas import SchemaChecker
-from gateway_node.scripts.shelf import new_script_id, Record, script_of, Shelf
+from gateway_node.scripts.shelf import new_script_id, Shelf
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import Script, ScriptKind
 
@@ -240,6 +243,7 @@ class ScriptLibrary:
         kind: ScriptKind,
         metadata: Metadata,
     ) -> Script:
+        beginning = await _beginning(upload, kind)
         async with self._changes:
             self._check_room()
             record = Record(
@@ -252,6 +256,8 @@ class ScriptLibrary:
                 version=upload.version,
                 size=upload.size,
                 metadata=_without_kind(metadata),
+                first_line=beginning.first_line,
+                mended=beginning.to_mend,
             )
             upload.taken = True
             with disk_errors('take a script'):
@@ -272,13 +278,17 @@ class ScriptLibrary:
             earlier = self._record(earlier.entity, earlier.script_id)
             metadata = metadata or Metadata()
             file_name = file_name or earlier.file_name
+            kind = settle_kind(file_name, metadata.kind, earlier.kind)
+            beginning = await _beginning(upload, kind)
             record = replace(
                 earlier,
                 file_name=file_name,
-                kind=settle_kind(file_name, metadata.kind, earlier.kind),
+                kind=kind,
                 version=upload.version,
                 size=upload.size,
                 metadata=_without_kind(metadata).over(earlier.metadata),
+                first_line=beginning.first_line,
+                mended=beginning.to_mend,
             )
             upload.taken = True
             with disk_errors('take a script'):
@@ -298,6 +308,14 @@ class ScriptLibrary:
                 raise
             # A replacement that was under way has brought it back.
             self._records.pop(record.script_id, None)
+
+
+async def _beginning(upload: Upload, kind: ScriptKind) -> Beginning:
+    """Return what the beginning of an upload says; ScriptRefused where it cannot run so."""
+    with disk_errors('take a script'):
+        beginning = await asyncio.to_thread(read_beginning, upload.path, kind)
+    interpreter_of(beginning.first_line, kind)
+    return beginning
 
 
 def _without_kind(metadata: Metadata) -> Metadata:

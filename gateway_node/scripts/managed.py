@@ -7,9 +7,16 @@ import logging
 from pathlib import Path
 
 from gateway_node.entities.values import EntityRef
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.beginning import read_beginning
+from gateway_node.scripts.first_line import asked
+from gateway_node.scripts.values import Mending, Script
 
 _LOGGER = logging.getLogger(__name__)
+
+_MENDED_WORDS = {
+    Mending.BYTE_ORDER_MARK: 'a byte order mark',
+    Mending.LINE_ENDS: 'line ends of CR LF',
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +57,25 @@ class ManagedFile:
             found = self._script.path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             if stamp != self._stamp:
-                version, size = hash_file(self._script.path)
-                self._script = replace(self._script, version=version, size=size)
+                self._script = self._read()
                 self._stamp = stamp
         except OSError as error:
             _LOGGER.warning('managed script %s cannot be read: %s', self._script.id, error)
         return self._script
+
+    def _read(self) -> Script:
+        script = self.managed.script
+        version, size = hash_file(script.path)
+        beginning = read_beginning(script.path, script.kind)
+        interpreter, fault = asked(beginning.first_line, script.kind)
+        if beginning.to_mend:
+            found = ', '.join(_MENDED_WORDS[mending] for mending in beginning.to_mend)
+            fault = (
+                f'it has {found}, which no shell reads, and a managed script runs where it lies'
+            )
+        if fault:
+            _LOGGER.warning('managed script %s cannot run: %s', script.id, fault)
+        return replace(script, version=version, size=size, interpreter=interpreter, fault=fault)
 
 
 def hash_file(path: Path) -> tuple[str, int]:

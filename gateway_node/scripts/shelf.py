@@ -1,17 +1,18 @@
 """How scripts lie on the disk. All of it blocks; it knows no entity's rules, only files.
 
-    <scripts_dir>/<script id>/script.json          the record, replaced by rename
-    <scripts_dir>/<script id>/<SHA-256><suffix>    one file a version, never changed
-    <scripts_dir>/.incoming/                       what is not a script yet, or no longer
-    <scripts_dir>/.damaged/                        what could not be read, kept for a person
+    <scripts_dir>/<script id>/script.json                    the record, replaced by rename
+    <scripts_dir>/<script id>/<version>/<file name>          the upload, never changed
+    <scripts_dir>/<script id>/<version>/mended/<file name>   what runs in its place, if anything
+    <scripts_dir>/.incoming/                                 what is not a script yet, or no longer
+    <scripts_dir>/.damaged/                                  what could not be read, for a person
 
-A script comes into being, changes and goes by one rename each, so that a crash at any moment
-leaves the script as it was before or as it is after.
+The version is the SHA-256 of the upload. A script comes into being, changes and goes by one
+rename each, so that a crash at any moment leaves the script as it was before or as it is after.
 """
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 import json
 import logging
 import os
@@ -21,60 +22,24 @@ import secrets
 import stat
 from typing import Any
 
-from gateway_node.entities.values import EntityRef
+from gateway_node.scripts import old_layout
+from gateway_node.scripts.beginning import read_beginning
 from gateway_node.scripts.disk import (
+    disk_errors,
     make_directory,
     remove_tree,
+    SCRIPT_MODE,
     sync_directory,
     write_file,
 )
-from gateway_node.scripts.errors import ScriptRefused
-from gateway_node.scripts.file_names import check_file_name, suffix_of, SUFFIXES
-from gateway_node.scripts.metadata import Metadata, parse_metadata
-from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.scripts.mending import mend
+from gateway_node.scripts.records import DAMAGE, decode, encode, FORMAT, Record, script_of, VERSION
+from gateway_node.scripts.values import MENDED_FOLDER
 
 _LOGGER = logging.getLogger(__name__)
 
-_FORMAT = 1
 _RECORD = 'script.json'
 _SCRIPT_ID = re.compile(r'script_[0-9a-f]{16}')
-_VERSION = re.compile(r'[0-9a-f]{64}')
-
-_DAMAGE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-    ScriptRefused,
-)
-"""What reading a record that the gateway did not write, or not to its end, may raise."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What `script.json` holds."""
-
-    script_id: str
-    entity: EntityRef
-    sequence: int
-    """Grows with each upload of the library: the order in which scripts were made."""
-    created: str
-    """RFC 3339; for people, the order is `sequence`."""
-    file_name: str
-    kind: ScriptKind
-    version: str
-    size: int
-    metadata: Metadata
-
-    @property
-    def stored_name(self) -> str:
-        """The name of the current version's file; launch and editors go by the suffix."""
-        suffix = suffix_of(self.file_name)
-        if suffix is None:
-            suffix = next(known for known, kind in SUFFIXES.items() if kind is self.kind)
-        return self.version + suffix
 
 
 def new_script_id() -> str:
@@ -101,7 +66,7 @@ class Shelf:
 
     def path_of(self, record: Record) -> Path:
         """Return the file of a record's version."""
-        return self.directory / record.script_id / record.stored_name
+        return self.directory / record.script_id / record.place
 
     def load(self, versions_in_use: frozenset[str]) -> tuple[Record, ...]:
         """Return all whole scripts; sweep what a crash left, set aside what is damaged."""
@@ -112,8 +77,8 @@ class Shelf:
         for entry in sorted(self.directory.iterdir()):
             if _SCRIPT_ID.fullmatch(entry.name) and not entry.is_symlink() and entry.is_dir():
                 try:
-                    record = self._read(entry)
-                except _DAMAGE as error:
+                    record = self._read(entry, versions_in_use)
+                except DAMAGE as error:
                     self._set_aside(entry, error)
                     continue
                 self.prune(record, versions_in_use)
@@ -124,9 +89,8 @@ class Shelf:
         """Make a script of a received file; an OSError leaves nothing of either."""
         staged, home = self.incoming_path(), self.directory / record.script_id
         try:
-            make_directory(staged)
-            os.rename(upload, staged / record.stored_name)
-            write_file(staged / _RECORD, _encode(record))
+            self._place(staged, record, upload)
+            write_file(staged / _RECORD, encode(record))
             sync_directory(staged)
             os.rename(staged, home)
             sync_directory(self.directory)
@@ -136,14 +100,11 @@ class Shelf:
 
     def change(self, record: Record, upload: Path) -> None:
         """Give a script the version and the metadata of `record`; an OSError leaves the old."""
-        home, target = self.directory / record.script_id, self.path_of(record)
+        home = self.directory / record.script_id
         staged = self.incoming_path()
         try:
-            write_file(staged, _encode(record))
-            if target.exists():
-                upload.unlink()  # the same bytes, for the name is their hash
-            else:
-                os.rename(upload, target)
+            write_file(staged, encode(record))
+            self._place(home, record, upload)
             sync_directory(home)
             os.rename(staged, home / _RECORD)
         except OSError:
@@ -157,12 +118,15 @@ class Shelf:
         try:
             for path in list((self.directory / record.script_id).iterdir()):
                 version = path.name[:64]
-                if (
-                    _VERSION.fullmatch(version)
-                    and path.name != record.stored_name
-                    and version not in versions_in_use
-                ):
-                    path.unlink(missing_ok=True)
+                if not VERSION.fullmatch(version) or version in versions_in_use:
+                    continue
+                if path.name != record.version:
+                    remove_tree(path)
+                    continue
+                # Of the current version, copies under the names that the file had before.
+                for copy in (*path.iterdir(), *path.glob(f'{MENDED_FOLDER}/*')):
+                    if copy.name != MENDED_FOLDER and copy.name != record.place.name:
+                        remove_tree(copy)
         except OSError as error:
             _LOGGER.warning('old versions of %s stay: %s', record.script_id, error)
 
@@ -173,12 +137,64 @@ class Shelf:
         sync_directory(self.directory)
         _discard(gone)
 
-    def _read(self, home: Path) -> Record:
+    def _place(self, home: Path, record: Record, upload: Path) -> None:
+        """Put an upload, and what runs in its place, into the folder of its version."""
+        target = home / record.place
+        make_directory(target.parent)
+        if target.exists():
+            upload.unlink()  # the same bytes, for the folder's name is their hash
+        else:
+            os.rename(upload, target)
+        self._mend(home, record)
+        sync_directory(target.parent)
+
+    def _mend(self, home: Path, record: Record) -> None:
+        """Make a version's mended copy where it has one and it is not there."""
+        source = home / record.place
+        target = source.parent / MENDED_FOLDER / source.name
+        if not record.mended or target.exists():
+            return
+        staged = self.incoming_path()
+        try:
+            write_file(staged, mend(source.read_bytes(), record.mended), SCRIPT_MODE)
+            make_directory(target.parent)
+            os.rename(staged, target)
+        except OSError:
+            _discard(staged)
+            raise
+        sync_directory(target.parent)
+
+    def _read(self, home: Path, versions_in_use: Collection[str]) -> Record:
         document = json.loads((home / _RECORD).read_bytes())
-        record = _decode(home.name, document)
-        found = self.path_of(record).lstat()
+        if document['format'] == old_layout.FORMAT:
+            record = self._migrate(home, document, versions_in_use)
+        else:
+            record = decode(home.name, document)
+        script = script_of(record, self.path_of(record))
+        found = script.path.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_size != record.size:
-            raise ValueError(f'{record.stored_name} is no file of {record.size} bytes')
+            raise ValueError(f'{record.place} is no file of {record.size} bytes')
+        if not stat.S_ISREG(script.runs_from.lstat().st_mode):
+            raise ValueError(f'{script.runs_from} is no file')
+        return record
+
+    def _migrate(self, home: Path, document: Any, versions_in_use: Collection[str]) -> Record:
+        """Bring a script of the old layout into this one."""
+        lacking = {'format': FORMAT, 'first_line': '', 'mended': []}
+        record = decode(home.name, document | lacking)
+        # What refuses here is the disk, and no damage of the script.
+        with disk_errors(f'bring {home} into the present layout'):
+            old_layout.move_versions(home, record.version, record.place.name, versions_in_use)
+            if not (home / record.place).is_file():
+                raise ValueError(f'{record.version} is no file')
+            beginning = read_beginning(home / record.place, record.kind)
+            record = replace(record, first_line=beginning.first_line, mended=beginning.to_mend)
+            self._mend(home, record)
+            staged = self.incoming_path()
+            write_file(staged, encode(record))
+            sync_directory(home)
+            os.rename(staged, home / _RECORD)
+            sync_directory(home)
         return record
 
     def _set_aside(self, home: Path, error: Exception) -> None:
@@ -195,54 +211,3 @@ def _discard(*paths: Path) -> None:
     for path in paths:
         with suppress(OSError):
             remove_tree(path)
-
-
-def _encode(record: Record) -> bytes:
-    document: dict[str, Any] = {
-        'format': _FORMAT,
-        'entity': record.entity.path,
-        'sequence': record.sequence,
-        'created': record.created,
-        'file_name': record.file_name,
-        'kind': record.kind.value,
-        'version': record.version,
-        'size': record.size,
-        'metadata': record.metadata.document(),
-    }
-    return json.dumps(document, indent=2).encode()
-
-
-def _decode(script_id: str, document: Any) -> Record:
-    if document['format'] != _FORMAT:
-        raise ValueError(f'format is {document["format"]!r}; this gateway reads {_FORMAT}')
-    version, size, sequence = document['version'], document['size'], document['sequence']
-    check_file_name(document['file_name'])
-    if not _VERSION.fullmatch(version):
-        raise ValueError(f'version is {version!r:.80}; allowed: a SHA-256')
-    if type(size) is not int or type(sequence) is not int:
-        raise ValueError(f'size is {size!r:.80}, sequence is {sequence!r:.80}; allowed: integers')
-    return Record(
-        script_id=script_id,
-        entity=EntityRef.from_path(document['entity']),
-        sequence=sequence,
-        created=str(document['created']),
-        file_name=document['file_name'],
-        kind=ScriptKind(document['kind']),
-        version=version,
-        size=size,
-        metadata=parse_metadata(document['metadata']),
-    )
-
-
-def script_of(record: Record, path: Path) -> Script:
-    """Return a record as the script that the other rooms see."""
-    metadata = record.metadata
-    return Script(
-        id=record.script_id,
-        name=metadata.name or record.file_name,
-        kind=record.kind,
-        path=path,
-        version=record.version,
-        size=record.size,
-        **metadata.script_fields(),
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import threading
 from types import TracebackType
 
-from gateway_node.scripts.disk import disk_errors
+from gateway_node.scripts.disk import disk_errors, new_file, SCRIPT_MODE
 from gateway_node.scripts.errors import ScriptRefused, ScriptTooLarge
 
 _CHUNK_BYTES = 256 * 1024
@@ -34,7 +34,7 @@ class Upload:
         # A cancelled request leaves its thread writing: the descriptor is closed after it only.
         self._lock = threading.Lock()
         with disk_errors('take an upload'):
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+            self._fd = new_file(path, SCRIPT_MODE)
 
     @property
     def version(self) -> str:

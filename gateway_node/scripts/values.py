@@ -13,9 +13,9 @@ class ScriptKind(enum.Enum):
     PYTHON = 'python'
     """`.py`, run by the Python of the script environment."""
     SH = 'sh'
-    """`.sh`, run by /bin/sh."""
+    """`.sh`, run by /bin/sh, or by the shell that its first line asks for."""
     BASH = 'bash'
-    """`.bash`, run by bash."""
+    """`.bash`, run by bash, or by the shell that its first line asks for."""
     LAUNCH = 'launch'
     """`.launch.py`, `.launch.xml`, `.launch.yaml`: a diagnostic sequence, run through `launch`."""
     EXECUTABLE = 'executable'
@@ -50,6 +50,29 @@ class ArgumentDefinition:
     """The option in front of the value (`--threshold`); None: the value alone."""
 
 
+class Mending(enum.Enum):
+    """What of an uploaded shell script is mended, as no shell reads it."""
+
+    BYTE_ORDER_MARK = 'byte-order-mark'
+    """A UTF-8 byte order mark at the beginning is left out."""
+    LINE_ENDS = 'line-ends'
+    """CR LF, at the ends of the lines that a shell reads, is LF."""
+
+
+MENDED_FOLDER = 'mended'
+"""Beside an uploaded file: where its mended copy lies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interpreter:
+    """What a script's first line asks to be run by."""
+
+    program: str
+    """An absolute path, or a name: of a shell as the search path of the script's environment finds
+    it, of Python as the environment's own, where that is of the version named."""
+    options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Script:
     """A script of one entity, in one version."""
@@ -65,6 +88,12 @@ class Script:
     """Bytes."""
     managed: bool = False
     """From the scripts manifest: it can be neither replaced nor deleted."""
+    mended: tuple[Mending, ...] = ()
+    """How the file that runs differs from the upload; empty where the upload itself runs."""
+    interpreter: Interpreter | None = None
+    """None: the kind's own."""
+    fault: str = ''
+    """Why it cannot be run as it is; empty where it can."""
     description: str = ''
     tags: tuple[str, ...] = ()
     timeout_sec: float | None = None
@@ -77,3 +106,8 @@ class Script:
     argument_definitions: tuple[ArgumentDefinition, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables set on top of the sourced environment."""
+
+    @property
+    def runs_from(self) -> Path:
+        """The file that is executed."""
+        return self.path.parent / MENDED_FOLDER / self.path.name if self.mended else self.path

@@ -25,6 +25,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
+from gateway_node.scripts.values import Mending
 
 _Document = Mapping[str, Any]
 
@@ -44,6 +45,7 @@ def to_document(execution: Execution) -> str:
         'trigger': _trigger_document(execution.trigger),
         'created_at': execution.created_at.isoformat(),
         'arguments': execution.arguments,
+        'mended': [mending.value for mending in execution.mended],
         'priority': execution.priority,
         'parent': execution.parent,
         'schedule': execution.schedule,
@@ -98,6 +100,7 @@ def _execution(document: _Document) -> Execution:
         trigger=_trigger(document['trigger']),
         created_at=datetime.datetime.fromisoformat(document['created_at']),
         arguments=tuple(document['arguments']),
+        mended=tuple(map(_mending, document.get('mended', ()))),
         priority=document['priority'],
         parent=document.get('parent'),
         schedule=document.get('schedule'),
@@ -125,6 +128,7 @@ def _execution(document: _Document) -> Execution:
 _entity = functools.lru_cache(maxsize=256)(EntityRef.from_path)
 _execution_type = functools.cache(ExecutionType)
 _status = functools.cache(ExecutionStatus)
+_mending = functools.cache(Mending)
 
 
 def _moment(text: str | None) -> datetime.datetime | None:

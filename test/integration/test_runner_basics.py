@@ -137,14 +137,6 @@ async def test_a_parameter_that_cannot_be_an_argument_is_refused(floor: Floor) -
         await floor.runner.vet(floor.order(script, parameters={'name': 'a\0b'}))
 
 
-async def test_shell_scripts_get_mended_line_ends(floor: Floor) -> None:
-    """A script saved on Windows runs; the stored bytes stay as they are."""
-    script = floor.script(b'set -e\r\necho fine\r\n')
-    outcome, output = await floor.run(floor.order(script))
-    assert (outcome.exit_code, output.stdout) == (0, 'fine\n')
-    assert b'\r\n' in script.path.read_bytes()
-
-
 async def test_a_scripts_world_is_clean(floor: Floor) -> None:
     """Own empty working directory, umask 077, no core dumps, first to go when memory is short."""
     script = floor.script('pwd; ls -A | wc -l; umask; ulimit -c; cat /proc/self/oom_score_adj')

@@ -15,6 +15,7 @@ from runner_support import Floor, floor, floor_on, living_descendants, wait_unti
 from gateway_node.child.process_tree import descendants
 from gateway_node.child.script_side_files import largest_file_bytes, remove_tree
 from gateway_node.executions.ports import EndCause
+from gateway_node.process import spawner_connection
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.process.spawner_client import SpawnerClient
@@ -335,16 +336,25 @@ async def test_a_spawner_that_is_stopped_before_it_is_ready_comes_up(tmp_path: P
     await spawner.close()
 
 
+HANGS_AT_ITS_SCRIPT = """
+import os, time
+stat = os.stat
+os.stat = lambda path: time.sleep(600) if path.endswith('/silent.sh') else stat(path)
+"""
+
+
 async def test_a_supervisor_that_hangs_is_killed(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps no time limit in a system call; the gateway does it then, a good while later."""
     monkeypatch.setattr('gateway_node.process.script_process.KILL_PATIENCE_SEC', 0.1)
     monkeypatch.setattr('gateway_node.process.script_process._HUNG_SEC', 0.1)
-    # Stands for a mount that does not answer: the supervisor reads a shell script at first.
-    os.mkfifo(floor.folder / 'silent.sh')
-    script = floor.script(floor.folder / 'silent.sh', managed=True)
-    async with asyncio.timeout(PATIENCE_SEC):
+    # Stands for a mount that does not answer: the supervisor looks for the script's file at first.
+    program = HANGS_AT_ITS_SCRIPT + spawner_connection._PROGRAM
+    monkeypatch.setattr(spawner_connection, '_PROGRAM', program)
+    (tmp_path / 'silent.sh').write_text('exit 0\n')
+    async with asyncio.timeout(PATIENCE_SEC), floor_on(tmp_path) as floor:
+        script = floor.script(tmp_path / 'silent.sh', managed=True)
         outcome, _ = await floor.run(floor.order(script, timeout_sec=0.2, grace_sec=0.1))
     assert outcome.cause is EndCause.SUPERVISOR_LOST
 

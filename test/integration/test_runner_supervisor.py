@@ -121,7 +121,7 @@ def test_children_that_are_waited_for_count_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     'changes',
-    [{'argv': ['/does/not/exist']}, {'mend': ['/does/not/exist', '/dev/null']}],
+    [{'argv': ['/does/not/exist']}, {'script_file': '/does/not/exist'}],
     ids=['program', 'script'],
 )
 def test_a_start_that_fails_leaves_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:

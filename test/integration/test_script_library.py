@@ -33,6 +33,7 @@ from gateway_node.scripts.errors import (
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.scripts.mending import mend
 from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.values import Script, ScriptKind
 
@@ -126,16 +127,17 @@ async def _replace(
 
 
 async def test_an_upload_is_a_script_in_its_version(library: ScriptLibrary) -> None:
-    """The bytes are kept as they came, read-only, under an id of the gateway's own."""
-    content = b'#!/bin/sh\r\necho \xff\0\n' * 30_000
+    """The bytes are kept as they came, for its owner to execute, under the file's own name."""
+    content = b'#!/bin/sh\necho \xff\0\r\n' * 30_000
     script = await _create(library, content, metadata={'tags': ['a'], 'timeout_sec': 3})
     assert script.path.read_bytes() == content
     assert script.version == hashlib.sha256(content).hexdigest()
     assert script.size == len(content)
     assert (script.name, script.kind, script.tags) == ('check.sh', ScriptKind.SH, ('a',))
     assert not script.managed
-    assert stat.S_IMODE(script.path.stat().st_mode) == 0o400
-    assert 'check' not in str(script.path.relative_to(script.path.parents[1]))
+    assert stat.S_IMODE(script.path.stat().st_mode) == 0o500
+    assert script.path.parts[-3:] == (script.id, script.version, 'check.sh')
+    assert script.runs_from == script.path
     assert await library.get(APP, script.id) == script
     assert await library.list(APP) == (script,)
 
@@ -227,7 +229,7 @@ async def test_a_deleted_script_is_gone(library: ScriptLibrary, tmp_path: Path) 
         await library.delete(APP, script.id)
     with pytest.raises(ScriptNotFound):
         await _replace(library, script, b'x')
-    assert not script.path.parent.exists()
+    assert not script.path.parents[1].exists()
     assert await (await _reopened(tmp_path)).list(APP) == ()
 
 
@@ -267,7 +269,7 @@ async def test_an_unknown_suffix_is_refused_and_in_a_replacement_changes_nothing
     script = await _create(library)
     replaced = await _replace(library, script, b'x', file_name='-')
     assert (replaced.name, replaced.kind) == ('-', ScriptKind.SH)
-    assert replaced.path.suffix == '.sh'
+    assert replaced.path.name == '-'
 
 
 async def test_the_limit_is_the_last_size_that_is_taken(library: ScriptLibrary) -> None:
@@ -333,7 +335,7 @@ async def test_many_uploads_and_replacements_at_once_do_not_collide(
     await asyncio.gather(*(_replace(library, scripts[0], b'new %d' % n) for n in range(30)))
     present = await library.get(APP, scripts[0].id)
     assert hashlib.sha256(present.path.read_bytes()).hexdigest() == present.version
-    assert len(os.listdir(present.path.parent)) == 2
+    assert sorted(os.listdir(present.path.parents[1])) == sorted([present.version, 'script.json'])
     assert await (await _reopened(tmp_path)).list(APP) == await library.list(APP)
 
 
@@ -353,8 +355,11 @@ async def test_many_uploads_and_replacements_at_once_do_not_collide(
         lambda home: _edit(home, size='big'),
         lambda home: _edit(home, file_name=None),
         lambda home: _edit(home, metadata={'timeout_sec': -1}),
-        lambda home: next(home.glob('*.sh')).unlink(),
-        lambda home: os.truncate(next(home.glob('*.sh')), 2),
+        lambda home: next(home.glob('*/*.sh')).unlink(),
+        lambda home: os.truncate(next(home.glob('*/*.sh')), 2),
+        lambda home: _edit(home, first_line=None),
+        lambda home: _edit(home, mended=['oil']),
+        lambda home: _edit(home, mended=['line-ends']),
         lambda home: _make_directory_of(home / 'script.json'),
     ],
 )
@@ -363,7 +368,7 @@ async def test_a_damaged_script_is_set_aside_and_named(
 ) -> None:
     """The others are served, and a person finds the damaged one where the log says."""
     good, bad = await _create(library, b'good'), await _create(library, b'a bad one')
-    damage(bad.path.parent)
+    damage(bad.path.parents[1])
     with caplog.at_level(logging.ERROR):
         later = await _reopened(tmp_path)
     assert await later.list(APP) == (good,)
@@ -406,7 +411,7 @@ async def main():
     library = _library(Path({directory!r}))
     await library.open()
     print('open', flush=True)
-    content = bytes(200_000)
+    content = b'true\\r\\n' * 30_000
     script = await _create(library, b'first')
     number = 0
     while True:
@@ -451,7 +456,10 @@ async def test_a_gateway_killed_in_the_middle_leaves_no_half_script(
     for script in scripts:
         content = script.path.read_bytes()
         assert hashlib.sha256(content).hexdigest() == script.version
-        assert sorted(os.listdir(script.path.parent)) == sorted([script.path.name, 'script.json'])
+        assert script.runs_from.read_bytes() == mend(content, script.mended)
+        home = script.path.parents[1]
+        found = {path for path in home.rglob('*') if path.is_file()}
+        assert found == {script.path, script.runs_from, home / 'script.json'}
     assert not _incoming(tmp_path)
     assert not (directory / '.damaged').exists()
 

@@ -23,6 +23,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
+from gateway_node.scripts.values import Mending
 from gateway_node.storage.records import execution_from, to_document, to_parameters
 
 TEXTS = st.text(max_size=8)
@@ -60,6 +61,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'created_at': MOMENTS,
     'input_parameters': OBJECTS,
     'arguments': st.lists(ANY_TEXTS, max_size=3).map(tuple),
+    'mended': st.lists(st.sampled_from(Mending), max_size=2).map(tuple),
     'priority': st.integers(),
     'parent': st.none() | TEXTS,
     'schedule': st.none() | TEXTS,

@@ -14,7 +14,9 @@ from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.values import Script, ScriptKind
 
 WORLD = ScriptWorld(
-    variables={}, interpreters=Interpreters(python='/py'), modules=frozenset({'launch'})
+    variables={},
+    interpreters=Interpreters(python='/py', python_version='3.12'),
+    modules=frozenset({'launch'}),
 )
 READ = Outcome(cause=EndCause.EXITED, exit_code=0, result={'arguments': [], 'complete': True})
 

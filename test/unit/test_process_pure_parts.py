@@ -16,7 +16,7 @@ from gateway_node.child.progress_lines import MAX_LINE_BYTES, ProgressLines, REA
 from gateway_node.child.usage import resource_limits
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import StartOrder
-from gateway_node.process.command_line import command_line, Interpreters
+from gateway_node.process.command_line import command_line, Interpreters, wanted_interpreter
 from gateway_node.process.containment import probe_containment
 from gateway_node.process.environment import (
     MAX_EXPORTED_BYTES,
@@ -30,7 +30,7 @@ from gateway_node.process.sourcing import parse_capture
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
 
-INTERPRETERS = Interpreters(python='/py', sh='/sh', bash='/bash')
+INTERPRETERS = Interpreters(python='/py', python_version='3.12', sh='/sh', bash='/bash')
 
 
 def order(kind: ScriptKind = ScriptKind.SH, **changes: Any) -> StartOrder:
@@ -60,15 +60,15 @@ def order(kind: ScriptKind = ScriptKind.SH, **changes: Any) -> StartOrder:
 @pytest.mark.parametrize(
     ('kind', 'managed', 'words'),
     [
-        (ScriptKind.PYTHON, False, ['/py', '-P', 'x']),
-        (ScriptKind.PYTHON, True, ['/py', 'x']),
-        (ScriptKind.SH, False, ['/sh', 'x']),
-        (ScriptKind.BASH, False, ['/bash', 'x']),
-        (ScriptKind.EXECUTABLE, True, ['x']),
+        (ScriptKind.PYTHON, False, ['/py', '-P']),
+        (ScriptKind.PYTHON, True, ['/py']),
+        (ScriptKind.SH, False, ['/sh']),
+        (ScriptKind.BASH, False, ['/bash']),
+        (ScriptKind.EXECUTABLE, True, []),
         (
             ScriptKind.LAUNCH,
             False,
-            ['/py', '-P', '-m', 'gateway_node.child.launch_sequence', 'execute', 'x'],
+            ['/py', '-P', '-m', 'gateway_node.child.launch_sequence', 'execute'],
         ),
     ],
 )
@@ -76,8 +76,11 @@ def test_the_kind_makes_the_command_line(
     kind: ScriptKind, managed: bool, words: list[str]
 ) -> None:
     """The interpreter, the script, its defined arguments, then those of the request."""
-    made = command_line(order(kind, managed=managed, parameters={'a': 2}), INTERPRETERS, 'x')
-    assert made == [*words, '--a', '2', '-v']
+    start = order(kind, managed=managed, parameters={'a': 2})
+    wanted = wanted_interpreter(start.script, INTERPRETERS)
+    runs_by = [] if wanted is None else [wanted.program, *wanted.options]
+    made = command_line(start, runs_by)
+    assert made == [*words, '/library/x', '--a', '2', '-v']
 
 
 def test_scalars_are_exported_as_parameter_variables() -> None:

@@ -1,0 +1,65 @@
+"""What of a script runs, as the API tells it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from api_support import Api, form, serve_api
+import pytest
+
+from gateway_node.executions.errors import ScriptNotRunnable
+
+WINDOWS = b'\xef\xbb\xbf#!/bin/bash -e\r\nexit\r\n'
+MENDED = ['byte-order-mark', 'line-ends']
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    """Serve a gateway."""
+    async with serve_api(tmp_path) as served:
+        yield served
+
+
+async def test_a_mended_script_says_so_and_keeps_its_bytes(api: Api) -> None:
+    """In the script, in lists, and in its executions for good; the download is the upload."""
+    script_id = await api.upload('apps/temp_sensor', content=WINDOWS)
+    path = f'/apps/temp_sensor/scripts/{script_id}'
+    _, detail = await api.json('GET', path)
+    _, listed = await api.json('GET', '/apps/temp_sensor/scripts')
+    assert (detail['mended'], listed['items'][0]['mended']) == (MENDED, MENDED)
+    content = await api.request('GET', f'{path}/content')
+    assert await content.read() == WINDOWS
+    execution_id, script = await api.running('apps/temp_sensor', script_id)
+    assert script.order.script.runs_from.read_bytes() == b'#!/bin/bash -e\nexit\n'
+    script.exit(0)
+    await api.listener.wait_for(execution_id)
+    _, replaced = await api.json('PUT', path, data=form(b'true\n', 'check.sh'))
+    assert 'mended' not in replaced
+    _, execution = await api.json('GET', f'{path}/executions/{execution_id}')
+    assert execution['mended'] == MENDED
+    later_id, _ = await api.running('apps/temp_sensor', script_id)
+    _, later = await api.json('GET', f'{path}/executions/{later_id}')
+    assert 'mended' not in later
+
+
+async def test_a_first_line_of_another_kind_is_refused_with_words(api: Api) -> None:
+    """400 names the line and what is allowed; bytes that are no UTF-8 are no defect."""
+    for line in (b'#!/usr/bin/perl -w', b'#!/usr/bin/p\xff'):
+        status, body = await api.json(
+            'POST', '/apps/temp_sensor/scripts', data=form(line + b'\nprint 1\n', 'check.sh')
+        )
+        assert (status, body['error_code']) == (400, 'invalid-parameter')
+        assert 'the first line' in body['message']
+        assert 'allowed: sh, dash, bash' in body['message']
+    _, listed = await api.json('GET', '/apps/temp_sensor/scripts')
+    assert listed['items'] == []
+
+
+async def test_what_is_not_installed_is_refused_at_the_start(api: Api) -> None:
+    """501 with words, and nothing is recorded."""
+    script_id = await api.upload('apps/temp_sensor', content=b'#!/opt/bash\n')
+    api.runner.refusal = ScriptNotRunnable(script_id, 'its first line asks for /opt/bash')
+    path = f'/apps/temp_sensor/scripts/{script_id}/executions'
+    status, body = await api.json('POST', path, json={'execution_type': 'now'})
+    assert (status, body['error_code']) == (501, 'not-implemented')
+    assert '/opt/bash' in body['message']
+    assert await api.store.last_id() is None
