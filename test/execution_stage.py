@@ -101,15 +101,17 @@ class Stage:
             script = await self.library.create(entity, upload, 'a.sh', Metadata(**metadata))
         return script.id
 
-    async def replace(self, script_id: str) -> None:
+    async def replace(
+        self, script_id: str, content: bytes = b'false\n', file_name: str = 'a.sh'
+    ) -> None:
         """Give a script another content."""
         async with self.library.begin_upload() as upload:
-            await upload.write(b'false\n')
+            await upload.write(content)
             await self.library.replace(
                 APP,
                 script_id,
                 upload,
-                file_name='a.sh',
+                file_name=file_name,
                 metadata=None,
                 versions_in_use=self.service.versions_in_use,
             )

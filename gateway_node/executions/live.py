@@ -159,7 +159,7 @@ class LiveExecution:
         self._process.stop(asked)
 
     async def _see_through(self) -> None:
-        self.order = await self._unless_stopped(self._prepare())
+        await self._unless_stopped(self._take_order())
         if self._stop_asked.is_set():
             self._end_unstarted()
             return
@@ -194,6 +194,10 @@ class LiveExecution:
         output = await self._runner.output(self._record.id)
         conclusion = conclude(self.execution, outcome, output, timeout_sec=self.order.timeout_sec)
         await self._settle(conclusion, outcome)
+
+    async def _take_order(self) -> None:
+        # At once: between its making and this nobody could tell which version is needed.
+        self.order = await self._prepare()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, _Work]) -> _Work | None:
         """Return what `work` gives; None where a stop comes first, and then it is cancelled."""

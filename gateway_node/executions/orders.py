@@ -1,6 +1,8 @@
 """From a wish to a start order: the script, the parameters and the runner are asked first."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +53,7 @@ class OrderDesk:
         self._runner = runner
         self._default_timeout_sec = default_timeout_sec
         self._stop_grace_period_sec = stop_grace_period_sec
+        self._pins: Counter[tuple[str, str]] = Counter()
 
     async def order(
         self, execution_id: str, wish: Wish, admit: Callable[[Script], None] = lambda _: None
@@ -69,12 +72,30 @@ class OrderDesk:
         while True:
             script = await self._library.get(wish.entity, wish.script_id)
             order = self._filled_in(execution_id, wish, script)
-            await self._check(order)
-            admit(script)
-            await self._runner.vet(order)
-            # Replaced meanwhile: what was checked is not what would be started.
-            if (await self._library.get(wish.entity, wish.script_id)).version == script.version:
+            with self._pinned(script):
+                await self._check(order)
+                admit(script)
+                await self._runner.vet(order)
+                present = await self._library.get(wish.entity, wish.script_id)
+            # Replaced meanwhile, perhaps by the same bytes with other metadata, or under another
+            # name: what was checked is not what would be started.
+            if present == script:
                 return order
+
+    def versions_in_use(self, script_id: str) -> frozenset[str]:
+        """Return the versions of a script for which orders are being made out."""
+        return frozenset(version for pinned, version in self._pins if pinned == script_id)
+
+    @contextlib.contextmanager
+    def _pinned(self, script: Script) -> Iterator[None]:
+        pin = script.id, script.version
+        self._pins[pin] += 1
+        try:
+            yield
+        finally:
+            self._pins[pin] -= 1
+            if not self._pins[pin]:
+                del self._pins[pin]
 
     async def script(self, wish: Wish) -> Script:
         """Return the script of a wish in its present version; ScriptNotFound."""

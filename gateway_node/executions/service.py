@@ -264,8 +264,8 @@ class ExecutionService:
         await self._restarts.script_deleted(entity, script_id)
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
-        """Return the versions of a script that open executions need."""
-        return self._floor.versions_in_use(script_id)
+        """Return the versions of a script that open executions need, or will when let in."""
+        return self._floor.versions_in_use(script_id) | self._desk.versions_in_use(script_id)
 
     async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
         """Return the version that a script has now; None where the script is gone."""

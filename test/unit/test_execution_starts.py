@@ -2,9 +2,10 @@
 
 import asyncio
 
-from execution_stage import APP, COMPONENT, NOW, Stage
+from execution_stage import APP, COMPONENT, NOW, PREPARED, Stage
 import pytest
 
+from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     GatewayShuttingDown,
@@ -14,10 +15,10 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
     StoreUnavailable,
 )
+from gateway_node.executions.floor import Floor
 from gateway_node.executions.ports import StartOrder
-from gateway_node.executions.values import (
-    Execution,
-)
+from gateway_node.executions.remains import Remains
+from gateway_node.executions.values import Execution, ExecutionType, Trigger, TriggerType
 from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
 from gateway_node.scripts.values import ScriptKind
 
@@ -216,3 +217,104 @@ async def test_a_replaced_script_runs_on_in_the_version_that_started(stage: Stag
     script.exit(0)
     await stage.listener.wait_for(execution.id)
     assert execution.script_version != await stage.service.present_version(APP, script_id)
+
+
+async def test_a_version_stays_while_an_order_of_it_is_made_out(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner may read the file, as of a launch fragment; afterwards nobody needs it."""
+    script_id = await stage.upload()
+    read: list[bytes] = []
+
+    async def replace_and_read(order: StartOrder) -> None:
+        if not read:
+            await stage.replace(script_id)
+        read.append(order.script.path.read_bytes())
+
+    monkeypatch.setattr(stage.runner, 'vet', replace_and_read)
+    execution = await stage.service.start(APP, script_id, NOW)
+    assert read == [b'true\n', b'false\n']
+    assert stage.service.versions_in_use(script_id) == {execution.script_version}
+
+
+async def test_an_order_that_is_refused_needs_no_version(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are refused, nothing is kept for them."""
+    script_id = await stage.upload()
+    needed = []
+
+    async def refuse(_: StartOrder) -> None:
+        needed.append(stage.service.versions_in_use(script_id))
+        raise RunnerUnavailable('not now')
+
+    monkeypatch.setattr(stage.runner, 'vet', refuse)
+    starts = [stage.service.start(APP, script_id, NOW) for _ in range(2)]
+    await asyncio.gather(*starts, return_exceptions=True)
+    version = await stage.service.present_version(APP, script_id)
+    assert needed == [{version}, {version}]
+    assert stage.service.versions_in_use(script_id) == frozenset()
+
+
+async def test_a_script_that_comes_back_under_another_name_starts_under_that(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replaced twice while its start is being checked: the same bytes, and yet another file."""
+    script_id = await stage.upload(parameters_schema={})
+    checks = 0
+
+    async def replace_twice(*_: object) -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 1:
+            await stage.replace(script_id)
+            await stage.replace(script_id, b'true\n', 'b.sh')
+
+    monkeypatch.setattr(stage.schemas, 'check_parameters', replace_twice)
+    execution = await stage.service.start(APP, script_id, NOW)
+    order = (await stage.runner.script(execution.id)).order
+    assert (order.script.name, order.script.path.read_bytes()) == ('b.sh', b'true\n')
+
+
+async def test_a_version_is_needed_from_the_moment_its_order_is_made(stage: Stage) -> None:
+    """Also of an execution that waited for its place: a replacement right then leaves the file."""
+    script = await stage.library.get(APP, await stage.upload())
+    order = StartOrder(
+        execution_id='exec_1',
+        entity=APP,
+        script=script,
+        parameters={},
+        arguments=(),
+        timeout_sec=1,
+        stop_grace_period_sec=1,
+    )
+    execution = Execution(
+        id=order.execution_id,
+        entity=APP,
+        script_id=script.id,
+        script_version=script.version,
+        execution_type=ExecutionType.ON_RESTART,
+        status=PREPARED,
+        trigger=Trigger(type=TriggerType.RESTART),
+        created_at=stage.clock.now(),
+    )
+    await stage.ledger.begin(execution)
+    floor = Floor(
+        runner=stage.runner,
+        ledger=stage.ledger,
+        clock=stage.clock,
+        admission=Admission(max_executions=1, max_executions_per_entity=1),
+        remains=Remains(stage.runner),
+        on_end=lambda _: None,
+    )
+    needed = []
+
+    async def prepare() -> StartOrder:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: needed.append(floor.versions_in_use(script.id)))
+        return order
+
+    floor.enter_waiting(execution, prepare)
+    (await stage.runner.script(execution.id)).exit(0)
+    await floor.wait_empty()
+    assert needed == [{script.version}]
