@@ -86,14 +86,15 @@ class Target:
             writer.write('\r\n'.join([*head, '', '']).encode())
             writer.write(content)
             async with asyncio.timeout(ANSWER_SEC):
-                return await _answer(reader, with_content=not head[0].startswith('HEAD '))
+                return await read_answer(reader, with_content=not head[0].startswith('HEAD '))
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
 
-async def _answer(reader: asyncio.StreamReader, *, with_content: bool) -> RawAnswer:
+async def read_answer(reader: asyncio.StreamReader, *, with_content: bool = True) -> RawAnswer:
+    """Read one answer."""
     head = await reader.readuntil(b'\r\n\r\n')
     first, *lines = head.decode('latin-1').strip().split('\r\n')
     headers = {name.lower(): value for name, _, value in (line.partition(': ') for line in lines)}

@@ -1,13 +1,14 @@
 """The route table and the application that serves it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
 from gateway_node.http_server import entities, executions, gateway, scripts
-from gateway_node.http_server.entrance import admit, leave_expectation
+from gateway_node.http_server.entrance import admit, ask_for_body, leave_expectation
 from gateway_node.http_server.errors import answer_errors
-from gateway_node.http_server.reading import MAX_JSON_BYTES
+from gateway_node.http_server.reading import check_query, MAX_JSON_BYTES
 from gateway_node.http_server.services import SERVICES, Services, START
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -16,36 +17,47 @@ _ENTITY = '/{collection:apps|components}/{entity_id}'
 _SCRIPT = f'{_ENTITY}/scripts/{{script_id}}'
 _EXECUTION = f'{_SCRIPT}/executions/{{execution_id}}'
 
+
+@dataclass(frozen=True)
+class Route:
+    """A row of the table."""
+
+    method: str
+    path: str
+    """Below the base; the same with a slash behind it."""
+    handler: _Handler
+    query: tuple[str, ...] = ()
+    """The names that its query may have; any other is refused before the handler is called."""
+
+
 ROUTES = (
-    ('GET', '', gateway.show_root),
-    ('GET', '/', gateway.show_root),
-    ('GET', '/version-info', gateway.show_version_info),
-    ('GET', '/health', gateway.show_health),
-    ('GET', '/apps', entities.list_apps),
-    ('GET', '/apps/{entity_id}', entities.show_app),
-    ('GET', '/apps/{entity_id}/is-located-on', entities.show_app_location),
-    ('GET', '/components', entities.list_components),
-    ('GET', '/components/{entity_id}', entities.show_component),
-    ('GET', '/components/{entity_id}/hosts', entities.list_hosted_apps),
-    ('GET', '/areas', entities.list_areas),
-    ('GET', '/areas/{area_id}', entities.show_area),
-    ('GET', '/areas/{area_id}/components', entities.list_area_components),
-    ('GET', '/functions', entities.list_functions),
-    ('GET', '/functions/{function_id}', entities.show_function),
-    ('GET', '/functions/{function_id}/hosts', entities.list_function_hosts),
-    ('GET', f'{_ENTITY}/scripts', scripts.list_scripts),
-    ('POST', f'{_ENTITY}/scripts', scripts.upload_script),
-    ('GET', _SCRIPT, scripts.show_script),
-    ('PUT', _SCRIPT, scripts.replace_script),
-    ('DELETE', _SCRIPT, scripts.delete_script),
-    ('GET', f'{_SCRIPT}/content', scripts.download_script),
-    ('GET', f'{_SCRIPT}/executions', executions.list_executions),
-    ('POST', f'{_SCRIPT}/executions', executions.start_execution),
-    ('GET', _EXECUTION, executions.show_execution),
-    ('PUT', _EXECUTION, executions.stop_execution),
-    ('DELETE', _EXECUTION, executions.delete_execution),
+    Route('GET', '', gateway.show_root),
+    Route('GET', '/version-info', gateway.show_version_info),
+    Route('GET', '/health', gateway.show_health),
+    Route('GET', '/apps', entities.list_apps),
+    Route('GET', '/apps/{entity_id}', entities.show_app),
+    Route('GET', '/apps/{entity_id}/is-located-on', entities.show_app_location),
+    Route('GET', '/components', entities.list_components),
+    Route('GET', '/components/{entity_id}', entities.show_component),
+    Route('GET', '/components/{entity_id}/hosts', entities.list_hosted_apps),
+    Route('GET', '/areas', entities.list_areas),
+    Route('GET', '/areas/{area_id}', entities.show_area),
+    Route('GET', '/areas/{area_id}/components', entities.list_area_components),
+    Route('GET', '/functions', entities.list_functions),
+    Route('GET', '/functions/{function_id}', entities.show_function),
+    Route('GET', '/functions/{function_id}/hosts', entities.list_function_hosts),
+    Route('GET', f'{_ENTITY}/scripts', scripts.list_scripts),
+    Route('POST', f'{_ENTITY}/scripts', scripts.upload_script),
+    Route('GET', _SCRIPT, scripts.show_script),
+    Route('PUT', _SCRIPT, scripts.replace_script),
+    Route('DELETE', _SCRIPT, scripts.delete_script),
+    Route('GET', f'{_SCRIPT}/content', scripts.download_script),
+    Route('GET', f'{_SCRIPT}/executions', executions.list_executions, ('limit', 'before')),
+    Route('POST', f'{_SCRIPT}/executions', executions.start_execution),
+    Route('GET', _EXECUTION, executions.show_execution),
+    Route('PUT', _EXECUTION, executions.stop_execution),
+    Route('DELETE', _EXECUTION, executions.delete_execution),
 )
-"""Method, path below the base, handler."""
 
 
 def build_application(services: Services) -> web.Application:
@@ -55,36 +67,70 @@ def build_application(services: Services) -> web.Application:
     )
     application[SERVICES] = services
     application[START] = services.clock.monotonic()
-    for path in dict.fromkeys(path for _, path, _ in ROUTES):
-        _add_resource(application, f'{services.base}{path}', _handlers(path))
-    unversioned = {'GET': gateway.show_version_info}
-    _add_resource(application, f'{services.path_prefix}/version-info', unversioned)
-    application.router.add_route('*', '/{rest:.*}', _refuse_path, expect_handler=leave_expectation)
+    for path in dict.fromkeys(route.path for route in ROUTES):
+        routes = [route for route in ROUTES if route.path == path]
+        _add_resources(application, f'{services.base}{path}', routes)
+    unversioned = Route(hdrs.METH_GET, '/version-info', gateway.show_version_info)
+    _add_resources(application, f'{services.path_prefix}{unversioned.path}', [unversioned])
+    everything = _EveryTarget('/{rest:.*}')
+    everything.add_route('*', _answer_other, expect_handler=leave_expectation)
+    application.router.register_resource(everything)
     return application
 
 
-def _handlers(path: str) -> Mapping[str, _Handler]:
-    return {method: handler for method, each, handler in ROUTES if each == path}
+def _add_resources(application: web.Application, path: str, routes: Iterable[Route]) -> None:
+    """Serve a path, and the same with a slash behind it: HEAD beside GET, and OPTIONS.
 
-
-def _add_resource(
-    application: web.Application, path: str, handlers: Mapping[str, _Handler]
-) -> None:
-    """Serve a path, with HEAD beside GET, and refuse the other methods by a route too.
-
-    What aiohttp refuses without a route never comes to the error table where it has `Expect`.
+    The other methods are refused by a route too: what aiohttp refuses without one never comes to
+    the error table where it has `Expect`.
     """
+    handlers = {route.method: _called_by(route) for route in routes}
     if hdrs.METH_GET in handlers:
         # RFC 9110, section 9.1; aiohttp leaves the body out of the answer.
-        handlers = {**handlers, hdrs.METH_HEAD: handlers[hdrs.METH_GET]}
+        handlers[hdrs.METH_HEAD] = handlers[hdrs.METH_GET]
+    allowed = sorted({*handlers, hdrs.METH_OPTIONS})
+
+    async def show_options(request: web.Request) -> web.StreamResponse:
+        return _options(allowed)
 
     async def refuse_method(request: web.Request) -> web.StreamResponse:
-        raise web.HTTPMethodNotAllowed(request.method, handlers)
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
 
-    resource = application.router.add_resource(path)
-    for method, handler in (*handlers.items(), ('*', refuse_method)):
-        resource.add_route(method, handler, expect_handler=leave_expectation)
+    handlers |= {hdrs.METH_OPTIONS: show_options, '*': refuse_method}
+    for each in (path, f'{path}/'):
+        resource = application.router.add_resource(each)
+        for method, handler in handlers.items():
+            resource.add_route(method, handler, expect_handler=leave_expectation)
 
 
-async def _refuse_path(request: web.Request) -> web.StreamResponse:
+def _called_by(route: Route) -> _Handler:
+    """Return the handler of a route behind what every route checks."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        check_query(request, *route.query)
+        await ask_for_body(request)
+        return await route.handler(request)
+
+    return handle
+
+
+def _options(methods: Iterable[str]) -> web.Response:
+    """Answer OPTIONS; without cross-origin headers, so that a preflight fails."""
+    return web.Response(status=204, headers={hdrs.ALLOW: ','.join(methods)})
+
+
+class _EveryTarget(web.DynamicResource):
+    """Matches whatever no other resource does: aiohttp has no pattern for `*`."""
+
+    async def resolve(
+        self, request: web.Request
+    ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+        return web.UrlMappingMatchInfo({}, next(iter(self))), set()
+
+
+async def _answer_other(request: web.Request) -> web.StreamResponse:
+    """Tell of the whole server where OPTIONS asks for `*` (RFC 9110, section 9.3.7); else 404."""
+    if (request.method, request.raw_path) == (hdrs.METH_OPTIONS, '*'):
+        methods = {route.method for route in ROUTES}
+        return _options(sorted({*methods, hdrs.METH_HEAD, hdrs.METH_OPTIONS}))
     raise web.HTTPNotFound

@@ -1,14 +1,14 @@
 """Connections: how aiohttp's own treats its client, where that is not as this gateway wants it.
 
-Of aiohttp's private parts it knows the queue of requests (`_messages`), the future that waits for
-the next one (`_waiter`) and the one under way (`_current_request`).
+Of aiohttp's private parts it knows the queue of requests (`_messages`) and the future that waits
+for the next one (`_waiter`).
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from gateway_node.http_server.errors import HeaderLate, TooManyConnections, whole_answer
 from gateway_node.http_server.open_connections import OpenConnections
@@ -42,6 +42,7 @@ class Connection(web.RequestHandler):
         '_drained',
         '_half_closed',
         '_header_since',
+        '_last_body',
         '_outgoing',
         '_places',
         '_since',
@@ -55,6 +56,8 @@ class Connection(web.RequestHandler):
         self.client = ''
         self._places = places
         self._half_closed = False
+        self._last_body: StreamReader | None = None
+        """Of the last request that came; None once that is answered."""
         self._answered = False
         self._since = self._loop.time()
         self._header_since: float | None = None
@@ -86,6 +89,7 @@ class Connection(web.RequestHandler):
             self._header_since = self._loop.time() if self._answered else self._since
         super().data_received(data)
         if self._messages:
+            self._last_body = self._messages[-1][1]
             self._header_since = None
         if len(self._messages) > _MAX_PIPELINED:
             self._messages.clear()
@@ -142,10 +146,14 @@ class Connection(web.RequestHandler):
 
         asyncio asks for a bool here; aiohttp always answers None, which closes.
         """
-        if self._waiter is not None and not self._messages:
+        if self._last_body is None:
             return False
         self._half_closed = True
-        self._end_body()
+        if not self._last_body.is_eof():
+            self._last_body.set_exception(
+                ConnectionResetError('the client ended in the middle of the body')
+            )
+            self._last_body.feed_eof()
         return True
 
     def log_access(self, *answered: Any) -> None:
@@ -153,20 +161,10 @@ class Connection(web.RequestHandler):
         super().log_access(*answered)
         self._answered = True
         self._since = self._loop.time()
-        if self._half_closed and not self._messages:
-            self.close()
-
-    def _end_body(self) -> None:
-        """Let nobody wait for the rest of a body whose client has ended."""
-        if self._messages:
-            body = self._messages[-1][1]
-        elif self._current_request is not None:
-            body = self._current_request.content
-        else:
-            return
-        if not body.is_eof():
-            body.set_exception(ConnectionResetError('the client ended in the middle of the body'))
-            body.feed_eof()
+        if not self._messages:
+            self._last_body = None
+            if self._half_closed:
+                self.close()
 
 
 class _Refused(asyncio.Protocol):

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from gateway_node.http_server.reading import check_query, path_id
+from gateway_node.http_server.reading import path_id
 from gateway_node.http_server.representations import (
     app_detail,
     app_reference,
@@ -20,21 +20,18 @@ from gateway_node.http_server.services import services
 
 async def list_apps(request: web.Request) -> web.Response:
     """GET /apps."""
-    check_query(request)
     here = services(request)
     return respond(listing(app_reference(here.base, app) for app in here.directory.apps()))
 
 
 async def show_app(request: web.Request) -> web.Response:
     """GET /apps/{id}."""
-    check_query(request)
     here = services(request)
     return respond(app_detail(here.base, here.directory.app(path_id(request, 'entity_id'))))
 
 
 async def show_app_location(request: web.Request) -> web.Response:
     """GET /apps/{id}/is-located-on: the one component that the app is located on."""
-    check_query(request)
     here = services(request)
     app = here.directory.app(path_id(request, 'entity_id'))
     component = here.directory.component(app.component_id)
@@ -43,7 +40,6 @@ async def show_app_location(request: web.Request) -> web.Response:
 
 async def list_components(request: web.Request) -> web.Response:
     """GET /components."""
-    check_query(request)
     here = services(request)
     components = here.directory.components()
     return respond(listing(component_reference(here.base, each) for each in components))
@@ -51,7 +47,6 @@ async def list_components(request: web.Request) -> web.Response:
 
 async def show_component(request: web.Request) -> web.Response:
     """GET /components/{id}."""
-    check_query(request)
     here = services(request)
     component = here.directory.component(path_id(request, 'entity_id'))
     return respond(component_detail(here.base, component))
@@ -59,7 +54,6 @@ async def show_component(request: web.Request) -> web.Response:
 
 async def list_hosted_apps(request: web.Request) -> web.Response:
     """GET /components/{id}/hosts."""
-    check_query(request)
     here = services(request)
     component = here.directory.component(path_id(request, 'entity_id'))
     return respond(_apps(request, component.app_ids))
@@ -67,7 +61,6 @@ async def list_hosted_apps(request: web.Request) -> web.Response:
 
 async def list_areas(request: web.Request) -> web.Response:
     """GET /areas."""
-    check_query(request)
     here = services(request)
     areas = here.directory.areas()
     return respond(listing(reference(here.base, 'areas', area.id, area.name) for area in areas))
@@ -75,14 +68,12 @@ async def list_areas(request: web.Request) -> web.Response:
 
 async def show_area(request: web.Request) -> web.Response:
     """GET /areas/{id}."""
-    check_query(request)
     here = services(request)
     return respond(area_detail(here.base, here.directory.area(path_id(request, 'area_id'))))
 
 
 async def list_area_components(request: web.Request) -> web.Response:
     """GET /areas/{id}/components."""
-    check_query(request)
     here = services(request)
     area = here.directory.area(path_id(request, 'area_id'))
     components = (here.directory.component(each) for each in area.component_ids)
@@ -91,7 +82,6 @@ async def list_area_components(request: web.Request) -> web.Response:
 
 async def list_functions(request: web.Request) -> web.Response:
     """GET /functions."""
-    check_query(request)
     here = services(request)
     functions = here.directory.functions()
     return respond(
@@ -101,7 +91,6 @@ async def list_functions(request: web.Request) -> web.Response:
 
 async def show_function(request: web.Request) -> web.Response:
     """GET /functions/{id}."""
-    check_query(request)
     here = services(request)
     function = here.directory.function(path_id(request, 'function_id'))
     return respond(function_detail(here.base, function))
@@ -109,7 +98,6 @@ async def show_function(request: web.Request) -> web.Response:
 
 async def list_function_hosts(request: web.Request) -> web.Response:
     """GET /functions/{id}/hosts."""
-    check_query(request)
     here = services(request)
     function = here.directory.function(path_id(request, 'function_id'))
     return respond(_apps(request, function.app_ids))

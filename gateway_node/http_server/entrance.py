@@ -23,21 +23,31 @@ from gateway_node.http_server.services import services
 SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 """Those that change nothing (RFC 9110, section 9.2.1)."""
 _SEC_FETCH_SITE = 'Sec-Fetch-Site'
+_CONTINUE = '100-continue'
 
 
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what no route takes; ask for the body where a client waits for that."""
+    """Refuse what no route takes."""
     authority = _own_authority(request)
     if request.method not in SAFE_METHODS:
         _check_origin(request, authority)
     _check_coding(request)
-    await _meet_expectation(request)
+    if _expectation(request) not in (None, _CONTINUE):
+        raise ExpectationUnknown(request.headers[hdrs.EXPECT])
     return await handler(request)
 
 
 async def leave_expectation(request: web.Request) -> None:
     """Do nothing about `Expect` yet: aiohttp calls this before the middlewares."""
+
+
+async def ask_for_body(request: web.Request) -> None:
+    """Say that the body may come, where a client waits for that (RFC 9110, section 10.1.1)."""
+    if _expectation(request) == _CONTINUE:
+        await request.writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
+        # aiohttp takes an answer with any output for begun.
+        request.writer.output_size = 0
 
 
 def _own_authority(request: web.Request) -> Authority | None:
@@ -83,16 +93,8 @@ def _check_coding(request: web.Request) -> None:
         raise BodyEncoded(codings)
 
 
-async def _meet_expectation(request: web.Request) -> None:
-    """Say that the body may come; ExpectationUnknown where something else is expected.
-
-    RFC 9110, section 10.1.1; HTTP/1.0 has no expectations.
-    """
-    expectation = request.headers.get(hdrs.EXPECT)
-    if expectation is None or request.version < HttpVersion11:
-        return
-    if expectation.lower() != '100-continue':
-        raise ExpectationUnknown(expectation)
-    await request.writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
-    # aiohttp takes an answer with any output for begun.
-    request.writer.output_size = 0
+def _expectation(request: web.Request) -> str | None:
+    """Return what is expected, in lower case; HTTP/1.0 has no expectations."""
+    if request.version < HttpVersion11 or hdrs.EXPECT not in request.headers:
+        return None
+    return request.headers[hdrs.EXPECT].lower()

@@ -233,7 +233,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except (web.RequestPayloadError, HttpProcessingError) as error:
         return generic_error(_INVALID_REQUEST, f'the body cannot be read: {error}')
     except ConnectionError as error:
-        # Nobody is there to read this answer.
+        # Nobody reads this answer, unless only the client's side of the connection has ended.
         _log.debug('%s %s: the client went away', request.method, request.path)
         return generic_error(_INVALID_REQUEST, f'the connection broke: {error}')
     except Exception as error:

@@ -11,7 +11,6 @@ from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
 from gateway_node.http_server.reading import (
-    check_query,
     entity_ref,
     json_object,
     path_id,
@@ -52,7 +51,6 @@ async def start_execution(request: web.Request) -> web.Response:
 
 async def list_executions(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}/executions: newest first, `next` where older ones follow."""
-    check_query(request, 'limit', 'before')
     entity, script_id = _script_names(request)
     here = services(request)
     limit = query_integer(request, 'limit', default=DEFAULT_PAGE, minimum=1, maximum=MAX_PAGE)
@@ -70,7 +68,6 @@ async def list_executions(request: web.Request) -> web.Response:
 
 async def show_execution(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}/executions/{id}."""
-    check_query(request)
     entity, script_id, execution_id = _execution_names(request)
     execution = await services(request).executions.get(entity, script_id, execution_id)
     return await _respond_detail(request, execution)

@@ -4,7 +4,6 @@ from aiohttp import web
 
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.values import ExecutionStatus
-from gateway_node.http_server.reading import check_query
 from gateway_node.http_server.representations import Json, respond
 from gateway_node.http_server.services import API_VERSION, services, START
 
@@ -14,7 +13,6 @@ SOVD_VERSION = '1.0.0'
 
 async def show_root(request: web.Request) -> web.Response:
     """GET / of the API: what there is."""
-    check_query(request)
     here = services(request)
     collections = ('apps', 'components', 'areas', 'functions', 'health', 'version-info')
     return respond(
@@ -32,7 +30,6 @@ async def show_version_info(request: web.Request) -> web.Response:
 
     SOVD names the list `sovd_info`; `items` holds the same for clients that read every list alike.
     """
-    check_query(request)
     here = services(request)
     entry = {
         'version': SOVD_VERSION,
@@ -44,7 +41,6 @@ async def show_version_info(request: web.Request) -> web.Response:
 
 async def show_health(request: web.Request) -> web.Response:
     """GET /health: 200 also where something is amiss, which `status` then says."""
-    check_query(request)
     here = services(request)
     apps = here.directory.apps()
     health: Json = {

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.http_server.errors import ContentNotFound
-from gateway_node.http_server.reading import check_query, entity_ref, path_id
-from gateway_node.http_server.representations import listing, respond, script_detail
+from gateway_node.http_server.reading import entity_ref, path_id
+from gateway_node.http_server.representations import attachment, listing, respond, script_detail
 from gateway_node.http_server.services import services
 from gateway_node.http_server.uploads import receive
 from gateway_node.scripts.errors import LibraryUnavailable
@@ -16,7 +16,6 @@ from gateway_node.scripts.metadata import Metadata
 
 async def list_scripts(request: web.Request) -> web.Response:
     """GET {entity}/scripts."""
-    check_query(request)
     entity = entity_ref(request)
     scripts = await services(request).library.list(entity)
     href = _scripts_href(request, entity)
@@ -30,16 +29,13 @@ async def upload_script(request: web.Request) -> web.Response:
     async with receive(request, library) as received:
         metadata = received.metadata or Metadata()
         script = await library.create(entity, received.upload, received.file_name, metadata)
-    return respond(
-        {'id': script.id, 'name': script.name},
-        status=201,
-        location=f'{_scripts_href(request, entity)}/{script.id}',
-    )
+    href = f'{_scripts_href(request, entity)}/{script.id}'
+    body = {'id': script.id, 'name': script.name, 'href': href}
+    return respond(body, status=201, location=href)
 
 
 async def show_script(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}."""
-    check_query(request)
     entity = entity_ref(request)
     script = await services(request).library.get(entity, path_id(request, 'script_id'))
     return respond(script_detail(_scripts_href(request, entity), script))
@@ -72,7 +68,6 @@ async def delete_script(request: web.Request) -> web.Response:
 
 async def download_script(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}/content: the bytes as they were uploaded, always all of them."""
-    check_query(request)
     entity = entity_ref(request)
     script = await services(request).library.get(entity, path_id(request, 'script_id'))
     try:
@@ -87,7 +82,7 @@ async def download_script(request: web.Request) -> web.Response:
     return web.Response(
         body=file,
         content_type='application/octet-stream',
-        headers={'Content-Disposition': 'attachment'},
+        headers={hdrs.CONTENT_DISPOSITION: attachment(script.path.name)},
     )
 
 

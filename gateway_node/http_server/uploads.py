@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import BodyPartReader, hdrs, web
+from aiohttp import BodyPartReader, hdrs, StreamReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway_node.http_server.errors import BodyTooLarge, InvalidRequest
 from gateway_node.http_server.reading import from_client, MAX_JSON_BYTES, parse_object
@@ -16,6 +17,7 @@ from gateway_node.scripts.upload import Upload
 _PLAIN_ENCODINGS = frozenset({'', 'binary', '7bit', '8bit', 'identity'})
 _CHUNK_BYTES = 64 * 1024
 _MAX_PART_HEADERS = 32
+_NO_END = 'the form has no end: its closing boundary is missing'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +65,16 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
 async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
     with _form_errors():
         reader = await request.multipart()
-        while (part := await from_client(request, reader.next())) is not None:
-            if not isinstance(part, BodyPartReader):
-                raise InvalidRequest('a part is itself multipart; allowed: plain parts')
-            _check_headers(part)
-            yield part
+        part = await from_client(request, reader.next())
+    while part is not None:
+        if not isinstance(part, BodyPartReader):
+            raise InvalidRequest('a part is itself multipart; allowed: plain parts')
+        if request.content.at_eof():
+            raise InvalidRequest(_NO_END)
+        _check_headers(part)
+        yield part
+        with _form_errors(request.content):
+            part = await from_client(request, reader.next())
 
 
 def _check_headers(part: BodyPartReader) -> None:
@@ -82,21 +89,31 @@ def _check_headers(part: BodyPartReader) -> None:
 
 
 async def _chunks(request: web.Request, part: BodyPartReader) -> AsyncIterator[bytes]:
-    with _form_errors():
+    with _form_errors(request.content):
         while chunk := await from_client(request, part.read_chunk(_CHUNK_BYTES)):
             yield chunk
-        if not part.at_eof():
-            # aiohttp before 3.9.4 would now look for the rest of the part for ever.
-            raise InvalidRequest(f'the part {part.name!r} ends before its Content-Length')
+    if part.at_eof():
+        return
+    # aiohttp before 3.9.4 would now look for the rest of the part for ever.
+    if hdrs.CONTENT_LENGTH in part.headers:
+        raise InvalidRequest(f'the part {part.name!r} ends before its Content-Length')
+    raise InvalidRequest(_NO_END)
 
 
 @contextmanager
-def _form_errors() -> Iterator[None]:
-    """Translate how aiohttp says that boundaries, lengths, headers or a charset are broken."""
+def _form_errors(begun: StreamReader | None = None) -> Iterator[None]:
+    """Translate how aiohttp says that boundaries, lengths, headers or a charset are broken.
+
+    `begun` is the content of a form whose first part was found: where it is at its end now, what
+    is missing is the end of the form.
+    """
     try:
         yield
-    except (ValueError, AssertionError, RuntimeError) as error:
-        raise InvalidRequest(f'the body is no multipart form: {error}') from error
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:
+        if begun is not None and begun.at_eof():
+            raise InvalidRequest(_NO_END) from error
+        reason = getattr(error, 'message', error)
+        raise InvalidRequest(f'the body is no multipart form: {reason}') from error
 
 
 async def _receive_file(request: web.Request, part: BodyPartReader, upload: Upload) -> str:

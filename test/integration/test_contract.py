@@ -401,7 +401,7 @@ def served() -> set[tuple[str, str]]:
         path = re.sub(r'\{\w+_id\}', '{id}', path)
         return re.sub(r'^/(apps|components)/\{id\}$', '{entity}', path) or '/'
 
-    return {(method, normal(path)) for method, path, _ in ROUTES}
+    return {(route.method, normal(route.path)) for route in ROUTES}
 
 
 def test_the_contract_has_a_row_for_each_route_in_each_state_that_concerns_it() -> None:

@@ -39,7 +39,7 @@ async def state(target: Target) -> tuple[list[str], int]:
 
 def requests(target: Target) -> list[tuple[str, str]]:
     """Return method and path of every route, and of what has none."""
-    served = [(method, target.path(path)) for method, path, _ in ROUTES]
+    served = [(route.method, target.path(route.path)) for route in ROUTES]
     more = [('HEAD', '/health'), ('OPTIONS', '/health'), ('PATCH', '/apps'), ('POST', '/nowhere')]
     return [*served, *((method, f'{BASE}{path}') for method, path in more), ('GET', '/')]
 
@@ -158,7 +158,7 @@ async def test_a_foreign_page_changes_nothing(target: Target, line: str) -> None
     execution_id, _ = await target.api.running('apps/temp_sensor', target.script_id)
     before = await state(target)
     contents = {'executions': START, 'scripts': FORM, target.script_id: FORM}
-    for method, template, _ in ROUTES:
+    for method, template in ((route.method, route.path) for route in ROUTES):
         if method == 'GET':
             continue
         path = target.path(template, execution_id=execution_id)

@@ -45,7 +45,7 @@ async def target(tmp_path: Path) -> AsyncIterator[Target]:
 
 def routes() -> Iterator[tuple[str, str]]:
     """Return method and path of every route, once for each collection."""
-    for method, path, _ in ROUTES:
+    for method, path in ((route.method, route.path) for route in ROUTES):
         if '{collection' in path:
             for collection in ('apps', 'components'):
                 yield method, path.replace('{collection:apps|components}', collection)
@@ -238,16 +238,25 @@ async def test_hostile_query_values_are_refused(target: Target) -> None:
     assert_refused(await target.send('GET', f'{path}?limit=1&nobody=knows'), 400, of='unknown')
 
 
-@pytest.mark.parametrize('path', sorted({path for method, path in routes() if method == 'GET'}))
+@pytest.mark.parametrize(('method', 'path'), list(routes()))
 async def test_an_unknown_query_parameter_is_refused_on_every_route(
-    target: Target, path: str
+    target: Target, method: str, path: str, tmp_path: Path
 ) -> None:
-    """400 that names it, whatever the path names: a misspelt parameter never goes unseen."""
-    for filled in (target.path(path), target.path(path, entity_id='nobody')):
-        for query in ('?limits=1', '?limits', '?%00=%ff&x[]={}'):
-            answer = await target.send('GET', filled + query)
-            assert_refused(answer, 400, of=filled + query)
-            assert 'unknown query parameter' in json.loads(answer.content)['message']
+    """400 that names it, before a body is asked for: a misspelt parameter never goes unseen."""
+    execution_id = await target.api.start('apps/temp_sensor', target.script_id)
+    before = stored(tmp_path)
+    content, content_type = body_for(method, path)
+    filled = target.path(path, execution_id=execution_id)
+    for sent in (filled, f'{filled}/', target.path(path, entity_id='nobody')):
+        for query in ('?dry_run=true', '?limits', '?%00=%ff&x[]={}'):
+            for headers in ([], ['Expect: 100-continue']):
+                answer = await target.send(method, sent + query, content, content_type, headers)
+                assert_refused(answer, 400, of=sent + query)
+                assert 'unknown query parameter' in json.loads(answer.content)['message']
+    assert stored(tmp_path) == before
+    assert len(target.api.runner.started) == 1
+    execution = f'/apps/temp_sensor/scripts/{target.script_id}/executions/{execution_id}'
+    assert 'stop_trigger' not in (await target.api.json('GET', execution))[1]
 
 
 @pytest.mark.parametrize(('method', 'path'), [*JSON_ROUTES, *FORM_ROUTES])

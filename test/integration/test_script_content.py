@@ -46,7 +46,6 @@ async def test_a_large_script_comes_back_whole(api: Api, tmp_path: Path) -> None
     assert await answer.read() == content
     assert answer.headers['Content-Type'] == 'application/octet-stream'
     assert answer.headers['Content-Length'] == str(len(content))
-    assert answer.headers['Content-Disposition'] == 'attachment'
     # aiohttp closes it in a thread, after the last byte.
     await wait_until(lambda: open_files_below(tmp_path) == [], what='the file is closed')
 
@@ -70,6 +69,12 @@ async def test_ranges_and_conditions_are_ignored(api: Api, header: dict[str, str
     path = f'/{ENTITY}/scripts/{script_id}/content'
     answer = await api.request('GET', path, headers=header)
     assert (answer.status, await answer.read()) == (200, b'echo hello\n')
+
+
+async def test_a_download_has_a_file_name(api: Api) -> None:
+    """Browsers, and curl with `-OJ`, store the file under it."""
+    answer = await api.request('GET', f'/{ENTITY}/scripts/self_test/content')
+    assert answer.headers['Content-Disposition'] == 'attachment; filename="self_test.sh"'
 
 
 async def test_the_content_of_a_managed_script_whose_file_is_gone_is_not_found(

@@ -1,0 +1,202 @@
+"""What programs expect of any HTTP server: OPTIONS, slashes, names of downloads, half-closing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from api_support import Api, BASE, form, serve_api
+import pytest
+from raw_requests import assert_refused, RawAnswer, read_answer, Target
+
+from gateway_node.http_server.application import ROUTES
+
+ENTITY = 'apps/temp_sensor'
+SCRIPTS = f'/{ENTITY}/scripts'
+DEADLINE_SEC = 60.0
+PATHS = sorted({route.path for route in ROUTES})
+
+
+@pytest.fixture
+async def target(tmp_path: Path) -> AsyncIterator[Target]:
+    """Serve a gateway that holds one script."""
+    async with serve_api(tmp_path, max_file_bytes=8 * 1024 * 1024) as api:
+        yield Target(api=api, script_id=await api.upload(ENTITY))
+
+
+@pytest.mark.parametrize('path', PATHS)
+async def test_options_tells_the_methods_of_a_path(target: Target, path: str) -> None:
+    """204 without a body; the path need not name what is there, nor be asked without a slash."""
+    methods = {route.method for route in ROUTES if route.path == path} | {'OPTIONS'}
+    methods |= {'HEAD'} if 'GET' in methods else set()
+    for filled in (target.path(path), target.path(path, entity_id='nobody') + '/'):
+        answer = await target.send('OPTIONS', filled)
+        assert (answer.status, answer.content) == (204, b'')
+        assert answer.headers['allow'] == ','.join(sorted(methods))
+        refused = await target.send('PATCH', filled)
+        assert (refused.status, refused.headers['allow']) == (405, answer.headers['allow'])
+
+
+@pytest.mark.parametrize('more', [[], ['Expect: 100-continue']])
+async def test_options_tells_the_methods_of_the_server(target: Target, more: list[str]) -> None:
+    """`*` stands for the whole server (RFC 9110, section 9.3.7); it is no path for the others."""
+    answer = await target.send('OPTIONS', '*', headers=more)
+    assert answer.status == 204
+    assert answer.headers['allow'] == 'DELETE,GET,HEAD,OPTIONS,POST,PUT'
+    assert_refused(await target.send('OPTIONS', f'{BASE}/nowhere', headers=more), 404, of='path')
+    assert (await target.send('GET', '*', headers=more)).status in (400, 404)
+
+
+@pytest.mark.parametrize('path', [path for path in PATHS if '{execution_id}' not in path])
+async def test_a_slash_behind_a_path_changes_nothing(target: Target, path: str) -> None:
+    """The answer is the same, without a redirect; two slashes are another path."""
+    bare, slashed, twice = [
+        await target.send('GET', target.path(path) + slashes) for slashes in ('', '/', '//')
+    ]
+    assert (slashed.status, slashed.headers.keys()) == (200, bare.headers.keys())
+    if path != '/health':
+        assert slashed.content == bare.content
+    assert_refused(twice, 404, of=path)
+
+
+async def test_a_slash_behind_a_path_changes_nothing_for_a_change(target: Target) -> None:
+    """Uploads, starts, stops and deletions work alike; so does the unversioned version-info."""
+    status, script = await target.api.json('POST', f'{SCRIPTS}/', data=form(b'true\n', 'a.sh'))
+    assert status == 201
+    path = f'{SCRIPTS}/{script["id"]}'
+    status, execution = await target.api.json(
+        'POST', f'{path}/executions/', json={'execution_type': 'on_restart'}
+    )
+    assert status == 202
+    stop = {'action': 'stop'}
+    execution_path = f'{path}/executions/{execution["id"]}/'
+    assert (await target.api.json('PUT', execution_path, json=stop))[0] == 200
+    assert (await target.api.request('DELETE', execution_path)).status == 204
+    assert (await target.api.request('DELETE', f'{path}/')).status == 204
+    assert (await target.send('GET', '/version-info/')).status == 200
+
+
+async def test_the_answer_to_an_upload_names_the_script(target: Target) -> None:
+    """`href` leads where Location does."""
+    answer = await target.api.request('POST', SCRIPTS, data=form(b'true\n', 'a.sh'))
+    body = await answer.json()
+    assert body == {
+        'id': body['id'],
+        'name': 'a.sh',
+        'href': f'{BASE}{SCRIPTS}/{body["id"]}',
+    }
+    assert answer.headers['Location'] == body['href']
+    assert (await target.api.client.get(body['href'])).status == 200
+
+
+def lines(method: str, path: str, content: bytes = b'') -> bytes:
+    """Return a request that leaves the connection open."""
+    head = f'{method} {path} HTTP/1.1\r\nHost: robot\r\nContent-Type: application/json\r\n'
+    return f'{head}Content-Length: {len(content)}\r\n\r\n'.encode() + content
+
+
+@contextlib.asynccontextmanager
+async def half_closed(api: Api, *requests: bytes) -> AsyncIterator[asyncio.StreamReader]:
+    """Send these bytes and end the own side, as `nc -N` does; the other side is read on."""
+    reader, writer = await api.connect()
+    try:
+        async with asyncio.timeout(DEADLINE_SEC):
+            writer.write(b''.join(requests))
+            writer.write_eof()
+            yield reader
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def answers(api: Api, *requests: bytes) -> list[RawAnswer]:
+    """Return an answer to each request; the connection must be closed after the last."""
+    async with half_closed(api, *requests) as reader:
+        found = [await read_answer(reader) for _ in requests]
+        assert await reader.read() == b''
+        return found
+
+
+async def test_a_client_that_ends_its_side_gets_its_answer(target: Target) -> None:
+    """An execution that was started is told to who started it."""
+    path = f'{BASE}{SCRIPTS}/{target.script_id}/executions'
+    (answer,) = await answers(target.api, lines('POST', path, b'{"execution_type": "now"}'))
+    assert answer.status == 202
+    assert (await target.api.client.get(json.loads(answer.content)['href'])).status == 200
+
+
+async def test_an_answer_that_takes_time_comes_to_a_half_closed_connection(
+    target: Target,
+) -> None:
+    """The end of the client's side comes long before the answer: a stop waits for the tree."""
+    execution_id, script = await target.api.running(ENTITY, target.script_id)
+    script.obedient = False
+    path = f'{BASE}{SCRIPTS}/{target.script_id}/executions/{execution_id}'
+    (answer,) = await answers(target.api, lines('PUT', path, b'{"action": "stop"}'))
+    assert (answer.status, json.loads(answer.content)['terminating']) == (200, True)
+
+
+async def test_all_requests_of_a_half_closed_connection_are_answered(target: Target) -> None:
+    """In their order, those that wait behind another one included."""
+    path = f'{BASE}{SCRIPTS}/{target.script_id}/executions'
+    start = lines('POST', path, b'{"execution_type": "now"}')
+    got = await answers(target.api, start, lines('GET', f'{BASE}/nowhere'), start)
+    assert [answer.status for answer in got] == [202, 404, 202]
+
+
+async def test_a_long_answer_comes_whole_to_a_half_closed_connection(target: Target) -> None:
+    """Whatever is still to be written when the client's end comes."""
+    content = os.urandom(5 * 1024 * 1024)
+    script_id = await target.api.upload(ENTITY, content=content)
+    (answer,) = await answers(target.api, lines('GET', f'{BASE}{SCRIPTS}/{script_id}/content'))
+    assert answer.content == content
+
+
+async def test_a_half_closed_connection_without_a_request_is_closed(target: Target) -> None:
+    """At once, before the first request and after one that was answered."""
+    assert await answers(target.api) == []
+    reader, writer = await target.api.connect()
+    async with asyncio.timeout(DEADLINE_SEC):
+        writer.write(lines('GET', f'{BASE}/version-info'))
+        assert (await read_answer(reader)).status == 200
+        writer.write_eof()
+        assert await reader.read() == b''
+    writer.close()
+
+
+@pytest.mark.parametrize('content', [b'', b'{"execution_type": "now"'], ids=['none', 'half'])
+async def test_a_body_that_ends_too_early_is_refused(
+    target: Target, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """400 at once, and nothing starts: what came is not all, whatever it looks like."""
+    path = f'{BASE}{SCRIPTS}/{target.script_id}/executions'
+    whole = lines('POST', path, content + b' ' * 100)
+    (answer,) = await answers(target.api, whole[:-100])
+    assert_refused(answer, 400, of=content)
+    assert 'ended in the middle' in json.loads(answer.content)['message']
+    assert target.api.runner.started == ()
+    assert not [record for record in caplog.records if record.levelname == 'ERROR']
+
+
+NO_END = {
+    'no boundary': b'true\n',
+    'a line behind': b'true\n\r\n',
+    'half a boundary': b'true\n\r\n--b-',
+    'another part begins': b'true\n\r\n--b\r\n',
+    'another part': b'true\n\r\n--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{}',
+    'long': b'true\n' * 100_000,
+}
+
+
+@pytest.mark.parametrize('content', NO_END.values(), ids=NO_END.keys())
+async def test_a_form_without_its_end_is_told_so(target: Target, content: bytes) -> None:
+    """The message says what is missing: the closing boundary."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.sh"\r\n\r\n'
+    answer = await target.send(
+        'POST', f'{BASE}{SCRIPTS}', head + content, 'multipart/form-data; boundary=b'
+    )
+    assert_refused(answer, 400, of=content[:20])
+    assert 'its closing boundary is missing' in json.loads(answer.content)['message']
