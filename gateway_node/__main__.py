@@ -6,6 +6,9 @@ import sys
 from gateway_node.init import stand_above
 from gateway_node.surroundings import has_terminal, put_in_order
 
+NO_THREAD = "can't start new thread"
+"""What Python's RuntimeError says where the kernel gives none."""
+
 
 def main() -> None:
     """Serve, as `gateway_node.main.main` does."""
@@ -18,11 +21,19 @@ def main() -> None:
     try:
         from gateway_node.main import main as serve
     except ImportError as error:
+        told = ' '.join(str(error).split())
         sys.exit(
-            f'gateway_node: {error}; source the set-up file of the ROS distribution, and see that '
+            f'gateway_node: {told}; source the set-up file of the ROS distribution, and see that '
             'the dependencies are installed'
         )
-    serve(ends_with_terminal=ends_with_terminal)
+    try:
+        serve(ends_with_terminal=ends_with_terminal)
+    except RuntimeError as error:
+        if str(error) != NO_THREAD:
+            raise
+        sys.exit(
+            f'gateway_node: {error}: the user or the service has too many; ulimit -u, TasksMax='
+        )
 
 
 if __name__ == '__main__':

@@ -40,6 +40,8 @@ class Limit(NamedTuple):
 _LIMITS = (
     Limit(resource.RLIMIT_NOFILE, 64, 1, 'open files', 'ulimit -n, or LimitNOFILE='),
     Limit(resource.RLIMIT_FSIZE, _MIB, _MIB, 'MiB of a file', 'ulimit -f, or LimitFSIZE='),
+    # Of the user, threads included.
+    Limit(resource.RLIMIT_NPROC, 64, 1, 'processes', 'ulimit -u, or LimitNPROC='),
     # DDS reserves much more than it uses.
     Limit(resource.RLIMIT_AS, 1024 * _MIB, _MIB, 'MiB of addresses', 'ulimit -v, or LimitAS='),
 )
@@ -58,7 +60,7 @@ def put_in_order() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     _open_standard_streams()
-    _find_home()
+    find_home()
     _be_in_utf8()
     for complaint in too_low(_LIMITS):
         sys.exit(f'gateway_node: {complaint}')
@@ -78,12 +80,22 @@ def has_terminal() -> bool:
 def too_low(limits: Iterable[Limit]) -> Iterable[str]:
     """Yield a sentence for each of the limits that is too low here."""
     for limit in limits:
+        if limit.resource == resource.RLIMIT_NPROC and os.getuid() == 0:
+            continue  # root is exempt (man 2 setrlimit)
         soft, _ = resource.getrlimit(limit.resource)
         if soft != resource.RLIM_INFINITY and soft < limit.least:
             yield (
                 f'the limit of {soft / limit.unit:g} {limit.what} is too low; '
                 f'at least {limit.least // limit.unit} are needed: {limit.where}'
             )
+
+
+def find_home() -> None:
+    """Set HOME where it is missing, as in a service without a user of its own."""
+    if not os.environ.get('HOME'):
+        # A user id without a name has none: ROS then says what it lacks.
+        with contextlib.suppress(KeyError):
+            os.environ['HOME'] = pwd.getpwuid(os.getuid()).pw_dir
 
 
 def _open_standard_streams() -> None:
@@ -98,14 +110,6 @@ def _open_standard_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, 'w', closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, 'w', closefd=False)
-
-
-def _find_home() -> None:
-    """Set HOME where it is missing, as in a service without a user of its own."""
-    if not os.environ.get('HOME'):
-        # A user id without a name has none: ROS then says what it lacks.
-        with contextlib.suppress(KeyError):
-            os.environ['HOME'] = pwd.getpwuid(os.getuid()).pw_dir
 
 
 def _be_in_utf8() -> None:

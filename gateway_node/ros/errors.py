@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 import difflib
+import errno
+import os
 import re
 
 
@@ -51,6 +53,8 @@ class RosRefused(ConfigurationInvalid):
                 '; set HOME, or ROS_LOG_DIR and the parameter state_dir, to directories that can '
                 'be written'
             )
+        elif os.strerror(errno.EAGAIN) in told:
+            told += '; the user or the service has too many processes: ulimit -u, or TasksMax='
         super().__init__(f'ROS does not start: {told}')
 
 

@@ -168,8 +168,9 @@ class GatewayNode:
         self._node.create_timer(
             GRAPH_INTERVAL_SEC, watch.poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._thread = threading.Thread(target=self._spin, args=(watch,), name='ros', daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._spin, args=(watch,), name='ros', daemon=True)
+        thread.start()
+        self._thread = thread
 
     def stop(self) -> None:
         """Publish what is queued and leave the graph; returns when that is done.

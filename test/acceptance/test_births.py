@@ -123,6 +123,16 @@ def test_what_cannot_be_mended_is_told_in_one_line(
         assert part in line
 
 
+def test_no_thread_is_told_in_one_line(tmp_path: Path) -> None:
+    """Where the kernel gives none, the line says what limits there are; all are tried in vain."""
+    program = str(PROGRAMS / 'threadless_gateway.py')
+    command = [sys.executable, program, *entry_point(tmp_path / 'state')[3:]]
+    with nothing_left(), started(command, tmp_path) as (process, log):
+        assert process.wait(30) == 1
+    assert 'Traceback' not in log.read_text()
+    assert "gateway_node: can't start new thread: " in log.read_text().splitlines()[-1]
+
+
 @contextlib.contextmanager
 def terminal() -> Iterator[tuple[int, list[str]]]:
     """Give a terminal's other end, which hangs it up once closed, and a parent that runs in it."""
