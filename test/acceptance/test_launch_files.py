@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import contextlib
+from importlib.metadata import distribution
 import json
 import os
 from pathlib import Path
@@ -23,7 +24,6 @@ from ros_support import ended_at_exit, PROGRAMS, python_program, ros_domain
 pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 ROOT = Path(__file__).parents[2]
-EXECUTABLES = {'gateway_node': 'gateway_node', 'temp_sensor': 'gateway_node.demo.temp_sensor'}
 READY_SEC = 40.0
 
 
@@ -40,9 +40,11 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (packages / 'gateway_node').touch()
     executables = prefix / 'lib' / 'gateway_node'
     executables.mkdir(parents=True)
-    for name, module in EXECUTABLES.items():
-        executable = executables / name
-        executable.write_text(f'#!{sys.executable}\nfrom {module} import main\nmain()\n')
+    for script in distribution('gateway_node').entry_points.select(group='console_scripts'):
+        executable = executables / script.name
+        executable.write_text(
+            f'#!{sys.executable}\nfrom {script.module} import {script.attr}\n{script.attr}()\n'
+        )
         executable.chmod(0o755)
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(prefix), prepend=':')
     monkeypatch.setenv('ROS_HOME', str(tmp_path / 'ros'))
