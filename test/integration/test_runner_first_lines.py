@@ -118,6 +118,15 @@ async def test_a_script_runs_where_it_lies(floor: Floor) -> None:
     assert output.stdout == f'hello from {made.path.name}\n/bin/sh {made.path} -a '
 
 
+@pytest.mark.parametrize('name', ['-c.sh', '--version.py', 'prüf bremse.sh', '$(id)*.py'])
+async def test_a_file_name_is_nothing_but_a_name(floor: Floor, name: str) -> None:
+    """No interpreter takes it for an option, and nobody for a pattern or a command."""
+    path = floor.folder / name
+    path.write_text('echo "$0"\n' if name.endswith('.sh') else 'import sys; print(sys.argv[0])\n')
+    _, output = await floor.run(floor.order(floor.script(path)))
+    assert output.stdout == f'{path}\n'
+
+
 async def test_a_script_that_locks_itself_excludes_its_twin(floor: Floor) -> None:
     """Both have the very same file open."""
     made = script(floor, 'exec 9<"$0"\nflock -n 9 || exit 75\necho locked\nexec sleep 60\n')

@@ -19,6 +19,11 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
         yield served
 
 
+async def scheduled(api: Api, script_id: str) -> str:
+    """Schedule an execution; return its id."""
+    return await api.start('apps/temp_sensor', script_id, execution_type='on_restart')
+
+
 async def test_a_mended_script_says_so_and_keeps_its_bytes(api: Api) -> None:
     """In the script, in lists, and in its executions for good; the download is the upload."""
     script_id = await api.upload('apps/temp_sensor', content=WINDOWS)
@@ -30,6 +35,8 @@ async def test_a_mended_script_says_so_and_keeps_its_bytes(api: Api) -> None:
     assert await content.read() == WINDOWS
     execution_id, script = await api.running('apps/temp_sensor', script_id)
     assert script.order.script.runs_from.read_bytes() == b'#!/bin/bash -e\nexit\n'
+    _, schedule = await api.json('GET', f'{path}/executions/{await scheduled(api, script_id)}')
+    assert schedule['mended'] == MENDED
     script.exit(0)
     await api.listener.wait_for(execution_id)
     _, replaced = await api.json('PUT', path, data=form(b'true\n', 'check.sh'))

@@ -20,7 +20,7 @@ from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.remains import Remains
 from gateway_node.executions.values import Execution, ExecutionType, Trigger, TriggerType
 from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
-from gateway_node.scripts.values import ScriptKind
+from gateway_node.scripts.values import Mending, ScriptKind
 
 
 async def test_nothing_starts_that_cannot_be_recorded(stage: Stage) -> None:
@@ -277,8 +277,13 @@ async def test_a_script_that_comes_back_under_another_name_starts_under_that(
 
 
 async def test_a_version_is_needed_from_the_moment_its_order_is_made(stage: Stage) -> None:
-    """Also of an execution that waited for its place: a replacement right then leaves the file."""
-    script = await stage.library.get(APP, await stage.upload())
+    """Also of an execution that waited for its place: a replacement right then leaves the file.
+
+    What runs then is what its record tells of.
+    """
+    script_id = await stage.upload()
+    await stage.replace(script_id, b'true\r\n')
+    script = await stage.library.get(APP, script_id)
     order = StartOrder(
         execution_id='exec_1',
         entity=APP,
@@ -292,7 +297,7 @@ async def test_a_version_is_needed_from_the_moment_its_order_is_made(stage: Stag
         id=order.execution_id,
         entity=APP,
         script_id=script.id,
-        script_version=script.version,
+        script_version='0',
         execution_type=ExecutionType.ON_RESTART,
         status=PREPARED,
         trigger=Trigger(type=TriggerType.RESTART),
@@ -318,3 +323,6 @@ async def test_a_version_is_needed_from_the_moment_its_order_is_made(stage: Stag
     (await stage.runner.script(execution.id)).exit(0)
     await floor.wait_empty()
     assert needed == [{script.version}]
+    ended = await stage.store.get(execution.id)
+    assert ended is not None
+    assert (ended.script_version, ended.mended) == (script.version, (Mending.LINE_ENDS,))

@@ -93,5 +93,5 @@ def test_what_only_looks_like_the_end_ends_nothing(script: str) -> None:
 
 @pytest.mark.parametrize('line', ['<<X\n', '\\\n', "<<'", '\n', ';exit ${', '<<A<<B\n', 'a;exit('])
 def test_hostile_scripts_take_time_in_proportion_to_their_size(line: str) -> None:
-    """A megabyte of what makes a naive reader search again and again."""
-    assert mended('true\n' + line * (1_000_000 // len(line))).startswith('true\n')
+    """Much of what makes a naive reader search again and again."""
+    assert mended('true\n' + line * (200_000 // len(line))).startswith('true\n')
