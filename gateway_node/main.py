@@ -4,7 +4,7 @@ asyncio owns the main thread and the signals; the ROS node has a thread of its o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 import contextlib
 import logging
 import os
@@ -17,9 +17,11 @@ from gateway_node import __version__
 from gateway_node.entities.clock import Clock, SystemClock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound, ManifestInvalid
+from gateway_node.entities.host import remembers_host
+from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.manifest import load_entities_manifest
-from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
+from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ids import ExecutionIds
@@ -222,6 +224,7 @@ async def assemble(
             is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
             manifest=load_entities_manifest(manifest) if manifest else None,
             remembered=remembered,
+            used_components=await _used_components(identities, library, remembered),
         )
         services = Services(
             directory=directory,
@@ -326,6 +329,27 @@ async def _end_asked(signals: EndSignals, side_tasks: SideTasks) -> None:
     finally:
         end.cancel()
         failure.cancel()
+
+
+async def _used_components(
+    identities: SqliteIdentityStore, library: ScriptLibrary, remembered: Sequence[Identity]
+) -> tuple[str, ...]:
+    """Return what may be the host where an earlier gateway noted everything but that.
+
+    Uploads beside an empty database prove nothing: any component may have had them.
+    """
+    if remembers_host(remembered):
+        return ()
+    uploaded = (
+        sorted(
+            ref.entity_id
+            for ref in library.entities_with_uploads()
+            if ref.entity_type is EntityType.COMPONENT
+        )
+        if remembered
+        else []
+    )
+    return (*await identities.used_components(), *uploaded)
 
 
 def _component_of(directory: EntityDirectory, entity: EntityRef) -> str:

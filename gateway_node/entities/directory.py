@@ -4,15 +4,11 @@ It is fed with snapshots on the event loop and asked there; it is not thread-saf
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway_node.entities.clock import Clock
-from gateway_node.entities.errors import (
-    AreaNotFound,
-    EntityNotFound,
-    FunctionNotFound,
-    ManifestInvalid,
-)
+from gateway_node.entities.errors import AreaNotFound, EntityNotFound, FunctionNotFound
+from gateway_node.entities.host import HOST_HOLDER, host_id
 from gateway_node.entities.identities import Identity, IdentityBook
 from gateway_node.entities.manifest import EntitiesManifest
 from gateway_node.entities.names import id_from_name
@@ -40,30 +36,28 @@ class EntityDirectory:
         clock: Clock,
         is_held: Callable[[EntityRef], bool],
         manifest: EntitiesManifest | None = None,
-        remembered: Iterable[Identity] = (),
+        remembered: Sequence[Identity] = (),
+        used_components: Sequence[str] = (),
     ) -> None:
         """Begin with an empty graph.
 
         `is_held` tells whether something hangs on an entity, which keeps its id; `own_node` is
-        the gateway's node and no app. ManifestInvalid: a declared id is the host's.
+        the gateway's node and no app. For `used_components`, and for what is raised, see
+        `host.host_id`.
         """
         manifest = manifest or EntitiesManifest()
         self._host_name = host_name
-        self._host_id = id_from_name(host_name)
         self._own_node = own_node
         self._manifest = manifest
-        declared = [declaration.id for declaration in manifest.components]
-        if self._host_id in declared:
-            raise ManifestInvalid(
-                f'the entities manifest declares the component {self._host_id!r}, '
-                'which is the id of this host; choose another id'
-            )
+        declared = frozenset(declaration.id for declaration in manifest.components)
+        wish = host_id(host_name, declared, remembered, used_components)
         self._book = IdentityBook(
             is_held=is_held,
             monotonic=clock.monotonic,
-            reserved=[_component_ref(entity_id) for entity_id in (self._host_id, *declared)],
+            reserved=[_component_ref(entity_id) for entity_id in declared],
             remembered=remembered,
         )
+        self._host_id = self._see_host(wish)
         self._apps: dict[str, App] = {}
         self._components: dict[str, Component] = {}
         self._present: set[NodeName] = set()
@@ -176,7 +170,12 @@ class EntityDirectory:
         self._see(self._present)
         return self._book.forget_stale()
 
+    def _see_host(self, wish: str) -> str:
+        host = self._book.seen(EntityType.COMPONENT, HOST_HOLDER, [wish])
+        return host.ref.entity_id
+
     def _see(self, nodes: set[NodeName]) -> None:
+        self._see_host(self._host_id)
         for node in sorted(nodes):
             self._book.seen(EntityType.APP, node.fully_qualified_name, _app_wishes(node))
         for namespace in sorted({node.namespace for node in nodes} - {'/'}):
@@ -187,7 +186,7 @@ class EntityDirectory:
         namespaces = {
             identity.holder: identity.ref.entity_id
             for identity in self._book
-            if identity.ref.entity_type is EntityType.COMPONENT
+            if identity.ref.entity_type is EntityType.COMPONENT and identity.holder != HOST_HOLDER
         }
         apps = {}
         for identity in self._book:

@@ -20,7 +20,7 @@ class Identity:
 
     ref: EntityRef
     holder: str
-    """A fully qualified node name for an app, a namespace for a component."""
+    """A fully qualified node name for an app; a namespace, or HOST_HOLDER, for a component."""
     unseen_sec: float = 0.0
     """Seconds up since the holder was last there, all lives together, as of the last count."""
 

@@ -123,7 +123,11 @@ class ScriptLibrary:
         if self._shelf is None:
             return frozenset()
         named = (file.managed.named_entities for file in self._managed.values())
-        return frozenset(r.entity for r in self._records.values()).union(*named)
+        return self.entities_with_uploads().union(*named)
+
+    def entities_with_uploads(self) -> frozenset[EntityRef]:
+        """Return the entities that have uploads."""
+        return frozenset(record.entity for record in self._records.values())
 
     def begin_upload(self) -> Upload:
         """Return an upload to write the file into, for `create` or `replace`; UploadsTurnedOff."""

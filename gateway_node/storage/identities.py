@@ -41,3 +41,17 @@ class SqliteIdentityStore:
             )
 
         await self._database.write(change)
+
+    async def used_components(self) -> tuple[str, ...]:
+        """Return the ids of the components that have executions, the last used first."""
+
+        def query(connection: sqlite3.Connection) -> tuple[str, ...]:
+            rows = connection.execute(
+                """
+                SELECT entity FROM executions WHERE entity GLOB 'components/*'
+                GROUP BY entity ORDER BY max(id) DESC
+                """
+            )
+            return tuple(EntityRef.from_path(entity).entity_id for (entity,) in rows)
+
+        return await self._database.read(query)

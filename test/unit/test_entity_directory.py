@@ -1,6 +1,6 @@
 """The directory of entities and the ids in it, fed with graphs by hand."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import given, strategies
@@ -13,6 +13,7 @@ from gateway_node.entities.errors import (
     FunctionNotFound,
     ManifestInvalid,
 )
+from gateway_node.entities.host import HOST_HOLDER
 from gateway_node.entities.identities import Identity, REMEMBERED_SEC
 from gateway_node.entities.manifest import (
     Declaration,
@@ -49,8 +50,9 @@ class Robot:
     def __init__(
         self,
         manifest: EntitiesManifest | None = None,
-        remembered: Iterable[Identity] = (),
+        remembered: Sequence[Identity] = (),
         host_name: str = 'robot',
+        used_components: Sequence[str] = (),
     ) -> None:
         self.clock = FakeClock()
         self.held: set[EntityRef] = set()
@@ -61,6 +63,7 @@ class Robot:
             is_held=lambda ref: ref in self.held,
             manifest=manifest,
             remembered=remembered,
+            used_components=used_components,
         )
 
     def show(self, *names: str) -> None:
@@ -158,7 +161,8 @@ def test_ids_are_forgotten_without_a_change_of_the_graph() -> None:
     robot.directory.forget_stale()
     assert robot.apps() == {'lidar': '/b/lidar'}
     assert {component.id for component in robot.directory.components()} == {'robot', 'b'}
-    assert {identity.holder for identity in robot.directory.identities()} == {'/b/lidar', '/b'}
+    holders = {identity.holder for identity in robot.directory.identities()}
+    assert holders == {HOST_HOLDER, '/b/lidar', '/b'}
 
 
 def test_nothing_is_forgotten_at_the_start() -> None:
@@ -182,7 +186,8 @@ def test_identities_change_only_with_a_graph_or_a_forgetting() -> None:
     robot.clock.advance(60)
     assert robot.directory.identities() == kept
     robot.directory.forget_stale()
-    assert {each.unseen_sec for each in robot.directory.identities()} == {60}
+    ages = {each.holder: each.unseen_sec for each in robot.directory.identities()}
+    assert ages == {HOST_HOLDER: 0, '/a/camera': 60, '/a': 60}
 
 
 def test_an_id_stays_while_something_hangs_on_it() -> None:
@@ -238,13 +243,78 @@ def test_a_declared_component_takes_its_id_from_a_remembered_namespace() -> None
         robot = Robot(manifest, remembered=robot.directory.identities())
 
 
-def test_the_host_takes_its_id_from_a_remembered_namespace() -> None:
-    """A robot that is renamed finds its host under the new name."""
+def hosts(robot: Robot) -> tuple[str, str]:
+    """Return id and name of the host, which comes first."""
+    host = robot.directory.components()[0]
+    assert host.kind is ComponentKind.HOST
+    return host.id, host.name
+
+
+def before_the_host_was_remembered(robot: Robot) -> list[Identity]:
+    """Return what an earlier gateway would have kept."""
+    return [each for each in robot.directory.identities() if each.holder != HOST_HOLDER]
+
+
+def test_the_host_keeps_its_id_under_another_hostname() -> None:
+    """Its name is today's; apps are located on it as before, and it is never forgotten."""
+    robot = Robot(host_name='a1b2c3')
+    robot.show('/lonely')
+    for name in ('d4e5f6', 'robot.lab.example', 'a1b2c3'):
+        robot.clock.advance(2 * REMEMBERED_SEC)
+        robot.directory.forget_stale()
+        robot = Robot(remembered=robot.directory.identities(), host_name=name)
+        assert hosts(robot) == ('a1b2c3', name)
+        robot.show('/lonely')
+        assert robot.directory.app('lonely').component_id == 'a1b2c3'
+        assert hosts(robot) == ('a1b2c3', name)
+
+
+def test_nothing_else_ever_gets_the_id_of_the_host() -> None:
+    """Neither a namespace, whatever the hostname is today, nor a declared component."""
+    robot = Robot(host_name='arm')
+    robot = Robot(remembered=robot.directory.identities(), host_name='leg')
+    robot.show('/arm/x', '/leg/y')
+    namespaces = {each.id: each.namespace for each in robot.directory.components()}
+    assert namespaces == {'arm': None, 'arm_2': '/arm', 'leg': '/leg'}
+    manifest = EntitiesManifest(components=(Declaration(id='arm', name='Arm', nodes=('/x',)),))
+    with pytest.raises(ManifestInvalid, match="'arm'"):
+        Robot(manifest, remembered=robot.directory.identities(), host_name='leg')
+    manifest = EntitiesManifest(components=(Declaration(id='hand', name='Hand', nodes=('/x',)),))
+    robot = Robot(manifest, remembered=robot.directory.identities(), host_name='hand')
+    assert hosts(robot) == ('arm', 'hand')
+
+
+def test_the_first_hostname_takes_no_id_from_a_namespace() -> None:
+    """What hangs on the namespace stays there; the host gets a number behind its name."""
     earlier = Robot()
     earlier.show('/arm/x')
-    robot = Robot(remembered=earlier.directory.identities(), host_name='arm')
+    robot = Robot(remembered=before_the_host_was_remembered(earlier), host_name='arm')
     kinds = {each.id: each.kind for each in robot.directory.components()}
-    assert kinds == {'arm': ComponentKind.HOST, 'arm_2': ComponentKind.NAMESPACE}
+    assert kinds == {'arm_2': ComponentKind.HOST, 'arm': ComponentKind.NAMESPACE}
+
+
+@pytest.mark.parametrize(
+    ('used', 'found'),
+    [
+        ((), 'new'),
+        (('old',), 'old'),
+        (('older', 'old'), 'older'),
+        (('old', 'new'), 'new'),
+        (('arm', 'hand', 'old'), 'old'),
+        (('arm', 'hand'), 'new'),
+    ],
+)
+def test_the_host_of_an_earlier_gateway_is_found_by_what_hangs_on_it(
+    used: tuple[str, ...], found: str
+) -> None:
+    """What is neither a namespace's nor declared; today's name first, else the last used."""
+    earlier = Robot()
+    earlier.show('/arm/x')
+    manifest = EntitiesManifest(components=(Declaration(id='hand', name='Hand', nodes=('/x',)),))
+    robot = Robot(manifest, before_the_host_was_remembered(earlier), 'new', used)
+    assert hosts(robot) == (found, 'new')
+    robot = Robot(manifest, robot.directory.identities(), 'newer', ('new', 'newer'))
+    assert hosts(robot) == (found, 'newer')
 
 
 def test_the_host_comes_first_then_the_declared_then_the_namespaces() -> None:
