@@ -14,6 +14,7 @@ from gateway_node.executions.errors import (
     NotStartable,
     ScheduleLimitReached,
     StoreUnavailable,
+    StoreUnusable,
 )
 from gateway_node.executions.floor import Floor
 from gateway_node.executions.ids import ExecutionIds
@@ -135,14 +136,16 @@ class Restarts:
     async def start_rest(self, directory: EntityDirectory) -> None:
         """Start the executions of all schedules that are due, group by group.
 
-        What the store does not take is tried again; with `close` what is left waits for the next
-        start of the gateway.
+        What the store does not take is tried again; with `close`, and where the store takes
+        nothing any more, what is left waits for the next start of the gateway.
         """
         while self._due and not self._ending.is_set():
             try:
                 await self.start_group(directory)
             except StoreUnavailable as error:
                 _log.error('schedules cannot be started: %s', error)
+                if isinstance(error, StoreUnusable):
+                    return
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_RETRY_SEC):
                         await self._ending.wait()

@@ -14,6 +14,8 @@ BATCH = 50
 """Executions that are removed before others get a turn."""
 INTERVAL_SEC = 600.0
 """Seconds after which a sweep is made although nothing ended: executions age."""
+RETRY_SEC = 60.0
+"""Seconds after which a sweep is made that the store did not let through."""
 
 
 class Retention:
@@ -49,6 +51,7 @@ class Retention:
         while True:
             # Before the look: what ends during it is looked for once more.
             self._due.clear()
+            pause_sec = INTERVAL_SEC
             try:
                 if not leftovers_removed:
                     await self._remove_leftovers()
@@ -56,11 +59,12 @@ class Retention:
                 await self.sweep()
             except StoreUnavailable as error:
                 _log.warning('cannot prune the history: %s', error)
+                pause_sec = RETRY_SEC
             except Exception:
                 _log.exception('a defect of the gateway kept the history from being pruned')
             # Not wait_for: before Python 3.12 it can swallow the cancellation.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(INTERVAL_SEC):
+                async with asyncio.timeout(pause_sec):
                     await self._due.wait()
 
     async def sweep(self) -> None:

@@ -164,6 +164,16 @@ async def store_unavailable(scene: Scene) -> None:
     scene.api.store.unavailable = 'disk full'
 
 
+async def prepared_without_store(scene: Scene) -> None:
+    await prepared(scene)
+    await store_unavailable(scene)
+
+
+async def schedule_without_store(scene: Scene) -> None:
+    await schedule(scene)
+    await store_unavailable(scene)
+
+
 async def script_unknown(scene: Scene) -> None:
     scene.script_id = 'script_unknown'
 
@@ -194,6 +204,8 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'store unavailable': store_unavailable,
     'execution prepared': prepared,
     'schedule': schedule,
+    'execution prepared, store unavailable': prepared_without_store,
+    'schedule, store unavailable': schedule_without_store,
     'execution running': running,
     'execution terminating': terminating,
     'execution completed': ended(0),

@@ -12,6 +12,7 @@ from gateway_node.executions.errors import (
     RunnerUnavailable,
     ScheduleLimitReached,
     StoreUnavailable,
+    StoreUnusable,
 )
 from gateway_node.executions.ports import Change
 from gateway_node.executions.values import Execution, ExecutionType, StopAction, Transition
@@ -39,13 +40,14 @@ class Writes:
     def __init__(self, life: Life, patch: pytest.MonkeyPatch) -> None:
         self.changes: list[int] = []
         self.refused = 0
+        self.refusal = StoreUnavailable('disk full')
         self._record = life.store.record
         patch.setattr(life.store, 'record', self._write)
 
     async def _write(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
         if self.refused:
             self.refused -= 1
-            raise StoreUnavailable('disk full')
+            raise self.refusal
         self.changes.append(len(changes))
         return await self._record(changes)
 
@@ -208,6 +210,24 @@ async def test_schedules_that_the_store_does_not_take_are_started_later(
         assert [each.id, once.id, run.parent] == [schedules[0].id, schedules[1].id, each.id]
         assert (await life.finish(run.id)).status is COMPLETED
         assert (await life.finish(once.id)).status is COMPLETED
+
+
+async def test_a_store_that_takes_nothing_any_more_is_not_asked_for_ever(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schedules wait for the next start, which starts them."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        await life.start(script_id, EACH)
+    monkeypatch.setattr(restarts, 'GROUP', 0)
+    async with robot.gateway() as life:
+        monkeypatch.setattr(restarts, 'GROUP', 1)
+        writes = Writes(life, monkeypatch)
+        writes.refused, writes.refusal = 1, StoreUnusable('corrupt')
+        await life.executions.start_schedules(life.directory)
+        assert len(await life.all(script_id)) == 1
+    async with robot.gateway() as life:
+        assert len(await life.all(script_id)) == 2
 
 
 async def test_a_gateway_that_ends_leaves_what_is_not_started(

@@ -3,6 +3,10 @@
 import asyncio
 import contextlib
 
+import pytest
+from ros_support import wait_until
+
+from gateway_node.executions import retention as retention_module
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.values import ExecutionStatus
@@ -32,6 +36,31 @@ class HeldStore(InMemoryExecutionStore):
         self.found.set()
         await self.go_on.wait()
         return expired
+
+
+async def test_a_sweep_that_the_store_refused_is_made_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody asks for it again: it is tried again before the next one is due."""
+    monkeypatch.setattr(retention_module, 'RETRY_SEC', 0.01)
+    removed = asyncio.Event()
+
+    async def on_removed() -> None:
+        removed.set()
+
+    store, runner = InMemoryExecutionStore(FakeClock()), FakeScriptRunner()
+    for number in (1, 2):
+        await add(store, new_execution(number, status=COMPLETED))
+    store.unavailable = 'disk full'
+    retention = Retention(store=store, runner=runner, policy=KEEP_ONE, on_removed=on_removed)
+    sweeping = asyncio.create_task(retention.keep_sweeping())
+    await wait_until(lambda: 'disk full' in caplog.text, what='a refused sweep')
+    store.unavailable = None
+    async with asyncio.timeout(10):
+        await removed.wait()
+    sweeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeping
 
 
 async def test_an_end_during_a_sweep_is_swept_after_it() -> None:
