@@ -53,6 +53,11 @@ class Killing:
         return REFUSED_PATIENCE_SEC if refused else KILL_PATIENCE_SEC
 
 
+def note_of_supervisor(entry: ProcessEntry) -> ProcessNote:
+    """Describe a supervisor that SIGKILL does not end; its command line is that of its spawner."""
+    return ProcessNote(**{**note_of(entry, permitted=True), 'command': entry.name})
+
+
 def note_of(entry: ProcessEntry, *, permitted: bool) -> ProcessNote:
     """Describe a process for whoever has to find it."""
     return ProcessNote(

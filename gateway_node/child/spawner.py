@@ -7,6 +7,7 @@ stops.
 
 from collections import deque
 import contextlib
+import errno
 import json
 import os
 import select
@@ -103,33 +104,41 @@ class Spawner:
     def _take_request(self) -> bool:
         """Fork a supervisor for the channel that comes with the request; False at the end."""
         try:
-            name, descriptors = receive_packet(self._control)
+            packet, descriptors = receive_packet(self._control)
         except BlockingIOError:
             return True
         except OSError:
             return False
-        if not name:
+        if not packet:
             return False
+        name = packet.decode()
+        if not descriptors:
+            # As many files are open as may be: the kernel drops what comes then (man 7 unix).
+            self._refuse(name, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+            return True
         try:
             pid = os.fork()
         except OSError as error:
-            self._tell({'event': 'refused', 'name': name.decode(), 'message': str(error)})
+            self._refuse(name, error)
         else:
             if pid == 0:
                 self._become_supervisor(descriptors[0])
-            self._supervisors[pid] = name.decode()
-            self._introduce(name.decode(), pid)
+            self._supervisors[pid] = name
+            self._introduce(name, pid)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
         return True
+
+    def _refuse(self, name: str, error: OSError) -> None:
+        self._tell({'event': 'refused', 'name': name, 'message': error.strerror or str(error)})
 
     def _introduce(self, name: str, pid: int) -> None:
         try:
             pidfd = os.pidfd_open(pid)
         except OSError as error:
             os.kill(pid, signal.SIGKILL)
-            self._tell({'event': 'refused', 'name': name, 'message': str(error)})
+            self._refuse(name, error)
             return
         self._tell({'event': 'forked', 'name': name, 'pid': pid}, [pidfd])
 

@@ -10,11 +10,27 @@ import asyncio
 import os
 import time
 
-from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing
+from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing, note_of_supervisor
+from gateway_node.child.process_tree import descendants, ProcessEntry
 from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.spawner_connection import TreeGone
 
 _POLL_SEC = 0.01
+
+
+async def end_below(supervisor: ProcessEntry) -> TreeGone:
+    """Kill all that is below a supervisor that hangs; name what lives on, itself first."""
+    killing = Killing()
+    deadline = time.monotonic() + KILL_PATIENCE_SEC
+    while True:
+        tree = descendants(supervisor.pid)
+        if not killing.round(tree) or time.monotonic() > deadline:
+            left = [entry for entry in tree if not entry.is_zombie]
+            return TreeGone(
+                killed=len(killing.killed),
+                unkillable=(note_of_supervisor(supervisor), *killing.notes(left)),
+            )
+        await asyncio.sleep(_POLL_SEC)
 
 
 async def end_orphans(own: OwnProcesses) -> TreeGone:

@@ -16,7 +16,7 @@ import signal
 import time
 
 from gateway_node.child.image import OOM_SCORE_ADJUSTMENT
-from gateway_node.child.killing import Killing
+from gateway_node.child.killing import Killing, note_of_supervisor
 from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import (
     all_entries,
@@ -72,6 +72,11 @@ class Recovery:
         current = [e for e in entries.values() if e.boot_id == self._journal.boot_id]
         await self._await_helpers(current)
         left = await self._sweep(current)
+        for entry in current:
+            mark = entry.supervisor
+            for supervisor in _living({mark: _SUPERVISOR_NAMES} if mark else {}):
+                # It hangs in the kernel.
+                left.setdefault(entry.execution_id, []).insert(0, note_of_supervisor(supervisor))
         outcomes = {}
         for execution_id in entries:
             outcomes[execution_id] = await asyncio.to_thread(
@@ -105,7 +110,7 @@ class Recovery:
             _log.warning('%s of an earlier gateway is killed: pid %d', helper.name, helper.pid)
             signal_all([*descendants(helper.pid), helper], signal.SIGKILL)
 
-    async def _sweep(self, entries: list[JournalEntry]) -> Mapping[str, list[ProcessNote]]:
+    async def _sweep(self, entries: list[JournalEntry]) -> dict[str, list[ProcessNote]]:
         """Kill what is left of the executions, wherever it hangs in the tree; return what lives
         on, by execution."""
         killing = Killing()

@@ -7,11 +7,9 @@ import logging
 import math
 import os
 from pathlib import Path
-import signal
 import time
 from typing import Any
 
-from gateway_node.child.killing import KILL_PATIENCE_SEC
 from gateway_node.child.messages import (
     encode,
     MessageBuffer,
@@ -19,7 +17,7 @@ from gateway_node.child.messages import (
     receive_packet,
     SupervisorOrder,
 )
-from gateway_node.child.process_tree import continue_if_stopped
+from gateway_node.child.process_tree import continue_if_stopped, ProcessEntry, read_entry
 from gateway_node.child.supervisor import LINGER_SEC
 from gateway_node.executions.conclusion import told_unkillable
 from gateway_node.executions.errors import SpawnFailed
@@ -29,11 +27,9 @@ from gateway_node.executions.values import Progress, StopAction
 from gateway_node.process.outcomes import outcome_of_directory, outcome_of_report
 from gateway_node.process.output_log import keep_shared_output, SharedOutput
 from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
+from gateway_node.process.watchdog import Watchdog
 
 _log = logging.getLogger(__name__)
-
-_HUNG_SEC = 20.0
-"""Beyond all that a supervisor may take to end a tree, on the busiest machine."""
 
 
 class SupervisedProcess:
@@ -59,8 +55,14 @@ class SupervisedProcess:
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._last_words: asyncio.Task[None] | None = None
-        self._watchdog: asyncio.TimerHandle | None = None
+        self._watchdog = Watchdog(
+            execution_id, supervisor.pidfd, supervisor.channel, self._give_up_supervisor
+        )
+        self._grace_sec = 0.0
         self._longest_sec = math.inf
+        """That a supervisor has from now on, or from the start of the program."""
+        self.stuck: ProcessEntry | None = None
+        """The supervisor, where it counts as gone although even SIGKILL does not end it."""
         self.shared_output: SharedOutput | None = None
         """What the supervisor shows of the output beyond the files."""
         self._incoming = MessageBuffer()
@@ -75,17 +77,17 @@ class SupervisedProcess:
         It has the time limit for the start of the program, which can be slow, and once more for
         the program itself.
         """
-        self._longest_sec = order['timeout_sec'] + order['grace_sec'] + 2 * LINGER_SEC
+        self._grace_sec = order['grace_sec'] + 2 * LINGER_SEC
         self._send(order)
-        self._expect_end(self._longest_sec)
+        self._allow(order['timeout_sec'] + self._grace_sec)
 
     def stop(self, action: StopAction) -> None:
         """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop."""
-        self._send({'end': 'stop' if action is StopAction.STOP else 'kill'})
-        if action is StopAction.FORCED_TERMINATION and self._longest_sec > 0:
-            # Not again at each repetition, which would put it off.
-            self._longest_sec = 0.0
-            self._expect_end(0.0)
+        stop = action is StopAction.STOP
+        self._send({'end': 'stop' if stop else 'kill'})
+        if self._last_words is None and not self.has_ended and not self._exited.done():
+            self._watchdog.expect_heard()
+            self._allow(self._grace_sec if stop else 0.0)
 
     async def ended(self) -> Outcome:
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
@@ -105,7 +107,7 @@ class SupervisedProcess:
         return await asyncio.shield(self._started)
 
     async def supervisor_gone(self) -> None:
-        """Wait until the supervisor has exited, its channel closed."""
+        """Wait until the supervisor has exited or is given up, its channel closed."""
         await asyncio.shield(self._exited)
 
     async def told_its_end(self) -> bool:
@@ -120,10 +122,11 @@ class SupervisedProcess:
             continue_if_stopped(self._pidfd)
 
     async def conclude_lost(self, gone: TreeGone) -> None:
-        """Set the outcome of a supervisor that died before it could tell it."""
+        """Set the outcome of a supervisor that died, or was given up, before it could tell it."""
+        how = 'was killed' if self.stuck is None else 'hangs in the kernel'
         lost = Outcome(
             cause=EndCause.SUPERVISOR_LOST,
-            message='the process that supervised the script was killed',
+            message=f'the process that supervised the script {how}',
             duration_sec=time.monotonic() - self._began,
             leftover_processes=gone.killed,
         )
@@ -156,18 +159,11 @@ class SupervisedProcess:
             self._started.set_result(None)
         self._conclude(outcome)
 
-    def _expect_end(self, within_sec: float) -> None:
-        """Kill the supervisor, should it not be gone a good while after `within_sec` from now.
-
-        It can hang in the kernel, as on a mount that does not answer, and keeps nothing then;
-        what it leaves is ended as that of any lost supervisor.
-        """
-        if self._exited.done():
-            return
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-        due = self._loop.time() + within_sec + KILL_PATIENCE_SEC + _HUNG_SEC
-        self._watchdog = self._loop.call_at(due, self._kill_supervisor)
+    def _allow(self, longest_sec: float) -> None:
+        """Watch for the end anew where less time is left; a repeated stop puts nothing off."""
+        if longest_sec < self._longest_sec:
+            self._longest_sec = longest_sec
+            self._watchdog.expect_end(longest_sec)
 
     def _send(self, message: Any) -> None:
         """Send a message to the supervisor as soon as it takes it."""
@@ -210,7 +206,7 @@ class SupervisedProcess:
     def _take(self, message: dict[str, Any]) -> None:
         match message.pop('event'):
             case 'started':
-                self._expect_end(self._longest_sec)
+                self._watchdog.expect_end(self._longest_sec)
                 if not self._started.done():
                     self._started.set_result(message['pid'])
             case 'progress':
@@ -219,8 +215,10 @@ class SupervisedProcess:
                 # The descriptor came with it, or was one too many for this process.
                 pass
             case 'spawn_failed':
+                self._watchdog.expect_nothing_heard()
                 self._conclude(Outcome(cause=EndCause.SPAWN_FAILED, message=message['message']))
             case 'ended':
+                self._watchdog.expect_nothing_heard()
                 self._last_words = self._loop.create_task(self._conclude_told(message))
 
     def _take_shared_output(self, descriptor: int) -> None:
@@ -249,22 +247,24 @@ class SupervisedProcess:
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 
-    def _kill_supervisor(self) -> None:
-        _log.error('a supervisor does not end and is killed: execution %s', self.execution_id)
-        with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+    def _give_up_supervisor(self) -> None:
+        self.stuck = read_entry(self.supervisor_pid)
+        if self.stuck is not None and not self.stuck.is_zombie:
+            self._let_go()
 
     def _supervisor_ended(self) -> None:
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-        self._loop.remove_reader(self._pidfd)
         while self._receive():
             pass
-        self._loop.remove_reader(self._channel)
-        self._loop.remove_writer(self._channel)
-        self._channel.close()
         with contextlib.suppress(ChildProcessError):
             # Its spawner's child, which reaps it; this process's where the spawner is lost.
             os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._watchdog.stop()
+        self._loop.remove_reader(self._pidfd)
+        self._loop.remove_reader(self._channel)
+        self._loop.remove_writer(self._channel)
+        self._channel.close()
         os.close(self._pidfd)
         self._exited.set_result(None)

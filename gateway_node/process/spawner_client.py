@@ -20,7 +20,6 @@ _RESTART_DELAY_SEC = 0.05
 _MAX_RESTART_DELAY_SEC = 5.0
 _STEADY_SEC = 10.0
 """A spawner that lived as long is no sign that the next one will die at once."""
-_GOODBYE_SEC = 5.0
 
 
 class SpawnerClient:
@@ -110,7 +109,7 @@ class SpawnerClient:
             )
             self._preparing.add_done_callback(log_failure)
 
-    async def close(self) -> None:
+    async def close(self, patience_sec: float = 5.0) -> None:
         """End the spawner; it ends by itself once nothing is left below it."""
         for task in (self._keeper, self._preparing):
             if task is not None:
@@ -123,7 +122,7 @@ class SpawnerClient:
             return
         connection.say_goodbye()
         try:
-            async with asyncio.timeout(_GOODBYE_SEC):
+            async with asyncio.timeout(patience_sec):
                 await connection.lost.wait()
         except TimeoutError:
             _log.warning('the spawner does not end, it is killed: pid %d', connection.process.pid)

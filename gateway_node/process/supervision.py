@@ -22,7 +22,7 @@ from gateway_node.process.containment import (
     probe_containment,
     remove_containment,
 )
-from gateway_node.process.foster import end_orphans
+from gateway_node.process.foster import end_below, end_orphans
 from gateway_node.process.journal import (
     Journal,
     JournalEntry,
@@ -46,6 +46,10 @@ _STOPPED_INTERVAL_SEC = 0.25
 """How often spawner and fostered supervisors, which scripts can stop, are continued."""
 _STRANGERS_INTERVAL_SEC = 0.25
 """How often strangers are looked for, where there were some when the gateway began."""
+_GOODBYE_SEC = 5.0
+"""In which the spawner ends by itself, at the gateway's end."""
+_STUCK_GOODBYE_SEC = 0.5
+"""The same where it has a child that SIGKILL does not end."""
 _SPAWNER_PATIENCE_SEC = 15.0
 """Longer than the spawner tries to kill what a lost supervisor left."""
 _FIRST_MOMENT_SEC = 0.03
@@ -82,6 +86,7 @@ class Supervision:
         self._fostered: set[str] = set()
         """Executions whose supervisors lost their spawner."""
         self._ending_orphans = 0
+        self._any_stuck = False
         self._companions: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._tending: asyncio.Task[None] | None = None
@@ -198,7 +203,7 @@ class Supervision:
         for task in (self._watch, self._tending):
             if task is not None:
                 task.cancel()
-        await self._spawner.close()
+        await self._spawner.close(_STUCK_GOODBYE_SEC if self._any_stuck else _GOODBYE_SEC)
         self._spawner_file.unlink(missing_ok=True)
         if self.containment is not None:
             remove_containment(self.containment)
@@ -232,12 +237,10 @@ class Supervision:
         await process.supervisor_gone()
         try:
             if not await process.told_its_end():
-                # The spawner ends what a lost supervisor leaves; without one it comes here.
-                await self._await_spawner(gone)
-                orphaned = gone.cancelled()
-                tree = await end_orphans(self._own) if orphaned else gone.result()
-                await process.conclude_lost(tree)
-                await asyncio.to_thread(clear_away)
+                await process.conclude_lost(await self._end_tree(process, gone))
+                if process.stuck is None:
+                    # What a supervisor hangs on may hang whoever touches it.
+                    await asyncio.to_thread(clear_away)
         except Exception:
             _log.exception('an end is not known: execution %s', process.execution_id)
             process.conclude_unknown()
@@ -249,6 +252,16 @@ class Supervision:
             process.close_shared_output()
             if gone.cancelled():
                 reap(process.supervisor_pid)
+
+    async def _end_tree(
+        self, process: SupervisedProcess, gone: 'asyncio.Future[TreeGone]'
+    ) -> TreeGone:
+        """Have ended what a lost supervisor left, by whoever it came to."""
+        if process.stuck is not None:
+            self._any_stuck = True
+            return await end_below(process.stuck)
+        await self._await_spawner(gone)
+        return await end_orphans(self._own) if gone.cancelled() else gone.result()
 
     async def _prepare_next(self, process: SupervisedProcess) -> None:
         """Have a supervisor ready for the next start; the script has its first moment alone."""

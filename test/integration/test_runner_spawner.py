@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+import resource
 import signal
 import socket
 import subprocess
@@ -148,3 +149,22 @@ def test_what_cannot_be_killed_holds_no_report_up_for_ever(tmp_path: Path) -> No
     assert (note['command'], note['permitted']) == ('sleep 600', True)
     assert told
     assert all(notes == [] for notes in told.values())
+
+
+def test_a_spawner_without_free_descriptors_refuses_and_goes_on() -> None:
+    """The kernel drops the channel that comes with a request then; later ones are served."""
+    with spawner(os.getpid()) as (control, process):
+        control.settimeout(PATIENCE_SEC)
+        assert receive(control) == {'event': 'ready'}
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, hard))
+        request(control, 'exec_1')
+        assert receive(control) == {
+            'event': 'refused',
+            'name': 'exec_1',
+            'message': 'Too many open files',
+        }
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        request(control, 'exec_2')
+        assert [receive(control)['event'] for _ in range(2)] == ['forked', 'gone']
+        assert (process.poll(), descendants(process.pid)) == (None, [])

@@ -347,8 +347,8 @@ async def test_a_supervisor_that_hangs_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps no time limit in a system call; the gateway does it then, a good while later."""
-    monkeypatch.setattr('gateway_node.process.script_process.KILL_PATIENCE_SEC', 0.1)
-    monkeypatch.setattr('gateway_node.process.script_process._HUNG_SEC', 0.1)
+    monkeypatch.setattr('gateway_node.process.watchdog.KILL_PATIENCE_SEC', 0.1)
+    monkeypatch.setattr('gateway_node.process.watchdog._HUNG_SEC', 0.1)
     # Stands for a mount that does not answer: the supervisor looks for the script's file at first.
     program = HANGS_AT_ITS_SCRIPT + spawner_connection._PROGRAM
     monkeypatch.setattr(spawner_connection, '_PROGRAM', program)

@@ -8,15 +8,25 @@ from pathlib import Path
 import signal
 import socket
 import subprocess
+import sys
 import time
 
+from hanging_mount import hanging_file
+from helper_processes import SUPERVISOR
 import pytest
+from runner_support import Floor, floor, floor_on, wait_until
 
 from gateway_node.child.messages import encode, SupervisorOrder
+from gateway_node.child.process_tree import read_entry
+from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import StopAction
+from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
 from gateway_node.process.limits import NO_LIMITS
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_connection import WaitingSupervisor
+from gateway_node.scripts.values import Limits
+
+__all__ = ['floor']
 
 PATIENCE_SEC = 20.0
 TIME_LIMIT_SEC = 1.5
@@ -26,8 +36,8 @@ EXEC_SEC = 0.5
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the time that a supervisor has for a tree that resists."""
-    for name in ('KILL_PATIENCE_SEC', 'LINGER_SEC', '_HUNG_SEC'):
-        monkeypatch.setattr(f'gateway_node.process.script_process.{name}', 0.0)
+    for name in ('script_process.LINGER_SEC', 'watchdog.KILL_PATIENCE_SEC', 'watchdog._HUNG_SEC'):
+        monkeypatch.setattr(f'gateway_node.process.{name}', 0.0)
 
 
 @contextlib.contextmanager
@@ -95,3 +105,90 @@ async def test_a_forced_termination_that_is_repeated_is_not_put_off(tmp_path: Pa
         async with asyncio.timeout(PATIENCE_SEC):
             await process.supervisor_gone()
         assert time.monotonic() - began < TIME_LIMIT_SEC
+
+
+async def test_a_supervisor_that_does_not_hear_of_a_stop_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that reads what it is told has its time; one that hangs would keep the shutdown."""
+    monkeypatch.setattr('gateway_node.process.watchdog._DEAF_SEC', 0.3)
+    monkeypatch.setattr('gateway_node.process.watchdog._HUNG_SEC', 60.0)
+    with silent_supervisor(tmp_path) as (heard, channel):
+        channel.recv(65536)
+        heard.stop(StopAction.STOP)
+        channel.recv(65536)
+        with silent_supervisor(tmp_path) as (unheard, _):
+            unheard.stop(StopAction.STOP)
+            async with asyncio.timeout(PATIENCE_SEC):
+                await unheard.supervisor_gone()
+        assert read_entry(heard.supervisor_pid) is not None
+        os.kill(heard.supervisor_pid, signal.SIGKILL)
+        await heard.supervisor_gone()
+
+
+async def test_a_supervisor_that_hangs_in_the_kernel_holds_nobody_up(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL does not end it: it and what is left of its tree are named, and that is the end."""
+    monkeypatch.undo()
+    monkeypatch.setattr('gateway_node.process.watchdog._DEAF_SEC', 0.5)
+    monkeypatch.setattr('gateway_node.process.watchdog._GIVE_UP_SEC', 0.5)
+    with hanging_file(floor.folder / 'mount') as (file, asked):
+        # To keep the limit the supervisor asks for the size of each file that is open.
+        script = floor.script(f'exec 5<>{file}; sleep 600', limits=Limits(file_size_mb=1))
+        order = floor.order(script, grace_sec=0.1)
+        process = await floor.start(order)
+        await wait_until(asked.is_set, what='the supervisor hangs')
+        began = time.monotonic()
+        process.stop(StopAction.STOP)
+        async with asyncio.timeout(PATIENCE_SEC):
+            outcome = await process.ended()
+        assert outcome.cause is EndCause.SUPERVISOR_LOST
+        assert 'hangs in the kernel' in outcome.message
+        (named,) = outcome.unkillable_processes
+        assert (named.pid, named.command) == (process.supervisor_pid, SUPERVISOR)
+        assert floor.runner.lives(named)
+        assert (await floor.run(floor.order(floor.script('exit 3'))))[0].exit_code == 3
+        await floor.runner.close()
+        assert time.monotonic() - began < PATIENCE_SEC
+        entry = read_entry(process.supervisor_pid)
+        assert entry is not None
+        assert entry.state == 'D'
+    await wait_until(lambda: not floor.runner.lives(named), what='it ends once it can')
+
+
+HANGS_AS_SUPERVISOR = """
+import os, sys
+from gateway_node.child.process_tree import set_name
+set_name(sys.argv[1])
+file = os.open(sys.argv[2], os.O_RDWR)
+print('open', flush=True)
+os.fstat(file)
+"""
+
+
+async def test_a_supervisor_that_hung_when_its_gateway_died_is_named_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for, killed, and no longer waited for."""
+    monkeypatch.setattr('gateway_node.process.recovery._PATIENCE_SEC', 0.1)
+    with hanging_file(tmp_path / 'mount') as (file, asked):
+        hanging = hung_on(file)
+        await wait_until(asked.is_set, what='it hangs')
+        journal = Journal(tmp_path / 'state' / 'open')
+        (tmp_path / 'state' / 'open').mkdir(parents=True)
+        mark = ProcessMark.of(hanging.pid)
+        journal.write(
+            JournalEntry(execution_id='exec_1', boot_id=journal.boot_id, supervisor=mark)
+        )
+        async with floor_on(tmp_path) as later, asyncio.timeout(PATIENCE_SEC):
+            outcomes = await later.runner.recover()
+        (named,) = outcomes['exec_1'].unkillable_processes
+        assert (named.pid, named.command) == (hanging.pid, SUPERVISOR)
+    assert hanging.wait(PATIENCE_SEC) == -signal.SIGKILL
+
+
+def hung_on(file: Path) -> 'subprocess.Popen[bytes]':
+    """Start what counts as a supervisor and hangs on the file."""
+    argv = [sys.executable, '-c', HANGS_AS_SUPERVISOR, SUPERVISOR, str(file)]
+    return subprocess.Popen(argv, stdout=subprocess.DEVNULL)
