@@ -7,6 +7,7 @@ import os
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from gateway_node.ros.errors import RosRefused
 from gateway_node.ros.queued_logging import queued_logging
 
 OUR_LOGGER = 'gateway_node'
@@ -47,11 +48,17 @@ def logging_to(logger: RcutilsLogger) -> Iterator[None]:
 
     The gateway's own records come from the level that `--log-level` set; those of other libraries
     from WARNING, or above it where that level is higher.
+
+    Raises:
+        RosRefused: ROS cannot log with the environment that it has.
     """
     root = logging.getLogger()
     ours = logging.getLogger(OUR_LOGGER)
     root_level, our_level = root.level, ours.level
-    level = int(logger.get_effective_level())
+    try:
+        level = int(logger.get_effective_level())
+    except RuntimeError as error:
+        raise RosRefused(f'{error}; one of the RCUTILS_ environment variables is wrong') from error
     root.setLevel(max(level, logging.WARNING))
     ours.setLevel(level)
     # What rcutils writes its lines to.

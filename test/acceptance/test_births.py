@@ -5,6 +5,7 @@ import contextlib
 import os
 from pathlib import Path
 import pwd
+import re
 import shlex
 import signal
 import socket
@@ -103,6 +104,7 @@ def answers(port: int) -> bool:
             {'state_dir': 'somewhere'},
             ['state_dir', 'somewhere', 'an absolute path', 'working directory'],
         ),
+        ('export RCUTILS_COLORIZED_OUTPUT=perhaps', {}, ['ROS does not start', 'RCUTILS_']),
         ('export PYTHONPATH=broken', {}, ['no rclpy for a test', 'set-up file']),
     ],
 )
@@ -160,13 +162,22 @@ def set_up(folder: Path) -> tuple[str, str]:
 
 
 def test_it_ends_with_its_terminal(tmp_path: Path, sourced: Path) -> None:
-    """Before, SIGHUP means the set-up files; when the terminal has hung up, the end."""
+    """Before, SIGHUP means the set-up files, whose state /health tells; then it means the end."""
     with (
         terminal() as (other_end, parent),
         gateway(tmp_path, None, *set_up(tmp_path), parent=parent) as api,
     ):
         api.signal(signal.SIGHUP)
         wait_for(sourced.read_text, lambda text: text == 'xx', what='sourced anew')
+        assert api.body('/health')['status'] == 'ok'
+        (tmp_path / 'setup.bash').write_text('exit 3\n')
+        api.signal(signal.SIGHUP)
+        health = api.wait_for('/health', lambda body: body['warnings'], what='a failed sourcing')
+        assert health['status'] == 'degraded'
+        assert re.match(
+            rf'scripts cannot start since 2\S+Z: {tmp_path}/setup.bash .* status 3',
+            health['warnings'][0],
+        )
         os.close(other_end)
         assert api.wait_ended() == 0
         assert 'shutting down' in api.log
