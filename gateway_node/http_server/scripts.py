@@ -1,6 +1,7 @@
 """Routes of scripts."""
 
 import asyncio
+from typing import BinaryIO
 
 from aiohttp import hdrs, web
 
@@ -11,7 +12,9 @@ from gateway_node.http_server.representations import attachment, listing, respon
 from gateway_node.http_server.services import services
 from gateway_node.http_server.uploads import receive
 from gateway_node.scripts.errors import LibraryUnavailable
+from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.values import Script
 
 
 async def list_scripts(request: web.Request) -> web.Response:
@@ -68,22 +71,31 @@ async def delete_script(request: web.Request) -> web.Response:
 
 async def download_script(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}/content: the bytes as they were uploaded, always all of them."""
-    entity = entity_ref(request)
-    script = await services(request).library.get(entity, path_id(request, 'script_id'))
-    try:
-        file = await asyncio.to_thread(script.path.open, 'rb')
-    except FileNotFoundError:
-        raise ContentNotFound(script.id) from None
-    except OSError as error:
-        raise LibraryUnavailable(
-            f'the file of script {script.id!r} cannot be read: {error.strerror}'
-        ) from error
+    library, entity = services(request).library, entity_ref(request)
+    script, file = await _content(library, entity, path_id(request, 'script_id'))
     # aiohttp reads an open file on a thread, piece by piece, and closes it.
     return web.Response(
         body=file,
         content_type='application/octet-stream',
         headers={hdrs.CONTENT_DISPOSITION: attachment(script.path.name)},
     )
+
+
+async def _content(
+    library: ScriptLibrary, entity: EntityRef, script_id: str
+) -> tuple[Script, BinaryIO]:
+    """Open the file of a script; where it was replaced that very moment, the new one."""
+    while True:
+        script = await library.get(entity, script_id)
+        try:
+            return script, await asyncio.to_thread(script.path.open, 'rb')
+        except FileNotFoundError:
+            if (await library.get(entity, script_id)).path == script.path:
+                raise ContentNotFound(script.id) from None
+        except OSError as error:
+            raise LibraryUnavailable(
+                f'the file of script {script.id!r} cannot be read: {error.strerror}'
+            ) from error
 
 
 def _scripts_href(request: web.Request, entity: EntityRef) -> str:

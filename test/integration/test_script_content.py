@@ -8,6 +8,7 @@ from api_support import Api, serve_api
 import pytest
 from runner_support import wait_until
 
+from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
 
@@ -95,3 +96,24 @@ async def test_a_file_that_cannot_be_read_is_told(api: Api, tmp_path: Path) -> N
     status, body = await api.json('GET', f'/{ENTITY}/scripts/self_test/content')
     assert (status, body['vendor_code']) == (503, 'x-gateway-storage-unavailable')
     assert 'Is a directory' in body['message']
+
+
+async def test_a_script_that_is_replaced_during_the_download_comes_in_its_new_version(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old file is gone between the look-up and the opening, and the script is not."""
+    script_id = await api.upload(ENTITY)
+    get = api.library.get
+    replacements = [b'false\n']
+
+    async def get_and_replace(entity: EntityRef, wanted: str) -> Script:
+        script = await get(entity, wanted)
+        while replacements:
+            async with api.library.begin_upload() as upload:
+                await upload.write(replacements.pop())
+                await api.library.replace(entity, wanted, upload)
+        return script
+
+    monkeypatch.setattr(api.library, 'get', get_and_replace)
+    answer = await api.request('GET', f'/{ENTITY}/scripts/{script_id}/content')
+    assert (answer.status, await answer.read()) == (200, b'false\n')
