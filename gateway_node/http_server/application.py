@@ -69,16 +69,16 @@ def build_application(services: Services) -> web.Application:
     application[START] = services.clock.monotonic()
     for path in dict.fromkeys(route.path for route in ROUTES):
         routes = [route for route in ROUTES if route.path == path]
-        _add_resources(application, f'{services.base}{path}', routes)
+        _add_resource(application, f'{services.base}{path}', routes)
     unversioned = Route(hdrs.METH_GET, '/version-info', gateway.show_version_info)
-    _add_resources(application, f'{services.path_prefix}{unversioned.path}', [unversioned])
+    _add_resource(application, f'{services.path_prefix}{unversioned.path}', [unversioned])
     everything = _EveryTarget('/{rest:.*}')
     everything.add_route('*', _answer_other, expect_handler=leave_expectation)
     application.router.register_resource(everything)
     return application
 
 
-def _add_resources(application: web.Application, path: str, routes: Iterable[Route]) -> None:
+def _add_resource(application: web.Application, path: str, routes: Iterable[Route]) -> None:
     """Serve a path, and the same with a slash behind it: HEAD beside GET, and OPTIONS.
 
     The other methods are refused by a route too: what aiohttp refuses without one never comes to
@@ -97,10 +97,9 @@ def _add_resources(application: web.Application, path: str, routes: Iterable[Rou
         raise web.HTTPMethodNotAllowed(request.method, allowed)
 
     handlers |= {hdrs.METH_OPTIONS: show_options, '*': refuse_method}
-    for each in (path, f'{path}/'):
-        resource = application.router.add_resource(each)
-        for method, handler in handlers.items():
-            resource.add_route(method, handler, expect_handler=leave_expectation)
+    resource = application.router.add_resource(path + '{slash:/?}')
+    for method, handler in handlers.items():
+        resource.add_route(method, handler, expect_handler=leave_expectation)
 
 
 def _called_by(route: Route) -> _Handler:

@@ -73,9 +73,14 @@ async def test_ranges_and_conditions_are_ignored(api: Api, header: dict[str, str
 
 
 async def test_a_download_has_a_file_name(api: Api) -> None:
-    """Browsers, and curl with `-OJ`, store the file under it."""
+    """Browsers, and curl with `-OJ`, store the file under it, whatever the script is called."""
     answer = await api.request('GET', f'/{ENTITY}/scripts/self_test/content')
     assert answer.headers['Content-Disposition'] == 'attachment; filename="self_test.sh"'
+    mended = b'\xef\xbb\xbftrue\n'
+    script_id = await api.upload(ENTITY, name='check.sh', content=mended)
+    answer = await api.request('GET', f'/{ENTITY}/scripts/{script_id}/content')
+    assert await answer.read() == mended
+    assert answer.headers['Content-Disposition'] == 'attachment; filename="check.sh"'
 
 
 async def test_the_content_of_a_managed_script_whose_file_is_gone_is_not_found(
