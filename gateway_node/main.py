@@ -284,6 +284,8 @@ async def _serve(node: GatewayNode, *, ends_with_terminal: bool) -> None:
         if not signals.end.is_set():
             raise
         _log.info('ended before it served')
+    finally:
+        signals.close()
 
 
 async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:

@@ -78,8 +78,7 @@ class Demo:
             await self._end()
 
     async def _start(self, name: str, module: str, *args: str) -> None:
-        # A group of its own: Ctrl-C reaches this process only, which ends both, once. The gateway
-        # would take a second signal for the wish to kill.
+        # A group of its own: Ctrl-C reaches this process only, which ends both, once.
         self._processes[name] = await asyncio.create_subprocess_exec(
             sys.executable,
             '-m',

@@ -1,6 +1,5 @@
 """The gateway born into a bad place: it works, or ends with one line that says what to do."""
 
-from collections.abc import Iterator
 import contextlib
 import os
 from pathlib import Path
@@ -17,6 +16,7 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from gateway_process import entry_point, gateway, nothing_left, refused, started, wait_for
 from ros_support import PROGRAMS
+from terminals import terminal
 
 from gateway_node.child.process_tree import descendants
 
@@ -133,19 +133,6 @@ def test_no_thread_is_told_in_one_line(tmp_path: Path) -> None:
         assert process.wait(30) == 1
     assert 'Traceback' not in log.read_text()
     assert "gateway_node: can't start new thread: " in log.read_text().splitlines()[-1]
-
-
-@contextlib.contextmanager
-def terminal() -> Iterator[tuple[int, list[str]]]:
-    """Give a terminal's other end, which hangs it up once closed, and a parent that runs in it."""
-    ours, theirs = os.openpty()
-    parent = [sys.executable, str(PROGRAMS / 'takes_terminal.py'), os.ttyname(theirs)]
-    try:
-        yield ours, parent
-    finally:
-        os.close(theirs)
-        with contextlib.suppress(OSError):
-            os.close(ours)
 
 
 @pytest.fixture

@@ -24,10 +24,16 @@ from gateway_process import (
     wait_for,
 )
 from ros_support import bare_node, PROGRAMS, status_echo
+from terminals import press_ctrl_c, terminal
 
 ENTITY = 'apps/temp_sensor'
 SLEEPS = 'echo ready\nexec sleep 600\n'
 IGNORES_SIGTERM = "trap '' TERM\necho ready\nwhile :; do sleep 0.05; done\n"
+TIDIES_UP = """
+trap 'touch asked; while ! [ -e {go} ]; do sleep 0.01; done; echo tidied; exit 0' TERM
+echo ready
+while :; do sleep 0.05; done
+"""
 GRACE_SEC = 1.0
 SLACK = 5
 SHORT_GRACE = {'scripts.stop_grace_period_sec': GRACE_SEC}
@@ -129,23 +135,54 @@ def test_a_second_signal_kills_at_once(tmp_path: Path, second: signal.Signals) -
         api.signal(signal.SIGINT)
         wait_for(lambda: api.log, lambda log: 'shutting down' in log, what='shutting down')
         assert api.process.poll() is None
-        api.signal(second)
-        end_in_time(api, 2)
+        end_by(api, second)
     with gateway(tmp_path) as again:
         execution = again.body(href)
     assert_shut_down(execution)
     assert execution['signal'] == 9
 
 
+def test_what_comes_within_a_second_of_the_first_signal_kills_nothing(tmp_path: Path) -> None:
+    """Ctrl-C under a parent that passes it on, as `ros2 run` does, is one graceful stop."""
+    asked, go = tmp_path / 'asked', tmp_path / 'go'
+    content = TIDIES_UP.replace('asked', str(asked)).format(go=go)
+    passes_on = [sys.executable, str(PROGRAMS / 'passes_signals_on.py')]
+    with (
+        terminal() as (other_end, parent),
+        gateway(tmp_path, LONG_GRACE, parent=[*parent, *passes_on]) as api,
+    ):
+        href = start_ready(api, content)
+        press_ctrl_c(other_end)
+        api.signal(signal.SIGTERM)
+        wait_for(asked.exists, bool, what='the script is asked to end')
+        go.touch()
+        end_in_time(api, 2)
+    with gateway(tmp_path) as again:
+        execution = again.body(href)
+    assert execution['output']['stdout'] == 'ready\ntidied\n'
+    assert execution['exit_code'] == 0
+    assert execution['stop_trigger'] == {'type': 'system', 'setting': 'shutdown'}
+
+
 def test_signals_may_come_in_any_number(tmp_path: Path) -> None:
-    """Twenty of them are as good as two."""
+    """However many come, to the last moment, the end is a clean one."""
     with gateway(tmp_path, LONG_GRACE) as api:
         start_ready(api, IGNORES_SIGTERM)
-        for _ in range(10):
-            api.signal(signal.SIGTERM)
-            api.signal(signal.SIGINT)
-            time.sleep(0.001)  # no wait for anything: signals that come together merge
-        end_in_time(api, 2)
+        end_by(api, signal.SIGTERM, signal.SIGINT)
+
+
+def end_by(api: GatewayProcess, *numbers: signal.Signals) -> None:
+    """Signal until the end, as somebody who is impatient; check that it is a clean one, and soon.
+
+    What comes within a second of the first signal repeats it.
+    """
+    begun = time.monotonic()
+    while api.process.poll() is None and time.monotonic() - begun < DEADLINE_SEC:
+        for number in numbers:
+            api.signal(number)
+        time.sleep(0.001)  # no wait for anything: signals that come together merge
+    end_in_time(api, 2)
+    assert time.monotonic() - begun < SLACK * 2
 
 
 def test_the_port_is_free_at_once_for_the_next_one(tmp_path: Path) -> None:
@@ -176,8 +213,7 @@ def test_nothing_is_accepted_while_it_shuts_down(tmp_path: Path) -> None:
             assert answer.status == 503
             assert answer.body['vendor_code'] == 'x-gateway-shutting-down'
             assert int(answer.headers['retry-after']) > 0
-        api.signal(signal.SIGTERM)
-        end_in_time(api, 2)
+        end_by(api, signal.SIGTERM)
 
 
 def test_an_upload_that_never_ends_does_not_hold_up_the_end(tmp_path: Path) -> None:
