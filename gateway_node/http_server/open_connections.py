@@ -48,7 +48,8 @@ def connections_within(wanted: int, executions: int) -> int:
     and select(2) breaks with descriptors above 1023.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = max(MIN_CONNECTIONS, soft - RESERVED_DESCRIPTORS - 4 * executions)
+    # Two for a connection: its own, and that of the file which it uploads or downloads.
+    room = max(MIN_CONNECTIONS, (soft - RESERVED_DESCRIPTORS - 4 * executions) // 2)
     if room < wanted:
         _log.warning(
             'the limit of open files leaves room for less than server.max_connections',

@@ -305,7 +305,7 @@ async def test_requests_that_wait_on_a_connection_are_bounded() -> None:
 
 @pytest.mark.parametrize(
     ('files', 'executions', 'connections'),
-    [(1024, 5, 256), (1024, 180, 80), (300, 5, 56), (64, 5, 16)],
+    [(1024, 5, 256), (1024, 180, 40), (300, 5, 28), (64, 5, 16)],
 )
 def test_connections_leave_descriptors_for_starts(
     files: int,
