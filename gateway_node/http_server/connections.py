@@ -10,8 +10,13 @@ from typing import Any, cast
 
 from aiohttp import StreamReader, web
 
-from gateway_node.http_server.errors import HeaderLate, TooManyConnections, whole_answer
-from gateway_node.http_server.open_connections import OpenConnections
+from gateway_node.http_server.errors import (
+    HeaderLate,
+    HeaderTooLarge,
+    TooManyConnections,
+    whole_answer,
+)
+from gateway_node.http_server.open_connections import ConnectionLimits, OpenConnections
 from gateway_node.http_server.refusals import RefusalLog
 
 _SETTINGS: dict[str, Any] = {
@@ -19,8 +24,12 @@ _SETTINGS: dict[str, Any] = {
     # A body is counted as it comes; inflated, a small one grows a thousandfold before that.
     'auto_decompress': False,
 }
+_MAX_HEADER_BYTES = 64 * 1024
+"""Of a request; aiohttp 3.9 by itself bounds each field, and takes any number of them."""
 _MAX_PIPELINED = 64
 """Requests that may wait on a connection; aiohttp 3.9 by itself takes any number."""
+_MAX_TAIL_BYTES = 512 * 1024
+"""What may come behind a request for another protocol, which aiohttp keeps until it answers."""
 
 
 def connections_of(
@@ -39,15 +48,14 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         '_answered',
-        '_drained',
         '_half_closed',
+        '_header_bytes',
         '_header_since',
         '_last_body',
         '_outgoing',
         '_places',
         '_since',
-        '_stalled_since',
-        '_unsent',
+        '_stall',
         'client',
     )
 
@@ -61,10 +69,9 @@ class Connection(web.RequestHandler):
         self._answered = False
         self._since = self._loop.time()
         self._header_since: float | None = None
+        self._header_bytes = 0
         self._outgoing: asyncio.Transport | None = None
-        self._unsent = 0
-        self._drained = 0
-        self._stalled_since: float | None = None
+        self._stall = _Stall(places.limits)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place; a connection without one is told so by another protocol."""
@@ -90,10 +97,13 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._messages:
             self._last_body = self._messages[-1][1]
-            self._header_since = None
-        if len(self._messages) > _MAX_PIPELINED:
-            self._messages.clear()
-            self.force_close()
+            self._header_since, self._header_bytes = None, 0
+        elif self._header_since is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > _MAX_HEADER_BYTES:
+                self._close_with(HeaderTooLarge(_MAX_HEADER_BYTES))
+        if len(self._messages) > _MAX_PIPELINED or len(self._message_tail) > _MAX_TAIL_BYTES:
+            self._flooded()
 
     @property
     def waiting_since(self) -> float | None:
@@ -109,37 +119,33 @@ class Connection(web.RequestHandler):
     def look(self, now: float) -> None:
         """Close where the client took too long over a header, a next request, or an answer."""
         limits, since = self._places.limits, self.waiting_since
-        if self._outgoing is not None and self._stalls(now):
+        if self._outgoing is not None and self._stall.is_too_long(now, self._unsent_bytes()):
             self._outgoing.abort()
-        elif since is None or self.transport is None:
+        elif since is None:
             return
         elif self._header_since is not None:
             if now - self._header_since > limits.header_sec:
-                self.transport.write(whole_answer(HeaderLate(limits.header_sec)))
-                self.force_close()
+                self._close_with(HeaderLate(limits.header_sec))
         elif now - since > (limits.keep_alive_sec if self._answered else limits.header_sec):
             self.force_close()
 
+    def _close_with(self, error: Exception) -> None:
+        if self.transport is not None:
+            self.transport.write(whole_answer(error))
+            self.force_close()
+
+    def _flooded(self) -> None:
+        """Keep nothing of what came too fast, take nothing more, and close after the next answer.
+
+        Not at once: aiohttp may be about to take the first request.
+        """
+        while len(self._messages) > 1:
+            self._messages.pop()
+        self._message_tail = b''
+        self.close()
+
     def _unsent_bytes(self) -> int:
         return 0 if self._outgoing is None else self._outgoing.get_write_buffer_size()
-
-    def _stalls(self, now: float) -> bool:
-        """Tell whether the client takes its answers too slowly, as seen at one look after another.
-
-        What was added to the output between two looks hides as much of what was taken.
-        """
-        unsent = self._unsent_bytes()
-        if not unsent:
-            self._stalled_since = None
-            return False
-        if self._stalled_since is None:
-            self._stalled_since, self._drained = now, 0
-        else:
-            self._drained += max(0, self._unsent - unsent)
-        self._unsent = unsent
-        limits = self._places.limits
-        patience = limits.stall_sec + self._drained / limits.bytes_per_sec
-        return now - self._stalled_since > patience
 
     def eof_received(self) -> Any:
         """Tell whether the connection stays: until all requests that came are answered.
@@ -165,6 +171,32 @@ class Connection(web.RequestHandler):
             self._last_body = None
             if self._half_closed:
                 self.close()
+
+
+class _Stall:
+    """How well a client takes its answers, as seen at one look after another."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._since: float | None = None
+        self._unsent = 0
+        self._taken = 0
+
+    def is_too_long(self, now: float, unsent: int) -> bool:
+        """Tell whether output has waited for longer than what was taken of it is worth.
+
+        What was added to the output between two looks hides as much of what was taken.
+        """
+        if not unsent:
+            self._since = None
+            return False
+        if self._since is None:
+            self._since, self._taken = now, 0
+        else:
+            self._taken += max(0, self._unsent - unsent)
+        self._unsent = unsent
+        limits = self._limits
+        return now - self._since > limits.stall_sec + self._taken / limits.bytes_per_sec
 
 
 class _Refused(asyncio.Protocol):

@@ -100,6 +100,14 @@ class HeaderLate(Exception):
         self.header_sec = header_sec
 
 
+class HeaderTooLarge(Exception):
+    """The header of a request is larger than any has to be."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f'the header of the request is larger than {max_bytes} bytes')
+        self.max_bytes = max_bytes
+
+
 class TooManyConnections(Exception):
     """There is no place for another connection."""
 
@@ -161,6 +169,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     ClientSilent: _TOO_LATE,
     ClientSlow: _TOO_LATE,
     HeaderLate: _TOO_LATE,
+    HeaderTooLarge: Row(status=431, error_code='invalid-request', closes=True),
     TooManyConnections: _vendor(503, 'too-many-connections', _RETRY),
     BodyTooLarge: _TOO_LARGE,
     entities.EntityNotFound: _NOT_FOUND,

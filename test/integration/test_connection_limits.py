@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import contextlib
 import dataclasses
 from dataclasses import dataclass, field
+import gc
 import json
 import logging
 import resource
@@ -280,27 +281,76 @@ class Wire(asyncio.Transport):
     def pause_reading(self) -> None:
         pass
 
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def write(self, data: object) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 
+    abort = close
 
-async def test_requests_that_wait_on_a_connection_are_bounded() -> None:
-    """A client that asks without end fills no memory: it is closed, or not read from further."""
+
+@pytest.mark.parametrize('first', [b'', ASK.replace(b'/', b'/held', 1)], ids=['idle', 'busy'])
+async def test_a_flood_of_requests_is_no_defect(
+    first: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever aiohttp does just then, the log stays clean and others are answered."""
+    async with serving(ConnectionLimits()) as stage:
+        await stage.connect(first + ASK * 3000)
+        assert await (await stage.connect()).ask() == 200
+        stage.released.set()
+        assert await (await stage.connect()).ask() == 200
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+@pytest.fixture
+async def wired() -> AsyncIterator[tuple[Connection, Wire]]:
+    """Make a connection to nobody, whose requests are answered only once the loop turns."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        raise AssertionError('nothing is answered in one turn of the loop')
+        return web.Response()
 
     wire = Wire()
     connection = Connection(
-        web.Server(answer),
-        OpenConnections(ConnectionLimits()),
-        loop=asyncio.get_running_loop(),
+        web.Server(answer), OpenConnections(ConnectionLimits()), loop=asyncio.get_running_loop()
     )
     connection.connection_made(wire)
-    connection.data_received(ASK * 1000)
-    assert len(connection._messages) <= 64
-    assert not connection._messages or not wire.closed
+    yield connection, wire
     connection.connection_lost(None)
+
+
+async def test_requests_that_wait_on_a_connection_are_bounded(
+    wired: tuple[Connection, Wire],
+) -> None:
+    """A client that asks without end fills no memory."""
+    connection, _ = wired
+    for _ in range(20):
+        connection.data_received(ASK * 1000)
+    assert len(connection._messages) <= 64
+
+
+async def test_what_comes_behind_an_upgrade_is_bounded(wired: tuple[Connection, Wire]) -> None:
+    """The library keeps it until it has answered, whether it knows the other protocol or not."""
+    connection, _ = wired
+    upgrade = b'Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n'
+    connection.data_received(ASK[:-2] + upgrade)
+    for _ in range(20):
+        connection.data_received(b'x' * 65536)
+    assert len(connection._message_tail) <= 512 * 1024
+
+
+async def test_a_header_is_bounded() -> None:
+    """431, whatever the number of its fields: none of them is too long."""
+    async with serving(ConnectionLimits()) as stage:
+        fields = b''.join(b'X-%d: %s\r\n' % (number, b'x' * 8000) for number in range(9))
+        client = await stage.connect(ASK[:-2] + fields)
+        status, headers, content = await client.answer()
+        assert (status, headers['connection']) == (431, 'close')
+        assert json.loads(content)['error_code'] == 'invalid-request'
 
 
 @pytest.mark.parametrize(
