@@ -10,7 +10,13 @@ import signal
 import time
 
 from gateway_node.child.messages import ProcessNote
-from gateway_node.child.process_tree import Identity, ProcessEntry, signal_all
+from gateway_node.child.process_tree import (
+    descendants,
+    Identity,
+    KILL_INTERVAL_SEC,
+    ProcessEntry,
+    signal_all,
+)
 
 KILL_PATIENCE_SEC = 10.0
 """After which a process that SIGKILL does not end is given up."""
@@ -51,6 +57,24 @@ class Killing:
     def _patience_sec(self, entry: ProcessEntry) -> float:
         refused = entry.identity in self._refused
         return REFUSED_PATIENCE_SEC if refused else KILL_PATIENCE_SEC
+
+
+def end_all() -> list[ProcessNote]:
+    """Kill and reap all that is below this process, a subreaper; describe what lives on."""
+    killing = Killing()
+    give_up_at = time.monotonic() + KILL_PATIENCE_SEC
+    while True:
+        tree = descendants(os.getpid())
+        pending = killing.round(tree)
+        try:
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+        except ChildProcessError:
+            return []
+        living = [entry for entry in tree if not entry.is_zombie]
+        if (living and not pending) or time.monotonic() > give_up_at:
+            return killing.notes(living)
+        time.sleep(KILL_INTERVAL_SEC)
 
 
 def note_of_supervisor(entry: ProcessEntry) -> ProcessNote:

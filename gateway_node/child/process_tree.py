@@ -10,7 +10,6 @@ import ctypes
 import os
 import select
 import signal
-import time
 from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
@@ -247,16 +246,3 @@ def continue_if_stopped(pidfd: int) -> None:
     with contextlib.suppress(OSError):
         if os.waitid(os.P_PIDFD, pidfd, os.WSTOPPED | os.WNOHANG) is not None:
             signal.pidfd_send_signal(pidfd, signal.SIGCONT)
-
-
-def end_all(patience_sec: float) -> None:
-    """Kill and reap all that is below this process, a subreaper; give up after the patience."""
-    give_up_at = time.monotonic() + patience_sec
-    while time.monotonic() < give_up_at:
-        signal_all(descendants(os.getpid()), signal.SIGKILL)
-        try:
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-        except ChildProcessError:
-            return
-        time.sleep(KILL_INTERVAL_SEC)

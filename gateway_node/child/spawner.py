@@ -21,7 +21,7 @@ from gateway_node.child import process_tree
 from gateway_node.child.image import execute
 from gateway_node.child.killing import Killing
 from gateway_node.child.messages import receive_packet
-from gateway_node.child.supervisor import supervise
+from gateway_node.child.supervising import supervise
 
 PROCESS_NAME = 'gw-spawner'
 _ABANDONED_PATIENCE_SEC = 20.0

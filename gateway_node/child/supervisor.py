@@ -1,23 +1,19 @@
-"""Supervises one script: starts it, drains it, keeps its limits and ends its whole tree.
+"""Supervises one script: drains it, keeps its limits and ends its whole tree.
 
 One process without threads for each execution. It is a subreaper: whatever the script leaves
 behind becomes its child, so that `wait` saying ECHILD proves the tree gone (man 2 wait). Every
 time limit, limit and stop ladder lives here, where a gateway that hangs or dies changes nothing.
 """
 
-from collections.abc import Callable
 import contextlib
-import errno
 import math
 import os
 import select
 import signal
-import socket
 import time
 
 from gateway_node.child import process_tree, usage
 from gateway_node.child.gateway_link import GatewayLink
-from gateway_node.child.image import Image
 from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing
 from gateway_node.child.messages import EndReport, ProcessNote, SupervisorOrder
 from gateway_node.child.output_frames import STDOUT
@@ -31,58 +27,12 @@ LINGER_SEC = 1.0
 _CONTAIN_AFTER_SEC = 0.05
 """Joining a cgroup takes long; the many scripts that end sooner are spared it."""
 _PROGRESS_INTERVAL_SEC = 0.1
-_REPORT_PATIENCE_SEC = 10.0
-
-ImageStarter = Callable[[Image, Callable[[int], None]], int]
-
-
-def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStarter) -> None:
-    """Take an order from the channel and see it through to its end.
-
-    `start_image` makes the script's process from its image, however it likes; it waits with the
-    function that it is given. Where it raises, what it began is ended here.
-    """
-    os.setsid()
-    process_tree.set_name(WAITING_NAME)
-    process_tree.become_subreaper()
-    gateway = GatewayLink(channel, gateway_pidfd)
-    order = gateway.receive_order()
-    if order is None:
-        return
-    process_tree.set_name(PROCESS_NAME)
-    workplace: Workplace | None = None
-    try:
-        workplace = Workplace(order)
-        patience_sec = order['timeout_sec']
-        pid = start_image(
-            workplace.image, lambda source: gateway.wait_readable(source, patience_sec)
-        )
-    except (OSError, ValueError) as error:
-        # A program that was given up may have begun that very moment, and have children already.
-        process_tree.end_all(KILL_PATIENCE_SEC)
-        if workplace is not None:
-            workplace.remove_leavings()
-        gateway.send({'event': 'spawn_failed', 'message': _spawn_complaint(order, error)})
-        gateway.flush(_REPORT_PATIENCE_SEC)
-        return
-    workplace.close_script_ends()
-    Supervisor(order, workplace, gateway, pid).see_through()
-
-
-def _spawn_complaint(order: SupervisorOrder, error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    subject = getattr(error, 'filename', None) or order['argv'][0]
-    if isinstance(error, FileNotFoundError) and os.path.exists(subject):
-        reason = 'the interpreter that its first line names does not exist'
-    elif isinstance(error, OSError) and error.errno == errno.ENOEXEC:
-        reason = 'it is neither a program for this machine nor a script with a first line of #!'
-    elif isinstance(error, OSError) and error.errno == errno.E2BIG:
-        reason = 'its arguments and environment are larger than the system takes'
-    return f'{subject} could not be executed: {reason}'
+REPORT_PATIENCE_SEC = 10.0
+"""For a gateway that does not read how it ended."""
 
 
 class Supervisor:
-    """One script from its start to the end of its tree."""
+    """One script, from the moment in which its program has begun to the end of its tree."""
 
     def __init__(
         self, order: SupervisorOrder, workplace: Workplace, gateway: GatewayLink, pid: int
@@ -131,7 +81,7 @@ class Supervisor:
         if self._workplace.progress_news:
             self._send_progress(time.monotonic())
         self._gateway.send({'event': 'ended', **report})
-        self._gateway.flush(_REPORT_PATIENCE_SEC)
+        self._gateway.flush(REPORT_PATIENCE_SEC)
         self._workplace.remove_leavings()
 
     def _watch(self) -> None:
@@ -342,7 +292,15 @@ class Supervisor:
         exit_code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
         number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
         if self._cause == 'exited' and exit_code != 0:
-            self._note_kernel_limit(number)
+            hit = usage.kernel_hit(
+                self._order['limits'],
+                self._meter,
+                self._workplace.cgroup,
+                self._workplace.largest_file_bytes,
+                number,
+            )
+            self._hit = hit or self._hit
+            self._cause = 'exited' if self._hit is None else 'limit_reached'
         return EndReport(
             cause=self._cause,
             exit_code=exit_code,
@@ -357,23 +315,3 @@ class Supervisor:
             progress_garbage=self._workplace.progress_garbage,
             end_asked=self._end_asked,
         )
-
-    def _note_kernel_limit(self, number: int | None) -> None:
-        """Find the limit by which the kernel ended the script, or made it fail."""
-        memory_mb, cgroup = self._order['limits']['memory_mb'], self._workplace.cgroup
-        cpu_sec, file_mb = self._order['limits']['cpu_sec'], self._order['limits']['file_size_mb']
-        processes = self._order['limits']['processes']
-        if memory_mb is not None and cgroup is not None and cgroup.out_of_memory:
-            used = round(self._meter.max_memory_bytes / usage.MIB, 1)
-            self._hit = usage.Hit('memory_mb', memory_mb, max(memory_mb, used))
-        elif processes is not None and cgroup is not None and cgroup.refused_tasks:
-            self._hit = usage.Hit('processes', processes, cgroup.max_tasks)
-        elif cpu_sec is not None and (number == signal.SIGXCPU or self._meter.cpu_sec >= cpu_sec):
-            self._hit = usage.Hit('cpu_sec', cpu_sec, round(self._meter.cpu_sec, 2))
-        elif file_mb is not None:
-            largest = self._workplace.largest_file_bytes()
-            if number == signal.SIGXFSZ or largest > int(file_mb * usage.MIB):
-                used = max(file_mb, round(largest / usage.MIB, 3))
-                self._hit = usage.Hit('file_size_mb', file_mb, used)
-        if self._hit is not None:
-            self._cause = 'limit_reached'

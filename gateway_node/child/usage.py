@@ -1,9 +1,10 @@
 """What a process tree uses of the machine, and which limit it has reached."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import contextlib
 import os
 import resource
+import signal
 import stat
 from typing import NamedTuple
 
@@ -184,6 +185,32 @@ class UsageMeter:
             return 0
         written[key] = first
         return found.st_size if found.st_size > first else 0
+
+
+def kernel_hit(
+    limits: SupervisorLimits,
+    meter: UsageMeter,
+    cgroup: CgroupLeaf | None,
+    largest_file_bytes: Callable[[], int],
+    number: int | None,
+) -> Hit | None:
+    """Return the limit by which the kernel ended a script, or made it fail.
+
+    `number` is that of the signal of which its main process died.
+    """
+    memory_mb, processes = limits['memory_mb'], limits['processes']
+    cpu_sec, file_mb = limits['cpu_sec'], limits['file_size_mb']
+    if memory_mb is not None and cgroup is not None and cgroup.out_of_memory:
+        return Hit('memory_mb', memory_mb, max(memory_mb, round(meter.max_memory_bytes / MIB, 1)))
+    if processes is not None and cgroup is not None and cgroup.refused_tasks:
+        return Hit('processes', processes, cgroup.max_tasks)
+    if cpu_sec is not None and (number == signal.SIGXCPU or meter.cpu_sec >= cpu_sec):
+        return Hit('cpu_sec', cpu_sec, round(meter.cpu_sec, 2))
+    if file_mb is not None:
+        largest = largest_file_bytes()
+        if number == signal.SIGXFSZ or largest > int(file_mb * MIB):
+            return Hit('file_size_mb', file_mb, max(file_mb, round(largest / MIB, 3)))
+    return None
 
 
 def _proportional_bytes(entry: ProcessEntry) -> int:

@@ -43,6 +43,8 @@ class Conclusion:
     stop_trigger: Trigger | None = None
     """Who ended it, where that was the gateway or a client."""
     warnings: tuple[str, ...] = ()
+    left: tuple[UnkillableProcess, ...] = ()
+    """What could not be ended."""
 
 
 def conclude(
@@ -52,15 +54,15 @@ def conclude(
 
     `timeout_sec` is None where it is not known any more, after a restart.
     """
-    warnings = outcome.warnings
-    if outcome.unkillable_processes:
-        warnings += (told_unkillable(outcome.unkillable_processes),)
+    left = outcome.unkillable_processes
+    warnings = (*outcome.warnings, *_warnings(left))
     if execution.stop_accepted:
         return Conclusion(
             status=ExecutionStatus.TERMINATED,
             cause='stop',
             stop_trigger=execution.stop_trigger,
             warnings=warnings,
+            left=left,
         )
     # A script that had ended when the end was asked for has its own end: it was only leftovers
     # that the gateway ended.
@@ -72,6 +74,7 @@ def conclude(
             cause='exited',
             output_parameters=_output_parameters(outcome, output),
             warnings=warnings,
+            left=left,
         )
     return Conclusion(
         status=ExecutionStatus.FAILED,
@@ -80,21 +83,33 @@ def conclude(
         output_parameters=outcome.result,
         stop_trigger=_own_stop(outcome) or ended_by,
         warnings=warnings,
+        left=left,
     )
 
 
-def without_outcome(execution: Execution, reason: FailureReason, message: str) -> Conclusion:
+def without_outcome(
+    execution: Execution,
+    reason: FailureReason,
+    message: str,
+    left: tuple[UnkillableProcess, ...] = (),
+) -> Conclusion:
     """Conclude an execution of which no outcome is known: a client's stop goes before the
     reason."""
     if execution.stop_accepted:
         return Conclusion(
-            status=ExecutionStatus.TERMINATED, cause='stop', stop_trigger=execution.stop_trigger
+            status=ExecutionStatus.TERMINATED,
+            cause='stop',
+            stop_trigger=execution.stop_trigger,
+            warnings=_warnings(left),
+            left=left,
         )
     return Conclusion(
         status=ExecutionStatus.FAILED,
         cause=reason.value,
-        failure=Failure(reason=reason, message=message),
+        failure=Failure(reason=reason, message='; '.join((message, *_warnings(left)))),
         stop_trigger=execution.stop_trigger,
+        warnings=_warnings(left),
+        left=left,
     )
 
 
@@ -105,8 +120,7 @@ def _failure(
     reason, message = _reason(outcome, ended_by)
     if reason is None:
         return None
-    if outcome.unkillable_processes:
-        message = f'{message}; {told_unkillable(outcome.unkillable_processes)}'
+    message = '; '.join((message, *_warnings(outcome.unkillable_processes)))
     known: dict[str, Any] = {
         'exit_code': outcome.exit_code,
         'signal': outcome.signal,
@@ -143,6 +157,10 @@ def _reason(outcome: Outcome, ended_by: Trigger | None) -> tuple[FailureReason |
     if outcome.exit_code != 0:
         return FailureReason.SCRIPT_FAILED, f'the script exited with {outcome.exit_code}'
     return None, ''
+
+
+def _warnings(left: tuple[UnkillableProcess, ...]) -> tuple[str, ...]:
+    return (told_unkillable(left),) if left else ()
 
 
 def told_unkillable(left: Sequence[UnkillableProcess]) -> str:

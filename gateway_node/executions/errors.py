@@ -138,13 +138,22 @@ class ScriptNotRunnable(FeatureNotAvailable):
 class NotStartable(Exception):
     """A recorded execution cannot be started; it ends as failed, with this reason."""
 
-    def __init__(self, reason: FailureReason, message: str) -> None:
+    def __init__(
+        self, reason: FailureReason, message: str, left: tuple[UnkillableProcess, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.left = left
+        """What had begun all the same and could not be ended."""
 
 
 class SpawnFailed(Exception):
     """A script's process could not be started; the message says why."""
+
+    def __init__(self, message: str, left: tuple[UnkillableProcess, ...] = ()) -> None:
+        super().__init__(message)
+        self.left = left
+        """What had begun all the same and could not be ended."""
 
 
 class RunnerUnavailable(Exception):

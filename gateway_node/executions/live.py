@@ -86,7 +86,8 @@ class LiveExecution:
         try:
             await self._see_through()
         except NotStartable as error:
-            await self._settle(without_outcome(self.execution, error.reason, str(error)))
+            reason, message = error.reason, str(error)
+            await self._settle(without_outcome(self.execution, reason, message, error.left))
         except StoreUnavailable:
             # The gateway ends, and the store is still not to be had; the ledger logged it. The
             # next start finds the outcome with the runner.
@@ -174,7 +175,7 @@ class LiveExecution:
             starting = self._runner.start(self.order, self._on_progress)
             self._process = await self._unless_stopped(starting)
         except SpawnFailed as error:
-            raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
+            raise NotStartable(FailureReason.SPAWN_FAILED, str(error), error.left) from error
         if self._process is None:
             self._end_unstarted()
             return
@@ -279,6 +280,7 @@ def final_changes(
         'scheduled': False,
         'failure': conclusion.failure,
         'output_parameters': conclusion.output_parameters,
+        'unkillable_processes': conclusion.left,
         'warnings': execution.warn(*conclusion.warnings).warnings,
     }
     if outcome is not None:
@@ -287,7 +289,6 @@ def final_changes(
             'exit_code': outcome.exit_code,
             'signal': outcome.signal,
             'leftover_processes': outcome.leftover_processes,
-            'unkillable_processes': outcome.unkillable_processes,
             'resource_use': outcome.resource_use,
         }
     return changes

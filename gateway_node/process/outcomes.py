@@ -83,6 +83,21 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
     )
 
 
+def outcome_of_failed_start(told: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a supervisor that could not start its script.
+
+    Raises:
+        ValueError: it says nothing of the kind.
+    """
+    return Outcome(
+        cause=EndCause.SPAWN_FAILED,
+        message=_field(told, 'message', str),
+        unkillable_processes=tuple(
+            map(_unkillable, _field(told, 'unkillable_processes', list | None) or ())
+        ),
+    )
+
+
 def read_given_result(directory: Path) -> tuple[Mapping[str, Any] | None, str]:
     """Return what the script gave as its result, or None, and what is wrong with it."""
     try:

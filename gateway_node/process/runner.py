@@ -248,8 +248,11 @@ class SupervisedScriptRunner:
             raise SpawnFailed(str(error)) from error
         try:
             pid = await process.started()
-        except BaseException:
-            await self._give_up(process, Path(order['directory']))
+        except BaseException as error:
+            left = await self._give_up(process, Path(order['directory']))
+            if left and not isinstance(error, SpawnFailed):
+                message = 'its end was asked for before it had begun'
+                raise SpawnFailed(message, left) from error
             raise
         self._supervision.note_script(process, pid)
         return process
@@ -264,10 +267,16 @@ class SupervisedScriptRunner:
             await asyncio.to_thread(remove_tree, Path(order['directory']))
             raise
 
-    async def _give_up(self, process: SupervisedProcess, directory: Path) -> None:
-        """End what is left of it and remove the directory, also where nobody waits any more."""
+    async def _give_up(
+        self, process: SupervisedProcess, directory: Path
+    ) -> tuple[UnkillableProcess, ...]:
+        """End what is left of it and remove the directory, also where nobody waits any more.
+
+        What could not be ended is returned.
+        """
         process.stop(StopAction.FORCED_TERMINATION)
         await asyncio.shield(self._supervision.accompany(self._clear_away(process, directory)))
+        return (await process.ended()).unkillable_processes
 
     async def _clear_away(self, process: SupervisedProcess, directory: Path) -> None:
         # The supervisor can be gone before its tree is: the outcome waits for both.

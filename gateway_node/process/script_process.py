@@ -24,7 +24,11 @@ from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction
-from gateway_node.process.outcomes import outcome_of_directory, outcome_of_report
+from gateway_node.process.outcomes import (
+    outcome_of_directory,
+    outcome_of_failed_start,
+    outcome_of_report,
+)
 from gateway_node.process.output_log import keep_shared_output, SharedOutput
 from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
 from gateway_node.process.watchdog import Watchdog
@@ -215,11 +219,9 @@ class SupervisedProcess:
                 # The descriptor came with it, or was one too many for this process.
                 pass
             case 'spawn_failed':
-                self._watchdog.expect_nothing_heard()
-                self._conclude(Outcome(cause=EndCause.SPAWN_FAILED, message=message['message']))
+                self._take_last_words(outcome_of_failed_start, message)
             case 'ended':
-                self._watchdog.expect_nothing_heard()
-                self._last_words = self._loop.create_task(self._conclude_told(message))
+                self._take_last_words(outcome_of_report, message, self._directory)
 
     def _take_shared_output(self, descriptor: int) -> None:
         if self.shared_output is None:
@@ -227,9 +229,13 @@ class SupervisedProcess:
         else:
             os.close(descriptor)
 
-    async def _conclude_told(self, report: dict[str, Any]) -> None:
+    def _take_last_words(self, understand: Callable[..., Outcome], *words: Any) -> None:
+        self._watchdog.expect_nothing_heard()
+        self._last_words = self._loop.create_task(self._conclude_told(understand, *words))
+
+    async def _conclude_told(self, understand: Callable[..., Outcome], *words: Any) -> None:
         try:
-            outcome = await asyncio.to_thread(outcome_of_report, report, self._directory)
+            outcome = await asyncio.to_thread(understand, *words)
         except ValueError:
             # As if it had been lost: its companion concludes then.
             _log.exception('a supervisor was not understood: execution %s', self.execution_id)
@@ -241,7 +247,7 @@ class SupervisedProcess:
             told = told_unkillable(outcome.unkillable_processes)
             _log.error('%s: execution %s', told, self.execution_id)
         if not self._started.done():
-            self._started.set_exception(SpawnFailed(outcome.message))
+            self._started.set_exception(SpawnFailed(outcome.message, outcome.unkillable_processes))
             # Whoever waits hears of it; nobody has to.
             self._started.exception()
         if not self._outcome.done():

@@ -18,13 +18,15 @@ from runner_support import Floor, floor, floor_on, wait_until
 
 from gateway_node.child.messages import encode, SupervisorOrder
 from gateway_node.child.process_tree import read_entry
+from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import StopAction
+from gateway_node.process import spawner_connection
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
 from gateway_node.process.limits import NO_LIMITS
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_connection import WaitingSupervisor
-from gateway_node.scripts.values import Limits
+from gateway_node.scripts.values import Limits, ScriptKind
 
 __all__ = ['floor']
 
@@ -192,3 +194,28 @@ def hung_on(file: Path) -> 'subprocess.Popen[bytes]':
     """Start what counts as a supervisor and hangs on the file."""
     argv = [sys.executable, '-c', HANGS_AS_SUPERVISOR, SUPERVISOR, str(file)]
     return subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize('stopped', [False, True], ids=['time is over', 'stopped'])
+async def test_a_program_that_hangs_before_it_begins_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    """An exec that does not come back is given up; its process lives on and is told."""
+    impatient = 'from gateway_node.child import killing; killing.KILL_PATIENCE_SEC = 0.2\n'
+    # Before the spawner serves, and once it finds the package.
+    program = spawner_connection._PROGRAM.replace('main()', f'\n{impatient}main()')
+    monkeypatch.setattr(spawner_connection, '_PROGRAM', program)
+    with hanging_file(tmp_path / 'mount') as (file, asked):
+        async with floor_on(tmp_path) as floor:
+            script = floor.script(f'#!{file}\n', ScriptKind.EXECUTABLE, managed=True)
+            order = floor.order(script, timeout_sec=600 if stopped else 0.3)
+            starting = asyncio.create_task(floor.start(order))
+            await wait_until(asked.is_set, what='it hangs')
+            if stopped:
+                starting.cancel()
+            async with asyncio.timeout(PATIENCE_SEC):
+                with pytest.raises(SpawnFailed, match='begun') as told:
+                    await starting
+            (named,) = told.value.left
+            assert floor.runner.lives(named)
+    await wait_until(lambda: not floor.runner.lives(named), what='it ends once it can')

@@ -16,7 +16,7 @@ from typing import Any
 from unittest import mock
 
 from gateway_node.child import image as image_module
-from gateway_node.child import supervisor
+from gateway_node.child import supervising
 from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.gateway_link import GatewayLink
 from gateway_node.child.image import execute, Image
@@ -96,10 +96,10 @@ def main() -> None:
     procs = '/dev/null' if moment == ['in a plain leaf'] else CgroupLeaf.procs
     with (
         mock.patch.object(CgroupLeaf, 'procs', procs),
-        mock.patch.object(supervisor, 'GatewayLink', link),
+        mock.patch.object(supervising, 'GatewayLink', link),
         mock.patch.object(image_module, '_become', become),
     ):
-        supervisor.supervise(OURS, os.pidfd_open(os.getpid()), start)
+        supervising.supervise(OURS, os.pidfd_open(os.getpid()), start)
     if moment[0].startswith(('hangs', 'begun')):
         said = MessageBuffer().feed(THEIRS.recv(65536))
         Path(directory, 'end.json').write_text(json.dumps(said[-1]))

@@ -9,6 +9,7 @@ from gateway_node.executions.conclusion import (
     conclude,
     STDERR_TAIL_CHARACTERS,
     told_unkillable,
+    without_outcome,
 )
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
@@ -148,3 +149,16 @@ def test_what_could_not_be_ended_is_told_with_its_reason() -> None:
 def test_of_many_a_sentence_names_three() -> None:
     """The execution lists them all."""
     assert told_unkillable([FOREIGN] * 5).endswith('not permitted) and 2 more')
+
+
+def test_what_a_failed_start_left_is_told_too() -> None:
+    """Whether the start failed or was stopped."""
+    failed = without_outcome(running(), FailureReason.SPAWN_FAILED, 'it hangs', (FOREIGN,))
+    stopped = without_outcome(
+        running(stop_trigger=STOPPED), FailureReason.SPAWN_FAILED, 'it hangs', (FOREIGN,)
+    )
+    assert failed.failure is not None
+    assert failed.failure.message.startswith('it hangs; what could not be ended lives on: pid 7')
+    for end in (failed, stopped):
+        assert end.left == (FOREIGN,)
+        assert 'not permitted' in end.warnings[0]

@@ -1,0 +1,72 @@
+"""A supervisor's first part: it waits for its order, and starts the script."""
+
+from collections.abc import Callable
+import errno
+import os
+import socket
+
+from gateway_node.child import process_tree
+from gateway_node.child.gateway_link import GatewayLink
+from gateway_node.child.image import Image
+from gateway_node.child.killing import end_all
+from gateway_node.child.messages import SupervisorOrder
+from gateway_node.child.supervisor import (
+    PROCESS_NAME,
+    REPORT_PATIENCE_SEC,
+    Supervisor,
+    WAITING_NAME,
+)
+from gateway_node.child.workplace import Workplace
+
+ImageStarter = Callable[[Image, Callable[[int], None]], int]
+
+
+def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStarter) -> None:
+    """Take an order from the channel and see it through to its end.
+
+    `start_image` makes the script's process from its image, however it likes; it waits with the
+    function that it is given. Where it raises, what it began is ended here.
+    """
+    os.setsid()
+    process_tree.set_name(WAITING_NAME)
+    process_tree.become_subreaper()
+    gateway = GatewayLink(channel, gateway_pidfd)
+    order = gateway.receive_order()
+    if order is None:
+        return
+    process_tree.set_name(PROCESS_NAME)
+    workplace: Workplace | None = None
+    try:
+        workplace = Workplace(order)
+        patience_sec = order['timeout_sec']
+        pid = start_image(
+            workplace.image, lambda source: gateway.wait_readable(source, patience_sec)
+        )
+    except (OSError, ValueError) as error:
+        # A program that was given up may have begun that very moment, and have children already.
+        left = end_all()
+        if workplace is not None:
+            workplace.remove_leavings()
+        gateway.send(
+            {
+                'event': 'spawn_failed',
+                'message': _spawn_complaint(order, error),
+                'unkillable_processes': left,
+            }
+        )
+        gateway.flush(REPORT_PATIENCE_SEC)
+        return
+    workplace.close_script_ends()
+    Supervisor(order, workplace, gateway, pid).see_through()
+
+
+def _spawn_complaint(order: SupervisorOrder, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    subject = getattr(error, 'filename', None) or order['argv'][0]
+    if isinstance(error, FileNotFoundError) and os.path.exists(subject):
+        reason = 'the interpreter that its first line names does not exist'
+    elif isinstance(error, OSError) and error.errno == errno.ENOEXEC:
+        reason = 'it is neither a program for this machine nor a script with a first line of #!'
+    elif isinstance(error, OSError) and error.errno == errno.E2BIG:
+        reason = 'its arguments and environment are larger than the system takes'
+    return f'{subject} could not be executed: {reason}'
