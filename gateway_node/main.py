@@ -4,7 +4,7 @@ asyncio owns the main thread and the signals; the ROS node has a thread of its o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Container, Mapping, Sequence
 import contextlib
 import logging
 import os
@@ -49,6 +49,7 @@ from gateway_node.ros.start_deadline import start_deadline
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.scripts.values import EVERY_VERSION
 from gateway_node.side_tasks import SideTaskFailed, SideTasks
 from gateway_node.signals import EndSignals
 from gateway_node.storage.database import Database, SQLITE_VERSION
@@ -203,7 +204,8 @@ async def assemble(
         undo.push_async_callback(runner.close)
         await runner.start_up()
         in_use = frozenset(each.script_version for each in await store.open_executions())
-        library = await _open_library(configuration, schemas, clock, in_use)
+        versions = EVERY_VERSION if store.may_have_forgotten else in_use
+        library = await _open_library(configuration, schemas, clock, versions)
         ledger = Ledger(store)
         executions = ExecutionService(
             library=library,
@@ -393,7 +395,7 @@ async def _open_library(
     configuration: Configuration,
     schemas: SchemaWorker,
     clock: Clock,
-    versions_in_use: frozenset[str],
+    versions_in_use: Container[str],
 ) -> ScriptLibrary:
     scripts = configuration.scripts
     manifest = scripts.manifest

@@ -1,8 +1,5 @@
 """Routes of scripts."""
 
-import asyncio
-from typing import BinaryIO
-
 from aiohttp import hdrs, web
 
 from gateway_node.entities.values import EntityRef
@@ -11,6 +8,7 @@ from gateway_node.http_server.reading import entity_ref, path_id
 from gateway_node.http_server.representations import attachment, listing, respond, script_detail
 from gateway_node.http_server.services import services
 from gateway_node.http_server.uploads import receive
+from gateway_node.scripts.content import Content
 from gateway_node.scripts.errors import LibraryUnavailable
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
@@ -72,23 +70,27 @@ async def delete_script(request: web.Request) -> web.Response:
 async def download_script(request: web.Request) -> web.Response:
     """GET {entity}/scripts/{id}/content: the bytes as they were uploaded, always all of them."""
     library, entity = services(request).library, entity_ref(request)
-    script, file = await _content(library, entity, path_id(request, 'script_id'))
-    # aiohttp reads an open file on a thread, piece by piece, and closes it.
+    script, content = await _content(library, entity, path_id(request, 'script_id'))
+    if request.method == hdrs.METH_HEAD:
+        content.close()
     return web.Response(
-        body=file,
+        body=content.pieces(),
         content_type='application/octet-stream',
-        headers={hdrs.CONTENT_DISPOSITION: attachment(script.path.name)},
+        headers={
+            hdrs.CONTENT_DISPOSITION: attachment(script.path.name),
+            hdrs.CONTENT_LENGTH: str(content.size),
+        },
     )
 
 
 async def _content(
     library: ScriptLibrary, entity: EntityRef, script_id: str
-) -> tuple[Script, BinaryIO]:
+) -> tuple[Script, Content]:
     """Open the file of a script; where it was replaced that very moment, the new one."""
     while True:
         script = await library.get(entity, script_id)
         try:
-            return script, await asyncio.to_thread(script.path.open, 'rb')
+            return script, await library.content(script)
         except FileNotFoundError:
             if (await library.get(entity, script_id)).path == script.path:
                 raise ContentNotFound(script.id) from None

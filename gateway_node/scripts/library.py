@@ -5,7 +5,7 @@ It owns the scripts directory and nobody else writes there. What is in it is hel
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Container, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from gateway_node.entities.clock import Clock
 from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.beginning import Beginning, read_beginning
+from gateway_node.scripts.content import Content
 from gateway_node.scripts.disk import disk_errors
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
@@ -33,8 +34,13 @@ from gateway_node.scripts.schemas import SchemaChecker
 from gateway_node.scripts.shelf import new_script_id, Shelf
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.threads import Threads
 
 _T = TypeVar('_T')
+_LIBRARY_THREADS = 4
+"""For the scripts directory."""
+_MANAGED_THREADS = 2
+"""For files that lie anywhere, as on a mount that does not answer."""
 
 
 class ScriptLibrary:
@@ -62,13 +68,15 @@ class ScriptLibrary:
         self._max_file_bytes = max_file_bytes
         self._schemas = schemas
         self._clock = clock
-        self._managed = {m.script.id: ManagedFile(m) for m in managed}
+        self._threads = Threads('library', _LIBRARY_THREADS)
+        managed_threads = Threads('managed scripts', _MANAGED_THREADS)
+        self._managed = {m.script.id: ManagedFile(m, managed_threads) for m in managed}
         self._allow_uploads = allow_uploads
         self._max_scripts = max_scripts
         self._records: dict[str, Record] = {}
         self._changes = asyncio.Lock()
 
-    async def open(self, versions_in_use: frozenset[str] = frozenset()) -> None:
+    async def open(self, versions_in_use: Container[str] = ()) -> None:
         """Read the scripts directory, sweep what a crash left, check the managed schemas.
 
         Versions in `versions_in_use` are kept though they are not current. Without a scripts
@@ -83,7 +91,7 @@ class ScriptLibrary:
         for file in self._managed.values():
             await self._check_managed(file.managed.script)
         with disk_errors(f'be read (scripts.scripts_dir {self._shelf.directory})'):
-            records = await asyncio.to_thread(self._shelf.load, versions_in_use)
+            records = await self._threads.run(self._shelf.load, versions_in_use)
         self._records = {
             record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
         }
@@ -101,7 +109,7 @@ class ScriptLibrary:
         """Return an entity's scripts: the managed ones first, then the uploads, oldest first."""
         shelf = self._open_shelf()
         files = [f for f in self._managed.values() if f.managed.belongs_to(entity)]
-        managed = await asyncio.to_thread(lambda: [file.current() for file in files])
+        managed = await asyncio.gather(*(file.current() for file in files))
         uploads = (r for r in self._records.values() if r.entity == entity)
         return (*managed, *(script_of(record, shelf.path_of(record)) for record in uploads))
 
@@ -110,9 +118,14 @@ class ScriptLibrary:
         shelf = self._open_shelf()
         file = self._managed.get(script_id)
         if file is not None and file.managed.belongs_to(entity):
-            return await asyncio.to_thread(file.current)
+            return await file.current()
         record = self._record(entity, script_id)
         return script_of(record, shelf.path_of(record))
+
+    async def content(self, script: Script) -> Content:
+        """Open the file of a script: the bytes as they were uploaded; OSError."""
+        threads = self._managed[script.id].threads if script.managed else self._threads
+        return await Content.open(script.path, threads)
 
     def has_scripts(self, entity: EntityRef) -> bool:
         """Tell whether an entity has uploads, or a managed script that names it without a glob."""
@@ -134,7 +147,7 @@ class ScriptLibrary:
         shelf = self._open_shelf()
         if not self._allow_uploads:
             raise UploadsTurnedOff
-        return Upload(shelf.incoming_path(), self._max_file_bytes)
+        return Upload(shelf.incoming_path(), self._max_file_bytes, self._threads)
 
     async def create(
         self, entity: EntityRef, upload: Upload, file_name: str, metadata: Metadata
@@ -238,6 +251,13 @@ class ScriptLibrary:
                     tuple(replace(v, path=prefix + v.path) for v in error.violations),
                 ) from error
 
+    async def _beginning(self, upload: Upload, kind: ScriptKind) -> Beginning:
+        """Return what the beginning of an upload says; ScriptRefused where it cannot run so."""
+        with disk_errors('take a script'):
+            beginning = await self._threads.run(read_beginning, upload.path, kind)
+        interpreter_of(beginning.first_line, kind)
+        return beginning
+
     async def _add(
         self,
         shelf: Shelf,
@@ -247,7 +267,7 @@ class ScriptLibrary:
         kind: ScriptKind,
         metadata: Metadata,
     ) -> Script:
-        beginning = await _beginning(upload, kind)
+        beginning = await self._beginning(upload, kind)
         async with self._changes:
             self._check_room()
             record = Record(
@@ -265,7 +285,7 @@ class ScriptLibrary:
             )
             upload.taken = True
             with disk_errors('take a script'):
-                await asyncio.to_thread(shelf.add, record, upload.path)
+                await self._threads.run(shelf.add, record, upload.path)
             self._records[record.script_id] = record
             return script_of(record, shelf.path_of(record))
 
@@ -283,7 +303,7 @@ class ScriptLibrary:
             metadata = metadata or Metadata()
             file_name = file_name or earlier.file_name
             kind = settle_kind(file_name, metadata.kind, earlier.kind)
-            beginning = await _beginning(upload, kind)
+            beginning = await self._beginning(upload, kind)
             record = replace(
                 earlier,
                 file_name=file_name,
@@ -296,30 +316,22 @@ class ScriptLibrary:
             )
             upload.taken = True
             with disk_errors('take a script'):
-                await asyncio.to_thread(shelf.change, record, upload.path)
+                await self._threads.run(shelf.change, record, upload.path)
             self._records[record.script_id] = record
             used = versions_in_use(record.script_id)
-            await asyncio.to_thread(shelf.prune, record, used)
+            await self._threads.run(shelf.prune, record, used)
             return script_of(record, shelf.path_of(record))
 
     async def _remove(self, shelf: Shelf, record: Record) -> None:
         async with self._changes:
             try:
                 with disk_errors('give a script up'):
-                    await asyncio.to_thread(shelf.remove, record.script_id)
+                    await self._threads.run(shelf.remove, record.script_id)
             except LibraryUnavailable:
                 self._records[record.script_id] = record
                 raise
             # A replacement that was under way has brought it back.
             self._records.pop(record.script_id, None)
-
-
-async def _beginning(upload: Upload, kind: ScriptKind) -> Beginning:
-    """Return what the beginning of an upload says; ScriptRefused where it cannot run so."""
-    with disk_errors('take a script'):
-        beginning = await asyncio.to_thread(read_beginning, upload.path, kind)
-    interpreter_of(beginning.first_line, kind)
-    return beginning
 
 
 def _without_kind(metadata: Metadata) -> Metadata:

@@ -1,5 +1,6 @@
 """Managed scripts: files that were on the robot before the gateway, as the manifest names them."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 import hashlib
@@ -10,9 +11,12 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.beginning import read_beginning
 from gateway_node.scripts.first_line import asked
 from gateway_node.scripts.values import Mending, Script
+from gateway_node.threads import Threads
 
 _LOGGER = logging.getLogger(__name__)
 
+_PATIENCE_SEC = 2.0
+"""For a look at the file, whose mount may not answer."""
 _MENDED_WORDS = {
     Mending.BYTE_ORDER_MARK: 'a byte order mark',
     Mending.LINE_ENDS: 'line ends of CR LF',
@@ -43,16 +47,34 @@ class ManagedScript:
 class ManagedFile:
     """A managed script whose file may change on disk: it is read anew when its stamp changed."""
 
-    def __init__(self, managed: ManagedScript) -> None:
+    def __init__(self, managed: ManagedScript, threads: Threads) -> None:
         self.managed = managed
+        self.threads = threads
+        """In which its file is read."""
         self._script = managed.script
         self._stamp: tuple[int, ...] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
-    def current(self) -> Script:
-        """Return the script in the version that the file has now; blocks.
+    async def current(self) -> Script:
+        """Return the script in the version that the file has now.
 
-        A file that cannot be read keeps its last known version: its execution will say why.
+        A file that cannot be read, or not in time, keeps its last known version: its execution
+        will say why.
         """
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self.threads.run(self._look))
+        await asyncio.wait({self._looking}, timeout=_PATIENCE_SEC)
+        if self._looking.done():
+            self._looking.result()
+        else:
+            _LOGGER.warning(
+                'the file of managed script %s does not answer: %s',
+                self._script.id,
+                self._script.path,
+            )
+        return self._script
+
+    def _look(self) -> None:
         try:
             found = self._script.path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
@@ -61,7 +83,6 @@ class ManagedFile:
                 self._stamp = stamp
         except OSError as error:
             _LOGGER.warning('managed script %s cannot be read: %s', self._script.id, error)
-        return self._script
 
     def _read(self) -> Script:
         script = self.managed.script

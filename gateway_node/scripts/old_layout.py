@@ -3,7 +3,7 @@
 Everything here can be cut off at any moment and done again.
 """
 
-from collections.abc import Collection
+from collections.abc import Container
 import os
 from pathlib import Path
 import re
@@ -15,7 +15,7 @@ _FILE = re.compile(r'([0-9a-f]{64})(\.[a-z.]+)')
 
 
 def move_versions(
-    home: Path, current: str, file_name: str, versions_in_use: Collection[str]
+    home: Path, current: str, file_name: str, versions_in_use: Container[str]
 ) -> None:
     """Move the files of a script's current version, and of those in use, into their folders.
 
@@ -24,9 +24,11 @@ def move_versions(
     """
     for path in sorted(home.iterdir()):
         found = _FILE.fullmatch(path.name)
-        if found is None or path.is_dir() or found[1] not in {current, *versions_in_use}:
+        if found is None or path.is_dir():
             continue
         version, suffix = found.groups()
+        if version != current and version not in versions_in_use:
+            continue
         keeps_name = version == current or file_name.lower().endswith(suffix)
         folder = home / version
         make_directory(folder)

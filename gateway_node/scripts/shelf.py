@@ -10,7 +10,7 @@ The version is the SHA-256 of the upload. A script comes into being, changes and
 rename each, so that a crash at any moment leaves the script as it was before or as it is after.
 """
 
-from collections.abc import Collection
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import replace
 import json
@@ -68,7 +68,7 @@ class Shelf:
         """Return the file of a record's version."""
         return self.directory / record.script_id / record.place
 
-    def load(self, versions_in_use: frozenset[str]) -> tuple[Record, ...]:
+    def load(self, versions_in_use: Container[str]) -> tuple[Record, ...]:
         """Return all whole scripts; sweep what a crash left, set aside what is damaged."""
         make_directory(self._incoming)
         for leftover in self._incoming.iterdir():
@@ -113,7 +113,7 @@ class Shelf:
             raise
         sync_directory(home)
 
-    def prune(self, record: Record, versions_in_use: Collection[str]) -> None:
+    def prune(self, record: Record, versions_in_use: Container[str]) -> None:
         """Remove a script's versions that are neither current nor in use, as far as it goes."""
         try:
             for path in list((self.directory / record.script_id).iterdir()):
@@ -164,7 +164,7 @@ class Shelf:
             raise
         sync_directory(target.parent)
 
-    def _read(self, home: Path, versions_in_use: Collection[str]) -> Record:
+    def _read(self, home: Path, versions_in_use: Container[str]) -> Record:
         document = json.loads((home / _RECORD).read_bytes())
         if document['format'] == old_layout.FORMAT:
             record = self._migrate(home, document, versions_in_use)
@@ -178,7 +178,7 @@ class Shelf:
             raise ValueError(f'{script.runs_from} is no file')
         return record
 
-    def _migrate(self, home: Path, document: Any, versions_in_use: Collection[str]) -> Record:
+    def _migrate(self, home: Path, document: Any, versions_in_use: Container[str]) -> Record:
         """Bring a script of the old layout into this one."""
         lacking = {'format': FORMAT, 'first_line': '', 'mended': []}
         record = decode(home.name, document | lacking)

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from gateway_node.scripts.disk import disk_errors, new_file, SCRIPT_MODE
 from gateway_node.scripts.errors import ScriptRefused, ScriptTooLarge
+from gateway_node.threads import Threads
 
 _CHUNK_BYTES = 256 * 1024
 """Bytes gathered before a thread writes them: a hop costs more than a small write."""
@@ -21,20 +22,21 @@ class Upload:
     Used with `async with`: what the library has not taken by the end is removed.
     """
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        """Receive into `path`, which must not exist; LibraryUnavailable where it cannot be."""
+    def __init__(self, path: Path, max_bytes: int, threads: Threads) -> None:
+        """Receive into `path`, which must not exist."""
         self.path = path
         self.size = 0
         self.taken = False
         """True once the library has it; the file's name is no longer the upload's."""
         self._max_bytes = max_bytes
+        self._threads = threads
         self._hash = hashlib.sha256()
         self._gathered = bytearray()
         self._finished = False
+        self._given_up = False
         # A cancelled request leaves its thread writing: the descriptor is closed after it only.
         self._lock = threading.Lock()
-        with disk_errors('take an upload'):
-            self._fd = new_file(path, SCRIPT_MODE)
+        self._fd = -1
 
     @property
     def version(self) -> str:
@@ -48,7 +50,7 @@ class Upload:
             raise ScriptTooLarge(self._max_bytes)
         self._gathered += chunk
         if len(self._gathered) >= _CHUNK_BYTES:
-            await asyncio.to_thread(self._flush)
+            await self._threads.run(self._flush)
 
     async def finish(self) -> None:
         """Bring all bytes to the disk; ScriptRefused for no bytes at all, LibraryUnavailable."""
@@ -56,14 +58,20 @@ class Upload:
             return
         if not self.size:
             raise ScriptRefused('the file is empty; a script has at least one byte')
-        await asyncio.to_thread(self._finish)
+        await self._threads.run(self._finish)
 
     async def abort(self) -> None:
         """Remove what was received, unless the library has taken it."""
         if not self.taken:
-            await asyncio.to_thread(self._discard)
+            await self._threads.run(self._discard)
 
     async def __aenter__(self) -> 'Upload':
+        try:
+            await self._threads.run(self._open)
+        except asyncio.CancelledError:
+            # The thread may make the file all the same.
+            await asyncio.shield(asyncio.ensure_future(self.abort()))
+            raise
         return self
 
     async def __aexit__(
@@ -74,6 +82,11 @@ class Upload:
     ) -> None:
         # Shielded: a client that goes away cancels its request, and this must still be done.
         await asyncio.shield(asyncio.ensure_future(self.abort()))
+
+    def _open(self) -> None:
+        with self._lock, disk_errors('take an upload'):
+            if not self._given_up:
+                self._fd = new_file(self.path, SCRIPT_MODE)
 
     def _flush(self) -> None:
         with self._lock, disk_errors('take an upload'):
@@ -88,6 +101,7 @@ class Upload:
 
     def _discard(self) -> None:
         with self._lock, disk_errors('remove an upload'):
+            self._given_up = True
             self._close()
             with suppress(FileNotFoundError):
                 self.path.unlink()

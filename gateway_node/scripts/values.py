@@ -1,10 +1,19 @@
 """Values of the script room."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 import enum
 from pathlib import Path
 from typing import Any
+
+
+class _EveryVersion(Container[str]):
+    def __contains__(self, version: object) -> bool:
+        return True
+
+
+EVERY_VERSION: Container[str] = _EveryVersion()
+"""In use, as far as anybody knows."""
 
 
 class ScriptKind(enum.Enum):

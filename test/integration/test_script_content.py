@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import os
 from pathlib import Path
 
+import aiohttp
 from api_support import Api, serve_api
 import pytest
 from runner_support import wait_until
@@ -47,7 +48,6 @@ async def test_a_large_script_comes_back_whole(api: Api, tmp_path: Path) -> None
     assert await answer.read() == content
     assert answer.headers['Content-Type'] == 'application/octet-stream'
     assert answer.headers['Content-Length'] == str(len(content))
-    # aiohttp closes it in a thread, after the last byte.
     await wait_until(lambda: open_files_below(tmp_path) == [], what='the file is closed')
 
 
@@ -122,3 +122,15 @@ async def test_a_script_that_is_replaced_during_the_download_comes_in_its_new_ve
     monkeypatch.setattr(api.library, 'get', get_and_replace)
     answer = await api.request('GET', f'/{ENTITY}/scripts/{script_id}/content')
     assert (answer.status, await answer.read()) == (200, b'false\n')
+
+
+async def test_a_file_that_gets_shorter_breaks_the_answer(api: Api, tmp_path: Path) -> None:
+    """Its length was told: what comes must not be taken for all of it."""
+    content = os.urandom(5 * 1024 * 1024)
+    (tmp_path / 'self_test.sh').write_bytes(content)
+    answer = await api.request('GET', f'/{ENTITY}/scripts/self_test/content')
+    os.truncate(tmp_path / 'self_test.sh', 1000)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await answer.read()
+    head = await api.request('HEAD', f'/{ENTITY}/scripts/self_test/content')
+    assert head.headers['Content-Length'] == '1000'

@@ -1,7 +1,7 @@
 """The script library on a real disk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Container, Mapping
 import errno
 import hashlib
 import json
@@ -35,11 +35,12 @@ from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.scripts.mending import mend
 from gateway_node.scripts.metadata import Metadata, parse_metadata
-from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.scripts.values import EVERY_VERSION, Script, ScriptKind
 
 APP = EntityRef.from_path('apps/temp_sensor')
 COMPONENT = EntityRef.from_path('components/temp_sensor')
 MAX_BYTES = 1_000_000
+PATIENCE_SEC = 20.0
 
 
 class Schemas:
@@ -82,7 +83,7 @@ async def library(tmp_path: Path) -> AsyncIterator[ScriptLibrary]:
     assert not _incoming(tmp_path)
 
 
-async def _reopened(tmp_path: Path, in_use: frozenset[str] = frozenset()) -> ScriptLibrary:
+async def _reopened(tmp_path: Path, in_use: Container[str] = ()) -> ScriptLibrary:
     library = _library(tmp_path / 'scripts')
     await library.open(in_use)
     return library
@@ -202,6 +203,8 @@ async def test_a_version_in_use_stays_until_nobody_uses_it(
     second = await _replace(library, first, b'two', in_use=(first.version,))
     assert first.path.read_bytes() == b'one'
     await _reopened(tmp_path, frozenset({first.version}))
+    assert first.path.exists()
+    await _reopened(tmp_path, EVERY_VERSION)
     assert first.path.exists()
     await _reopened(tmp_path)
     assert not first.path.exists()
@@ -634,6 +637,38 @@ async def test_a_managed_file_that_changes_is_a_new_version(
     path.unlink()
     assert await library.list(APP) == (second,)
     assert 'b cannot be read' in caplog.text
+
+
+async def test_managed_files_that_hang_hold_nothing_else_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a mount that does not answer: the last version is shown, uploads and others go on."""
+    monkeypatch.setattr('gateway_node.scripts.managed._PATIENCE_SEC', 0.05)
+    files = [tmp_path / f'{letter}.sh' for letter in 'abcde']
+    for file in files:
+        file.write_text('true')
+    rows = ''.join(f'  - {{id: {file.stem}, path: {file}, entities: apps/*}}\n' for file in files)
+    library = await _with_managed(tmp_path, f'scripts:\n{rows}')
+    before = await library.list(APP)
+    hanging = []
+    for file in files[:-1]:
+        file.unlink()
+        os.mkfifo(file)
+        hanging.append(os.open(file, os.O_RDWR))  # whoever reads it waits for what never comes
+    for _ in range(5):
+        assert await library.list(APP) == before
+    assert 'the file of managed script a does not answer' in caplog.text
+    async with asyncio.timeout(PATIENCE_SEC):
+        upload = await _create(library)
+        assert await library.list(APP) == (*before, upload)
+        # Two are being read; the others go before anybody opens them.
+        for file in files[2:-1]:
+            file.unlink()
+        for descriptor in hanging:
+            os.close(descriptor)
+        files[-1].write_text('false')
+        while (await library.get(APP, 'e')).size != len('false'):
+            pass
 
 
 async def test_a_managed_schema_that_is_refused_stops_the_start(tmp_path: Path) -> None:

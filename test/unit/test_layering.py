@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
-COMMON = frozenset({'strict_json'})
+COMMON = frozenset({'side_tasks', 'strict_json', 'threads'})
 """What every room may import, for it imports the standard library only."""
 ROOMS = COMMON | {
     *CORE,
@@ -23,7 +23,6 @@ ROOMS = COMMON | {
     'demo',
     'init',
     'main',
-    'side_tasks',
     'signals',
     'surroundings',
     'testing',
@@ -33,23 +32,24 @@ ROOMS = COMMON | {
 MAY_IMPORT: dict[str, frozenset[str]] = {
     'entities': frozenset(),
     'scripts': frozenset({'entities'}),
-    'executions': frozenset({'scripts', 'entities', 'side_tasks'}),
+    'executions': frozenset({'scripts', 'entities'}),
     'http_server': frozenset(CORE),
     'ros': frozenset(CORE),
     # Both ends of the spawner's protocol: the messages are declared on the child's side.
-    'process': frozenset({*CORE, 'child', 'side_tasks'}),
-    'storage': frozenset({*CORE, 'side_tasks'}),
+    'process': frozenset({*CORE, 'child'}),
+    'storage': frozenset(CORE),
     'child': frozenset(),
     'demo': frozenset(),
     'script': frozenset({'child'}),
     'testing': frozenset(CORE),
     'init': frozenset(),
-    'side_tasks': frozenset(),
-    'signals': frozenset({'side_tasks', 'surroundings'}),
+    'signals': frozenset({'surroundings'}),
     'surroundings': frozenset(),
-    'main': frozenset({*CORE, *OUTER, 'side_tasks', 'signals'}),
+    'main': frozenset({*CORE, *OUTER, 'signals'}),
     '__main__': frozenset({'init', 'main', 'surroundings'}),
+    'side_tasks': frozenset(),
     'strict_json': frozenset(),
+    'threads': frozenset(),
 }
 """Which rooms of the package a room may import, beside itself."""
 

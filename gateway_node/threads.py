@@ -1,0 +1,52 @@
+"""Threads for calls that block; knows no room.
+
+asyncio's own pool is one for everything: calls that hang, as on a mount that does not answer, use
+it up, and its threads are waited for at the end. So what may hang gets a few threads of its own,
+which hold up their own kind only and end with the process.
+"""
+
+import asyncio
+from collections.abc import Callable
+import concurrent.futures
+import functools
+import queue
+import threading
+from typing import Any, TypeVar
+
+_Result = TypeVar('_Result')
+_Calls = queue.SimpleQueue[tuple[concurrent.futures.Future[Any], Callable[[], Any]]]
+
+
+class Threads:
+    """Up to `number` threads, made when they are needed, for calls of one kind."""
+
+    def __init__(self, name: str, number: int) -> None:
+        self._name = name
+        self._number = number
+        self._made = 0
+        self._calls: _Calls = queue.SimpleQueue()
+
+    async def run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Call a function in a thread, in its turn; return or raise what it does.
+
+        Cancelled before its turn it is not called; cancelled later it goes on unheard.
+        """
+        if self._made < self._number:
+            self._made += 1
+            name = f'{self._name} {self._made}'
+            threading.Thread(target=_work, args=(self._calls,), name=name, daemon=True).start()
+        called: concurrent.futures.Future[_Result] = concurrent.futures.Future()
+        self._calls.put((called, functools.partial(function, *arguments)))
+        return await asyncio.wrap_future(called)
+
+
+def _work(calls: _Calls) -> None:
+    while True:
+        called, call = calls.get()
+        if called.set_running_or_notify_cancel():
+            try:
+                called.set_result(call())
+            except BaseException as error:
+                called.set_exception(error)
+        # Nothing of it is held while the next one is waited for.
+        del called, call
