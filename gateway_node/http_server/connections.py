@@ -1,7 +1,7 @@
 """Connections: how aiohttp's own treats its client, where that is not as this gateway wants it.
 
-Of aiohttp's private parts it knows the queue of requests (`_messages`) and the future that waits
-for the next one (`_waiter`).
+Of aiohttp's private parts it knows the queue of requests (`_messages`), the future that waits for
+the next one (`_waiter`) and the task that serves them (`_task_handler`).
 """
 
 import asyncio
@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from gateway_node.http_server.errors import (
     HeaderLate,
     HeaderTooLarge,
+    InvalidRequest,
     TooManyConnections,
     whole_answer,
 )
@@ -80,6 +82,8 @@ class Connection(web.RequestHandler):
         if self._places.enter(self):
             self._outgoing = outgoing
             super().connection_made(transport)
+            assert self._task_handler is not None
+            self._task_handler.add_done_callback(self._note_end)
             return
         outgoing.set_protocol(_Refused(self._places, outgoing))
         self._places.refuse(outgoing, whole_answer(TooManyConnections(self._places.limits.total)))
@@ -94,7 +98,11 @@ class Connection(web.RequestHandler):
         """Note when a request begins to come, and when its header is complete."""
         if self._header_since is None and self.waiting_since is not None:
             self._header_since = self._loop.time() if self._answered else self._since
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except ValueError as error:
+            self._refuse_target(error)
+            return
         if self._messages:
             self._last_body = self._messages[-1][1]
             self._header_since, self._header_bytes = None, 0
@@ -128,6 +136,23 @@ class Connection(web.RequestHandler):
                 self._close_with(HeaderLate(limits.header_sec))
         elif now - since > (limits.keep_alive_sec if self._answered else limits.header_sec):
             self.force_close()
+
+    def _note_end(self, serving: asyncio.Task[None]) -> None:
+        """Close what aiohttp leaves open, and unserved, where it cannot make a request.
+
+        Such as of `http://xn--a/`, with the newest version too; before 3.10 also of a bad port.
+        """
+        error = None if serving.cancelled() else serving.exception()
+        if isinstance(error, ValueError):
+            self._refuse_target(error)
+        elif error is not None:
+            self.log_exception('a connection cannot be served', exc_info=error)
+            self.force_close()
+
+    def _refuse_target(self, error: ValueError) -> None:
+        reason = f'the target of the request cannot be read: {error}'
+        self.log_exception(reason, exc_info=BadHttpMessage(reason))
+        self._close_with(InvalidRequest(reason))
 
     def _close_with(self, error: Exception) -> None:
         if self.transport is not None:

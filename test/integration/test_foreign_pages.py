@@ -139,6 +139,20 @@ async def test_the_host_of_a_target_goes_before_the_header(
 
 
 @pytest.mark.parametrize(
+    'authority', ['xn--a', 'robot:80a', 'robot:99999', '[::1', '[robot]', 'a..b', 'ro%20bot']
+)
+async def test_a_target_that_names_no_host_is_refused_and_holds_no_connection(
+    target: Target, authority: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """400, or foreign; whatever aiohttp makes of it, the client is not left waiting."""
+    head = [f'GET http://{authority}{BASE}/apps HTTP/1.1', 'Host: robot', 'Connection: close']
+    answer = await target.exchange(head)
+    assert answer.is_generic_error or refused_by_parser(answer), answer
+    assert answer.status in (400, 421)
+    assert 'Traceback' not in caplog.text
+
+
+@pytest.mark.parametrize(
     'line',
     [
         'Origin: null',
