@@ -24,7 +24,9 @@ class RosLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Forward one record; what fails is told on stderr, as stdlib handlers do."""
         try:
-            self._forward(record.levelno, self.format(record))
+            # ROS takes no lone surrogates, which stand for bytes that are no text.
+            message = self.format(record).encode(errors='backslashreplace').decode()
+            self._forward(record.levelno, message)
         except Exception:
             self.handleError(record)
 

@@ -240,11 +240,13 @@ def test_log_records_reach_the_ros_logger_with_their_fields(
         for level in (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
             logger.log(level, 'script %s', 'started', extra={'pid': 47, 'why': 'a b'})
         logger.debug('too fine')
+        logger.info('a file named %s', 'a\udcffb')
     told = capfd.readouterr().err
     for severity in ('INFO', 'WARN', 'ERROR', 'FATAL'):
         assert f'[{severity}]' in told
     assert told.count("[gateway_node]: script started: pid=47 why='a b'") == 4
     assert 'too fine' not in told
+    assert 'a file named a\\udcffb' in told
 
 
 def test_the_log_level_of_ros_holds_for_stdlib_loggers() -> None:

@@ -213,7 +213,7 @@ async def test_the_status_topic_is_created_once_and_before_the_start() -> None:
 
 
 async def test_a_message_that_cannot_be_sent_does_not_hold_up_the_next(
-    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """ROS strings are UTF-8; one that is not is told in the log, and the topic goes on."""
     with publishing() as (_, topic), status_echo(TOPIC) as received:
@@ -221,4 +221,4 @@ async def test_a_message_that_cannot_be_sent_does_not_hold_up_the_next(
         change(topic, RUNNING)
         await wait_until(lambda: len(received) == 1, what='the message that can be sent')
     assert statuses(received) == ['running']
-    assert 'status of an execution not published' in capfd.readouterr().err
+    assert 'status of an execution not published' in caplog.text
