@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import difflib
 import errno
 import os
+from pathlib import Path
 import re
 
 
@@ -29,6 +30,15 @@ class ParameterUnknown(ConfigurationInvalid):
         hint = f'did you mean {similar[0]}?' if similar else f'known: {", ".join(known)}'
         super().__init__(f'parameter {_shown(name)} does not exist; {hint}')
         self.name = name
+
+
+class ParameterFileInvalid(ConfigurationInvalid):
+    """A parameter file that cannot be used; `reason` continues a sentence about it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f'parameter file {_shown(str(path))} {reason}')
+        self.path = path
+        self.reason = reason
 
 
 class ArgumentUnknown(ConfigurationInvalid):

@@ -30,6 +30,7 @@ from gateway_node.executions.listeners import Guard
 from gateway_node.executions.values import Execution
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.errors import ArgumentUnknown, RosRefused
+from gateway_node.ros.parameter_sources import ParameterSources
 from gateway_node.ros.parameters import declare_parameters
 from gateway_node.ros.report_queue import Replay
 from gateway_node.ros.status_reports import Reporter
@@ -93,6 +94,8 @@ class GatewayNode:
         """
         with contextlib.ExitStack() as undo:
             context = Context()
+            # First, as its messages are better than those of rcl, which reads them too.
+            sources = ParameterSources.read(args)
             try:
                 for argument in remove_ros_args(list(args)):
                     raise ArgumentUnknown(argument)
@@ -106,7 +109,10 @@ class GatewayNode:
             except (RuntimeError, UnicodeError) as error:
                 raise RosRefused(_reason(error)) from error
             undo.callback(node.destroy_node)
-            configuration = declare_parameters(node)
+            name = node.get_fully_qualified_name()
+            for warning in sources.warnings(name):
+                _log.warning('%s', warning)
+            configuration = declare_parameters(node, sources.decided(name))
             return cls(
                 context=context,
                 node=node,

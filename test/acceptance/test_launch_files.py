@@ -51,15 +51,27 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'log'))
 
 
+def launch(file: str, *arguments: str) -> 'subprocess.Popen[str]':
+    """Start launch with a file of the package."""
+    return python_program(PROGRAMS / 'launch_file.py', [str(ROOT / 'launch' / file), *arguments])
+
+
+def refused(file: str, *arguments: str) -> list[str]:
+    """Launch a file, which has to fail; return what it told."""
+    process = launch(file, *arguments)
+    with ended_at_exit(process), group_ended(process):
+        output, _ = process.communicate(timeout=READY_SEC)
+    assert process.returncode == 1, output
+    return output.splitlines()
+
+
 @contextlib.contextmanager
 def launched(file: str, *arguments: str) -> Iterator[tuple['subprocess.Popen[str]', str]]:
     """Launch a file on a free port; yield the process and the API's URI once it answers."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    process = python_program(
-        PROGRAMS / 'launch_file.py', [str(ROOT / 'launch' / file), f'port:={port}', *arguments]
-    )
+    process = launch(file, f'port:={port}', *arguments)
     with ended_at_exit(process), group_ended(process):
         base = f'http://127.0.0.1:{port}/api/v1'
         deadline = time.monotonic() + READY_SEC
@@ -137,3 +149,41 @@ def test_launch_waits_for_the_longest_grace_period(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert 'process has finished cleanly' in output
     assert 'escalating' not in output
+
+
+@pytest.mark.usefixtures('installed')
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (None, 'cannot be read: No such file or directory'),
+        ('', 'has no section for /gateway_node or /**; it has nothing'),
+        ('gateway: {ros__parameters: {server.port: 1}}', 'it has /gateway'),
+        ('gateway_node: {server: 1}', 'is malformed: line 1: gateway_node/server is no mapping'),
+    ],
+)
+@pytest.mark.parametrize('file', ['gateway.launch.py', 'demo.launch.py'])
+def test_a_file_without_parameters_for_the_gateway_ends_the_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: str | None, reason: str
+) -> None:
+    """Nothing starts with defaults that nobody chose; a path may be relative."""
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path('robot.yaml').write_text(content)
+    told = refused(file, 'config_file:=robot.yaml')
+    (line,) = [each for each in told if 'ERROR' in each]
+    assert "launch argument config_file is 'robot.yaml', which " in line
+    assert reason in line
+    assert 'allowed: a YAML file with parameters for /gateway_node or /**' in line
+    assert not any('process started' in each for each in told)
+
+
+@pytest.mark.usefixtures('installed')
+def test_launch_arguments_win_over_the_file(tmp_path: Path) -> None:
+    """Whatever sections the file has, and in which order they stand."""
+    config = tmp_path / 'gateway.yaml'
+    config.write_text(
+        '/**: {ros__parameters: {server.port: 1, server.host: 127.0.0.2}}\n'
+        'gateway_node: {ros__parameters: {server.port: 2, server.host: 127.0.0.3}}\n'
+    )
+    with launched('gateway.launch.py', f'config_file:={config}', 'host:=127.0.0.1') as (_, base):
+        assert answer(f'{base}/health')

@@ -26,6 +26,7 @@ from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.ros.errors import (
     ArgumentUnknown,
     ConfigurationInvalid,
+    ParameterFileInvalid,
     ParameterInvalid,
     ParameterUnknown,
     RosRefused,
@@ -178,6 +179,50 @@ def test_empty_arrays_mean_none(none: str) -> None:
         assert node.configuration().environment.setup_files == ()
 
 
+@pytest.mark.parametrize('order', [1, -1])
+async def test_an_argument_wins_over_files_and_its_own_section_over_any(
+    tmp_path: Path, order: int
+) -> None:
+    """In both orders, whatever the types; the node's parameters say what is in use."""
+    file = tmp_path / 'robot.yaml'
+    file.write_text(
+        '/**: {ros__parameters: {scripts.stop_grace_period_sec: 5, history.max_age_days: 1}}\n'
+        'gateway_node: {ros__parameters: {server.port: 2, use_sim_time: false}}\n'
+    )
+    general = tmp_path / 'general.yaml'
+    general.write_text('/**: {ros__parameters: {server.port: 1, history.max_age_days: 0.5}}\n')
+    files = [('--params-file', str(file)), ('--params-file', str(general))]
+    arguments = [('-p', 'scripts.stop_grace_period_sec:=2.5'), ('-p', 'use_sim_time:=true')]
+    given = [*files, *arguments][::order]
+    grace, age = 'scripts.stop_grace_period_sec', 'history.max_age_days'
+    with watching(*itertools.chain(*given)) as (node, snapshots), other_node() as asking:
+        await wait_until(holds(snapshots, node.name), what='the gateway in the graph')
+        got = await answer(
+            asking,
+            GetParameters,
+            '/gateway_node/get_parameters',
+            GetParameters.Request(names=['server.port', grace, age, 'use_sim_time']),
+        )
+        grace_sec = node.configuration().scripts.stop_grace_period_sec
+    assert (got.values[0].integer_value, got.values[1].double_value) == (2, 2.5)
+    assert got.values[2].double_value == (0.5 if order == 1 else 1.0)
+    assert got.values[3].bool_value
+    assert grace_sec == 2.5
+
+
+def test_a_file_with_nothing_for_the_node_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that is shared by many nodes need not name this one; ROS says nothing at all."""
+    file = tmp_path / 'shared.yaml'
+    file.write_text('gateway: {ros__parameters: {server.port: 1}}')
+    with created('--params-file', str(file), '-r', '__ns:=/robot') as node:
+        assert node.configuration().server.port == 8080
+    assert (
+        f"'{file}' has no section for /robot/gateway_node or /**; it has /gateway" in caplog.text
+    )
+
+
 def test_remapping_names_the_node() -> None:
     """Name and namespace can be remapped."""
     with created('-r', '__ns:=/fleet/r1', '-r', '__node:=gateway') as node:
@@ -193,7 +238,8 @@ def test_remapping_names_the_node() -> None:
         (['--ros-args', '-p', 'use_sim_time:=3'], ParameterInvalid, 'true or false'),
         (['--ros-args', '-p', 'status_topic:=a b'], ParameterInvalid, 'status_topic'),
         (['--ros-args', '-p', 'server.port'], RosRefused, 'server.port'),
-        (['--ros-args', '--params-file', '/none.yaml'], RosRefused, '/none.yaml'),
+        (['--ros-args', '--params-file', '/none.yaml'], ParameterFileInvalid, '/none.yaml'),
+        (['--ros-args', '--params-file', '/'], ParameterFileInvalid, 'is no regular file'),
         (['--ros-args', '--log-level', 'loud'], RosRefused, 'loud'),
         (['--ros-args', '--bogus'], RosRefused, "unknown arguments ['--bogus']"),
         (['--port', '1'], ArgumentUnknown, '--port'),
