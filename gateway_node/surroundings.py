@@ -42,6 +42,8 @@ _LIMITS = (
     Limit(resource.RLIMIT_FSIZE, _MIB, _MIB, 'MiB of a file', 'ulimit -f, or LimitFSIZE='),
     # Of the user, threads included.
     Limit(resource.RLIMIT_NPROC, 64, 1, 'processes', 'ulimit -u, or LimitNPROC='),
+    # At which the kernel ends it.
+    Limit(resource.RLIMIT_CPU, 3600, 1, 's of processor time', 'ulimit -t, or LimitCPU='),
     # DDS reserves much more than it uses.
     Limit(resource.RLIMIT_AS, 1024 * _MIB, _MIB, 'MiB of addresses', 'ulimit -v, or LimitAS='),
 )

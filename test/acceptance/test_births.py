@@ -93,6 +93,7 @@ def answers(port: int) -> bool:
     [
         ('ulimit -n 20', {}, ['20 open files', 'at least 64', 'ulimit -n', 'LimitNOFILE=']),
         ('ulimit -f 8', {}, ['of a file', 'at least 1 ', 'ulimit -f', 'LimitFSIZE=']),
+        ('ulimit -t 60', {}, ['60 s of processor', 'at least 3600 ', 'ulimit -t', 'LimitCPU=']),
         ('ulimit -v 300000', {}, ['of addresses', 'at least 1024 ', 'ulimit -v', 'LimitAS=']),
         (
             'unset ROS_LOG_DIR ROS_HOME; export HOME=/proc/none',
