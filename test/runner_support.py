@@ -21,19 +21,12 @@ from gateway_node.executions.values import Output, Progress
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.script_process import SupervisedProcess
+from gateway_node.scripts.file_names import kind_by_name
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
 from gateway_node.side_tasks import SideTasks
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
 DEADLINE_SEC = 20.0
-KINDS = {
-    '.launch.py': ScriptKind.LAUNCH,
-    '.launch.xml': ScriptKind.LAUNCH,
-    '.launch.yaml': ScriptKind.LAUNCH,
-    '.py': ScriptKind.PYTHON,
-    '.sh': ScriptKind.SH,
-    '.bash': ScriptKind.BASH,
-}
 
 
 async def wait_until(condition: Callable[[], bool], *, what: str) -> None:
@@ -81,7 +74,7 @@ class Floor:
         """Return a script: the file itself, or a new one with the content."""
         if isinstance(content, Path):
             path = content
-            kind = next((k for end, k in KINDS.items() if path.name.endswith(end)), kind)
+            kind = kind_by_name(path.name) or kind
         else:
             path = self.folder / f'script_{next(self._numbers)}'
             path.write_bytes(content.encode() if isinstance(content, str) else content)

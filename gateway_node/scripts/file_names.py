@@ -3,6 +3,7 @@
 A file name is a hint of the kind, and the name of the file on disk in a folder of its version.
 """
 
+import re
 import unicodedata
 
 from gateway_node.scripts.errors import ScriptRefused
@@ -12,16 +13,29 @@ MAX_FILE_NAME_BYTES = 255
 """NAME_MAX of Linux file systems, so that a client can save the file under its name again."""
 
 SUFFIXES = {
-    '.launch.py': ScriptKind.LAUNCH,
-    '.launch.xml': ScriptKind.LAUNCH,
-    '.launch.yaml': ScriptKind.LAUNCH,
     '.py': ScriptKind.PYTHON,
     '.sh': ScriptKind.SH,
     '.bash': ScriptKind.BASH,
 }
-"""The kind that each suffix means; a longer suffix stands before its own end."""
+"""The kind that each suffix means, where the name is not a launch fragment's."""
+
+_LAUNCH_NAME = re.compile(r'(?:^|[._-])launch\.(?:py|xml|yaml|yml)$|[^.]\.launch$')
+"""The names that ROS gives launch files: `x.launch.py`, `x_launch.py`, `launch.py`, `x.launch`."""
+_LAUNCH_FORMS = ('.py', '.xml', '.yaml', '.yml', '.launch')
+"""Endings by which launch knows how a file is to be read."""
+
+KNOWN_NAMES = (
+    f'{", ".join(SUFFIXES)}, or .launch.py, _launch.py, launch.py and the same with xml, yaml or '
+    'yml, or .launch'
+)
+"""What of a file's name tells its kind, for messages."""
+LAUNCH_ENDINGS = ', '.join(_LAUNCH_FORMS)
+"""What a launch fragment's name ends with, for messages."""
 
 UPLOADED_KINDS = tuple(kind for kind in ScriptKind if kind is not ScriptKind.EXECUTABLE)
+
+_CHOICES = {ScriptKind.SH: ScriptKind.BASH, ScriptKind.PYTHON: ScriptKind.LAUNCH}
+"""What the metadata may make of a kind that the name means."""
 
 _SEPARATORS = frozenset('/\\\u2044\u2215\u2216\u29f5\u29f8\u29f9')
 """Path separators and the characters that look like one but that NFKC leaves alone."""
@@ -52,13 +66,20 @@ def check_file_name(file_name: str) -> None:
         raise ScriptRefused(f'the file name {shown} {reason}; allowed: a plain file name')
 
 
-def suffix_of(file_name: str) -> str | None:
-    """Return the known suffix of a file name, lower case, or None."""
+def kind_by_name(file_name: str) -> ScriptKind | None:
+    """Return the kind that a file's name means, whatever the case; None where it means none."""
     lower = file_name.lower()
-    for suffix in SUFFIXES:
+    if _LAUNCH_NAME.search(lower):
+        return ScriptKind.LAUNCH
+    for suffix, kind in SUFFIXES.items():
         if lower.endswith(suffix) and len(lower) > len(suffix):
-            return suffix
+            return kind
     return None
+
+
+def may_be_launch_fragment(file_name: str) -> bool:
+    """Tell whether launch knows by a file's name how it is to be read."""
+    return file_name.lower().endswith(_LAUNCH_FORMS)
 
 
 def settle_kind(
@@ -66,33 +87,32 @@ def settle_kind(
 ) -> ScriptKind:
     """Return the kind of an uploaded file.
 
-    A known suffix decides. `wanted`, from the metadata, says it where the suffix does not, and
-    may choose bash for a `.sh`. `present`, the kind of the version that is replaced, stays where
-    neither says anything.
+    A name that means a kind decides. `wanted`, from the metadata, says it where the name does not,
+    and may choose bash for a `.sh` and launch for a `.py`. `present`, the kind of the version that
+    is replaced, stays where neither says anything, and where it was so chosen.
 
     Raises:
-        ScriptRefused: nothing tells the kind, or `wanted` contradicts the suffix.
+        ScriptRefused: nothing tells the kind, or `wanted` contradicts the name.
     """
-    suffix = suffix_of(file_name)
-    by_suffix = SUFFIXES[suffix] if suffix else None
-    if wanted is None and present is ScriptKind.BASH and by_suffix is ScriptKind.SH:
+    by_name = kind_by_name(file_name)
+    choice = _CHOICES.get(by_name) if by_name else None
+    if wanted is None and present is not None and present is choice:
         wanted = present
-    kind = wanted or by_suffix or present
+    kind = wanted or by_name or present
     if kind is None:
         raise ScriptRefused(
-            f'the file name {file_name!r} has no known suffix ({", ".join(SUFFIXES)}) and the '
+            f'the file name {file_name!r} has no known suffix ({KNOWN_NAMES}) and the '
             f"metadata no 'kind' ({', '.join(k.value for k in UPLOADED_KINDS)})"
         )
-    bash_for_sh = kind is ScriptKind.BASH and by_suffix is ScriptKind.SH
-    if by_suffix not in (None, kind) and not bash_for_sh:
+    if by_name not in (None, kind) and kind is not choice:
         raise ScriptRefused(
             f"the kind '{kind.value}' contradicts the file name {file_name!r}, which means "
-            f"'{by_suffix.value if by_suffix else None}'"
+            f"'{by_name.value if by_name else None}'"
         )
-    if kind is ScriptKind.LAUNCH and by_suffix is None:
+    if kind is ScriptKind.LAUNCH and not may_be_launch_fragment(file_name):
         raise ScriptRefused(
             f'the file name {file_name!r} does not tell the form of a launch fragment; '
-            'allowed: .launch.py, .launch.xml, .launch.yaml'
+            f'allowed: names that end with {LAUNCH_ENDINGS}'
         )
     return kind
 

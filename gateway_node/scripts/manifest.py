@@ -14,7 +14,12 @@ from gateway_node.entities.names import is_id
 from gateway_node.entities.values import EntityRef
 from gateway_node.entities.yaml_files import read_yaml
 from gateway_node.scripts.errors import ScriptRefused
-from gateway_node.scripts.file_names import suffix_of, SUFFIXES
+from gateway_node.scripts.file_names import (
+    kind_by_name,
+    KNOWN_NAMES,
+    LAUNCH_ENDINGS,
+    may_be_launch_fragment,
+)
 from gateway_node.scripts.managed import hash_file, ManagedScript
 from gateway_node.scripts.metadata import Metadata, parse_metadata, shown
 from gateway_node.scripts.shelf import is_uploaded_id
@@ -109,30 +114,25 @@ def _file(value: object, place: str, folder: Path) -> Path:
 def _kind(value: object, place: str, path: Path) -> ScriptKind:
     executable = os.access(path, os.X_OK)
     if value is None:
-        suffix = suffix_of(path.name)
-        if suffix is None and not executable:
+        by_name = kind_by_name(path.name)
+        if by_name is None and not executable:
             raise ManifestInvalid(
-                f'{place} is missing: {path.name!r} has no known suffix ({", ".join(SUFFIXES)}) '
+                f'{place} is missing: {path.name!r} has no known suffix ({KNOWN_NAMES}) '
                 'and is not executable'
             )
-        return SUFFIXES[suffix] if suffix else ScriptKind.EXECUTABLE
+        return by_name or ScriptKind.EXECUTABLE
     for kind in ScriptKind:
         if value == kind.value:
             if kind is ScriptKind.EXECUTABLE and not executable:
                 raise ManifestInvalid(f'{place} is {value!r}, but {path} is not executable')
-            if kind is ScriptKind.LAUNCH and _by_suffix(path) is not ScriptKind.LAUNCH:
+            if kind is ScriptKind.LAUNCH and not may_be_launch_fragment(path.name):
                 raise ManifestInvalid(
-                    f'{place} is {value!r}, but {path.name!r} does not end with .launch.py, '
-                    '.launch.xml or .launch.yaml'
+                    f'{place} is {value!r}, but {path.name!r} does not tell the form of a launch '
+                    f'fragment; allowed: names that end with {LAUNCH_ENDINGS}'
                 )
             return kind
     allowed = ', '.join(kind.value for kind in ScriptKind)
     raise ManifestInvalid(f'{place} is {shown(value)}; allowed: {allowed}')
-
-
-def _by_suffix(path: Path) -> ScriptKind | None:
-    suffix = suffix_of(path.name)
-    return SUFFIXES[suffix] if suffix else None
 
 
 def _metadata(document: dict[str, Any], place: str) -> Metadata:

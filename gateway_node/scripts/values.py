@@ -26,7 +26,7 @@ class ScriptKind(enum.Enum):
     BASH = 'bash'
     """`.bash`, run by bash, or by the shell that its first line asks for."""
     LAUNCH = 'launch'
-    """`.launch.py`, `.launch.xml`, `.launch.yaml`: a diagnostic sequence, run through `launch`."""
+    """`.launch.py`, `_launch.xml`, …: a diagnostic sequence, run through `launch`."""
     EXECUTABLE = 'executable'
     """Any executable file; managed scripts only."""
 

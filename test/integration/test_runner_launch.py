@@ -84,6 +84,22 @@ async def test_fragments_in_xml_and_yaml_run(floor: Floor, form: str) -> None:
 
 @needs_launch
 @pytest.mark.parametrize(
+    'name', ['greets_launch.xml', 'launch.xml', 'greets.launch', 'greets_launch.yml', 'greets.yml']
+)
+async def test_launch_reads_every_name_that_makes_a_fragment(floor: Floor, name: str) -> None:
+    """What the name promises, launch keeps."""
+    form = 'yaml' if name.endswith('yml') else 'xml'
+    pytest.importorskip(f'launch_{form}', reason=f'launch_{form} is not installed')
+    path = floor.folder / name
+    path.write_bytes((FRAGMENTS / f'greets.launch.{form}').read_bytes())
+    script = floor.script(path, ScriptKind.LAUNCH)
+    outcome, output = await floor.run(floor.order(script, parameters={'text': 'hello'}))
+    assert outcome.exit_code == 0, output
+    assert f'{form} hello' in output.stdout
+
+
+@needs_launch
+@pytest.mark.parametrize(
     ('parameters', 'complaint'),
     [
         ({}, "'text' is required"),

@@ -7,7 +7,7 @@ from hostile_inputs import HostileDocument, HostileText
 import pytest
 
 from gateway_node.scripts.errors import ScriptRefused
-from gateway_node.scripts.file_names import check_file_name, settle_kind, suffix_of
+from gateway_node.scripts.file_names import check_file_name, kind_by_name, settle_kind
 from gateway_node.scripts.metadata import LIMIT_RANGES, Metadata, parse_metadata
 from gateway_node.scripts.values import Limits, ScriptKind
 
@@ -110,32 +110,47 @@ def test_a_plain_file_name_is_taken(file_name: str) -> None:
         ('a.launch.py', ScriptKind.LAUNCH),
         ('a.launch.xml', ScriptKind.LAUNCH),
         ('a.launch.yaml', ScriptKind.LAUNCH),
-        ('launch.py', ScriptKind.PYTHON),
+        ('a.launch.yml', ScriptKind.LAUNCH),
+        ('brakes_launch.py', ScriptKind.LAUNCH),
+        ('brakes_launch.xml', ScriptKind.LAUNCH),
+        ('Brakes_Launch.YML', ScriptKind.LAUNCH),
+        ('brakes-launch.yaml', ScriptKind.LAUNCH),
+        ('launch.py', ScriptKind.LAUNCH),
+        ('launch.xml', ScriptKind.LAUNCH),
+        ('.launch.py', ScriptKind.LAUNCH),
+        ('brakes.launch', ScriptKind.LAUNCH),
+        ('prelaunch.py', ScriptKind.PYTHON),
+        ('launch_brakes.py', ScriptKind.PYTHON),
+        ('a.launch.sh', ScriptKind.SH),
     ],
 )
-def test_the_suffix_tells_the_kind(file_name: str, kind: ScriptKind) -> None:
-    """`.launch.py` is not `.py`."""
+def test_the_name_tells_the_kind(file_name: str, kind: ScriptKind) -> None:
+    """What ROS calls a launch file is a launch fragment, not plain Python."""
     assert settle_kind(file_name, None) is kind
 
 
 def test_without_suffix_the_metadata_tell_the_kind() -> None:
     """Without either nothing is guessed."""
-    assert suffix_of('check') is None
+    assert kind_by_name('check') is None
     assert settle_kind('check', ScriptKind.PYTHON) is ScriptKind.PYTHON
-    for file_name in ('check', '.sh', 'check.sh.txt'):
+    for file_name in ('check', '.sh', 'check.sh.txt', 'a.yaml', '.launch', 'launch'):
         with pytest.raises(ScriptRefused, match='no known suffix'):
             settle_kind(file_name, None)
-    with pytest.raises(ScriptRefused, match=r'\.launch\.py'):
+    for file_name in ('brakes.xml', 'brakes.yaml', 'brakes.yml', 'brakes.py'):
+        assert settle_kind(file_name, ScriptKind.LAUNCH) is ScriptKind.LAUNCH
+    with pytest.raises(ScriptRefused, match=r'end with \.py, \.xml, \.yaml, \.yml, \.launch'):
         settle_kind('check', ScriptKind.LAUNCH)
 
 
 def test_a_kind_that_contradicts_the_suffix_is_refused() -> None:
-    """Bash may run a `.sh`; a Python file is no shell script."""
+    """Bash may run a `.sh`, launch a `.py`; a Python file is no shell script."""
     assert settle_kind('a.sh', ScriptKind.BASH) is ScriptKind.BASH
     with pytest.raises(ScriptRefused, match='contradicts'):
         settle_kind('a.py', ScriptKind.SH)
     with pytest.raises(ScriptRefused, match='contradicts'):
         settle_kind('a.launch.py', ScriptKind.PYTHON)
+    with pytest.raises(ScriptRefused, match='contradicts'):
+        settle_kind('a.sh', ScriptKind.LAUNCH)
 
 
 def test_a_replacement_keeps_the_kind_unless_its_suffix_says_otherwise() -> None:
@@ -143,6 +158,8 @@ def test_a_replacement_keeps_the_kind_unless_its_suffix_says_otherwise() -> None
     assert settle_kind('-', None, ScriptKind.PYTHON) is ScriptKind.PYTHON
     assert settle_kind('a.sh', None, ScriptKind.PYTHON) is ScriptKind.SH
     assert settle_kind('a.sh', None, ScriptKind.BASH) is ScriptKind.BASH
+    assert settle_kind('a.py', None, ScriptKind.LAUNCH) is ScriptKind.LAUNCH
+    assert settle_kind('a_launch.py', None, ScriptKind.PYTHON) is ScriptKind.LAUNCH
 
 
 def test_the_catalogue_has_no_two_entries_of_one_name() -> None:
