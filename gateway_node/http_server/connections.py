@@ -1,7 +1,8 @@
 """Connections: how aiohttp's own treats its client, where that is not as this gateway wants it.
 
-Of aiohttp's private parts it knows the queue of requests (`_messages`), the future that waits for
-the next one (`_waiter`) and the task that serves them (`_task_handler`).
+Of aiohttp's private parts it knows the queue of requests (`_messages`), what came behind them
+(`_message_tail`), the future that waits for the next one (`_waiter`) and the task that serves them
+(`_task_handler`).
 """
 
 import asyncio

@@ -60,7 +60,7 @@ class RefusalLog(logging.LoggerAdapter[logging.Logger]):
     def _tell_counted(self) -> None:
         if self._counted:
             self.logger.warning(
-                '%d more requests were refused, the last: %s', self._counted, self._reason
+                'more requests were refused (%d), the last: %s', self._counted, self._reason
             )
         self._counted = 0
 

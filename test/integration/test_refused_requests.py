@@ -102,7 +102,7 @@ async def test_many_refused_requests_are_counted() -> None:
     log.close()
     assert told == [
         'a request was refused: no 0',
-        '99 more requests were refused, the last: no 99',
+        'more requests were refused (99), the last: no 99',
     ]
     assert lines.told.empty()
 
@@ -113,7 +113,7 @@ async def test_what_was_counted_is_told_at_the_close(caplog: pytest.LogCaptureFi
     for _ in range(3):
         log.debug('Error handling request', exc_info=HttpProcessingError(message='no'))
     log.close()
-    assert caplog.records[1].getMessage() == '2 more requests were refused, the last: no'
+    assert caplog.records[1].getMessage() == 'more requests were refused (2), the last: no'
 
 
 async def test_what_is_no_refusal_keeps_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
