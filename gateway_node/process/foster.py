@@ -7,15 +7,19 @@ its pipes and its out-of-memory adjustment.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
 import os
 import time
 
 from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing, note_of_supervisor
-from gateway_node.child.process_tree import descendants, ProcessEntry
+from gateway_node.child.messages import ProcessNote
+from gateway_node.child.process_tree import descendants, Identity, ProcessEntry
 from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.spawner_connection import TreeGone
+from gateway_node.side_tasks import SideTasks
 
 _POLL_SEC = 0.01
+_STRANGERS_INTERVAL_SEC = 0.25
 
 
 async def end_below(supervisor: ProcessEntry) -> TreeGone:
@@ -33,22 +37,78 @@ async def end_below(supervisor: ProcessEntry) -> TreeGone:
         await asyncio.sleep(_POLL_SEC)
 
 
-async def end_orphans(own: OwnProcesses) -> TreeGone:
-    """Kill and reap all orphans that became children of this process, and what is below them.
+class Foster:
+    """Ends orphans, and leaves strangers alone; `begin` before anything is started."""
 
-    What cannot be ended is left alone from then on.
-    """
-    killing = Killing()
-    # Whatever is forked meanwhile.
-    deadline = time.monotonic() + KILL_PATIENCE_SEC
-    while True:
-        orphans = await own.orphans()
-        pending = killing.round(orphans)
-        if not pending or time.monotonic() > deadline:
-            left = [entry for entry in orphans if not entry.is_zombie]
-            own.leave_alone(left)
-            return TreeGone(killed=len(killing.killed), unkillable=tuple(killing.notes(left)))
-        for entry in orphans:
-            if entry.is_zombie and entry.parent == os.getpid():
-                reap(entry.pid)
-        await asyncio.sleep(_POLL_SEC)
+    def __init__(
+        self, own: OwnProcesses, *, side_tasks: SideTasks, spawner_lives: Callable[[], bool]
+    ) -> None:
+        self._own = own
+        self._side_tasks = side_tasks
+        self._spawner_lives = spawner_lives
+        self._fostered: set[str] = set()
+        """Executions whose supervisors lost their spawner."""
+        self._given_up: dict[Identity, ProcessNote] = {}
+        """What could not be ended since then: nobody knows whose of them it is."""
+        self._ending = 0
+        self._tending: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Look after strangers, where there are any."""
+        if self._tending is None and self._own.strangers:
+            self._tending = self._side_tasks.start('tend strangers', self._tend_strangers())
+
+    def close(self) -> None:
+        """Look after nobody any more."""
+        if self._tending is not None:
+            self._tending.cancel()
+
+    def take(self, execution_ids: Iterable[str]) -> None:
+        """Take note that the supervisors of these executions lost their spawner."""
+        self._fostered.update(execution_ids)
+
+    def let_go(self, execution_id: str) -> None:
+        """Take note that an execution has ended."""
+        self._fostered.discard(execution_id)
+        if not self._fostered:
+            self._given_up.clear()
+
+    async def end_orphans(self) -> TreeGone:
+        """Kill and reap all orphans that became children of this process, and what is below.
+
+        What cannot be ended is left alone from then on.
+        """
+        self._ending += 1
+        try:
+            return await self._end_orphans()
+        finally:
+            self._ending -= 1
+            # What was given up has to be reaped one day.
+            self.begin()
+
+    async def _end_orphans(self) -> TreeGone:
+        killing = Killing()
+        # Whatever is forked meanwhile.
+        deadline = time.monotonic() + KILL_PATIENCE_SEC
+        while True:
+            orphans = await self._own.orphans()
+            pending = killing.round(orphans)
+            if not pending or time.monotonic() > deadline:
+                left = [entry for entry in orphans if not entry.is_zombie]
+                self._own.leave_alone(left)
+                self._given_up |= {entry.identity: killing.notes([entry])[0] for entry in left}
+                unkillable = tuple(self._given_up.values())
+                return TreeGone(killed=len(killing.killed), unkillable=unkillable)
+            for entry in orphans:
+                if entry.is_zombie and entry.parent == os.getpid():
+                    reap(entry.pid)
+            await asyncio.sleep(_POLL_SEC)
+
+    async def _tend_strangers(self) -> None:
+        while True:
+            self._own.tend_strangers(self._is_without_orphans)
+            await asyncio.sleep(_STRANGERS_INTERVAL_SEC)
+
+    def _is_without_orphans(self) -> bool:
+        """Tell whether all of every script lies below the spawner, which lives."""
+        return self._spawner_lives() and not self._fostered and not self._ending

@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import become_subreaper
@@ -22,7 +22,7 @@ from gateway_node.process.containment import (
     probe_containment,
     remove_containment,
 )
-from gateway_node.process.foster import end_below, end_orphans
+from gateway_node.process.foster import end_below, Foster
 from gateway_node.process.journal import (
     Journal,
     JournalEntry,
@@ -44,8 +44,6 @@ _JOURNAL_FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
 _STOPPED_INTERVAL_SEC = 0.25
 """How often spawner and fostered supervisors, which scripts can stop, are continued."""
-_STRANGERS_INTERVAL_SEC = 0.25
-"""How often strangers are looked for, where there were some when the gateway began."""
 _GOODBYE_SEC = 5.0
 """In which the spawner ends by itself, at the gateway's end."""
 _STUCK_GOODBYE_SEC = 0.5
@@ -57,6 +55,8 @@ _FIRST_MOMENT_SEC = 0.03
 _START_DESCRIPTORS = 4
 """Of this process's, which a start needs at one moment: two sockets, a pidfd, a file."""
 
+_Result = TypeVar('_Result')
+
 
 class Supervision:
     """Starts supervisors and looks after them; `start_up` before use."""
@@ -66,7 +66,6 @@ class Supervision:
     ) -> None:
         self._state_dir = state_dir
         self._own = own_processes
-        self._side_tasks = side_tasks
         self._spawner_file = state_dir / _SPAWNER_FILE
         self.journal = Journal(state_dir / _JOURNAL_FOLDER)
         self.earlier: Mapping[str, JournalEntry] = {}
@@ -80,16 +79,15 @@ class Supervision:
             side_tasks=side_tasks,
         )
         self._spawner_pid: int | None = None
+        self._foster = Foster(
+            own_processes, side_tasks=side_tasks, spawner_lives=lambda: self._spawner.lives
+        )
         self._processes: dict[str, SupervisedProcess] = {}
         self._endings: dict[str, asyncio.Task[None]] = {}
         """What waits for the end of each process."""
-        self._fostered: set[str] = set()
-        """Executions whose supervisors lost their spawner."""
-        self._ending_orphans = 0
         self._any_stuck = False
-        self._companions: set[asyncio.Task[None]] = set()
+        self._companions: set[asyncio.Task[Any]] = set()
         self._watch: asyncio.Task[None] | None = None
-        self._tending: asyncio.Task[None] | None = None
 
     @property
     def spawner_restarts(self) -> int:
@@ -125,8 +123,7 @@ class Supervision:
         self.earlier = self.journal.read()
         self.earlier_spawner = read_spawner_mark(self._spawner_file, self.journal.boot_id)
         become_subreaper()
-        if self._own.strangers:
-            self._tending = self._side_tasks.start('tend strangers', self._tend_strangers())
+        self._foster.begin()
         self.containment = probe_containment()
         await self._spawner.start()
 
@@ -200,9 +197,9 @@ class Supervision:
         """End the spawner, once all supervisors have ended."""
         while self._companions:
             await asyncio.wait(self._companions)
-        for task in (self._watch, self._tending):
-            if task is not None:
-                task.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._foster.close()
         await self._spawner.close(_STUCK_GOODBYE_SEC if self._any_stuck else _GOODBYE_SEC)
         self._spawner_file.unlink(missing_ok=True)
         if self.containment is not None:
@@ -220,7 +217,7 @@ class Supervision:
             cgroup=None if folder is None else str(folder),
         )
 
-    def accompany(self, companion: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def accompany(self, companion: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
         """Run a coroutine that `close` waits for."""
         task = asyncio.create_task(companion)
         self._companions.add(task)
@@ -246,7 +243,7 @@ class Supervision:
             process.conclude_unknown()
         finally:
             del self._processes[process.execution_id]
-            self._fostered.discard(process.execution_id)
+            self._foster.let_go(process.execution_id)
             self._own.remove(process.supervisor_pid)
             del self._endings[process.execution_id]
             process.close_shared_output()
@@ -261,7 +258,7 @@ class Supervision:
             self._any_stuck = True
             return await end_below(process.stuck)
         await self._await_spawner(gone)
-        return await end_orphans(self._own) if gone.cancelled() else gone.result()
+        return await self._foster.end_orphans() if gone.cancelled() else gone.result()
 
     async def _prepare_next(self, process: SupervisedProcess) -> None:
         """Have a supervisor ready for the next start; the script has its first moment alone."""
@@ -289,24 +286,8 @@ class Supervision:
         """End what a spawner that died cannot end any more; supervisors that live go on."""
         if self._spawner_pid is not None:
             self._own.remove(self._spawner_pid)
-        self._fostered.update(self._processes)
-        self._ending_orphans += 1
-        self.accompany(self._end_orphans())
-
-    async def _end_orphans(self) -> None:
-        try:
-            await end_orphans(self._own)
-        finally:
-            self._ending_orphans -= 1
-
-    async def _tend_strangers(self) -> None:
-        while True:
-            self._own.tend_strangers(self._is_without_orphans)
-            await asyncio.sleep(_STRANGERS_INTERVAL_SEC)
-
-    def _is_without_orphans(self) -> bool:
-        """Tell whether all of every script lies below the spawner, which lives."""
-        return self._spawner.lives and not self._fostered and not self._ending_orphans
+        self._foster.take(self._processes)
+        self.accompany(self._foster.end_orphans())
 
     async def _continue_stopped(self) -> None:
         """Continue the spawner, and supervisors that lost theirs, as long as scripts run.

@@ -62,8 +62,11 @@ def test_what_is_executed_beside_the_gateway_outlives_its_spawner(tmp_path: Path
     with container(tmp_path) as (api, first):
         assert Path(f'/proc/{first}/comm').read_text().strip() == PROCESS_NAME
         execute_in(first, 'sleep 100011 >&- 2>&- & sleep 0.01 >&- 2>&- &')
-        (stranger,) = below(first, '100011')
-        assert stranger.parent == first
+        (stranger,) = wait_for(
+            lambda: [e for e in below(first, '100011') if e.parent == first],
+            bool,
+            what='it is the child of PID 1',
+        )
         host = f'components/{api.body("/components")["items"][0]["id"]}'
         href = api.start(host, api.upload(host, DAEMON))
         wait_for(lambda: below(first, '100012'), bool, what='the daemon is up')

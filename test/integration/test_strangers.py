@@ -14,14 +14,17 @@ from helper_processes import HELPERS, SPAWNER, SUPERVISOR
 import pytest
 from runner_support import HOSTILE, wait_until
 
+from gateway_node.child import killing
 from gateway_node.child.process_tree import (
     become_subreaper,
     descendants,
     ProcessEntry,
     read_entry,
+    Sent,
 )
-from gateway_node.process.foster import end_orphans
+from gateway_node.process.foster import Foster
 from gateway_node.process.own_processes import OwnProcesses
+from gateway_node.side_tasks import SideTasks
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'gateway.py'
 PATIENCE_SEC = 20.0
@@ -100,6 +103,11 @@ async def test_children_from_before_the_gateway_live_when_its_spawner_dies(
         assert set(map(command_line, left)) == {FIRST, LATE}
 
 
+def foster_of(own: OwnProcesses) -> Foster:
+    """Return what ends orphans where no spawner lives."""
+    return Foster(own, side_tasks=SideTasks(), spawner_lives=lambda: False)
+
+
 def sleeping() -> 'subprocess.Popen[bytes]':
     """Start a process that does nothing."""
     return subprocess.Popen(['sleep', '600'])
@@ -111,7 +119,7 @@ async def test_a_process_that_is_being_started_is_not_taken_for_an_orphan() -> N
     with sleeping() as orphan:
         with own.starting():
             started = sleeping()
-            ending = asyncio.create_task(end_orphans(own))
+            ending = asyncio.create_task(foster_of(own).end_orphans())
             await asyncio.wait({ending}, timeout=0.1)
             own.add(started.pid)
         with started:
@@ -120,6 +128,29 @@ async def test_a_process_that_is_being_started_is_not_taken_for_an_orphan() -> N
             assert read_entry(orphan.pid) is None
             assert started.poll() is None
             started.kill()
+
+
+async def test_what_cannot_be_ended_is_named_to_all_that_ask_and_reaped_at_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two executions may have lost their supervisors at once, and nobody knows whose it is."""
+    monkeypatch.setattr(killing, 'REFUSED_PATIENCE_SEC', 0.0)
+    monkeypatch.setattr(killing, 'signal_all', lambda entries, _: Sent([], list(entries)))
+    foster = foster_of(OwnProcesses())
+    foster.take(['exec_1', 'exec_2'])
+    orphan = sleeping()
+    try:
+        for _ in range(2):
+            (note,) = (await foster.end_orphans()).unkillable
+            assert (note['pid'], note['permitted']) == (orphan.pid, False)
+        foster.let_go('exec_1')
+        foster.let_go('exec_2')
+        assert (await foster.end_orphans()).unkillable == ()
+        os.kill(orphan.pid, signal.SIGKILL)
+        await wait_until(lambda: read_entry(orphan.pid) is None, what='it is reaped')
+    finally:
+        foster.close()
+        orphan.kill()
 
 
 def journal(state: Path, execution_id: str, script: ProcessEntry, older_by: int) -> None:
