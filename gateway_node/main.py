@@ -4,7 +4,7 @@ asyncio owns the main thread and the signals; the ROS node has a thread of its o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Container, Iterable, Mapping, Sequence
 import contextlib
 import logging
 import os
@@ -46,6 +46,7 @@ from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
 from gateway_node.ros.queued_logging import StderrHandler, unblock_output
 from gateway_node.ros.start_deadline import start_deadline
+from gateway_node.ros.unseen_nodes import MOMENT_SEC, UnseenNodes
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.manifest import load_scripts_manifest
@@ -174,6 +175,7 @@ async def assemble(
     *,
     own_node: NodeName,
     ros_versions: Mapping[str, str],
+    unseen_nodes: UnseenNodes,
     clock: Clock,
     side_tasks: SideTasks,
 ) -> AsyncIterator[Gateway]:
@@ -233,7 +235,9 @@ async def assemble(
             library=library,
             executions=executions,
             versions={**_own_versions(), **ros_versions},
-            conditions=lambda: _conditions(runner, database, server),
+            conditions=lambda: _conditions(
+                runner, database, server, _warnings_of(unseen_nodes, directory)
+            ),
             clock=clock,
             own_names=own_names(await host_names(), configuration.server.allowed_hosts),
             path_prefix=configuration.server.path_prefix,
@@ -293,11 +297,19 @@ async def _serve(node: GatewayNode, *, ends_with_terminal: bool) -> None:
 async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
     configuration = node.configuration()
     side_tasks = SideTasks()
+    clock = SystemClock()
+    unseen_nodes = UnseenNodes(
+        rmw=rmw_identifier(),
+        domain_id=node.domain_id,
+        user_id=os.geteuid(),
+        monotonic=clock.monotonic,
+    )
     async with assemble(
         configuration,
         own_node=node.name,
         ros_versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
-        clock=SystemClock(),
+        unseen_nodes=unseen_nodes,
+        clock=clock,
         side_tasks=side_tasks,
     ) as gateway:
         base = api_base(configuration.server.path_prefix)
@@ -315,6 +327,9 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             await gateway.serve()
             for url in urls:
                 _log.info('serving %s%s', url, base)
+            asyncio.get_running_loop().call_later(
+                MOMENT_SEC, _log_warnings_of, unseen_nodes, gateway.directory
+            )
             signals.started(gateway.runner.refresh_environment)
             await _end_asked(signals, side_tasks)
             _log.info('shutting down')
@@ -364,10 +379,22 @@ def _component_of(directory: EntityDirectory, entity: EntityRef) -> str:
         return entity.entity_id
 
 
+def _warnings_of(unseen_nodes: UnseenNodes, directory: EntityDirectory) -> tuple[str, ...]:
+    return unseen_nodes.warnings(alone=not any(app.online for app in directory.apps()))
+
+
+def _log_warnings_of(unseen_nodes: UnseenNodes, directory: EntityDirectory) -> None:
+    for warning in _warnings_of(unseen_nodes, directory):
+        _log.warning(warning)
+
+
 def _conditions(
-    runner: SupervisedScriptRunner, database: Database, server: Server
+    runner: SupervisedScriptRunner,
+    database: Database,
+    server: Server,
+    graph_warnings: Iterable[str],
 ) -> dict[str, Any]:
-    """Return what /health shows of processes, storage and addresses."""
+    """Return what /health shows of processes, storage, addresses and the graph."""
     warnings = [
         f'a corrupt database was set aside: {path}; outputs are kept until it is removed'
         for path in database.set_aside
@@ -376,6 +403,7 @@ def _conditions(
         warnings.append(f'nothing can be recorded: {database.write_error}')
     warnings.extend(runner.environment_warnings)
     warnings.extend(server.warnings)
+    warnings.extend(graph_warnings)
     return {
         'warnings': warnings,
         'connections': server.connections,

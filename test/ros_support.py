@@ -56,9 +56,15 @@ def ended_at_exit(process: 'subprocess.Popen[str]') -> Iterator['subprocess.Pope
 
 
 @contextlib.contextmanager
-def bare_node(name: str, namespace: str = '/') -> Iterator['subprocess.Popen[str]']:
-    """Run a node in a process of its own for a while; it is in the graph when this yields."""
-    with ended_at_exit(python_program(PROGRAMS / 'bare_node.py', [name, namespace])) as process:
+def bare_node(
+    name: str, namespace: str = '/', *, parent: Sequence[str] = ()
+) -> Iterator['subprocess.Popen[str]']:
+    """Run a node in a process of its own for a while; it is in the graph when this yields.
+
+    `parent` is the beginning of a command that becomes what follows in it.
+    """
+    program = python_program(PROGRAMS / 'bare_node.py', [name, namespace], parent=parent)
+    with ended_at_exit(program) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == 'ready\n'
         yield process
@@ -90,10 +96,12 @@ def status_echo(topic: str) -> Iterator[list[dict[str, Any]]]:
         lines.close()
 
 
-def python_program(program: Path, args: Sequence[str] = ()) -> 'subprocess.Popen[str]':
+def python_program(
+    program: Path, args: Sequence[str] = (), *, parent: Sequence[str] = ()
+) -> 'subprocess.Popen[str]':
     """Start a Python program in a process group of its own, its output in a pipe."""
     return subprocess.Popen(
-        [sys.executable, str(program), *args],
+        [*parent, sys.executable, str(program), *args],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -126,6 +126,11 @@ class GatewayNode:
         return self._name
 
     @property
+    def domain_id(self) -> int:
+        """The ROS domain that the node is in."""
+        return int(self._node.context.get_domain_id())
+
+    @property
     def logger(self) -> RcutilsLogger:
         """The node's logger, for `logging_bridge`."""
         return self._node.get_logger()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import socket
 import sqlite3
+import time
 from typing import Any
 
 from aiohttp import ClientSession
@@ -19,6 +20,7 @@ from gateway_node.entities.clock import SystemClock
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.main import assemble
 from gateway_node.ros.configuration import configuration_from
+from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.side_tasks import SideTasks
 
 OWN_NODE = NodeName(namespace='/', name='gateway_node')
@@ -41,6 +43,7 @@ class Machine:
             configuration,
             own_node=OWN_NODE,
             ros_versions={},
+            unseen_nodes=UnseenNodes(rmw='none', domain_id=0, user_id=0, monotonic=time.monotonic),
             clock=SystemClock(),
             side_tasks=SideTasks(),
         ) as gateway:
