@@ -239,7 +239,7 @@ async def assemble(
                 runner, database, server, _warnings_of(unseen_nodes, directory)
             ),
             clock=clock,
-            own_names=own_names(await host_names(), configuration.server.allowed_hosts),
+            own_names=own_names(await host_names(), configuration.server.names),
             path_prefix=configuration.server.path_prefix,
         )
         limits = ConnectionLimits(

@@ -19,7 +19,13 @@ class ServerConfiguration:
     path_prefix: str
     max_connections: int
     allowed_hosts: tuple[str, ...]
-    """Further host names under which the gateway answers."""
+    """Host names as a user listed them; see `names`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names for which the gateway answers beside those of its host: what it listens on
+        under a name is reached by that name."""
+        return (*self.allowed_hosts, *(name.strip() for name in self.host.split(',')))
 
 
 @dataclass(frozen=True, kw_only=True)

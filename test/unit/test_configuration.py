@@ -34,6 +34,13 @@ def test_nothing_given_means_the_documented_defaults() -> None:
     assert configuration.status_topic == '~/execution_status'
 
 
+def test_a_name_to_listen_on_is_a_name_to_answer_for() -> None:
+    """Beside the names that are listed."""
+    given = {'server.host': 'robot7.example, 127.0.0.1', 'server.allowed_hosts': ['a.example']}
+    names = configuration_from(given, environ={'HOME': '/home/kim'}).server.names
+    assert names == ('a.example', 'robot7.example', '127.0.0.1')
+
+
 def test_every_default_is_allowed_by_its_own_specification() -> None:
     """No default lies outside the range that its parameter allows."""
     for specification in PARAMETERS:
