@@ -5,7 +5,7 @@ declares, `execute <fragment>` runs it with the parameters on stdin as launch ar
 here is `launch` imported, and only where this is the program.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import json
 import os
 import signal
@@ -120,29 +120,77 @@ def main() -> None:
 
 
 def describe(fragment: str) -> dict[str, Any]:
-    """Return the arguments that the fragment declares, and whether those are surely all."""
+    """Return the arguments that the fragment declares, and whether those are surely all.
+
+    What launch takes without being given it is not required, and what the fragment sets itself has
+    no choices: whatever depends on how it runs is launch's to say.
+    """
     from launch.launch_description_sources import get_launch_description_from_any_launch_file
 
     description = get_launch_description_from_any_launch_file(fragment)
-    declared = [
-        {
-            'name': argument.name,
-            'required': argument.default_value is None and not argument._conditionally_included,
-            'choices': argument.choices,
-        }
-        for argument in description.get_launch_arguments()
-    ]
+    names_set = list(_names_set(description.entities))
+    declared = []
+    for (
+        argument,
+        includes,
+    ) in description.get_launch_arguments_with_include_launch_description_actions():
+        passed = [name for include in includes or () for name, _ in include.launch_arguments]
+        optional = argument.default_value is not None or argument._conditionally_included
+        declared.append(
+            {
+                'name': argument.name,
+                'required': not optional and not _may_be_among(passed, argument.name),
+                'choices': None
+                if _may_be_among([*passed, *names_set], argument.name)
+                else argument.choices,
+            }
+        )
     return {'arguments': declared, 'complete': _is_complete(description.entities)}
 
 
-def _is_complete(entities: Any) -> bool:
+def _may_be_among(names: Iterable[Any], name: str) -> bool:
+    """Tell whether one of `names`, which are texts with substitutions, is `name`, or may be."""
+    from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
+
+    from launch import LaunchContext
+
+    for each in names:
+        try:
+            known = perform_substitutions(
+                LaunchContext(), normalize_to_list_of_substitutions(each)
+            )
+        except Exception:
+            # It shows only while the fragment runs, and may be any name.
+            return True
+        if known == name:
+            return True
+    return False
+
+
+def _sub_entities(entity: Any) -> Iterator[Any]:
+    """Yield what an entity holds, whether on a condition or not."""
+    yield from entity.describe_sub_entities()
+    for _, group in entity.describe_conditional_sub_entities():
+        yield from group
+
+
+def _names_set(entities: Iterable[Any]) -> Iterator[Any]:
+    """Yield the names of the arguments that the fragment sets by itself."""
+    from launch.actions import SetLaunchConfiguration
+
+    for entity in entities:
+        if isinstance(entity, SetLaunchConfiguration):
+            yield entity.name
+        yield from _names_set(_sub_entities(entity))
+
+
+def _is_complete(entities: Iterable[Any]) -> bool:
     """Return False where something may declare arguments only while it runs."""
     from launch.actions import IncludeLaunchDescription, OpaqueFunction
 
     return all(
         not isinstance(entity, IncludeLaunchDescription | OpaqueFunction)
-        and _is_complete(entity.describe_sub_entities())
-        and all(_is_complete(group) for _, group in entity.describe_conditional_sub_entities())
+        and _is_complete(_sub_entities(entity))
         for entity in entities
     )
 

@@ -1,8 +1,9 @@
 """Checks parameters against what a launch fragment declares.
 
 Reading a fragment means executing it, in a child under supervision with a deadline. How that went
-is remembered for the version and the environment, failures too: a version is executed once to be
-read. Who asks has been admitted before.
+is remembered for the version and the environment, failures too. But a fragment includes, imports
+and reads what has no version: what is remembered lets a start through, and refuses none. Who asks
+has been admitted before.
 """
 
 import asyncio
@@ -67,7 +68,8 @@ class LaunchFragments:
     ) -> None:
         """Raise where the fragment cannot run, or does not take the parameters.
 
-        A fragment that cannot be read is let through: its execution then says why.
+        A fragment that cannot be read is let through: its execution then says why. What would be
+        refused by memory is read anew.
 
         Raises:
             KindNotAvailable: the environment's Python has no `launch`.
@@ -80,9 +82,17 @@ class LaunchFragments:
                 f'{world.interpreters.python} finds no module launch; it comes with a ROS '
                 'distribution, which environment.setup_files has to name',
             )
-        declaration = await self._declaration(script, world)
-        if declaration is not None:
-            check_arguments(declaration, launch_arguments(parameters))
+        if self._world is not world:
+            self._known.clear()
+            self._readings.clear()
+            self._world = world
+        key = (script.path, script.version)
+        given = launch_arguments(parameters)
+        if key in self._known and not argument_violations(self._known[key], given):
+            return
+        violations = argument_violations(await self._reading(key, script, world), given)
+        if violations:
+            raise ParametersInvalid(violations[0].reason, tuple(violations))
 
     async def close(self) -> None:
         """Give up what is being read: nobody starts it any more."""
@@ -92,14 +102,7 @@ class LaunchFragments:
         if readings:
             await asyncio.wait(readings)
 
-    async def _declaration(self, script: Script, world: ScriptWorld) -> Declaration | None:
-        if self._world is not world:
-            self._known.clear()
-            self._readings.clear()
-            self._world = world
-        key = (script.path, script.version)
-        if key in self._known:
-            return self._known[key]
+    async def _reading(self, key: _Key, script: Script, world: ScriptWorld) -> Declaration | None:
         if key not in self._readings:
             reading = self._readings[key] = asyncio.create_task(self._read(key, script, world))
             reading.add_done_callback(lambda done: self._note_read(key, done))
@@ -154,12 +157,15 @@ def parse_declaration(description: Mapping[str, Any]) -> Declaration:
     )
 
 
-def check_arguments(declaration: Declaration, given: Sequence[tuple[str, str]]) -> None:
-    """Raise where the given launch arguments do not fit the declared ones.
+def argument_violations(
+    declaration: Declaration | None, given: Sequence[tuple[str, str]]
+) -> list[Violation]:
+    """Return how the given launch arguments do not fit the declared ones; of none known, all fit.
 
-    Raises:
-        ParametersInvalid: an argument is unknown, missing, or not among its choices.
+    They can be unknown, missing, or not among their choices.
     """
+    if declaration is None:
+        return []
     declared = {argument.name: argument for argument in declaration.arguments}
     violations = [
         Violation(
@@ -173,8 +179,7 @@ def check_arguments(declaration: Declaration, given: Sequence[tuple[str, str]]) 
         reason = _complaint(declared.get(name), value, declaration, name)
         if reason:
             violations.append(Violation(path=f'/{pointer_token(name)}', reason=reason))
-    if violations:
-        raise ParametersInvalid(violations[0].reason, tuple(violations))
+    return violations
 
 
 def _complaint(

@@ -11,7 +11,7 @@ from gateway_node.executions.errors import KindNotAvailable
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import Progress, StopAction
 from gateway_node.scripts.errors import ParametersInvalid
-from gateway_node.scripts.values import ScriptKind
+from gateway_node.scripts.values import Script, ScriptKind
 
 __all__ = ['floor']
 
@@ -116,6 +116,85 @@ async def test_parameters_must_fit_the_declared_arguments(
     order = floor.order(floor.script(FRAGMENTS / 'sequence.launch.py'), parameters=parameters)
     with pytest.raises(ParametersInvalid, match=complaint):
         await floor.runner.vet(order)
+
+
+def including(floor: Floor, action: str) -> Script:
+    """Return a fragment that does `action`, in which CHILD is a file that requires `text`."""
+    child = floor.folder / 'child.launch.py'
+    child.write_text(
+        'from launch import LaunchDescription\n'
+        'from launch.actions import DeclareLaunchArgument, ExecuteProcess\n'
+        'from launch.substitutions import LaunchConfiguration as Value\n'
+        'def generate_launch_description():\n'
+        '    return LaunchDescription([\n'
+        '        DeclareLaunchArgument("text", choices=["hello"]),\n'
+        '        ExecuteProcess(cmd=["echo", "text is", Value("text")], output="screen"),\n'
+        '    ])\n'
+    )
+    path = floor.folder / 'parent.launch.py'
+    path.write_text(
+        'from launch import LaunchDescription\n'
+        'from launch.actions import *\n'
+        'from launch.substitutions import LaunchConfiguration as Value\n'
+        f'CHILD = {str(child)!r}\n'
+        'def generate_launch_description():\n'
+        f'    return LaunchDescription([{action}])\n'
+    )
+    return floor.script(path)
+
+
+PASSES = 'IncludeLaunchDescription(CHILD, launch_arguments=[("text", "hello")])'
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ('action', 'parameters'),
+    [
+        (PASSES, {}),
+        (PASSES, {'text': 'overridden by the fragment'}),
+        (f'GroupAction([{PASSES}])', {}),
+    ],
+    ids=['passes it', 'passes another', 'in a group'],
+)
+async def test_what_an_include_passes_need_not_be_given(
+    floor: Floor, action: str, parameters: dict[str, object]
+) -> None:
+    """A fragment that ros2 launch takes is not refused for what it gives itself."""
+    script = including(floor, action)
+    outcome, output = await floor.run(floor.order(script, parameters=parameters))
+    assert outcome.exit_code == 0, output
+    assert 'text is hello' in output.stdout
+
+
+@needs_launch
+async def test_what_shows_only_while_it_runs_is_launchs_to_say(floor: Floor) -> None:
+    """An include that passes an argument by a name that is not known yet may pass any."""
+    passes = 'IncludeLaunchDescription(CHILD, launch_arguments=[(Value("name"), "hello")])'
+    await floor.runner.vet(floor.order(including(floor, passes)))
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    'action',
+    ['IncludeLaunchDescription(CHILD)', f'DeclareLaunchArgument("text"), {PASSES}'],
+    ids=['nothing is passed', 'required by the fragment itself'],
+)
+async def test_what_no_include_passes_has_to_be_given(floor: Floor, action: str) -> None:
+    """As ros2 launch has it, and told before anything is recorded."""
+    with pytest.raises(ParametersInvalid, match="'text' is required and not given"):
+        await floor.runner.vet(floor.order(including(floor, action)))
+
+
+@needs_launch
+async def test_an_included_file_that_changes_is_read_anew(floor: Floor) -> None:
+    """No start is refused for what a file demanded that asks for something else now."""
+    order = floor.order(including(floor, 'IncludeLaunchDescription(CHILD)'))
+    with pytest.raises(ParametersInvalid):
+        await floor.runner.vet(order)
+    child = floor.folder / 'child.launch.py'
+    child.write_text(child.read_text().replace('choices', 'default_value="hello", choices'))
+    outcome, output = await floor.run(order)
+    assert outcome.exit_code == 0, output
 
 
 @needs_launch

@@ -11,6 +11,7 @@ from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.command_line import Interpreters
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.sourcing import ScriptWorld
+from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import Script, ScriptKind
 
 WORLD = ScriptWorld(
@@ -108,6 +109,28 @@ async def test_a_version_that_cannot_be_read_is_executed_once_to_be_read(outcome
     await fragments.check(replace(fragment(1), version='1'), {}, WORLD)
     await fragments.check(fragment(1), {}, replace(WORLD, variables={'A': '1'}))
     assert read == ['script_1'] * 3
+
+
+async def test_memory_lets_a_start_through_and_refuses_none() -> None:
+    """What a fragment includes or imports may have changed: it is read anew before a 400."""
+    read: list[str] = []
+    required = {'name': 'text', 'required': True, 'choices': None}
+
+    async def describe(script: Script, world: ScriptWorld) -> Outcome:
+        read.append(script.id)
+        return replace(READ, result={'arguments': arguments, 'complete': True})
+
+    fragments = LaunchFragments(describe)
+    arguments = [required]
+    with pytest.raises(ParametersInvalid, match="'text' is required"):
+        await fragments.check(fragment(1), {}, WORLD)
+    arguments = []
+    await fragments.check(fragment(1), {}, WORLD)
+    arguments = [required]
+    await fragments.check(fragment(1), {}, WORLD)
+    assert len(read) == 2
+    await fragments.check(fragment(1), {'text': 'x'}, WORLD)
+    assert len(read) == 3
 
 
 async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
