@@ -61,6 +61,7 @@ class ProcessEntry(NamedTuple):
     """The part of it that its children used."""
     start_ticks: int
     """Since boot; with the pid it names a process for good."""
+    threads: int
     resident_pages: int
 
     @property
@@ -70,8 +71,11 @@ class ProcessEntry(NamedTuple):
 
     @property
     def is_zombie(self) -> bool:
-        """True for a process that has ended and was not waited for."""
-        return self.state in 'ZXx'
+        """True for a process that has ended and was not waited for.
+
+        One whose first thread alone has ended looks the same, but has others.
+        """
+        return self.state in 'ZXx' and self.threads < 2
 
 
 def read_entry(pid: int) -> ProcessEntry | None:
@@ -99,6 +103,7 @@ def read_entry(pid: int) -> ProcessEntry | None:
         cpu_ticks=sum(int(ticks) for ticks in fields[11:15]),
         waited_ticks=sum(int(ticks) for ticks in fields[13:15]),
         start_ticks=int(fields[19]),
+        threads=int(fields[17]),
         resident_pages=int(fields[21]),
     )
 

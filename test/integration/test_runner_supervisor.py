@@ -283,3 +283,18 @@ def test_what_may_not_be_signalled_may_end_by_itself(tmp_path: Path) -> None:
         tmp_path / 'e', script, before=WITHOUT_KILL, timeout_sec=0.5, grace_sec=0.1
     )
     assert (report['cause'], report['unkillable_processes']) == ('timed_out', [])
+
+
+ENDS_ITS_FIRST_THREAD = """
+import ctypes, platform, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+ctypes.CDLL(None).syscall({'x86_64': 60}.get(platform.machine(), 93), 0)
+"""
+
+
+def test_a_program_whose_first_thread_has_ended_is_no_zombie(tmp_path: Path) -> None:
+    """It looks like one and lives; it gets every signal (man 2 exit: one thread's own end)."""
+    argv = [sys.executable, '-c', ENDS_ITS_FIRST_THREAD]
+    report = supervised(tmp_path / 'e', '', argv=argv, timeout_sec=1.0, grace_sec=1.0)
+    assert (report['cause'], report['signal']) == ('timed_out', signal.SIGTERM)
+    assert report['duration_sec'] < KILL_PATIENCE_SEC
