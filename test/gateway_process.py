@@ -204,18 +204,23 @@ def gateway(
     """
     command = [*parent, *entry_point(state_dir or folder / 'state', parameters, *arguments)]
     with nothing_left(), started(command, folder, environment) as (process, log):
-        serving = wait_for(
-            lambda: _SERVING.search(log.read_text(encoding='utf-8')),
-            lambda found: found is not None or process.poll() is not None,
-            what='the gateway serves',
-        )
-        if serving is None:
-            pytest.fail(f'the gateway ended with {process.poll()}: {log.read_text()}')
-        yield GatewayProcess(process, log, serving.group(1))
+        yield serving(process, log)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             assert process.wait(DEADLINE_SEC) == 0, log.read_text()
             assert 'Traceback' not in log.read_text()
+
+
+def serving(process: 'subprocess.Popen[bytes]', log: Path) -> GatewayProcess:
+    """Wait until a gateway that was started serves."""
+    found = wait_for(
+        lambda: _SERVING.search(log.read_text(encoding='utf-8')),
+        lambda found: found is not None or process.poll() is not None,
+        what='the gateway serves',
+    )
+    if found is None:
+        pytest.fail(f'the gateway ended with {process.poll()}: {log.read_text()}')
+    return GatewayProcess(process, log, found.group(1))
 
 
 @contextlib.contextmanager

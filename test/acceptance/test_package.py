@@ -70,8 +70,8 @@ def test_the_index_the_launch_files_and_the_configuration_are_installed(installe
     """The marker by which ROS finds a package, and all that belongs into share/."""
     share = installed / PACKAGE / 'share'
     assert (share / 'ament_index/resource_index/packages' / PACKAGE).is_file()
-    for folder, suffix in (('launch', '.launch.py'), ('config', '.yaml')):
-        expected = {path.name for path in (ROOT / folder).glob(f'*{suffix}')}
+    for folder, pattern in (('launch', '*.launch.py'), ('config', '*')):
+        expected = {path.name for path in (ROOT / folder).glob(pattern)}
         assert expected
         assert {path.name for path in (share / PACKAGE / folder).iterdir()} == expected
     assert (share / PACKAGE / 'package.xml').is_file()

@@ -1,4 +1,4 @@
-"""The systemd unit of the docs: valid, and complete, so that what it starts works."""
+"""The systemd unit of the package: valid, and complete, so that what it starts works."""
 
 import os
 from pathlib import Path
@@ -13,33 +13,24 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import nothing_left, started, wait_for
+from gateway_process import nothing_left, serving, started, wait_for
 
-PAGE = Path(__file__).parents[2] / 'docs' / 'operating.md'
-PROGRAM = 'opt/robot/install/gateway_node/lib/gateway_node/gateway_node'
+UNIT = Path(__file__).parents[2] / 'config' / 'gateway_node.service'
 GRAPH = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE')
-
-
-def unit() -> str:
-    """Return the unit as the page shows it."""
-    (found,) = re.findall(r'```ini\n(\[Unit\]\n.*?)```', PAGE.read_text(), re.DOTALL)
-    return str(found)
 
 
 def settings(name: str) -> list[str]:
     """Return what the unit says for a name, each line; a line may go on in the next one."""
-    joined = re.sub(r'\\\n\s*', ' ', unit())
+    joined = re.sub(r'\\\n\s*', ' ', UNIT.read_text())
     return re.findall(rf'^{name}=(.*)$', joined, re.MULTILINE)
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+def test_systemd_finds_nothing_wrong_with_the_unit() -> None:
     """Every setting of the unit is known, and its commands are there."""
     if shutil.which('systemd-analyze') is None:
         pytest.skip('systemd is not installed')
-    file = tmp_path / 'gateway_node.service'
-    file.write_text(unit())
     verified = subprocess.run(
-        ['systemd-analyze', 'verify', '--man=no', '--recursive-errors=no', str(file)],
+        ['systemd-analyze', 'verify', '--man=no', '--recursive-errors=no', str(UNIT)],
         capture_output=True,
         text=True,
         check=False,
@@ -47,47 +38,60 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     assert (verified.returncode, verified.stderr) == (0, '')
 
 
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('KillMode', 'mixed'),
+        ('Delegate', 'yes'),
+        ('OOMPolicy', 'continue'),
+        ('Restart', 'on-failure'),
+        ('TimeoutStopSec', '20'),
+        ('User', 'gateway'),
+    ],
+)
+def test_the_unit_keeps_what_the_gateway_relies_on(name: str, value: str) -> None:
+    """It ends its own scripts, each in its cgroup, before systemd kills, and is no root."""
+    assert settings(name) == [value]
+
+
 def test_what_the_unit_starts_needs_nothing_else(tmp_path: Path) -> None:
-    """With the unit's environment alone it serves, is reloaded at any time, and ends with 0."""
-    robot_of(tmp_path)
-    (command,) = (shlex.split(each) for each in settings('ExecStart'))
-    command = [re.sub(r'(?<![\w.])/(?=opt/|var/|etc/)', f'{tmp_path}/', word) for word in command]
+    """With the unit's environment alone it runs scripts, is reloaded any time, and ends with 0."""
     given = dict(each.split('=', 1) for each in settings('Environment'))
-    environment = [f'{name}={tmp_path}{value}' for name, value in given.items()]
+    environment = {name: f'{tmp_path}{value}' for name, value in given.items()}
+    robot_of(tmp_path, Path(environment['GATEWAY_SETUP']), Path(environment['GATEWAY_PROGRAM']))
+    (command,) = (shlex.split(each.replace('$$', '$')) for each in settings('ExecStart'))
+    command = [re.sub(r'(?<![\w.])/(?=var/|etc/)', f'{tmp_path}/', word) for word in command]
+    home = tmp_path / 'var' / 'lib' / settings('StateDirectory')[0]
+    home.mkdir(parents=True)
     path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin'  # man 5 systemd.exec
-    (tmp_path / 'var' / 'lib' / settings('StateDirectory')[0]).mkdir(parents=True)
+    assignments = [f'{name}={value}' for name, value in environment.items()]
     with (
         nothing_left(),
-        started(['/usr/bin/env', '-i', path, *environment, *command], tmp_path) as (process, log),
+        started(['/usr/bin/env', '-i', path, *assignments, *command], tmp_path) as (process, log),
     ):
         wait_for((tmp_path / 'sourcing').exists, bool, what='bash sources')
         process.send_signal(signal.SIGHUP)
         (tmp_path / 'go').touch()
-        wait_for(
-            lambda: 'serving' in log.read_text() or process.poll() is not None,
-            bool,
-            what='it serves',
-        )
-        assert process.poll() is None, log.read_text()
+        api = serving(process, log)
+        host = f'components/{api.body("/components")["items"][0]["id"]}'
+        href = api.start(host, api.upload(host, 'echo "$HOME $SOURCED"\n'))
+        ended = api.wait_for_status(href, 'completed')
+        assert ended['output']['stdout'] == f'{home} by the unit\n'
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, log.read_text()
-    home = tmp_path / 'var' / 'lib' / 'gateway_node'
     assert sorted(entry.name for entry in home.iterdir()) == ['log', 'state']
     assert (home / 'state' / 'gateway.sqlite3').exists()
     assert list((home / 'log').iterdir())
 
 
-def robot_of(folder: Path) -> None:
-    """Put what the unit names below a folder: set-up files, the program, its parameters."""
-    program = folder / PROGRAM
+def robot_of(folder: Path, setup: Path, program: Path) -> None:
+    """Put what the unit names below a folder: a set-up file, the program, its parameters."""
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m gateway_node "$@"\n')
     program.chmod(0o755)
-    distribution = folder / 'opt' / 'ros' / 'kilted'
-    distribution.mkdir(parents=True)
-    exports = ''.join(f'export {name}={os.environ[name]}\n' for name in GRAPH)
-    (distribution / 'setup.bash').write_text(exports)
-    (folder / 'opt' / 'robot' / 'install' / 'setup.bash').write_text(
+    setup.write_text(
+        ''.join(f'export {name}={os.environ[name]}\n' for name in GRAPH)
+        + 'export SOURCED="by the unit"\n'
         f'touch {folder}/sourcing\nwhile ! [ -e {folder}/go ]; do sleep 0.01; done\n'
         '[ -f /no/such/file ] && source /no/such/file\n'
     )
