@@ -103,7 +103,7 @@ def prepared(folder: Path) -> str:
     """Let a gateway live for a while on `folder/state`; return the path of a script there."""
     with gateway(folder) as api:
         api.wait_for_app('temp_sensor')
-        return f'/{ENTITY}/scripts/{api.upload(ENTITY, "true")}'
+        return f'/{ENTITY}/scripts/{api.upload(ENTITY, "echo done")}'
 
 
 def seconds_to_serve(folder: Path, check: Callable[[GatewayProcess], None]) -> float:
@@ -187,14 +187,14 @@ async def test_a_jump_of_the_clock_between_two_lives(
 
 
 def test_what_is_too_many_is_removed_with_its_files(tmp_path: Path) -> None:
-    """The oldest go, record and files; what runs, schedules, and what fits the limit stay."""
+    """The oldest go, record and output; what runs, schedules, and what fits the limit stay."""
     script = prepared(tmp_path)
     script_id = script.rpartition('/')[2]
     folder = tmp_path / 'state' / 'executions'
     with gateway(tmp_path, {'history.max_executions': 3}) as api:
         api.wait_for_app('temp_sensor')
         schedule = api.start(ENTITY, script_id, execution_type='on_restart')
-        sleeping = api.start(ENTITY, api.upload(ENTITY, 'exec sleep 600\n'))
+        sleeping = api.start(ENTITY, api.upload(ENTITY, 'echo up; exec sleep 600\n'))
         api.wait_for_status(sleeping, 'running')
         ended = []
         for _ in range(6):
