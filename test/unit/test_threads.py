@@ -35,6 +35,7 @@ async def test_calls_that_hang_hold_up_their_own_kind_only() -> None:
         assert await others.run(int, '7') == 7
         assert not second.done()
         second.cancel()
+        await asyncio.wait({second})
         release.set()
         assert await first is True
         assert await hanging.run(int, '8') == 8
