@@ -262,6 +262,10 @@ def test_a_full_disk_under_the_output_ends_no_script(tmp_path: Path) -> None:
         assert_holds(ended, {'status': 'failed', 'exit_code': 4})
         assert_holds(ended, {'error': {'vendor_code': 'x-gateway-script-failed'}})
         assert ended['output']['stdout'].startswith('\0')
+        # Removed once the end is recorded; later, it would make room again.
+        wait_for(
+            lambda: [*folder.glob('*/end.json')], lambda found: found == [], what='it is put away'
+        )
         with filling(folder):
             lost = {'status': 'failed', 'exit_code': 3, 'output': {'stdout': ''}}
             assert_holds(ground.ended(ground.started('says_lost.py')), lost)
