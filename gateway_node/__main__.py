@@ -1,8 +1,11 @@
 """The entry point: puts the process in order, and lets Ctrl-C end it while it imports the rest."""
 
+from __future__ import annotations
+
 import signal
 import sys
 
+from gateway_node.before_start import answer_to, MISCONFIGURED, StartRefused, too_old
 from gateway_node.init import stand_above
 from gateway_node.surroundings import has_terminal, put_in_order
 
@@ -11,8 +14,25 @@ NO_THREAD = "can't start new thread"
 
 
 def main() -> None:
-    """Serve, as `gateway_node.main.main` does."""
+    """Serve, as `gateway_node.main.main` does; or answer `--help` and `--version`."""
+    try:
+        _start()
+        return
+    except StartRefused as error:
+        refusal = str(error)
+    # Only now: what ROS's objects say when they go stands above the line.
+    sys.stderr.write(f'gateway_node: {refusal}\n')
+    sys.exit(MISCONFIGURED)
+
+
+def _start() -> None:
     put_in_order()
+    answer = answer_to(sys.argv[1:])
+    if answer is not None:
+        sys.stdout.write(answer)
+        return
+    for complaint in too_old():
+        raise StartRefused(complaint)
     ends_with_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     stand_above()
     # Python's own KeyboardInterrupt can come up in a callback of the import system, and is lost
@@ -22,10 +42,10 @@ def main() -> None:
         from gateway_node.main import main as serve
     except ImportError as error:
         told = ' '.join(str(error).split())
-        sys.exit(
-            f'gateway_node: {told}; source the set-up file of the ROS distribution, and see that '
-            'the dependencies are installed'
-        )
+        raise StartRefused(
+            f'{told}; source the set-up file of the ROS distribution, and see that the '
+            'dependencies are installed'
+        ) from error
     try:
         serve(ends_with_terminal=ends_with_terminal)
     except RuntimeError as error:

@@ -6,6 +6,8 @@ that they are never the gateway's, which ends what a lost spawner leaves below i
 the child is the gateway, the parent reaps, and passes signals on.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import signal

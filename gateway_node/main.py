@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from gateway_node import __version__
+from gateway_node.before_start import StartRefused
 from gateway_node.entities.clock import Clock, SystemClock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound, ManifestInvalid
@@ -71,16 +72,16 @@ RETRY_SEC = 5.0
 DAY_SEC = 86400.0
 
 
+MISCONFIGURATIONS = (ConfigurationInvalid, ManifestInvalid, StoreVersionError)
+"""What stops every start with one line, until somebody changes something."""
 START_ERRORS = (
-    ConfigurationInvalid,
+    *MISCONFIGURATIONS,
     LibraryUnavailable,
     ListenFailed,
-    ManifestInvalid,
     RunnerUnavailable,
     SchemaCheckUnavailable,
     StateDirectoryInUse,
     StoreUnavailable,
-    StoreVersionError,
 )
 """What stops the start with one line."""
 
@@ -261,7 +262,7 @@ async def assemble(
 
 
 def main(*, ends_with_terminal: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM; SystemExit with one line where the start fails.
+    """Serve until SIGINT or SIGTERM; StartRefused or SystemExit, one line, where the start fails.
 
     The end of the controlling terminal counts as such a signal where it `ends_with_terminal`.
     """
@@ -272,10 +273,12 @@ def main(*, ends_with_terminal: bool = False) -> None:
         with start_deadline(START_DEADLINE_SEC, 'creating the ROS node'):
             node = GatewayNode.create(sys.argv[1:])
     except ConfigurationInvalid as error:
-        sys.exit(f'gateway_node: {error}')
+        raise StartRefused(str(error)) from error
     try:
         with logging_to(node.logger):
             asyncio.run(_serve(node, ends_with_terminal=ends_with_terminal))
+    except MISCONFIGURATIONS as error:
+        raise StartRefused(str(error)) from error
     except (*START_ERRORS, SideTaskFailed) as error:
         sys.exit(f'gateway_node: {error}')
     finally:

@@ -3,6 +3,8 @@
 Descriptors, signals, limits, HOME and encoding come from whoever started the process.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 import contextlib
 import errno
@@ -12,6 +14,8 @@ import resource
 import signal
 import sys
 from typing import NamedTuple
+
+from gateway_node.before_start import StartRefused
 
 _MIB = 1024 * 1024
 _LEFT_IGNORED = frozenset(
@@ -55,7 +59,7 @@ def put_in_order() -> None:
     SIGHUP waits in the kernel from here on, until somebody unblocks it.
 
     Raises:
-        SystemExit: something cannot be mended; the line says what and where.
+        StartRefused: something cannot be mended; the line says what and where.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGHUP})
     for number in signal.valid_signals() - _LEFT_IGNORED:
@@ -65,7 +69,7 @@ def put_in_order() -> None:
     find_home()
     _be_in_utf8()
     for complaint in too_low(_LIMITS):
-        sys.exit(f'gateway_node: {complaint}')
+        raise StartRefused(complaint)
 
 
 def has_terminal() -> bool:

@@ -18,6 +18,7 @@ from gateway_process import entry_point, gateway, nothing_left, refused, started
 from ros_support import PROGRAMS
 from terminals import terminal
 
+from gateway_node.before_start import MISCONFIGURED
 from gateway_node.child.process_tree import descendants
 
 HOST = f'components/{socket.gethostname().replace(".", "_")}'
@@ -118,7 +119,7 @@ def test_what_cannot_be_mended_is_told_in_one_line(
     (broken / '__init__.py').write_text('raise ImportError("no rclpy for a test")\n')
     parent = under(f'cd {shlex.quote(str(tmp_path))}; {shell}')
     status, output = refused(tmp_path, parameters, parent=parent)
-    assert status == 1, output
+    assert status == MISCONFIGURED, output
     assert 'Traceback' not in output
     (line,) = [line for line in output.splitlines() if line.startswith('gateway_node: ')]
     assert output.endswith(line)

@@ -193,5 +193,5 @@ def test_the_demo_does_not_hide_why_the_gateway_refuses(tmp_path: Path) -> None:
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     assert 'parameter server.port is 70000' in output
-    assert 'demo: the gateway ended with status 1' in output
+    assert 'demo: the gateway ended with status 78' in output
     assert time.monotonic() - begun < 30

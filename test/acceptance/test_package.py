@@ -14,6 +14,7 @@ pytest.importorskip('colcon_core', reason='colcon is not installed')
 from gateway_process import entry_point, nothing_left, started, wait_for
 
 from gateway_node import __version__
+from gateway_node.before_start import MISCONFIGURED
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = 'gateway_node'
@@ -127,7 +128,7 @@ def test_the_installed_gateway_starts(installed: Path, tmp_path: Path) -> None:
     bad = ['--ros-args', '-p', 'server.port:=70000']
     with nothing_left(), started(sourced(installed, str(executable), *bad), tmp_path) as two:
         process, log = two
-        assert process.wait(30) == 1
+        assert process.wait(30) == MISCONFIGURED
     assert 'gateway_node: parameter server.port is 70000' in log.read_text()
 
 

@@ -7,12 +7,14 @@ import contextlib
 import functools
 import json
 import operator
+import os
 from pathlib import Path
 import re
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -22,13 +24,18 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from gateway_process import entry_point, gateway, nothing_left, refused, started, wait_for
 
+from gateway_node import __version__
+from gateway_node.before_start import MISCONFIGURED
+
 DATABASE = 'gateway.sqlite3'
 
 
-def assert_one_line(told: tuple[int, str], *parts: str) -> None:
+def assert_one_line(
+    told: tuple[int, str], *parts: str, expected_status: int = MISCONFIGURED
+) -> None:
     """Check that a start was refused, with one line of its own that has these parts."""
     status, output = told
-    assert status == 1, output
+    assert status == expected_status, output
     assert 'Traceback' not in output
     lines = [line for line in output.splitlines() if line.startswith('gateway_node: ')]
     assert len(lines) == 1, output
@@ -85,13 +92,15 @@ def test_a_port_in_use_stops_the_start(tmp_path: Path) -> None:
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
         told = refused(tmp_path, {'server.port': port})
-    assert_one_line(told, "server.host '127.0.0.1'", f'server.port {port}', 'in use')
+    parts = ("server.host '127.0.0.1'", f'server.port {port}', 'in use')
+    assert_one_line(told, *parts, expected_status=1)
 
 
 @pytest.mark.parametrize('host', ['203.0.113.7', 'no-such-host.invalid'])
 def test_an_address_that_is_not_ours_stops_the_start(tmp_path: Path, host: str) -> None:
     """An address of another machine, or a name that nobody knows, is named."""
-    assert_one_line(refused(tmp_path, {'server.host': host}), f"server.host '{host}'")
+    told = refused(tmp_path, {'server.host': host})
+    assert_one_line(told, f"server.host '{host}'", expected_status=1)
 
 
 def test_an_unwritable_state_dir_stops_the_start(tmp_path: Path) -> None:
@@ -99,7 +108,8 @@ def test_an_unwritable_state_dir_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / 'file'
     file.touch()
     told = refused(tmp_path, state_dir=file / 'state')
-    assert_one_line(told, 'state_dir', str(file / 'state'), 'Not a directory')
+    parts = ('state_dir', str(file / 'state'), 'Not a directory')
+    assert_one_line(told, *parts, expected_status=1)
 
 
 def test_an_unwritable_scripts_dir_stops_the_start(tmp_path: Path) -> None:
@@ -107,7 +117,7 @@ def test_an_unwritable_scripts_dir_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / 'file'
     file.touch()
     told = refused(tmp_path, {'scripts.scripts_dir': f'{file}/scripts'})
-    assert_one_line(told, f'{file}/scripts')
+    assert_one_line(told, f'{file}/scripts', expected_status=1)
 
 
 @pytest.mark.parametrize('parameter', ['scripts.manifest', 'entities.manifest'])
@@ -145,7 +155,8 @@ def test_a_second_gateway_on_the_same_state_refuses(tmp_path: Path) -> None:
     with gateway(tmp_path) as first:
         told = refused(tmp_path)
         assert first.body('/health')['status'] == 'ok'
-    assert_one_line(told, str(tmp_path / 'state'), f'pid {first.process.pid}', 'in use')
+    parts = (str(tmp_path / 'state'), f'pid {first.process.pid}', 'in use')
+    assert_one_line(told, *parts, expected_status=1)
 
 
 def test_a_newer_database_stops_the_start(tmp_path: Path) -> None:
@@ -159,6 +170,49 @@ def test_a_newer_database_stops_the_start(tmp_path: Path) -> None:
     before = database.read_bytes()
     assert_one_line(refused(tmp_path), str(database), 'schema version 999')
     assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ('argument', 'told'),
+    [('--version', f'gateway_node {__version__}\n'), ('--help', '--ros-args'), ('-h', 'usage: ')],
+)
+def test_help_and_version_are_answered_without_ros(
+    tmp_path: Path, argument: str, told: str
+) -> None:
+    """On stdout, with status 0, also where ROS is not sourced and dependencies are too old."""
+    broken_rclpy_and_old(tmp_path, 'aiohttp', '1.0')
+    asked = run_entry_point(tmp_path, argument)
+    assert (asked.returncode, asked.stderr) == (0, '')
+    assert told in asked.stdout
+
+
+def test_a_dependency_that_is_too_old_is_told_in_one_line(tmp_path: Path) -> None:
+    """Before anything of it is imported: no traceback says what is missing in it."""
+    broken_rclpy_and_old(tmp_path, 'jsonschema', '3.2.0')
+    asked = run_entry_point(tmp_path)
+    assert asked.returncode == MISCONFIGURED
+    assert asked.stderr == 'gateway_node: jsonschema 3.2.0 is too old; at least 4.10.3 is needed\n'
+
+
+def broken_rclpy_and_old(folder: Path, distribution: str, version: str) -> None:
+    """Lay out an rclpy that cannot be imported, and the metadata of an old distribution."""
+    (folder / 'rclpy').mkdir()
+    (folder / 'rclpy' / '__init__.py').write_text('raise ImportError("no rclpy for a test")\n')
+    metadata = folder / f'{distribution}-{version}.dist-info'
+    metadata.mkdir()
+    (metadata / 'METADATA').write_text(f'Name: {distribution}\nVersion: {version}\n')
+
+
+def run_entry_point(folder: Path, *arguments: str) -> 'subprocess.CompletedProcess[str]':
+    """Run the entry point with `folder` before everything that is installed."""
+    return subprocess.run(
+        [sys.executable, '-m', 'gateway_node', *arguments],
+        env={**os.environ, 'PYTHONPATH': str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
