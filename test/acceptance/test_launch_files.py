@@ -25,6 +25,7 @@ pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 ROOT = Path(__file__).parents[2]
 READY_SEC = 40.0
+RESPAWN_DELAY_SEC = 5.0
 
 
 @pytest.fixture
@@ -187,3 +188,79 @@ def test_launch_arguments_win_over_the_file(tmp_path: Path) -> None:
     )
     with launched('gateway.launch.py', f'config_file:={config}', 'host:=127.0.0.1') as (_, base):
         assert answer(f'{base}/health')
+
+
+@pytest.mark.usefixtures('installed')
+@pytest.mark.parametrize('respawn', ['true', 'false'])
+@pytest.mark.parametrize('file', ['gateway.launch.py', 'demo.launch.py'])
+def test_a_refused_start_ends_the_launch_with_a_status(file: str, respawn: str) -> None:
+    """It is not started again, for it would be refused again."""
+    told = refused(file, 'port:=70000', f'respawn:={respawn}')
+    assert any('parameter server.port is 70000' in line for line in told)
+    assert any('ended with status 78: it refuses to start' in line for line in told)
+    assert sum('gateway_node-' in line and 'process started' in line for line in told) == 1
+
+
+@pytest.mark.usefixtures('installed')
+@pytest.mark.parametrize('argument', ['respawn:=perhaps', 'required:=', 'name:=a b', 'port:=x'])
+def test_a_bad_launch_argument_ends_the_launch_with_a_status(argument: str) -> None:
+    """Launch refuses it, or the gateway does."""
+    told = ' '.join(refused('gateway.launch.py', argument))
+    assert argument.partition(':=')[2] in told
+
+
+@pytest.mark.usefixtures('installed')
+def test_a_gateway_that_is_not_required_may_fail_alone() -> None:
+    """What else was launched goes on, and the refused gateway is not started again."""
+    process = launch('demo.launch.py', 'port:=70000', 'required:=false', 'respawn:=true')
+    lines = process.stdout
+    assert lines is not None
+    with ended_at_exit(process), group_ended(process):
+        told: list[str] = []
+        while not any('process has died' in line for line in told):
+            told.append(lines.readline())
+            assert told[-1], told
+        time.sleep(RESPAWN_DELAY_SEC + 1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=READY_SEC)
+    assert process.returncode == 0
+    assert 'process started' not in output
+
+
+@pytest.mark.usefixtures('installed')
+def test_a_killed_gateway_is_started_again_as_it_was(tmp_path: Path) -> None:
+    """With its name, namespace and state; the status of the launch is its last end's."""
+    state = tmp_path / 'state of mine'
+    given = (f'state_dir:={state}', 'name:=gateway', 'namespace:=/robot1', 'respawn:=true')
+    with launched('gateway.launch.py', *given) as (process, base):
+        first = holder_of(state)
+        assert Path(f'/proc/{first}/cmdline').read_bytes().count(b'__ns:=/robot1') == 1
+        os.kill(first, signal.SIGKILL)
+        deadline = time.monotonic() + READY_SEC
+        while True:
+            with contextlib.suppress(OSError):
+                if holder_of(state) != first and answer(f'{base}/health'):
+                    break
+            assert time.monotonic() < deadline, 'the gateway is not started again'
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=READY_SEC)
+    assert process.returncode == 0
+    assert '[robot1.gateway]: serving' in output
+
+
+def holder_of(state: Path) -> int:
+    """Return the pid of the gateway that holds a state directory."""
+    return int(json.loads((state / 'gateway.lock').read_text())['pid'])
+
+
+@pytest.mark.usefixtures('installed')
+def test_a_killed_gateway_fails_the_launch(tmp_path: Path) -> None:
+    """Where it is required and does not come again."""
+    state = tmp_path / 'state'
+    with launched('gateway.launch.py', f'state_dir:={state}') as (process, _):
+        os.kill(holder_of(state), signal.SIGKILL)
+        output, _ = process.communicate(timeout=READY_SEC)
+    assert process.returncode == 1
+    assert 'the gateway ended with status -9: it failed' in output
