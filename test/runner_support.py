@@ -18,6 +18,7 @@ from gateway_node.entities.clock import Clock
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress
+from gateway_node.process.environment import LOG_DIRECTORY
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.script_process import SupervisedProcess
@@ -112,6 +113,11 @@ class Floor:
             timeout_sec=timeout_sec,
             stop_grace_period_sec=grace_sec,
         )
+
+    def ros_logs(self) -> list[Path]:
+        """Return what ROS has logged: where this process logs, and in the state directory."""
+        logs = [*Path(os.environ['ROS_LOG_DIR']).glob('**/*')]
+        return [*logs, *self.folder.glob(f'state/**/{LOG_DIRECTORY}')]
 
     async def start(
         self, order: StartOrder, on_progress: Callable[[Progress], None] = lambda _: None

@@ -35,7 +35,8 @@ class Sequence:
         self._started: dict[int, float] = {}
         self._processes: dict[int, dict[str, Any]] = {}
         self._ended = 0
-        self._asked: dict[str, list[str]] = {}
+        self._wanted: dict[str, list[str]] = {}
+        self._asked_to_end: set[int] = set()
         self.shutting_down = False
         """True once the fragment itself, or its end, asked launch to shut down."""
 
@@ -57,21 +58,27 @@ class Sequence:
         process = self._processes[pid]
         process['exit_code'] = exit_code
         process['duration_sec'] = round(time.monotonic() - self._started[pid], 3)
-        # Dying of the signal with which the fragment's own shutdown ends it is no failure.
-        as_asked = self.shutting_down and exit_code in {-signal.SIGINT, 128 + signal.SIGINT}
+        as_asked = pid in self._asked_to_end and not _was_killed_or_crashed(exit_code)
         process['failed'] = exit_code != 0 and not as_asked
         self._ended += 1
         self._tell()
 
+    def note_asked_to_end(self, pid: int) -> None:
+        """Take that the fragment has launch end a process, by SIGINT or SIGTERM.
+
+        How it then ends is no failure, unless it has to be killed, or crashes.
+        """
+        self._asked_to_end.add(pid)
+
     def note_finish(self, name: str, command: list[str]) -> None:
         """Take a process that launch has finished with, whether it began or not."""
         if not self.shutting_down:
-            self._asked[name] = command
+            self._wanted[name] = command
 
     def conclude(self) -> None:
         """Count as failed what never began; launch only logs a program that does not exist."""
         begun = {process['name'] for process in self._processes.values()}
-        for number, (name, command) in enumerate(self._asked.items()):
+        for number, (name, command) in enumerate(self._wanted.items()):
             if name not in begun:
                 self._processes[-1 - number] = {
                     'name': name,
@@ -108,11 +115,15 @@ class Sequence:
         progress(100 * self._ended / started, f'{self._ended} of {started} processes have ended')
 
 
+def _was_killed_or_crashed(exit_code: int) -> bool:
+    """Tell whether a signal ended it that does not ask to end; shells say it as 128 and more."""
+    died_of = -exit_code if exit_code < 0 else exit_code - 128
+    return died_of in signal.valid_signals() - {signal.SIGINT, signal.SIGTERM}
+
+
 def main() -> None:
     """Do what argv asks for."""
     mode, fragment = sys.argv[1:3]
-    # What launch logs for itself goes the way of the working directory.
-    os.environ.setdefault('ROS_LOG_DIR', os.path.join(os.getcwd(), 'log'))
     if mode == 'describe':
         result(describe(fragment))
     else:
@@ -217,38 +228,67 @@ def _watch_actions(sequence: Sequence) -> None:
     ExecuteLocal.execute = watched
 
 
+def _event_handlers(sequence: Sequence) -> list[Any]:
+    """Return the actions by which the sequence hears of what launch does."""
+    from launch.actions import OpaqueFunction, RegisterEventHandler
+    from launch.event_handlers import OnProcessExit, OnProcessStart, OnShutdown
+    from launch.events.process import SignalProcess
+
+    from launch import EventHandler
+
+    living: dict[int, Any] = {}
+
+    def on_start(event: Any, _: Any) -> None:
+        living[event.pid] = event.action
+        sequence.note_start(event.process_name, list(event.cmd), event.pid)
+
+    def on_exit(event: Any, _: Any) -> None:
+        del living[event.pid]
+        sequence.note_exit(event.pid, event.returncode)
+
+    def on_shutdown(event: Any, _: Any) -> None:
+        sequence.shutting_down = True
+
+    def on_signal(context: Any) -> None:
+        event = context.locals.event
+        if event.signal_name in ('SIGINT', 'SIGTERM'):
+            for pid, action in living.items():
+                if event.process_matcher(action):
+                    sequence.note_asked_to_end(pid)
+
+    signalled = EventHandler(
+        matcher=lambda event: isinstance(event, SignalProcess),
+        entities=[OpaqueFunction(function=on_signal)],
+    )
+    return [
+        RegisterEventHandler(OnProcessStart(on_start=on_start)),
+        RegisterEventHandler(OnProcessExit(on_exit=on_exit)),
+        RegisterEventHandler(OnShutdown(on_shutdown=on_shutdown)),
+        RegisterEventHandler(signalled),
+    ]
+
+
 def execute(fragment: str) -> int:
     """Run the fragment to its end; return the exit code."""
-    from launch.actions import IncludeLaunchDescription, RegisterEventHandler
-    from launch.event_handlers import OnProcessExit, OnProcessStart, OnShutdown
+    # What its processes say is the execution's output; by default launch only logs it to a file.
+    os.environ.setdefault('OVERRIDE_LAUNCH_PROCESS_OUTPUT', 'screen')
+    from launch.actions import IncludeLaunchDescription
     from launch.launch_description_sources import AnyLaunchDescriptionSource
 
     from launch import LaunchDescription, LaunchService
 
     sequence = Sequence()
     _watch_actions(sequence)
-
-    def on_start(event: Any, _: Any) -> None:
-        sequence.note_start(event.process_name, list(event.cmd), event.pid)
-
-    def on_exit(event: Any, _: Any) -> None:
-        sequence.note_exit(event.pid, event.returncode)
-
-    def on_shutdown(event: Any, _: Any) -> None:
-        sequence.shutting_down = True
-
     description = LaunchDescription(
         [
-            RegisterEventHandler(OnProcessStart(on_start=on_start)),
-            RegisterEventHandler(OnProcessExit(on_exit=on_exit)),
-            RegisterEventHandler(OnShutdown(on_shutdown=on_shutdown)),
+            *_event_handlers(sequence),
             IncludeLaunchDescription(
                 AnyLaunchDescriptionSource(fragment),
                 launch_arguments=launch_arguments(parameters()),
             ),
         ]
     )
-    service = LaunchService(argv=sys.argv[3:])
+    service = LaunchService(argv=[])
     service.include_launch_description(description)
     code = service.run()
     sequence.conclude()

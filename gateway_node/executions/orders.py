@@ -10,10 +10,11 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ProximityNotAvailable
 from gateway_node.executions.ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution
-from gateway_node.scripts.errors import ScriptNotFound
+from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.metadata import shown
 from gateway_node.scripts.schemas import SchemaChecker
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.values import Script, ScriptKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,8 @@ class OrderDesk:
         which may have to execute a part of the script, and again where the script was replaced.
 
         Raises:
-            ScriptNotFound, ParametersInvalid, SchemaCheckUnavailable, RunnerUnavailable: as their
-                names say.
+            ScriptNotFound, SchemaCheckUnavailable, RunnerUnavailable: as their names say.
+            ParametersInvalid: the script does not take the parameters, or the arguments.
             FeatureNotAvailable: the script's kind or its proof of proximity.
         Whatever `admit` raises is raised too.
         """
@@ -123,5 +124,10 @@ class OrderDesk:
         script = order.script
         if script.proximity_proof_required:
             raise ProximityNotAvailable(script.id)
+        if script.kind is ScriptKind.LAUNCH and order.arguments:
+            raise ParametersInvalid(
+                f"'arguments' begins with {shown(order.arguments[0])}; a launch fragment takes "
+                "none, its launch arguments are given as 'parameters'"
+            )
         if script.parameters_schema is not None:
             await self._schemas.check_parameters(script.parameters_schema, order.parameters)

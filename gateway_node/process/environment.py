@@ -10,6 +10,8 @@ from typing import Any
 from gateway_node.child.workplace import GIVEN_RESULT_FILE, PROGRESS_FIFO, WORKING_DIRECTORY
 from gateway_node.executions.ports import StartOrder
 
+LOG_DIRECTORY = '.ros_log'
+"""In the working directory, with which it goes: what ROS logs of a script."""
 MAX_EXPORTED_BYTES = 32 * 1024
 """Longest value of a `PARAM_*` variable."""
 SHELLS_OWN = frozenset({'_', 'SHLVL', 'PWD', 'OLDPWD'})
@@ -25,7 +27,7 @@ _SECRET_VALUE = re.compile(r'[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@', re.IGNOREC
 """A URL with a password."""
 _GATEWAYS_OWN = re.compile(
     r'GATEWAY_.*|NOTIFY_SOCKET|LISTEN_(?:FDS|PID|FDNAMES)|WATCHDOG_(?:USEC|PID)|INVOCATION_ID'
-    r'|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MANAGERPID|MEMORY_PRESSURE_(?:WATCH|WRITE)'
+    r'|ROS_LOG_DIR|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MANAGERPID|MEMORY_PRESSURE_(?:WATCH|WRITE)'
 )
 
 
@@ -114,10 +116,12 @@ def internal_environment(
 ) -> dict[str, str]:
     """Return the variables for a program of the gateway's own that gives a result.
 
-    Python writes at once what it prints, so that output can be followed and survives a kill.
+    Python writes at once what it prints, so that output can be followed and survives a kill. ROS
+    logs to a directory that goes with the working directory, unless `base` says where.
     """
     folders = (base.get('PYTHONPATH'), str(python_folder))
     return {
+        'ROS_LOG_DIR': str(directory / WORKING_DIRECTORY / LOG_DIRECTORY),
         **base,
         'PWD': str(directory / WORKING_DIRECTORY),
         'GATEWAY_RESULT': str(directory / GIVEN_RESULT_FILE),

@@ -77,16 +77,23 @@ def _managed_script(value: object, place: str, folder: Path) -> ManagedScript:
     except OSError as error:
         raise ManifestInvalid(f'{place}.path: {path} cannot be read: {error.strerror}') from error
     script_id = _script_id(item['id'], f'{place}.id')
+    kind = _kind(item.get('kind'), f'{place}.kind', path)
+    arguments = _arguments(item.get('args') or [], f'{place}.args')
+    if arguments and kind is ScriptKind.LAUNCH:
+        raise ManifestInvalid(
+            f'{place}.args: a launch fragment takes no arguments; its launch arguments are the '
+            'parameters'
+        )
     script = Script(
         id=script_id,
         name=metadata.name or script_id,
-        kind=_kind(item.get('kind'), f'{place}.kind', path),
+        kind=kind,
         path=path,
         version=version,
         size=size,
         managed=True,
         **metadata.script_fields(),
-        argument_definitions=_arguments(item.get('args') or [], f'{place}.args'),
+        argument_definitions=arguments,
         environment=_environment(item.get('environment') or {}, f'{place}.environment'),
     )
     return ManagedScript(script=script, entities=_entities(item['entities'], f'{place}.entities'))

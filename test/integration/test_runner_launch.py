@@ -244,6 +244,49 @@ async def test_a_program_that_does_not_exist_fails_the_execution(floor: Floor) -
 
 
 @needs_launch
+@pytest.mark.parametrize(
+    ('parameters', 'exit_code', 'status'),
+    [
+        ({}, 143, 0),
+        ({'end_all': False}, 143, 0),
+        ({'on_sigterm': 'exit 1'}, 1, 0),
+        ({'on_sigterm': ''}, -9, 1),
+    ],
+    ids=['by a shutdown', 'by itself', 'in its own way', 'and it had to be killed'],
+)
+async def test_a_node_that_the_fragment_itself_ends_has_not_failed(
+    floor: Floor, parameters: dict[str, object], exit_code: int, status: int
+) -> None:
+    """Launch escalates from SIGINT to SIGTERM to SIGKILL; only the last one is a failure."""
+    script = floor.script(FRAGMENTS / 'ends_its_node.launch.py')
+    outcome, output = await floor.run(floor.order(script, parameters=parameters))
+    assert outcome.result is not None
+    ends = {p['name'].split('-')[0]: p['exit_code'] for p in outcome.result['processes']}
+    assert ends == {'check': 0, 'node': exit_code}, output
+    assert outcome.exit_code == status, output
+
+
+@needs_launch
+async def test_what_processes_say_is_the_output(floor: Floor) -> None:
+    """Both streams of each, under the name that launch gives it, whatever `output` says."""
+    script = floor.script(FRAGMENTS / 'ends_its_node.launch.py')
+    _, output = await floor.run(floor.order(script))
+    lines = output.stdout.splitlines()
+    assert {'[node-1] up', '[node-1] amiss'} <= set(lines)
+
+
+@needs_launch
+async def test_a_fragment_leaves_no_log(floor: Floor) -> None:
+    """Neither where the gateway logs, nor in the home directory, nor in its own state."""
+    script = floor.script(FRAGMENTS / 'sequence.launch.py')
+    order = floor.order(script, parameters={'text': 'hello'})
+    outcome, output = await floor.run(order)
+    assert outcome.exit_code == 0, output
+    assert f'log files can be found below {floor.folder}/state/' in output.stdout
+    await wait_until(lambda: floor.ros_logs() == [], what='no log is left')
+
+
+@needs_launch
 async def test_a_stopped_sequence_leaves_nothing(floor: Floor) -> None:
     """SIGINT first, so that launch ends its processes; daemons and the deaf are ended too."""
     order = floor.order(floor.script(FRAGMENTS / 'waits.launch.py'), grace_sec=1.0)

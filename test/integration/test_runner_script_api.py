@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner_support import Floor, floor
+from runner_support import Floor, floor, wait_until
 
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Output, Progress
@@ -117,6 +117,24 @@ async def test_garbage_on_the_channel_harms_nobody(floor: Floor) -> None:
     )
     assert outcome.exit_code == 0
     assert heard == [Progress(percent=100)]
+
+
+async def test_a_script_of_rclpy_leaves_no_log(floor: Floor) -> None:
+    """What ROS logs goes with the working directory, and not to where the gateway logs."""
+    pytest.importorskip('rclpy', reason='ROS is not installed')
+    script = floor.script(
+        'import os, rclpy\n'
+        'rclpy.init()\n'
+        'rclpy.create_node("talks").get_logger().info("hello")\n'
+        'rclpy.shutdown()\n'
+        'folder = os.environ["ROS_LOG_DIR"]\n'
+        'print(os.path.dirname(folder) == os.environ["PWD"], len(os.listdir(folder)))\n',
+        ScriptKind.PYTHON,
+    )
+    outcome, output = await floor.run(floor.order(script))
+    assert outcome.exit_code == 0, output
+    assert output.stdout == 'True 1\n'
+    await wait_until(lambda: floor.ros_logs() == [], what='no log is left')
 
 
 async def test_a_ros_node_is_given_ready_hidden_and_torn_down(floor: Floor) -> None:

@@ -1,6 +1,7 @@
 """Who may start: limits, refusals, and scripts that change during the start."""
 
 import asyncio
+from dataclasses import replace
 
 from execution_stage import APP, COMPONENT, NOW, PREPARED, Stage
 import pytest
@@ -71,6 +72,15 @@ async def test_a_single_execution_script_starts_once_at_a_time(stage: Stage) -> 
     assert loser.execution_id == winner.id
     (await stage.runner.script(winner.id)).exit(0)
     await stage.listener.wait_for(winner.id)
+    await stage.running(script_id)
+
+
+async def test_a_launch_fragment_takes_no_arguments(stage: Stage) -> None:
+    """They would go nowhere: the refusal names them, and where launch arguments are given."""
+    script_id = await stage.upload()
+    await stage.replace(script_id, file_name='a.launch.py')
+    with pytest.raises(ParametersInvalid, match="'arguments' begins with 'text:=x'"):
+        await stage.service.start(APP, script_id, replace(NOW, arguments=('text:=x',)))
     await stage.running(script_id)
 
 

@@ -143,6 +143,14 @@ def test_later_layers_of_the_environment_win() -> None:
     assert made['PYTHONPATH'] == '/ws:/p'
 
 
+def test_what_ros_logs_of_a_script_goes_with_its_working_directory() -> None:
+    """Unless a set-up file, or the script's own environment, says where it goes."""
+    made = script_environment({}, order(), Path('/e'), Path('/p'))
+    assert made['ROS_LOG_DIR'] == '/e/work/.ros_log'
+    made = script_environment({'ROS_LOG_DIR': '/fleet'}, order(), Path('/e'), Path('/p'))
+    assert made['ROS_LOG_DIR'] == '/fleet'
+
+
 @pytest.mark.parametrize(
     ('name', 'kept'),
     [
@@ -170,6 +178,8 @@ def test_later_layers_of_the_environment_win() -> None:
         ('NOTIFY_SOCKET', False),
         ('LISTEN_FDS', False),
         ('GATEWAY_EXECUTION_ID', False),
+        ('ROS_LOG_DIR', False),
+        ('ROS_HOME', True),
         ('PATH', True),
         ('ROS_SECURITY_KEYSTORE', True),
         ('TOKENIZER_PATH', True),
@@ -378,16 +388,32 @@ def test_a_process_that_never_began_has_failed() -> None:
     assert sequence.failures == ['second (could not be started)']
 
 
-def test_a_process_that_its_own_sequence_interrupts_has_not_failed() -> None:
-    """A shutdown of the fragment's own ends processes by SIGINT; other deaths are failures."""
+@pytest.mark.parametrize(
+    ('exit_code', 'failed'),
+    [
+        (0, False),
+        (1, False),
+        (-2, False),
+        (130, False),
+        (-15, False),
+        (143, False),
+        (255, False),
+        (-9, True),
+        (137, True),
+        (-11, True),
+        (134, True),
+    ],
+)
+def test_a_process_that_its_own_sequence_ends_has_not_failed(exit_code: int, failed: bool) -> None:
+    """However it ends when it is asked to; one that had to be killed, or crashed, has."""
     sequence = Sequence()
-    for pid in (1, 2, 3):
-        sequence.note_start(f'p{pid}', ['x'], pid)
-    sequence.note_exit(1, -2)
-    sequence.shutting_down = True
+    sequence.note_start('asked', ['x'], 1)
+    sequence.note_start('not asked', ['x'], 2)
+    sequence.note_asked_to_end(1)
+    sequence.note_exit(1, exit_code)
+    assert sequence.failures == ([f'asked (exit code {exit_code})'] if failed else [])
     sequence.note_exit(2, -2)
-    sequence.note_exit(3, -9)
-    assert sequence.failures == ['p1 (exit code -2)', 'p3 (exit code -9)']
+    assert sequence.failures[-1] == 'not asked (exit code -2)'
 
 
 def test_a_capture_is_the_variables_without_the_shells_own() -> None:

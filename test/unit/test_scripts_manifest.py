@@ -146,6 +146,10 @@ MERGES = 'a: &a {k: 1}\n' + ''.join(
         (f'scripts: [{{{ENTRY}, limits: {{ram: 1}}}}]', r'limits\.ram is unknown; allowed: cpu'),
         (f'scripts: [{{{ENTRY}, args: [{{flag: -x}}]}}]', r'args\[0\]\.name is null'),
         (f'scripts: [{{{ENTRY}, args: [x]}}]', r"args\[0\] is 'x'; allowed: a mapping"),
+        (
+            'scripts: [{id: a, path: tools/a.launch.py, entities: apps/*, args: [{name: x}]}]',
+            r'scripts\[0\]\.args: a launch fragment takes no arguments',
+        ),
         (f'scripts: [{{{ENTRY}, environment: {{A: 1}}}}]', r'\.A is 1; .*\(in quotes\)'),
         (f'scripts: [{{{ENTRY}, environment: {{A=B: x}}}}]', "environment has 'A=B'"),
         (f'scripts: [{{{ENTRY}, parameters_schema: {{1: x}}}}]', 'a key is no text'),
