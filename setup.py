@@ -20,6 +20,10 @@ setup(
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', glob('launch/*.launch.py')),
         (f'share/{package_name}/config', glob('config/*')),
+        # Messages name pages of the documentation; their links to each other hold there too.
+        (f'share/{package_name}', ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.rst', 'LICENSE']),
+        (f'share/{package_name}/docs', glob('docs/*.md')),
+        (f'share/{package_name}/docs/decisions', glob('docs/decisions/*.md')),
     ],
     zip_safe=True,
     python_requires='>=3.11',
@@ -34,8 +38,10 @@ setup(
             'ros-kilted-diagnostic-msgs',
         ],
         'test': [
+            'colcon-bash',
             'colcon-core',
             'colcon-package-information',
+            'colcon-package-selection',
             'colcon-python-setup-py',
             'colcon-ros',
             'hypothesis',

@@ -1,5 +1,6 @@
 """The package as colcon builds and installs it from what git holds, and as `ros2 run` finds it."""
 
+import ast
 import os
 from pathlib import Path
 import shutil
@@ -18,6 +19,7 @@ from gateway_node.before_start import MISCONFIGURED
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = 'gateway_node'
+BUILD = f'colcon build --packages-select {PACKAGE}'
 BUILD_SEC = 300
 
 
@@ -35,7 +37,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             copy = workspace / 'src' / PACKAGE / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy)
-    built = run_colcon(workspace, 'build')
+    assert BUILD in (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
+    built = run_colcon(workspace, *BUILD.split()[1:])
     assert f'Finished <<< {PACKAGE}' in built
     return workspace / 'install'
 
@@ -76,6 +79,37 @@ def test_the_index_the_launch_files_and_the_configuration_are_installed(installe
         assert expected
         assert {path.name for path in (share / PACKAGE / folder).iterdir()} == expected
     assert (share / PACKAGE / 'package.xml').is_file()
+
+
+def test_the_documentation_is_installed(installed: Path) -> None:
+    """Messages point to it; it lies as it does here, so that the links between pages hold."""
+    share = installed / PACKAGE / 'share' / PACKAGE
+    pages = [str(path.relative_to(ROOT)) for path in (ROOT / 'docs').rglob('*.md')]
+    assert pages
+    for page in [*pages, 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.rst', 'LICENSE']:
+        assert (share / page).read_bytes() == (ROOT / page).read_bytes()
+
+
+def test_every_ros_package_that_is_imported_is_a_dependency() -> None:
+    """Rosdep installs what package.xml lists, and nothing else."""
+    listed = xml.etree.ElementTree.parse(ROOT / 'package.xml').getroot()
+    depends = {each.text for each in listed.findall('exec_depend')}
+    imported: set[str] = set()
+    for file in (*(ROOT / PACKAGE).rglob('*.py'), *(ROOT / 'launch').glob('*.py')):
+        for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                imported |= {each.name.partition('.')[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((node.module or '').partition('.')[0])
+    foreign = imported - set(sys.stdlib_module_names) - {PACKAGE}
+    debian = {
+        'aiohttp': 'python3-aiohttp',
+        'jsonschema': 'python3-jsonschema',
+        'referencing': 'python3-jsonschema',  # of those versions that need it
+        'yaml': 'python3-yaml',
+    }
+    assert {debian.get(name, name) for name in foreign} <= depends
+    assert 'ros2launch' in depends, 'without it there is no `ros2 launch`'
 
 
 def test_versions_and_names_agree(installed: Path) -> None:
