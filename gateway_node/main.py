@@ -1,47 +1,21 @@
-"""The composition root: the only module that knows every room. It wires them and nothing else.
+"""The composition root: brings the assembled rooms and ROS together, serves, and ends.
 
 asyncio owns the main thread and the signals; the ROS node has a thread of its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Container, Iterable, Mapping, Sequence
-import contextlib
 import logging
 import os
-import platform
-import socket
 import sys
-from typing import Any
 
-from gateway_node import __version__
+from gateway_node.assembly import assemble, Gateway
 from gateway_node.before_start import StartRefused
-from gateway_node.entities.clock import Clock, SystemClock
-from gateway_node.entities.directory import EntityDirectory
-from gateway_node.entities.errors import EntityNotFound, ManifestInvalid
-from gateway_node.entities.host import remembers_host
-from gateway_node.entities.identities import Identity
-from gateway_node.entities.identity_keeper import IdentityKeeper
-from gateway_node.entities.manifest import load_entities_manifest
-from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
-from gateway_node.executions.admission import Admission
+from gateway_node.entities.clock import SystemClock
+from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
-from gateway_node.executions.ids import ExecutionIds
-from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import RetentionPolicy
-from gateway_node.executions.restarts import RestartSettings
-from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.addresses import ListenFailed
-from gateway_node.http_server.application import build_application
-from gateway_node.http_server.host_names import host_names
-from gateway_node.http_server.open_connections import ConnectionLimits, connections_within
-from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.representations import execution_href
-from gateway_node.http_server.server import Server
-from gateway_node.http_server.services import api_base, Services
-from gateway_node.process.own_processes import OwnProcesses
-from gateway_node.process.runner import SupervisedScriptRunner
-from gateway_node.process.schema_worker import SchemaWorker
-from gateway_node.ros.configuration import Configuration
+from gateway_node.http_server.services import api_base
 from gateway_node.ros.errors import ConfigurationInvalid
 from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
@@ -49,28 +23,15 @@ from gateway_node.ros.queued_logging import StderrHandler, unblock_output
 from gateway_node.ros.start_deadline import start_deadline
 from gateway_node.ros.unseen_nodes import MOMENT_SEC, UnseenNodes
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
-from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.manifest import load_scripts_manifest
-from gateway_node.scripts.values import EVERY_VERSION
 from gateway_node.side_tasks import SideTaskFailed, SideTasks
 from gateway_node.signals import EndSignals
-from gateway_node.storage.database import Database, SQLITE_VERSION
 from gateway_node.storage.errors import StateDirectoryInUse, StoreVersionError
-from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.storage.identities import SqliteIdentityStore
-from gateway_node.storage.lock import StateDirectoryLock
-from gateway_node.storage.private import keep_private, UMASK
+from gateway_node.storage.private import UMASK
 
 _log = logging.getLogger(__name__)
 
 START_DEADLINE_SEC = 30.0
 """Seconds in which the node must stand in the graph; a DDS library can hang there."""
-TEND_SEC = 600.0
-"""Seconds after which entities are looked after although the graph did not change."""
-RETRY_SEC = 5.0
-"""Seconds after which ids that could not be kept are tried again."""
-DAY_SEC = 86400.0
-
 
 MISCONFIGURATIONS = (ConfigurationInvalid, ManifestInvalid, StoreVersionError)
 """What stops every start with one line, until somebody changes something."""
@@ -84,181 +45,6 @@ START_ERRORS = (
     StoreUnavailable,
 )
 """What stops the start with one line."""
-
-
-class Gateway:
-    """The assembled rooms, ROS aside."""
-
-    def __init__(
-        self,
-        *,
-        runner: SupervisedScriptRunner,
-        directory: EntityDirectory,
-        identities: IdentityKeeper,
-        executions: ExecutionService,
-        ledger: Ledger,
-        server: Server,
-        side_tasks: SideTasks,
-    ) -> None:
-        self._side_tasks = side_tasks
-        self.runner = runner
-        self.directory = directory
-        self.executions = executions
-        self.ledger = ledger
-        self._identities = identities
-        self._changed = asyncio.Event()
-        self._tending: asyncio.Task[None] | None = None
-        self._server = server
-
-    async def bind(self, host: str, port: int) -> tuple[str, ...]:
-        """Take the addresses of the server; return their URLs. ListenFailed."""
-        return await self._server.bind(host, port)
-
-    async def open(self) -> None:
-        """Bring what an earlier gateway left to an end; StoreUnavailable."""
-        await self.executions.open(self.directory)
-        self._tending = self._side_tasks.start('look after entities', self._tend_entities())
-
-    async def serve(self) -> None:
-        """Answer clients, and meanwhile start what is still due of the schedules."""
-        await self._server.serve()
-        self._side_tasks.start('start schedules', self.executions.start_schedules(self.directory))
-
-    def on_graph(self, snapshot: GraphSnapshot) -> None:
-        """Take the graph as it is now."""
-        self.directory.update(snapshot)
-        self._changed.set()
-
-    async def close(self, kill: asyncio.Event) -> None:
-        """Take nothing more, end every execution, release the port.
-
-        `kill` set means that nobody waits for a graceful end any more.
-        """
-        self.executions.close()
-        await self._server.stop_accepting()
-        closed = asyncio.ensure_future(self.executions.wait_closed())
-        killed = asyncio.ensure_future(kill.wait())
-        await asyncio.wait({closed, killed}, return_when=asyncio.FIRST_COMPLETED)
-        killed.cancel()
-        if not closed.done():
-            self.executions.kill()
-        await closed
-        await self._server.close()
-        if self._tending is not None:
-            self._tending.cancel()
-            await asyncio.wait({self._tending})
-            self.directory.forget_stale()
-            await self._kept(self._identities.keep_exactly())
-
-    async def _tend_entities(self) -> None:
-        """Keep new ids, and let go of those that nobody can hold any more."""
-        while True:
-            kept = await self._kept(self._identities.keep())
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TEND_SEC if kept else RETRY_SEC):
-                    await self._changed.wait()
-            self._changed.clear()
-            self.directory.forget_stale()
-
-    @staticmethod
-    async def _kept(keeping: Awaitable[None]) -> bool:
-        try:
-            await keeping
-        except StoreUnavailable as error:
-            _log.warning('ids of entities are not kept: %s', error)
-            return False
-        return True
-
-
-@contextlib.asynccontextmanager
-async def assemble(
-    configuration: Configuration,
-    *,
-    own_node: NodeName,
-    ros_versions: Mapping[str, str],
-    unseen_nodes: UnseenNodes,
-    clock: Clock,
-    side_tasks: SideTasks,
-) -> AsyncIterator[Gateway]:
-    """Open every room but ROS's; close them in the opposite order. Raises START_ERRORS."""
-    own_processes = OwnProcesses()
-    async with contextlib.AsyncExitStack() as undo:
-        lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
-        undo.callback(lock.release)
-        for folder in (configuration.state_dir, configuration.scripts.scripts_dir):
-            if folder is not None and folder.is_dir():
-                await asyncio.to_thread(keep_private, folder)
-        database = await Database.open(configuration.state_dir)
-        undo.push_async_callback(database.close)
-        store = await SqliteExecutionStore.open(database, clock)
-        undo.push_async_callback(store.close)
-        identities = SqliteIdentityStore(database)
-        schemas = SchemaWorker(own_processes=own_processes)
-        undo.push_async_callback(schemas.close)
-        runner = SupervisedScriptRunner(
-            configuration.state_dir,
-            side_tasks=side_tasks,
-            own_processes=own_processes,
-            setup_files=configuration.environment.setup_files,
-            default_limits=configuration.default_limits,
-            keep_working_directories=configuration.scripts.keep_working_directories,
-            clock=clock,
-        )
-        undo.push_async_callback(runner.close)
-        await runner.start_up()
-        in_use = frozenset(each.script_version for each in await store.open_executions())
-        versions = EVERY_VERSION if store.may_have_forgotten else in_use
-        library = await _open_library(configuration, schemas, clock, versions)
-        ledger = Ledger(store)
-        executions = ExecutionService(
-            library=library,
-            schemas=schemas,
-            store=store,
-            runner=runner,
-            ledger=ledger,
-            ids=ExecutionIds(await store.last_id()),
-            clock=clock,
-            settings=_execution_settings(configuration),
-        )
-        remembered = await identities.load_identities()
-        manifest = configuration.entities.manifest
-        directory = EntityDirectory(
-            host_name=socket.gethostname(),
-            own_node=own_node,
-            clock=clock,
-            is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
-            manifest=load_entities_manifest(manifest) if manifest else None,
-            remembered=remembered,
-            used_components=await _used_components(identities, library, remembered),
-        )
-        services = Services(
-            directory=directory,
-            library=library,
-            executions=executions,
-            versions={**_own_versions(), **ros_versions},
-            conditions=lambda: _conditions(
-                runner, database, server, _warnings_of(unseen_nodes, directory)
-            ),
-            clock=clock,
-            own_names=own_names(await host_names(), configuration.server.names),
-            path_prefix=configuration.server.path_prefix,
-        )
-        limits = ConnectionLimits(
-            total=connections_within(
-                configuration.server.max_connections,
-                configuration.scripts.max_concurrent_executions,
-            )
-        )
-        server = Server(build_application(services), limits)
-        yield Gateway(
-            runner=runner,
-            directory=directory,
-            identities=IdentityKeeper(store=identities, directory=directory, kept=remembered),
-            executions=executions,
-            ledger=ledger,
-            server=server,
-            side_tasks=side_tasks,
-        )
 
 
 def main(*, ends_with_terminal: bool = False) -> None:
@@ -318,7 +104,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         base = api_base(configuration.server.path_prefix)
         topic = node.create_status_topic(
             path_of=lambda execution: execution_href(base, execution),
-            component_of=lambda entity: _component_of(gateway.directory, entity),
+            component_of=gateway.component_of,
             replay=gateway.ledger.replay,
         )
         gateway.ledger.add_listener(topic)
@@ -330,9 +116,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             await gateway.serve()
             for url in urls:
                 _log.info('serving %s%s', url, base)
-            asyncio.get_running_loop().call_later(
-                MOMENT_SEC, _log_warnings_of, unseen_nodes, gateway.directory
-            )
+            asyncio.get_running_loop().call_later(MOMENT_SEC, _log_graph_warnings, gateway)
             signals.started(gateway.runner.refresh_environment)
             await _end_asked(signals, side_tasks)
             _log.info('shutting down')
@@ -353,114 +137,6 @@ async def _end_asked(signals: EndSignals, side_tasks: SideTasks) -> None:
         failure.cancel()
 
 
-async def _used_components(
-    identities: SqliteIdentityStore, library: ScriptLibrary, remembered: Sequence[Identity]
-) -> tuple[str, ...]:
-    """Return what may be the host where an earlier gateway noted everything but that.
-
-    Uploads beside an empty database prove nothing: any component may have had them.
-    """
-    if remembers_host(remembered):
-        return ()
-    uploaded = (
-        sorted(
-            ref.entity_id
-            for ref in library.entities_with_uploads()
-            if ref.entity_type is EntityType.COMPONENT
-        )
-        if remembered
-        else []
-    )
-    return (*await identities.used_components(), *uploaded)
-
-
-def _component_of(directory: EntityDirectory, entity: EntityRef) -> str:
-    """Return the component of an entity; the entity's own id where the directory has lost it."""
-    try:
-        return directory.component_of(entity)
-    except EntityNotFound:
-        return entity.entity_id
-
-
-def _warnings_of(unseen_nodes: UnseenNodes, directory: EntityDirectory) -> tuple[str, ...]:
-    return unseen_nodes.warnings(alone=not any(app.online for app in directory.apps()))
-
-
-def _log_warnings_of(unseen_nodes: UnseenNodes, directory: EntityDirectory) -> None:
-    for warning in _warnings_of(unseen_nodes, directory):
-        _log.warning(warning)
-
-
-def _conditions(
-    runner: SupervisedScriptRunner,
-    database: Database,
-    server: Server,
-    graph_warnings: Iterable[str],
-) -> dict[str, Any]:
-    """Return what /health shows of processes, storage, addresses and the graph."""
-    warnings = [
-        f'a corrupt database was set aside: {path}; outputs are kept until it is removed'
-        for path in database.set_aside
-    ]
-    if database.write_error is not None:
-        warnings.append(f'nothing can be recorded: {database.write_error}')
-    warnings.extend(runner.environment_warnings)
-    warnings.extend(server.warnings)
-    warnings.extend(graph_warnings)
-    return {
-        'warnings': warnings,
-        'connections': server.connections,
-        'supervision': {**runner.containment, 'spawner_restarts': runner.spawner_restarts},
-    }
-
-
-def _own_versions() -> dict[str, str]:
-    return {
-        'gateway': __version__,
-        'python': platform.python_version(),
-        'sqlite': SQLITE_VERSION,
-    }
-
-
-async def _open_library(
-    configuration: Configuration,
-    schemas: SchemaWorker,
-    clock: Clock,
-    versions_in_use: Container[str],
-) -> ScriptLibrary:
-    scripts = configuration.scripts
-    manifest = scripts.manifest
-    library = ScriptLibrary(
-        scripts_dir=scripts.scripts_dir,
-        max_file_bytes=scripts.max_file_size_bytes,
-        schemas=schemas,
-        clock=clock,
-        managed=await asyncio.to_thread(load_scripts_manifest, manifest) if manifest else (),
-        allow_uploads=scripts.allow_uploads,
-        max_scripts=scripts.max_scripts or 0,
-    )
-    await library.open(versions_in_use)
-    return library
-
-
-def _execution_settings(configuration: Configuration) -> ExecutionSettings:
-    scripts, history, restart = configuration.scripts, configuration.history, configuration.restart
-    return ExecutionSettings(
-        default_timeout_sec=scripts.default_timeout_sec,
-        stop_grace_period_sec=scripts.stop_grace_period_sec,
-        admission=Admission(
-            max_executions=scripts.max_concurrent_executions,
-            max_executions_per_entity=scripts.max_concurrent_executions_per_entity,
-        ),
-        retention=RetentionPolicy(
-            max_executions=history.max_executions or 0,
-            max_age_sec=(history.max_age_days or 0) * DAY_SEC,
-            max_failed_age_sec=(history.max_failed_age_days or 0) * DAY_SEC,
-        ),
-        restarts=RestartSettings(
-            max_schedules=restart.max_schedules or 0,
-            min_interval_sec=restart.min_interval_sec,
-            entity_timeout_sec=restart.entity_timeout_sec,
-            start_prepared=restart.start_prepared,
-        ),
-    )
+def _log_graph_warnings(gateway: Gateway) -> None:
+    for warning in gateway.graph_warnings():
+        _log.warning('%s', warning)

@@ -16,9 +16,9 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from gateway_node.assembly import assemble
 from gateway_node.entities.clock import SystemClock
 from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.main import assemble
 from gateway_node.ros.configuration import configuration_from
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.side_tasks import SideTasks

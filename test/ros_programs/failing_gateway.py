@@ -18,5 +18,5 @@ class FailingDirectory(EntityDirectory):
         super().forget_stale()
 
 
-with patch('gateway_node.main.EntityDirectory', FailingDirectory):
+with patch('gateway_node.assembly.EntityDirectory', FailingDirectory):
     main()
