@@ -1,29 +1,49 @@
 """Nodes of this machine that Fast DDS's shared memory hides from the gateway.
 
-Where two participants are on one machine, each takes the other's shared memory for the way to it
-if it can write there. Root can write everywhere, others not to root's: neither hears of the other.
-Participants of two users that are both not root fall back to UDP. Knows nothing of rclpy.
+Where two participants on one machine have it, each takes it for the way to the other, although
+users cannot write into each other's. Since Fast DDS 3 (Kilted) only root and another user are
+kept apart, as root can write, and the other cannot answer. Knows nothing of rclpy.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import contextlib
 import os
 from pathlib import Path
 import pwd
 import re
+from typing import NamedTuple
 
 MOMENT_SEC = 5.0
 """What discovery may take before an empty graph means anything; and how long a look is valid."""
 _SHARED_MEMORY = Path('/dev/shm')
-_PORT = re.compile(r'fast(?:dds|rtps)_port(\d{1,5})')
-"""The queue of a participant; `fastrtps` before Fast DDS 3."""
+_QUEUE = re.compile(r'(fastdds|fastrtps)_port(\d{1,5})')
+_BEFORE_3 = 'fastrtps'
 _FIRST_PORT, _PORTS_OF_DOMAIN = 7400, 250
 """Where the ports of domain 0 begin, and those of the next one (DDSI-RTPS 2.5, 9.6.2)."""
 _ROOT = 0
 
 
+class Queue(NamedTuple):
+    """What a participant receives by, as a file in shared memory."""
+
+    name: str
+    user_id: int
+
+
+def queues(folder: Path = _SHARED_MEMORY) -> tuple[Queue, ...]:
+    """Return all queues of Fast DDS on this machine, those of killed participants included."""
+    found = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _QUEUE.fullmatch(entry.name):
+                with contextlib.suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    found.append(Queue(entry.name, status.st_uid))
+    return tuple(found)
+
+
 class UnseenNodes:
-    """Watches whether there are such nodes while no node is seen; looks when it is asked."""
+    """Tells whether there are such nodes while no node is seen; looks when it is asked."""
 
     def __init__(
         self,
@@ -32,14 +52,14 @@ class UnseenNodes:
         domain_id: int,
         user_id: int,
         monotonic: Callable[[], float],
-        folder: Path = _SHARED_MEMORY,
+        look: Callable[[], Iterable[Queue]] = queues,
     ) -> None:
         first = _FIRST_PORT + _PORTS_OF_DOMAIN * domain_id
         self._ports = range(first, first + _PORTS_OF_DOMAIN)
         self._is_fast_dds = rmw.startswith('rmw_fastrtps')
         self._user_id = user_id
         self._monotonic = monotonic
-        self._folder = folder
+        self._look = look
         self._look_at = monotonic() + MOMENT_SEC
         self._warnings: tuple[str, ...] = ()
 
@@ -52,36 +72,36 @@ class UnseenNodes:
             return ()
         if self._monotonic() >= self._look_at:
             self._look_at = self._monotonic() + MOMENT_SEC
-            self._warnings = self._look()
+            self._warnings = self._warnings_now()
         return self._warnings
 
-    def _look(self) -> tuple[str, ...]:
-        hidden = {each for each in self._users() if _ROOT in (each, self._user_id)}
-        hidden.discard(self._user_id)
+    def _warnings_now(self) -> tuple[str, ...]:
+        seen = [queue for queue in self._look() if self._is_in_domain(queue)]
+        if all(queue.user_id != self._user_id for queue in seen):
+            # The gateway itself does without shared memory.
+            return ()
+        hidden = {queue.user_id for queue in seen if self._is_hidden(queue)}
         if not hidden:
             return ()
-        others = ', '.join(sorted(map(_user_name, hidden)))
+        own, others = _name(self._user_id), ', '.join(sorted(map(_name, hidden)))
         return (
-            f'no node is seen, though Fast DDS is used by {others} in this domain: its shared '
-            f'memory hides root and other users from each other. Run all as one user, not '
-            f'{_user_name(self._user_id)} and {others}; or the gateway with '
-            'FASTDDS_BUILTIN_TRANSPORTS=UDPv4, which has no effect where '
+            f'no node is seen, though {others} has some in this domain: the shared memory of Fast '
+            f'DDS hides them from {own}. Run the gateway and the nodes as one user, or the '
+            'gateway with FASTDDS_BUILTIN_TRANSPORTS=UDPv4, which has no effect where '
             'ROS_AUTOMATIC_DISCOVERY_RANGE is LOCALHOST',
         )
 
-    def _users(self) -> set[int]:
-        """Return the ids of the users who have participants in the gateway's domain."""
-        users = set()
-        with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                port = _PORT.fullmatch(entry.name)
-                if port is not None and int(port[1]) in self._ports:
-                    with contextlib.suppress(FileNotFoundError):
-                        users.add(entry.stat(follow_symlinks=False).st_uid)
-        return users
+    def _is_in_domain(self, queue: Queue) -> bool:
+        found = _QUEUE.fullmatch(queue.name)
+        return found is not None and int(found[2]) in self._ports
+
+    def _is_hidden(self, queue: Queue) -> bool:
+        if queue.user_id == self._user_id:
+            return False
+        return queue.name.startswith(_BEFORE_3) or _ROOT in (queue.user_id, self._user_id)
 
 
-def _user_name(user_id: int) -> str:
+def _name(user_id: int) -> str:
     try:
         return pwd.getpwuid(user_id).pw_name
     except KeyError:

@@ -1,4 +1,4 @@
-"""Nodes of another user on the same machine, which Fast DDS hides from root and root from them."""
+"""Nodes of another user on the same machine, which Fast DDS hides from root."""
 
 from collections.abc import Iterator
 import contextlib
@@ -18,7 +18,7 @@ AS_OTHER = (
     *('setpriv', f'--reuid={UID}', '--clear-groups'),
     *('--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'),
 )
-HINT = f'Fast DDS is used by {user()} in this domain'
+HINT = f'{user()} has some in this domain'
 
 
 @contextlib.contextmanager

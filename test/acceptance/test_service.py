@@ -56,8 +56,8 @@ def test_the_unit_keeps_what_the_gateway_relies_on(name: str, value: str) -> Non
 
 def test_what_the_unit_starts_needs_nothing_else(tmp_path: Path) -> None:
     """With the unit's environment alone it runs scripts, is reloaded any time, and ends with 0."""
-    given = dict(each.split('=', 1) for each in settings('Environment'))
-    environment = {name: f'{tmp_path}{value}' for name, value in given.items()}
+    given = [each.split('=', 1) for each in settings('Environment')]
+    environment = {name: re.sub('^/', f'{tmp_path}/', value) for name, value in given}
     robot_of(tmp_path, Path(environment['GATEWAY_SETUP']), Path(environment['GATEWAY_PROGRAM']))
     (command,) = (shlex.split(each.replace('$$', '$')) for each in settings('ExecStart'))
     command = [re.sub(r'(?<![\w.])/(?=var/|etc/)', f'{tmp_path}/', word) for word in command]
