@@ -217,6 +217,7 @@ async def assemble(
             clock=clock,
             is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
             manifest=load_entities_manifest(manifest) if manifest else None,
+            ignored_nodes=configuration.entities.ignored_nodes,
             remembered=remembered,
             used_components=await _used_components(identities, library, remembered),
         )

@@ -5,6 +5,7 @@ It is fed with snapshots on the event loop and asked there; it is not thread-saf
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.errors import AreaNotFound, EntityNotFound, FunctionNotFound
@@ -36,18 +37,21 @@ class EntityDirectory:
         clock: Clock,
         is_held: Callable[[EntityRef], bool],
         manifest: EntitiesManifest | None = None,
+        ignored_nodes: Sequence[str] = (),
         remembered: Sequence[Identity] = (),
         used_components: Sequence[str] = (),
     ) -> None:
         """Begin with an empty graph.
 
         `is_held` tells whether something hangs on an entity, which keeps its id; `own_node` is
-        the gateway's node and no app. For `used_components`, and for what is raised, see
-        `host.host_id`.
+        the gateway's node and no app, as are nodes that `ignored_nodes` choose: globs over their
+        names, or, with a slash, over their fully qualified names. For `used_components`, and for
+        what is raised, see `host.host_id`.
         """
         manifest = manifest or EntitiesManifest()
         self._host_name = host_name
         self._own_node = own_node
+        self._ignored_nodes = tuple(ignored_nodes)
         self._manifest = manifest
         declared = frozenset(declaration.id for declaration in manifest.components)
         wish = host_id(host_name, declared, remembered, used_components)
@@ -67,7 +71,7 @@ class EntityDirectory:
 
     def update(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now: new nodes get ids, gone ones go offline."""
-        nodes = {node for node in snapshot.nodes if not node.hidden and node != self._own_node}
+        nodes = {node for node in snapshot.nodes if self._is_app(node)}
         self._forget()
         self._see(nodes)
         self._present = nodes
@@ -157,6 +161,14 @@ class EntityDirectory:
             if function.id == function_id:
                 return function
         raise FunctionNotFound(function_id)
+
+    def _is_app(self, node: NodeName) -> bool:
+        if node.hidden or node == self._own_node:
+            return False
+        return not any(
+            fnmatchcase(node.fully_qualified_name if '/' in glob else node.name, glob)
+            for glob in self._ignored_nodes
+        )
 
     def _is_online(self, ref: EntityRef) -> bool:
         try:

@@ -54,9 +54,11 @@ class ScriptsConfiguration:
 
 @dataclass(frozen=True, kw_only=True)
 class EntitiesConfiguration:
-    """Entities that a file declares."""
+    """Which entities there are."""
 
     manifest: Path | None
+    ignored_nodes: tuple[str, ...]
+    """Globs of nodes that are no apps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +131,8 @@ def configuration_from(
             **{name: value or None for name, value in _group(values, 'default_limits').items()}
         ),
         entities=EntitiesConfiguration(
-            manifest=_optional_path(values, 'entities.manifest', environ)
+            **_group(values, 'entities')
+            | {'manifest': _optional_path(values, 'entities.manifest', environ)}
         ),
         environment=EnvironmentConfiguration(
             setup_files=tuple(

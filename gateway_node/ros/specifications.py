@@ -268,6 +268,15 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='YAML file that declares components and functions and the nodes in them.',
     ),
     ParameterSpecification(
+        name='entities.ignored_nodes',
+        type=_STRING_ARRAY,
+        default=('launch_ros_*', 'transform_listener_impl_*', 'rqt_gui_*'),
+        form="globs over node names, with a slash over fully qualified ones; [''] for none",
+        pattern=r'[A-Za-z0-9_/*?\[\]!-]*',
+        description='Nodes that are no apps: by default those that ROS tools start beside others, '
+        'under a new name each time.',
+    ),
+    ParameterSpecification(
         name='environment.setup_files',
         type=_STRING_ARRAY,
         default=(),

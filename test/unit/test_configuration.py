@@ -30,6 +30,7 @@ def test_nothing_given_means_the_documented_defaults() -> None:
     assert configuration.scripts.max_file_size_bytes == 10 * 1024 * 1024
     assert configuration.history.max_executions == 100_000
     assert configuration.entities.manifest is None
+    assert 'launch_ros_*' in configuration.entities.ignored_nodes
     assert configuration.environment.setup_files == ()
     assert configuration.status_topic == '~/execution_status'
 
@@ -39,6 +40,11 @@ def test_a_name_to_listen_on_is_a_name_to_answer_for() -> None:
     given = {'server.host': 'robot7.example, 127.0.0.1', 'server.allowed_hosts': ['a.example']}
     names = configuration_from(given, environ={'HOME': '/home/kim'}).server.names
     assert names == ('a.example', 'robot7.example', '127.0.0.1')
+
+
+def test_no_node_is_ignored_where_that_is_said() -> None:
+    """`['']` is none, not the default."""
+    assert configured(entities__ignored_nodes=['']).entities.ignored_nodes == ()
 
 
 def test_every_default_is_allowed_by_its_own_specification() -> None:

@@ -52,7 +52,8 @@ def comment_above(parameter: ParameterSpecification) -> str:
 
 def yaml_default(parameter: ParameterSpecification) -> Any:
     """Return the default as a parameter file writes it."""
-    return [''] if parameter.default == () else parameter.default
+    default = parameter.default
+    return list(default) or [''] if isinstance(default, tuple) else default
 
 
 def test_the_parameter_file_sets_every_default() -> None:

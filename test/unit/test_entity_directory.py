@@ -53,6 +53,7 @@ class Robot:
         remembered: Sequence[Identity] = (),
         host_name: str = 'robot',
         used_components: Sequence[str] = (),
+        ignored_nodes: Sequence[str] = (),
     ) -> None:
         self.clock = FakeClock()
         self.held: set[EntityRef] = set()
@@ -62,6 +63,7 @@ class Robot:
             clock=self.clock,
             is_held=lambda ref: ref in self.held,
             manifest=manifest,
+            ignored_nodes=ignored_nodes,
             remembered=remembered,
             used_components=used_components,
         )
@@ -86,6 +88,14 @@ def test_an_app_is_called_as_its_node() -> None:
         'temp_sensor': '/powertrain/engine/temp_sensor',
         'lonely': '/lonely',
     }
+
+
+def test_nodes_that_are_ignored_are_no_apps() -> None:
+    """By their names wherever they are, or by their fully qualified ones; case counts."""
+    robot = Robot(ignored_nodes=('launch_ros_*', '/arm/*'))
+    robot.show('/launch_ros_4711', '/base/launch_ros_4712', '/arm/hand/x', '/base/Launch_ros_1')
+    assert robot.apps() == {'Launch_ros_1': '/base/Launch_ros_1'}
+    assert 'arm_hand' not in {component.id for component in robot.directory.components()}
 
 
 def test_the_second_of_a_name_gets_its_namespace_in_front_and_then_a_number() -> None:
