@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Every command of the project; each sets up what is missing first.
 SHELL := /bin/bash
 PYTHON ?= python3

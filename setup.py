@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Package definition for colcon (ament_python) and, in a virtual environment, pip."""
 
 from glob import glob

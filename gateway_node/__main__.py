@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The entry point: puts the process in order, and lets Ctrl-C end it while it imports the rest."""
 
 from __future__ import annotations

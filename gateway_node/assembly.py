@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rooms, assembled: what is made of what, opened in order and closed in the opposite one.
 
 ROS aside, whose node exists before there is a loop: `main.py` brings the two together.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the entry point checks and answers before anything is imported; standard library only."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands above the gateway where that is PID 1, as in a container; standard library only.
 
 Processes that come to lie below PID 1 without being started by it, as those of `docker exec` do

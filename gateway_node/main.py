@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The composition root: brings the assembled rooms and ROS together, serves, and ends.
 
 asyncio owns the main thread and the signals; the ROS node has a thread of its own.

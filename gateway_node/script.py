@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a Python script of the gateway imports.
 
 `from gateway_node.script import parameters, progress, result, ros_node`

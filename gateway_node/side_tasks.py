@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tasks that go on beside the requests: each has a name and an owner, and none dies unheard.
 
 Knows no room; every room may start such tasks.

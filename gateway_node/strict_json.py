@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON from outside, as every room takes it: RFC 8259, within bounds, so that it can be served.
 
 Imports the standard library only, for supervisors and scripts import it too.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the process was born with, put in order before anything else; standard library only.
 
 Descriptors, signals, limits, HOME and encoding come from whoever started the process.

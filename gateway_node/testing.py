@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """In-memory fakes of the ports, for tests of what uses them; no file, process or thread.
 
 The stores keep to the same contract as the SQLite ones: one suite of tests is put to both.

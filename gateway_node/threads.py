@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Threads for calls that block; knows no room.
 
 asyncio's own pool is one for everything: calls that hang, as on a mount that does not answer, use

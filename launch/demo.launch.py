@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts the gateway with the demo node: `ros2 launch gateway_node demo.launch.py`.
 
 Takes the arguments of gateway.launch.py.

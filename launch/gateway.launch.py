@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts the gateway: `ros2 launch gateway_node gateway.launch.py [port:=18080]`.
 
 A launch file that starts other nodes too, which shall outlive the gateway, includes this one with

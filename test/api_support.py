@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gateway without ROS and without processes, served on a port of its own.
 
 Library and HTTP are the real ones; the scripts are `FakeScript`s, so that a test can hold an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What holds for every test: a ROS graph of its file's own, and nothing in the home directory.
 
 The fixtures of the execution service's tests are here as well: mypy takes one conftest.

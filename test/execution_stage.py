@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An execution service on a stage of fakes; the library's directory is its only disk."""
 
 import asyncio

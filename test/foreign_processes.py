@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For tests of processes that the gateway may not signal.
 
 The gateway runs without CAP_KILL (man 7 capabilities): to root without it, another user's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway as a user starts it: its entry point in a process of its own, on a free port.
 
 A gateway that is started here leaves no process behind, or its test fails.

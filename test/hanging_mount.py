@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A mount that does not answer: what asks it something hangs in the kernel, SIGKILL or not.
 
 A FUSE file system, told by this process (Linux, Documentation/filesystems/fuse.rst, and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway's own processes, by the names that `ps` shows."""
 
 from collections.abc import Iterable

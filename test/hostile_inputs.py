@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a hostile or careless client sends: a catalogue, each with the name of what it tries.
 
 Refused where the name says `refused`, only bounded where it is legal but made to cost time.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What hostile scripts must leave as it was: no process, no descriptor, a gateway that answers."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot whose gateway is killed again and again while clients start executions on it.
 
 What clients were told is kept here; whether it holds is judged from the API, from the SQLite

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Killing gateways in acceptance tests, and what that leaves in /dev/shm."""
 
 from collections.abc import Iterator

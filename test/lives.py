@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot over several lives of its gateway: real SQLite, and fakes for the scripts."""
 
 from collections.abc import AsyncIterator

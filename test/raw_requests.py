@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests that no client library would send, to a gateway whose loop is watched meanwhile."""
 
 import asyncio

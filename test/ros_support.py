@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For tests with a real graph: nodes in processes of their own, subscribers, and waiting."""
 
 import asyncio

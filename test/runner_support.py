@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For tests that run real scripts under real supervisors, and look at what is left."""
 
 import asyncio

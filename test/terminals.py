@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Terminals for tests: a real one, whose keys and whose end reach the processes in it."""
 
 from collections.abc import Iterator

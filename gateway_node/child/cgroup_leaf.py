@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cgroup v2 leaf of one execution (kernel documentation, cgroup-v2.rst)."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A supervisor's end of the channel to its gateway."""
 
 import os

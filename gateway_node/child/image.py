@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turns a forked process into a script: all that must happen between fork and exec.
 
 The supervisor forks from a process without threads, so Python may do it. Nothing here knows how

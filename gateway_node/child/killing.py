@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kills processes until they are gone, and tells which of them have to be given up.
 
 SIGKILL does not end what hangs in the kernel (uninterruptible sleep), and does not reach what is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a launch fragment as a diagnostic sequence, through launch's own API.
 
 The program of a process of its own: `describe <fragment>` tells which arguments the fragment

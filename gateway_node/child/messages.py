@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What gateway, spawner and supervisor say to each other: JSON objects behind a length."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The form in which a script's output is kept: frames of stream, time and bytes.
 
 Two files hold an execution's output. `HEAD_FILE` is appended to until each stream's head is full.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file of the first bytes that a script writes. It is appended to and never rewritten."""
 
 import contextlib

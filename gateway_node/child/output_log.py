@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keeps the head and the tail of what a script writes: bounded, and with few writes to the disk.
 
 Errors of the disk never reach the caller: what cannot be kept is dropped and counted, and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Process trees as /proc shows them, and signals that cannot reach a stranger.
 
 A tree is found by its parents: below a subreaper nothing can leave it, neither by a new session

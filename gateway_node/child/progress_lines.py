@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a script says on its progress channel, line by line.
 
 A line is a number (`45`, `45.5`, `45%`), a number and a text (`45 reading sensors`), or a JSON

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process that checks JSON Schemas from outside, and parameters against them.
 
 It reads one request a line from stdin and writes one answer a line to stdout, both JSON:

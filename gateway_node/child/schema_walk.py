@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walking a JSON Schema by its keywords: where its subschemas are and what refers to what.
 
 Only what a keyword makes a schema is one: what stands under `const`, `enum`, `default` or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The script API: parameters in, progress and a result out, a ROS node for the time between.
 
 It also works where a script is tried by hand: progress is then nobody's, the result is printed.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files in places where a script, which is of the same user, may have put anything."""
 
 import contextlib

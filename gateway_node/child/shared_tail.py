@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory in which a supervisor shows its gateway what no file holds of a script's output yet.
 
 It outlives the supervisor for as long as the gateway holds it, and costs the disk nothing. Two

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small process without threads that forks one supervisor for each execution.
 
 The gateway executes it once. It is a subreaper: what a supervisor leaves when it ends, as a lost

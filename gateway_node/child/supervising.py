@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A supervisor's first part: it waits for its order, and starts the script."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Supervises one script: drains it, keeps its limits and ends its whole tree.
 
 One process without threads for each execution. It is a subreaper: whatever the script leaves

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a process tree uses of the machine, and which limit it has reached."""
 
 from collections.abc import Callable, Iterable

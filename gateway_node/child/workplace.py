@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files and pipes of one execution, as its supervisor holds them.
 
 In the execution's directory: the output's files, the progress channel, the script's given result,

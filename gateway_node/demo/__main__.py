@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts the demo node and the gateway, prints what to try, and ends both on Ctrl-C.
 
 `python -m gateway_node.demo [--ros-args -p server.port:=18080]`: the arguments are the gateway's.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo node: an engine's temperature sensor.
 
 `/powertrain/engine/temp_sensor` publishes a temperature in degrees Celsius (std_msgs/msg/Float64)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two clocks: wall time to show, monotonic time to measure with.
 
 A robot's wall clock jumps by years; nothing may be measured with it.

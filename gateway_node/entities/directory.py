@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The directory of entities: what the graph and the manifest say, under ids that stay.
 
 It is fed with snapshots on the event loop and asked there; it is not thread-safe.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors of the entity room."""
 
 from gateway_node.entities.values import EntityRef

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which component is the host: its first hostname, made an id, which then stays."""
 
 from collections.abc import Collection, Iterable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which node, or namespace, holds which id; an id never moves while anybody can hold it."""
 
 from collections.abc import Callable, Iterable, Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keeps the pairs of ids and holders for a further life, without writing more than is worth it."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The entities manifest: components and functions that a YAML file declares.
 
 The form of the file is in docs/configuration.md.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ids made from names, and the syntax that every id of the API obeys."""
 
 import re

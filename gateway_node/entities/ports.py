@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the entity room needs from outside."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values of the entity room: nodes as the graph names them, entities as the API names them."""
 
 from dataclasses import dataclass

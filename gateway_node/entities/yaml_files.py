@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading a YAML file that a person wrote into JSON values, and nothing else."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may start: single-execution scripts and the limits on concurrent executions."""
 
 from collections.abc import Collection

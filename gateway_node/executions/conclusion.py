@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the end of a process tree means for its execution."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors of the execution room."""
 
 from gateway_node.executions.values import (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The floor: the executions that are being driven at the moment, and who is let onto it."""
 
 import asyncio

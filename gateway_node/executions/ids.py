@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ids of executions: `exec_` and a ULID, strictly growing whatever the wall clock does."""
 
 import datetime

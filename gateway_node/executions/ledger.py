@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one way in which an execution changes: check, persist, then tell everyone."""
 
 import asyncio

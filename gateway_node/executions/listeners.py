@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Telling listeners what happened: none of them can harm who tells, or the others."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One open execution: from its record to the final status, whatever happens in between."""
 
 import asyncio

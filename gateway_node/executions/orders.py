@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a wish to a start order: the script, the parameters and the runner are asked first."""
 
 from collections import Counter

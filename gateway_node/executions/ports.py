@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the execution service needs from outside, as protocols that adapters fulfil.
 
 `testing.py` ships an in-memory fake of each.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an execution that nobody waits for goes through before its start: its entity comes online,
 a place is free, an order is made out."""
 

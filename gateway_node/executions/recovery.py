@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an earlier gateway left open is brought to an honest end before the API takes work."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who holds a script that allows one execution at a time although its execution has ended."""
 
 from gateway_node.entities.values import EntityRef

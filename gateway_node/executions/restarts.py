@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Schedules: executions in `prepared` that wait for a start of the gateway."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Removing ended executions that are not kept any longer, in the background."""
 
 import asyncio

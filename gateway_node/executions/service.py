@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The execution service: starts, finds, stops and deletes executions, and ends them all.
 
 It lives on the event loop. Open executions are on the floor or wait as schedules; the store

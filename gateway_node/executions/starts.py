@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The way in: a client's wish becomes a recorded execution, a schedule, or both."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which status may follow which; the diagram is in docs/architecture.md."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The addresses that the server listens on: what `server.host` names, resolved and bound."""
 
 import asyncio

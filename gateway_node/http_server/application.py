@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The route table and the application that serves it."""
 
 from collections.abc import Awaitable, Callable, Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connections: how aiohttp's own treats its client, where that is not as this gateway wants it.
 
 Of aiohttp's private parts it knows the queue of requests (`_messages`), what came behind them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Routes of apps, components, areas and functions."""
 
 from aiohttp import web

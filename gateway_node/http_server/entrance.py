@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every request has to pass, whatever its route: before that, no byte of its body is read."""
 
 from aiohttp import hdrs, HttpVersion11, web

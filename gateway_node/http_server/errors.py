@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one table from a domain error to an HTTP status and a SOVD GenericError."""
 
 from collections.abc import Iterable

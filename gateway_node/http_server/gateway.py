@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Routes that tell about the gateway itself."""
 
 from aiohttp import web

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What this host is called, as far as it can be asked."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many connections there are: who gets a place, and who gives up its own for another."""
 
 import asyncio

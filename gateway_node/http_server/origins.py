@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which hosts are this gateway's, and which pages its own: what keeps a browser's other pages out.
 
 A page elsewhere can have a name of its own resolved to this machine (DNS rebinding), but not an

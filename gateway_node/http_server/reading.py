@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading requests: strict JSON, ids, query values. What is wrong is named, with what is right."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the HTTP parser refuses: one line a request, and a count where there are many."""
 
 import asyncio

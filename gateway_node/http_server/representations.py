@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the values of the inner rooms look in JSON. What is unknown or unset is left out."""
 
 from collections.abc import Iterable, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Routes of scripts."""
 
 from aiohttp import hdrs, web

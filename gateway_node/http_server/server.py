@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server: listening on its addresses and letting go of them."""
 
 import asyncio

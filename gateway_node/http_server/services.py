@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the handlers call, handed to them through the application."""
 
 from collections.abc import Callable, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading a multipart upload: the `file` streamed to disk, the `metadata` beside it."""
 
 from collections.abc import AsyncIterator, Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a script's kind, and its first line, to its command line."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What holds a script's processes on this machine: probed once, shown in /health.
 
 Where this user may make cgroups (v2), each execution gets a leaf: `cgroup.kill` then reaches

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The environment variables that a script finds."""
 
 from collections.abc import Mapping

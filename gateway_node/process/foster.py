@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the gateway does for processes whose spawner died: it is the next subreaper up.
 
 Supervisors that lost their spawner go on and are the gateway's children then. What a lost

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds the programs that run scripts on this machine."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a later gateway has to know of the executions that are open now.
 
 One small file an execution in `<state_dir>/open`, written before its supervisor has its order.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads and removes files that a script could lay a hand on: they may be anything by now.
 
 A script is of the same user as the gateway, so every file here can have become a pipe, a device,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks parameters against what a launch fragment declares.
 
 Reading a fragment means executing it, in a child under supervision with a deadline. How that went

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a script's limits, and defaults, to what a supervisor keeps."""
 
 from typing import TypeVar

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a supervisor's last words to an outcome. All of it reads files: it is for threads."""
 
 import codecs

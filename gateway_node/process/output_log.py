@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads what a supervisor kept of a script's output; while it runs, and after: in a thread."""
 
 import codecs

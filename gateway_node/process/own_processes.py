@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose a process below the gateway is: who starts one registers it.
 
 What is below the gateway when it begins is a stranger's, as in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ends what an earlier gateway left running: finds it by the journal, kills it, never adopts it.
 
 A supervisor whose gateway is gone ends its tree by itself, and the earlier spawner ends the trees

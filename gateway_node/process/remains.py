@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What executions left that nobody could end, kept for later gateways of the same boot."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts scripts under supervisors; fulfils the port `ScriptRunner`."""
 
 import asyncio

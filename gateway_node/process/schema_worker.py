@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of schemas in child processes, each with a deadline: the port `SchemaChecker`."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The environment that scripts find: the gateway's, with the set-up files sourced on top.
 
 Sourcing takes 70 ms and more, so it is done once, in a bash under a supervisor of its own, and

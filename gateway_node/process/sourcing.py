@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bash program that sources set-up files, and what its report means; starts nothing.
 
 A file whose last command is false has exported what it exports: that is told and taken. A file

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway's side of spawners: keeps one alive, and a supervisor ready for the next start."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway's end of one spawner process: what is asked of it, and what it tells."""
 
 import asyncio

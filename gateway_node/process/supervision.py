@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes of all executions: spawner, supervisors, and the journal of what is open.
 
 Knows supervisor orders and directories, neither scripts nor their environment.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Watches that a supervisor does not hang, as in the kernel on a mount that does not answer.
 
 It keeps no time limit then, and hears nothing. What it leaves is ended as that of any lost

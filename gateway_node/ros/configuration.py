@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The configuration: one frozen value, made of the parameters; knows nothing of rclpy."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors that stop the gateway's start."""
 
 from collections.abc import Sequence

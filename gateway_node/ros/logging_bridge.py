@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From stdlib logging, which the whole gateway uses, to the node's ROS logger."""
 
 from collections.abc import Iterator

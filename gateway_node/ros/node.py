@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway's node: context, executor, thread and graph; the only owner of rclpy's life cycle.
 
 Everything that rclpy calls back runs on the thread that `start` makes. What leaves it goes as

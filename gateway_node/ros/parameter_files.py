@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameter files: the sections for nodes in them, and which of them concern a node.
 
 Knows nothing of rclpy: the launch file asks it as well, since launch leaves a file out that it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the user's parameters come from, and which source wins; knows nothing of rclpy.
 
 rcl goes by the order in which the names of sections come up first, so that a file that begins with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Declares the parameters on a node, with descriptors, and reads what the user gave."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Logging that holds nobody up: records wait in a bounded queue for a thread that writes them.
 
 Whoever reads stdout or stderr may stop reading. rclpy writes its lines while it holds the GIL, so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What waits for the ROS thread: bounded, in order, no change of status lost while DDS hangs.
 
 Knows nothing of rclpy. What did not fit is read again from the log of transitions, once the ROS

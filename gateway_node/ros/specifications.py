@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway's parameters in one table; knows nothing of rclpy.
 
 `parameters.py` declares the table on a node, `configuration.py` makes one value of it.

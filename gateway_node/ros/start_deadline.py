@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A deadline for the start that holds while the GIL is held.
 
 A DDS library can hang while a node is created, and rclpy holds the GIL meanwhile: no Python timer,

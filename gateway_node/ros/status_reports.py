@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is said of an execution on the status topic, and how often; knows nothing of rclpy."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The status topic: each change of an execution as a diagnostic_msgs/msg/DiagnosticArray.
 
 Changes come in on the event loop and are published on the ROS thread; between the two lies a queue

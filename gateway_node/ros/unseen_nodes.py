@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes of this machine that Fast DDS's shared memory hides from the gateway.
 
 Where two participants on one machine have it, each takes it for the way to the other, although

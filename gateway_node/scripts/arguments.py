@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Command line arguments of managed scripts that take their parameters there."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads what the beginning of a script's file says; blocks."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bytes of a script, as they were uploaded, for somebody who downloads it."""
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Crash-safe steps on the file system that the library is made of; all of them block.
 
 What counts as done is on the disk before a function returns: the file and the directory that

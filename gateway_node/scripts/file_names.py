@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an uploaded file may be called, and which kind of script its name makes it.
 
 A file name is a hint of the kind, and the name of the file on disk in a folder of its version.

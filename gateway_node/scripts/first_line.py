@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The interpreter that a script's first line asks for, read as the kernel reads it.
 
 Pure. The kernel's rules (execve(2), "Interpreter scripts"): a path behind `#!`, then at most one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The library of scripts: uploaded ones on disk, managed ones from the manifest.
 
 It owns the scripts directory and nobody else writes there. What is in it is held in memory after

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Managed scripts: files that were on the robot before the gateway, as the manifest names them."""
 
 import asyncio

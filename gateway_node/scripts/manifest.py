@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripts manifest: a YAML file that names scripts which are on the robot already.
 
 The form of the file is in docs/writing_scripts.md.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes of a shell script that was saved elsewhere one that a shell reads. Pure.
 
 A shell takes a carriage return for a part of the word before it, and a byte order mark for the

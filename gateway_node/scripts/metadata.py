@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The metadata of an upload: what a client may say about a script, checked field by field.
 
 Pure: a JSON document comes in as Python values, a `Metadata` goes out. The schema's inside is

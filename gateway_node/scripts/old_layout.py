@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How scripts lay on the disk before: `<script id>/<SHA-256><suffix>`, format 1 of the record.
 
 Everything here can be cut off at any moment and done again.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A script's record, as `script.json` holds it. Pure."""
 
 from dataclasses import dataclass

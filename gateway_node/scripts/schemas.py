@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The port through which schemas from outside are checked.
 
 A schema comes from a client and may be made to hang whoever evaluates it, so no room evaluates

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How scripts lie on the disk. All of it blocks; it knows no entity's rules, only files.
 
     <scripts_dir>/<script id>/script.json                    the record, replaced by rename

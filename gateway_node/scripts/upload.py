@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file on its way in: streamed to the staging directory, hashed and counted as it comes."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values of the script room."""
 
 from collections.abc import Container, Mapping

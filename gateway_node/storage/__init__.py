@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What outlives the gateway: executions, their log and the entities' ids, in one SQLite file.
 
 The only room that knows SQL. It imports the values and ports of `executions` and `entities` and

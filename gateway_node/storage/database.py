@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The SQLite file, on a thread of its own: opening, transactions, closing.
 
 Sources: sqlite.org/wal.html, sqlite.org/pragma.html, sqlite.org/rescode.html.

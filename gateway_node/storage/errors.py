@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors of the storage room; StoreUnavailable is the execution room's."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Executions and the one log of their transitions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pairs of entity ids and their holders."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lock on a state directory: one gateway at a time."""
 
 import contextlib

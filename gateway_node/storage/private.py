@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the gateway keeps is for its own user alone: parameters and output are in it."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Executions as two JSON documents, and back; no field is lost either way.
 
 What may be long, and no list shows, is in the second one: input and output parameters.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The database's schema, as the steps that lead to it from an empty file.
 
 A step, once released, never changes; what is new is a further step at the end.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway as the first process of a container, beside what `docker exec` does."""
 
 from collections.abc import Iterator

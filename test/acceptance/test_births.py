@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway born into a bad place: it works, or ends with one line that says what to do."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo node, and the demo as `make run` starts it."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The robot's graph as entities: nodes of other processes that appear, die and return."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A full disk: starts are refused, what runs goes on, its end is recorded once there is room."""
 
 from collections.abc import Iterator

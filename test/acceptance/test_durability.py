@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What survives a gateway that was killed: records, output, ids; and what does not: processes."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes that a script starts as another user, and that the gateway may not end."""
 
 from collections.abc import Iterator

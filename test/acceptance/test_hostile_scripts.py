@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripts that hang, fork, flood and kill, through the API of one gateway.
 
 Each ends as it should; meanwhile every answer comes at once; afterwards nothing of it is left.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What befalls the gateway while scripts run: stopped, ended, out of descriptors or of disk."""
 
 from collections.abc import Iterator

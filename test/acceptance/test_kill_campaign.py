@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kill campaign: whatever was acknowledged survives a gateway that is killed at any moment."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The launch files, launched by launch itself."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A history that is there when the gateway starts: open executions, old ones, too many, jumps."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes of another user on the same machine, which Fast DDS hides from root."""
 
 from collections.abc import Iterator

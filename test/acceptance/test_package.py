@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The package as colcon builds and installs it from what git holds, and as `ros2 run` finds it."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Executes the console blocks of the README against the demo, as a reader would.
 
 In a block fenced as `console` the lines that begin with `$ ` are commands, the others are what the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The four execution types over several lives of a gateway, with a real node."""
 
 from collections.abc import Iterator

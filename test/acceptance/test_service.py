@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The systemd unit of the package: valid, and complete, so that what it starts works."""
 
 import os

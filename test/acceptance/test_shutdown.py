@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The end of the gateway: by one signal, by two, by a kill, and what is there afterwards."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The specification of executions, to the letter: a real gateway, a real node, real scripts.
 
 The first six tests are the ones that the specification lists; each holds for apps and components.

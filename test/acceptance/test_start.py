@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The start: what it refuses, with one line that names the parameter, the value, what is right.
 
 What cannot be written is a directory below a file: that holds for root too.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The status topic as a subscriber in another process sees it."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gateway whose log nobody reads."""
 
 import contextlib

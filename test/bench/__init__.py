@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of the gateway's own cost, each against a limit or a peer that is measured beside it.
 
 `make bench`, or `make bench ROWS='start record'`; docs/benchmarks.md tells how to read the table.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The supervised runner by itself: no HTTP, no record, no service."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Series of measurements, what they are held against, and the table that shows both."""
 
 from collections.abc import Callable, Iterator, Sequence

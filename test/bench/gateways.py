@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Started gateways with scripts of their own, and ways to time what they do."""
 
 from collections.abc import Iterator, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What it costs to look at the ROS graph."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A program of its own, because a DDS library can hang: what one look at the graph takes.
 
 It prints a JSON object: milliseconds of each look `with` other nodes in the graph and `without`.

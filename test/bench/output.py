@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a script that floods its output does to the gateway."""
 
 from collections.abc import Iterator

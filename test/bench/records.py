@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the durable record costs: on a start, and when a long list is read."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long a gateway needs after a crash until it answers."""
 
 from collections.abc import Iterator

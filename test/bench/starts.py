@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What it costs to start a script: the gateway's way against a bare spawn of the same."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The addresses of the server: several, of both families, as far as they can be had."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many connections there are, and how long a client may keep one without any use of it."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walks the contract of docs/api.md: each request in each state, for apps and components."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable

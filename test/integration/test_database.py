@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The SQLite file: versions, corruption, restarts, a disk that cannot be written."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The contract of `ExecutionStore` and `IdentityStore`, put to every implementation."""
 
 import asyncio

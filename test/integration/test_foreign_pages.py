@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What pages in a browser may do: those that are not the gateway's own, nothing.
 
 A page whose name leads here (DNS rebinding) says so in `Host`, every other one in `Origin`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The host over lives of the assembled gateway, each under another hostname."""
 
 import asyncio

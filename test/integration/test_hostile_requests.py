@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The catalogue of hostile inputs against every route: refused in the API's own words, in time.
 
 Never a 500, always a GenericError (what the HTTP parser refuses aside), the loop never held up.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What programs expect of any HTTP server: OPTIONS, slashes, names of downloads, half-closing."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process above the gateway, as PID 1 of a namespace, with another program below it."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many schedules there may be, and how many start at once with the gateway."""
 
 import asyncio

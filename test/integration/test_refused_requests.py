@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the HTTP parser refuses is one line of the log, or counted."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Restart types, recovery and what a schedule goes through, over several lives of a gateway."""
 
 from pathlib import Path

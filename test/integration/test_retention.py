@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Retention as properties of any life that a store may lead, put to every implementation."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The status topic, with subscribers in processes of their own."""
 
 import asyncio

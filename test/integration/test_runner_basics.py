@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripts under supervision: how they start, what they find, how they end."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cgroup v2 leaves, where the gateway may make them: one for each execution."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sourced environment: taken once, taken anew, and what scripts find of it."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is left of scripts when the gateway dies: nothing, and a later gateway knows of it."""
 
 import asyncio

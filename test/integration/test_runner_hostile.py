@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What of hostile scripts does not show through the API, and the runner's own accidents.
 
 test/acceptance/test_hostile_scripts.py has the scripts themselves.

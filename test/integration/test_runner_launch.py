@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Launch fragments as diagnostic sequences, with the launch of a ROS distribution."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Output of real scripts: on the disk, in memory, and where it is when somebody is killed."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Progress and results: the channel, its garbage, and what Python scripts import."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The spawner by itself, with a gateway that does not listen."""
 
 from collections.abc import Iterator

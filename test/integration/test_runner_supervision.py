@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway's side of supervision: what is journalled, concluded, read and cleared away."""
 
 import asyncio

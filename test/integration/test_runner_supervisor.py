@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A supervisor by itself, in moments that cannot be hit from outside."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Schemas checked in real children: deadlines, deaths, and nothing opened or left behind."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Downloads of scripts: all bytes, or a GenericError."""
 
 from collections.abc import AsyncIterator

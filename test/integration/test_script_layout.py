@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How scripts lie on a real disk: under their own names, mended once, and as they lay before."""
 
 from collections.abc import AsyncIterator, Callable

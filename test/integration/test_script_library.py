@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The script library on a real disk."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients that stop sending in the middle of a body, or send it for ever."""
 
 import asyncio

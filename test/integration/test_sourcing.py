@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Set-up files that are odd or wrong, in a real bash: what is taken, and what is tried again."""
 
 import asyncio

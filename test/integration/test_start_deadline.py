@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The start's deadline, with hangs in processes of their own."""
 
 import subprocess

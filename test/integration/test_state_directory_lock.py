@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One gateway at a time on a state directory."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stop of what waits: answered once it is on record, and honoured by the next gateway."""
 
 import asyncio

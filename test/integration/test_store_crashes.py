@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Power cuts and kills: what was acknowledged is there, and nothing that never was."""
 
 import asyncio

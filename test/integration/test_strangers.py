@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose the processes below the gateway are, when its spawner dies."""
 
 import asyncio

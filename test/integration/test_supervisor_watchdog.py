@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway's watch over a supervisor, with a program that says nothing in its place."""
 
 import asyncio

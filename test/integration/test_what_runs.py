@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What of a script runs, as the API tells it."""
 
 from collections.abc import AsyncIterator

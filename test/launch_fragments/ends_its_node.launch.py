@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node that runs until the fragment itself has launch end it."""
 
 from launch.actions import DeclareLaunchArgument, EmitEvent, ExecuteProcess, RegisterEventHandler

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two steps, one after the other; each is a process."""
 
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, RegisterEventHandler

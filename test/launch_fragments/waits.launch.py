@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process that waits, and one that cannot be asked to end."""
 
 from launch.actions import ExecuteProcess

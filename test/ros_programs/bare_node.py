@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node with the given name and namespace, until SIGTERM; says `ready` once it exists."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway with a defect in a task beside the requests, which shows with the first app."""
 
 from unittest.mock import patch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Becomes the command of its arguments, and leaves it as badly off as a parent can.
 
 The first argument is a file that is left open for it, where it does not expect one.

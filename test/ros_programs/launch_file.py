@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Launches the given file with the given arguments (`name:=value`), as `ros2 launch` does."""
 
 import sys

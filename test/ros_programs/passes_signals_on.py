@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a command and passes signals on to it, as `ros2 run` does since Kilted."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Subscribes to the given status topic and prints each message as a line of JSON, until SIGTERM.
 
 Says `ready` once the subscription exists. `sec` is the stamp, in whole seconds.

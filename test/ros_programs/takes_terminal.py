@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the terminal of its first argument its controlling one; becomes the command after it."""
 
 import os

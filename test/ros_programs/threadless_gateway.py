@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway where Python gets no thread, as above a limit on the user's or the service's."""
 
 import threading

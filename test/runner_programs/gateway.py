@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stand-in for the gateway that a test may kill: a runner that starts scripts and waits.
 
 argv: a state directory, in which it ends what an earlier one left, then a script for each

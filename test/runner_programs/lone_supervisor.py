@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A supervisor without spawner and gateway, for moments that cannot be hit from outside.
 
 argv: a directory, an order's changes as JSON, the name of a moment or nothing. The last

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a download says what its file is called."""
 
 from email.message import EmailMessage

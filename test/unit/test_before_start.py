@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the entry point checks before anything is imported."""
 
 import ast

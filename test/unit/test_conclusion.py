@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the end of a process tree means: the order of reasons, and the output parameters."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """config/gateway.yaml and docs/configuration.md say the same as the table of parameters."""
 
 from pathlib import Path

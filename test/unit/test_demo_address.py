@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the demo looks for the gateway that it started."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The directory of entities and the ids in it, fed with graphs by hand."""
 
 from collections.abc import Sequence

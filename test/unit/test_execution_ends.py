@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How executions end: by a stop, by a failure, by a shutdown, with the store away."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ids of executions grow strictly, whatever the clock and the past say."""
 
 import datetime

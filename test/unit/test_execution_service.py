@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The life of an execution, and what is kept of it, with fakes around the service."""
 
 import datetime

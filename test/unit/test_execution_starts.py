@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may start: limits, refusals, and scripts that change during the start."""
 
 import asyncio

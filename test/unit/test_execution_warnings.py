@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The warnings of an execution: what a person should know although it changes no status."""
 
 import json

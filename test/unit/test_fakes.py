@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shipped fakes do what a test tells them."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a first line asks for, as the kernel reads it."""
 
 import pytest

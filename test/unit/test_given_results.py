@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a script gave or printed as its result, as the gateway reads it."""
 
 import json

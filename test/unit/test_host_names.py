@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the host is called, and a resolver that does not say."""
 
 import socket

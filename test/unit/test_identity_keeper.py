@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How often the ids of entities are written."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The journal of open executions, on a real directory."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How often, and how many at a time, launch fragments are read."""
 
 import asyncio

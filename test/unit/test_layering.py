@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads every import of the package and holds it to the rooms of the design."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the ledger waits for a store that does not take a change."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Listeners that raise harm neither executions nor each other, and are no flood in the log."""
 
 from collections.abc import Callable

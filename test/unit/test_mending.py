@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is mended of a shell script, and what is not."""
 
 import pytest

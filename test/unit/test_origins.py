@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of whose request it is: hosts, origins, sites."""
 
 import pytest

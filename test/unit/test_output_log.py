@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is kept of a script's output, how much the disk is written for it, and what is shown."""
 
 from collections.abc import Callable, Iterator

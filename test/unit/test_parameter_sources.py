@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameter files and arguments: which concern a node, and which of them wins."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Folders that are for the gateway's own user alone."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process room's rules that need no process."""
 
 import json

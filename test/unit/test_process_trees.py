@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walks over process trees, and what is counted of them."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Logging while nobody reads the log: nobody is held up, and what is lost is told."""
 
 from collections.abc import Callable, Iterator

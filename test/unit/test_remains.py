@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A script that allows one execution, and what an ended one left that nobody could end."""
 
 import asyncio

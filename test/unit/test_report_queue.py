@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The way of a status report from the event loop to the ROS thread, and what does not fit."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which schemas a script may have, and parameters against them; pure functions of the child."""
 
 from collections.abc import Mapping

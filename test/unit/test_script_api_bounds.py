@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Python scripts take and give through the script API is held to the gateway's bounds."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The metadata of an upload, its file name and its kind."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripts manifest and the arguments that it declares."""
 
 from pathlib import Path

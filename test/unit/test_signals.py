@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process's signals, as events of the loop."""
 
 import asyncio

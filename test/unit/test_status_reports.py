@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the status topic says, and how often."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client's stop reaches the record before it reaches the script, and takes nothing back."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one way in which JSON from outside is read: what it takes, what it refuses, and why."""
 
 import contextlib

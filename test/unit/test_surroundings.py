@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the process was born with: limits that are too low, and a home that is missing."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When the history is swept: after every end, whatever is going on at that moment."""
 
 import asyncio

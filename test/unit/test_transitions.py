@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of transitions, as properties of every history that it allows."""
 
 from hypothesis import assume, given

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hint where Fast DDS's shared memory hides nodes of other users."""
 
 import os

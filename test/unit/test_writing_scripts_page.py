@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The examples and ranges of docs/writing_scripts.md are those of the code."""
 
 import json

@@ -1,2 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
 # Ends at once.
 exit 0

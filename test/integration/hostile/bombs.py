@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Forks as fast as it can, to 150 processes at most; each waits."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tells its progress 200,000 times."""
 
 with open(3, 'w', closefd=False) as channel:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Leaves a daemon in a session of its own, its environment cleared, its descriptors closed."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes 50 MB without a line end to the progress channel, then a last word."""
 
 import os

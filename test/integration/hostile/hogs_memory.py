@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Holds more and more memory, up to 600 MiB, then waits."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Eight children hold 50 MiB each and wait; says `up` once they do."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Cannot be asked to end.
 trap '' TERM
 echo up

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Leaves a daemon, then kills both processes above it.
 setsid sleep 600 &
 spawner=$(awk '/^PPid/ {print $2}' /proc/$PPID/status)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Kills the process that forks supervisors.
 spawner=$(awk '/^PPid/ {print $2}' /proc/$PPID/status)
 kill -KILL "$spawner"

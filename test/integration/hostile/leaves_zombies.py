@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Has 100 zombies, and ends."""
 
 import os

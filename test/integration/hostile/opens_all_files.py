@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opens files until there are no more, and keeps them."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Says something that finds no room, and fails."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Stops the process that watches it, again and again.
 echo up
 while :; do

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Says on the progress channel what nobody can understand, and one thing that can be."""
 
 import os

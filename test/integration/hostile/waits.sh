@@ -1,2 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
 # Does nothing for ten minutes.
 sleep 600
