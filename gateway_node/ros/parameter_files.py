@@ -24,6 +24,15 @@ _BOOLEANS = {
 }
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses aliases, as rcl does; a few lines of them can stand for more than the memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(problem='an alias is not allowed')
+        return super().compose_node(parent, index)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """What a file, or an argument, gives to the nodes of one name."""
@@ -60,7 +69,7 @@ def read_parameter_file(path: Path) -> tuple[Section, ...]:
     if path.exists() and not path.is_file():
         raise ParameterFileInvalid(path, 'is no regular file')
     try:
-        root = yaml.compose(path.read_text(encoding='utf-8'), Loader=yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding='utf-8'), Loader=_Loader)
         return () if root is None else tuple(_sections(root, ()))
     except OSError as error:
         raise ParameterFileInvalid(path, f'cannot be read: {error.strerror}') from error
@@ -89,7 +98,7 @@ def lacks_section(sections: Sequence[Section], node: str) -> str:
 
 def scalar_or_list(text: str) -> object:
     """Return the value that the YAML of one parameter stands for; yaml.YAMLError."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = yaml.compose(text, Loader=_Loader)
     return None if node is None else _value(node)
 
 

@@ -44,16 +44,18 @@ class ParameterSources:
     def read(cls, args: Sequence[str]) -> 'ParameterSources':
         """Read what ROS's arguments name; ParameterFileInvalid.
 
-        What rcl will refuse by itself is left out, and so are pipes, which can be read only once.
+        What rcl will refuse by itself is left out, and so are pipes, which can be read only once,
+        and devices, such as /dev/null.
         """
         files: list[ParameterFile] = []
         arguments: list[Section] = []
         for option, value in _options(args):
             if option in ('-p', '--param'):
                 arguments += _argument(value)
-            elif option == '--params-file' and not Path(value).is_fifo():
-                sections = read_parameter_file(Path(value))
-                files.append(ParameterFile(path=value, sections=sections))
+            elif option == '--params-file':
+                path = Path(value)
+                if not path.is_fifo() and not path.is_char_device():
+                    files.append(ParameterFile(path=value, sections=read_parameter_file(path)))
         return cls(files=tuple(files), arguments=tuple(arguments))
 
     def decided(self, node: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 """Parameter files and arguments: which concern a node, and which of them wins."""
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,7 @@ def test_a_file_without_a_section_for_the_node_is_told(tmp_path: Path) -> None:
         (b'gateway_node:\n\tros__parameters: 1', 'is no YAML: '),
         (b'\xff\xfe\xfa', 'is no YAML: '),
         (b'{a: ' * 5000, 'nests too deep'),
+        (b'gateway_node: {ros__parameters: {a: &x 1, b: *x}}', 'an alias is not allowed'),
     ],
 )
 def test_a_file_that_says_nothing_for_the_node_is_refused(
@@ -164,6 +166,14 @@ def test_a_file_that_says_nothing_for_the_node_is_refused(
     assert str(refused.value).startswith(f"parameter file '{file}' ")
     assert reason in refused.value.reason
     assert '\n' not in str(refused.value)
+
+
+def test_pipes_and_devices_are_left_to_ros(tmp_path: Path) -> None:
+    """What was read from a pipe would be missing for rcl."""
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    args = ['--ros-args', '--params-file', str(pipe), '--params-file', '/dev/null']
+    assert ParameterSources.read(args).files == ()
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
