@@ -46,6 +46,7 @@ from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.ros.configuration import Configuration
+from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.manifest import load_scripts_manifest
@@ -80,6 +81,7 @@ class Gateway:
         server: Server,
         side_tasks: SideTasks,
         graph_warnings: Callable[[], tuple[str, ...]],
+        namesakes: Namesakes,
     ) -> None:
         self._side_tasks = side_tasks
         self.graph_warnings = graph_warnings
@@ -89,6 +91,7 @@ class Gateway:
         self.executions = executions
         self.ledger = ledger
         self._identities = identities
+        self._namesakes = namesakes
         self._changed = asyncio.Event()
         self._tending: asyncio.Task[None] | None = None
         self._server = server
@@ -117,6 +120,7 @@ class Gateway:
     def on_graph(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now."""
         self.directory.update(snapshot)
+        self._namesakes.note(snapshot.namesakes)
         self._changed.set()
 
     async def close(self, kill: asyncio.Event) -> None:
@@ -165,6 +169,7 @@ async def assemble(
     configuration: Configuration,
     *,
     own_node: NodeName,
+    instance: str,
     ros_versions: Mapping[str, str],
     unseen_nodes: UnseenNodes,
     clock: Clock,
@@ -223,15 +228,21 @@ async def assemble(
             used_components=await _used_components(identities, library, remembered),
         )
 
+        namesakes = Namesakes(own_node)
+
         def graph_warnings() -> tuple[str, ...]:
-            return unseen_nodes.warnings(alone=not any(app.online for app in directory.apps()))
+            alone = not any(app.online for app in directory.apps())
+            return (*unseen_nodes.warnings(alone=alone), *namesakes.warnings)
 
         services = Services(
             directory=directory,
             library=library,
             executions=executions,
             versions={**_own_versions(), **ros_versions},
-            conditions=lambda: _conditions(runner, database, server, graph_warnings()),
+            conditions=lambda: {
+                'gateway': instance,
+                **_conditions(runner, database, server, graph_warnings()),
+            },
             clock=clock,
             own_names=own_names(await host_names(), configuration.server.names),
             path_prefix=configuration.server.path_prefix,
@@ -252,6 +263,7 @@ async def assemble(
             server=server,
             side_tasks=side_tasks,
             graph_warnings=graph_warnings,
+            namesakes=namesakes,
         )
 
 

@@ -7,6 +7,8 @@ asyncio owns the main thread and the signals; the ROS node has a thread of its o
 import asyncio
 import logging
 import os
+import secrets
+import socket
 import sys
 
 from gateway_node.assembly import assemble, Gateway
@@ -94,9 +96,12 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         user_id=os.geteuid(),
         monotonic=clock.monotonic,
     )
+    # Of this process alone: robots can have one hostname, and gateways of one host one name.
+    instance = f'{socket.gethostname()}-{secrets.token_hex(3)}'
     async with assemble(
         configuration,
         own_node=node.name,
+        instance=instance,
         ros_versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
         unseen_nodes=unseen_nodes,
         clock=clock,
@@ -106,6 +111,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         topic = node.create_status_topic(
             path_of=lambda execution: execution_href(base, execution),
             component_of=gateway.component_of,
+            gateway=instance,
             replay=gateway.ledger.replay,
         )
         gateway.ledger.add_listener(topic)

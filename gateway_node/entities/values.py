@@ -45,6 +45,8 @@ class GraphSnapshot:
     """The nodes that the graph held at one moment."""
 
     nodes: frozenset[NodeName]
+    namesakes: int = 0
+    """Further nodes that bear the gateway's own full name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,13 +145,15 @@ class GatewayNode:
         *,
         path_of: Callable[[Execution], str],
         component_of: Callable[[EntityRef], str],
+        gateway: str,
         replay: Replay,
     ) -> StatusTopic:
         """Advertise the status topic, once and before the start; it is a TransitionListener.
 
         `path_of` gives an execution's path in the API, `component_of` the id of the component
-        that an entity is located on; both are called on the event loop and may not raise. `replay`
-        reads from the log what could not be published in time. What is told before the start is
+        that an entity is located on; both are called on the event loop and may not raise.
+        `gateway` tells this gateway's messages from those of another of its name. `replay` reads
+        from the log what could not be published in time. What is told before the start is
         published at the start, in order.
         """
         if self._phase is not _Phase.CREATED or self._status_topic is not None:
@@ -159,7 +161,7 @@ class GatewayNode:
         self._status_topic = StatusTopic(
             node=self._node,
             topic=self._configuration.status_topic,
-            reporter=Reporter(path_of=path_of, component_of=component_of),
+            reporter=Reporter(path_of=path_of, component_of=component_of, gateway=gateway),
             replay=replay,
             wake=self._wake,
         )
@@ -257,11 +259,11 @@ class _GraphWatch:
 
     def poll(self) -> None:
         """Look at the graph; tell of it where it changed."""
+        seen = self._node.get_node_names_and_namespaces()
+        own = (self._node.get_name(), self._node.get_namespace())
         snapshot = GraphSnapshot(
-            nodes=frozenset(
-                NodeName(namespace=namespace, name=name)
-                for name, namespace in self._node.get_node_names_and_namespaces()
-            )
+            nodes=frozenset(NodeName(namespace=namespace, name=name) for name, namespace in seen),
+            namesakes=max(0, seen.count(own) - 1),
         )
         if snapshot == self._last:
             return

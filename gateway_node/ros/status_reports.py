@@ -53,6 +53,8 @@ class Reporter:
 
     path_of: Callable[[Execution], str]
     component_of: Callable[[EntityRef], str]
+    gateway: str
+    """Tells messages of one gateway from those of others, whatever their names."""
 
     def report(self, execution: Execution) -> StatusReport:
         """Return the message that tells how `execution` stands."""
@@ -71,6 +73,7 @@ class Reporter:
                 ('exit_code', _text(execution.exit_code)),
                 ('started_at', _time(execution.started_at)),
                 ('completed_at', _time(execution.completed_at)),
+                ('gateway', self.gateway),
             ),
         )
 

@@ -25,6 +25,7 @@ FIELDS = (
     'exit_code',
     'started_at',
     'completed_at',
+    'gateway',
 )
 
 
@@ -65,11 +66,13 @@ def test_a_subscriber_sees_prepared_running_completed_in_order(api: GatewayProce
         href = api.start(ENTITY, script_id)
         told = wait_for_statuses(received, href, 'prepared', 'running', 'completed')
         execution = api.body(href)
+        gateway_id = api.body('/api/v1/health')['gateway']
     assert [message['level'] for message in told] == [OK, OK, OK]
     for message in told:
         assert message['hardware_id'] == 'powertrain_engine'
         assert tuple(message['values']) == FIELDS
         assert message['values']['id'] == execution['id']
+        assert message['values']['gateway'] == gateway_id
         assert message['values']['status'] == message['message']
         assert message['values']['entity'] == ENTITY
         assert message['values']['script_id'] == script_id

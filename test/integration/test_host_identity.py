@@ -43,6 +43,7 @@ class Machine:
         async with assemble(
             configuration,
             own_node=OWN_NODE,
+            instance='robot-1',
             ros_versions={},
             unseen_nodes=UnseenNodes(rmw='none', domain_id=0, user_id=0, monotonic=time.monotonic),
             clock=SystemClock(),

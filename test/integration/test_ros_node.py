@@ -108,6 +108,19 @@ async def test_a_node_that_comes_and_goes_makes_a_snapshot_each() -> None:
     assert all(earlier != later for earlier, later in itertools.pairwise(snapshots))
 
 
+async def test_another_node_of_the_gateways_own_name_is_counted() -> None:
+    """A second gateway in the domain; one in another namespace has another name."""
+    with watching() as (node, snapshots):
+        await wait_until(holds(snapshots, node.name), what='the gateway in the graph')
+        assert snapshots[-1].namesakes == 0
+        with created('-r', '__ns:=/other') as other:
+            await wait_until(holds(snapshots, other.name), what='the other one in the graph')
+            assert snapshots[-1].namesakes == 0
+            with created():
+                await wait_until(lambda: snapshots[-1].namesakes == 1, what='a namesake')
+            await wait_until(lambda: snapshots[-1].namesakes == 0, what='no namesake')
+
+
 async def test_whoever_hears_of_the_graph_and_fails_hears_of_the_next_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

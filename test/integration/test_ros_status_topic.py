@@ -60,6 +60,7 @@ def publishing(
     topic = node.create_status_topic(
         path_of=lambda execution: f'/api/v1/{execution.entity.path}/executions/{execution.id}',
         component_of=lambda _: 'robot',
+        gateway='robot-1',
         replay=replay,
     )
     if started:
@@ -97,6 +98,7 @@ async def test_a_subscriber_sees_every_status_in_order() -> None:
     assert last['name'] == '/api/v1/apps/temp_sensor/executions/exec_1'
     assert (last['level'], last['hardware_id']) == (0, 'robot')
     assert last['values']['exit_code'] == '0'
+    assert last['values']['gateway'] == 'robot-1'
     assert last['values']['completed_at'] == '2026-02-14T10:30:00.000Z'
     assert abs(last['sec'] - time.time()) < 60
 
@@ -209,7 +211,7 @@ async def test_the_status_topic_is_created_once_and_before_the_start() -> None:
     """A second topic, or one after the start, is a defect and raises."""
     with publishing() as (node, _), pytest.raises(RuntimeError, match='once'):
         node.create_status_topic(
-            path_of=lambda _: '', component_of=lambda _: '', replay=replay_nothing
+            path_of=lambda _: '', component_of=lambda _: '', gateway='', replay=replay_nothing
         )
 
 

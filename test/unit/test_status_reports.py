@@ -23,6 +23,7 @@ MORNING = datetime.datetime(2026, 2, 14, 10, 30, tzinfo=datetime.UTC)
 REPORTER = Reporter(
     path_of=lambda execution: f'/api/v1/{execution.entity.path}/executions/{execution.id}',
     component_of=lambda ref: f'host-of-{ref.entity_id}',
+    gateway='robot7-5c1f0e',
 )
 
 
@@ -65,7 +66,7 @@ def test_the_level_follows_the_status(status: ExecutionStatus, level: ReportLeve
 
 
 def test_a_report_carries_every_value_of_an_ended_execution() -> None:
-    """id, status, progress, entity, script_id, exit_code, started_at and completed_at."""
+    """id, status, progress, entity, script_id, exit_code, started_at, completed_at and gateway."""
     ended = execution(
         45,
         status=ExecutionStatus.FAILED,
@@ -82,6 +83,7 @@ def test_a_report_carries_every_value_of_an_ended_execution() -> None:
         'exit_code': '3',
         'started_at': '2026-02-14T10:30:00.000Z',
         'completed_at': '2026-02-14T10:30:01.500Z',
+        'gateway': 'robot7-5c1f0e',
     }
 
 
