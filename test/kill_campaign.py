@@ -110,6 +110,7 @@ class Robot:
         """Start the gateway; yield at once. Afterwards it is gone, and was waited for."""
         parameters = {
             'server.port': self.port,
+            'restart.max_schedules': 0,
             'restart.min_interval_sec': MIN_INTERVAL_SEC,
             'scripts.max_concurrent_executions': 500,
             'scripts.max_concurrent_executions_per_entity': 250,
