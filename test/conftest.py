@@ -6,6 +6,7 @@ The fixtures of the execution service's tests are here as well: mypy takes one c
 
 from collections.abc import AsyncIterator, Iterator
 import itertools
+import logging
 import os
 from pathlib import Path
 
@@ -15,6 +16,17 @@ import pytest
 from gateway_node.executions.ports import RetentionPolicy
 
 _GRAPHS = itertools.count(1)
+
+
+def pytest_sessionstart() -> None:
+    """Undo what `import launch` does to the loggers that come after it.
+
+    In a ROS distribution plugins of pytest import it; none of the records would reach the root.
+    """
+    logging.setLoggerClass(logging.Logger)
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.propagate = True
 
 
 @pytest.fixture(scope='module', autouse=True)
