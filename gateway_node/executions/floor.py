@@ -221,6 +221,8 @@ class Floor:
         except Exception as error:
             self._let_go(live)
             recorded.set_exception(error)
+            # Whoever waits hears of it; nobody has to.
+            recorded.exception()
         else:
             recorded.set_result(None)
             await self._drive(live)

@@ -303,4 +303,7 @@ def _script_gone(script_id: str) -> tuple[FailureReason, str]:
 
 async def _to_the_end(change: Coroutine[Any, Any, _Result]) -> _Result:
     """Wait for a change; it goes on to its end where the waiting is cancelled."""
-    return await asyncio.shield(asyncio.ensure_future(change))
+    changing = asyncio.ensure_future(change)
+    # Whoever waits hears of an error; nobody has to.
+    changing.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(changing)

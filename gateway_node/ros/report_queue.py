@@ -13,6 +13,7 @@ import queue
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.values import Execution, Transition
 from gateway_node.ros.status_reports import StatusReport
+from gateway_node.side_tasks import log_failure
 
 _log = logging.getLogger(__name__)
 
@@ -103,25 +104,33 @@ class ReportQueue:
             self._reading = asyncio.get_running_loop().create_task(
                 self._read(self._missing_from), name='read missed status messages'
             )
+            self._reading.add_done_callback(log_failure)
 
     async def _read(self, sequence: int) -> None:
-        """Queue the next changes from the log."""
-        known_to = self._missing_to
+        """Queue the next changes from the log; what it cannot tell is lost."""
+        # Of removed executions the log says nothing: what is not there any more was read too.
+        read_to = known_to = self._missing_to
         try:
             changes = await self._replay(sequence - 1, self._limit)
-        except StoreUnavailable as error:
-            _log.warning('status messages that were held up cannot be read: %s', error)
-            if not isinstance(error, StoreUnusable):
+            if changes:
+                read_to = self._put_read(changes)
+        except Exception as error:
+            if isinstance(error, StoreUnavailable) and not isinstance(error, StoreUnusable):
+                _log.warning('status messages that were held up cannot be read: %s', error)
                 asyncio.get_running_loop().call_later(_RETRY_SEC, self._read_on)
-            return
-        for execution, transition in changes:
-            if not self._put(execution):
-                break
-            self._replayed = transition.sequence
-        # Of removed executions the log says nothing: what is not there any more was read too.
-        read_to = self._replayed if changes else known_to
+                return
+            first = max(sequence, self._replayed + 1)
+            _log.exception('status messages are lost: sequences %d to %d', first, known_to)
         if read_to >= self._missing_to:
             self._missing_from = None
         else:
             self._missing_from = max(sequence, read_to + 1)
             self._wake()
+
+    def _put_read(self, changes: Sequence[tuple[Execution, Transition]]) -> int:
+        """Queue what there is room for; return the last sequence that was."""
+        for execution, transition in changes:
+            if not self._put(execution):
+                break
+            self._replayed = transition.sequence
+        return self._replayed

@@ -3,6 +3,8 @@
 
 import asyncio
 from dataclasses import replace
+import gc
+from typing import Any
 
 from execution_stage import APP, COMPONENT, NOW, PREPARED, Stage
 import pytest
@@ -146,6 +148,36 @@ async def test_a_place_is_held_while_the_runner_is_asked(
     assert waiting.cancelled() is (end == 'cancelled')
     vets.refusal = None
     await stage.running(script_id)
+
+
+@pytest.mark.parametrize('execution_type', [ExecutionType.NOW, ExecutionType.ON_RESTART])
+async def test_a_failed_record_that_nobody_waits_for_leaves_no_error_behind(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, execution_type: ExecutionType
+) -> None:
+    """A client that went away has no answer to get, and asyncio does not complain of that."""
+    script_id = await stage.upload()
+    asked, refused = asyncio.Event(), asyncio.Event()
+
+    async def begin(*executions: Execution) -> None:
+        asked.set()
+        await refused.wait()
+        raise StoreUnavailable('disk full')
+
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: unheard.append(told))
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.ledger, 'begin', begin)
+        starting = asyncio.create_task(
+            stage.service.start(APP, script_id, replace(NOW, execution_type=execution_type))
+        )
+        await asked.wait()
+        starting.cancel()
+        await asyncio.wait({starting})
+        refused.set()
+    await stage.running(script_id)
+    del starting
+    gc.collect()
+    assert unheard == []
 
 
 @pytest.mark.parametrize(

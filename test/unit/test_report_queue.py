@@ -3,11 +3,14 @@
 
 import asyncio
 import datetime
+import logging
 import random
+import sqlite3
 
 import pytest
+from ros_support import wait_until
 
-from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.values import Execution, ExecutionStatus, Transition
 from gateway_node.ros.report_queue import ReportQueue
 from gateway_node.ros.status_reports import ReportLevel, StatusReport
@@ -150,6 +153,47 @@ async def test_a_log_that_is_away_is_read_later(monkeypatch: pytest.MonkeyPatch)
     log.error = None
     await log.take_all()
     assert log.taken == log.ids
+
+
+@pytest.mark.parametrize(
+    'error',
+    [ValueError('no such status'), sqlite3.OperationalError('no such table'), StoreUnusable('x')],
+    ids=repr,
+)
+async def test_what_the_log_cannot_tell_is_lost_and_the_topic_goes_on(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says which messages are lost, and why; what comes afterwards is told."""
+    log = Log(limit=2)
+    log.tell(5)
+    log.error = error
+    await log.take_all()
+    assert log.taken == log.ids[:2]
+    (said,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert said.getMessage() == 'status messages are lost: sequences 3 to 5'
+    assert said.exc_info is not None
+    assert said.exc_info[1] is error
+    log.tell(2)
+    log.take()
+    assert log.taken == log.ids[:2] + log.ids[5:]
+
+
+async def test_changes_that_come_while_the_log_fails_are_read_afterwards(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Lost is what was missing when the reading began, not what is recorded meanwhile."""
+    log = Log(limit=2)
+    log.tell(3)
+    log.error = ValueError('no such status')
+    log.hold.clear()
+    log.take()
+    await wait_until(lambda: log.reads == 1, what='the log is being read')
+    log.tell(1)
+    log.hold.set()
+    await wait_until(lambda: 'are lost' in caplog.text, what='a loss is told')
+    log.error = None
+    await log.take_all()
+    assert log.taken == log.ids[:2] + log.ids[3:]
 
 
 async def test_progress_gives_way() -> None:
