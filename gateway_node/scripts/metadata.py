@@ -46,7 +46,7 @@ class Metadata:
     proximity_proof_required: bool = False
     parameters_schema: Mapping[str, Any] | None = None
     kind: ScriptKind | None = None
-    """None: the file name's suffix tells."""
+    """None: the file name tells."""
     limits: Limits = field(default_factory=Limits)
     named: frozenset[str] = frozenset()
     """The fields that the document named; `null` names a field and sets its default."""
