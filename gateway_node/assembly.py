@@ -300,7 +300,10 @@ def _conditions(
         for path in database.set_aside
     ]
     if database.write_error is not None:
-        warnings.append(f'nothing can be recorded: {database.write_error}')
+        warnings.append(
+            f'nothing can be recorded: {database.write_error}; executions that have ended are '
+            'shown as running until it can'
+        )
     warnings.extend(runner.environment_warnings)
     warnings.extend(server.warnings)
     warnings.extend(graph_warnings)

@@ -41,10 +41,17 @@ class ExecutionNotStoppable(Exception):
 
 
 class ExecutionNotDeletable(Exception):
-    """The execution has not ended."""
+    """The execution has not ended, or its end is not on record yet."""
 
-    def __init__(self, execution_id: str, status: ExecutionStatus) -> None:
-        super().__init__(f'execution {execution_id!r} is {status.value}: stop it first')
+    def __init__(
+        self, execution_id: str, status: ExecutionStatus, *, has_ended: bool = False
+    ) -> None:
+        known = (
+            'has ended already (its end is being recorded): delete it once that is done'
+            if has_ended
+            else f'is {status.value}: stop it first'
+        )
+        super().__init__(f'execution {execution_id!r} {known}')
         self.execution_id = execution_id
         self.status = status
 
@@ -55,7 +62,7 @@ class ScriptHasOpenExecutions(Exception):
     def __init__(self, script_id: str, execution_ids: tuple[str, ...]) -> None:
         super().__init__(
             f'script {script_id!r} has open executions: {", ".join(execution_ids)}; '
-            'stop them first'
+            'stop them, or wait until those that have ended are recorded'
         )
         self.script_id = script_id
         self.execution_ids = execution_ids

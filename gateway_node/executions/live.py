@@ -141,6 +141,11 @@ class LiveExecution:
         return True
 
     @property
+    def concluded(self) -> bool:
+        """Whether the final status is decided, though it may not be on record yet."""
+        return self._concluded
+
+    @property
     def stop_holds(self) -> bool:
         """Whether an accepted stop needs this gateway no more: a script heard of it, or it is on
         record. What waits and is not on record would be started by the next gateway."""

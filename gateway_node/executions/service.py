@@ -241,13 +241,15 @@ class ExecutionService:
 
         Raises:
             ExecutionNotFound: the script has no such execution.
-            ExecutionNotDeletable: it is open and no schedule.
+            ExecutionNotDeletable: it is open and no schedule, or its end is not on record yet.
         """
         execution = await self.get(entity, script_id, execution_id)
         if execution.scheduled:
             execution = await self.stop(entity, script_id, execution_id, StopAction.STOP)
         if execution.is_open:
-            raise ExecutionNotDeletable(execution_id, execution.status)
+            live = self._floor.get(execution_id)
+            has_ended = live is None or live.concluded
+            raise ExecutionNotDeletable(execution_id, execution.status, has_ended=has_ended)
         await self._retention.remove(execution_id)
 
     async def delete_script(self, entity: EntityRef, script_id: str) -> None:

@@ -88,6 +88,11 @@ def test_what_runs_outlives_a_full_disk(tmp_path: Path, small_disk: Path) -> Non
             gate.touch()
             api.wait_for('/health', lambda _: 'cannot record' in api.log, what='the end is due')
             assert api.body(href)['status'] == 'running'
+            stop = api.request('PUT', href, json_body={'action': 'stop'})
+            delete = api.request('DELETE', href)
+            assert (stop.status, delete.status) == (409, 409)
+            for answer in (stop, delete):
+                assert 'has ended already (its end is being recorded)' in answer.body['message']
             assert len(api.body(f'{script}/executions')['items']) == 1
         ended = api.wait_for_status(href, 'completed')
         assert ended['output']['stdout'] == 'ready\n'

@@ -20,8 +20,10 @@ import pytest
 from ros_support import wait_until
 
 from gateway_node.executions.errors import (
+    ExecutionNotDeletable,
     ExecutionNotStoppable,
     GatewayShuttingDown,
+    ScriptHasOpenExecutions,
     SpawnFailed,
 )
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
@@ -130,6 +132,10 @@ async def test_the_end_is_recorded_when_the_store_is_there_again(
     await wait_until(lambda: 'disk full' in caplog.text, what='a failed write')
     assert (await stage.get(execution)).status is RUNNING
     assert stage.listener.statuses(execution.id) == [PREPARED, RUNNING]
+    with pytest.raises(ExecutionNotDeletable, match='delete it once that is done'):
+        await stage.service.delete(APP, execution.script_id, execution.id)
+    with pytest.raises(ScriptHasOpenExecutions, match='wait until those that have ended are rec'):
+        await stage.service.delete_script(APP, execution.script_id)
     stage.store.unavailable = None
     ended = await stage.listener.wait_for(execution.id)
     assert (ended.status, ended.exit_code) == (FAILED, 3)
