@@ -27,13 +27,17 @@ from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, exceptions, validators
 
-from gateway_node.child.schema_walk import clip, pointer_token, SchemaWalk, Violations
+from gateway_node.child.schema_walk import (
+    clip,
+    MAX_VIOLATIONS,
+    pointer_token,
+    SchemaWalk,
+    Violations,
+)
 from gateway_node.strict_json import check, JsonRefused, MAX_DIGITS
 
 MAX_SCHEMA_BYTES = 64 * 1024
 """Bytes of a schema as compact JSON."""
-MAX_VIOLATIONS = 20
-"""What is told of one document; the rest a client sees when these are mended."""
 
 _EXACT = Context(prec=MAX_DIGITS + 400)
 """Holds the quotient of any two numbers that are taken; the least double is 5e-324."""
@@ -49,12 +53,12 @@ def schema_violations(schema: Any) -> Violations:
     # Named first: a schema of another dialect would fail the meta-schema for reasons of its own.
     walk = SchemaWalk(copy.deepcopy(schema))
     if any(path == '/$schema' for path, _ in walk.violations):
-        return walk.violations[:MAX_VIOLATIONS]
+        return walk.violations[: MAX_VIOLATIONS + 1]
     meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     violations = _told(meta.iter_errors(schema))
     if not violations:
         walk.resolve()
-    return [*violations, *walk.violations][:MAX_VIOLATIONS]
+    return [*violations, *walk.violations][: MAX_VIOLATIONS + 1]
 
 
 def parameter_violations(schema: Any, parameters: Any) -> Violations:
@@ -96,6 +100,20 @@ def _multiple_of(
 
 _extend: Any = validators.extend  # whose stub has no types
 _Validator = _extend(Draft202012Validator, {'multipleOf': _multiple_of})
+_inherited_descend = _Validator.descend
+
+
+def _descend(
+    validator: Any, instance: Any, schema: Any, path: Any = None, *others: Any, **named: Any
+) -> Iterator[exceptions.ValidationError]:
+    """Check a part of a value; newer versions of jsonschema forget which, where nothing fits."""
+    for error in _inherited_descend(validator, instance, schema, path, *others, **named):
+        if schema is False and path is not None and not error.path:
+            error.path.appendleft(path)
+        yield error
+
+
+_Validator.descend = _descend
 
 
 class _WithinSchema:
@@ -128,14 +146,38 @@ def _validator(walk: SchemaWalk) -> Any:
     return _Validator(walk.root, resolver=_WithinSchema(walk))
 
 
+_VALUES_BEHIND = {'items': ' but found', 'unevaluatedItems': ' ('}
+"""Where in the messages of these keywords values begin that cannot be told apart."""
+
+
 def _told(errors: Iterable[Any]) -> Violations:
     return [
         (
             clip(''.join(f'/{pointer_token(token)}' for token in error.absolute_path)),
-            clip(error.message),
+            clip(_reason(error)),
         )
-        for error in itertools.islice(errors, MAX_VIOLATIONS)
+        for error in itertools.islice(errors, MAX_VIOLATIONS + 1)
     ]
+
+
+def _reason(error: Any) -> str:
+    """Return a message in which values stand as in JSON; texts stay in single quotes."""
+    message: str = error.message
+    if error.validator in _VALUES_BEHIND:
+        return message.partition(_VALUES_BEHIND[error.validator])[0].rstrip(',')
+    for value in (error.instance, error.validator_value):
+        of_python = repr(value)
+        if isinstance(value, str):
+            continue
+        if message.startswith(of_python):
+            message = _json(value) + message.removeprefix(of_python)
+        if message.endswith(of_python):
+            message = message.removesuffix(of_python) + _json(value)
+    return message
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,11 @@ _REFERENCES = ('$ref', '$dynamicRef')
 
 Violations = list[tuple[str, str]]
 """JSON Pointers and what is wrong there."""
+MAX_VIOLATIONS = 20
+"""What is told of one document; the rest a client sees when these are mended.
+
+A check returns one more where there are more: to count them all could take for ever.
+"""
 
 
 def clip(text: str, length: int = 200) -> str:

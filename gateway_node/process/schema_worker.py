@@ -12,6 +12,7 @@ import signal
 import sys
 from typing import Any, TypeVar
 
+from gateway_node.child.schema_walk import MAX_VIOLATIONS
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.scripts.errors import (
     ParametersInvalid,
@@ -73,7 +74,9 @@ class SchemaWorker:
         if isinstance(verdict, _Failed):
             raise ScriptRefused(f'the schema cannot be checked: {verdict.reason}')
         if verdict:
-            raise ScriptRefused(f'is not acceptable: {_summary(verdict)}', verdict)
+            raise ScriptRefused(
+                f'is not acceptable: {_summary(verdict)}', verdict[:MAX_VIOLATIONS]
+            )
 
     async def check_parameters(
         self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
@@ -86,7 +89,8 @@ class SchemaWorker:
             )
         if verdict:
             raise ParametersInvalid(
-                f'the parameters do not match parameters_schema: {_summary(verdict)}', verdict
+                f'the parameters do not match parameters_schema: {_summary(verdict)}',
+                verdict[:MAX_VIOLATIONS],
             )
 
     async def close(self) -> None:
@@ -225,7 +229,11 @@ def _verdict(reply: dict[str, Any]) -> tuple[Violation, ...] | _Failed:
 
 def _summary(violations: tuple[Violation, ...]) -> str:
     first = violations[0]
-    rest = f' (and {len(violations) - 1} more)' if len(violations) > 1 else ''
+    rest = ''
+    if len(violations) > MAX_VIOLATIONS:
+        rest = ' (and more)'
+    elif len(violations) > 1:
+        rest = f' (and {len(violations) - 1} more)'
     return f'{first.path or "the whole"}: {first.reason}{rest}'
 
 

@@ -71,6 +71,23 @@ async def test_violations_come_back_with_their_paths(worker: SchemaWorker) -> No
 
 
 @pytest.mark.parametrize(
+    ('count', 'more'),
+    [(1, ''), (2, r' \(and 1 more\)'), (20, r' \(and 19 more\)'), (21, r' \(and more\)')],
+)
+async def test_a_message_never_counts_less_than_there_are(
+    worker: SchemaWorker, count: int, more: str
+) -> None:
+    """At most 20 violations are listed; where there are more the message says so."""
+    schema = {'additionalProperties': {'type': 'null'}}
+    with pytest.raises(ParametersInvalid, match=f"'null'{more}$") as invalid:
+        await worker.check_parameters(schema, dict.fromkeys(map(str, range(count)), 1))
+    assert len(invalid.value.violations) == min(count, 20)
+    with pytest.raises(ScriptRefused, match=f'given schemas{more}$') as refused:
+        await worker.check_schema({'properties': {str(n): {'type': 1} for n in range(count)}})
+    assert len(refused.value.violations) == min(count, 20)
+
+
+@pytest.mark.parametrize(
     ('name', 'schema', 'parameters'), hostile_inputs.COSTLY_PARAMETERS, ids=_named
 )
 async def test_a_costly_check_is_over_at_its_deadline(

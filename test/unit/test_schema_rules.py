@@ -13,11 +13,10 @@ import pytest
 
 from gateway_node.child.schema_check import (
     answer,
-    MAX_VIOLATIONS,
     parameter_violations,
     schema_violations,
 )
-from gateway_node.child.schema_walk import clip, DIALECT
+from gateway_node.child.schema_walk import clip, DIALECT, MAX_VIOLATIONS
 
 
 def _named(value: object) -> str:
@@ -29,7 +28,7 @@ def test_a_schema_from_outside_is_refused(name: str, schema: Mapping[str, Any]) 
     """With a place and a short reason, and without an exception that somebody must guess at."""
     before = json.dumps(schema)
     violations = schema_violations(schema)
-    assert 0 < len(violations) <= MAX_VIOLATIONS
+    assert 0 < len(violations) <= MAX_VIOLATIONS + 1
     assert all(len(path) <= 210 and 0 < len(reason) <= 210 for path, reason in violations)
     assert json.dumps(schema) == before
 
@@ -86,10 +85,15 @@ def test_all_violations_are_told_not_only_the_first() -> None:
         ({'properties': {'a': {'type': 'integer'}}}, {'a': True}, ['/a']),
         ({'prefixItems': [True], 'properties': {'a': {'prefixItems': [{'type': 'null'}]}}},
          {'a': [1]}, ['/a/0']),
+        ({'properties': {'a': False, 'b': {'prefixItems': [False]}}}, {'a': 1, 'b': [2]},
+         ['/a', '/b/0']),
+        ({'patternProperties': {'x': False}, 'propertyNames': {'not': {'const': 'y'}}},
+         {'x': 1, 'y': 2}, ['', '/x']),
+        (False, {}, ['']),
     ],
 )  # fmt: skip
 def test_parameters_that_do_not_match_are_told_by_path(
-    schema: dict[str, Any], parameters: dict[str, Any], paths: list[str]
+    schema: dict[str, Any] | bool, parameters: dict[str, Any], paths: list[str]
 ) -> None:
     """References lead where they should, whatever jsonschema's version."""
     assert schema_violations(schema) == []
@@ -104,6 +108,32 @@ def test_a_message_stays_short_and_says_what_is_wrong() -> None:
     assert path == '/a'
     assert len(reason) < 210
     assert reason.endswith("is not of type 'null'")
+
+
+@pytest.mark.parametrize(
+    ('schema', 'value', 'reason'),
+    [
+        ({'type': 'integer'}, True, "true is not of type 'integer'"),
+        ({'type': ['integer', 'string']}, None, "null is not of type 'integer', 'string'"),
+        ({'enum': [None, 'a', False]}, {'b': None},
+         '{"b": null} is not one of [null, "a", false]'),
+        ({'const': None}, 1, 'null was expected'),
+        ({'const': 'a'}, None, "'a' was expected"),
+        ({'maximum': 3}, 4, '4 is greater than the maximum of 3'),
+        ({'pattern': '^a$'}, 'b', "'b' does not match '^a$'"),
+        ({'uniqueItems': True}, [None, None], '[null, null] has non-unique elements'),
+        ({'anyOf': [{'type': 'null'}]}, {'ü': True},
+         '{"ü": true} is not valid under any of the given schemas'),
+        ({'prefixItems': [True], 'unevaluatedItems': False}, [1, None],
+         'Unevaluated items are not allowed'),
+        ({'items': False}, [None], 'Expected at most 0 items'),
+        (False, None, 'False schema does not allow null'),
+    ],
+)  # fmt: skip
+def test_values_stand_in_a_message_as_in_json(schema: Any, value: object, reason: str) -> None:
+    """Who writes JSON need not know Python: true and null, not True and None."""
+    told = answer({'schema': {'properties': {'a': schema}}, 'parameters': {'a': value}})
+    assert told == {'violations': [('/a', reason)]}
 
 
 @pytest.mark.parametrize(
