@@ -330,6 +330,8 @@ class FakeScriptRunner:
         """`obedient`: scripts end at once when a stop is asked for."""
         self.refusal: Exception | None = None
         """What `vet` raises."""
+        self.not_ready: Exception | None = None
+        """What `ready` raises."""
         self.start_error: Exception | None = None
         """What `start` raises."""
         self.hold_starts = asyncio.Event()
@@ -366,6 +368,11 @@ class FakeScriptRunner:
     def started(self) -> tuple[str, ...]:
         """The ids of the executions whose scripts were started, in order."""
         return tuple(self._scripts)
+
+    async def ready(self) -> None:
+        """Raise `not_ready` where a test set one."""
+        if self.not_ready is not None:
+            raise self.not_ready
 
     async def vet(self, order: StartOrder) -> None:
         """Raise `refusal` where a test set one."""

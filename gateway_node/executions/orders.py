@@ -57,6 +57,10 @@ class OrderDesk:
         self._stop_grace_period_sec = stop_grace_period_sec
         self._pins: Counter[tuple[str, str]] = Counter()
 
+    async def runner_ready(self) -> None:
+        """Return where scripts can be started at the moment; RunnerUnavailable."""
+        await self._runner.ready()
+
     async def order(
         self, execution_id: str, wish: Wish, admit: Callable[[Script], None] = lambda _: None
     ) -> StartOrder:

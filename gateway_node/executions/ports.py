@@ -109,6 +109,13 @@ class ScriptProcess(Protocol):
 class ScriptRunner(Protocol):
     """Starts scripts and keeps what they write."""
 
+    async def ready(self) -> None:
+        """Return where scripts can be started at the moment, their environment included.
+
+        Raises:
+            RunnerUnavailable: none can be, whichever it is.
+        """
+
     async def vet(self, order: StartOrder) -> None:
         """Raise where `order` cannot be started now, before anything is recorded.
 

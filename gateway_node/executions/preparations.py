@@ -79,8 +79,14 @@ class Preparations:
     async def _order_with_patience(self, execution_id: str, wish: Wish) -> StartOrder:
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await self._desk.order(execution_id, wish)
+                return await self._order(execution_id, wish)
             except (RunnerUnavailable, SchemaCheckUnavailable) as error:
                 _log.warning('%s waits: %s', execution_id, error)
                 await asyncio.sleep(_RETRY_SEC)
+        return await self._order(execution_id, wish)
+
+    async def _order(self, execution_id: str, wish: Wish) -> StartOrder:
+        # Who asks for a start hears of set-up files that fail, and asks again. Nobody asks here,
+        # and a start that fails is used up.
+        await self._desk.runner_ready()
         return await self._desk.order(execution_id, wish)

@@ -125,6 +125,18 @@ class SupervisedScriptRunner:
         """Source the set-up files anew; `environment_warnings` tell how it went."""
         await self._environment.refresh()
 
+    async def ready(self) -> None:
+        """Return where scripts can be started at the moment, their environment included.
+
+        Raises:
+            RunnerUnavailable: there is no spawner, or the set-up files cannot be sourced.
+        """
+        self._supervision.check()
+        try:
+            await self._environment.world()
+        except SpawnFailed as error:
+            raise RunnerUnavailable(str(error)) from error
+
     async def vet(self, order: StartOrder) -> None:
         """Raise where `order` cannot be started now, before anything is recorded.
 

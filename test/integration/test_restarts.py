@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lives import APP, COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING, TERMINATED
 import pytest
+from ros_support import wait_until
 
 from gateway_node.executions import preparations
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
@@ -353,19 +354,22 @@ async def test_schedules_wait_while_scripts_are_turned_off(robot: Robot) -> None
         assert (await life.finish(once.id)).status is COMPLETED
 
 
+@pytest.mark.parametrize('what', ['refusal', 'not_ready'])
 async def test_what_is_refused_for_the_moment_is_started_later(
-    robot: Robot, monkeypatch: pytest.MonkeyPatch
+    robot: Robot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
-    """A runner that is not ready at the start of the gateway costs a schedule nothing."""
+    """A runner, or set-up files, not ready at the start of the gateway cost a schedule nothing."""
     monkeypatch.setattr(preparations, '_RETRY_SEC', 0.01)
     async with robot.gateway() as life:
         script_id = await life.upload()
         once = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
     async with robot.gateway(online=False) as life:
-        life.runner.refusal = RunnerUnavailable('the spawner is being started')
+        setattr(life.runner, what, RunnerUnavailable('the spawner is being started'))
         life.bring_online()
-        await life.store.last_id()
-        life.runner.refusal = None
+        waits = f'{once.id} waits: the spawner is being started'
+        await wait_until(lambda: caplog.messages.count(waits) > 1, what='the run waits')
+        assert (await life.executions.get(APP, script_id, once.id)).scheduled
+        setattr(life.runner, what, None)
         assert (await life.finish(once.id)).status is COMPLETED
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from runner_support import DEADLINE_SEC, Floor, floor_on, setup_file, wait_until
 
-from gateway_node.executions.errors import SpawnFailed
+from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.testing import FakeClock
 
 
@@ -143,6 +143,17 @@ async def test_a_failed_sourcing_is_tried_again_after_growing_pauses(tmp_path: P
         clock.seconds += 3600
         assert await printed(floor) == '1\n'
         assert len(count.read_text()) == sourced + 1
+
+
+async def test_a_runner_whose_environment_cannot_be_taken_is_not_ready(tmp_path: Path) -> None:
+    """What waits for a start waits for that; it is ready as soon as a start would succeed."""
+    file = setup_file(tmp_path, 'exit 3\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        with pytest.raises(RunnerUnavailable, match=f'{file} cannot be sourced'):
+            await floor.runner.ready()
+        setup_file(tmp_path, 'export ONE=1\n')
+        await floor.runner.ready()
+        assert await printed(floor) == '1\n'
 
 
 async def test_a_changed_file_and_a_wish_try_at_once(tmp_path: Path) -> None:
