@@ -7,6 +7,7 @@ address: any address is ours, a name only where it is known. Pure functions.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 import ipaddress
 import re
 
@@ -29,6 +30,7 @@ class Authority:
     is_address: bool
 
 
+@lru_cache(maxsize=64)  # one client says the same with every request
 def parse_authority(text: str) -> Authority | None:
     """Read `host`, `host:port` or `[address]:port` (RFC 9110, section 7.2); None where it is none.
 
