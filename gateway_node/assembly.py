@@ -27,7 +27,6 @@ from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.host import remembers_host
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
-from gateway_node.entities.manifest import load_entities_manifest
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import StoreUnavailable
@@ -49,9 +48,9 @@ from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.scripts.values import EVERY_VERSION
 from gateway_node.side_tasks import SideTasks
+from gateway_node.start_files import entities_manifest, managed_scripts, private_scripts
 from gateway_node.storage.database import Database, SQLITE_VERSION
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
@@ -180,9 +179,9 @@ async def assemble(
     async with contextlib.AsyncExitStack() as undo:
         lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
         undo.callback(lock.release)
-        for folder in (configuration.state_dir, configuration.scripts.scripts_dir):
-            if folder is not None and folder.is_dir():
-                await asyncio.to_thread(keep_private, folder)
+        await asyncio.to_thread(keep_private, configuration.state_dir)
+        if configuration.scripts.scripts_dir is not None:
+            await private_scripts(configuration.scripts.scripts_dir)
         database = await Database.open(configuration.state_dir)
         undo.push_async_callback(database.close)
         store = await SqliteExecutionStore.open(database, clock)
@@ -222,7 +221,7 @@ async def assemble(
             own_node=own_node,
             clock=clock,
             is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
-            manifest=load_entities_manifest(manifest) if manifest else None,
+            manifest=await entities_manifest(manifest) if manifest else None,
             ignored_nodes=configuration.entities.ignored_nodes,
             remembered=remembered,
             used_components=await _used_components(identities, library, remembered),
@@ -335,7 +334,7 @@ async def _open_library(
         max_file_bytes=scripts.max_file_size_bytes,
         schemas=schemas,
         clock=clock,
-        managed=await asyncio.to_thread(load_scripts_manifest, manifest) if manifest else (),
+        managed=await managed_scripts(manifest) if manifest else (),
         allow_uploads=scripts.allow_uploads,
         max_scripts=scripts.max_scripts or 0,
     )

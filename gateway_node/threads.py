@@ -12,7 +12,7 @@ import concurrent.futures
 import functools
 import queue
 import threading
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 _Result = TypeVar('_Result')
 _Calls = queue.SimpleQueue[tuple[concurrent.futures.Future[Any], Callable[[], Any]]]
@@ -39,6 +39,50 @@ class Threads:
         called: concurrent.futures.Future[_Result] = concurrent.futures.Future()
         self._calls.put((called, functools.partial(function, *arguments)))
         return await asyncio.wrap_future(called)
+
+
+class Look(Generic[_Result]):
+    """A call that may hang, made one at a time however many ask, who wait for a while only."""
+
+    def __init__(self, threads: Threads, call: Callable[[], _Result], patience_sec: float) -> None:
+        self._threads = threads
+        self._call = call
+        self._patience_sec = patience_sec
+        self._present: asyncio.Future[_Result] | None = None
+        self._overdue: asyncio.Future[_Result] | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """True while a call is under way."""
+        return self._present is not None and not self._present.done()
+
+    @property
+    def hangs(self) -> bool:
+        """True while a call goes on for which somebody has waited in vain."""
+        return self._overdue is not None and not self._overdue.done()
+
+    async def answer(self) -> _Result:
+        """Return or raise what a call does that began now or later.
+
+        TimeoutError where it does not answer in time; at once while an earlier one hangs.
+        """
+        if self.hangs:
+            raise TimeoutError
+        earlier = self._present
+        if earlier is not None and self.goes_on:
+            # It may have looked before what is to be seen was there.
+            await self._wait(earlier)
+        present = self._present
+        if present is None or present is earlier:
+            present = self._present = asyncio.ensure_future(self._threads.run(self._call))
+        await self._wait(present)
+        return present.result()
+
+    async def _wait(self, call: asyncio.Future[_Result]) -> None:
+        await asyncio.wait({call}, timeout=self._patience_sec)
+        if not call.done():
+            self._overdue = call
+            raise TimeoutError
 
 
 def _work(calls: _Calls) -> None:

@@ -5,6 +5,8 @@ import asyncio
 import logging
 import socket
 
+from gateway_node.threads import Threads
+
 _log = logging.getLogger(__name__)
 
 RESOLVER_SEC = 2.0
@@ -16,7 +18,7 @@ async def host_names() -> tuple[str, ...]:
     name = socket.gethostname()
     try:
         async with asyncio.timeout(RESOLVER_SEC):
-            return name, await asyncio.to_thread(socket.getfqdn)
+            return name, await Threads('resolver', 1).run(socket.getfqdn)
     except TimeoutError:
         _log.warning('the resolver does not tell the full name of this host in time')
         return (name,)

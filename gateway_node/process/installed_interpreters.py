@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the programs that run scripts on this machine."""
 
-import asyncio
+import functools
 import os
 import shutil
 
-from gateway_node.executions.errors import ScriptNotRunnable
+from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable
 from gateway_node.process.command_line import wanted_interpreter
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.values import Script
+from gateway_node.threads import Look, Threads
+
+_THREADS = 2
+_PATIENCE_SEC = 2.0
+"""For a search, which a folder on a mount that does not answer can hold up."""
 
 
 class InstalledInterpreters:
@@ -16,6 +21,9 @@ class InstalledInterpreters:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], str] = {}
+        self._threads = Threads('interpreters', _THREADS)
+        self._searches: dict[tuple[str, str], Look[str | None]] = {}
+        """Those that go on."""
 
     async def of(self, script: Script, world: ScriptWorld) -> tuple[str, ...]:
         """Return the program and the options that a script's path goes behind.
@@ -24,6 +32,7 @@ class InstalledInterpreters:
 
         Raises:
             ScriptNotRunnable: the script has a fault, or what is to run it is not installed.
+            RunnerUnavailable: the search does not end in time.
         """
         if script.fault:
             raise ScriptNotRunnable(script.id, script.fault)
@@ -44,10 +53,24 @@ class InstalledInterpreters:
     async def _find(self, program: str, search_path: str) -> str | None:
         key = program, search_path
         if key not in self._found:
-            # Relative folders would be the gateway's own, which is nowhere.
-            folders = os.pathsep.join(filter(os.path.isabs, search_path.split(os.pathsep)))
-            found = await asyncio.to_thread(shutil.which, program, path=folders)
+            found = await self._search(program, search_path)
             if found is None:
                 return None
             self._found[key] = found
         return self._found[key]
+
+    async def _search(self, program: str, search_path: str) -> str | None:
+        # Relative folders would be the gateway's own, which is nowhere.
+        folders = os.pathsep.join(filter(os.path.isabs, search_path.split(os.pathsep)))
+        which = functools.partial(shutil.which, program, path=folders)
+        self._searches = {key: each for key, each in self._searches.items() if each.goes_on}
+        search = self._searches.setdefault(
+            (program, search_path), Look(self._threads, which, _PATIENCE_SEC)
+        )
+        try:
+            return await search.answer()
+        except TimeoutError as error:
+            raise RunnerUnavailable(
+                f'{program!a} is not found in {_PATIENCE_SEC:g} s, as a folder does not answer: '
+                f'{folders}'
+            ) from error

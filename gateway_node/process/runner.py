@@ -172,7 +172,7 @@ class SupervisedScriptRunner:
         world = await self._environment.world()
         try:
             runs_by = await self._interpreters.of(order.script, world)
-        except ScriptNotRunnable as error:
+        except (RunnerUnavailable, ScriptNotRunnable) as error:
             raise SpawnFailed(str(error)) from error
         directory = self._folder / order.execution_id
         supervisor_order = self._supervisor_order(order, runs_by, directory, world)

@@ -3,7 +3,8 @@
 
 Sourcing takes 70 ms and more, so it is done once, in a bash under a supervisor of its own, and
 captured; it is done anew when a set-up file changes, or when it is asked for. One that failed is
-tried again by the first start after a pause, and the pauses grow.
+tried again by the first start after a pause, and the pauses grow. Files that do not answer, as on
+a dead mount, are not sourced: what was taken before stands.
 """
 
 import asyncio
@@ -22,12 +23,15 @@ from gateway_node.process import sourcing
 from gateway_node.process.command_line import GATEWAYS_OWN
 from gateway_node.process.limits import NO_LIMITS
 from gateway_node.process.sourcing import ScriptWorld
+from gateway_node.threads import Look, Threads
 
 _log = logging.getLogger(__name__)
 
 _SOURCE_GRACE_SEC = 1.0
 _FIRST_PAUSE_SEC = 1.0
 _LONGEST_PAUSE_SEC = 60.0
+_PATIENCE_SEC = 2.0
+"""For a look at the files, whose mount may not answer."""
 
 Capture = Callable[[SupervisorOrder], Awaitable[tuple[Outcome, str]]]
 """Makes the order's directory, runs the order, returns its outcome and its stderr."""
@@ -65,6 +69,10 @@ class SourcedEnvironment:
         self._capture = capture
         self._clock = clock
         self._lock = asyncio.Lock()
+        self._look = Look(Threads('set-up files', 1), self._file_stamps, _PATIENCE_SEC)
+        self._files: tuple[object, ...] | None = None
+        """As they were at the last look that was answered."""
+        self._silent = False
         self._wishes = 0
         self._stamp: object = None
         """Wishes and files as they were at the last sourcing, failed ones included."""
@@ -76,7 +84,8 @@ class SourcedEnvironment:
         """What is wrong with the set-up files, in sentences."""
         if self._failure is not None:
             return (str(self._failure),)
-        return () if self._world is None else self._world.warnings
+        told = () if self._world is None else self._world.warnings
+        return (self._silence, *told) if self._silent else told
 
     @property
     def present(self) -> ScriptWorld | None:
@@ -101,18 +110,44 @@ class SourcedEnvironment:
         await self._settle()
 
     async def _settle(self) -> None:
+        await self._look_at_files()
         if self._is_due():
             async with self._lock:
+                await self._look_at_files()
                 if self._is_due():
                     await self._take()
 
+    async def _look_at_files(self) -> None:
+        if not self._setup_files:
+            return
+        try:
+            self._files = await self._look.answer()
+        except TimeoutError:
+            if not self._silent:
+                _log.warning('%s', self._silence)
+            self._silent = True
+        else:
+            if self._silent:
+                _log.info('the set-up files answer again')
+            self._silent = False
+
+    @property
+    def _silence(self) -> str:
+        names = ', '.join(map(str, self._setup_files))
+        return f'set-up files do not answer, whether they have changed is unknown: {names}'
+
     def _is_due(self) -> bool:
+        if self._silent and self._world is not None:
+            return False
         if self._stamp != self._current_stamp():
             return True
         return self._failure is not None and self._clock.monotonic() >= self._failure.again_at
 
     def _current_stamp(self) -> tuple[object, ...]:
-        return self._wishes, *map(_stamp_of, self._setup_files)
+        return self._wishes, self._files
+
+    def _file_stamps(self) -> tuple[object, ...]:
+        return tuple(map(_stamp_of, self._setup_files))
 
     async def _take(self) -> None:
         stamp = self._current_stamp()
@@ -154,6 +189,10 @@ class SourcedEnvironment:
         )
 
     async def _source(self) -> ScriptWorld:
+        if self._silent:
+            # A shell that reads them could hang where nothing ends it.
+            names = ', '.join(map(str, self._setup_files))
+            raise SpawnFailed(f'{names} cannot be sourced: they do not answer')
         try:
             outcome, stderr = await self._capture(self._order())
             return sourcing.world_of(self._folder, self._setup_files, outcome, stderr)

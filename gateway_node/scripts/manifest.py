@@ -4,7 +4,7 @@
 The form of the file is in docs/writing_scripts.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import os
 from pathlib import Path
 import re
@@ -40,25 +40,31 @@ _OWN_KEYS = ('id', 'path', 'kind', 'entities', 'args', 'environment')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
 
-def load_scripts_manifest(path: Path) -> tuple[ManagedScript, ...]:
+def load_scripts_manifest(
+    path: Path, on_look: Callable[[Path], None] = lambda _path: None
+) -> tuple[ManagedScript, ...]:
     """Read a manifest file and hash the scripts that it names; blocks.
+
+    `on_look` is told of each script's file before it is looked at.
 
     Raises:
         ManifestInvalid: one line with the file, the place in it, the value and what is allowed.
     """
     try:
-        return _parse(read_yaml(path), path.parent)
+        return _parse(read_yaml(path), path.parent, on_look)
     except ManifestInvalid as error:
         raise ManifestInvalid(f'{path}: {error}') from error
 
 
-def _parse(document: object, folder: Path) -> tuple[ManagedScript, ...]:
+def _parse(
+    document: object, folder: Path, on_look: Callable[[Path], None]
+) -> tuple[ManagedScript, ...]:
     top = _mapping({} if document is None else document, 'the document', ('scripts',))
     scripts: list[ManagedScript] = []
     places: dict[str, str] = {}
     for index, item in enumerate(_list(top.get('scripts') or [], 'scripts')):
         place = f'scripts[{index}]'
-        managed = _managed_script(item, place, folder)
+        managed = _managed_script(item, place, folder, on_look)
         earlier = places.setdefault(managed.script.id, place)
         if earlier != place:
             raise ManifestInvalid(f'{place}.id is {managed.script.id!r}, as is {earlier}.id')
@@ -66,12 +72,14 @@ def _parse(document: object, folder: Path) -> tuple[ManagedScript, ...]:
     return tuple(scripts)
 
 
-def _managed_script(value: object, place: str, folder: Path) -> ManagedScript:
+def _managed_script(
+    value: object, place: str, folder: Path, on_look: Callable[[Path], None]
+) -> ManagedScript:
     item = _mapping(value, place, (*_OWN_KEYS, *_METADATA_KEYS))
     for key in ('id', 'path', 'entities'):
         if key not in item:
             raise ManifestInvalid(f'{place} has no {key!r}')
-    path = _file(item['path'], f'{place}.path', folder)
+    path = _file(item['path'], f'{place}.path', folder, on_look)
     metadata = _metadata({key: item[key] for key in _METADATA_KEYS if key in item}, place)
     try:
         version, size = hash_file(path)
@@ -110,10 +118,11 @@ def _script_id(value: object, place: str) -> str:
     return value
 
 
-def _file(value: object, place: str, folder: Path) -> Path:
+def _file(value: object, place: str, folder: Path, on_look: Callable[[Path], None]) -> Path:
     if not isinstance(value, str) or not value or '\0' in value:
         raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a path')
     path = Path(os.path.abspath(folder / value))
+    on_look(path)
     if not path.is_file():
         raise ManifestInvalid(f'{place} is {value!r}: there is no file {path}')
     return path

@@ -3,13 +3,31 @@
 
 import asyncio
 from pathlib import Path
+import threading
 import time
 
 import pytest
 from runner_support import DEADLINE_SEC, Floor, floor_on, setup_file, wait_until
 
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
+from gateway_node.process import sourced_environment
 from gateway_node.testing import FakeClock
+
+
+class SilentMount:
+    """Holds whoever looks at a set-up file while `silent`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers = threading.Event()
+        self.answers.set()
+        look = sourced_environment._stamp_of
+
+        def stamp_of(path: Path) -> object:
+            self.answers.wait(2 * DEADLINE_SEC)
+            return look(path)
+
+        monkeypatch.setattr(sourced_environment, '_stamp_of', stamp_of)
+        monkeypatch.setattr(sourced_environment, '_PATIENCE_SEC', 0.2)
 
 
 async def printed(floor: Floor, text: str = 'echo "$ONE"') -> str:
@@ -217,3 +235,44 @@ async def test_wishes_that_come_during_a_sourcing_are_one(tmp_path: Path) -> Non
         gate.touch()
         await asyncio.gather(first, *others)
         assert count.read_text() == '\n\n'
+
+
+async def test_files_that_do_not_answer_leave_the_environment_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is held up, a warning names them; what changed meanwhile counts once they answer."""
+    mount = SilentMount(monkeypatch)
+    file = setup_file(tmp_path, 'export ONE=1\n')
+    async with floor_on(tmp_path, (file,)) as floor:
+        mount.answers.clear()
+        setup_file(tmp_path, 'export ONE=22\n')
+        async with asyncio.timeout(DEADLINE_SEC):
+            assert await printed(floor) == '1\n'
+            await floor.runner.refresh_environment()
+            assert await printed(floor) == '1\n'
+        (warning,) = floor.runner.environment_warnings
+        assert warning.endswith(f'do not answer, whether they have changed is unknown: {file}')
+        mount.answers.set()
+        await wait_until(
+            lambda: not floor.runner._environment._look.hangs, what='the files answer'
+        )
+        assert await printed(floor) == '22\n'
+        assert floor.runner.environment_warnings == ()
+
+
+async def test_files_that_do_not_answer_at_the_start_are_not_sourced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell would hang where nothing ends it: no script starts, until they answer."""
+    mount = SilentMount(monkeypatch)
+    mount.answers.clear()
+    count = tmp_path / 'count'
+    file = setup_file(tmp_path, f'echo >> {count}\nexport ONE=1\n')
+    async with asyncio.timeout(2 * DEADLINE_SEC), floor_on(tmp_path, (file,)) as floor:
+        assert f'{file} cannot be sourced: they do not answer' in await refusal(floor)
+        assert not count.exists()
+        mount.answers.set()
+        await wait_until(
+            lambda: not floor.runner._environment._look.hangs, what='the files answer'
+        )
+        assert await printed(floor) == '1\n'

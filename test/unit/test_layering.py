@@ -5,6 +5,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+import re
 import sys
 
 import pytest
@@ -27,6 +28,7 @@ ROOMS = COMMON | {
     'assembly',
     'main',
     'signals',
+    'start_files',
     'surroundings',
     'testing',
     'script',
@@ -48,8 +50,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'init': frozenset(),
     'before_start': frozenset(),
     'signals': frozenset({'surroundings'}),
+    'start_files': frozenset({'entities', 'scripts', 'storage'}),
     'surroundings': frozenset({'before_start'}),
-    'assembly': frozenset({*CORE, *OUTER}),
+    'assembly': frozenset({*CORE, *OUTER, 'start_files'}),
     'main': frozenset({*CORE, *OUTER, 'assembly', 'before_start', 'signals'}),
     '__main__': frozenset({'before_start', 'init', 'main', 'surroundings'}),
     'side_tasks': frozenset(),
@@ -90,6 +93,19 @@ STARTERS = frozenset(
 )
 """What starts a process, or becomes another one, without importing `subprocess`."""
 MAY_START = frozenset({'process', 'child', 'demo', 'init', 'surroundings'})
+
+MAY_USE_THE_POOL = {
+    'assembly': 'the state directory, which nothing works without',
+    'demo.__main__': 'a request with a deadline of its own',
+    'http_server.reading': 'CPU only',
+    'process.recovery': 'the state directory',
+    'process.runner': 'the state directory',
+    'process.script_process': 'the state directory, and CPU',
+    'process.supervision': 'the state directory',
+    'storage.database': 'the state directory',
+}
+"""Modules that call in asyncio's own pool, and what: the end of the process waits for its threads.
+What lies anywhere else may hang for ever and gets `threads.Threads`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +202,16 @@ def test_what_all_rooms_share_needs_the_standard_library_only(room: str) -> None
     source = (ROOT / f'{room}.py').read_text(encoding='utf-8')
     names = {each.name.split('.')[0] for each in imports(ast.parse(source), room)}
     assert names <= sys.stdlib_module_names
+
+
+def test_what_may_hang_is_not_called_in_the_pool() -> None:
+    """A call of another module has to say here why it ends."""
+    users = {
+        module_name(path).removeprefix(f'{PACKAGE}.')
+        for path in modules()
+        if re.search(r'\b(to_thread|run_in_executor)\b', path.read_text(encoding='utf-8'))
+    }
+    assert users == MAY_USE_THE_POOL.keys()
 
 
 def test_every_module_lies_in_a_room_of_the_design() -> None:

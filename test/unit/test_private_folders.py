@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders that are for the gateway's own user alone."""
 
+import os
 from pathlib import Path
+
+import pytest
 
 from gateway_node.storage.private import keep_private
 
@@ -41,3 +44,26 @@ def test_what_a_link_leads_to_is_left_alone(tmp_path: Path) -> None:
     (state / 'dangling').symlink_to(tmp_path / 'nowhere')
     keep_private(state)
     assert mode_of(elsewhere) == 0o755
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one of root that others may only pass through: who has to read it says why it cannot."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, os.strerror(13), str(path))
+
+    monkeypatch.setattr(Path, 'iterdir', refuse)
+    keep_private(tmp_path)
+    assert f'{tmp_path} cannot be looked into: Permission denied' in caplog.text
+
+
+def test_what_is_no_folder_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither what is not there nor a file: a parameter may name anything."""
+    file = tmp_path / 'file'
+    file.touch(mode=0o644)
+    keep_private(file)
+    keep_private(tmp_path / 'missing')
+    assert mode_of(file) == 0o644
+    assert not caplog.records

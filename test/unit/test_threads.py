@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from gateway_node.threads import Threads
+from gateway_node.threads import Look, Threads
 
 PATIENCE_SEC = 20.0
 
@@ -53,3 +53,54 @@ async def test_there_are_no_more_threads_than_are_allowed() -> None:
         return threading.get_ident()
 
     assert len(set(await asyncio.gather(*(threads.run(meet) for _ in range(30))))) == 3
+
+
+async def test_a_look_that_hangs_is_waited_for_once() -> None:
+    """Who asks while it hangs is told so at once; when it has ended, the next one looks again."""
+    release = threading.Event()
+    calls: list[int] = []
+
+    def look() -> int:
+        calls.append(len(calls))
+        release.wait(PATIENCE_SEC)
+        return len(calls)
+
+    threads = Threads('looker', 1)
+    looking = Look(threads, look, 0.05)
+    with pytest.raises(TimeoutError):
+        await looking.answer()
+    assert looking.hangs
+    for _ in range(100):
+        with pytest.raises(TimeoutError):
+            await looking.answer()
+    assert calls == [0]
+    release.set()
+    async with asyncio.timeout(PATIENCE_SEC):
+        assert await threads.run(len, calls) == 1
+        assert await looking.answer() == 2
+
+
+async def test_a_look_sees_what_was_there_when_it_was_asked_for() -> None:
+    """One that began before does not count; those who come together share the next one."""
+    begun, go_on = threading.Event(), threading.Event()
+    seen = ['old']
+    looks = 0
+
+    def look() -> str:
+        nonlocal looks
+        looks += 1
+        found = seen[0]
+        begun.set()
+        go_on.wait(PATIENCE_SEC)
+        return found
+
+    looking = Look(Threads('looker', 1), look, PATIENCE_SEC)
+    first = asyncio.create_task(looking.answer())
+    assert await Threads('waiter', 1).run(begun.wait, PATIENCE_SEC)
+    seen[0] = 'new'
+    later = [asyncio.create_task(looking.answer()) for _ in range(5)]
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await first == 'old'
+    assert await asyncio.gather(*later) == ['new'] * 5
+    assert looks == 2

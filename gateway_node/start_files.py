@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is read at the start wherever it lies: on a mount that does not answer, too.
+
+A start waits for each of them for a while and then fails with one line. It ends at a signal all
+the same, for no thread that hangs here is waited for.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.entities.manifest import EntitiesManifest, load_entities_manifest
+from gateway_node.scripts.errors import LibraryUnavailable
+from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.storage.private import keep_private
+from gateway_node.threads import Threads
+
+_Result = TypeVar('_Result')
+
+_PATIENCE_SEC = 30.0
+"""Enough to hash managed scripts of a gigabyte from a slow disk."""
+
+
+async def entities_manifest(path: Path) -> EntitiesManifest:
+    """Return what a manifest declares; ManifestInvalid, also where it does not answer."""
+    try:
+        return await _in_time(load_entities_manifest, path)
+    except TimeoutError as error:
+        raise ManifestInvalid(f'{path}: {_silence(path)}') from error
+
+
+async def managed_scripts(path: Path) -> tuple[ManagedScript, ...]:
+    """Return the scripts of a manifest; ManifestInvalid, also where a file does not answer."""
+    looked_at = [path]
+    try:
+        return await _in_time(load_scripts_manifest, path, looked_at.append)
+    except TimeoutError as error:
+        raise ManifestInvalid(f'{path}: {_silence(looked_at[-1])}') from error
+
+
+async def private_scripts(scripts_dir: Path) -> None:
+    """Keep the scripts directory private; LibraryUnavailable where it does not answer."""
+    try:
+        await _in_time(keep_private, scripts_dir)
+    except TimeoutError as error:
+        raise LibraryUnavailable(
+            f'the scripts directory cannot be read (scripts.scripts_dir): {_silence(scripts_dir)}'
+        ) from error
+
+
+async def _in_time(call: Callable[..., _Result], *arguments: object) -> _Result:
+    async with asyncio.timeout(_PATIENCE_SEC):
+        return await Threads('start', 1).run(call, *arguments)
+
+
+def _silence(path: Path) -> str:
+    return f'{path} does not answer, for longer than {_PATIENCE_SEC:g} s'

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is read at the start, on a mount that does not answer."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+import os
+from pathlib import Path
+import threading
+from typing import Any
+
+import pytest
+
+from gateway_node import start_files
+from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.scripts.errors import LibraryUnavailable
+from gateway_node.scripts.managed import hash_file
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Let what waits for an answer go at the end; a start has little patience."""
+    monkeypatch.setattr(start_files, '_PATIENCE_SEC', 0.2)
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.mark.parametrize('load', [start_files.entities_manifest, start_files.managed_scripts])
+def test_a_manifest_that_does_not_answer_is_named(
+    tmp_path: Path, answers: threading.Event, load: Callable[[Path], Coroutine[Any, Any, object]]
+) -> None:
+    """One line, and the event loop ends though the thread hangs."""
+    file = tmp_path / 'manifest.yaml'
+    os.mkfifo(file)
+    try:
+        with pytest.raises(ManifestInvalid, match=f'{file} does not answer, for longer than 0.2'):
+            asyncio.run(load(file))
+    finally:
+        # Who waits for a writer is let go.
+        os.close(os.open(file, os.O_RDWR | os.O_NONBLOCK))
+
+
+def test_the_managed_script_that_does_not_answer_is_named(
+    tmp_path: Path, answers: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the manifest, whose file is read, nor the scripts before it."""
+    rows = []
+    for name in 'abc':
+        (tmp_path / f'{name}.sh').write_text('true\n')
+        rows.append(f'  - {{id: {name}, path: {name}.sh, entities: apps/*}}\n')
+    file = tmp_path / 'manifest.yaml'
+    file.write_text(f'scripts:\n{"".join(rows)}')
+
+    def hash_slowly(path: Path) -> tuple[str, int]:
+        if path.name == 'b.sh':
+            answers.wait(60)
+        return hash_file(path)
+
+    monkeypatch.setattr('gateway_node.scripts.manifest.hash_file', hash_slowly)
+    with pytest.raises(ManifestInvalid, match=f'{file}: {tmp_path}/b.sh does not answer'):
+        asyncio.run(start_files.managed_scripts(file))
+
+
+def test_a_scripts_directory_that_does_not_answer_is_named(
+    tmp_path: Path, answers: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look at it says so; nothing waits for the thread."""
+    monkeypatch.setattr(start_files, 'keep_private', lambda _folder: answers.wait(60))
+    with pytest.raises(LibraryUnavailable, match=f'{tmp_path} does not answer'):
+        asyncio.run(start_files.private_scripts(tmp_path))
