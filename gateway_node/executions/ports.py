@@ -50,7 +50,7 @@ class EndCause(enum.Enum):
     SPAWN_FAILED = 'spawn_failed'
     """The script's process could not be executed; `Outcome.message` says why."""
     SUPERVISOR_LOST = 'supervisor_lost'
-    """The supervisor died; the tree was ended by whoever inherited it."""
+    """The supervisor died, or was not understood; the tree was ended by whoever inherited it."""
     GATEWAY_LOST = 'gateway_lost'
     """The gateway died; the supervisor ended the tree."""
 

@@ -112,7 +112,7 @@ class FailureReason(enum.Enum):
     PARAMETERS_REFUSED = 'x-gateway-parameters-refused'
     """The script changed while it was scheduled, and no longer takes its parameters."""
     SUPERVISOR_LOST = 'x-gateway-supervisor-lost'
-    """The process that supervised it died."""
+    """The process that supervised it died, or was not understood."""
 
 
 @dataclass(frozen=True, kw_only=True)

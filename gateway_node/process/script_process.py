@@ -60,6 +60,8 @@ class SupervisedProcess:
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._last_words: asyncio.Task[None] | None = None
+        self._misunderstood = False
+        """True where it told the end, and that could not be made an outcome."""
         self._watchdog = Watchdog(
             execution_id, supervisor.pidfd, supervisor.channel, self._give_up_supervisor
         )
@@ -127,8 +129,11 @@ class SupervisedProcess:
             continue_if_stopped(self._pidfd)
 
     async def conclude_lost(self, gone: TreeGone) -> None:
-        """Set the outcome of a supervisor that died, or was given up, before it could tell it."""
+        """Set the outcome where none was told: the supervisor died or was given up before it
+        could, or was not understood."""
         how = 'was killed' if self.stuck is None else 'hangs in the kernel'
+        if self._misunderstood:
+            how = "told its end and was not understood; the gateway's log has the traceback"
         lost = Outcome(
             cause=EndCause.SUPERVISOR_LOST,
             message=f'the process that supervised the script {how}',
@@ -236,12 +241,11 @@ class SupervisedProcess:
 
     async def _conclude_told(self, understand: Callable[..., Outcome], *words: Any) -> None:
         try:
-            outcome = await asyncio.to_thread(understand, *words)
-        except ValueError:
-            # As if it had been lost: its companion concludes then.
+            self._conclude(await asyncio.to_thread(understand, *words))
+        except Exception:
+            # Its companion concludes, once the tree is gone, whatever this was.
+            self._misunderstood = True
             _log.exception('a supervisor was not understood: execution %s', self.execution_id)
-        else:
-            self._conclude(outcome)
 
     def _conclude(self, outcome: Outcome) -> None:
         if outcome.unkillable_processes:

@@ -8,6 +8,7 @@ from pathlib import Path
 import resource
 import signal
 import tempfile
+from typing import NoReturn
 
 from helper_processes import HELPERS, SPAWNER
 import pytest
@@ -16,7 +17,7 @@ from runner_support import Floor, floor, floor_on, living_descendants, wait_unti
 from gateway_node.child.process_tree import descendants
 from gateway_node.child.script_side_files import largest_file_bytes, remove_tree
 from gateway_node.executions.ports import EndCause
-from gateway_node.process import spawner_connection
+from gateway_node.process import outcomes, script_process, spawner_connection
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.process.spawner_client import SpawnerClient
@@ -146,6 +147,33 @@ async def test_a_lost_supervisor_ends_its_execution_whatever_it_left(
     assert outcome.cause is EndCause.SUPERVISOR_LOST
     assert outcome.duration_sec is not None
     assert 0 < outcome.duration_sec < PATIENCE_SEC
+
+
+@pytest.mark.parametrize('error', [TypeError('a list'), ValueError('cause is None')], ids=repr)
+async def test_an_end_that_is_not_understood_is_told_as_that(
+    floor: Floor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    """The supervisor was not killed, and nobody says so; the log has the traceback at once."""
+
+    def misunderstand(*_: object) -> NoReturn:
+        raise error
+
+    for module in (script_process, outcomes):
+        monkeypatch.setattr(module, 'outcome_of_report', misunderstand)
+    order = floor.order(floor.script('echo up'))
+    async with asyncio.timeout(PATIENCE_SEC):
+        outcome, output = await floor.run(order)
+    assert outcome.cause is EndCause.SUPERVISOR_LOST
+    assert 'killed' not in outcome.message
+    assert outcome.message.endswith('log has the traceback')
+    assert output.stdout == 'up\n'
+    said = next(record for record in caplog.records if record.exc_info)
+    assert said.getMessage() == f'a supervisor was not understood: execution {order.execution_id}'
+    assert said.exc_info is not None
+    assert said.exc_info[1] is error
 
 
 def test_a_folder_without_permissions_is_removed_with_all_below() -> None:
