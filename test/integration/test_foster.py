@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gateway says of processes that came to it from a lost spawner and cannot be ended."""
+
+from collections.abc import Iterator
+import contextlib
+import subprocess
+
+import pytest
+
+from gateway_node.child import killing
+from gateway_node.child.process_tree import ProcessEntry, Sent
+from gateway_node.process import foster as foster_module
+from gateway_node.process.foster import Foster
+from gateway_node.process.own_processes import OwnProcesses
+from gateway_node.side_tasks import SideTasks
+
+
+@pytest.fixture(autouse=True)
+def unkillable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no signal of the gateway's reach anybody."""
+
+    def reach_nobody(entries: list[ProcessEntry], number: int) -> Sent:
+        return Sent(reached=[], refused=[])
+
+    monkeypatch.setattr(killing, 'signal_all', reach_nobody)
+    monkeypatch.setattr(foster_module, 'KILL_PATIENCE_SEC', 0.05)
+
+
+@contextlib.contextmanager
+def orphan() -> Iterator[int]:
+    """Give the pid of a child that is nobody's; at the end it is gone."""
+    with subprocess.Popen(['sleep', '600']) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+async def given_up(foster: Foster) -> set[int]:
+    """Have orphans ended; return what could not be."""
+    return {note['pid'] for note in (await foster.end_orphans()).unkillable}
+
+
+async def test_what_could_not_be_ended_is_named_for_all_who_lost_that_spawner() -> None:
+    """Nobody knows whose of them it is; what has died since is not named any more."""
+    foster = Foster(OwnProcesses(), side_tasks=SideTasks(), spawner_lives=lambda: False)
+    foster.take(['exec_1', 'exec_2'])
+    with orphan() as second:
+        with orphan() as first:
+            assert await given_up(foster) == {first, second}
+            assert await given_up(foster) == {first, second}
+        assert await given_up(foster) == {second}
+        foster.close()
+
+
+async def test_what_an_earlier_spawner_left_is_not_named_for_those_of_a_later_one() -> None:
+    """It lives on, and has nothing to do with the executions that lose their spawner now."""
+    foster = Foster(OwnProcesses(), side_tasks=SideTasks(), spawner_lives=lambda: False)
+    with orphan() as yesterdays, orphan():
+        assert yesterdays in await given_up(foster)
+        foster.take(['exec_2'])
+        with orphan() as todays:
+            assert await given_up(foster) == {todays}
+        foster.close()
