@@ -2,14 +2,12 @@
 """What executions left that nobody could end, kept for later gateways of the same boot."""
 
 from collections.abc import Mapping, Sequence
-import contextlib
 from dataclasses import asdict
 import json
-import os
 from pathlib import Path
 
 from gateway_node.child.process_tree import read_entry
-from gateway_node.child.script_side_files import open_fresh
+from gateway_node.child.script_side_files import replace_file
 from gateway_node.executions.values import UnkillableProcess
 from gateway_node.process.journal import read_boot_id
 from gateway_node.process.kept_files import read_regular
@@ -33,11 +31,8 @@ class Remains:
         """Add what an execution left; where nothing can be written, nothing is remembered."""
         noted = {**self.living(), execution_id: tuple(left)}
         executions = {each: [asdict(p) for p in processes] for each, processes in noted.items()}
-        incoming = f'{self._file}.new'
-        with contextlib.suppress(OSError):
-            with open(open_fresh(incoming), 'w') as fresh:
-                json.dump({'boot_id': read_boot_id(), 'executions': executions}, fresh)
-            os.replace(incoming, self._file)
+        content = json.dumps({'boot_id': read_boot_id(), 'executions': executions})
+        replace_file(str(self._file), content.encode())
 
     def living(self) -> Mapping[str, tuple[UnkillableProcess, ...]]:
         """Return what still lives of what was noted in this boot, by execution id."""

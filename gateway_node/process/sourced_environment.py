@@ -75,7 +75,8 @@ class SourcedEnvironment:
         self._silent = False
         self._wishes = 0
         self._stamp: object = None
-        """Wishes and files as they were at the last sourcing, failed ones included."""
+        """Wishes and files as they were at the last sourcing. Where that failed it is tried again
+        all the same, at `_failure.again_at`."""
         self._world: ScriptWorld | None = None
         self._failure: _Failure | None = None
 

@@ -6,6 +6,7 @@ that cannot be read, or parsed, or that ends the shell has not been sourced.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 from dataclasses import dataclass
 import json
 import os
@@ -169,9 +170,11 @@ def _read(fields: Iterator[str]) -> tuple[list[str], str | None]:
 
 
 def _probed(probe: Path) -> tuple[Interpreters, frozenset[str]]:
-    try:
-        python, version, modules = json.loads(probe.read_bytes())
-    except (OSError, ValueError):
-        # No Python on the sourced PATH: the gateway's own will do.
-        return GATEWAYS_OWN, frozenset()
-    return Interpreters(python=python, python_version=version), frozenset(modules)
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        match json.loads(probe.read_bytes()):
+            case [str(python), str(version), list(found)] if python:
+                modules = frozenset(name for name in PROBED_MODULES if name in found)
+                return Interpreters(python=python, python_version=version), modules
+    # No Python on the sourced PATH, or something that only bears its name: the gateway's own will
+    # do.
+    return GATEWAYS_OWN, frozenset()

@@ -16,8 +16,13 @@ from gateway_node.child.messages import encode, MessageBuffer
 from gateway_node.child.progress_lines import MAX_LINE_BYTES, ProgressLines, READ_LINES
 from gateway_node.child.usage import resource_limits
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.ports import StartOrder
-from gateway_node.process.command_line import command_line, Interpreters, wanted_interpreter
+from gateway_node.executions.ports import EndCause, Outcome, StartOrder
+from gateway_node.process.command_line import (
+    command_line,
+    GATEWAYS_OWN,
+    Interpreters,
+    wanted_interpreter,
+)
 from gateway_node.process.containment import probe_containment
 from gateway_node.process.environment import (
     MAX_EXPORTED_BYTES,
@@ -27,7 +32,7 @@ from gateway_node.process.environment import (
 )
 from gateway_node.process.launch_fragments import argument_violations, parse_declaration
 from gateway_node.process.limits import NO_LIMITS, supervisor_limits
-from gateway_node.process.sourcing import parse_capture
+from gateway_node.process.sourcing import parse_capture, world_of
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
 
 INTERPRETERS = Interpreters(python='/py', python_version='3.12', sh='/sh', bash='/bash')
@@ -421,6 +426,37 @@ def test_a_capture_is_the_variables_without_the_shells_own() -> None:
     """Values keep their line ends and bytes that are no UTF-8."""
     capture = b'A=1\nb=2\0_=/usr/bin/env\0SHLVL=1\0PWD=/x\0B=\xff\0'
     assert parse_capture(capture) == {'A': '1\nb=2', 'B': '\udcff'}
+
+
+@pytest.mark.parametrize(
+    ('probe', 'python', 'modules'),
+    [
+        ('["/ws/python3", "3.12", ["rclpy"]]', '/ws/python3', {'rclpy'}),
+        ('["/ws/python3", "3.12", [["rclpy"], {}, "os"]]', '/ws/python3', set()),
+        ('', '', set()),
+        ('null', '', set()),
+        ('3', '', set()),
+        ('{}', '', set()),
+        ('["/ws/python3", "3.12"]', '', set()),
+        ('["", "3.12", []]', '', set()),
+        ('[null, "3.12", []]', '', set()),
+        ('["/ws/python3", 3.12, []]', '', set()),
+        ('["/ws/python3", "3.12", null]', '', set()),
+        ('[' * 100_000, '', set()),
+    ],
+    ids=lambda given: str(given)[:30],
+)
+def test_whatever_calls_itself_python_makes_an_environment(
+    tmp_path: Path, probe: str, python: str, modules: set[str]
+) -> None:
+    """Where it does not answer as Python does, the gateway's own runs the scripts."""
+    (tmp_path / 'probe').write_text(probe)
+    (tmp_path / 'environment').write_bytes(b'A=1\0')
+    ended_well = Outcome(cause=EndCause.EXITED, exit_code=0)
+    world = world_of(tmp_path, [], ended_well, '')
+    assert world.interpreters.python == (python or GATEWAYS_OWN.python)
+    assert world.modules == modules
+    assert world.variables == {'A': '1'}
 
 
 @pytest.mark.parametrize('delegated', [False, True])
