@@ -2,6 +2,7 @@
 """Ids of executions: `exec_` and a ULID, strictly growing whatever the wall clock does."""
 
 import datetime
+import re
 import secrets
 
 PREFIX = 'exec_'
@@ -9,6 +10,12 @@ PREFIX = 'exec_'
 _ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 _RANDOM_BITS = 80
 _LENGTH = 26
+_FORM = re.compile(rf'{PREFIX}[0-7][{_ALPHABET}]{{{_LENGTH - 1}}}')
+
+
+def is_execution_id(text: str) -> bool:
+    """Tell whether `text` has the form of an execution's id."""
+    return _FORM.fullmatch(text) is not None
 
 
 class ExecutionIds:

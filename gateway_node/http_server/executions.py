@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from gateway_node.entities.names import is_id
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.ids import is_execution_id
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
@@ -56,8 +56,11 @@ async def list_executions(request: web.Request) -> web.Response:
     here = services(request)
     limit = query_integer(request, 'limit', default=DEFAULT_PAGE, minimum=1, maximum=MAX_PAGE)
     before = request.query.get('before')
-    if before is not None and not is_id(before):
-        raise InvalidParameter(f'before is {before[:80]!r}; allowed: the id of an execution')
+    if before is not None and not is_execution_id(before):
+        raise InvalidParameter(
+            f'before is {before[:80]!r}; allowed: the id of an execution, "exec_" and 26 digits '
+            'and capital letters'
+        )
     page = await here.executions.page(entity, script_id, limit=limit, before=before)
     version = await here.executions.present_version(entity, script_id)
     body = listing(execution_summary(here.base, each, version) for each in page.executions)

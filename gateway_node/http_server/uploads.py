@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import BodyPartReader, hdrs, StreamReader, web
+from aiohttp import BodyPartReader, hdrs, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway_node.http_server.errors import BodyTooLarge, InvalidRequest
@@ -63,9 +63,22 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
         yield ReceivedScript(upload=upload, file_name=file_name, metadata=metadata)
 
 
+class _FormReader(MultipartReader):
+    """Refuses by its name what aiohttp would read by itself, and wrongly (since 3.10)."""
+
+    async def fetch_next_part(self) -> MultipartReader | BodyPartReader:
+        part = await super().fetch_next_part()
+        if isinstance(part, BodyPartReader) and part.name == '_charset_':
+            raise InvalidRequest(
+                'the part "_charset_" is not allowed: metadata is UTF-8; allowed: "file" and '
+                '"metadata"'
+            )
+        return part
+
+
 async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
     with _form_errors():
-        reader = await request.multipart()
+        reader = _FormReader(request.headers, request.content)
         part = await from_client(request, reader.next())
     while part is not None:
         if not isinstance(part, BodyPartReader):

@@ -24,8 +24,12 @@ _SECRET_NAME = re.compile(
     r'|(?:API|ACCESS|PRIVATE)_?KEY|_KEY$|_PAT$|_AUTH$|_DSN$|^DATABASE_URL$',
     re.IGNORECASE,
 )
-_SECRET_VALUE = re.compile(r'[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@', re.IGNORECASE)
-"""A URL with a password."""
+_SECRET_VALUE = re.compile(
+    # Not udp://:14540@robot, as MAVLink's programs write it: a port, and no password.
+    r'(?<=[a-z0-9+.-])(?<!udp)(?<!udp-b)://[^/\s@:]*:[^/\s@]+@',
+    re.IGNORECASE,
+)
+"""A URL with a password, anywhere."""
 _GATEWAYS_OWN = re.compile(
     r'GATEWAY_.*|NOTIFY_SOCKET|LISTEN_(?:FDS|PID|FDNAMES)|WATCHDOG_(?:USEC|PID)|INVOCATION_ID'
     r'|ROS_LOG_DIR|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MANAGERPID|MEMORY_PRESSURE_(?:WATCH|WRITE)'
@@ -36,14 +40,14 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without what is the gateway's own.
 
     That are its secrets, and what its service and its shell told it. A secret is known by its
-    variable's name, or by being a URL with a password.
+    variable's name, or by a URL with a password in its value.
     """
     return {
         name: value
         for name, value in environment.items()
         if name not in SHELLS_OWN
         and not _SECRET_NAME.search(name)
-        and not _SECRET_VALUE.match(value)
+        and not _SECRET_VALUE.search(value)
         and not _GATEWAYS_OWN.fullmatch(name)
     }
 

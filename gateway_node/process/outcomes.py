@@ -11,11 +11,12 @@ import pwd
 from typing import Any
 
 from gateway_node.child.messages import ProcessNote
+from gateway_node.child.output_frames import OBJECT_BYTES
 from gateway_node.child.workplace import END_FILE, GIVEN_RESULT_FILE
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import ResourceUse, UnkillableProcess
 from gateway_node.process.kept_files import read_regular
-from gateway_node.process.output_log import read_whole_stdout
+from gateway_node.process.output_log import read_stdout_beginning, read_whole_stdout
 from gateway_node.scripts.values import Limits
 from gateway_node.strict_json import JsonRefused, NotJson, parse
 
@@ -57,8 +58,8 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
     result, complaint = read_given_result(directory)
     printed, printed_complaint = None, ''
     if result is None and exit_code == 0:
-        stdout = read_whole_stdout(directory, _count(report, 'stdout_bytes'))
-        printed, printed_complaint = printed_object(stdout)
+        stdout_bytes = _count(report, 'stdout_bytes')
+        printed, printed_complaint = read_printed_object(directory, stdout_bytes)
     garbage = _field(report, 'progress_garbage', int | None)
     if garbage:
         _log.warning(
@@ -115,12 +116,29 @@ def read_given_result(directory: Path) -> tuple[Mapping[str, Any] | None, str]:
         return None, f"the script's result {error}"
 
 
+def read_printed_object(
+    directory: Path, stdout_bytes: int
+) -> tuple[Mapping[str, Any] | None, str]:
+    """Return what `printed_object` does; what is longer than an object may be is told as well.
+
+    Whether that is one, or a log of many, cannot be known: only its ends are kept.
+    """
+    if stdout_bytes <= OBJECT_BYTES:
+        return printed_object(read_whole_stdout(directory, stdout_bytes))
+    if not _begins_as_object(read_stdout_beginning(directory)):
+        return None, ''
+    return None, (
+        f'stdout begins as a JSON object and is longer than {OBJECT_BYTES} bytes: it was not '
+        'taken as the result'
+    )
+
+
 def printed_object(content: bytes | None) -> tuple[Mapping[str, Any] | None, str]:
     """Return what a script printed as its result, or None, and what is wrong with it.
 
     Text that is no JSON object, though it may begin like one, is as good as any: nothing is wrong.
     """
-    if content is None or not content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b'{'):
+    if content is None or not _begins_as_object(content):
         return None, ''
     try:
         return _object(content), ''
@@ -128,6 +146,10 @@ def printed_object(content: bytes | None) -> tuple[Mapping[str, Any] | None, str
         return None, ''
     except JsonRefused as error:
         return None, f'the JSON object on stdout {error}; it is told as text'
+
+
+def _begins_as_object(content: bytes) -> bool:
+    return content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b'{')
 
 
 def _object(content: bytes) -> dict[str, Any]:

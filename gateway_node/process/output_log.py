@@ -84,6 +84,11 @@ def read_whole_stdout(directory: Path, total_bytes: int) -> bytes | None:
     return content if len(content) == total_bytes else None
 
 
+def read_stdout_beginning(directory: Path) -> bytes:
+    """Return what of stdout is kept without a gap from its first byte on."""
+    return bytes(_read(directory, None, ended=True)[STDOUT].first)
+
+
 def keep_shared_output(directory: Path, shared: SharedOutput) -> None:
     """Write what the supervisor, which is gone, would have written as the tail."""
     path = directory / TAIL_FILE

@@ -62,7 +62,7 @@ def interpreter_of(first_line: str, kind: ScriptKind) -> Interpreter | None:
         raise _refusal(first_line, 'has a NUL')
     path, *rest = re.split(r'[ \t]+', words, maxsplit=1)
     by_env = posixpath.basename(path) == 'env'
-    program, options = _through_env(first_line, rest) if by_env else (path, rest)
+    program, options = _through_env(first_line, rest, kind) if by_env else (path, rest)
     if not path.startswith('/') or ('/' in program and not program.startswith('/')):
         raise _refusal(first_line, 'does not name its interpreter by an absolute path')
     pattern, allowed = family
@@ -85,16 +85,21 @@ def asked(first_line: str, kind: ScriptKind) -> tuple[Interpreter | None, str]:
         return None, str(error)
 
 
-def _through_env(first_line: str, rest: Sequence[str]) -> tuple[str, Sequence[str]]:
+def _through_env(
+    first_line: str, rest: Sequence[str], kind: ScriptKind
+) -> tuple[str, Sequence[str]]:
     """Return the program and its options that `env` makes of its one argument."""
     argument = rest[0] if rest else ''
     split = _SPLIT.fullmatch(argument)
     if split is None:
         if re.search(r'\s', argument):
+            _, fault = asked(f'#!/usr/bin/env -S {argument}', kind)
+            meant = 'and one program, or -S, one program and its options'
             raise _refusal(
                 first_line,
-                f'makes env look for a program that is called {argument!a}, as a first line '
-                f'has one argument; allowed: /usr/bin/env -S {ascii(argument)[1:-1]}',
+                f'makes env look for a program that is called {argument!a}, as a first line has '
+                'one argument; allowed: /usr/bin/env '
+                + (meant if fault else f'-S {ascii(argument)[1:-1]}'),
             )
         words = [argument] if argument else []
     else:

@@ -182,6 +182,24 @@ async def test_a_body_that_ends_too_early_is_refused(
     assert not [record for record in caplog.records if record.levelname == 'ERROR']
 
 
+@pytest.mark.parametrize('first', [True, False])
+@pytest.mark.parametrize('charset', [b'utf-8', b'\xff', b'x' * 1000])
+async def test_a_form_that_names_a_charset_is_told_so(
+    target: Target, charset: bytes, first: bool
+) -> None:
+    """The part of RFC 7578, section 4.6, is refused by its name, wherever it stands."""
+    parts = [
+        b'--b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n' + charset,
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.sh"\r\n\r\ntrue\n',
+    ]
+    content = b'\r\n'.join([*(parts if first else reversed(parts)), b'--b--\r\n'])
+    answer = await target.send(
+        'POST', f'{BASE}{SCRIPTS}', content, 'multipart/form-data; boundary=b'
+    )
+    assert_refused(answer, 400, of='_charset_')
+    assert 'the part "_charset_" is not allowed' in json.loads(answer.content)['message']
+
+
 NO_END = {
     'no boundary': b'true\n',
     'a line behind': b'true\n\r\n',

@@ -289,12 +289,14 @@ async def test_output_keeps_the_first_and_the_last(floor: Floor) -> None:
 async def test_a_json_object_of_up_to_one_mebibyte_on_stdout_is_told(
     floor: Floor, surplus: int, is_result: bool
 ) -> None:
-    """It arrives whole, however little of it is shown."""
+    """It arrives whole, however little of it is shown; of a larger one a warning tells."""
     text = 'x' * (1048576 - len('{"a": ""}') + surplus)
     content = f"import json; print(json.dumps({{'a': 'x' * {len(text)}}}), end='')"
     script = floor.script(content, ScriptKind.PYTHON)
     outcome, _ = await floor.run(floor.order(script))
     assert outcome.printed == ({'a': text} if is_result else None)
+    told = 'stdout begins as a JSON object and is longer than 1048576 bytes: it was not taken as '
+    assert outcome.warnings == (() if is_result else (f'{told}the result',))
 
 
 async def test_output_is_readable_while_the_script_runs(floor: Floor) -> None:

@@ -83,6 +83,14 @@ def test_without_a_request_the_kind_says_what_runs(line: str, kind: ScriptKind) 
         ('#!bash', SH, 'absolute path'),
         ('#!/usr/bin/env ./bash', SH, 'absolute path'),
         ('#!/usr/bin/env bash -e', SH, "called 'bash -e'.*allowed: /usr/bin/env -S bash -e"),
+        (
+            '#!/usr/bin/env -i bash',
+            SH,
+            "called '-i bash'.*allowed: /usr/bin/env and one program, ",
+        ),
+        ('#!/usr/bin/env A=1 bash', SH, "called 'A=1 bash'.* -S, one program and its options$"),
+        ('#!/usr/bin/env perl -w', SH, "called 'perl -w'.*allowed: /usr/bin/env and one program"),
+        ('#!/usr/bin/env bash $X', SH, 'allowed: /usr/bin/env and one program'),
         ('#!/usr/bin/env', SH, 'gives env other than a program'),
         ('#!/usr/bin/env -i', SH, 'gives env other than a program'),
         ('#!/usr/bin/env -S', SH, 'gives env other than a program'),
@@ -101,6 +109,19 @@ def test_a_line_that_cannot_be_honoured_is_refused_with_words(
     with pytest.raises(ScriptRefused, match=words) as refused:
         interpreter_of(line, kind)
     str(refused.value).encode()
+
+
+@pytest.mark.parametrize(
+    'argument', ['bash -e', '-i bash', 'A=1 bash', 'perl -w', 'bash "', 'bash ' + 'x' * 239]
+)
+def test_a_line_that_a_refusal_proposes_is_taken(argument: str) -> None:
+    """Who does as the message says is not refused again."""
+    with pytest.raises(ScriptRefused) as refused:
+        interpreter_of(f'#!/usr/bin/env {argument}', SH)
+    proposed = str(refused.value).partition('allowed: ')[2]
+    if proposed.startswith('/usr/bin/env -S '):
+        assert interpreter_of(f'#!{proposed}', SH) is not None
+        assert argument == 'bash -e'
 
 
 def test_a_line_is_taken_up_to_the_length_that_the_kernel_reads() -> None:

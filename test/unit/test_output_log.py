@@ -27,6 +27,7 @@ from gateway_node.child.output_frames import (
 )
 from gateway_node.child.output_log import OutputLog
 from gateway_node.child.shared_tail import MAX_CONTENT_BYTES, MEMORY_BYTES, newest, SharedTail
+from gateway_node.process.outcomes import read_printed_object
 from gateway_node.process.output_log import (
     keep_shared_output,
     read_output,
@@ -126,6 +127,21 @@ def test_an_object_of_one_mebibyte_is_kept_whole(tmp_path: Path) -> None:
     assert read_whole_stdout(tmp_path, len(content)) == content
     kept(tmp_path, content + b'}')
     assert read_whole_stdout(tmp_path, len(content) + 1) is None
+
+
+@pytest.mark.parametrize(
+    ('beginning', 'told'),
+    [(b'{"a": 1}\n', True), (b'\xef\xbb\xbf \n{', True), (b'[{', False), (b'a {', False)],
+)
+def test_what_may_have_been_an_object_is_told_where_it_is_too_long(
+    tmp_path: Path, beginning: bytes, told: bool
+) -> None:
+    """A text that is no object, however long, is no reason to complain."""
+    content = beginning + bytes(OBJECT_BYTES)
+    kept(tmp_path, content)
+    printed, complaint = read_printed_object(tmp_path, len(content))
+    assert printed is None
+    assert ('it was not taken as the result' in complaint) is told
 
 
 def test_an_object_behind_a_head_of_blanks_makes_no_gap(tmp_path: Path) -> None:

@@ -202,13 +202,24 @@ def test_what_is_the_gateways_own_is_left_out(name: str, kept: bool) -> None:
     [
         ('amqp://robot:secret@host/queue', False),
         ('https://:secret@host', False),
+        ('see http://u:p@h/ x', False),
+        ('--proxy=HTTP://u:p@h', False),
+        ('http://one:80/,git+ssh://u:p:q@two/', False),
+        ('{"url":"redis://:p@h:6379"}', False),
         ('http://proxy:3128', True),
         ('http://host/a:b@c', True),
+        ('ssh://git@host:22/a and b@c', True),
+        ('http://one:80 http://two@three', True),
+        ('udp://:14540@127.0.0.1:14557', True),
+        ('udp-b://:14555@', True),
+        ('://' * 50_000, True),
+        ('a' * 130_000, True),
+        ('http://' + 'a:' * 50_000, True),
         ('tcp/192.168.0.1:7447', True),
     ],
 )
 def test_a_url_with_a_password_is_left_out(value: str, kept: bool) -> None:
-    """Whatever the variable is called: the password in it is the gateway's."""
+    """Whatever the variable is called, and stands around it: the password is the gateway's."""
     assert ('BROKER' in without_secrets({'BROKER': value})) is kept
 
 
