@@ -17,6 +17,7 @@ from gateway_node.http_server.errors import (
     HeaderLate,
     HeaderTooLarge,
     InvalidRequest,
+    MAX_HEADER_BYTES,
     TooManyConnections,
     whole_answer,
 )
@@ -28,8 +29,6 @@ _SETTINGS: dict[str, Any] = {
     # A body is counted as it comes; inflated, a small one grows a thousandfold before that.
     'auto_decompress': False,
 }
-_MAX_HEADER_BYTES = 64 * 1024
-"""Of a request; aiohttp 3.9 by itself bounds each field, and takes any number of them."""
 _MAX_PIPELINED = 64
 """Requests that may wait on a connection; aiohttp 3.9 by itself takes any number."""
 _MAX_TAIL_BYTES = 512 * 1024
@@ -55,6 +54,7 @@ class Connection(web.RequestHandler):
         '_half_closed',
         '_header_bytes',
         '_header_since',
+        '_is_owing',
         '_last_body',
         '_outgoing',
         '_places',
@@ -69,7 +69,9 @@ class Connection(web.RequestHandler):
         self._places = places
         self._half_closed = False
         self._last_body: StreamReader | None = None
-        """Of the last request that came; None once that is answered."""
+        """Of the last request that came."""
+        self._is_owing = False
+        """Whether a request came that is not answered."""
         self._answered = False
         self._since = self._loop.time()
         self._header_since: float | None = None
@@ -98,21 +100,39 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Note when a request begins to come, and when its header is complete."""
-        if self._header_since is None and self.waiting_since is not None:
-            self._header_since = self._loop.time() if self._answered else self._since
+        waiting, body_before = len(self._messages), self._state_of_body()
         try:
             super().data_received(data)
         except ValueError as error:
             self._refuse_target(error)
             return
-        if self._messages:
-            self._last_body = self._messages[-1][1]
+        if len(self._messages) > waiting:
+            self._last_body, self._is_owing = self._messages[-1][1], True
             self._header_since, self._header_bytes = None, 0
-        elif self._header_since is not None:
-            self._header_bytes += len(data)
-            if self._header_bytes > _MAX_HEADER_BYTES:
-                self._close_with(HeaderTooLarge(_MAX_HEADER_BYTES))
+        elif self._state_of_body() != body_before:
+            self._header_since, self._header_bytes = None, 0
+        elif data and not self._message_tail:
+            self._count_of_header(len(data))
         if len(self._messages) > _MAX_PIPELINED or len(self._message_tail) > _MAX_TAIL_BYTES:
+            self._flooded()
+
+    def _state_of_body(self) -> tuple[int, bool] | None:
+        body = self._last_body
+        return None if body is None else (body.total_bytes, body.is_eof())
+
+    def _count_of_header(self, received: int) -> None:
+        """Count what made no header complete and belongs to no body, in whatever state."""
+        if self._header_since is None:
+            self._header_since = self._loop.time() if self._answered else self._since
+        self._header_bytes += received
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._refuse_header()
+
+    def _refuse_header(self) -> None:
+        """Say so where nothing has to be answered first; else close after that answer."""
+        if self._waiter is not None and not self._messages:
+            self._close_with(HeaderTooLarge(MAX_HEADER_BYTES))
+        else:
             self._flooded()
 
     @property
@@ -134,7 +154,7 @@ class Connection(web.RequestHandler):
         elif since is None:
             return
         elif self._header_since is not None:
-            if now - self._header_since > limits.header_sec:
+            if now - max(self._header_since, since) > limits.header_sec:
                 self._close_with(HeaderLate(limits.header_sec))
         elif now - since > (limits.keep_alive_sec if self._answered else limits.header_sec):
             self.force_close()
@@ -179,7 +199,7 @@ class Connection(web.RequestHandler):
 
         asyncio asks for a bool here; aiohttp always answers None, which closes.
         """
-        if self._last_body is None:
+        if self._last_body is None or not self._is_owing:
             return False
         self._half_closed = True
         if not self._last_body.is_eof():
@@ -195,7 +215,7 @@ class Connection(web.RequestHandler):
         self._answered = True
         self._since = self._loop.time()
         if not self._messages:
-            self._last_body = None
+            self._is_owing = False
             if self._half_closed:
                 self.close()
 

@@ -7,8 +7,10 @@ from aiohttp.typedefs import Handler
 from gateway_node.http_server.errors import (
     BodyEncoded,
     ExpectationUnknown,
+    HeaderTooLarge,
     HostForeign,
     InvalidRequest,
+    MAX_HEADER_BYTES,
     OriginForeign,
 )
 from gateway_node.http_server.origins import (
@@ -30,6 +32,7 @@ _CONTINUE = '100-continue'
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what no route takes."""
+    _check_size(request)
     authority = _own_authority(request)
     if request.method not in SAFE_METHODS:
         _check_origin(request, authority)
@@ -49,6 +52,13 @@ async def ask_for_body(request: web.Request) -> None:
         await request.writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
         # aiohttp takes an answer with any output for begun.
         request.writer.output_size = 0
+
+
+def _check_size(request: web.Request) -> None:
+    """Raise HeaderTooLarge for a header that came whole: nobody counted it on its way."""
+    fields = sum(len(name) + len(value) + len(b': \r\n') for name, value in request.raw_headers)
+    if len(request.raw_path) + fields > MAX_HEADER_BYTES:
+        raise HeaderTooLarge(MAX_HEADER_BYTES)
 
 
 def _own_authority(request: web.Request) -> Authority | None:

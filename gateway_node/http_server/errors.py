@@ -17,6 +17,8 @@ from gateway_node.scripts import errors as scripts
 
 _log = logging.getLogger(__name__)
 
+MAX_HEADER_BYTES = 64 * 1024
+"""Of a request; aiohttp by itself bounds each field, and before 3.14 not their number."""
 RETRY_AFTER_SEC = 1
 """What a client that was refused for the moment is told to wait."""
 

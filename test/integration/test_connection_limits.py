@@ -354,6 +354,54 @@ async def test_a_header_is_bounded() -> None:
         assert json.loads(content)['error_code'] == 'invalid-request'
 
 
+FIELD = b'X-Field: %s\r\n' % (b'x' * 8000)
+TAKEN_MOST = 4 * 1024 * 1024
+"""What may be taken of an endless header: 64 KiB, and what the sockets and reads hold."""
+
+
+@pytest.mark.parametrize('behind', [b'', ASK, ASK * 3], ids=['one', 'two', 'four'])
+async def test_a_header_is_bounded_while_another_request_is_answered(behind: bytes) -> None:
+    """No more of it is kept; the answer under way comes whole, and then the connection closes."""
+    async with serving(ConnectionLimits()) as stage:
+        client = await stage.connect(ASK.replace(b'/', b'/held', 1) + behind + ASK[:-2])
+        await stage.until_open(1)
+        (connection,) = stage.server._places._members
+        assert isinstance(connection, Connection)
+        async with asyncio.timeout(DEADLINE_SEC):
+            while not connection._close:
+                client.writer.write(FIELD)
+                await client.writer.drain()
+        assert connection._header_bytes < TAKEN_MOST
+        stage.released.set()
+        assert (await client.answer())[2] == b'released'
+        with contextlib.suppress(ConnectionError):
+            assert await client.rest() == b''
+
+
+@pytest.mark.parametrize('pieces', [1, 16], ids=['at once', 'in pieces'])
+async def test_what_follows_the_end_of_a_chunked_body_is_bounded(
+    wired: tuple[Connection, Wire], pieces: int
+) -> None:
+    """Trailer fields are gathered as those of a header are, and the body does not grow."""
+    connection, _ = wired
+    connection.data_received(ASK[:-2] + b'Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n')
+    for _ in range(32 // pieces):
+        connection.data_received(FIELD * pieces)
+    assert connection._close
+
+
+async def test_a_body_in_small_chunks_is_no_header(wired: tuple[Connection, Wire]) -> None:
+    """However much more their frames are than the body."""
+    connection, _ = wired
+    connection.data_received(ASK[:-2] + b'Transfer-Encoding: chunked\r\n\r\n')
+    for _ in range(20_000):
+        connection.data_received(b'1\r\n')
+        connection.data_received(b'x\r\n')
+    connection.data_received(b'0\r\n\r\n')
+    assert not connection._close
+    assert connection._header_bytes == 0
+
+
 @pytest.mark.parametrize(
     ('files', 'executions', 'connections'),
     [(1024, 5, 256), (1024, 180, 40), (300, 5, 28), (64, 5, 16)],

@@ -219,3 +219,16 @@ async def test_a_form_without_its_end_is_told_so(target: Target, content: bytes)
     )
     assert_refused(answer, 400, of=content[:20])
     assert 'its closing boundary is missing' in json.loads(answer.content)['message']
+
+
+@pytest.mark.parametrize(('count', 'status'), [(7, 200), (9, 431)], ids=['56 KB', '72 KB'])
+async def test_a_header_that_comes_at_once_is_bounded_too(
+    target: Target, count: int, status: int
+) -> None:
+    """64 KiB are the bound, whether the network brings them in one piece or in many."""
+    fields = [f'X-{number}: {"x" * 8000}' for number in range(count)]
+    answer = await target.send('GET', f'{BASE}/version-info', headers=fields)
+    assert answer.status == status
+    if status == 431:
+        assert_refused(answer, 431, of=count)
+        assert answer.headers['connection'] == 'close'
