@@ -4,13 +4,14 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import BodyPartReader, hdrs, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway_node.http_server.errors import BodyTooLarge, InvalidRequest
-from gateway_node.http_server.reading import from_client, MAX_JSON_BYTES, parse_object
+from gateway_node.http_server.form_body import FormBody
+from gateway_node.http_server.reading import MAX_JSON_BYTES, parse_object
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.upload import Upload
@@ -18,6 +19,8 @@ from gateway_node.scripts.upload import Upload
 _PLAIN_ENCODINGS = frozenset({'', 'binary', '7bit', '8bit', 'identity'})
 _CHUNK_BYTES = 64 * 1024
 _MAX_PART_HEADERS = 32
+_MAX_AROUND_BYTES = 64 * 1024
+"""Of a form beside the file and the metadata: boundaries, headers, what is in front and behind."""
 _NO_END = 'the form has no end: its closing boundary is missing'
 
 
@@ -38,20 +41,23 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
         InvalidRequest: no multipart form, an unknown or repeated part, no `file`.
         ClientSilent, ClientSlow: the form does not come to its end in time.
         ScriptRefused, ScriptTooLarge, LibraryUnavailable: as their names say.
+        BodyTooLarge: the form or the metadata is.
         web.HTTPUnsupportedMediaType: another content type.
     """
     if request.content_type != 'multipart/form-data':
         raise web.HTTPUnsupportedMediaType(
             text=f'Content-Type is {request.content_type!r}; allowed: multipart/form-data'
         )
-    async with library.begin_upload() as upload:
+    upload = library.begin_upload()
+    body = FormBody(request, upload.max_bytes + MAX_JSON_BYTES + _MAX_AROUND_BYTES)
+    async with upload:
         file_name: str | None = None
         document: dict[str, Any] | None = None
-        async for part in _parts(request):
+        async for part in _parts(request, body):
             if part.name == 'file' and file_name is None:
-                file_name = await _receive_file(request, part, upload)
+                file_name = await _receive_file(body, part, upload)
             elif part.name == 'metadata' and document is None:
-                content = await _small_content(request, part)
+                content = await _small_content(body, part)
                 document = await parse_object(content, 'the part "metadata"')
             else:
                 raise InvalidRequest(
@@ -76,19 +82,21 @@ class _FormReader(MultipartReader):
         return part
 
 
-async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
+async def _parts(request: web.Request, body: FormBody) -> AsyncIterator[BodyPartReader]:
     with _form_errors():
-        reader = _FormReader(request.headers, request.content)
-        part = await from_client(request, reader.next())
+        # By its type it wants all of a StreamReader.
+        reader = _FormReader(request.headers, cast(StreamReader, body))
+        part = await reader.next()
     while part is not None:
         if not isinstance(part, BodyPartReader):
             raise InvalidRequest('a part is itself multipart; allowed: plain parts')
-        if request.content.at_eof():
+        if body.at_eof():
             raise InvalidRequest(_NO_END)
         _check_headers(part)
         yield part
-        with _form_errors(request.content):
-            part = await from_client(request, reader.next())
+        with _form_errors(body):
+            part = await reader.next()
+    await body.drain()
 
 
 def _check_headers(part: BodyPartReader) -> None:
@@ -102,9 +110,9 @@ def _check_headers(part: BodyPartReader) -> None:
         raise InvalidRequest(f'a part has more than {_MAX_PART_HEADERS} headers')
 
 
-async def _chunks(request: web.Request, part: BodyPartReader) -> AsyncIterator[bytes]:
-    with _form_errors(request.content):
-        while chunk := await from_client(request, part.read_chunk(_CHUNK_BYTES)):
+async def _chunks(body: FormBody, part: BodyPartReader) -> AsyncIterator[bytes]:
+    with _form_errors(body):
+        while chunk := await part.read_chunk(_CHUNK_BYTES):
             yield chunk
     if part.at_eof():
         return
@@ -115,10 +123,10 @@ async def _chunks(request: web.Request, part: BodyPartReader) -> AsyncIterator[b
 
 
 @contextmanager
-def _form_errors(begun: StreamReader | None = None) -> Iterator[None]:
+def _form_errors(begun: FormBody | None = None) -> Iterator[None]:
     """Translate how aiohttp says that boundaries, lengths, headers or a charset are broken.
 
-    `begun` is the content of a form whose first part was found: where it is at its end now, what
+    `begun` is the body of a form whose first part was found: where it is at its end now, what
     is missing is the end of the form.
     """
     try:
@@ -130,17 +138,17 @@ def _form_errors(begun: StreamReader | None = None) -> Iterator[None]:
         raise InvalidRequest(f'the body is no multipart form: {reason}') from error
 
 
-async def _receive_file(request: web.Request, part: BodyPartReader, upload: Upload) -> str:
+async def _receive_file(body: FormBody, part: BodyPartReader, upload: Upload) -> str:
     if not part.filename:
         raise InvalidRequest('the part "file" has no file name')
-    async for chunk in _chunks(request, part):
+    async for chunk in _chunks(body, part):
         await upload.write(chunk)
     return part.filename
 
 
-async def _small_content(request: web.Request, part: BodyPartReader) -> bytes:
+async def _small_content(body: FormBody, part: BodyPartReader) -> bytes:
     content = bytearray()
-    async for chunk in _chunks(request, part):
+    async for chunk in _chunks(body, part):
         content += chunk
         if len(content) > MAX_JSON_BYTES:
             raise BodyTooLarge(f'the part "metadata" is larger than {MAX_JSON_BYTES} bytes')

@@ -26,10 +26,10 @@ class Upload:
     def __init__(self, path: Path, max_bytes: int, threads: Threads) -> None:
         """Receive into `path`, which must not exist."""
         self.path = path
+        self.max_bytes = max_bytes
         self.size = 0
         self.taken = False
         """True once the library has it; the file's name is no longer the upload's."""
-        self._max_bytes = max_bytes
         self._threads = threads
         self._hash = hashlib.sha256()
         self._gathered = bytearray()
@@ -47,8 +47,8 @@ class Upload:
     async def write(self, chunk: bytes) -> None:
         """Receive some bytes; ScriptTooLarge, LibraryUnavailable."""
         self.size += len(chunk)
-        if self.size > self._max_bytes:
-            raise ScriptTooLarge(self._max_bytes)
+        if self.size > self.max_bytes:
+            raise ScriptTooLarge(self.max_bytes)
         self._gathered += chunk
         if len(self._gathered) >= _CHUNK_BYTES:
             await self._threads.run(self._flush)
