@@ -65,11 +65,14 @@ def query_integer(
 
 
 def check_query(request: web.Request, *allowed: str) -> None:
-    """Raise InvalidParameter where the query has a name that this route does not know."""
+    """Raise InvalidParameter where the query has a name twice, or one this route does not know."""
     for name in request.query:
         if name not in allowed:
             known = ', '.join(allowed) or 'none'
             raise InvalidParameter(f'unknown query parameter {name[:80]!r}; allowed: {known}')
+        given = len(request.query.getall(name))
+        if given > 1:
+            raise InvalidParameter(f'{name} is given {given} times; allowed: once')
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:

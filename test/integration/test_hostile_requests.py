@@ -244,6 +244,17 @@ async def test_hostile_query_values_are_refused(target: Target) -> None:
     assert_refused(await target.send('GET', f'{path}?limit=1&nobody=knows'), 400, of='unknown')
 
 
+@pytest.mark.parametrize('query', ['limit=1&limit=1000', 'limit=1&limit=1', 'limit=1&li%6dit='])
+async def test_a_query_name_that_is_given_twice_is_refused(target: Target, query: str) -> None:
+    """400 that names it, whatever the values, as a JSON body with a name twice is refused."""
+    path = target.path('/{collection:apps|components}/{entity_id}/scripts/{script_id}/executions')
+    answer = await target.send('GET', f'{path}?{query}')
+    assert_refused(answer, 400, of=query)
+    body = json.loads(answer.content)
+    assert body['error_code'] == 'invalid-parameter'
+    assert body['message'] == 'limit is given 2 times; allowed: once'
+
+
 @pytest.mark.parametrize(('method', 'path'), list(routes()))
 async def test_an_unknown_query_parameter_is_refused_on_every_route(
     target: Target, method: str, path: str, tmp_path: Path
