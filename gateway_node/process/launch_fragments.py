@@ -3,8 +3,8 @@
 
 Reading a fragment means executing it, in a child under supervision with a deadline. How that went
 is remembered for the version and the environment, failures too. But a fragment includes, imports
-and reads what has no version: what is remembered lets a start through, and refuses none. Who asks
-has been admitted before.
+and reads what has no version: what is remembered lets a start through, and refuses one for a
+moment only. Who asks has been admitted before.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_node.child.launch_sequence import launch_arguments
+from gateway_node.entities.clock import Clock
 from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome
 from gateway_node.process.sourcing import ScriptWorld
@@ -27,6 +28,9 @@ _log = logging.getLogger(__name__)
 _REMEMBERED = 256
 _AT_ONCE = 2
 """Fragments that are read at one moment."""
+_REFUSES_SEC = 1.0
+"""How long a reading is new enough to refuse a start, so that a client which tries again and again
+does not have a fragment executed as often."""
 
 _Key = tuple[Path, str]
 
@@ -50,6 +54,15 @@ class Declaration:
     """False where others may be declared while it runs."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """What a reading found, and when."""
+
+    declaration: Declaration | None
+    at: float
+    """By the monotonic clock."""
+
+
 Describe = Callable[[Script, ScriptWorld], Awaitable[Outcome]]
 """Runs the program that tells what a fragment declares, as its result."""
 
@@ -57,11 +70,15 @@ Describe = Callable[[Script, ScriptWorld], Awaitable[Outcome]]
 class LaunchFragments:
     """What the fragments declare."""
 
-    def __init__(self, describe: Describe) -> None:
+    def __init__(self, describe: Describe, clock: Clock) -> None:
         self._describe = describe
+        self._clock = clock
         self._world: ScriptWorld | None = None
-        self._known: dict[_Key, Declaration | None] = {}
+        self._known: dict[_Key, _Reading] = {}
         self._readings: dict[_Key, asyncio.Task[Declaration | None]] = {}
+        """Those in the present environment."""
+        self._under_way: set[asyncio.Task[Declaration | None]] = set()
+        """Those in earlier ones too: who waits for them gets an answer."""
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def check(
@@ -70,7 +87,7 @@ class LaunchFragments:
         """Raise where the fragment cannot run, or does not take the parameters.
 
         A fragment that cannot be read is let through: its execution then says why. What would be
-        refused by memory is read anew.
+        refused by a reading that is not new is read anew.
 
         Raises:
             KindNotAvailable: the environment's Python has no `launch`.
@@ -89,15 +106,17 @@ class LaunchFragments:
             self._world = world
         key = (script.path, script.version)
         given = launch_arguments(parameters)
-        if key in self._known and not argument_violations(self._known[key], given):
-            return
-        violations = argument_violations(await self._reading(key, script, world), given)
+        known = self._known.get(key)
+        violations = argument_violations(known.declaration, given) if known is not None else []
+        is_new = known is not None and self._clock.monotonic() < known.at + _REFUSES_SEC
+        if known is None or (violations and not is_new):
+            violations = argument_violations(await self._reading(key, script, world), given)
         if violations:
             raise ParametersInvalid(violations[0].reason, tuple(violations))
 
     async def close(self) -> None:
         """Give up what is being read: nobody starts it any more."""
-        readings = tuple(self._readings.values())
+        readings = tuple(self._under_way)
         for reading in readings:
             reading.cancel()
         if readings:
@@ -106,11 +125,13 @@ class LaunchFragments:
     async def _reading(self, key: _Key, script: Script, world: ScriptWorld) -> Declaration | None:
         if key not in self._readings:
             reading = self._readings[key] = asyncio.create_task(self._read(key, script, world))
+            self._under_way.add(reading)
             reading.add_done_callback(lambda done: self._note_read(key, done))
         # Others may wait for the same reading.
         return await asyncio.shield(self._readings[key])
 
     def _note_read(self, key: _Key, done: 'asyncio.Task[Declaration | None]') -> None:
+        self._under_way.discard(done)
         if self._readings.get(key) is done:
             del self._readings[key]
         if not done.cancelled():
@@ -127,9 +148,10 @@ class LaunchFragments:
         if declaration is None:
             _log.info('a launch fragment cannot be read: script %s', script.id)
         if self._world is world:
+            self._known.pop(key, None)
             if len(self._known) >= _REMEMBERED:
                 del self._known[next(iter(self._known))]
-            self._known[key] = declaration
+            self._known[key] = _Reading(declaration=declaration, at=self._clock.monotonic())
         return declaration
 
 

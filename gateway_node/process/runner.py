@@ -68,6 +68,7 @@ class SupervisedScriptRunner:
         keep_working_directories: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        clock = clock or SystemClock()
         self._state_dir = state_dir.absolute()
         self._folder = self._state_dir / _EXECUTIONS_FOLDER
         self._default_limits = default_limits or Limits()
@@ -80,10 +81,10 @@ class SupervisedScriptRunner:
             setup_files,
             self._state_dir / _INTERNAL_FOLDER,
             self._run_internally,
-            clock or SystemClock(),
+            clock,
         )
         self._interpreters = InstalledInterpreters()
-        self._fragments = LaunchFragments(self._describe)
+        self._fragments = LaunchFragments(self._describe, clock)
         self._internal_numbers = itertools.count(1)
 
     @property

@@ -11,6 +11,7 @@ from runner_support import Floor, floor, living_scripts, wait_until
 from gateway_node.executions.errors import KindNotAvailable
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import Progress, StopAction
+from gateway_node.process import launch_fragments
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import Script, ScriptKind
 
@@ -189,8 +190,11 @@ async def test_what_no_include_passes_has_to_be_given(floor: Floor, action: str)
 
 
 @needs_launch
-async def test_an_included_file_that_changes_is_read_anew(floor: Floor) -> None:
+async def test_an_included_file_that_changes_is_read_anew(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No start is refused for what a file demanded that asks for something else now."""
+    monkeypatch.setattr(launch_fragments, '_REFUSES_SEC', 0.0)
     order = floor.order(including(floor, 'IncludeLaunchDescription(CHILD)'))
     with pytest.raises(ParametersInvalid):
         await floor.runner.vet(order)

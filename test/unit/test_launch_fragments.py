@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ros_support import wait_until
 
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
@@ -14,6 +15,7 @@ from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.testing import FakeClock
 
 WORLD = ScriptWorld(
     variables={},
@@ -57,7 +59,7 @@ class Readings:
 async def test_many_starts_read_a_fragment_once() -> None:
     """Who comes while a version is read waits for the same reading, a cancelled one aside."""
     readings = Readings()
-    fragments = LaunchFragments(readings.describe)
+    fragments = LaunchFragments(readings.describe, FakeClock())
     checks = [asyncio.create_task(fragments.check(fragment(1), {}, WORLD)) for _ in range(50)]
     await asyncio.sleep(0)
     checks[0].cancel()
@@ -71,7 +73,7 @@ async def test_many_starts_read_a_fragment_once() -> None:
 async def test_two_fragments_are_read_at_a_time() -> None:
     """Starts of fifty fragments do not make fifty processes."""
     readings = Readings()
-    fragments = LaunchFragments(readings.describe)
+    fragments = LaunchFragments(readings.describe, FakeClock())
     checks = [asyncio.create_task(fragments.check(fragment(n), {}, WORLD)) for n in range(50)]
     for _ in range(10):
         await asyncio.sleep(0)
@@ -103,7 +105,7 @@ async def test_a_version_that_cannot_be_read_is_executed_once_to_be_read(outcome
         read.append(script.id)
         return outcome
 
-    fragments = LaunchFragments(describe)
+    fragments = LaunchFragments(describe, FakeClock())
     for _ in range(3):
         await fragments.check(fragment(1), {'anything': 5}, WORLD)
     assert read == ['script_1']
@@ -112,33 +114,64 @@ async def test_a_version_that_cannot_be_read_is_executed_once_to_be_read(outcome
     assert read == ['script_1'] * 3
 
 
-async def test_memory_lets_a_start_through_and_refuses_none() -> None:
+def requiring(*names: str) -> Outcome:
+    """Return what the reading of a fragment found that requires arguments."""
+    arguments = [{'name': name, 'required': True, 'choices': None} for name in names]
+    return replace(READ, result={'arguments': arguments, 'complete': True})
+
+
+async def test_memory_lets_a_start_through_and_refuses_for_a_moment_only() -> None:
     """What a fragment includes or imports may have changed: it is read anew before a 400."""
     read: list[str] = []
-    required = {'name': 'text', 'required': True, 'choices': None}
 
     async def describe(script: Script, world: ScriptWorld) -> Outcome:
         read.append(script.id)
-        return replace(READ, result={'arguments': arguments, 'complete': True})
+        return found
 
-    fragments = LaunchFragments(describe)
-    arguments = [required]
+    clock = FakeClock()
+    fragments = LaunchFragments(describe, clock)
+    found = requiring('text')
     with pytest.raises(ParametersInvalid, match="'text' is required"):
         await fragments.check(fragment(1), {}, WORLD)
-    arguments = []
+    clock.advance(1)
+    found = requiring()
     await fragments.check(fragment(1), {}, WORLD)
-    arguments = [required]
+    found = requiring('text')
     await fragments.check(fragment(1), {}, WORLD)
+    with pytest.raises(ParametersInvalid, match="'text' is no launch argument"):
+        await fragments.check(fragment(1), {'text': 'x'}, WORLD)
     assert len(read) == 2
+    clock.advance(1)
     await fragments.check(fragment(1), {'text': 'x'}, WORLD)
     assert len(read) == 3
+
+
+async def test_a_client_that_tries_again_and_again_executes_a_fragment_once_a_second() -> None:
+    """A refusal counts for a moment, from the end of the reading, however long that took."""
+    began: list[float] = []
+
+    async def describe(script: Script, world: ScriptWorld) -> Outcome:
+        began.append(clock.monotonic())
+        clock.advance(5)
+        return requiring('text')
+
+    clock = FakeClock()
+    start = clock.monotonic()
+    fragments = LaunchFragments(describe, clock)
+    for _ in range(20):
+        with pytest.raises(ParametersInvalid, match="'txt' is no launch argument"):
+            await fragments.check(fragment(1), {'text': 'x', 'txt': 'x'}, WORLD)
+        clock.advance(0.125)
+    assert [each - start for each in began] == [0, 6, 12]
+    await fragments.check(fragment(1), {'text': 'x'}, WORLD)
+    assert len(began) == 3
 
 
 async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
     """More versions than are remembered cost the oldest its memory, not all of them."""
     readings = Readings()
     readings.go_on.set()
-    fragments = LaunchFragments(readings.describe)
+    fragments = LaunchFragments(readings.describe, FakeClock())
     for number in range(257):
         await fragments.check(fragment(number), {}, WORLD)
     for number in range(1, 257):
@@ -151,13 +184,42 @@ async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None
 async def test_a_close_gives_up_what_is_being_read() -> None:
     """A fragment that sleeps while it is read does not hold up the end of the gateway."""
     readings = Readings()
-    fragments = LaunchFragments(readings.describe)
+    fragments = LaunchFragments(readings.describe, FakeClock())
     checks = [asyncio.create_task(fragments.check(fragment(n), {}, WORLD)) for n in range(3)]
     for _ in range(10):
         await asyncio.sleep(0)
     await fragments.close()
     results = await asyncio.gather(*checks, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError) for each in results)
+
+
+async def test_a_close_gives_up_what_was_being_read_in_an_earlier_environment() -> None:
+    """SIGHUP while a fragment hangs, then SIGTERM: nobody waits for that reading any more."""
+    readings = Readings()
+    fragments = LaunchFragments(readings.describe, FakeClock())
+    worlds = (WORLD, replace(WORLD, variables={'A': '1'}))
+    checks = []
+    for world in worlds:
+        checks.append(asyncio.create_task(fragments.check(fragment(1), {}, world)))
+        await wait_until(lambda: readings.now == len(checks), what='the fragment is being read')
+    async with asyncio.timeout(10):
+        await fragments.close()
+        results = await asyncio.gather(*checks, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) for each in results)
+
+
+async def test_who_waits_for_a_reading_gets_an_answer_when_the_environment_changes() -> None:
+    """It is that of the environment in which the start was asked for."""
+    readings = Readings()
+    fragments = LaunchFragments(readings.describe, FakeClock())
+    earlier = asyncio.create_task(fragments.check(fragment(1), {'x': 1}, WORLD))
+    await wait_until(lambda: readings.now == 1, what='the fragment is being read')
+    later = asyncio.create_task(fragments.check(fragment(1), {}, replace(WORLD, variables={})))
+    readings.go_on.set()
+    with pytest.raises(ParametersInvalid):
+        await earlier
+    await later
+    assert readings.all == 2
 
 
 @pytest.mark.parametrize('error', [OSError(24, 'Too many open files'), SpawnFailed('no disk')])
@@ -170,7 +232,7 @@ async def test_a_fragment_that_cannot_be_read_now_may_be_read_later(error: Excep
         return READ
 
     failures = [error]
-    fragments = LaunchFragments(describe)
+    fragments = LaunchFragments(describe, FakeClock())
     with pytest.raises(RunnerUnavailable):
         await fragments.check(fragment(1), {}, WORLD)
     await fragments.check(fragment(1), {}, WORLD)
