@@ -203,6 +203,7 @@ async def assemble(
         in_use = frozenset(each.script_version for each in await store.open_executions())
         versions = EVERY_VERSION if store.may_have_forgotten else in_use
         library = await _open_library(configuration, schemas, clock, versions)
+        undo.push_async_callback(library.close)
         ledger = Ledger(store)
         executions = ExecutionService(
             library=library,

@@ -2,11 +2,10 @@
 """Schedules: executions in `prepared` that wait for a start of the gateway."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 import contextlib
 from dataclasses import dataclass
 import logging
-from typing import Any, TypeVar
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -34,10 +33,9 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
+from gateway_node.to_the_end import ToTheEnd
 
 _log = logging.getLogger(__name__)
-
-_Result = TypeVar('_Result')
 
 GROUP = 100
 """Schedules that are started with one commit, before others get a turn."""
@@ -88,6 +86,7 @@ class Restarts:
         self._ending = asyncio.Event()
         # One change of the schedules at a time: none takes back what another recorded.
         self._changes = asyncio.Lock()
+        self._to_the_end = ToTheEnd()
 
     def add(self, schedules: Iterable[Execution]) -> None:
         """Take recorded schedules."""
@@ -184,7 +183,7 @@ class Restarts:
             finally:
                 self.give_back(execution.id)
 
-        await _to_the_end(schedule())
+        await self._to_the_end.run(f'record the schedule {execution.id}', schedule())
 
     async def stop(self, execution_id: str, trigger: Trigger) -> Execution | None:
         """End a schedule that waits because a client wants so; return it as it is then.
@@ -204,11 +203,13 @@ class Restarts:
                 await self._record([ended])
                 return ended.execution
 
-        return await _to_the_end(stop())
+        return await self._to_the_end.run(f'end the schedule {execution_id}', stop())
 
     async def script_deleted(self, entity: EntityRef, script_id: str) -> None:
         """End the schedules of a script that is gone."""
-        await _to_the_end(self._fail_without_script(entity, script_id))
+        await self._to_the_end.run(
+            f'end the schedules of {script_id}', self._fail_without_script(entity, script_id)
+        )
 
     async def _start(self, due: Sequence[str], directory: EntityDirectory) -> None:
         changes: list[Change] = []
@@ -299,11 +300,3 @@ class Restarts:
 
 def _script_gone(script_id: str) -> tuple[FailureReason, str]:
     return FailureReason.SCRIPT_GONE, f'its script {script_id} is gone, and so is the schedule'
-
-
-async def _to_the_end(change: Coroutine[Any, Any, _Result]) -> _Result:
-    """Wait for a change; it goes on to its end where the waiting is cancelled."""
-    changing = asyncio.ensure_future(change)
-    # Whoever waits hears of an error; nobody has to.
-    changing.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return await asyncio.shield(changing)

@@ -49,7 +49,7 @@ async def replace_script(request: web.Request) -> web.Response:
     here = services(request)
     script_id = path_id(request, 'script_id')
     await here.library.get(entity, script_id)
-    async with receive(request, here.library) as received:
+    async with receive(request, here.library, replacing=True) as received:
         script = await here.library.replace(
             entity,
             script_id,

@@ -34,12 +34,17 @@ class ReceivedScript:
 
 
 @asynccontextmanager
-async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator[ReceivedScript]:
+async def receive(
+    request: web.Request, library: ScriptLibrary, *, replacing: bool = False
+) -> AsyncIterator[ReceivedScript]:
     """Receive the parts of a form; what the library has not taken at the end is removed.
+
+    `replacing` means that they are no new script.
 
     Raises:
         InvalidRequest: no multipart form, an unknown or repeated part, no `file`.
         ClientSilent, ClientSlow: the form does not come to its end in time.
+        ScriptLimitReached: before the form is read.
         ScriptRefused, ScriptTooLarge, LibraryUnavailable: as their names say.
         BodyTooLarge: the form or the metadata is.
         web.HTTPUnsupportedMediaType: another content type.
@@ -48,7 +53,7 @@ async def receive(request: web.Request, library: ScriptLibrary) -> AsyncIterator
         raise web.HTTPUnsupportedMediaType(
             text=f'Content-Type is {request.content_type!r}; allowed: multipart/form-data'
         )
-    upload = library.begin_upload()
+    upload = library.begin_upload(replacing=replacing)
     body = FormBody(request, upload.max_bytes + MAX_JSON_BYTES + _MAX_AROUND_BYTES)
     async with upload:
         file_name: str | None = None

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Collection, Container, Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.errors import ManifestInvalid
@@ -34,14 +34,16 @@ from gateway_node.scripts.records import Record, script_of
 from gateway_node.scripts.schemas import SchemaChecker
 from gateway_node.scripts.shelf import new_script_id, Shelf
 from gateway_node.scripts.upload import Upload
-from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.scripts.values import EVERY_VERSION, Script, ScriptKind
 from gateway_node.threads import Threads
+from gateway_node.to_the_end import ToTheEnd
 
-_T = TypeVar('_T')
 _LIBRARY_THREADS = 4
 """For the scripts directory."""
 _MANAGED_THREADS = 2
 """For files that lie anywhere, as on a mount that does not answer."""
+_CLOSE_PATIENCE_SEC = 5.0
+"""For changes that have begun, as the disk may not answer."""
 
 
 class ScriptLibrary:
@@ -76,12 +78,14 @@ class ScriptLibrary:
         self._max_scripts = max_scripts
         self._records: dict[str, Record] = {}
         self._changes = asyncio.Lock()
+        self._to_the_end = ToTheEnd()
+        self._may_prune = True
 
     async def open(self, versions_in_use: Container[str] = ()) -> None:
         """Read the scripts directory, sweep what a crash left, check the managed schemas.
 
-        Versions in `versions_in_use` are kept though they are not current. Without a scripts
-        directory nothing is done.
+        Versions in `versions_in_use` are kept though they are not current; where that is every
+        one, replacements keep them too. Without a scripts directory nothing is done.
 
         Raises:
             ManifestInvalid: a managed script's parameters_schema is not acceptable.
@@ -89,6 +93,7 @@ class ScriptLibrary:
         """
         if self._shelf is None:
             return
+        self._may_prune = versions_in_use is not EVERY_VERSION
         for file in self._managed.values():
             await self._check_managed(file.managed.script)
         with disk_errors(f'be read (scripts.scripts_dir {self._shelf.directory})'):
@@ -96,6 +101,10 @@ class ScriptLibrary:
         self._records = {
             record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
         }
+
+    async def close(self) -> None:
+        """Wait for the changes that have begun, if the disk makes them."""
+        await self._to_the_end.wait(_CLOSE_PATIENCE_SEC)
 
     @property
     def turned_on(self) -> bool:
@@ -143,12 +152,19 @@ class ScriptLibrary:
         """Return the entities that have uploads."""
         return frozenset(record.entity for record in self._records.values())
 
-    def begin_upload(self) -> Upload:
-        """Return an upload to write the file into, for `create` or `replace`; UploadsTurnedOff."""
+    def begin_upload(self, *, replacing: bool = False) -> Upload:
+        """Return an upload to write the file into, for `create`, or for `replace`.
+
+        Raises:
+            UploadsTurnedOff, ScriptLimitReached
+        """
         shelf = self._open_shelf()
         if not self._allow_uploads:
             raise UploadsTurnedOff
-        return Upload(shelf.incoming_path(), self._max_file_bytes, self._threads)
+        if not replacing:
+            self._check_room()
+        path = shelf.incoming_path()
+        return Upload(path, self._max_file_bytes, self._threads, self._to_the_end)
 
     async def create(
         self, entity: EntityRef, upload: Upload, file_name: str, metadata: Metadata
@@ -159,12 +175,13 @@ class ScriptLibrary:
             ScriptRefused, ScriptLimitReached, SchemaCheckUnavailable
         """
         shelf = self._open_shelf()
-        self._check_room()
         check_file_name(file_name)
         kind = settle_kind(file_name, metadata.kind)
         await self._check_schema(metadata)
         await upload.finish()
-        return await _to_the_end(self._add(shelf, entity, upload, file_name, kind, metadata))
+        return await self._take(
+            upload, self._add(shelf, entity, upload, file_name, kind, metadata)
+        )
 
     async def replace(
         self,
@@ -193,8 +210,8 @@ class ScriptLibrary:
         if metadata is not None:
             await self._check_schema(metadata)
         await upload.finish()
-        return await _to_the_end(
-            self._change(shelf, earlier, upload, file_name, metadata, versions_in_use)
+        return await self._take(
+            upload, self._change(shelf, earlier, upload, file_name, metadata, versions_in_use)
         )
 
     async def delete(self, entity: EntityRef, script_id: str) -> None:
@@ -210,7 +227,7 @@ class ScriptLibrary:
             raise UploadsTurnedOff
         # Gone at once: nothing can be started of it while the disk is busy.
         del self._records[script_id]
-        await _to_the_end(self._remove(shelf, record))
+        await self._to_the_end.run(f'remove {script_id}', self._remove(shelf, record))
 
     def _check_room(self) -> None:
         if 0 < self._max_scripts <= len(self._records):
@@ -259,6 +276,20 @@ class ScriptLibrary:
         interpreter_of(beginning.first_line, kind)
         return beginning
 
+    async def _take(self, upload: Upload, change: Coroutine[Any, Any, Script]) -> Script:
+        """Make a change to its end; where it is refused the upload is removed."""
+
+        async def take() -> Script:
+            try:
+                return await change
+            except Exception:
+                await upload.discard()
+                raise
+
+        # Before anything is waited for: who is cancelled must not remove it under the change.
+        upload.taken = True
+        return await self._to_the_end.run(f'take the upload {upload.version}', take())
+
     async def _add(
         self,
         shelf: Shelf,
@@ -284,7 +315,6 @@ class ScriptLibrary:
                 first_line=beginning.first_line,
                 mended=beginning.to_mend,
             )
-            upload.taken = True
             with disk_errors('take a script'):
                 await self._threads.run(shelf.add, record, upload.path)
             self._records[record.script_id] = record
@@ -315,12 +345,12 @@ class ScriptLibrary:
                 first_line=beginning.first_line,
                 mended=beginning.to_mend,
             )
-            upload.taken = True
             with disk_errors('take a script'):
                 await self._threads.run(shelf.change, record, upload.path)
             self._records[record.script_id] = record
-            used = versions_in_use(record.script_id)
-            await self._threads.run(shelf.prune, record, used)
+            if self._may_prune:
+                used = versions_in_use(record.script_id)
+                await self._threads.run(shelf.prune, record, used)
             return script_of(record, shelf.path_of(record))
 
     async def _remove(self, shelf: Shelf, record: Record) -> None:
@@ -338,8 +368,3 @@ class ScriptLibrary:
 def _without_kind(metadata: Metadata) -> Metadata:
     """Return metadata for a record, which holds the settled kind itself."""
     return replace(metadata, kind=None, named=metadata.named - {'kind'})
-
-
-async def _to_the_end(change: Coroutine[Any, Any, _T]) -> _T:
-    """Wait for a change; it goes on to its end where the waiting is cancelled."""
-    return await asyncio.shield(asyncio.ensure_future(change))

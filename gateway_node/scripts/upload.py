@@ -12,6 +12,7 @@ from types import TracebackType
 from gateway_node.scripts.disk import disk_errors, new_file, SCRIPT_MODE
 from gateway_node.scripts.errors import ScriptRefused, ScriptTooLarge
 from gateway_node.threads import Threads
+from gateway_node.to_the_end import ToTheEnd
 
 _CHUNK_BYTES = 256 * 1024
 """Bytes gathered before a thread writes them: a hop costs more than a small write."""
@@ -23,14 +24,15 @@ class Upload:
     Used with `async with`: what the library has not taken by the end is removed.
     """
 
-    def __init__(self, path: Path, max_bytes: int, threads: Threads) -> None:
+    def __init__(self, path: Path, max_bytes: int, threads: Threads, to_the_end: ToTheEnd) -> None:
         """Receive into `path`, which must not exist."""
         self.path = path
         self.max_bytes = max_bytes
         self.size = 0
         self.taken = False
-        """True once the library has it; the file's name is no longer the upload's."""
+        """True once the library has it: to make a script of it, or to `discard` it."""
         self._threads = threads
+        self._to_the_end = to_the_end
         self._hash = hashlib.sha256()
         self._gathered = bytearray()
         self._finished = False
@@ -61,17 +63,16 @@ class Upload:
             raise ScriptRefused('the file is empty; a script has at least one byte')
         await self._threads.run(self._finish)
 
-    async def abort(self) -> None:
-        """Remove what was received, unless the library has taken it."""
-        if not self.taken:
-            await self._threads.run(self._discard)
+    async def discard(self) -> None:
+        """Remove what was received, also where who waits is cancelled; LibraryUnavailable."""
+        await self._to_the_end.run('remove an upload', self._threads.run(self._discard))
 
     async def __aenter__(self) -> 'Upload':
         try:
             await self._threads.run(self._open)
         except asyncio.CancelledError:
             # The thread may make the file all the same.
-            await asyncio.shield(asyncio.ensure_future(self.abort()))
+            await self.discard()
             raise
         return self
 
@@ -81,8 +82,8 @@ class Upload:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Shielded: a client that goes away cancels its request, and this must still be done.
-        await asyncio.shield(asyncio.ensure_future(self.abort()))
+        if not self.taken:
+            await self.discard()
 
     def _open(self) -> None:
         with self._lock, disk_errors('take an upload'):

@@ -13,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ import pytest
 from gateway_node.entities.clock import SystemClock
 from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.values import EntityRef
+from gateway_node.scripts import library as library_module
+from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
     ScriptIsManaged,
@@ -37,6 +40,7 @@ from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.scripts.mending import mend
 from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.values import EVERY_VERSION, Script, ScriptKind
+from gateway_node.threads import Threads
 
 APP = EntityRef.from_path('apps/temp_sensor')
 COMPONENT = EntityRef.from_path('components/temp_sensor')
@@ -81,6 +85,7 @@ async def library(tmp_path: Path) -> AsyncIterator[ScriptLibrary]:
     library = _library(tmp_path / 'scripts')
     await library.open()
     yield library
+    await library.close()
     assert not _incoming(tmp_path)
 
 
@@ -116,7 +121,7 @@ async def _replace(
     metadata: Mapping[str, Any] | None = None,
     in_use: tuple[str, ...] = (),
 ) -> Script:
-    async with library.begin_upload() as upload:
+    async with library.begin_upload(replacing=True) as upload:
         await upload.write(content)
         return await library.replace(
             APP,
@@ -210,6 +215,19 @@ async def test_a_version_in_use_stays_until_nobody_uses_it(
     await _reopened(tmp_path)
     assert not first.path.exists()
     assert second.path.exists()
+
+
+async def test_versions_that_may_be_in_use_stay_over_a_replacement(
+    library: ScriptLibrary, tmp_path: Path
+) -> None:
+    """What a database that was set aside refers to is known to nobody."""
+    first = await _create(library, b'one')
+    later = await _reopened(tmp_path, EVERY_VERSION)
+    second = await _replace(later, first, b'two')
+    third = await _replace(later, second, b'three')
+    assert [s.path.read_bytes() for s in (first, second, third)] == [b'one', b'two', b'three']
+    await _reopened(tmp_path)
+    assert [s.path.exists() for s in (first, second, third)] == [False, False, True]
 
 
 async def test_the_same_bytes_again_are_the_same_version(library: ScriptLibrary) -> None:
@@ -328,6 +346,86 @@ async def test_a_cancelled_change_is_finished(library: ScriptLibrary, tmp_path: 
     known = await library.list(APP)
     assert known[-1] == last
     assert await (await _reopened(tmp_path)).list(APP) == known
+
+
+@pytest.mark.parametrize('replacing', [False, True])
+async def test_an_upload_is_not_removed_under_the_change_that_has_it(
+    library: ScriptLibrary, tmp_path: Path, replacing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that goes away while the change waits for its turn: `close` sees the end of it."""
+    script = await _create(library, b'one')
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(path: Path, kind: ScriptKind) -> Beginning:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(PATIENCE_SEC)
+        return read_beginning(path, kind)
+
+    monkeypatch.setattr(library_module, 'read_beginning', slowly)
+    change = _replace(library, script, b'two') if replacing else _create(library, b'two')
+    asked = asyncio.create_task(change)
+    await begun.wait()
+    asked.cancel()
+    await asyncio.wait({asked})
+    assert asked.cancelled()
+    go_on.set()
+    await library.close()
+    last = (await library.list(APP))[-1]
+    assert last.path.read_bytes() == b'two'
+    assert not _incoming(tmp_path)
+
+
+async def test_a_change_that_fails_unheard_is_told_and_leaves_nothing(
+    library: ScriptLibrary,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who asked is gone: the log says what the answer would have said."""
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def refuse(path: Path, kind: ScriptKind) -> Beginning:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(PATIENCE_SEC)
+        raise OSError(errno.EIO, 'broken')
+
+    monkeypatch.setattr(library_module, 'read_beginning', refuse)
+    asked = asyncio.create_task(_create(library))
+    await begun.wait()
+    asked.cancel()
+    await asyncio.wait({asked})
+    go_on.set()
+    await library.close()
+    assert 'failed, and nobody waits for it: take the upload' in caplog.text
+    assert 'EIO' in caplog.text
+    assert not _incoming(tmp_path)
+
+
+async def test_the_end_does_not_wait_for_a_disk_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names what has not ended; the next start removes what is left of it."""
+    monkeypatch.setattr(library_module, '_CLOSE_PATIENCE_SEC', 0.1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang(path: Path, kind: ScriptKind) -> Beginning:
+        begun.set()
+        go_on.wait(PATIENCE_SEC)
+        raise OSError(errno.EIO, 'broken')
+
+    monkeypatch.setattr(library_module, 'read_beginning', hang)
+    library = _library(tmp_path / 'scripts')
+    await library.open()
+    asked = asyncio.create_task(_create(library))
+    await Threads('waiter', 1).run(begun.wait, PATIENCE_SEC)
+    asked.cancel()
+    await asyncio.wait({asked})
+    await library.close()
+    assert 'not ended within 0.1 s: take the upload' in caplog.text
+    go_on.set()
+    await library.close()
 
 
 async def test_many_uploads_and_replacements_at_once_do_not_collide(
@@ -571,6 +669,8 @@ async def test_a_script_beyond_the_limit_is_refused(tmp_path: Path) -> None:
         '2 scripts are uploaded, as many as scripts.max_scripts allows; delete one'
     )
     assert len(await library.list(APP)) == 1 + 2
+    with pytest.raises(ScriptLimitReached):
+        library.begin_upload()
     await _replace(library, first, b'false\n')
     await library.delete(APP, first.id)
     await _create(library)

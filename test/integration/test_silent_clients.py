@@ -148,3 +148,18 @@ async def test_a_client_that_goes_away_leaves_no_file_and_no_error(
         while stored(staging):
             assert (await api.request('GET', '/version-info')).status == 200
     assert not [record for record in caplog.records if record.levelname == 'ERROR']
+
+
+async def test_a_script_beyond_the_limit_is_refused_before_its_file_comes(tmp_path: Path) -> None:
+    """429 to the head of the request; a new version of a script that is there is taken."""
+    async with serve_api(tmp_path, max_scripts=1) as api:
+        script_id = await api.upload(ENTITY)
+        path = f'/{ENTITY}/scripts'
+        async with sending(api, 'POST', path, FORM_TYPE, 1000, [FILE]) as reader:
+            status, _, content = await answer(reader)
+        assert (status, json.loads(content)['vendor_code']) == (429, 'x-gateway-limit-reached')
+        whole = FILE + END
+        async with sending(
+            api, 'PUT', f'{path}/{script_id}', FORM_TYPE, len(whole), [whole]
+        ) as reader:
+            assert (await answer(reader))[0] == 200

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
-COMMON = frozenset({'side_tasks', 'strict_json', 'threads'})
+COMMON = frozenset({'side_tasks', 'strict_json', 'threads', 'to_the_end'})
 """What every room may import, for it imports the standard library only."""
 ROOMS = COMMON | {
     *CORE,
@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'side_tasks': frozenset(),
     'strict_json': frozenset(),
     'threads': frozenset(),
+    'to_the_end': frozenset(),
 }
 """Which rooms of the package a room may import, beside itself."""
 
