@@ -241,7 +241,7 @@ async def assemble(
             versions={**_own_versions(), **ros_versions},
             conditions=lambda: {
                 'gateway': instance,
-                **_conditions(runner, database, server, graph_warnings()),
+                **_conditions(runner, database, library, server, graph_warnings()),
             },
             clock=clock,
             own_names=own_names(await host_names(), configuration.server.names),
@@ -291,10 +291,11 @@ async def _used_components(
 def _conditions(
     runner: SupervisedScriptRunner,
     database: Database,
+    library: ScriptLibrary,
     server: Server,
     graph_warnings: Iterable[str],
 ) -> dict[str, Any]:
-    """Return what /health shows of processes, storage, addresses and the graph."""
+    """Return what /health shows of processes, storage, scripts, addresses and the graph."""
     warnings = [
         f'a corrupt database was set aside: {path}; outputs are kept until it is removed'
         for path in database.set_aside
@@ -303,6 +304,11 @@ def _conditions(
         warnings.append(
             f'nothing can be recorded: {database.write_error}; executions that have ended are '
             'shown as running until it can'
+        )
+    if damaged := library.set_aside:
+        warnings.append(
+            f'damaged scripts were set aside and are not served: {len(damaged)} in '
+            f'{damaged[0].parent}'
         )
     warnings.extend(runner.environment_warnings)
     warnings.extend(server.warnings)

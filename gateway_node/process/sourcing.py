@@ -57,6 +57,7 @@ for __gateway_file in "${__gateway_files[@]}"; do
     __gateway_source=$__gateway_folder/setup_file
     tail -c +4 "$__gateway_file" >| "$__gateway_source" ||
       __gateway_refuse 'its copy without the byte order mark cannot be written'
+    builtin printf '%s\0' marked >> "$__gateway_folder/report"
   fi
   set --
   . "$__gateway_source"
@@ -119,7 +120,7 @@ def world_of(
     told = f'; stderr: {tail}' if tail else ''
     report = folder / _REPORT
     fields = iter(report.read_text(errors='replace').split('\0') if report.exists() else ())
-    statuses, trouble = _read(fields)
+    statuses, marked, trouble = _read(fields)
     if outcome.cause is EndCause.TIMED_OUT:
         trouble = f'it takes longer than {SOURCE_TIMEOUT_SEC:g} s'
     complete = len(statuses) == len(setup_files)
@@ -135,10 +136,17 @@ def world_of(
         variables=parse_capture((folder / _CAPTURE).read_bytes()),
         interpreters=interpreters,
         modules=modules,
-        warnings=tuple(
-            f'{file} was sourced, but its last command returned {status}{told}'
-            for file, status in zip(setup_files, statuses, strict=True)
-            if status != '0'
+        warnings=(
+            *(
+                f'{setup_files[index]} begins with a byte order mark: a copy without it was '
+                'sourced, and BASH_SOURCE in it is the path of the copy'
+                for index in marked
+            ),
+            *(
+                f'{file} was sourced, but its last command returned {status}{told}'
+                for file, status in zip(setup_files, statuses, strict=True)
+                if status != '0'
+            ),
         ),
     )
 
@@ -153,20 +161,24 @@ def parse_capture(content: bytes) -> dict[str, str]:
     }
 
 
-def _read(fields: Iterator[str]) -> tuple[list[str], str | None]:
-    """Return the statuses of the files that were sourced, and what is wrong with the next one."""
+def _read(fields: Iterator[str]) -> tuple[list[str], list[int], str | None]:
+    """Return the statuses of the files that were sourced, which of them were copies, and what is
+    wrong with the next one."""
     statuses: list[str] = []
+    marked: list[int] = []
     for field in fields:
         match field:
+            case 'marked':
+                marked.append(len(statuses))
             case 'returned':
                 statuses.append(next(fields, ''))
             case 'refused':
-                return statuses, next(fields, '')
+                return statuses, marked, next(fields, '')
             case 'ended':
                 status, failed = next(fields, ''), next(fields, '')
                 how = f'under "set -e" this failed: {failed}' if failed else 'as by exit'
-                return statuses, f'it ended the shell with status {status}, {how}'
-    return statuses, None
+                return statuses, marked, f'it ended the shell with status {status}, {how}'
+    return statuses, marked, None
 
 
 def _probed(probe: Path) -> tuple[Interpreters, frozenset[str]]:

@@ -77,6 +77,7 @@ class ScriptLibrary:
         self._allow_uploads = allow_uploads
         self._max_scripts = max_scripts
         self._records: dict[str, Record] = {}
+        self._set_aside: tuple[Path, ...] = ()
         self._changes = asyncio.Lock()
         self._to_the_end = ToTheEnd()
         self._may_prune = True
@@ -98,6 +99,7 @@ class ScriptLibrary:
             await self._check_managed(file.managed.script)
         with disk_errors(f'be read (scripts.scripts_dir {self._shelf.directory})'):
             records = await self._threads.run(self._shelf.load, versions_in_use)
+            self._set_aside = await self._threads.run(self._shelf.set_aside)
         self._records = {
             record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
         }
@@ -110,6 +112,11 @@ class ScriptLibrary:
     def turned_on(self) -> bool:
         """False where `scripts.scripts_dir` is empty."""
         return self._shelf is not None
+
+    @property
+    def set_aside(self) -> tuple[Path, ...]:
+        """The damaged scripts that lay aside, from this start or an earlier one, at the start."""
+        return self._set_aside
 
     def check_turned_on(self) -> None:
         """Return where scripts are turned on; ScriptsTurnedOff."""

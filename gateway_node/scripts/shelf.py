@@ -86,6 +86,10 @@ class Shelf:
                 records.append(record)
         return tuple(records)
 
+    def set_aside(self) -> tuple[Path, ...]:
+        """Return what was damaged and lies aside, since whenever."""
+        return tuple(sorted(self._damaged.iterdir())) if self._damaged.is_dir() else ()
+
     def add(self, record: Record, upload: Path) -> None:
         """Make a script of a received file; an OSError leaves nothing of either."""
         staged, home = self.incoming_path(), self.directory / record.script_id

@@ -225,7 +225,7 @@ def name_of(api: GatewayProcess, app_id: str) -> str:
     return str(api.body(f'/apps/{app_id}')['fully_qualified_name'])
 
 
-def test_a_corrupt_database_is_set_aside_and_shown(tmp_path: Path) -> None:
+def test_a_corrupt_database_or_script_is_set_aside_and_shown(tmp_path: Path) -> None:
     """The gateway starts without it; it is kept, and named in the log and in /health."""
     with gateway(tmp_path) as api:
         href = start_ready(api, SLEEPS)
@@ -240,18 +240,23 @@ def test_a_corrupt_database_is_set_aside_and_shown(tmp_path: Path) -> None:
         href = start_ready(again, 'echo ready\nsleep 0.2\n')
         again.wait_for_status(href, 'completed')
         kill(again)
+    scripts = tmp_path / 'state' / 'scripts'
+    [record] = (path for path in scripts.glob('*/script.json') if path.parent.name in href)
+    record.write_text('no record')
     with gateway(tmp_path) as third:
-        assert_set_aside(third, kept)
+        assert_set_aside(third, kept, scripts / '.damaged')
         assert 'is kept as' not in third.log
         assert third.body(href)['status'] == 'completed'
     assert kept.read_bytes() == rubbish
 
 
-def assert_set_aside(api: GatewayProcess, kept: Path) -> None:
-    """Check that /health says that a corrupt database was set aside, and where it is."""
+def assert_set_aside(api: GatewayProcess, *kept: Path) -> None:
+    """Check that /health says of each thing that was set aside where it is, and no more."""
     health = api.body('/health')
     assert health['status'] == 'degraded'
-    assert [str(kept) in warning for warning in health['warnings']] == [True]
+    assert len(health['warnings']) == len(kept)
+    for path, warning in zip(kept, health['warnings'], strict=True):
+        assert str(path) in warning
 
 
 def test_what_is_kept_is_for_the_gateways_user_alone(tmp_path: Path) -> None:

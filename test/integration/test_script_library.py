@@ -477,7 +477,9 @@ async def test_a_damaged_script_is_set_aside_and_named(
     [message] = [r.getMessage() for r in caplog.records if bad.id in r.getMessage()]
     [aside] = (tmp_path / 'scripts' / '.damaged').iterdir()
     assert str(aside) in message
-    assert await (await _reopened(tmp_path)).list(APP) == (good,)
+    again = await _reopened(tmp_path)
+    assert await again.list(APP) == (good,)
+    assert (library.set_aside, later.set_aside, again.set_aside) == ((), (aside,), (aside,))
 
 
 def _edit(home: Path, **changes: Any) -> None:

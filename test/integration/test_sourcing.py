@@ -128,10 +128,14 @@ async def test_a_file_that_hangs_ends_at_its_deadline(
 
 
 async def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
-    """The first line of the file counts, as in a file without the mark."""
+    """The first line counts, as without the mark; that the file's path is another is told."""
+    before = setup_file(tmp_path, 'true\n', 'before.bash')
     file = setup_file(tmp_path, b'\xef\xbb\xbfexport ONE=\xc3\xa9\n')
-    async with floor_on(tmp_path, (file,)) as floor:
-        assert floor.runner.environment_warnings == ()
+    async with floor_on(tmp_path, (before, file)) as floor:
+        assert floor.runner.environment_warnings == (
+            f'{file} begins with a byte order mark: a copy without it was sourced, and '
+            'BASH_SOURCE in it is the path of the copy',
+        )
         assert await printed(floor) == 'é\n'
         assert list((tmp_path / 'state' / 'internal').iterdir()) == []
 
