@@ -189,7 +189,10 @@ class ExecutionService:
     ) -> ExecutionPage:
         """Return a script's executions, newest first; ScriptNotFound where nothing knows it."""
         page = await self._store.page(entity, script_id, limit=limit, before=before)
-        if not page.executions and before is None:
+        known = page.executions or (
+            before is not None and (await self._store.page(entity, script_id, limit=1)).executions
+        )
+        if not known:
             await self._library.get(entity, script_id)
         present = (self._present(each.id) or each for each in page.executions)
         return ExecutionPage(executions=tuple(present), more=page.more)

@@ -18,6 +18,7 @@ from gateway_node.executions.values import (
     ExecutionType,
     Progress,
 )
+from gateway_node.scripts.errors import ScriptNotFound
 
 
 async def test_an_execution_goes_its_way_and_every_step_is_told(stage: Stage) -> None:
@@ -63,6 +64,17 @@ async def test_a_script_with_open_executions_cannot_be_deleted(stage: Stage) -> 
     assert (await stage.get(execution)).status is COMPLETED
     page = await stage.service.page(APP, script_id, limit=10, before=None)
     assert [each.id for each in page.executions] == [execution.id]
+    page = await stage.service.page(APP, script_id, limit=10, before=execution.id)
+    assert page.executions == ()
+
+
+@pytest.mark.parametrize('before', [None, 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'])
+async def test_a_page_of_a_script_that_nobody_knows_is_none(
+    stage: Stage, before: str | None
+) -> None:
+    """Whichever page: an empty one would say that there is such a script."""
+    with pytest.raises(ScriptNotFound):
+        await stage.service.page(APP, 'script_unknown', limit=10, before=before)
 
 
 async def test_only_what_has_ended_can_be_deleted(stage: Stage) -> None:
