@@ -71,6 +71,8 @@ class EndReport(TypedDict):
     cpu_sec: float
     stdout_bytes: int
     """All that the script wrote to stdout, kept or not."""
+    lost_output_bytes: int
+    """What of both streams the disk did not take."""
     progress_garbage: int
     """Lines on the progress channel that said nothing that is understood."""
     end_asked: bool

@@ -28,7 +28,8 @@ class OutputHead:
         """None until there is something to keep: no start has to wait for the file."""
         self._size = 0
         self._headers_bytes = 0
-        self._content_bytes = 0
+        self.content_bytes = 0
+        """Of the streams, that are in the file."""
 
     def add(self, frame: Frame, *, full: bool) -> Frame:
         """Append the frame, or hold it back unless it makes its stream's head full.
@@ -42,7 +43,7 @@ class OutputHead:
             self.held[frame.stream] = frame
         elif self.append(frame):
             self._headers_bytes += HEADER.size
-            self._content_bytes += len(frame.content)
+            self.content_bytes += len(frame.content)
         else:
             return frame
         return frame._replace(content=b'')
@@ -78,5 +79,5 @@ class OutputHead:
 
     def _too_dear(self, frame: Frame) -> bool:
         headers_bytes = self._headers_bytes + HEADER.size
-        content_bytes = self._content_bytes + len(frame.content)
+        content_bytes = self.content_bytes + len(frame.content)
         return headers_bytes > _FREE_HEADERS_BYTES + content_bytes // _DEAREST

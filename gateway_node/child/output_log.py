@@ -72,6 +72,8 @@ class OutputLog:
 
     def __init__(self, directory: str) -> None:
         self.totals = {STDOUT: 0, STDERR: 0}
+        self.lost_bytes = 0
+        """What is in no file because the disk did not take it at the end."""
         self._head = OutputHead(os.path.join(directory, HEAD_FILE))
         self._tail_path = os.path.join(directory, TAIL_FILE)
         self._tails = {STDOUT: _Tail(), STDERR: _Tail()}
@@ -126,6 +128,7 @@ class OutputLog:
         tailed = any(tail.frames() for tail in self._tails.values())
         if tailed and not replace_file(self._tail_path, self._unfiled()):
             self._note_totals(0)
+            self.lost_bytes = self.total_bytes - self._head.content_bytes
         self._head.close()
 
     def _look_for_an_object(self, content: bytes) -> None:

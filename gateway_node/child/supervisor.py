@@ -313,6 +313,7 @@ class Supervisor:
             max_memory_bytes=self._meter.max_memory_bytes,
             cpu_sec=self._meter.cpu_sec,
             stdout_bytes=self._workplace.output.totals[STDOUT],
+            lost_output_bytes=self._workplace.output.lost_bytes,
             progress_garbage=self._workplace.progress_garbage,
             end_asked=self._end_asked,
         )

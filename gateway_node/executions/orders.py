@@ -11,9 +11,8 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ProximityNotAvailable
 from gateway_node.executions.ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution
-from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
+from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound, shown
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.metadata import shown
 from gateway_node.scripts.schemas import SchemaChecker
 from gateway_node.scripts.values import Script, ScriptKind
 

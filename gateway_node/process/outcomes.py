@@ -60,6 +60,8 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
     if result is None and exit_code == 0:
         stdout_bytes = _count(report, 'stdout_bytes')
         printed, printed_complaint = read_printed_object(directory, stdout_bytes)
+    lost_bytes = _field(report, 'lost_output_bytes', int | None)
+    loss = f'{lost_bytes} bytes of the output are lost: the disk did not take them'
     garbage = _field(report, 'progress_garbage', int | None)
     if garbage:
         _log.warning(
@@ -81,7 +83,7 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         end_asked=_field(report, 'end_asked', bool | None) or False,
         result=result,
         printed=printed,
-        warnings=tuple(filter(None, (complaint, printed_complaint))),
+        warnings=tuple(filter(None, (complaint, printed_complaint, loss if lost_bytes else ''))),
     )
 
 

@@ -7,7 +7,7 @@ A file name is a hint of the kind, and the name of the file on disk in a folder 
 import re
 import unicodedata
 
-from gateway_node.scripts.errors import ScriptRefused
+from gateway_node.scripts.errors import ScriptRefused, shown
 from gateway_node.scripts.values import MENDED_FOLDER, ScriptKind
 
 MAX_FILE_NAME_BYTES = 255
@@ -62,9 +62,9 @@ def check_file_name(file_name: str) -> None:
     """Raise ScriptRefused where `file_name` is no plain file name."""
     reason = _file_name_fault(file_name)
     if reason is not None:
-        shown = ascii(file_name)
-        shown = shown if len(shown) <= 80 else f"{shown[:76]}...'"
-        raise ScriptRefused(f'the file name {shown} {reason}; allowed: a plain file name')
+        raise ScriptRefused(
+            f'the file name {shown(file_name)} {reason}; allowed: a plain file name'
+        )
 
 
 def kind_by_name(file_name: str) -> ScriptKind | None:

@@ -11,7 +11,7 @@ import posixpath
 import re
 import shlex
 
-from gateway_node.scripts.errors import ScriptRefused
+from gateway_node.scripts.errors import ScriptRefused, shown
 from gateway_node.scripts.mending import MARK
 from gateway_node.scripts.values import Interpreter, ScriptKind
 
@@ -121,6 +121,4 @@ def _split(first_line: str, text: str) -> list[str]:
 
 
 def _refusal(first_line: str, reason: str) -> ScriptRefused:
-    shown = ascii(first_line)
-    shown = shown if len(shown) <= 80 else f"{shown[:76]}...'"
-    return ScriptRefused(f'the first line {shown} {reason}')
+    return ScriptRefused(f'the first line {shown(first_line)} {reason}')

@@ -14,7 +14,7 @@ from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import EntityRef
 from gateway_node.entities.yaml_files import read_yaml
-from gateway_node.scripts.errors import ScriptRefused
+from gateway_node.scripts.errors import ScriptRefused, shown
 from gateway_node.scripts.file_names import (
     kind_by_name,
     KNOWN_NAMES,
@@ -22,7 +22,7 @@ from gateway_node.scripts.file_names import (
     may_be_launch_fragment,
 )
 from gateway_node.scripts.managed import hash_file, ManagedScript
-from gateway_node.scripts.metadata import Metadata, parse_metadata, shown
+from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.shelf import is_uploaded_id
 from gateway_node.scripts.values import ArgumentDefinition, Script, ScriptKind
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from gateway_node.scripts.errors import ScriptRefused, Violation
+from gateway_node.scripts.errors import ScriptRefused, shown, Violation
 from gateway_node.scripts.file_names import first_control, UPLOADED_KINDS
 from gateway_node.scripts.values import Limits, ScriptKind
 from gateway_node.strict_json import pointer_token
@@ -116,17 +116,6 @@ def refusal(violations: list[Violation]) -> ScriptRefused:
     rest = f' (and {len(violations) - 1} more)' if len(violations) > 1 else ''
     message = f'metadata{first.path} {first.reason}{rest}'
     return ScriptRefused(message, tuple(violations))
-
-
-def shown(value: object) -> str:
-    """Return a short form of a value for a message."""
-    if isinstance(value, (dict, list)):
-        return 'an object' if isinstance(value, dict) else 'an array'
-    if isinstance(value, int) and value.bit_length() > 256:
-        return 'a number with more than 77 digits'
-    text = ascii(value) if isinstance(value, str) else repr(value)
-    text = {'None': 'null', 'True': 'true', 'False': 'false'}.get(text, text)
-    return text if len(text) <= 80 else text[:77] + '...'
 
 
 Reader = Callable[[object, str, list[Violation]], Any]

@@ -262,14 +262,18 @@ def assert_set_aside(api: GatewayProcess, *kept: Path) -> None:
 def test_what_is_kept_is_for_the_gateways_user_alone(tmp_path: Path) -> None:
     """Whatever the umask, and where an earlier gateway left it open: parameters are in there."""
     state = tmp_path / 'state'
+    database = {state / f'{DATABASE}{suffix}' for suffix in ('', '-wal', '-shm')}
     with gateway(tmp_path) as api:
         start_ready(api, 'echo ready; exec sleep 600\n')
-    for path in (state, state / DATABASE, state / 'scripts', state / 'executions'):
+        # Its end would remove two of those files.
+        kill(api)
+    for path in (state, *database, state / 'scripts', state / 'executions'):
         path.chmod(path.stat().st_mode | 0o055)
     umask = os.umask(0)
     try:
         with gateway(tmp_path) as again:
             href = start_ready(again, 'echo secret >&2; echo ready; exec sleep 600\n')
+            assert {path for path in database if path.exists()} == database
             open_to_others = {
                 str(path): oct(path.lstat().st_mode)
                 for path in (state, *state.rglob('*'))

@@ -310,13 +310,16 @@ def _some(connection: socket.socket) -> bytes:
     return received
 
 
-def test_a_defect_beside_the_requests_ends_the_gateway_with_its_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize('task', ['look after entities', 'keep a spawner alive'])
+def test_a_defect_beside_the_requests_ends_the_gateway_with_its_reason(
+    tmp_path: Path, task: str
+) -> None:
     """Rather than one that answers and does not do its work: a status, one line, nothing left."""
-    command = [sys.executable, str(PROGRAMS / 'failing_gateway.py')]
+    command = [sys.executable, str(PROGRAMS / 'failing_gateway.py'), task]
     options = entry_point(tmp_path / 'state')[3:]
     with nothing_left(), started([*command, *options], tmp_path) as (process, log):
         assert process.wait(DEADLINE_SEC) == 1
     assert log.read_text().splitlines()[-1] == (
-        'gateway_node: a side task failed, which is a defect: look after entities: '
+        f'gateway_node: a side task failed, which is a defect: {task}: '
         "ValueError('a defect of a test')"
     )

@@ -189,3 +189,11 @@ async def test_without_a_descriptor_the_tail_is_there_at_the_end(floor: Floor) -
     output = await floor.runner.output(order.execution_id)
     assert output.stdout.endswith('xend\n')
     assert output.dropped_bytes == FLOOD_DROPPED
+
+
+async def test_output_that_no_file_takes_is_told_as_lost(floor: Floor) -> None:
+    """As on a full disk: nothing but a warning of the execution can say that there was any."""
+    script = floor.script('mkdir ../output.head ../output.tail; echo lost; echo this too >&2')
+    outcome, output = await floor.run(floor.order(script))
+    assert (output.stdout, output.stderr) == ('', '')
+    assert outcome.warnings == ('14 bytes of the output are lost: the disk did not take them',)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway with a defect in a task beside the requests, which shows with the first app."""
+"""The gateway with a defect in a task beside the requests, that the first argument names."""
 
+import sys
 from unittest.mock import patch
 
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.main import main
+from gateway_node.process.spawner_client import SpawnerClient
 
 
 class FailingDirectory(EntityDirectory):
-    """Raises once."""
+    """Raises once, with the first app."""
 
     failed = False
 
@@ -19,5 +21,26 @@ class FailingDirectory(EntityDirectory):
         super().forget_stale()
 
 
-with patch('gateway_node.assembly.EntityDirectory', FailingDirectory):
+class FailingSpawnerClient(SpawnerClient):
+    """Raises once, with the spawner that has come up."""
+
+    failed = False
+
+    def prepare_next(self) -> None:
+        if not self.failed:
+            self.failed = True
+            raise ValueError('a defect of a test')
+        super().prepare_next()
+
+
+DEFECTS: dict[str, tuple[str, type]] = {
+    'look after entities': ('gateway_node.assembly.EntityDirectory', FailingDirectory),
+    'keep a spawner alive': (
+        'gateway_node.process.supervision.SpawnerClient',
+        FailingSpawnerClient,
+    ),
+}
+
+target, failing = DEFECTS[sys.argv.pop(1)]
+with patch(target, failing):
     main()
