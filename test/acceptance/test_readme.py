@@ -129,13 +129,15 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
                 assert 'error_code' not in json.loads(output), (step, output)
             if step.output:
                 assert fields(json.loads(output)) == fields(json.loads(step.output)), step
+    [whole] = (json.loads(told) for told in outputs if '"celsius"' in told)
+    assert whole['parameters'] == {'celsius': 71.5, 'depth': 3}
     assert json.loads(outputs[-1])['status'] == 'terminated'
 
 
 def test_what_is_no_console_block_needs_more_than_a_shell() -> None:
     """Commands that are not executed here are the ones of other tests, or of a sourced ROS."""
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
-    assert other_commands(text) <= {'make', 'ros2', 'rosdep', 'colcon'}
+    assert other_commands(text) <= {'make', 'ros2', 'rosdep', 'colcon', 'source'}
 
 
 def test_console_blocks_are_read_as_commands_and_outputs() -> None:
