@@ -311,6 +311,7 @@ def _conditions(
             f'{damaged[0].parent}'
         )
     warnings.extend(runner.environment_warnings)
+    warnings.extend(library.warnings)
     warnings.extend(server.warnings)
     warnings.extend(graph_warnings)
     return {

@@ -32,13 +32,19 @@ class Threads:
 
         Cancelled before its turn it is not called; cancelled later it goes on unheard.
         """
+        return await asyncio.wrap_future(self.submit(function, *arguments))
+
+    def submit(
+        self, function: Callable[..., _Result], *arguments: Any
+    ) -> concurrent.futures.Future[_Result]:
+        """Have a function called in a thread, in its turn, whether anybody waits for it or not."""
         if self._made < self._number:
             self._made += 1
             name = f'{self._name} {self._made}'
             threading.Thread(target=_work, args=(self._calls,), name=name, daemon=True).start()
         called: concurrent.futures.Future[_Result] = concurrent.futures.Future()
         self._calls.put((called, functools.partial(function, *arguments)))
-        return await asyncio.wrap_future(called)
+        return called
 
 
 class Look(Generic[_Result]):

@@ -32,10 +32,10 @@ class InvalidRequest(Exception):
 
 
 class ContentNotFound(Exception):
-    """A script is known, and its file is not there."""
+    """A script is known, and where its file should be is none."""
 
-    def __init__(self, script_id: str) -> None:
-        super().__init__(f'the file of script {script_id!r} is gone')
+    def __init__(self, script_id: str, how: str = 'gone') -> None:
+        super().__init__(f'the file of script {script_id!r} is {how}')
         self.script_id = script_id
 
 

@@ -10,7 +10,7 @@ from gateway_node.http_server.representations import attachment, listing, respon
 from gateway_node.http_server.services import services
 from gateway_node.http_server.uploads import receive
 from gateway_node.scripts.content import Content
-from gateway_node.scripts.errors import LibraryUnavailable
+from gateway_node.scripts.errors import LibraryUnavailable, NoPlainFile
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.values import Script
@@ -95,6 +95,8 @@ async def _content(
         except FileNotFoundError:
             if (await library.get(entity, script_id)).path == script.path:
                 raise ContentNotFound(script.id) from None
+        except NoPlainFile as error:
+            raise ContentNotFound(script.id, 'no plain file') from error
         except OSError as error:
             raise LibraryUnavailable(
                 f'the file of script {script.id!r} cannot be read: {error.strerror}'

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway_node.scripts.disk import open_plain
 from gateway_node.scripts.first_line import first_line_of
 from gateway_node.scripts.mending import to_mend
 from gateway_node.scripts.values import Mending, ScriptKind
@@ -22,6 +23,6 @@ class Beginning:
 
 def read_beginning(path: Path, kind: ScriptKind) -> Beginning:
     """Read the beginning of a file that is to run as `kind`; OSError."""
-    with path.open('rb') as file:
+    with open_plain(path) as file:
         head = file.readline(_LONGEST_LINE)
     return Beginning(first_line=first_line_of(head), to_mend=to_mend(head, kind))

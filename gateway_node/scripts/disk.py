@@ -11,8 +11,10 @@ import errno
 import os
 from pathlib import Path
 import shutil
+import stat
+from typing import BinaryIO
 
-from gateway_node.scripts.errors import LibraryUnavailable
+from gateway_node.scripts.errors import LibraryUnavailable, NoPlainFile
 
 SCRIPT_MODE = 0o500
 """Of a script's file: never written again; some execute themselves."""
@@ -51,6 +53,18 @@ def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a plain file to read, through links too; OSError, NoPlainFile."""
+    # To open is to act on a device, and to wait at a pipe (man 2 open).
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise NoPlainFile(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NoPlainFile(path)
+    return open(descriptor, 'rb')
 
 
 def sync_directory(path: Path) -> None:

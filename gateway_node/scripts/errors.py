@@ -2,6 +2,8 @@
 """Errors of the script room."""
 
 from dataclasses import dataclass
+import errno
+from pathlib import Path
 
 from gateway_node.entities.values import EntityRef
 
@@ -85,6 +87,13 @@ class ParametersInvalid(Exception):
 
 class SchemaCheckUnavailable(Exception):
     """Nothing can be checked against a schema at the moment."""
+
+
+class NoPlainFile(OSError):
+    """Where a script's file should be lies something else: a directory, a pipe, a device."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, 'it is no plain file', str(path))
 
 
 class LibraryUnavailable(Exception):

@@ -40,8 +40,6 @@ from gateway_node.to_the_end import ToTheEnd
 
 _LIBRARY_THREADS = 4
 """For the scripts directory."""
-_MANAGED_THREADS = 2
-"""For files that lie anywhere, as on a mount that does not answer."""
 _CLOSE_PATIENCE_SEC = 5.0
 """For changes that have begun, as the disk may not answer."""
 
@@ -72,8 +70,7 @@ class ScriptLibrary:
         self._schemas = schemas
         self._clock = clock
         self._threads = Threads('library', _LIBRARY_THREADS)
-        managed_threads = Threads('managed scripts', _MANAGED_THREADS)
-        self._managed = {m.script.id: ManagedFile(m, managed_threads) for m in managed}
+        self._managed = {m.script.id: ManagedFile(m) for m in managed}
         self._allow_uploads = allow_uploads
         self._max_scripts = max_scripts
         self._records: dict[str, Record] = {}
@@ -109,6 +106,11 @@ class ScriptLibrary:
         await self._to_the_end.wait(_CLOSE_PATIENCE_SEC)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the managed scripts, in sentences."""
+        return tuple(file.warning for file in self._managed.values() if file.warning is not None)
+
+    @property
     def turned_on(self) -> bool:
         """False where `scripts.scripts_dir` is empty."""
         return self._shelf is not None
@@ -140,9 +142,10 @@ class ScriptLibrary:
         return script_of(record, shelf.path_of(record))
 
     async def content(self, script: Script) -> Content:
-        """Open the file of a script: the bytes as they were uploaded; OSError."""
-        threads = self._managed[script.id].threads if script.managed else self._threads
-        return await Content.open(script.path, threads)
+        """Open the file of a script, the bytes as they were uploaded; see `Content.open`."""
+        if script.managed:
+            return await self._managed[script.id].content()
+        return await Content.open(script.path, self._threads)
 
     def has_scripts(self, entity: EntityRef) -> bool:
         """Tell whether an entity has uploads, or a managed script that names it without a glob."""

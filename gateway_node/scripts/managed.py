@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Managed scripts: files that were on the robot before the gateway, as the manifest names them."""
 
-import asyncio
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 import hashlib
 import logging
+import os
 from pathlib import Path
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.beginning import read_beginning
+from gateway_node.scripts.content import Content
+from gateway_node.scripts.disk import open_plain
+from gateway_node.scripts.errors import LibraryUnavailable
 from gateway_node.scripts.first_line import asked
 from gateway_node.scripts.values import Mending, Script
-from gateway_node.threads import Threads
+from gateway_node.threads import Look, Threads
 
 _LOGGER = logging.getLogger(__name__)
 
 _PATIENCE_SEC = 2.0
 """For a look at the file, whose mount may not answer."""
+_PIECE_BYTES = 256 * 1024
 _MENDED_WORDS = {
     Mending.BYTE_ORDER_MARK: 'a byte order mark',
     Mending.LINE_ENDS: 'line ends of CR LF',
@@ -46,15 +50,25 @@ class ManagedScript:
 
 
 class ManagedFile:
-    """A managed script whose file may change on disk: it is read anew when its stamp changed."""
+    """A managed script whose file may change on disk: it is read anew when its stamp changed.
 
-    def __init__(self, managed: ManagedScript, threads: Threads) -> None:
+    It has a thread of its own, made when it is first needed: its file may lie on a mount, or be a
+    link to one, that does not answer, and only this script is held up then.
+    """
+
+    def __init__(self, managed: ManagedScript) -> None:
         self.managed = managed
-        self.threads = threads
-        """In which its file is read."""
         self._script = managed.script
+        self._threads = Threads(f'managed {managed.script.id}', 1)
+        self._looking = Look(self._threads, self._look, _PATIENCE_SEC)
         self._stamp: tuple[int, ...] | None = None
-        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """What is to be said of a file that does not answer; None where it does."""
+        if not self._looking.hangs:
+            return None
+        return f'the file of managed script {self._script.id} does not answer: {self._script.path}'
 
     async def current(self) -> Script:
         """Return the script in the version that the file has now.
@@ -62,18 +76,19 @@ class ManagedFile:
         A file that cannot be read, or not in time, keeps its last known version: its execution
         will say why.
         """
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self.threads.run(self._look))
-        await asyncio.wait({self._looking}, timeout=_PATIENCE_SEC)
-        if self._looking.done():
-            self._looking.result()
-        else:
-            _LOGGER.warning(
-                'the file of managed script %s does not answer: %s',
-                self._script.id,
-                self._script.path,
-            )
+        known = self._looking.hangs
+        try:
+            await self._looking.answer()
+        except TimeoutError:
+            if not known:
+                _LOGGER.warning('%s', self.warning)
         return self._script
+
+    async def content(self) -> Content:
+        """Open the file; OSError, and LibraryUnavailable where it does not answer."""
+        if self.warning is not None:
+            raise LibraryUnavailable(self.warning)
+        return await Content.open(self._script.path, self._threads)
 
     def _look(self) -> None:
         try:
@@ -101,7 +116,14 @@ class ManagedFile:
 
 
 def hash_file(path: Path) -> tuple[str, int]:
-    """Return a file's SHA-256, hexadecimal, and its size in bytes; OSError."""
-    with path.open('rb') as file:
-        digest = hashlib.file_digest(file, 'sha256')
-        return digest.hexdigest(), file.tell()
+    """Return a plain file's SHA-256, hexadecimal, and its size in bytes; OSError.
+
+    What is written behind its end meanwhile does not count.
+    """
+    digest, hashed = hashlib.sha256(), 0
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        while piece := file.read(min(size - hashed, _PIECE_BYTES)):
+            digest.update(piece)
+            hashed += len(piece)
+    return digest.hexdigest(), hashed

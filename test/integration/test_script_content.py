@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Downloads of scripts: all bytes, or a GenericError."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+import io
 import os
 from pathlib import Path
+import threading
 
 import aiohttp
 from api_support import Api, serve_api
@@ -98,10 +100,47 @@ async def test_the_content_of_a_managed_script_whose_file_is_gone_is_not_found(
 async def test_a_file_that_cannot_be_read_is_told(api: Api, tmp_path: Path) -> None:
     """503 with the reason; the client may try again."""
     (tmp_path / 'self_test.sh').unlink()
-    (tmp_path / 'self_test.sh').mkdir()
+    (tmp_path / 'self_test.sh').symlink_to('self_test.sh')
     status, body = await api.json('GET', f'/{ENTITY}/scripts/self_test/content')
     assert (status, body['vendor_code']) == (503, 'x-gateway-storage-unavailable')
-    assert 'Is a directory' in body['message']
+    assert 'Too many levels of symbolic links' in body['message']
+
+
+@pytest.mark.parametrize(
+    'make', [Path.mkdir, os.mkfifo, lambda path: path.symlink_to('/dev/zero')]
+)
+async def test_what_is_no_plain_file_is_not_found(
+    api: Api, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """404: to try again does not help."""
+    (tmp_path / 'self_test.sh').unlink()
+    make(tmp_path / 'self_test.sh')
+    answer = await api.request('GET', f'/{ENTITY}/scripts/self_test/content')
+    body = await answer.json()
+    assert (answer.status, body['error_code']) == (404, 'resource-not-found')
+    assert body['message'] == "the file of script 'self_test' is no plain file"
+    assert 'Retry-After' not in answer.headers
+
+
+async def test_a_file_that_stops_answering_breaks_the_answer(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client does not wait for ever, nor does the loop for the file to be closed."""
+    monkeypatch.setattr('gateway_node.scripts.content._PATIENCE_SEC', 0.2)
+    answers = threading.Event()
+
+    class Silent(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            answers.wait(60)
+            return b''
+
+    monkeypatch.setattr('gateway_node.scripts.content._open', lambda _path: (Silent(), 5))
+    try:
+        with pytest.raises(aiohttp.ClientError):
+            await (await api.request('GET', f'/{ENTITY}/scripts/self_test/content')).read()
+        assert (await api.json('GET', '/health'))[0] == 200
+    finally:
+        answers.set()
 
 
 async def test_a_script_that_is_replaced_during_the_download_comes_in_its_new_version(

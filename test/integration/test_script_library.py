@@ -2,7 +2,7 @@
 """The script library on a real disk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 import errno
 import hashlib
 import json
@@ -25,6 +25,7 @@ from gateway_node.scripts import library as library_module
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
+    NoPlainFile,
     ScriptIsManaged,
     ScriptLimitReached,
     ScriptNotFound,
@@ -35,7 +36,7 @@ from gateway_node.scripts.errors import (
     Violation,
 )
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.managed import hash_file, ManagedScript
 from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.scripts.mending import mend
 from gateway_node.scripts.metadata import Metadata, parse_metadata
@@ -746,32 +747,64 @@ async def test_managed_files_that_hang_hold_nothing_else_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a mount that does not answer: the last version is shown, uploads and others go on."""
-    monkeypatch.setattr('gateway_node.scripts.managed._PATIENCE_SEC', 0.05)
+    monkeypatch.setattr('gateway_node.scripts.managed._PATIENCE_SEC', 0.2)
     files = [tmp_path / f'{letter}.sh' for letter in 'abcde']
     for file in files:
         file.write_text('true')
     rows = ''.join(f'  - {{id: {file.stem}, path: {file}, entities: apps/*}}\n' for file in files)
     library = await _with_managed(tmp_path, f'scripts:\n{rows}')
     before = await library.list(APP)
-    hanging = []
-    for file in files[:-1]:
-        file.unlink()
-        os.mkfifo(file)
-        hanging.append(os.open(file, os.O_RDWR))  # whoever reads it waits for what never comes
-    for _ in range(5):
-        assert await library.list(APP) == before
-    assert 'the file of managed script a does not answer' in caplog.text
+    answers = threading.Event()
+
+    def hash_slowly(path: Path) -> tuple[str, int]:
+        if path != files[-1]:
+            answers.wait(PATIENCE_SEC)
+        return hash_file(path)
+
+    monkeypatch.setattr('gateway_node.scripts.managed.hash_file', hash_slowly)
+    for file in files:
+        file.write_text('false')
+    try:
+        async with asyncio.timeout(PATIENCE_SEC):
+            for _ in range(50):
+                *hanging, answering = await library.list(APP)
+                assert hanging == list(before[:-1])
+                assert answering.size == len('false')
+            names = [f'managed script {file.stem} does not answer: {file}' for file in files[:-1]]
+            assert list(library.warnings) == [f'the file of {name}' for name in names]
+            assert [caplog.text.count(name) for name in names] == [1, 1, 1, 1]
+            with pytest.raises(LibraryUnavailable, match='managed script a does not answer'):
+                await library.content(before[0])
+            content = await library.content(answering)
+            assert [piece async for piece in content.pieces()] == [b'false']
+            upload = await _create(library)
+            assert await library.get(APP, upload.id) == upload
+    finally:
+        answers.set()
     async with asyncio.timeout(PATIENCE_SEC):
-        upload = await _create(library)
-        assert await library.list(APP) == (*before, upload)
-        # Two are being read; the others go before anybody opens them.
-        for file in files[2:-1]:
-            file.unlink()
-        for descriptor in hanging:
-            os.close(descriptor)
-        files[-1].write_text('false')
-        while (await library.get(APP, 'e')).size != len('false'):
-            pass
+        while library.warnings:
+            await library.list(APP)
+        assert {script.size for script in (await library.list(APP))[:-1]} == {len('false')}
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, lambda path: path.symlink_to('/dev/zero')])
+async def test_a_managed_file_that_became_something_else_is_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], None]
+) -> None:
+    """Neither a pipe, which would hold its reader for ever, nor a device, which has no end."""
+    path = tmp_path / 'b.sh'
+    path.write_text('one')
+    library = await _with_managed(tmp_path, 'scripts: [{id: b, path: b.sh, entities: apps/*}]')
+    path.unlink()
+    make(path)
+    async with asyncio.timeout(PATIENCE_SEC):
+        script = await library.get(APP, 'b')
+        assert script.size == len('one')
+        assert library.warnings == ()
+        with pytest.raises(NoPlainFile):
+            await library.content(script)
+    assert 'managed script b cannot be read: ' in caplog.text
+    assert 'it is no plain file' in caplog.text
 
 
 async def test_a_managed_schema_that_is_refused_stops_the_start(tmp_path: Path) -> None:
