@@ -21,6 +21,7 @@ from gateway_node.executions.remains import Remains
 from gateway_node.executions.values import Execution, StopAction, Trigger, TriggerType
 from gateway_node.scripts.values import Script
 from gateway_node.side_tasks import log_failure
+from gateway_node.to_the_end import ToTheEnd
 
 _SHUTDOWN = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
 _LOOK_SEC = 1.0
@@ -59,6 +60,7 @@ class Floor:
         self._live: dict[str, LiveExecution] = {}
         self._taken: dict[str, Place] = {}
         self._waiters: list[_Waiter] = []
+        self._to_the_end = ToTheEnd()
         self._driving: set[asyncio.Task[None]] = set()
         self._left = asyncio.Event()
         self._stopping: StopAction | None = None
@@ -123,9 +125,8 @@ class Floor:
 
         live = self._place(execution, prepare)
         live.order = order
-        recorded = asyncio.get_running_loop().create_future()
-        self._spawn(self._record_and_drive(live, record, recorded))
-        await asyncio.shield(recorded)
+        recording = self._record_and_drive(live, record)
+        await self._to_the_end.run(f'record {execution.id}', recording)
 
     def enter_waiting(
         self, execution: Execution, prepare: Callable[[], Coroutine[Any, Any, StartOrder]]
@@ -211,21 +212,14 @@ class Floor:
         task.add_done_callback(log_failure)
 
     async def _record_and_drive(
-        self,
-        live: LiveExecution,
-        record: Callable[[], Awaitable[None]],
-        recorded: 'asyncio.Future[None]',
+        self, live: LiveExecution, record: Callable[[], Awaitable[None]]
     ) -> None:
         try:
             await record()
-        except Exception as error:
+        except Exception:
             self._let_go(live)
-            recorded.set_exception(error)
-            # Whoever waits hears of it; nobody has to.
-            recorded.exception()
-        else:
-            recorded.set_result(None)
-            await self._drive(live)
+            raise
+        self._spawn(self._drive(live))
 
     async def _drive(self, live: LiveExecution) -> None:
         try:

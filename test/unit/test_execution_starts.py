@@ -151,10 +151,13 @@ async def test_a_place_is_held_while_the_runner_is_asked(
 
 
 @pytest.mark.parametrize('execution_type', [ExecutionType.NOW, ExecutionType.ON_RESTART])
-async def test_a_failed_record_that_nobody_waits_for_leaves_no_error_behind(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, execution_type: ExecutionType
+async def test_a_failed_record_that_nobody_waits_for_is_logged_at_once(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    execution_type: ExecutionType,
 ) -> None:
-    """A client that went away has no answer to get, and asyncio does not complain of that."""
+    """A client that went away has no answer to get; asyncio has nothing to complain of later."""
     script_id = await stage.upload()
     asked, refused = asyncio.Event(), asyncio.Event()
 
@@ -178,6 +181,8 @@ async def test_a_failed_record_that_nobody_waits_for_leaves_no_error_behind(
     del starting
     gc.collect()
     assert unheard == []
+    (told,) = [each for each in caplog.messages if 'nobody waits for it' in each]
+    assert told.endswith("StoreUnavailable('disk full')")
 
 
 @pytest.mark.parametrize(
