@@ -25,12 +25,15 @@ class Threads:
         self._name = name
         self._number = number
         self._made = 0
+        self._idle = threading.Semaphore(0)
+        """As many as there are threads without a call."""
         self._calls: _Calls = queue.SimpleQueue()
 
     async def run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Call a function in a thread, in its turn; return or raise what it does.
 
         Cancelled before its turn it is not called; cancelled later it goes on unheard.
+        RuntimeError where there is no thread, and none can be had.
         """
         return await asyncio.wrap_future(self.submit(function, *arguments))
 
@@ -38,13 +41,26 @@ class Threads:
         self, function: Callable[..., _Result], *arguments: Any
     ) -> concurrent.futures.Future[_Result]:
         """Have a function called in a thread, in its turn, whether anybody waits for it or not."""
-        if self._made < self._number:
-            self._made += 1
-            name = f'{self._name} {self._made}'
-            threading.Thread(target=_work, args=(self._calls,), name=name, daemon=True).start()
+        self._see_to_thread()
         called: concurrent.futures.Future[_Result] = concurrent.futures.Future()
         self._calls.put((called, functools.partial(function, *arguments)))
         return called
+
+    def _see_to_thread(self) -> None:
+        """Have a thread for one more call, or one that will come to it."""
+        if self._idle.acquire(blocking=False) or self._made == self._number:
+            return
+        name = f'{self._name} {self._made + 1}'
+        thread = threading.Thread(
+            target=_work, args=(self._calls, self._idle), name=name, daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._made:
+                raise
+        else:
+            self._made += 1
 
 
 class Look(Generic[_Result]):
@@ -91,13 +107,22 @@ class Look(Generic[_Result]):
             raise TimeoutError
 
 
-def _work(calls: _Calls) -> None:
+def _work(calls: _Calls, idle: threading.Semaphore) -> None:
     while True:
         called, call = calls.get()
-        if called.set_running_or_notify_cancel():
-            try:
-                called.set_result(call())
-            except BaseException as error:
-                called.set_exception(error)
+        begun = called.set_running_or_notify_cancel()
+        tell = _tell(called, call) if begun else None
+        # Whoever hears the result finds this thread idle.
+        idle.release()
+        if tell is not None:
+            tell()
         # Nothing of it is held while the next one is waited for.
-        del called, call
+        del called, call, tell
+
+
+def _tell(called: concurrent.futures.Future[Any], call: Callable[[], Any]) -> Callable[[], None]:
+    """Make a call; return what tells how it went."""
+    try:
+        return functools.partial(called.set_result, call())
+    except BaseException as error:
+        return functools.partial(called.set_exception, error)

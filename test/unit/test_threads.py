@@ -43,6 +43,40 @@ async def test_calls_that_hang_hold_up_their_own_kind_only() -> None:
     assert not called.is_set()
 
 
+async def test_where_no_thread_can_be_had_calls_wait_for_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As under a limit of processes: an error where there is none, and never a call unheard."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads = Threads('refused', 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, 'start', refuse)
+        with pytest.raises(RuntimeError, match='new thread'):
+            await threads.run(int, '1')
+    release = threading.Event()
+    first = asyncio.create_task(threads.run(release.wait))
+    await asyncio.sleep(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, 'start', refuse)
+        second = asyncio.create_task(threads.run(int, '2'))
+        await asyncio.sleep(0)
+    release.set()
+    async with asyncio.timeout(PATIENCE_SEC):
+        assert await first is True
+        assert await second == 2
+        assert await threads.run(int, '3') == 3
+
+
+async def test_a_thread_is_made_only_where_all_are_busy() -> None:
+    """One call after the other is made in the same one."""
+    threads = Threads('one', 4)
+    names = {await threads.run(lambda: threading.current_thread().name) for _ in range(20)}
+    assert names == {'one 1'}
+
+
 async def test_there_are_no_more_threads_than_are_allowed() -> None:
     """However many calls there are, that many are made at one moment."""
     threads = Threads('few', 3)
