@@ -134,13 +134,14 @@ def main() -> None:
 def describe(fragment: str) -> dict[str, Any]:
     """Return the arguments that the fragment declares, and whether those are surely all.
 
-    What launch takes without being given it is not required, and what the fragment sets itself has
-    no choices: whatever depends on how it runs is launch's to say.
+    What launch takes without being given it is not required. What the fragment sets itself, or
+    declares on a condition, has no choices: whatever depends on how it runs is launch's to say.
     """
     from launch.launch_description_sources import get_launch_description_from_any_launch_file
 
     description = get_launch_description_from_any_launch_file(fragment)
     names_set = list(_names_set(description.entities))
+    unconditional = set(_declared_unconditionally(description.entities))
     declared = []
     for (
         argument,
@@ -152,9 +153,11 @@ def describe(fragment: str) -> dict[str, Any]:
             {
                 'name': argument.name,
                 'required': not optional and not _may_be_among(passed, argument.name),
-                'choices': None
-                if _may_be_among([*passed, *names_set], argument.name)
-                else argument.choices,
+                'choices': argument.choices
+                if argument.name in unconditional
+                and not argument._conditionally_included
+                and not _may_be_among([*passed, *names_set], argument.name)
+                else None,
             }
         )
     return {'arguments': declared, 'complete': _is_complete(description.entities)}
@@ -186,12 +189,25 @@ def _sub_entities(entity: Any) -> Iterator[Any]:
         yield from group
 
 
-def _names_set(entities: Iterable[Any]) -> Iterator[Any]:
-    """Yield the names of the arguments that the fragment sets by itself."""
-    from launch.actions import SetLaunchConfiguration
+def _declared_unconditionally(entities: Iterable[Any]) -> Iterator[str]:
+    """Yield the names that are declared however the fragment runs.
+
+    Of what is nested in a condition launch itself marks the first level only.
+    """
+    from launch.actions import DeclareLaunchArgument
 
     for entity in entities:
-        if isinstance(entity, SetLaunchConfiguration):
+        if isinstance(entity, DeclareLaunchArgument) and entity.condition is None:
+            yield entity.name
+        yield from _declared_unconditionally(entity.describe_sub_entities())
+
+
+def _names_set(entities: Iterable[Any]) -> Iterator[Any]:
+    """Yield the names of the arguments that the fragment sets, or unsets, by itself."""
+    from launch.actions import SetLaunchConfiguration, UnsetLaunchConfiguration
+
+    for entity in entities:
+        if isinstance(entity, SetLaunchConfiguration | UnsetLaunchConfiguration):
             yield entity.name
         yield from _names_set(_sub_entities(entity))
 

@@ -91,7 +91,7 @@ class LaunchFragments:
 
         Raises:
             KindNotAvailable: the environment's Python has no `launch`.
-            ParametersInvalid: an argument is unknown, missing, or not among its choices.
+            ParametersInvalid: an argument is missing, or not among its choices.
             RunnerUnavailable: nothing can be started at the moment.
         """
         if 'launch' not in world.modules:
@@ -113,6 +113,13 @@ class LaunchFragments:
             violations = argument_violations(await self._reading(key, script, world), given)
         if violations:
             raise ParametersInvalid(violations[0].reason, tuple(violations))
+
+    def warnings(self, script: Script, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return a sentence for each parameter that a checked fragment surely does not declare."""
+        known = self._known.get((script.path, script.version))
+        if known is None or known.declaration is None:
+            return ()
+        return undeclared_warnings(known.declaration, launch_arguments(parameters))
 
     async def close(self) -> None:
         """Give up what is being read: nobody starts it any more."""
@@ -185,7 +192,7 @@ def argument_violations(
 ) -> list[Violation]:
     """Return how the given launch arguments do not fit the declared ones; of none known, all fit.
 
-    They can be unknown, missing, or not among their choices.
+    They can be missing, or not among their choices.
     """
     if declaration is None:
         return []
@@ -199,19 +206,27 @@ def argument_violations(
         if argument.required and argument.name not in dict(given)
     ]
     for name, value in given:
-        reason = _complaint(declared.get(name), value, declaration, name)
-        if reason:
+        choices = declared[name].choices if name in declared else ()
+        if choices and value not in choices:
+            reason = f'{value[:80]!r} is not allowed; allowed: {", ".join(choices)}'
             violations.append(Violation(path=f'/{pointer_token(name)}', reason=reason))
     return violations
 
 
-def _complaint(
-    argument: DeclaredArgument | None, value: str, declaration: Declaration, name: str
-) -> str:
-    if argument is None:
-        known = ', '.join(a.name for a in declaration.arguments) or 'none'
-        unknown = f'{name!r} is no launch argument of the fragment; declared: {known}'
-        return unknown if declaration.complete else ''
-    if argument.choices and value not in argument.choices:
-        return f'{value[:80]!r} is not allowed; allowed: {", ".join(argument.choices)}'
-    return ''
+def undeclared_warnings(
+    declaration: Declaration, given: Sequence[tuple[str, str]]
+) -> tuple[str, ...]:
+    """Return a sentence for each given argument that is surely not declared.
+
+    Launch takes it, for what does not declare an argument can read it all the same; but most often
+    it is mistyped.
+    """
+    if not declaration.complete:
+        return ()
+    names = [argument.name for argument in declaration.arguments]
+    known = ', '.join(names) or 'none'
+    return tuple(
+        f'the launch argument {name!r} is not declared by the fragment; declared: {known}'
+        for name, _ in given
+        if name not in names
+    )

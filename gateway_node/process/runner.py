@@ -144,8 +144,8 @@ class SupervisedScriptRunner:
         Raises:
             KindNotAvailable, ScriptNotRunnable: this gateway cannot run the script's kind, or
                 this script.
-            ParametersInvalid: a parameter cannot be an argument of the script, or is none that
-                the launch fragment declares.
+            ParametersInvalid: a parameter cannot be an argument of the script, or the launch
+                fragment requires or allows others.
             RunnerUnavailable: nothing can be started at the moment.
         """
         declared_arguments(order.script, order.parameters)
@@ -181,7 +181,10 @@ class SupervisedScriptRunner:
             directory.mkdir(mode=0o700)
         except OSError as error:
             raise SpawnFailed(f'{directory} cannot be made: {error.strerror}') from error
-        return await self._start(supervisor_order, on_progress)
+        process = await self._start(supervisor_order, on_progress)
+        if order.script.kind is ScriptKind.LAUNCH:
+            process.warnings = self._fragments.warnings(order.script, order.parameters)
+        return process
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 import contextlib
+from dataclasses import replace
 import logging
 import math
 import os
@@ -60,6 +61,8 @@ class SupervisedProcess:
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._last_words: asyncio.Task[None] | None = None
+        self.warnings: tuple[str, ...] = ()
+        """What was noticed at the start; the outcome carries it too."""
         self._misunderstood = False
         """True where it told the end, and that could not be made an outcome."""
         self._watchdog = Watchdog(
@@ -98,7 +101,8 @@ class SupervisedProcess:
 
     async def ended(self) -> Outcome:
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
-        return await asyncio.shield(self._outcome)
+        outcome = await asyncio.shield(self._outcome)
+        return replace(outcome, warnings=(*self.warnings, *outcome.warnings))
 
     @property
     def has_ended(self) -> bool:

@@ -40,20 +40,21 @@ def fragment(number: int) -> Script:
 class Readings:
     """Counts what is read, and holds it until it may go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, found: Outcome = READ) -> None:
+        self._found = found
         self.all = 0
         self.now = 0
         self.most = 0
         self.go_on = asyncio.Event()
 
     async def describe(self, script: Script, world: ScriptWorld) -> Outcome:
-        """Read a fragment that declares nothing."""
+        """Read a fragment; by default one that declares nothing."""
         self.all += 1
         self.now += 1
         self.most = max(self.most, self.now)
         await self.go_on.wait()
         self.now -= 1
-        return READ
+        return self._found
 
 
 async def test_many_starts_read_a_fragment_once() -> None:
@@ -134,15 +135,16 @@ async def test_memory_lets_a_start_through_and_refuses_for_a_moment_only() -> No
     with pytest.raises(ParametersInvalid, match="'text' is required"):
         await fragments.check(fragment(1), {}, WORLD)
     clock.advance(1)
+    choosing = [{'name': 'text', 'required': False, 'choices': ['x']}]
+    found = replace(READ, result={'arguments': choosing, 'complete': True})
+    await fragments.check(fragment(1), {}, WORLD)
     found = requiring()
     await fragments.check(fragment(1), {}, WORLD)
-    found = requiring('text')
-    await fragments.check(fragment(1), {}, WORLD)
-    with pytest.raises(ParametersInvalid, match="'text' is no launch argument"):
-        await fragments.check(fragment(1), {'text': 'x'}, WORLD)
+    with pytest.raises(ParametersInvalid, match="'y' is not allowed; allowed: x"):
+        await fragments.check(fragment(1), {'text': 'y'}, WORLD)
     assert len(read) == 2
     clock.advance(1)
-    await fragments.check(fragment(1), {'text': 'x'}, WORLD)
+    await fragments.check(fragment(1), {'text': 'y'}, WORLD)
     assert len(read) == 3
 
 
@@ -159,8 +161,8 @@ async def test_a_client_that_tries_again_and_again_executes_a_fragment_once_a_se
     start = clock.monotonic()
     fragments = LaunchFragments(describe, clock)
     for _ in range(20):
-        with pytest.raises(ParametersInvalid, match="'txt' is no launch argument"):
-            await fragments.check(fragment(1), {'text': 'x', 'txt': 'x'}, WORLD)
+        with pytest.raises(ParametersInvalid, match="'text' is required"):
+            await fragments.check(fragment(1), {}, WORLD)
         clock.advance(0.125)
     assert [each - start for each in began] == [0, 6, 12]
     await fragments.check(fragment(1), {'text': 'x'}, WORLD)
@@ -210,11 +212,12 @@ async def test_a_close_gives_up_what_was_being_read_in_an_earlier_environment() 
 
 async def test_who_waits_for_a_reading_gets_an_answer_when_the_environment_changes() -> None:
     """It is that of the environment in which the start was asked for."""
-    readings = Readings()
+    readings = Readings(requiring('x'))
     fragments = LaunchFragments(readings.describe, FakeClock())
-    earlier = asyncio.create_task(fragments.check(fragment(1), {'x': 1}, WORLD))
+    earlier = asyncio.create_task(fragments.check(fragment(1), {}, WORLD))
     await wait_until(lambda: readings.now == 1, what='the fragment is being read')
-    later = asyncio.create_task(fragments.check(fragment(1), {}, replace(WORLD, variables={})))
+    world = replace(WORLD, variables={})
+    later = asyncio.create_task(fragments.check(fragment(1), {'x': 1}, world))
     readings.go_on.set()
     with pytest.raises(ParametersInvalid):
         await earlier

@@ -30,7 +30,11 @@ from gateway_node.process.environment import (
     script_environment,
     without_secrets,
 )
-from gateway_node.process.launch_fragments import argument_violations, parse_declaration
+from gateway_node.process.launch_fragments import (
+    argument_violations,
+    parse_declaration,
+    undeclared_warnings,
+)
 from gateway_node.process.limits import NO_LIMITS, supervisor_limits
 from gateway_node.process.sourcing import parse_capture, world_of
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
@@ -361,7 +365,7 @@ def test_launch_arguments_are_text() -> None:
 
 
 def test_launch_arguments_must_fit_the_declared_ones() -> None:
-    """Unknown, missing and disallowed ones are named together; unknown only where all is known."""
+    """Missing and disallowed ones are named together; of what nobody declares none is refused."""
     description = {
         'arguments': [
             {'name': 'text', 'required': True, 'choices': None},
@@ -372,10 +376,27 @@ def test_launch_arguments_must_fit_the_declared_ones() -> None:
     declaration = parse_declaration(description)
     assert argument_violations(declaration, [('text', 'x'), ('mode', 'fast')]) == []
     found = argument_violations(declaration, [('other', 'x'), ('mode', 'sly')])
-    assert [violation.path for violation in found] == ['', '/other', '/mode']
-    partly = parse_declaration({**description, 'complete': False})
-    assert argument_violations(partly, [('text', 'x'), ('other', 'x')]) == []
+    assert [violation.path for violation in found] == ['', '/mode']
+    assert argument_violations(declaration, [('text', 'x'), ('other', 'x')]) == []
     assert argument_violations(None, [('text', 'x')]) == []
+
+
+def test_launch_arguments_that_nobody_declares_are_warned_of_where_all_is_known() -> None:
+    """By name, with those that are declared: most often it is mistyped."""
+    description = {
+        'arguments': [{'name': 'text', 'required': True, 'choices': None}],
+        'complete': True,
+    }
+    given = [('text', 'x'), ('txet', 'x')]
+    assert undeclared_warnings(parse_declaration(description), given) == (
+        "the launch argument 'txet' is not declared by the fragment; declared: text",
+    )
+    none = parse_declaration({'arguments': [], 'complete': True})
+    assert undeclared_warnings(none, given[:1]) == (
+        "the launch argument 'text' is not declared by the fragment; declared: none",
+    )
+    partly = parse_declaration({**description, 'complete': False})
+    assert undeclared_warnings(partly, given) == ()
 
 
 def test_a_sequence_tells_how_its_processes_ended() -> None:
