@@ -4,7 +4,6 @@
 import asyncio
 from collections.abc import Awaitable
 from contextvars import ContextVar
-import time
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -104,7 +103,8 @@ async def from_client(request: web.Request, reading: Awaitable[_T]) -> _T:
     patience = services(request).patience
     waited_sec = _WAITED_SEC.get()
     left_sec = patience.left_sec(request.content.total_bytes, waited_sec)
-    begun = time.monotonic()
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
     try:
         async with asyncio.timeout(min(patience.silence_sec, left_sec)):
             return await reading
@@ -113,7 +113,7 @@ async def from_client(request: web.Request, reading: Awaitable[_T]) -> _T:
             raise ClientSlow(patience.bytes_per_sec) from None
         raise ClientSilent(patience.silence_sec) from None
     finally:
-        _WAITED_SEC.set(waited_sec + time.monotonic() - begun)
+        _WAITED_SEC.set(waited_sec + loop.time() - begun)
 
 
 async def parse_object(content: bytes, what: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import resource
 from typing import Any, cast
 
 from aiohttp import web
+from loop_clock import LoopClock
 import pytest
 
 from gateway_node.http_server import open_connections
@@ -24,8 +25,10 @@ from gateway_node.http_server.open_connections import (
 )
 from gateway_node.http_server.server import Server
 
-DEADLINE_SEC = 30.0
-SHORT_SEC = 0.3
+DEADLINE_SEC = 1000.0
+"""Longer than all that a test lets pass."""
+LIMIT_SEC = 60.0
+"""What a test sets a limit to: longer than any machine stalls, and let pass in no time."""
 LARGE = 8 * 1024 * 1024
 ASK = b'GET / HTTP/1.1\r\nHost: robot\r\n\r\n'
 
@@ -36,6 +39,8 @@ class Stage:
 
     server: Server
     port: int
+    asked: asyncio.Event
+    """Set once /held is asked for."""
     released: asyncio.Event
     """Lets /held be answered."""
     _undo: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -92,12 +97,13 @@ class Client:
 @contextlib.asynccontextmanager
 async def serving(limits: ConnectionLimits) -> AsyncIterator[Stage]:
     """Serve `/`, which answers, `/large`, which answers much, and `/held`, which waits."""
-    released = asyncio.Event()
+    asked, released = asyncio.Event(), asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text='here')
 
     async def held(request: web.Request) -> web.Response:
+        asked.set()
         await released.wait()
         return web.Response(text='released')
 
@@ -111,7 +117,7 @@ async def serving(limits: ConnectionLimits) -> AsyncIterator[Stage]:
     server = Server(application, limits)
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
-    stage = Stage(server=server, port=int(url.rsplit(':', 1)[1]), released=released)
+    stage = Stage(server=server, port=int(url.rsplit(':', 1)[1]), asked=asked, released=released)
     try:
         yield stage
     finally:
@@ -121,29 +127,42 @@ async def serving(limits: ConnectionLimits) -> AsyncIterator[Stage]:
         await server.close()
 
 
-def impatient(**limits: Any) -> ConnectionLimits:
-    """Return limits of which these alone bind soon."""
-    return dataclasses.replace(ConnectionLimits(look_sec=0.02), **limits)
+def looking(**limits: Any) -> ConnectionLimits:
+    """Return limits that are looked at all the time, of which the others do not bind."""
+    lax = ConnectionLimits(
+        look_sec=0.02,
+        header_sec=DEADLINE_SEC,
+        keep_alive_sec=DEADLINE_SEC,
+        stall_sec=DEADLINE_SEC,
+        refusal_sec=DEADLINE_SEC,
+    )
+    return dataclasses.replace(lax, **limits)
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
+    """Put the clock of the loop into the hands of the test."""
+    return LoopClock(monkeypatch)
 
 
 @pytest.mark.parametrize('begun', [b'GET /', ASK[:-2]], ids=['line', 'fields'])
 @pytest.mark.parametrize('asked_before', [False, True])
-async def test_half_a_header_is_not_waited_for_for_ever(begun: bytes, asked_before: bool) -> None:
+async def test_half_a_header_is_not_waited_for_for_ever(
+    begun: bytes, asked_before: bool, clock: LoopClock
+) -> None:
     """408 in the API's words, and the connection closes; bytes that trickle in change nothing."""
-    async with serving(impatient(header_sec=SHORT_SEC)) as stage:
+    async with serving(looking(header_sec=LIMIT_SEC)) as stage:
         client = await stage.connect()
         if asked_before:
             assert await client.ask() == 200
         client.writer.write(begun)
-
-        async def trickle() -> None:
-            while True:
-                await asyncio.sleep(SHORT_SEC / 5)
-                client.writer.write(b'x')
-
-        trickling = asyncio.create_task(trickle())
-        status, headers, content = await client.answer()
-        trickling.cancel()
+        answering = asyncio.ensure_future(client.answer())
+        for _ in range(20):
+            await clock.advance(LIMIT_SEC / 10)
+            if answering.done():
+                break
+            client.writer.write(b'x')
+        status, headers, content = await answering
         assert (status, headers['connection']) == (408, 'close')
         assert json.loads(content)['error_code'] == 'invalid-request'
         with contextlib.suppress(ConnectionError):
@@ -151,29 +170,53 @@ async def test_half_a_header_is_not_waited_for_for_ever(begun: bytes, asked_befo
         await stage.until_open(0)
 
 
-async def test_a_connection_that_asks_for_nothing_is_closed() -> None:
+async def test_a_header_that_began_behind_another_request_is_not_waited_for_for_ever(
+    clock: LoopClock,
+) -> None:
+    """Its time begins with the answer, however long that took."""
+    async with serving(looking(header_sec=LIMIT_SEC)) as stage:
+        client = await stage.connect(ASK.replace(b'/', b'/held', 1) + ASK)
+        async with asyncio.timeout(DEADLINE_SEC):
+            await stage.asked.wait()
+        client.writer.write(ASK[:-2])
+        await clock.advance(2 * LIMIT_SEC)
+        stage.released.set()
+        assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
+        await clock.advance(LIMIT_SEC + 1)
+        assert (await client.answer())[0] == 408
+
+
+async def test_a_connection_that_asks_for_nothing_is_closed(clock: LoopClock) -> None:
     """A new one after the time for a header."""
-    async with serving(impatient(header_sec=SHORT_SEC)) as stage:
-        assert await (await stage.connect()).rest() == b''
+    async with serving(looking(header_sec=LIMIT_SEC)) as stage:
+        client = await stage.connect()
+        await stage.until_open(1)
+        await clock.advance(LIMIT_SEC + 1)
+        assert await client.rest() == b''
         await stage.until_open(0)
 
 
-async def test_a_kept_connection_is_closed_when_it_is_idle_for_long() -> None:
+async def test_a_kept_connection_is_closed_when_it_is_idle_for_long(clock: LoopClock) -> None:
     """After an answer there is more time for the next request than for a header."""
-    async with serving(impatient(header_sec=SHORT_SEC, keep_alive_sec=4 * SHORT_SEC)) as stage:
+    # aiohttp has a limit of its own, of 75 s.
+    async with serving(looking(header_sec=LIMIT_SEC / 3, keep_alive_sec=LIMIT_SEC)) as stage:
         client = await stage.connect()
         for _ in range(2):
             assert await client.ask() == 200
-            begun = asyncio.get_running_loop().time()
+            await clock.advance(LIMIT_SEC / 2)
+        assert await client.ask() == 200
+        await clock.advance(LIMIT_SEC + 1)
         assert await client.rest() == b''
-        assert asyncio.get_running_loop().time() - begun >= 3 * SHORT_SEC
 
 
-async def test_work_takes_its_time() -> None:
+async def test_work_takes_its_time(clock: LoopClock) -> None:
     """A request that the gateway takes long over is under none of these limits."""
-    async with serving(impatient(header_sec=0.05, keep_alive_sec=0.05, stall_sec=0.05)) as stage:
+    limits = dict.fromkeys(('header_sec', 'keep_alive_sec', 'stall_sec'), LIMIT_SEC)
+    async with serving(looking(**limits)) as stage:
         client = await stage.connect(ASK.replace(b'/', b'/held', 1))
-        await asyncio.sleep(SHORT_SEC)
+        async with asyncio.timeout(DEADLINE_SEC):
+            await stage.asked.wait()
+        await clock.advance(5 * LIMIT_SEC)
         stage.released.set()
         assert (await client.answer())[2] == b'released'
 
@@ -235,10 +278,12 @@ async def test_without_a_place_the_answer_is_503(caplog: pytest.LogCaptureFixtur
     ]
 
 
-async def test_many_refused_connections_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_refused_connections_hold_nothing(
+    monkeypatch: pytest.MonkeyPatch, clock: LoopClock
+) -> None:
     """Some are told so and then closed, those beyond them are closed at once."""
     monkeypatch.setattr(open_connections, 'REFUSED_AT_A_TIME', 3)
-    async with serving(impatient(total=2, refusal_sec=SHORT_SEC)) as stage:
+    async with serving(looking(total=2, refusal_sec=LIMIT_SEC)) as stage:
         await stage.connect(ASK.replace(b'/', b'/held', 1))
         await stage.until_open(1)
         refused = [await stage.connect() for _ in range(6)]
@@ -247,26 +292,37 @@ async def test_many_refused_connections_hold_nothing(monkeypatch: pytest.MonkeyP
             with contextlib.suppress(ConnectionError):
                 told += (await client.rest()).startswith(b'HTTP/1.1 503')
         assert told == 3
+        await clock.advance(LIMIT_SEC + 1)
+        assert not stage.server._places._refused
 
 
-async def test_a_client_that_never_reads_loses_its_connection() -> None:
+async def test_a_client_that_never_reads_loses_its_connection(clock: LoopClock) -> None:
     """With it goes the answer that was kept for it."""
-    async with serving(impatient(stall_sec=SHORT_SEC)) as stage:
+    async with serving(looking(stall_sec=LIMIT_SEC)) as stage:
         client = await stage.connect(ASK.replace(b'/', b'/large', 1))
         cast(asyncio.Transport, client.writer.transport).pause_reading()
         await stage.until_open(1)
-        await stage.until_open(0)
+        async with asyncio.timeout(DEADLINE_SEC):
+            while stage.server.connections['open']:
+                await clock.advance(LIMIT_SEC / 4)
 
 
-async def test_a_client_that_reads_slowly_gets_all_of_its_answer() -> None:
+async def test_a_client_that_reads_slowly_gets_all_of_its_answer(clock: LoopClock) -> None:
     """What it takes buys it time, at 1 KiB/s."""
-    async with serving(impatient(stall_sec=SHORT_SEC)) as stage:
+    async with serving(looking(stall_sec=LIMIT_SEC)) as stage:
         client = await stage.connect(ASK.replace(b'/', b'/large', 1))
+        reading = cast(asyncio.Transport, client.writer.transport)
         received = 0
         async with asyncio.timeout(DEADLINE_SEC):
             while received < LARGE:
-                received += len(await client.reader.read(LARGE // 16))
-                await asyncio.sleep(SHORT_SEC / 6)
+                reading.resume_reading()
+                while received < LARGE and (piece := await client.reader.read(LARGE)):
+                    received += len(piece)
+                    if received // (LARGE // 4) > (received - len(piece)) // (LARGE // 4):
+                        break
+                reading.pause_reading()
+                assert piece, received
+                await clock.advance(LIMIT_SEC / 2)
 
 
 class Wire(asyncio.Transport):
@@ -364,7 +420,8 @@ async def test_a_header_is_bounded_while_another_request_is_answered(behind: byt
     """No more of it is kept; the answer under way comes whole, and then the connection closes."""
     async with serving(ConnectionLimits()) as stage:
         client = await stage.connect(ASK.replace(b'/', b'/held', 1) + behind + ASK[:-2])
-        await stage.until_open(1)
+        async with asyncio.timeout(DEADLINE_SEC):
+            await stage.asked.wait()
         (connection,) = stage.server._places._members
         assert isinstance(connection, Connection)
         async with asyncio.timeout(DEADLINE_SEC):
