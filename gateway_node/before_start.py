@@ -61,7 +61,8 @@ def too_old(
             found = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        if _numbers(found) < _numbers(least):
+        # None for a folder without METADATA, which an interrupted installation can leave.
+        if found is not None and _numbers(found) < _numbers(least):
             yield f'{name} {found} is too old; at least {least} is needed'
 
 

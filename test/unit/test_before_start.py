@@ -71,6 +71,15 @@ def test_what_is_not_installed_is_left_to_the_import() -> None:
     assert list(too_old(least_versions={'no-such-distribution': '1'})) == []
 
 
+def test_what_does_not_tell_its_version_is_left_to_the_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without METADATA is what an interrupted installation can leave."""
+    (tmp_path / 'measured-1.0.dist-info').mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert list(too_old(least_versions={'measured': '2'})) == []
+
+
 def test_only_the_first_argument_asks() -> None:
     """What comes after `--ros-args` is ROS's."""
     assert answer_to([]) is None
