@@ -5,11 +5,13 @@ Knows nothing of rclpy: the launch file asks it as well, since launch leaves a f
 does not find.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import ctypes
 from dataclasses import dataclass
+import math
 from pathlib import Path
 import re
+import stat
 
 import yaml
 
@@ -22,6 +24,15 @@ _BOOLEANS = {
     **dict.fromkeys(('n', 'N', 'no', 'No', 'NO', 'false', 'False', 'FALSE'), False),
     **dict.fromkeys(('off', 'Off', 'OFF'), False),
 }
+_NO_NUMBERS = {
+    **dict.fromkeys(('.nan', '.NaN', '.NAN'), math.nan),
+    **dict.fromkeys(('.inf', '.Inf', '.INF', '+.inf', '+.Inf', '+.INF'), math.inf),
+    **dict.fromkeys(('-.inf', '-.Inf', '-.INF'), -math.inf),
+}
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.strtoll.restype = ctypes.c_longlong
+_libc.strtod.restype = ctypes.c_double
+_ANY_BASE = ctypes.c_int(0)
 
 
 class _Loader(yaml.SafeLoader):
@@ -66,7 +77,7 @@ def names_in(node: str) -> list[str]:
 
 def read_parameter_file(path: Path) -> tuple[Section, ...]:
     """Return a file's sections, in their order; none for an empty file; ParameterFileInvalid."""
-    if path.exists() and not path.is_file():
+    if not stat.S_ISREG(mode_of(path)):
         raise ParameterFileInvalid(path, 'is no regular file')
     try:
         root = yaml.compose(path.read_text(encoding='utf-8'), Loader=_Loader)
@@ -79,6 +90,14 @@ def read_parameter_file(path: Path) -> tuple[Section, ...]:
         raise ParameterFileInvalid(path, 'nests too deep') from error
     except (UnicodeError, yaml.YAMLError) as error:
         raise ParameterFileInvalid(path, f'is no YAML: {" ".join(str(error).split())}') from error
+
+
+def mode_of(path: Path) -> int:
+    """Return the mode of a parameter file (man 7 inode); ParameterFileInvalid."""
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        raise ParameterFileInvalid(path, f'cannot be read: {error.strerror}') from error
 
 
 def sections_for(path: Path, node: str) -> tuple[Section, ...]:
@@ -139,12 +158,31 @@ def _value(node: yaml.Node) -> object:
     if isinstance(node, yaml.SequenceNode):
         return [_value(item) for item in node.value]
     text = str(node.value)
-    if (isinstance(node, yaml.ScalarNode) and node.style) or '_' in text:
+    if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"'):
         return text
-    if text in _BOOLEANS:
-        return _BOOLEANS[text]
-    with contextlib.suppress(ValueError):
-        return int(text, 0)
-    with contextlib.suppress(ValueError):
-        return float(text.replace('.inf', 'inf').replace('.nan', 'nan'))
+    for value in (_BOOLEANS.get(text), _whole(text), _fractional(text)):
+        if value is not None:
+            return value
     return text
+
+
+def _whole(text: str) -> int | None:
+    number = _converted(_libc.strtoll, text, _ANY_BASE)
+    return None if number is None else int(number)
+
+
+def _fractional(text: str) -> float | None:
+    number = _NO_NUMBERS.get(text) or _converted(_libc.strtod, text)
+    return None if number is None else float(number)
+
+
+def _converted(function: Callable[..., float], text: str, *more: object) -> float | None:
+    """Return what a function of man 3 strtod makes of a whole text; None where it does not fit.
+
+    The parser of rcl calls the same ones: `010` is 8, `0b11` a text, and so is `1e400`.
+    """
+    encoded = text.encode()
+    rest = ctypes.c_char_p()
+    ctypes.set_errno(0)
+    number = function(encoded, ctypes.byref(rest), *more)
+    return number if encoded and rest.value == b'' and ctypes.get_errno() == 0 else None

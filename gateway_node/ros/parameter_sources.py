@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import itertools
 from pathlib import Path
+import stat
 
 import yaml
 
 from gateway_node.ros.parameter_files import (
     lacks_section,
+    mode_of,
     read_parameter_file,
     scalar_or_list,
     Section,
@@ -54,7 +56,8 @@ class ParameterSources:
                 arguments += _argument(value)
             elif option == '--params-file':
                 path = Path(value)
-                if not path.is_fifo() and not path.is_char_device():
+                mode = mode_of(path)
+                if not stat.S_ISFIFO(mode) and not stat.S_ISCHR(mode):
                     files.append(ParameterFile(path=value, sections=read_parameter_file(path)))
         return cls(files=tuple(files), arguments=tuple(arguments))
 
@@ -108,7 +111,7 @@ def _argument(rule: str) -> Iterator[Section]:
     node, _, name = target.rpartition(':')
     try:
         value = scalar_or_list(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return
     if assigned:
         yield Section(node=f'/{node}' if node else _ANY_NODE, values={name: value})

@@ -254,6 +254,8 @@ def test_remapping_names_the_node() -> None:
         (['--ros-args', '-p', 'server.port'], RosRefused, 'server.port'),
         (['--ros-args', '--params-file', '/none.yaml'], ParameterFileInvalid, '/none.yaml'),
         (['--ros-args', '--params-file', '/'], ParameterFileInvalid, 'is no regular file'),
+        (['--ros-args', '--params-file', f'/{300 * "a"}'], ParameterFileInvalid, 'name too long'),
+        (['--ros-args', '-p', f'a:={2000 * "["}'], RosRefused, "Couldn't parse parameter"),
         (['--ros-args', '--log-level', 'loud'], RosRefused, 'loud'),
         (['--ros-args', '--bogus'], RosRefused, "unknown arguments ['--bogus']"),
         (['--port', '1'], ArgumentUnknown, '--port'),

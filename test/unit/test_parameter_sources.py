@@ -110,7 +110,8 @@ def test_of_the_equally_exact_the_last_wins(
 def test_what_is_given_once_is_left_to_ros(tmp_path: Path) -> None:
     """So is what concerns other nodes, what is no argument of ROS, and what rcl will refuse."""
     assert decided(tmp_path, ANY, '-p other:server.port:=3') == {}
-    args = ['-p', 'a:=1', '--ros-args', '-p', 'a:=2', '-p', 'a:=[', '-p', 'a', '--', '-p', 'a:=3']
+    args = ['-p', 'a:=1', '--ros-args', '-p', 'a:=2', '-p', 'a:=[', '-p', f'a:={2000 * "["}']
+    args += ['-p', 'a', '--', '-p', 'a:=3']
     assert ParameterSources.read(args).decided('/gateway_node') == {}
 
 
@@ -174,6 +175,12 @@ def test_pipes_and_devices_are_left_to_ros(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     args = ['--ros-args', '--params-file', str(pipe), '--params-file', '/dev/null']
     assert ParameterSources.read(args).files == ()
+
+
+def test_a_file_that_cannot_be_looked_at_is_refused() -> None:
+    """Before anything is known of it, such as that it is no pipe."""
+    with pytest.raises(ParameterFileInvalid, match='cannot be read: File name too long'):
+        ParameterSources.read(['--ros-args', '--params-file', f'/{300 * "a"}'])
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
