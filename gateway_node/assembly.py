@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import (
     AsyncIterator,
     Awaitable,
-    Callable,
     Container,
+    Coroutine,
     Iterable,
     Mapping,
     Sequence,
@@ -79,12 +79,11 @@ class Gateway:
         ledger: Ledger,
         server: Server,
         side_tasks: SideTasks,
-        graph_warnings: Callable[[], tuple[str, ...]],
+        unseen_nodes: UnseenNodes,
         namesakes: Namesakes,
     ) -> None:
         self._side_tasks = side_tasks
-        self.graph_warnings = graph_warnings
-        """Says what is amiss with the graph, in sentences."""
+        self._tasks: list[asyncio.Task[None]] = []
         self.runner = runner
         self.directory = directory
         self.executions = executions
@@ -92,7 +91,7 @@ class Gateway:
         self._identities = identities
         self._namesakes = namesakes
         self._changed = asyncio.Event()
-        self._tending: asyncio.Task[None] | None = None
+        self._unseen_nodes = unseen_nodes
         self._server = server
 
     async def bind(self, host: str, port: int) -> tuple[str, ...]:
@@ -102,12 +101,16 @@ class Gateway:
     async def open(self) -> None:
         """Bring what an earlier gateway left to an end; StoreUnavailable."""
         await self.executions.open(self.directory)
-        self._tending = self._side_tasks.start('look after entities', self._tend_entities())
+        self._start('look after entities', self._tend_entities())
+        self._start(
+            'look for hidden nodes',
+            self._unseen_nodes.keep_looking(lambda: not self.directory.any_online),
+        )
 
     async def serve(self) -> None:
         """Answer clients, and meanwhile start what is still due of the schedules."""
         await self._server.serve()
-        self._side_tasks.start('start schedules', self.executions.start_schedules(self.directory))
+        self._start('start schedules', self.executions.start_schedules(self.directory))
 
     def component_of(self, entity: EntityRef) -> str:
         """Return the id of an entity's component; the entity's own where it is not known."""
@@ -137,11 +140,15 @@ class Gateway:
             self.executions.kill()
         await closed
         await self._server.close()
-        if self._tending is not None:
-            self._tending.cancel()
-            await asyncio.wait({self._tending})
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
             self.directory.forget_stale()
             await self._kept(self._identities.keep_exactly())
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(self._side_tasks.start(name, work))
 
     async def _tend_entities(self) -> None:
         """Keep new ids, and let go of those that nobody can hold any more."""
@@ -231,8 +238,8 @@ async def assemble(
         namesakes = Namesakes(own_node)
 
         def graph_warnings() -> tuple[str, ...]:
-            alone = not any(app.online for app in directory.apps())
-            return (*unseen_nodes.warnings(alone=alone), *namesakes.warnings)
+            hidden = unseen_nodes.warnings(alone=not directory.any_online)
+            return (*hidden, *namesakes.warnings)
 
         services = Services(
             directory=directory,
@@ -262,7 +269,7 @@ async def assemble(
             ledger=ledger,
             server=server,
             side_tasks=side_tasks,
-            graph_warnings=graph_warnings,
+            unseen_nodes=unseen_nodes,
             namesakes=namesakes,
         )
 

@@ -11,7 +11,7 @@ import secrets
 import socket
 import sys
 
-from gateway_node.assembly import assemble, Gateway
+from gateway_node.assembly import assemble
 from gateway_node.before_start import StartRefused
 from gateway_node.entities.clock import SystemClock
 from gateway_node.entities.errors import ManifestInvalid
@@ -24,7 +24,7 @@ from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
 from gateway_node.ros.queued_logging import StderrHandler, unblock_output
 from gateway_node.ros.start_deadline import start_deadline
-from gateway_node.ros.unseen_nodes import MOMENT_SEC, UnseenNodes
+from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.side_tasks import SideTaskFailed, SideTasks
 from gateway_node.signals import EndSignals
@@ -123,7 +123,6 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             await gateway.serve()
             for url in urls:
                 _log.info('serving %s%s', url, base)
-            asyncio.get_running_loop().call_later(MOMENT_SEC, _log_graph_warnings, gateway)
             signals.started(gateway.runner.refresh_environment)
             await _end_asked(signals, side_tasks)
             _log.info('shutting down')
@@ -142,8 +141,3 @@ async def _end_asked(signals: EndSignals, side_tasks: SideTasks) -> None:
     finally:
         end.cancel()
         failure.cancel()
-
-
-def _log_graph_warnings(gateway: Gateway) -> None:
-    for warning in gateway.graph_warnings():
-        _log.warning('%s', warning)

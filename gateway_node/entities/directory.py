@@ -102,6 +102,11 @@ class EntityDirectory:
         """Return all apps, by id, the offline ones included."""
         return tuple(self._apps[app_id] for app_id in sorted(self._apps))
 
+    @property
+    def any_online(self) -> bool:
+        """True while an app is online."""
+        return any(app.online for app in self._apps.values())
+
     def app(self, app_id: str) -> App:
         """Return one app; EntityNotFound."""
         try:

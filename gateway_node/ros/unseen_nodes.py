@@ -6,13 +6,16 @@ users cannot write into each other's. Since Fast DDS 3 (Kilted) only root and an
 kept apart, as root can write, and the other cannot answer. Knows nothing of rclpy.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 import contextlib
+import logging
 import os
 from pathlib import Path
-import pwd
 import re
 from typing import NamedTuple
+
+_log = logging.getLogger(__name__)
 
 MOMENT_SEC = 5.0
 """What discovery may take before an empty graph means anything; and how long a look is valid."""
@@ -44,7 +47,10 @@ def queues(folder: Path = _SHARED_MEMORY) -> tuple[Queue, ...]:
 
 
 class UnseenNodes:
-    """Tells whether there are such nodes while no node is seen; looks when it is asked."""
+    """Tells whether there are such nodes while no node is seen; looks when it is asked.
+
+    What it finds is logged when it is new.
+    """
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class UnseenNodes:
         user_id: int,
         monotonic: Callable[[], float],
         look: Callable[[], Iterable[Queue]] = queues,
+        moment_sec: float = MOMENT_SEC,
     ) -> None:
         first = _FIRST_PORT + _PORTS_OF_DOMAIN * domain_id
         self._ports = range(first, first + _PORTS_OF_DOMAIN)
@@ -61,20 +68,30 @@ class UnseenNodes:
         self._user_id = user_id
         self._monotonic = monotonic
         self._look = look
-        self._look_at = monotonic() + MOMENT_SEC
+        self._moment_sec = moment_sec
+        self._look_at = monotonic() + moment_sec
         self._warnings: tuple[str, ...] = ()
 
     def warnings(self, *, alone: bool) -> tuple[str, ...]:
         """Return a sentence where nodes are hidden; `alone` where the graph holds no other node.
 
-        There is none in the first `MOMENT_SEC`, and it may be as old as that.
+        There is none in the first moment, and it may be as old as that.
         """
         if not alone or not self._is_fast_dds:
             return ()
         if self._monotonic() >= self._look_at:
-            self._look_at = self._monotonic() + MOMENT_SEC
-            self._warnings = self._warnings_now()
+            self._look_at = self._monotonic() + self._moment_sec
+            earlier, self._warnings = self._warnings, self._warnings_now()
+            for warning in self._warnings:
+                if warning not in earlier:
+                    _log.warning('%s', warning)
         return self._warnings
+
+    async def keep_looking(self, is_alone: Callable[[], bool]) -> None:
+        """Look each moment, whoever asks, until this is cancelled."""
+        while True:
+            await asyncio.sleep(self._moment_sec)
+            self.warnings(alone=is_alone())
 
     def _warnings_now(self) -> tuple[str, ...]:
         seen = [queue for queue in self._look() if self._is_in_domain(queue)]
@@ -103,7 +120,5 @@ class UnseenNodes:
 
 
 def _name(user_id: int) -> str:
-    try:
-        return pwd.getpwuid(user_id).pw_name
-    except KeyError:
-        return f'user {user_id}'
+    # Another name may be a directory service's to tell, which can hang.
+    return 'root' if user_id == _ROOT else f'user {user_id}'

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hint where Fast DDS's shared memory hides nodes of other users."""
 
+import asyncio
 import os
 from pathlib import Path
+import pwd
 
 import pytest
+from ros_support import wait_until
 
 from gateway_node.ros.unseen_nodes import MOMENT_SEC, Queue, queues, UnseenNodes
 
 ROOT, NODE_USER, GATEWAY_USER = 0, 2**31 - 7, 2**31 - 8
-"""The other two have no name on any machine."""
+"""The other two exist on no machine."""
 KILTED = f'fastdds_port{7400 + 250 * 42 + 11}'
 """Of the first participant in domain 42."""
 JAZZY = KILTED.replace('dds', 'rtps')
@@ -22,18 +25,31 @@ class Ground:
     def __init__(self) -> None:
         self.now = 100.0
         self.queues: list[Queue] = []
+        self.looks = 0
 
-    def unseen(self, user_id: int, *, rmw: str = 'rmw_fastrtps_cpp') -> UnseenNodes:
+    def unseen(
+        self, user_id: int, *, rmw: str = 'rmw_fastrtps_cpp', moment_sec: float = MOMENT_SEC
+    ) -> UnseenNodes:
         """Return what a gateway of this user has, for which the first moment has passed."""
         unseen = UnseenNodes(
             rmw=rmw,
             domain_id=42,
             user_id=user_id,
             monotonic=lambda: self.now,
-            look=lambda: self.queues,
+            look=self._look,
+            moment_sec=moment_sec,
         )
         self.now += MOMENT_SEC
         return unseen
+
+    async def looked_at(self) -> None:
+        """Wait until somebody has looked at what lies there now."""
+        looks = self.looks
+        await wait_until(lambda: self.looks > looks + 1, what='another look')
+
+    def _look(self) -> list[Queue]:
+        self.looks += 1
+        return self.queues
 
 
 @pytest.mark.parametrize(
@@ -59,9 +75,12 @@ def test_an_empty_graph_beside_users_that_fast_dds_hides_is_warned_of(
     assert bool(ground.unseen(own).warnings(alone=True)) is hidden
 
 
-def test_the_warning_names_both_users_and_says_what_to_do() -> None:
-    """By name, or by number where there is none."""
+def test_the_warning_names_both_users_and_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By number: what a directory service calls them may be long in coming."""
     ground = Ground()
+    monkeypatch.setattr(pwd, 'getpwuid', lambda _: pytest.fail('a directory service was asked'))
     ground.queues = [Queue(KILTED, ROOT), Queue(KILTED, NODE_USER)]
     (warning,) = ground.unseen(ROOT).warnings(alone=True)
     assert f'user {NODE_USER} has some in this domain' in warning
@@ -92,6 +111,22 @@ def test_a_look_is_taken_after_a_moment_and_again_after_another() -> None:
     assert len(unseen.warnings(alone=True)) == 1
     ground.now += MOMENT_SEC
     assert unseen.warnings(alone=True) == ()
+
+
+async def test_what_is_hidden_is_logged_whenever_it_comes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Once, though nobody asks for /health; again where it comes back, or where more is hidden."""
+    ground = Ground()
+    ground.queues = [Queue(KILTED, ROOT)]
+    unseen = ground.unseen(ROOT, moment_sec=0)
+    looking = asyncio.create_task(unseen.keep_looking(lambda: True))
+
+    for users, number in (((), 0), ((5,), 1), ((5,), 1), ((5, 6), 2), ((), 2), ((5,), 3)):
+        ground.queues = [Queue(KILTED, user) for user in (ROOT, *users)]
+        await ground.looked_at()
+        assert len(caplog.records) == number
+    looking.cancel()
 
 
 def test_queues_are_told_by_their_names(tmp_path: Path) -> None:
