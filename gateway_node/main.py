@@ -28,6 +28,7 @@ from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.side_tasks import SideTaskFailed, SideTasks
 from gateway_node.signals import EndSignals
+from gateway_node.start_files import FileSilent
 from gateway_node.storage.errors import StateDirectoryInUse, StoreVersionError
 from gateway_node.storage.private import UMASK
 
@@ -40,6 +41,7 @@ MISCONFIGURATIONS = (ConfigurationInvalid, ManifestInvalid, StoreVersionError)
 """What stops every start with one line, until somebody changes something."""
 START_ERRORS = (
     *MISCONFIGURATIONS,
+    FileSilent,
     LibraryUnavailable,
     ListenFailed,
     RunnerUnavailable,

@@ -12,7 +12,7 @@ from gateway_node.scripts.values import Script
 from gateway_node.threads import Look, Threads
 
 _THREADS = 2
-_PATIENCE_SEC = 2.0
+_PATIENCE_SEC = 5.0
 """For a search, which a folder on a mount that does not answer can hold up."""
 
 

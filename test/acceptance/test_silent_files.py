@@ -21,6 +21,8 @@ from gateway_process import (
 from hanging_mount import hanging_file
 
 from gateway_node.child.process_tree import descendants
+from gateway_node.main import MISCONFIGURATIONS, START_ERRORS
+from gateway_node.start_files import FileSilent
 
 
 def _opened_by_a_reader(pipe: Path) -> int | None:
@@ -47,6 +49,12 @@ def test_a_start_that_waits_for_a_silent_manifest_ends_at_a_signal(tmp_path: Pat
         finally:
             os.close(writer)
     assert 'ended before it served' in log.read_text()
+
+
+def test_a_start_that_nothing_answers_may_be_tried_again() -> None:
+    """It is one line and status 1, not 78: the mount's server may be there the next time."""
+    assert issubclass(FileSilent, START_ERRORS)
+    assert not issubclass(FileSilent, MISCONFIGURATIONS)
 
 
 def _state_of(pid: int) -> str:

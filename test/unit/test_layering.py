@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'start_files': frozenset({'entities', 'scripts', 'storage'}),
     'surroundings': frozenset({'before_start'}),
     'assembly': frozenset({*CORE, *OUTER, 'start_files'}),
-    'main': frozenset({*CORE, *OUTER, 'assembly', 'before_start', 'signals'}),
+    'main': frozenset({*CORE, *OUTER, 'assembly', 'before_start', 'signals', 'start_files'}),
     '__main__': frozenset({'before_start', 'init', 'main', 'surroundings'}),
     'side_tasks': frozenset(),
     'strict_json': frozenset(),

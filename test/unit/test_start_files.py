@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from gateway_node import start_files
-from gateway_node.entities.errors import ManifestInvalid
-from gateway_node.scripts.errors import LibraryUnavailable
 from gateway_node.scripts.managed import hash_file
+from gateway_node.start_files import FileSilent
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def test_a_manifest_that_does_not_answer_is_named(
     file = tmp_path / 'manifest.yaml'
     os.mkfifo(file)
     try:
-        with pytest.raises(ManifestInvalid, match=f'{file} does not answer, for longer than 0.2'):
+        with pytest.raises(FileSilent, match=f'manifest: {file} does not answer, for longer'):
             asyncio.run(load(file))
     finally:
         # Who waits for a writer is let go.
@@ -57,7 +56,7 @@ def test_the_managed_script_that_does_not_answer_is_named(
         return hash_file(path)
 
     monkeypatch.setattr('gateway_node.scripts.manifest.hash_file', hash_slowly)
-    with pytest.raises(ManifestInvalid, match=f'{file}: {tmp_path}/b.sh does not answer'):
+    with pytest.raises(FileSilent, match=f'scripts.manifest: {tmp_path}/b.sh does not answer'):
         asyncio.run(start_files.managed_scripts(file))
 
 
@@ -66,5 +65,5 @@ def test_a_scripts_directory_that_does_not_answer_is_named(
 ) -> None:
     """The first look at it says so; nothing waits for the thread."""
     monkeypatch.setattr(start_files, 'keep_private', lambda _folder: answers.wait(60))
-    with pytest.raises(LibraryUnavailable, match=f'{tmp_path} does not answer'):
+    with pytest.raises(FileSilent, match=f'scripts.scripts_dir: {tmp_path} does not answer'):
         asyncio.run(start_files.private_scripts(tmp_path))
