@@ -7,6 +7,7 @@ thread has taken everything that did.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+import contextlib
 import logging
 import queue
 
@@ -87,8 +88,10 @@ class ReportQueue:
         try:
             return self._reports.get_nowait()
         except queue.Empty:
-            if self.missing and self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._read_on)
+            if self.missing and self._loop is not None:
+                # RuntimeError: the loop is closed, which it can be at any moment.
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._read_on)
             return None
 
     def _put(self, execution: Execution) -> bool:

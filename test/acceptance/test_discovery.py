@@ -103,12 +103,16 @@ def test_ids_outlive_the_gateway_while_scripts_hang_on_them(tmp_path: Path) -> N
         assert ids(again, '/components/powertrain_engine/scripts') == [component_script_id]
 
 
-def test_hidden_nodes_and_the_gateway_are_no_apps(tmp_path: Path) -> None:
-    """A leading `_` in the name or the namespace hides; the gateway is not its own app."""
+def test_hidden_nodes_tools_and_the_gateway_are_no_apps(tmp_path: Path) -> None:
+    """A leading `_` in the name or the namespace hides; the gateway is not its own app.
+
+    Nor are the nodes that `entities.ignored_nodes` name.
+    """
     with (
         gateway(tmp_path) as api,
         bare_node('_hidden', NAMESPACE),
         bare_node('inside', '/_private/engine'),
+        bare_node('launch_ros_4711'),
         bare_node('seen', NAMESPACE),
     ):
         api.wait_for_app('seen')

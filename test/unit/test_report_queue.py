@@ -106,6 +106,24 @@ async def test_what_does_not_fit_is_read_from_the_log() -> None:
     assert log.reads == 3
 
 
+def test_the_loop_may_close_while_the_ros_thread_takes_reports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It can at any moment, between two lines too; then nobody is left who reads the log."""
+    loop = asyncio.new_event_loop()
+
+    async def held_up() -> Log:
+        log = Log(limit=1)
+        log.tell(2)
+        return log
+
+    log = loop.run_until_complete(held_up())
+    loop.close()
+    monkeypatch.setattr(loop, 'is_closed', lambda: False)
+    log.take()
+    assert log.taken == log.ids[:1]
+
+
 async def test_what_is_told_after_it_was_read_is_not_told_twice() -> None:
     """A change can be in the log before its listeners hear of it."""
     log = Log(limit=2)
