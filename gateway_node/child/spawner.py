@@ -190,7 +190,6 @@ class Spawner:
                 {
                     'event': 'gone',
                     'name': name,
-                    'killed': len(self._killing.killed),
                     'unkillable': self._killing.notes(own),
                 }
             )

@@ -81,7 +81,9 @@ class Outcome:
     limit: LimitReached | None = None
     duration_sec: float | None = None
     """None where nobody measured it."""
-    leftover_processes: int = 0
+    leftover_processes: int | None = None
+    """Processes that outlived the main process and were ended; None where nobody knows which they
+    were, as where the supervisor is lost."""
     unkillable_processes: tuple[UnkillableProcess, ...] = ()
     """Processes that may not be signalled, or that SIGKILL did not end in time (uninterruptible
     sleep)."""

@@ -32,7 +32,6 @@ async def end_below(supervisor: ProcessEntry) -> TreeGone:
         if not killing.round(tree) or time.monotonic() > deadline:
             left = [entry for entry in tree if not entry.is_zombie]
             return TreeGone(
-                killed=len(killing.killed),
                 unkillable=(note_of_supervisor(supervisor), *killing.notes(left)),
             )
         await asyncio.sleep(_POLL_SEC)
@@ -105,7 +104,7 @@ class Foster:
                 }
                 self._given_up |= {entry.identity: killing.notes([entry])[0] for entry in left}
                 unkillable = tuple(self._given_up.values())
-                return TreeGone(killed=len(killing.killed), unkillable=unkillable)
+                return TreeGone(unkillable=unkillable)
             for entry in orphans:
                 if entry.is_zombie and entry.parent == os.getpid():
                     reap(entry.pid)

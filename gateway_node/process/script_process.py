@@ -142,7 +142,6 @@ class SupervisedProcess:
             cause=EndCause.SUPERVISOR_LOST,
             message=f'the process that supervised the script {how}',
             duration_sec=time.monotonic() - self._began,
-            leftover_processes=gone.killed,
         )
         outcome = await asyncio.to_thread(self._read_end, lost, gone.unkillable)
         self._conclude_unheard(outcome)

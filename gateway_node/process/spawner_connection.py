@@ -29,8 +29,6 @@ _MAX_LOG_BYTES = 1024 * 1024
 class TreeGone:
     """What a spawner says of a supervisor that has ended: what is left below it, if anything."""
 
-    killed: int
-    """Processes that the supervisor had left and the spawner killed."""
     unkillable: tuple[ProcessNote, ...]
 
 
@@ -174,8 +172,8 @@ class SpawnerConnection:
                 waiting = self._forked.pop(name, None)
                 if waiting is not None and not waiting.done():
                     waiting.set_exception(RunnerUnavailable(f'no process can be made: {text}'))
-            case {'event': 'gone', 'name': name, 'killed': killed, 'unkillable': notes}:
-                report = TreeGone(killed=killed, unkillable=tuple(notes))
+            case {'event': 'gone', 'name': name, 'unkillable': notes}:
+                report = TreeGone(unkillable=tuple(notes))
                 ending = self._gone.pop(name, None)
                 if ending is not None and not ending.done():
                     ending.set_result(report)

@@ -104,7 +104,7 @@ def test_what_a_supervisor_leaves_is_ended_however_it_ended() -> None:
         request(control, 'exec_1')
         while (message := receive(control))['event'] != 'gone':
             pass
-        assert (message['name'], message['killed']) == ('exec_1', 1)
+        assert (message['name'], message['unkillable']) == ('exec_1', [])
         assert descendants(process.pid) == []
 
 

@@ -125,7 +125,7 @@ async def test_a_process_that_is_being_started_is_not_taken_for_an_orphan() -> N
             own.add(started.pid)
         with started:
             async with asyncio.timeout(PATIENCE_SEC):
-                assert (await ending).killed == 1
+                assert (await ending).unkillable == ()
             assert read_entry(orphan.pid) is None
             assert started.poll() is None
             started.kill()
