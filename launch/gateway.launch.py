@@ -5,6 +5,7 @@ A launch file that starts other nodes too, which shall outlive the gateway, incl
 `required:=false`.
 """
 
+import functools
 import json
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def gateway(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     timeout = str(
         max(LAUNCH_FRAGMENT_GRACE_SEC, longest_grace_sec(context, config_file)) + MARGIN_SEC
     )
+    # What the launch configurations hold when the gateway ends may be another one's.
+    respawn, required = (given(context, name) == 'true' for name in ('respawn', 'required'))
     return [
         Node(
             package='gateway_node',
@@ -85,9 +88,9 @@ def gateway(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             output='screen',
             parameters=[str(config_file)],
             ros_arguments=['--log-level', LaunchConfiguration('log_level'), *set_here(context)],
-            respawn=given(context, 'respawn') == 'true',
+            respawn=respawn,
             respawn_delay=RESPAWN_DELAY_SEC,
-            on_exit=after_the_end,
+            on_exit=functools.partial(after_the_end, respawn=respawn, required=required),
             # By default launch kills after 5 s each, in the middle of a graceful end.
             sigterm_timeout=timeout,
             sigkill_timeout=timeout,
@@ -111,17 +114,17 @@ def set_here(context: LaunchContext) -> list[str]:
 
 
 def after_the_end(
-    event: ProcessExited, context: LaunchContext
+    event: ProcessExited, context: LaunchContext, *, respawn: bool, required: bool
 ) -> list[LaunchDescriptionEntity] | None:
     """Let launch fail with the gateway, where it is required; GatewayFailed.
 
     One that refuses its configuration would refuse it for ever, and is not started again.
     """
     refused = event.returncode == MISCONFIGURED
-    comes_again = given(context, 'respawn') == 'true' and not refused
+    comes_again = respawn and not refused
     if event.returncode == 0 or context.is_shutdown or comes_again:
         return None
-    if given(context, 'required') == 'true':
+    if required:
         raise GatewayFailed(event.returncode, refused=refused)
     return [EmitEvent(event=ShutdownProcess(process_matcher=matches_action(event.action)))]
 

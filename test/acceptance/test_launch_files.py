@@ -8,10 +8,11 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+import re
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 import urllib.request
@@ -23,13 +24,15 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 if importlib.util.find_spec('launch_ros') is None:
     pytest.skip('launch_ros comes with a ROS distribution only', allow_module_level=True)
 
+from gateway_process import DEADLINE_SEC, wait_for
 from ros_support import ended_at_exit, PROGRAMS, python_program, ros_domain
 
 pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 ROOT = Path(__file__).parents[2]
-READY_SEC = 40.0
-RESPAWN_DELAY_SEC = 5.0
+SERVING = r'serving (http://\S+)'
+GATEWAY_DIED = r'(process has died) .*gateway_node/gateway_node'
+DEMO_NODE_PID = r'temp_sensor-\d+\]: process started with pid \[(\d+)\]'
 
 
 @pytest.fixture
@@ -56,52 +59,81 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'log'))
 
 
-def launch(file: str, *arguments: str) -> 'subprocess.Popen[str]':
-    """Start launch with a file of the package."""
-    return python_program(PROGRAMS / 'launch_file.py', [str(ROOT / 'launch' / file), *arguments])
+class Launch:
+    """A launch that goes on."""
+
+    def __init__(self, process: 'subprocess.Popen[str]') -> None:
+        self.process = process
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def told(self) -> str:
+        """What it has written so far."""
+        return ''.join(self._lines)
+
+    def wait_for(self, pattern: str) -> str:
+        """Return the first group of a pattern once something that was written matches it."""
+        found = wait_for(
+            lambda: re.search(pattern, self.told),
+            lambda found: found is not None or not self._reader.is_alive(),
+            what=f'launch writes {pattern}',
+        )
+        found = found or re.search(pattern, self.told)
+        assert found is not None, self.told
+        return str(found[1])
+
+    def interrupt(self) -> int:
+        """Ask it to end; return its status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.wait_ended()
+
+    def wait_ended(self) -> int:
+        """Wait for its end; return its status."""
+        status = self.process.wait(DEADLINE_SEC)
+        self._reader.join(DEADLINE_SEC)
+        return status
+
+    def close(self) -> None:
+        """Leave nothing of it, also where a test fails: launch orphans its children on SIGTERM."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self._lines.extend(self.process.stdout)
+
+
+@contextlib.contextmanager
+def launch(file: str | Path, *arguments: str) -> Iterator[Launch]:
+    """Start launch with a file, of the package or another one."""
+    path = ROOT / 'launch' / file
+    with ended_at_exit(python_program(PROGRAMS / 'launch_file.py', [str(path), *arguments])) as it:
+        launched = Launch(it)
+        try:
+            yield launched
+        finally:
+            launched.close()
 
 
 def refused(file: str, *arguments: str) -> list[str]:
     """Launch a file, which has to fail; return what it told."""
-    process = launch(file, *arguments)
-    with ended_at_exit(process), group_ended(process):
-        output, _ = process.communicate(timeout=READY_SEC)
-    assert process.returncode == 1, output
-    return output.splitlines()
+    with launch(file, *arguments) as launched:
+        assert launched.wait_ended() == 1, launched.told
+        return launched.told.splitlines()
 
 
 @contextlib.contextmanager
-def launched(file: str, *arguments: str) -> Iterator[tuple['subprocess.Popen[str]', str]]:
-    """Launch a file on a free port; yield the process and the API's URI once it answers."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    process = launch(file, f'port:={port}', *arguments)
-    with ended_at_exit(process), group_ended(process):
-        base = f'http://127.0.0.1:{port}/api/v1'
-        deadline = time.monotonic() + READY_SEC
-        while True:
-            with contextlib.suppress(OSError):
-                answer(f'{base}/health')
-                break
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline, 'the gateway does not answer'
-            time.sleep(0.1)
-        yield process, base
-
-
-@contextlib.contextmanager
-def group_ended(process: 'subprocess.Popen[str]') -> Iterator[None]:
-    """Leave nothing of launch's children, also where a test fails: launch orphans on SIGTERM."""
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+def serving(file: str, *arguments: str) -> Iterator[tuple[Launch, str]]:
+    """Launch a file on a free port; yield the launch and the API's URI."""
+    with launch(file, 'port:=0', *arguments) as launched:
+        yield launched, launched.wait_for(SERVING)
 
 
 def answer(uri: str, body: bytes | None = None, content_type: str = 'application/json') -> Any:
@@ -114,16 +146,15 @@ def answer(uri: str, body: bytes | None = None, content_type: str = 'application
 @pytest.mark.usefixtures('installed')
 def test_the_demo_launches_and_ends_cleanly() -> None:
     """demo.launch.py starts both nodes, and SIGINT ends both without a kill."""
-    with launched('demo.launch.py') as (process, base):
-        deadline = time.monotonic() + READY_SEC
-        while 'temp_sensor' not in [app['id'] for app in answer(f'{base}/apps')['items']]:
-            assert time.monotonic() < deadline, 'the demo node is not discovered'
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert output.count('process has finished cleanly') == 2
-    assert 'escalating' not in output
+    with serving('demo.launch.py') as (launched, base):
+        wait_for(
+            lambda: [app['id'] for app in answer(f'{base}/apps')['items']],
+            lambda apps: 'temp_sensor' in apps,
+            what='the demo node is discovered',
+        )
+        assert launched.interrupt() == 0
+    assert launched.told.count('process has finished cleanly') == 2
+    assert 'escalating' not in launched.told
 
 
 @pytest.mark.usefixtures('installed')
@@ -132,7 +163,7 @@ def test_launch_waits_for_the_longest_grace_period(tmp_path: Path) -> None:
     config = tmp_path / 'gateway.yaml'
     config.write_text("'/**': {ros__parameters: {scripts: {stop_grace_period_sec: 7}}}\n")
     script = b'trap "" TERM\nwhile :; do sleep 0.1; done\n'
-    with launched('gateway.launch.py', f'config_file:={config}') as (process, base):
+    with serving('gateway.launch.py', f'config_file:={config}') as (launched, base):
         host = answer(f'{base}/components')['items'][0]['id']
         scripts = f'{base}/components/{host}/scripts'
         body = (
@@ -143,17 +174,16 @@ def test_launch_waits_for_the_longest_grace_period(tmp_path: Path) -> None:
         script_id = answer(scripts, body, 'multipart/form-data; boundary=x')['id']
         execution = answer(f'{scripts}/{script_id}/executions', b'{"execution_type": "now"}')
         uri = f'{scripts}/{script_id}/executions/{execution["id"]}'
-        deadline = time.monotonic() + READY_SEC
-        while answer(uri)['status'] != 'running':
-            assert time.monotonic() < deadline, 'the script does not run'
-            time.sleep(0.1)
+        wait_for(
+            lambda: answer(uri)['status'],
+            lambda status: status == 'running',
+            what='the script runs',
+        )
         begun = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=40)
+        assert launched.interrupt() == 0
     assert time.monotonic() - begun > 6.0
-    assert process.returncode == 0
-    assert 'process has finished cleanly' in output
-    assert 'escalating' not in output
+    assert 'process has finished cleanly' in launched.told
+    assert 'escalating' not in launched.told
 
 
 @pytest.mark.usefixtures('installed')
@@ -190,7 +220,18 @@ def test_launch_arguments_win_over_the_file(tmp_path: Path) -> None:
         '/**: {ros__parameters: {server.port: 1, server.host: 127.0.0.2}}\n'
         'gateway_node: {ros__parameters: {server.port: 2, server.host: 127.0.0.3}}\n'
     )
-    with launched('gateway.launch.py', f'config_file:={config}', 'host:=127.0.0.1') as (_, base):
+    with serving('gateway.launch.py', f'config_file:={config}', 'host:=127.0.0.1') as (_, base):
+        assert answer(f'{base}/health')
+
+
+@pytest.mark.usefixtures('installed')
+def test_a_file_for_the_namespaced_node_alone_is_taken(tmp_path: Path) -> None:
+    """Its section is the one of the node that the arguments name."""
+    config = tmp_path / 'gateway.yaml'
+    config.write_text('/robot1/gateway_node: {ros__parameters: {server.path_prefix: /robot1}}\n')
+    given = (f'config_file:={config}', 'namespace:=/robot1')
+    with serving('gateway.launch.py', *given) as (_, base):
+        assert base.endswith('/robot1/api/v1')
         assert answer(f'{base}/health')
 
 
@@ -216,20 +257,44 @@ def test_a_bad_launch_argument_ends_the_launch_with_a_status(argument: str) -> N
 @pytest.mark.usefixtures('installed')
 def test_a_gateway_that_is_not_required_may_fail_alone() -> None:
     """What else was launched goes on, and the refused gateway is not started again."""
-    process = launch('demo.launch.py', 'port:=70000', 'required:=false', 'respawn:=true')
-    lines = process.stdout
-    assert lines is not None
-    with ended_at_exit(process), group_ended(process):
-        told: list[str] = []
-        while not any('process has died' in line for line in told):
-            told.append(lines.readline())
-            assert told[-1], told
-        time.sleep(RESPAWN_DELAY_SEC + 1)
-        assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=READY_SEC)
-    assert process.returncode == 0
-    assert 'process started' not in output
+    arguments = ('port:=70000', 'required:=false', 'respawn:=true')
+    with launch('demo.launch.py', *arguments) as launched:
+        launched.wait_for(GATEWAY_DIED)
+        assert_the_demo_node_ends_it(launched)
+
+
+@pytest.mark.usefixtures('installed')
+@pytest.mark.parametrize('around', ['GroupAction([{}])', '{}'])
+def test_what_the_gateway_was_launched_with_holds_to_its_end(tmp_path: Path, around: str) -> None:
+    """In a group of its own, and whatever an argument's name stands for later in the launch."""
+    gateway = (
+        f'IncludeLaunchDescription({str(ROOT / "launch" / "gateway.launch.py")!r},'
+        " launch_arguments=[('port', '70000'), ('required', 'false'), ('respawn', 'false')])"
+    )
+    robot = tmp_path / 'robot.launch.py'
+    robot.write_text(
+        'from launch import LaunchDescription\n'
+        'from launch.actions import (\n'
+        '    GroupAction, IncludeLaunchDescription, SetLaunchConfiguration\n'
+        ')\n'
+        'from launch_ros.actions import Node\n'
+        'def generate_launch_description():\n'
+        '    return LaunchDescription([\n'
+        f'        {around.format(gateway)},\n'
+        '        SetLaunchConfiguration("required", "true"),\n'
+        '        Node(package="gateway_node", executable="temp_sensor", output="screen"),\n'
+        '    ])\n'
+    )
+    with launch(robot) as launched:
+        launched.wait_for(GATEWAY_DIED)
+        assert_the_demo_node_ends_it(launched)
+
+
+def assert_the_demo_node_ends_it(launched: Launch) -> None:
+    """End the demo node; launch waits for nothing else, such as a gateway that comes again."""
+    os.kill(int(launched.wait_for(DEMO_NODE_PID)), signal.SIGINT)
+    assert launched.wait_ended() == 0, launched.told
+    assert launched.told.count('process started') == 2
 
 
 @pytest.mark.usefixtures('installed')
@@ -237,21 +302,13 @@ def test_a_killed_gateway_is_started_again_as_it_was(tmp_path: Path) -> None:
     """With its name, namespace and state; the status of the launch is its last end's."""
     state = tmp_path / 'state of mine'
     given = (f'state_dir:={state}', 'name:=gateway', 'namespace:=/robot1', 'respawn:=true')
-    with launched('gateway.launch.py', *given) as (process, base):
+    with serving('gateway.launch.py', *given) as (launched, _):
         first = holder_of(state)
         assert Path(f'/proc/{first}/cmdline').read_bytes().count(b'__ns:=/robot1') == 1
         os.kill(first, signal.SIGKILL)
-        deadline = time.monotonic() + READY_SEC
-        while True:
-            with contextlib.suppress(OSError):
-                if holder_of(state) != first and answer(f'{base}/health'):
-                    break
-            assert time.monotonic() < deadline, 'the gateway is not started again'
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=READY_SEC)
-    assert process.returncode == 0
-    assert '[robot1.gateway]: serving' in output
+        launched.wait_for(rf'(?s){SERVING}.*\[robot1\.gateway\]: serving')
+        assert holder_of(state) != first
+        assert launched.interrupt() == 0
 
 
 def holder_of(state: Path) -> int:
@@ -263,8 +320,7 @@ def holder_of(state: Path) -> int:
 def test_a_killed_gateway_fails_the_launch(tmp_path: Path) -> None:
     """Where it is required and does not come again."""
     state = tmp_path / 'state'
-    with launched('gateway.launch.py', f'state_dir:={state}') as (process, _):
+    with serving('gateway.launch.py', f'state_dir:={state}') as (launched, _):
         os.kill(holder_of(state), signal.SIGKILL)
-        output, _ = process.communicate(timeout=READY_SEC)
-    assert process.returncode == 1
-    assert 'the gateway ended with status -9: it failed' in output
+        assert launched.wait_ended() == 1
+    assert 'the gateway ended with status -9: it failed' in launched.told
