@@ -5,9 +5,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from gateway_node.http_server import entities, executions, gateway, scripts
-from gateway_node.http_server.entrance import admit, ask_for_body, leave_expectation
+from gateway_node.http_server.entrance import (
+    admit,
+    ask_for_body,
+    leave_expectation,
+    stay_with_http,
+)
 from gateway_node.http_server.errors import answer_errors
 from gateway_node.http_server.reading import check_query, MAX_JSON_BYTES
 from gateway_node.http_server.services import SERVICES, Services, START
@@ -64,7 +70,8 @@ ROUTES = (
 def build_application(services: Services) -> web.Application:
     """Build the application of a gateway."""
     application = web.Application(
-        middlewares=[answer_errors, admit], client_max_size=MAX_JSON_BYTES
+        middlewares=[stay_with_http, answer_errors, admit, _find_server],
+        client_max_size=MAX_JSON_BYTES,
     )
     application[SERVICES] = services
     application[START] = services.clock.monotonic()
@@ -119,6 +126,12 @@ def _options(methods: Iterable[str]) -> web.Response:
     return web.Response(status=204, headers={hdrs.ALLOW: ','.join(methods)})
 
 
+@web.middleware
+async def _find_server(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Take an empty path to where all other targets go: aiohttp finds no resource for it."""
+    return await (handler if request.path else _answer_other)(request)
+
+
 class _EveryTarget(web.DynamicResource):
     """Matches whatever no other resource does: aiohttp has no pattern for `*`."""
 
@@ -129,8 +142,14 @@ class _EveryTarget(web.DynamicResource):
 
 
 async def _answer_other(request: web.Request) -> web.StreamResponse:
-    """Tell of the whole server where OPTIONS asks for `*` (RFC 9110, section 9.3.7); else 404."""
-    if (request.method, request.raw_path) == (hdrs.METH_OPTIONS, '*'):
-        methods = {route.method for route in ROUTES}
-        return _options(sorted({*methods, hdrs.METH_HEAD, hdrs.METH_OPTIONS}))
+    """Tell of the whole server where OPTIONS asks for that (RFC 9110, section 9.3.7); else 404.
+
+    It does so by `*`, or by an absolute target without a path (RFC 9112, section 3.2.4). CONNECT
+    has no path at all.
+    """
+    methods = sorted({route.method for route in ROUTES} | {hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+    if request.method == hdrs.METH_CONNECT:
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+    if request.method == hdrs.METH_OPTIONS and (request.raw_path == '*' or not request.path):
+        return _options(methods)
     raise web.HTTPNotFound

@@ -31,8 +31,6 @@ _SETTINGS: dict[str, Any] = {
 }
 _MAX_PIPELINED = 64
 """Requests that may wait on a connection; aiohttp 3.9 by itself takes any number."""
-_MAX_TAIL_BYTES = 512 * 1024
-"""What may come behind a request for another protocol, which aiohttp keeps until it answers."""
 
 
 def connections_of(
@@ -113,7 +111,9 @@ class Connection(web.RequestHandler):
             self._header_since, self._header_bytes = None, 0
         elif data and not self._message_tail:
             self._count_of_header(len(data))
-        if len(self._messages) > _MAX_PIPELINED or len(self._message_tail) > _MAX_TAIL_BYTES:
+        # Behind a request for another protocol; its answer closes the connection.
+        self._message_tail = b''
+        if len(self._messages) > _MAX_PIPELINED:
             self._flooded()
 
     def _state_of_body(self) -> tuple[int, bool] | None:

@@ -12,6 +12,7 @@ from gateway_node.http_server.errors import (
     InvalidRequest,
     MAX_HEADER_BYTES,
     OriginForeign,
+    TransferCodingUnknown,
 )
 from gateway_node.http_server.origins import (
     Authority,
@@ -30,6 +31,18 @@ _CONTINUE = '100-continue'
 
 
 @web.middleware
+async def stay_with_http(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Close behind the answer to a request for another protocol.
+
+    What comes behind such a request aiohttp takes for that protocol, or loses.
+    """
+    response = await handler(request)
+    if request.method == hdrs.METH_CONNECT or hdrs.UPGRADE in request.headers:
+        response.force_close()
+    return response
+
+
+@web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what no route takes."""
     _check_size(request)
@@ -37,8 +50,9 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method not in SAFE_METHODS:
         _check_origin(request, authority)
     _check_coding(request)
-    if _expectation(request) not in (None, _CONTINUE):
-        raise ExpectationUnknown(request.headers[hdrs.EXPECT])
+    _check_body_is_there(request)
+    if not _expectations(request) <= {_CONTINUE}:
+        raise ExpectationUnknown(', '.join(request.headers.getall(hdrs.EXPECT)))
     return await handler(request)
 
 
@@ -48,7 +62,7 @@ async def leave_expectation(request: web.Request) -> None:
 
 async def ask_for_body(request: web.Request) -> None:
     """Say that the body may come, where a client waits for that (RFC 9110, section 10.1.1)."""
-    if _expectation(request) == _CONTINUE:
+    if _CONTINUE in _expectations(request):
         await request.writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
         # aiohttp takes an answer with any output for begun.
         request.writer.output_size = 0
@@ -98,14 +112,32 @@ def _check_origin(request: web.Request, authority: Authority | None) -> None:
 
 
 def _check_coding(request: web.Request) -> None:
-    """Raise BodyEncoded where the body is compressed (RFC 9110, section 8.4): none is inflated."""
-    codings = ','.join(request.headers.getall(hdrs.CONTENT_ENCODING, ()))
-    if any(coding.strip().lower() not in ('', 'identity') for coding in codings.split(',')):
-        raise BodyEncoded(codings)
+    """Raise where the body is compressed: none is inflated.
+
+    Raises:
+        BodyEncoded: it says so itself (RFC 9110, section 8.4).
+        TransferCodingUnknown: the way it is sent does (RFC 9112, section 6.1).
+    """
+    if not _listed(request, hdrs.CONTENT_ENCODING) <= {'identity'}:
+        raise BodyEncoded(','.join(request.headers.getall(hdrs.CONTENT_ENCODING)))
+    if not _listed(request, hdrs.TRANSFER_ENCODING) <= {'chunked'}:
+        raise TransferCodingUnknown(','.join(request.headers.getall(hdrs.TRANSFER_ENCODING)))
 
 
-def _expectation(request: web.Request) -> str | None:
-    """Return what is expected, in lower case; HTTP/1.0 has no expectations."""
-    if request.version < HttpVersion11 or hdrs.EXPECT not in request.headers:
-        return None
-    return request.headers[hdrs.EXPECT].lower()
+def _check_body_is_there(request: web.Request) -> None:
+    """Raise InvalidRequest where aiohttp (3.9) took the body for another protocol's."""
+    content = request.content
+    announced = hdrs.UPGRADE in request.headers and (request.content_length or 0) > 0
+    if announced and content.is_eof() and not content.total_bytes:
+        raise InvalidRequest('a request with Upgrade cannot have a body here; leave Upgrade out')
+
+
+def _expectations(request: web.Request) -> set[str]:
+    """Return what is expected; HTTP/1.0 has no expectations."""
+    return set() if request.version < HttpVersion11 else _listed(request, hdrs.EXPECT)
+
+
+def _listed(request: web.Request, name: str) -> set[str]:
+    """Return what all fields of this name list, in lower case (RFC 9110, section 5.6.1)."""
+    listed = ','.join(request.headers.getall(name, ())).lower().split(',')
+    return {each.strip() for each in listed} - {''}

@@ -79,6 +79,14 @@ class BodyEncoded(Exception):
         self.codings = codings
 
 
+class TransferCodingUnknown(Exception):
+    """`Transfer-Encoding` names what nobody here undoes."""
+
+    def __init__(self, codings: str) -> None:
+        super().__init__(f'Transfer-Encoding is {codings[:80]!r}; allowed: chunked')
+        self.codings = codings
+
+
 class ClientSilent(Exception):
     """A client began a body and sent nothing more for too long."""
 
@@ -169,6 +177,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     BodyEncoded: Row(
         status=415, error_code='invalid-request', headers={hdrs.ACCEPT_ENCODING: 'identity'}
     ),
+    TransferCodingUnknown: _NOT_IMPLEMENTED,
     ClientSilent: _TOO_LATE,
     ClientSlow: _TOO_LATE,
     HeaderLate: _TOO_LATE,

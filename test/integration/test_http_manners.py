@@ -232,3 +232,84 @@ async def test_a_header_that_comes_at_once_is_bounded_too(
     if status == 431:
         assert_refused(answer, 431, of=count)
         assert answer.headers['connection'] == 'close'
+
+
+async def test_an_absolute_target_without_a_path_is_the_whole_server(target: Target) -> None:
+    """To OPTIONS it is `*` (RFC 9112, section 3.2.4); to the others it is no resource."""
+    answer = await target.send('OPTIONS', 'http://robot')
+    assert answer.status == 204
+    assert answer.headers['allow'] == 'DELETE,GET,HEAD,OPTIONS,POST,PUT'
+    assert_refused(await target.send('OPTIONS', 'http://robot/'), 404, of='slash')
+    assert_refused(await target.send('GET', 'http://robot'), 404, of='GET')
+
+
+async def test_connect_is_refused(target: Target) -> None:
+    """405 with what is allowed, and the connection closes: nothing here is a tunnel."""
+    answer = await target.exchange(['CONNECT robot:80 HTTP/1.1', 'Host: robot:80'])
+    assert_refused(answer, 405, of='CONNECT')
+    assert answer.headers['allow'] == 'DELETE,GET,HEAD,OPTIONS,POST,PUT'
+    assert answer.headers['connection'] == 'close'
+
+
+@pytest.mark.parametrize('protocol', ['h2c', 'websocket', 'TLS/1.0'])
+@pytest.mark.parametrize('content', [b'', b'{"execution_type": "now"}'], ids=['GET', 'POST'])
+@pytest.mark.parametrize('behind', [0, 1, 3])
+async def test_behind_a_request_for_another_protocol_the_connection_closes(
+    target: Target, protocol: str, content: bytes, behind: int
+) -> None:
+    """It is answered in HTTP, and what came behind it is not left without an answer for ever.
+
+    aiohttp 3.9 does not tell the body of such a request from what comes behind it.
+    """
+    path = f'{BASE}{SCRIPTS}/{target.script_id}/executions'
+    first = lines('POST' if content else 'GET', path, content)
+    upgrade = f'Connection: Upgrade\r\nUpgrade: {protocol}\r\nContent-Type'.encode()
+    reader, writer = await target.api.connect()
+    try:
+        async with asyncio.timeout(DEADLINE_SEC):
+            writer.write(first.replace(b'Content-Type', upgrade, 1))
+            writer.write(lines('GET', f'{BASE}/version-info') * behind)
+            answer = await read_answer(reader)
+            assert answer.status in ((202, 400) if content else (200,))
+            assert answer.headers['connection'] == 'close'
+            if answer.status == 400:
+                assert 'leave Upgrade out' in json.loads(answer.content)['message']
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b''
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ('fields', 'status'),
+    [
+        (['Expect: 100-continue', 'Expect: tea'], 417),
+        (['Expect: 100-continue, tea'], 417),
+        (['Expect: 100-continue, 100-Continue'], 200),
+        (['Expect: 100-continue', 'Expect: 100-continue'], 200),
+    ],
+)
+async def test_all_that_is_expected_counts(target: Target, fields: list[str], status: int) -> None:
+    """However it is spread over fields and lists."""
+    head = [f'GET {BASE}/version-info HTTP/1.1', 'Host: robot', *fields]
+    answer = await target.exchange(head)
+    if answer.status == 100:
+        assert status == 200
+    else:
+        assert_refused(answer, status, of=fields)
+
+
+@pytest.mark.parametrize('codings', ['gzip, chunked', 'deflate,chunked'])
+async def test_a_transfer_coding_that_nobody_undoes_is_refused(
+    target: Target, codings: str
+) -> None:
+    """501 (RFC 9112, section 6.1), and nothing is taken for what it is not."""
+    path = f'{BASE}{SCRIPTS}/{target.script_id}/executions'
+    head = [f'POST {path} HTTP/1.1', 'Host: robot', 'Content-Type: application/json']
+    content = b'{"execution_type": "now"}'
+    chunks = b'%x\r\n%s\r\n0\r\n\r\n' % (len(content), content)
+    answer = await target.exchange([*head, f'Transfer-Encoding: {codings}'], chunks)
+    assert_refused(answer, 501, of=codings)
+    assert target.api.runner.started == ()
+    answer = await target.exchange([*head, 'Transfer-Encoding: Chunked'], chunks)
+    assert answer.status == 202
