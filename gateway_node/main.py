@@ -19,7 +19,7 @@ from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.http_server.addresses import ListenFailed
 from gateway_node.http_server.representations import execution_href
 from gateway_node.http_server.services import api_base
-from gateway_node.ros.errors import ConfigurationInvalid
+from gateway_node.ros.errors import ConfigurationInvalid, RosUnavailable
 from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
 from gateway_node.ros.queued_logging import StderrHandler, unblock_output
@@ -65,6 +65,8 @@ def main(*, ends_with_terminal: bool = False) -> None:
             node = GatewayNode.create(sys.argv[1:])
     except ConfigurationInvalid as error:
         raise StartRefused(str(error)) from error
+    except RosUnavailable as error:
+        sys.exit(f'gateway_node: {error}')
     try:
         with logging_to(node.logger):
             asyncio.run(_serve(node, ends_with_terminal=ends_with_terminal))

@@ -54,19 +54,43 @@ class ArgumentUnknown(ConfigurationInvalid):
 
 
 class RosRefused(ConfigurationInvalid):
-    """ROS itself refuses to start: what follows `--ros-args`, or its environment."""
+    """ROS refuses an argument, the environment's domain, or a name, and would again."""
 
     def __init__(self, reason: str) -> None:
-        # rcl appends the places in its own sources, which tell a user nothing.
-        told = re.sub(r', at /\S+:\d+', '', ' '.join(reason.split()))
-        if 'logging' in told:
+        super().__init__(_told_by_ros(reason))
+
+
+class RosUnavailable(Exception):
+    """ROS does not start, and may the next time: the disk is full, or DDS fails."""
+
+    def __init__(self, reason: str) -> None:
+        told = _told_by_ros(reason)
+        if 'logging' in told or 'opening file' in told:
             told += (
                 '; set HOME, or ROS_LOG_DIR and the parameter state_dir, to directories that can '
                 'be written'
             )
         elif os.strerror(errno.EAGAIN) in told:
             told += '; the user or the service has too many processes: ulimit -u, or TasksMax='
-        super().__init__(f'ROS does not start: {told}')
+        super().__init__(told)
+
+
+def start_error(reason: str) -> RosRefused | RosUnavailable:
+    """Return the error that a reason of rcl's stands for: it has a message alone."""
+    return RosRefused(reason) if _OF_WHAT_IS_GIVEN.search(reason) else RosUnavailable(reason)
+
+
+_OF_WHAT_IS_GIVEN = re.compile(
+    "unknown arguments|Couldn't parse|[Ee]nclave name|invalid node name|"
+    'ROS_DOMAIN_ID is not|external configuration'
+)
+"""In messages of rcl, of the middleware, and of the logging backend (`--log-config-file`)."""
+
+
+def _told_by_ros(reason: str) -> str:
+    # rcl appends the places in its own sources, which tell a user nothing.
+    told = re.sub(r', at /\S+:\d+', '', ' '.join(reason.split()))
+    return f'ROS does not start: {told}'
 
 
 def _shown(value: object) -> str:

@@ -30,7 +30,7 @@ from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.values import Execution
 from gateway_node.ros.configuration import Configuration
-from gateway_node.ros.errors import ArgumentUnknown, RosRefused
+from gateway_node.ros.errors import ArgumentUnknown, RosRefused, start_error
 from gateway_node.ros.parameter_sources import ParameterSources
 from gateway_node.ros.parameters import declare_parameters
 from gateway_node.ros.report_queue import Replay
@@ -91,7 +91,8 @@ class GatewayNode:
         DDS library: see `start_deadline`.
 
         Raises:
-            ConfigurationInvalid: a parameter or an argument is wrong, or ROS itself refuses.
+            ConfigurationInvalid: a parameter, an argument or a name is wrong.
+            RosUnavailable: ROS does not start, and may the next time.
         """
         with contextlib.ExitStack() as undo:
             context = Context()
@@ -107,8 +108,10 @@ class GatewayNode:
                 )
                 undo.callback(context.try_shutdown)
                 node = _create_node(context)
-            except (RuntimeError, UnicodeError) as error:
-                raise RosRefused(_reason(error)) from error
+            except UnicodeError as error:
+                raise RosRefused(str(error)) from error
+            except RuntimeError as error:
+                raise start_error(_reason(error)) from error
             undo.callback(node.destroy_node)
             name = node.get_fully_qualified_name()
             for warning in sources.warnings(name):
@@ -290,7 +293,7 @@ def rmw_identifier() -> str:
     return str(get_rmw_implementation_identifier())
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: RuntimeError) -> str:
     # Of arguments that it does not know, rclpy says no more than their list.
     told = str(error)
     return f'unknown arguments {told} after --ros-args' if told.startswith('[') else told

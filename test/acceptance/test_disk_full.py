@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import gateway
+from gateway_process import gateway, refused
 from killing import ENTITY, kill, start_ready
 from ros_support import bare_node
 
@@ -29,11 +29,17 @@ def node() -> Iterator[None]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a small file system for the state directory; skip where that is not allowed."""
-    folder = tmp_path / 'disk'
+    with mounted(tmp_path / 'disk', f'size={SIZE}') as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """Mount a tmpfs for a while; skip where that is not allowed."""
     folder.mkdir()
     try:
         subprocess.run(
-            ['mount', '-t', 'tmpfs', '-o', f'size={SIZE}', 'tmpfs', str(folder)],
+            ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(folder)],
             check=True,
             capture_output=True,
             text=True,
@@ -145,3 +151,13 @@ def test_health_notices_by_itself_that_there_is_room_again(
             assert answer.status == 503
             assert api.body('/health')['status'] == 'degraded'
         api.wait_for('/health', lambda health: health['status'] == 'ok', what='room is noticed')
+
+
+def test_a_full_disk_for_the_log_of_ros_may_be_mended_meanwhile(tmp_path: Path) -> None:
+    """The start fails with one line, and not for good: the same gateway is to be tried again."""
+    with mounted(tmp_path / 'log', 'nr_inodes=1') as full:
+        status, output = refused(tmp_path, environment={'ROS_LOG_DIR': str(full)})
+    (line,) = [line for line in output.splitlines() if line.startswith('gateway_node: ')]
+    assert status == 1, output
+    assert 'No space left on device; set HOME, or ROS_LOG_DIR' in line
+    assert 'Traceback' not in output

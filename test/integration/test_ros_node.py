@@ -31,6 +31,7 @@ from gateway_node.ros.errors import (
     ParameterInvalid,
     ParameterUnknown,
     RosRefused,
+    RosUnavailable,
 )
 from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
@@ -257,6 +258,11 @@ def test_remapping_names_the_node() -> None:
         (['--ros-args', '--params-file', f'/{300 * "a"}'], ParameterFileInvalid, 'name too long'),
         (['--ros-args', '-p', f'a:={2000 * "["}'], RosRefused, "Couldn't parse parameter"),
         (['--ros-args', '--log-level', 'loud'], RosRefused, 'loud'),
+        (['--ros-args', '-r', f'__node:={300 * "a"}'], RosRefused, 'invalid node name'),
+        (['--ros-args', '-r', f'__ns:=/{300 * "a"}'], RosRefused, 'invalid node namespace'),
+        (['--ros-args', '--enclave', 'x'], RosRefused, 'nclave name'),
+        (['--ros-args', '--log-config-file', '/none'], RosRefused, 'external configuration'),
+        (['--ros-args', '-p', 'a:=\udcff'], RosRefused, 'udcff'),
         (['--ros-args', '--bogus'], RosRefused, "unknown arguments ['--bogus']"),
         (['--port', '1'], ArgumentUnknown, '--port'),
     ],
@@ -275,6 +281,15 @@ def test_a_bad_domain_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     """What ROS's environment makes impossible is an error of the start as well."""
     monkeypatch.setenv('ROS_DOMAIN_ID', 'first')
     with pytest.raises(RosRefused, match='ROS_DOMAIN_ID'):
+        GatewayNode.create([])
+
+
+def test_a_participant_that_dds_cannot_make_may_come_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a peer's name is not resolved yet."""
+    monkeypatch.setenv('ROS_STATIC_PEERS', 'no-such-host.invalid')
+    with pytest.raises(RosUnavailable, match='no-such-host'):
         GatewayNode.create([])
 
 

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from gateway_node.ros.configuration import Configuration, configuration_from
-from gateway_node.ros.errors import ParameterInvalid, ParameterUnknown, RosRefused
+from gateway_node.ros.errors import (
+    ParameterInvalid,
+    ParameterUnknown,
+    RosRefused,
+    RosUnavailable,
+    start_error,
+)
 from gateway_node.ros.specifications import PARAMETERS, ParameterType
 from gateway_node.scripts.values import Limits
 
@@ -213,6 +219,33 @@ def test_a_message_of_rclpy_becomes_one_line() -> None:
     """Whatever rclpy says, the message is one line without the places in rcl's sources."""
     reason = "failed: '--params-file /nope'.\nError, at /src/parser.c:271, at /src/arguments.c:415"
     assert str(RosRefused(reason)) == ("ROS does not start: failed: '--params-file /nope'. Error")
+
+
+@pytest.mark.parametrize(
+    ('reason', 'error'),
+    [
+        ("failed to initialize rcl: Couldn't parse remap rule: '-r a'", RosRefused),
+        ("unknown arguments ['--bogus'] after --ros-args", RosRefused),
+        ("failed to initialize rcl: Enclave name is not valid: 'it must be absolute'", RosRefused),
+        ('error creating node: invalid node name: too long', RosRefused),
+        ('error creating node: invalid node namespace: too long', RosRefused),
+        ('failed to initialize rcl: ROS_DOMAIN_ID is not an integral number', RosRefused),
+        ('Failed opening file /log/a.log for writing: No space left on device', RosUnavailable),
+        ("failed to initialize logging: Failed to create log directory '/a': 28", RosUnavailable),
+        ('error creating node: failed to create participant', RosUnavailable),
+        ("can't start new thread", RosUnavailable),
+        ('failed to initialize rcl: error not set', RosUnavailable),
+    ],
+)
+def test_ros_refuses_for_good_what_it_was_given_alone(reason: str, error: type[Exception]) -> None:
+    """Arguments and names; what it lacks it may have the next time."""
+    assert type(start_error(reason)) is error
+
+
+def test_a_ros_that_cannot_log_says_what_to_set() -> None:
+    """Where a file cannot be made, and where it cannot be opened."""
+    for reason in ('failed to initialize logging: 28', 'Failed opening file /a for writing: x'):
+        assert 'set HOME, or ROS_LOG_DIR' in str(start_error(reason))
 
 
 def test_every_parameter_is_described() -> None:
