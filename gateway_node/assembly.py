@@ -7,15 +7,11 @@ ROS aside, whose node exists before there is a loop: `main.py` brings the two to
 import asyncio
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
-    Container,
-    Coroutine,
     Iterable,
     Mapping,
     Sequence,
 )
 import contextlib
-import logging
 import platform
 import socket
 from typing import Any
@@ -23,13 +19,11 @@ from typing import Any
 from gateway_node import __version__
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
-from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.host import remembers_host
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
-from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
+from gateway_node.entities.values import EntityType, NodeName
 from gateway_node.executions.admission import Admission
-from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
@@ -47,6 +41,7 @@ from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
+from gateway_node.running import Gateway
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.values import EVERY_VERSION
 from gateway_node.side_tasks import SideTasks
@@ -57,117 +52,7 @@ from gateway_node.storage.identities import SqliteIdentityStore
 from gateway_node.storage.lock import StateDirectoryLock
 from gateway_node.storage.private import keep_private
 
-_log = logging.getLogger(__name__)
-
-TEND_SEC = 600.0
-"""Seconds after which entities are looked after although the graph did not change."""
-RETRY_SEC = 5.0
-"""Seconds after which ids that could not be kept are tried again."""
 DAY_SEC = 86400.0
-
-
-class Gateway:
-    """The assembled rooms, ROS aside."""
-
-    def __init__(
-        self,
-        *,
-        runner: SupervisedScriptRunner,
-        directory: EntityDirectory,
-        identities: IdentityKeeper,
-        executions: ExecutionService,
-        ledger: Ledger,
-        server: Server,
-        side_tasks: SideTasks,
-        unseen_nodes: UnseenNodes,
-        namesakes: Namesakes,
-    ) -> None:
-        self._side_tasks = side_tasks
-        self._tasks: list[asyncio.Task[None]] = []
-        self.runner = runner
-        self.directory = directory
-        self.executions = executions
-        self.ledger = ledger
-        self._identities = identities
-        self._namesakes = namesakes
-        self._changed = asyncio.Event()
-        self._unseen_nodes = unseen_nodes
-        self._server = server
-
-    async def bind(self, host: str, port: int) -> tuple[str, ...]:
-        """Take the addresses of the server; return their URLs. ListenFailed."""
-        return await self._server.bind(host, port)
-
-    async def open(self) -> None:
-        """Bring what an earlier gateway left to an end; StoreUnavailable."""
-        await self.executions.open(self.directory)
-        self._start('look after entities', self._tend_entities())
-        self._start(
-            'look for hidden nodes',
-            self._unseen_nodes.keep_looking(lambda: not self.directory.any_online),
-        )
-
-    async def serve(self) -> None:
-        """Answer clients, and meanwhile start what is still due of the schedules."""
-        await self._server.serve()
-        self._start('start schedules', self.executions.start_schedules(self.directory))
-
-    def component_of(self, entity: EntityRef) -> str:
-        """Return the id of an entity's component; the entity's own where it is not known."""
-        try:
-            return self.directory.component_of(entity)
-        except EntityNotFound:
-            return entity.entity_id
-
-    def on_graph(self, snapshot: GraphSnapshot) -> None:
-        """Take the graph as it is now."""
-        self.directory.update(snapshot)
-        self._namesakes.note(snapshot.namesakes)
-        self._changed.set()
-
-    async def close(self, kill: asyncio.Event) -> None:
-        """Take nothing more, end every execution, release the port.
-
-        `kill` set means that nobody waits for a graceful end any more.
-        """
-        self.executions.close()
-        await self._server.stop_accepting()
-        closed = asyncio.ensure_future(self.executions.wait_closed())
-        killed = asyncio.ensure_future(kill.wait())
-        await asyncio.wait({closed, killed}, return_when=asyncio.FIRST_COMPLETED)
-        killed.cancel()
-        if not closed.done():
-            self.executions.kill()
-        await closed
-        await self._server.close()
-        if self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks)
-            self.directory.forget_stale()
-            await self._kept(self._identities.keep_exactly())
-
-    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(self._side_tasks.start(name, work))
-
-    async def _tend_entities(self) -> None:
-        """Keep new ids, and let go of those that nobody can hold any more."""
-        while True:
-            kept = await self._kept(self._identities.keep())
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TEND_SEC if kept else RETRY_SEC):
-                    await self._changed.wait()
-            self._changed.clear()
-            self.directory.forget_stale()
-
-    @staticmethod
-    async def _kept(keeping: Awaitable[None]) -> bool:
-        try:
-            await keeping
-        except StoreUnavailable as error:
-            _log.warning('ids of entities are not kept: %s', error)
-            return False
-        return True
 
 
 @contextlib.asynccontextmanager
@@ -178,38 +63,20 @@ async def assemble(
     instance: str,
     ros_versions: Mapping[str, str],
     unseen_nodes: UnseenNodes,
+    namesakes: Namesakes,
     clock: Clock,
     side_tasks: SideTasks,
 ) -> AsyncIterator[Gateway]:
     """Open every room but ROS's; close them in the opposite order. Raises START_ERRORS."""
     own_processes = OwnProcesses()
     async with contextlib.AsyncExitStack() as undo:
-        lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
-        undo.callback(lock.release)
-        await asyncio.to_thread(keep_private, configuration.state_dir)
-        if configuration.scripts.scripts_dir is not None:
-            await private_scripts(configuration.scripts.scripts_dir)
-        database = await Database.open(configuration.state_dir)
-        undo.push_async_callback(database.close)
-        store = await SqliteExecutionStore.open(database, clock)
-        undo.push_async_callback(store.close)
-        identities = SqliteIdentityStore(database)
+        database, store = await _open_storage(configuration, clock, undo)
         schemas = SchemaWorker(own_processes=own_processes)
         undo.push_async_callback(schemas.close)
-        runner = SupervisedScriptRunner(
-            configuration.state_dir,
-            side_tasks=side_tasks,
-            own_processes=own_processes,
-            setup_files=configuration.environment.setup_files,
-            default_limits=configuration.default_limits,
-            keep_working_directories=configuration.scripts.keep_working_directories,
-            clock=clock,
-        )
+        runner = _runner(configuration, side_tasks, own_processes, clock)
         undo.push_async_callback(runner.close)
         await runner.start_up()
-        in_use = frozenset(each.script_version for each in await store.open_executions())
-        versions = EVERY_VERSION if store.may_have_forgotten else in_use
-        library = await _open_library(configuration, schemas, clock, versions)
+        library = await _open_library(configuration, schemas, store, clock)
         undo.push_async_callback(library.close)
         ledger = Ledger(store)
         executions = ExecutionService(
@@ -222,49 +89,31 @@ async def assemble(
             clock=clock,
             settings=_execution_settings(configuration),
         )
-        remembered = await identities.load_identities()
-        manifest = configuration.entities.manifest
-        directory = EntityDirectory(
-            host_name=socket.gethostname(),
-            own_node=own_node,
-            clock=clock,
-            is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
-            manifest=await entities_manifest(manifest) if manifest else None,
-            ignored_nodes=configuration.entities.ignored_nodes,
-            remembered=remembered,
-            used_components=await _used_components(identities, library, remembered),
+        directory, identities = await _entities(
+            configuration, own_node, SqliteIdentityStore(database), library, executions, clock
         )
 
-        namesakes = Namesakes(own_node)
-
-        def graph_warnings() -> tuple[str, ...]:
+        def conditions() -> dict[str, Any]:
             hidden = unseen_nodes.warnings(alone=not directory.any_online)
-            return (*hidden, *namesakes.warnings)
+            warnings = (*hidden, *namesakes.warnings)
+            shown = _conditions(runner, database, library, server, warnings)
+            return {'gateway': instance, **shown}
 
         services = Services(
             directory=directory,
             library=library,
             executions=executions,
             versions={**_own_versions(), **ros_versions},
-            conditions=lambda: {
-                'gateway': instance,
-                **_conditions(runner, database, library, server, graph_warnings()),
-            },
+            conditions=conditions,
             clock=clock,
             own_names=own_names(await host_names(), configuration.server.names),
             path_prefix=configuration.server.path_prefix,
         )
-        limits = ConnectionLimits(
-            total=connections_within(
-                configuration.server.max_connections,
-                configuration.scripts.max_concurrent_executions,
-            )
-        )
-        server = Server(build_application(services), limits)
+        server = Server(build_application(services), _connection_limits(configuration))
         yield Gateway(
             runner=runner,
             directory=directory,
-            identities=IdentityKeeper(store=identities, directory=directory, kept=remembered),
+            identities=identities,
             executions=executions,
             ledger=ledger,
             server=server,
@@ -272,6 +121,63 @@ async def assemble(
             unseen_nodes=unseen_nodes,
             namesakes=namesakes,
         )
+
+
+async def _open_storage(
+    configuration: Configuration, clock: Clock, undo: contextlib.AsyncExitStack
+) -> tuple[Database, SqliteExecutionStore]:
+    """Take the state directory for this gateway alone, and open what is kept there."""
+    lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
+    undo.callback(lock.release)
+    await asyncio.to_thread(keep_private, configuration.state_dir)
+    if configuration.scripts.scripts_dir is not None:
+        await private_scripts(configuration.scripts.scripts_dir)
+    database = await Database.open(configuration.state_dir)
+    undo.push_async_callback(database.close)
+    store = await SqliteExecutionStore.open(database, clock)
+    undo.push_async_callback(store.close)
+    return database, store
+
+
+def _runner(
+    configuration: Configuration,
+    side_tasks: SideTasks,
+    own_processes: OwnProcesses,
+    clock: Clock,
+) -> SupervisedScriptRunner:
+    return SupervisedScriptRunner(
+        configuration.state_dir,
+        side_tasks=side_tasks,
+        own_processes=own_processes,
+        setup_files=configuration.environment.setup_files,
+        default_limits=configuration.default_limits,
+        keep_working_directories=configuration.scripts.keep_working_directories,
+        clock=clock,
+    )
+
+
+async def _entities(
+    configuration: Configuration,
+    own_node: NodeName,
+    store: SqliteIdentityStore,
+    library: ScriptLibrary,
+    executions: ExecutionService,
+    clock: Clock,
+) -> tuple[EntityDirectory, IdentityKeeper]:
+    """Return the directory of entities, with the ids that are remembered, and what keeps them."""
+    remembered = await store.load_identities()
+    manifest = configuration.entities.manifest
+    directory = EntityDirectory(
+        host_name=socket.gethostname(),
+        own_node=own_node,
+        clock=clock,
+        is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
+        manifest=await entities_manifest(manifest) if manifest else None,
+        ignored_nodes=configuration.entities.ignored_nodes,
+        remembered=remembered,
+        used_components=await _used_components(store, library, remembered),
+    )
+    return directory, IdentityKeeper(store=store, directory=directory, kept=remembered)
 
 
 async def _used_components(
@@ -339,9 +245,10 @@ def _own_versions() -> dict[str, str]:
 async def _open_library(
     configuration: Configuration,
     schemas: SchemaWorker,
+    store: SqliteExecutionStore,
     clock: Clock,
-    versions_in_use: Container[str],
 ) -> ScriptLibrary:
+    in_use = frozenset(each.script_version for each in await store.open_executions())
     scripts = configuration.scripts
     manifest = scripts.manifest
     library = ScriptLibrary(
@@ -353,8 +260,15 @@ async def _open_library(
         allow_uploads=scripts.allow_uploads,
         max_scripts=scripts.max_scripts or 0,
     )
-    await library.open(versions_in_use)
+    await library.open(EVERY_VERSION if store.may_have_forgotten else in_use)
     return library
+
+
+def _connection_limits(configuration: Configuration) -> ConnectionLimits:
+    total = connections_within(
+        configuration.server.max_connections, configuration.scripts.max_concurrent_executions
+    )
+    return ConnectionLimits(total=total)
 
 
 def _execution_settings(configuration: Configuration) -> ExecutionSettings:

@@ -21,6 +21,7 @@ from gateway_node.http_server.representations import execution_href
 from gateway_node.http_server.services import api_base
 from gateway_node.ros.errors import ConfigurationInvalid, RosUnavailable
 from gateway_node.ros.logging_bridge import logging_to
+from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
 from gateway_node.ros.queued_logging import StderrHandler, unblock_output
 from gateway_node.ros.start_deadline import start_deadline
@@ -108,6 +109,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         instance=instance,
         ros_versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
         unseen_nodes=unseen_nodes,
+        namesakes=Namesakes(node.name),
         clock=clock,
         side_tasks=side_tasks,
     ) as gateway:

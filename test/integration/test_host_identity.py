@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host over lives of the assembled gateway, each under another hostname."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 import socket
 import sqlite3
-import time
 from typing import Any
 
 from aiohttp import ClientSession
@@ -17,14 +15,10 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_node.assembly import assemble
-from gateway_node.entities.clock import SystemClock
-from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.ros.configuration import configuration_from
-from gateway_node.ros.unseen_nodes import UnseenNodes
-from gateway_node.side_tasks import SideTasks
+from assembled_gateway import assembled_gateway, OWN_NODE
 
-OWN_NODE = NodeName(namespace='/', name='gateway_node')
+from gateway_node.entities.values import GraphSnapshot, NodeName
+
 NODES = frozenset({NodeName(namespace='/arm', name='gripper'), OWN_NODE})
 
 
@@ -39,25 +33,8 @@ class Machine:
     async def gateway(self, host_name: str) -> AsyncIterator[ClientSession]:
         """Assemble the gateway under this hostname and serve it."""
         self.call(host_name)
-        configuration = configuration_from({'state_dir': str(self.state_dir)}, environ={})
-        async with assemble(
-            configuration,
-            own_node=OWN_NODE,
-            instance='robot-1',
-            ros_versions={},
-            unseen_nodes=UnseenNodes(rmw='none', domain_id=0, user_id=0, monotonic=time.monotonic),
-            clock=SystemClock(),
-            side_tasks=SideTasks(),
-        ) as gateway:
-            (url,) = await gateway.bind('127.0.0.1', 0)
-            try:
-                await gateway.open()
-                gateway.on_graph(GraphSnapshot(nodes=NODES))
-                await gateway.serve()
-                async with ClientSession(url) as client:
-                    yield client
-            finally:
-                await gateway.close(asyncio.Event())
+        async with assembled_gateway(self.state_dir, GraphSnapshot(nodes=NODES)) as client:
+            yield client
 
     def forget_the_host(self) -> None:
         """Make the database one of a gateway that did not remember the host."""

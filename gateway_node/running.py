@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The assembled gateway while it runs: opened, told of the graph, closed."""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+import contextlib
+import logging
+from typing import Any
+
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.entities.errors import EntityNotFound
+from gateway_node.entities.identity_keeper import IdentityKeeper
+from gateway_node.entities.values import EntityRef, GraphSnapshot
+from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.service import ExecutionService
+from gateway_node.http_server.server import Server
+from gateway_node.process.runner import SupervisedScriptRunner
+from gateway_node.ros.namesakes import Namesakes
+from gateway_node.ros.unseen_nodes import UnseenNodes
+from gateway_node.side_tasks import SideTasks
+
+_log = logging.getLogger(__name__)
+
+TEND_SEC = 600.0
+"""Seconds after which entities are looked after although the graph did not change."""
+RETRY_SEC = 5.0
+"""Seconds after which ids that could not be kept are tried again."""
+
+
+class Gateway:
+    """The assembled rooms, ROS aside."""
+
+    def __init__(
+        self,
+        *,
+        runner: SupervisedScriptRunner,
+        directory: EntityDirectory,
+        identities: IdentityKeeper,
+        executions: ExecutionService,
+        ledger: Ledger,
+        server: Server,
+        side_tasks: SideTasks,
+        unseen_nodes: UnseenNodes,
+        namesakes: Namesakes,
+    ) -> None:
+        self._side_tasks = side_tasks
+        self._tasks: list[asyncio.Task[None]] = []
+        self.runner = runner
+        self.directory = directory
+        self.executions = executions
+        self.ledger = ledger
+        self._identities = identities
+        self._namesakes = namesakes
+        self._changed = asyncio.Event()
+        self._unseen_nodes = unseen_nodes
+        self._server = server
+
+    async def bind(self, host: str, port: int) -> tuple[str, ...]:
+        """Take the addresses of the server; return their URLs. ListenFailed."""
+        return await self._server.bind(host, port)
+
+    async def open(self) -> None:
+        """Bring what an earlier gateway left to an end; StoreUnavailable."""
+        await self.executions.open(self.directory)
+        self._start('look after entities', self._tend_entities())
+        self._start(
+            'look for hidden nodes',
+            self._unseen_nodes.keep_looking(lambda: not self.directory.any_online),
+        )
+
+    async def serve(self) -> None:
+        """Answer clients, and meanwhile start what is still due of the schedules."""
+        await self._server.serve()
+        self._start('start schedules', self.executions.start_schedules(self.directory))
+
+    def component_of(self, entity: EntityRef) -> str:
+        """Return the id of an entity's component; the entity's own where it is not known."""
+        try:
+            return self.directory.component_of(entity)
+        except EntityNotFound:
+            return entity.entity_id
+
+    def on_graph(self, snapshot: GraphSnapshot) -> None:
+        """Take the graph as it is now."""
+        self.directory.update(snapshot)
+        self._namesakes.note(snapshot.namesakes)
+        self._changed.set()
+
+    async def close(self, kill: asyncio.Event) -> None:
+        """Take nothing more, end every execution, release the port.
+
+        `kill` set means that nobody waits for a graceful end any more.
+        """
+        self.executions.close()
+        await self._server.stop_accepting()
+        closed = asyncio.ensure_future(self.executions.wait_closed())
+        killed = asyncio.ensure_future(kill.wait())
+        await asyncio.wait({closed, killed}, return_when=asyncio.FIRST_COMPLETED)
+        killed.cancel()
+        if not closed.done():
+            self.executions.kill()
+        await closed
+        await self._server.close()
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+            self.directory.forget_stale()
+            await self._kept(self._identities.keep_exactly())
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(self._side_tasks.start(name, work))
+
+    async def _tend_entities(self) -> None:
+        """Keep new ids, and let go of those that nobody can hold any more."""
+        while True:
+            kept = await self._kept(self._identities.keep())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TEND_SEC if kept else RETRY_SEC):
+                    await self._changed.wait()
+            self._changed.clear()
+            self.directory.forget_stale()
+
+    @staticmethod
+    async def _kept(keeping: Awaitable[None]) -> bool:
+        try:
+            await keeping
+        except StoreUnavailable as error:
+            _log.warning('ids of entities are not kept: %s', error)
+            return False
+        return True

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The assembled gateway in the test's own process: all rooms are real, the graph is told it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import contextlib
+from pathlib import Path
+import time
+
+from aiohttp import ClientSession
+
+from gateway_node.assembly import assemble
+from gateway_node.entities.clock import SystemClock
+from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.ros.configuration import configuration_from
+from gateway_node.ros.namesakes import Namesakes
+from gateway_node.ros.unseen_nodes import UnseenNodes
+from gateway_node.side_tasks import SideTasks
+
+OWN_NODE = NodeName(namespace='/', name='gateway_node')
+
+
+@contextlib.asynccontextmanager
+async def assembled_gateway(
+    state_dir: Path,
+    graph: GraphSnapshot,
+    *,
+    unseen_nodes: UnseenNodes | None = None,
+    namesakes: Namesakes | None = None,
+) -> AsyncIterator[ClientSession]:
+    """Assemble a gateway that sees `graph`, serve it, and yield a client of it."""
+    async with assemble(
+        configuration_from({'state_dir': str(state_dir)}, environ={}),
+        own_node=OWN_NODE,
+        instance='robot-1',
+        ros_versions={},
+        unseen_nodes=unseen_nodes
+        or UnseenNodes(rmw='none', domain_id=0, user_id=0, monotonic=time.monotonic),
+        namesakes=namesakes or Namesakes(OWN_NODE),
+        clock=SystemClock(),
+        side_tasks=SideTasks(),
+    ) as gateway:
+        (url,) = await gateway.bind('127.0.0.1', 0)
+        try:
+            await gateway.open()
+            gateway.on_graph(graph)
+            await gateway.serve()
+            async with ClientSession(url) as client:
+                yield client
+        finally:
+            await gateway.close(asyncio.Event())
