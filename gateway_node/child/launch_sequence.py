@@ -8,6 +8,7 @@ here is `launch` imported, and only where this is the program.
 
 from collections.abc import Iterable, Iterator, Mapping
 import json
+import logging
 import os
 import signal
 import sys
@@ -39,7 +40,10 @@ class Sequence:
         self._wanted: dict[str, list[str]] = {}
         self._asked_to_end: set[int] = set()
         self.shutting_down = False
-        """True once the fragment itself, or its end, asked launch to shut down."""
+        """True once launch shuts down: then every process has been asked to end.
+
+        By the fragment, or by a SIGINT, which reaches the processes without launch's doing.
+        """
 
     def note_start(self, name: str, command: list[str], pid: int) -> None:
         """Take a process that has begun."""
@@ -59,7 +63,8 @@ class Sequence:
         process = self._processes[pid]
         process['exit_code'] = exit_code
         process['duration_sec'] = round(time.monotonic() - self._started[pid], 3)
-        as_asked = pid in self._asked_to_end and not _was_killed_or_crashed(exit_code)
+        asked = self.shutting_down or pid in self._asked_to_end
+        as_asked = asked and not _was_killed_or_crashed(exit_code)
         process['failed'] = exit_code != 0 and not as_asked
         self._ended += 1
         self._tell()
@@ -259,8 +264,10 @@ def _event_handlers(sequence: Sequence) -> list[Any]:
         living[event.pid] = event.action
         sequence.note_start(event.process_name, list(event.cmd), event.pid)
 
-    def on_exit(event: Any, _: Any) -> None:
+    def on_exit(event: Any, context: Any) -> None:
         del living[event.pid]
+        # Who is fast has ended before the event of the shutdown has its turn.
+        sequence.shutting_down |= context.is_shutdown
         sequence.note_exit(event.pid, event.returncode)
 
     def on_shutdown(event: Any, _: Any) -> None:
@@ -285,6 +292,13 @@ def _event_handlers(sequence: Sequence) -> list[Any]:
     ]
 
 
+def _tell_errors() -> None:
+    """Write what makes launch itself fail to stderr, where an execution's error looks for it."""
+    errors = logging.StreamHandler()
+    errors.setLevel(logging.ERROR)
+    logging.getLogger('launch').addHandler(errors)
+
+
 def execute(fragment: str) -> int:
     """Run the fragment to its end; return the exit code."""
     # What its processes say is the execution's output; by default launch only logs it to a file.
@@ -294,6 +308,7 @@ def execute(fragment: str) -> int:
 
     from launch import LaunchDescription, LaunchService
 
+    _tell_errors()
     sequence = Sequence()
     _watch_actions(sequence)
     description = LaunchDescription(

@@ -61,6 +61,7 @@ def conclude(
         return Conclusion(
             status=ExecutionStatus.TERMINATED,
             cause='stop',
+            output_parameters=outcome.result,
             stop_trigger=execution.stop_trigger,
             warnings=warnings,
             left=left,

@@ -344,6 +344,70 @@ async def test_a_fragment_leaves_no_log(floor: Floor) -> None:
 
 
 @needs_launch
+@pytest.mark.parametrize('timeout_sec', [None, 3.0], ids=['stop', 'time limit'])
+async def test_healthy_processes_of_a_sequence_that_is_ended_have_not_failed(
+    floor: Floor, timeout_sec: float | None
+) -> None:
+    """SIGINT reaches them without launch's doing; who had failed before stays named."""
+    path = floor.folder / 'stopped.launch.py'
+    path.write_text(
+        'from launch import LaunchDescription\n'
+        'from launch.actions import ExecuteProcess\n'
+        'from launch.event_handlers import OnProcessExit\n'
+        'def generate_launch_description():\n'
+        '    healthy = ["sh", "-c", "echo up; exec sleep 600"]\n'
+        '    return LaunchDescription([\n'
+        '        ExecuteProcess(cmd=["sh", "-c", "exit 7"], name="faulty", on_exit=[\n'
+        '            ExecuteProcess(cmd=healthy, name="healthy")])])\n'
+    )
+    order = floor.order(floor.script(path), timeout_sec=timeout_sec or 60.0)
+    process = await floor.start(order)
+    await floor.written(order, 'up\n')
+    if timeout_sec is None:
+        process.stop(StopAction.STOP)
+    outcome = await process.ended()
+    output = await floor.runner.output(order.execution_id)
+    assert output.stderr == 'processes failed: faulty-1 (exit code 7)\n'
+    assert outcome.result is not None
+    ends = {p['name']: p['exit_code'] for p in outcome.result['processes']}
+    assert ends == {'faulty-1': 7, 'healthy-2': -2}
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ('body', 'cause'),
+    [
+        ('raise RuntimeError("no battery")', 'no battery'),
+        ('return LaunchDescription([', "'[' was never closed"),
+        ('return LaunchDescription([OpaqueFunction(function=lambda _: 1 / 0)])', 'by zero'),
+        ('return LaunchDescription([IncludeLaunchDescription("/no/such.launch.py")])', 'No such'),
+        (
+            'from launch_ros.actions import Node\n'
+            '    return LaunchDescription([Node(package="no_such_package", executable="x")])',
+            'no_such_package',
+        ),
+    ],
+    ids=['raises', 'syntax', 'function', 'include', 'package'],
+)
+async def test_what_makes_launch_itself_fail_is_on_stderr(
+    floor: Floor, body: str, cause: str
+) -> None:
+    """The error of an execution has the end of stderr; launch tells its own only on stdout."""
+    if 'launch_ros' in body and importlib.util.find_spec('launch_ros') is None:
+        pytest.skip('launch_ros is not installed')
+    path = floor.folder / 'fails.launch.py'
+    path.write_text(
+        'from launch import LaunchDescription\n'
+        'from launch.actions import IncludeLaunchDescription, OpaqueFunction\n'
+        f'def generate_launch_description():\n    {body}\n'
+    )
+    outcome, output = await floor.run(floor.order(floor.script(path)))
+    assert outcome.exit_code == 1
+    assert 'Caught exception in launch' in output.stderr
+    assert cause in output.stderr
+
+
+@needs_launch
 async def test_a_stopped_sequence_leaves_nothing(floor: Floor) -> None:
     """SIGINT first, so that launch ends its processes; daemons and the deaf are ended too."""
     order = floor.order(floor.script(FRAGMENTS / 'waits.launch.py'), grace_sec=1.0)

@@ -38,13 +38,20 @@ def running(**fields: Any) -> Execution:
 @pytest.mark.parametrize('cause', EndCause)
 @pytest.mark.parametrize('exit_code', [0, 1])
 def test_a_clients_stop_goes_before_everything(cause: EndCause, exit_code: int) -> None:
-    """Once accepted, the end is `terminated`, and there is neither error nor result."""
+    """Once accepted, the end is `terminated` without an error; a given result is kept."""
     limit = LimitReached(name='cpu_sec', value=1, used=2)
     outcome = Outcome(cause=cause, exit_code=exit_code, limit=limit, result={'a': 1})
     end = conclude(running(stop_trigger=STOPPED), outcome, Output(), timeout_sec=1)
     assert end.status is ExecutionStatus.TERMINATED
-    assert (end.failure, end.output_parameters, end.cause) == (None, None, 'stop')
+    assert (end.failure, end.output_parameters, end.cause) == (None, {'a': 1}, 'stop')
     assert end.stop_trigger == STOPPED
+
+
+def test_what_a_stopped_script_printed_is_no_result() -> None:
+    """It was stopped in the middle: only what it gave on purpose counts."""
+    outcome = replace(WELL, printed={'volts': 12})
+    end = conclude(running(stop_trigger=STOPPED), outcome, Output(stdout='{"volts": 12}'))
+    assert (end.status, end.output_parameters) == (ExecutionStatus.TERMINATED, None)
 
 
 def test_a_shutdown_is_a_failure_even_with_exit_code_0() -> None:

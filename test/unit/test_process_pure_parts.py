@@ -454,6 +454,18 @@ def test_a_process_that_its_own_sequence_ends_has_not_failed(exit_code: int, fai
     assert sequence.failures[-1] == 'not asked (exit code -2)'
 
 
+def test_a_shutdown_asks_every_process_to_end() -> None:
+    """What failed before it has failed; after it only what had to be killed, or crashed."""
+    sequence = Sequence()
+    for pid, name in enumerate(('broken', 'interrupted', 'ended in its own way', 'killed'), 1):
+        sequence.note_start(name, ['x'], pid)
+    sequence.note_exit(1, 3)
+    sequence.shutting_down = True
+    for pid, exit_code in ((2, -2), (3, 1), (4, -9)):
+        sequence.note_exit(pid, exit_code)
+    assert sequence.failures == ['broken (exit code 3)', 'killed (exit code -9)']
+
+
 def test_a_capture_is_the_variables_without_the_shells_own() -> None:
     """Values keep their line ends and bytes that are no UTF-8."""
     capture = b'A=1\nb=2\0_=/usr/bin/env\0SHLVL=1\0PWD=/x\0B=\xff\0'
