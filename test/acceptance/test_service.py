@@ -16,6 +16,9 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from gateway_process import nothing_left, serving, started, wait_for
 
+from gateway_node.before_start import MISCONFIGURED
+from gateway_node.main import START_DEADLINE_SEC
+
 UNIT = Path(__file__).parents[2] / 'config' / 'gateway_node.service'
 GRAPH = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE')
 
@@ -48,11 +51,27 @@ def test_systemd_finds_nothing_wrong_with_the_unit() -> None:
         ('Restart', 'on-failure'),
         ('TimeoutStopSec', '20'),
         ('User', 'gateway'),
+        ('RestartPreventExitStatus', str(MISCONFIGURED)),
     ],
 )
 def test_the_unit_keeps_what_the_gateway_relies_on(name: str, value: str) -> None:
     """It ends its own scripts, each in its cgroup, before systemd kills, and is no root."""
     assert settings(name) == [value]
+
+
+def test_nodes_of_other_users_are_not_hidden() -> None:
+    """Fast DDS would hide them in shared memory; see test_nodes_of_other_users.py."""
+    assert 'FASTDDS_BUILTIN_TRANSPORTS=UDPv4' in settings('Environment')
+
+
+def test_starts_that_go_on_failing_come_to_an_end() -> None:
+    """Also where each start takes as long as one can: each leaves a log of ROS behind."""
+    (interval_sec, burst, restart_sec) = (
+        int(value)
+        for name in ('StartLimitIntervalSec', 'StartLimitBurst', 'RestartSec')
+        for value in settings(name)
+    )
+    assert burst * (restart_sec + START_DEADLINE_SEC) < interval_sec
 
 
 def test_what_the_unit_starts_needs_nothing_else(tmp_path: Path) -> None:
