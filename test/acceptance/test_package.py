@@ -110,7 +110,7 @@ def test_every_ros_package_that_is_imported_is_a_dependency() -> None:
         'yaml': 'python3-yaml',
     }
     assert {debian.get(name, name) for name in foreign} <= depends
-    assert 'ros2launch' in depends, 'without it there is no `ros2 launch`'
+    assert {'ros2launch', 'ros2run'} <= depends, 'without them the documented commands fail'
 
 
 def test_versions_and_names_agree(installed: Path) -> None:
