@@ -154,7 +154,6 @@ def test_what_comes_within_a_second_of_the_first_signal_kills_nothing(tmp_path: 
     ):
         href = start_ready(api, content)
         press_ctrl_c(other_end)
-        api.signal(signal.SIGTERM)
         wait_for(asked.exists, bool, what='the script is asked to end')
         go.touch()
         end_in_time(api, 2)
