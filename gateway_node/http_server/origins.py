@@ -101,9 +101,9 @@ def is_own_origin(origin: str, authority: Authority) -> bool:
 def is_foreign_site(fetch_site: str) -> bool:
     """Tell whether `Sec-Fetch-Site` (Fetch Metadata, section 2.3) says that the page is foreign.
 
-    A page of the same site is one of another port or of a sister name.
+    A page of the same site is one of another port or of a sister name. In a list one counts.
     """
-    return fetch_site.strip().lower() in _FOREIGN_SITES
+    return any(site.strip().lower() in _FOREIGN_SITES for site in fetch_site.split(','))
 
 
 def _normal(host: str) -> str:

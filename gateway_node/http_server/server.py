@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from typing import Any
+import warnings
 
 from aiohttp import web
 
@@ -65,6 +66,8 @@ class Server:
 
     async def serve(self) -> None:
         """Answer clients on the addresses that `bind` took."""
+        # What a client may write into a form, and each time with its text on stderr.
+        warnings.filterwarnings('ignore', module='aiohttp.multipart')
         await self._runner.setup()
         assert self._runner.server is not None
         connections = connections_of(self._runner.server, self._refusals, self._places)

@@ -44,16 +44,16 @@ async def receive(
     Raises:
         InvalidRequest: no multipart form, an unknown or repeated part, no `file`.
         ClientSilent, ClientSlow: the form does not come to its end in time.
-        ScriptLimitReached: before the form is read.
+        ScriptsTurnedOff, UploadsTurnedOff, ScriptLimitReached: before the form is looked at.
         ScriptRefused, ScriptTooLarge, LibraryUnavailable: as their names say.
         BodyTooLarge: the form or the metadata is.
         web.HTTPUnsupportedMediaType: another content type.
     """
+    upload = library.begin_upload(replacing=replacing)
     if request.content_type != 'multipart/form-data':
         raise web.HTTPUnsupportedMediaType(
             text=f'Content-Type is {request.content_type!r}; allowed: multipart/form-data'
         )
-    upload = library.begin_upload(replacing=replacing)
     body = FormBody(request, upload.max_bytes + MAX_JSON_BYTES + _MAX_AROUND_BYTES)
     async with upload:
         file_name: str | None = None

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from api_support import Api, BASE, form, serve_api
 import pytest
@@ -313,3 +314,29 @@ async def test_a_transfer_coding_that_nobody_undoes_is_refused(
     assert target.api.runner.started == ()
     answer = await target.exchange([*head, 'Transfer-Encoding: Chunked'], chunks)
     assert answer.status == 202
+
+
+@pytest.mark.parametrize(
+    ('settings', 'status'), [({'allow_uploads': False}, 403), ({'scripts': False}, 501)]
+)
+async def test_what_is_turned_off_is_told_before_what_is_wrong_with_the_form(
+    tmp_path: Path, settings: dict[str, Any], status: int
+) -> None:
+    """Whoever mends the content type would only then hear that nothing is taken."""
+    async with serve_api(tmp_path, **settings) as api:
+        answered, _ = await api.json('POST', '/apps/temp_sensor/scripts', json={})
+    assert answered == status
+
+
+async def test_a_form_that_aiohttp_wonders_about_writes_nothing(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A warning of Python's would go to stderr with the client's text, past the log."""
+    content = (
+        b"--b\r\nContent-Disposition: form-data; name=file; filename*=utf-8''%ed%a0%80.sh\r\n"
+        b'\r\ntrue\r\n--b--\r\n'
+    )
+    headers = {'Content-Type': 'multipart/form-data; boundary=b'}
+    async with serve_api(tmp_path) as api:
+        await api.request('POST', '/apps/temp_sensor/scripts', data=content, headers=headers)
+    assert [str(warning.message) for warning in recwarn if 'multipart' in warning.filename] == []

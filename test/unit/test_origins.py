@@ -242,9 +242,17 @@ def test_a_page_of_another_site_and_of_a_sister_name_is_foreign() -> None:
     """`same-origin`, and `none` of what a person typed, are not; nor is what nobody defined."""
     assert [
         site
-        for site in ('cross-site', 'same-site', ' Cross-Site ', 'same-origin', 'none', '', 'x')
+        for site in (
+            'cross-site',
+            ' Same-Site ',
+            'none, cross-site',
+            'same-origin',
+            'none',
+            '',
+            'x',
+        )
         if is_foreign_site(site)
-    ] == ['cross-site', 'same-site', ' Cross-Site ']
+    ] == ['cross-site', ' Same-Site ', 'none, cross-site']
 
 
 def test_the_names_of_a_host_are_known_short_and_with_local() -> None:
