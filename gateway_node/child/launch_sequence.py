@@ -6,16 +6,21 @@ declares, `execute <fragment>` runs it with the parameters on stdin as launch ar
 here is `launch` imported, and only where this is the program.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 import json
 import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from typing import Any
 
+from gateway_node.child.fragment_arguments import describe
 from gateway_node.child.script_api import parameters, progress, result
+
+TEMPORARY_DIRECTORY = '.tmp'
+"""In the working directory."""
 
 
 def launch_arguments(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -130,102 +135,22 @@ def _was_killed_or_crashed(exit_code: int) -> bool:
 def main() -> None:
     """Do what argv asks for."""
     mode, fragment = sys.argv[1:3]
+    _keep_temporary_files()
     if mode == 'describe':
         result(describe(fragment))
     else:
         sys.exit(execute(fragment))
 
 
-def describe(fragment: str) -> dict[str, Any]:
-    """Return the arguments that the fragment declares, and whether those are surely all.
+def _keep_temporary_files() -> None:
+    """Have this process make its temporary files where they go with the working directory.
 
-    What launch takes without being given it is not required. What the fragment sets itself, or
-    declares on a condition, has no choices: whatever depends on how it runs is launch's to say.
+    launch_ros writes the parameters of each node to one, and removes none. For what launch starts
+    nothing changes: a socket's path below a long TMPDIR could be too long (man 7 unix).
     """
-    from launch.launch_description_sources import get_launch_description_from_any_launch_file
-
-    description = get_launch_description_from_any_launch_file(fragment)
-    names_set = list(_names_set(description.entities))
-    unconditional = set(_declared_unconditionally(description.entities))
-    declared = []
-    for (
-        argument,
-        includes,
-    ) in description.get_launch_arguments_with_include_launch_description_actions():
-        passed = [name for include in includes or () for name, _ in include.launch_arguments]
-        optional = argument.default_value is not None or argument._conditionally_included
-        declared.append(
-            {
-                'name': argument.name,
-                'required': not optional and not _may_be_among(passed, argument.name),
-                'choices': argument.choices
-                if argument.name in unconditional
-                and not argument._conditionally_included
-                and not _may_be_among([*passed, *names_set], argument.name)
-                else None,
-            }
-        )
-    return {'arguments': declared, 'complete': _is_complete(description.entities)}
-
-
-def _may_be_among(names: Iterable[Any], name: str) -> bool:
-    """Tell whether one of `names`, which are texts with substitutions, is `name`, or may be."""
-    from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
-
-    from launch import LaunchContext
-
-    for each in names:
-        try:
-            known = perform_substitutions(
-                LaunchContext(), normalize_to_list_of_substitutions(each)
-            )
-        except Exception:
-            # It shows only while the fragment runs, and may be any name.
-            return True
-        if known == name:
-            return True
-    return False
-
-
-def _sub_entities(entity: Any) -> Iterator[Any]:
-    """Yield what an entity holds, whether on a condition or not."""
-    yield from entity.describe_sub_entities()
-    for _, group in entity.describe_conditional_sub_entities():
-        yield from group
-
-
-def _declared_unconditionally(entities: Iterable[Any]) -> Iterator[str]:
-    """Yield the names that are declared however the fragment runs.
-
-    Of what is nested in a condition launch itself marks the first level only.
-    """
-    from launch.actions import DeclareLaunchArgument
-
-    for entity in entities:
-        if isinstance(entity, DeclareLaunchArgument) and entity.condition is None:
-            yield entity.name
-        yield from _declared_unconditionally(entity.describe_sub_entities())
-
-
-def _names_set(entities: Iterable[Any]) -> Iterator[Any]:
-    """Yield the names of the arguments that the fragment sets, or unsets, by itself."""
-    from launch.actions import SetLaunchConfiguration, UnsetLaunchConfiguration
-
-    for entity in entities:
-        if isinstance(entity, SetLaunchConfiguration | UnsetLaunchConfiguration):
-            yield entity.name
-        yield from _names_set(_sub_entities(entity))
-
-
-def _is_complete(entities: Iterable[Any]) -> bool:
-    """Return False where something may declare arguments only while it runs."""
-    from launch.actions import IncludeLaunchDescription, OpaqueFunction
-
-    return all(
-        not isinstance(entity, IncludeLaunchDescription | OpaqueFunction)
-        and _is_complete(_sub_entities(entity))
-        for entity in entities
-    )
+    if 'TMPDIR' not in os.environ:
+        tempfile.tempdir = os.path.abspath(TEMPORARY_DIRECTORY)
+        os.makedirs(tempfile.tempdir, exist_ok=True)
 
 
 def _watch_actions(sequence: Sequence) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from gateway_node.child.launch_sequence import launch_arguments
 from gateway_node.entities.clock import Clock
 from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
-from gateway_node.executions.ports import Outcome
+from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.errors import ParametersInvalid, Violation
 from gateway_node.scripts.values import Script, ScriptKind
@@ -26,6 +26,7 @@ from gateway_node.strict_json import pointer_token
 _log = logging.getLogger(__name__)
 
 _REMEMBERED = 256
+READING_TIMEOUT_SEC = 15.0
 _AT_ONCE = 2
 """Fragments that are read at one moment."""
 _REFUSES_SEC = 1.0
@@ -59,6 +60,8 @@ class _Reading:
     """What a reading found, and when."""
 
     declaration: Declaration | None
+    failure: str
+    """Why there is no declaration; empty where there is one."""
     at: float
     """By the monotonic clock."""
 
@@ -115,10 +118,15 @@ class LaunchFragments:
             raise ParametersInvalid(violations[0].reason, tuple(violations))
 
     def warnings(self, script: Script, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return a sentence for each parameter that a checked fragment surely does not declare."""
+        """Return a sentence for each parameter that a checked fragment surely does not declare.
+
+        One alone where the fragment could not be read: nothing was checked then.
+        """
         known = self._known.get((script.path, script.version))
-        if known is None or known.declaration is None:
+        if known is None:
             return ()
+        if known.declaration is None:
+            return (f'the arguments of the launch fragment could not be read: {known.failure}',)
         return undeclared_warnings(known.declaration, launch_arguments(parameters))
 
     async def close(self) -> None:
@@ -152,13 +160,16 @@ class LaunchFragments:
         except (OSError, SpawnFailed) as error:
             raise RunnerUnavailable(f'the launch fragment cannot be read: {error}') from error
         declaration = _declaration_of(outcome)
-        if declaration is None:
-            _log.info('a launch fragment cannot be read: script %s', script.id)
+        failure = '' if declaration is not None else _failure_of(outcome)
+        if failure:
+            _log.info('a launch fragment cannot be read: script %s, %s', script.id, failure)
         if self._world is world:
             self._known.pop(key, None)
             if len(self._known) >= _REMEMBERED:
                 del self._known[next(iter(self._known))]
-            self._known[key] = _Reading(declaration=declaration, at=self._clock.monotonic())
+            self._known[key] = _Reading(
+                declaration=declaration, failure=failure, at=self._clock.monotonic()
+            )
         return declaration
 
 
@@ -170,6 +181,19 @@ def _declaration_of(outcome: Outcome) -> Declaration | None:
         return parse_declaration(outcome.result)
     except (KeyError, TypeError):
         return None
+
+
+def _failure_of(outcome: Outcome) -> str:
+    """Return in a few words why a reading found nothing."""
+    if outcome.cause is EndCause.TIMED_OUT:
+        return f'that took longer than {READING_TIMEOUT_SEC:g} s'
+    if outcome.limit is not None:
+        return f'that used more than {outcome.limit.value:g} ({outcome.limit.name})'
+    if outcome.result is not None and isinstance(outcome.result.get('failed'), str):
+        return str(outcome.result['failed'])
+    if outcome.signal is not None:
+        return f'its process died of signal {outcome.signal}'
+    return outcome.message or f'its process exited with {outcome.exit_code}'
 
 
 def parse_declaration(description: Mapping[str, Any]) -> Declaration:

@@ -24,7 +24,7 @@ from gateway_node.process.environment import (
 )
 from gateway_node.process.installed_interpreters import InstalledInterpreters
 from gateway_node.process.kept_files import remove_recorded
-from gateway_node.process.launch_fragments import LaunchFragments
+from gateway_node.process.launch_fragments import LaunchFragments, READING_TIMEOUT_SEC
 from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_log import read_output
 from gateway_node.process.own_processes import OwnProcesses
@@ -40,7 +40,6 @@ from gateway_node.side_tasks import SideTasks
 
 LAUNCH_GRACE_SEC = 12.0
 """Least grace of a launch fragment: launch itself escalates for 10 s."""
-_DESCRIBE_TIMEOUT_SEC = 15.0
 _DESCRIBE_LIMITS = Limits(cpu_sec=15.0, memory_mb=1024, processes=64, file_size_mb=64, output_mb=8)
 """Of reading what a launch fragment declares, where it sets no limits itself."""
 _EXECUTIONS_FOLDER = 'executions'
@@ -338,7 +337,7 @@ class SupervisedScriptRunner:
                     self._state_dir / _PYTHON_FOLDER,
                 ),
                 stdin='',
-                timeout_sec=_DESCRIBE_TIMEOUT_SEC,
+                timeout_sec=READING_TIMEOUT_SEC,
                 grace_sec=1.0,
                 stop_signal=signal.SIGTERM,
                 limits=supervisor_limits(script.limits, _DESCRIBE_LIMITS),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launch fragments as diagnostic sequences, with the launch of a ROS distribution."""
 
+from dataclasses import replace
 import importlib.util
 from pathlib import Path
 import time
@@ -261,7 +262,35 @@ async def test_a_fragment_that_cannot_be_read_fails_clearly(floor: Floor) -> Non
     path.write_text('raise RuntimeError("this fragment is broken")\n')
     outcome, output = await floor.run(floor.order(floor.script(path)))
     assert outcome.exit_code not in (0, None)
-    assert 'this fragment is broken' in output.stderr + output.stdout
+    assert 'this fragment is broken' in output.stderr
+    (warning,) = outcome.warnings
+    assert 'could not be read: ' in warning
+    assert 'this fragment is broken' in warning
+
+
+@needs_launch
+async def test_a_fragment_that_hangs_says_why_its_start_took_so_long(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given up after a while, let through, and the execution carries a warning."""
+    monkeypatch.setattr('gateway_node.process.runner.READING_TIMEOUT_SEC', 1.0)
+    path = floor.folder / 'hangs_once.launch.py'
+    path.write_text(
+        'import pathlib, time\n'
+        'from launch import LaunchDescription\n'
+        f'witness = pathlib.Path({str(floor.folder / "witness")!r})\n'
+        'def generate_launch_description():\n'
+        '    if not witness.exists():\n'
+        '        witness.touch()\n'
+        '        time.sleep(600)\n'
+        '    return LaunchDescription([])\n'
+    )
+    order = floor.order(floor.script(path))
+    await floor.runner.vet(order)
+    outcome, output = await floor.run(order)
+    assert outcome.exit_code == 0, output
+    (warning,) = outcome.warnings
+    assert 'could not be read: that took longer than' in warning
 
 
 @needs_launch
@@ -341,6 +370,36 @@ async def test_a_fragment_leaves_no_log(floor: Floor) -> None:
     assert outcome.exit_code == 0, output
     assert f'log files can be found below {floor.folder}/state/' in output.stdout
     await wait_until(lambda: floor.ros_logs() == [], what='no log is left')
+
+
+@needs_launch
+@pytest.mark.parametrize('is_set', [False, True], ids=['by default', 'with a TMPDIR'])
+async def test_launchs_own_temporary_files_go_with_the_working_directory(
+    floor: Floor, tmp_path: Path, is_set: bool
+) -> None:
+    """launch_ros leaves one for each node with parameters; a TMPDIR of somebody's is kept to."""
+    path, told = floor.folder / 'notes.launch.py', floor.folder / 'told'
+    path.write_text(
+        'import tempfile\n'
+        'from launch import LaunchDescription\n'
+        'from launch.actions import OpaqueFunction\n'
+        'def note(context):\n'
+        '    with tempfile.NamedTemporaryFile(delete=False) as file:\n'
+        f'        open({str(told)!r}, "w").write(file.name)\n'
+        'def generate_launch_description():\n'
+        '    return LaunchDescription([OpaqueFunction(function=note)])\n'
+    )
+    script = floor.script(path)
+    if is_set:
+        script = replace(script, environment={'TMPDIR': str(tmp_path)})
+    outcome, output = await floor.run(floor.order(script))
+    assert outcome.exit_code == 0, output
+    file = Path(told.read_text())
+    if is_set:
+        assert file.parent == tmp_path
+    else:
+        assert file.is_relative_to(floor.folder / 'state')
+        await wait_until(lambda: not file.exists(), what='it is removed')
 
 
 @needs_launch

@@ -9,7 +9,7 @@ import pytest
 from ros_support import wait_until
 
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.process.command_line import Interpreters
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.sourcing import ScriptWorld
@@ -113,6 +113,42 @@ async def test_a_version_that_cannot_be_read_is_executed_once_to_be_read(outcome
     await fragments.check(replace(fragment(1), version='1'), {}, WORLD)
     await fragments.check(fragment(1), {}, replace(WORLD, variables={'A': '1'}))
     assert read == ['script_1'] * 3
+
+
+@pytest.mark.parametrize(
+    ('outcome', 'reason'),
+    [
+        (
+            replace(BROKEN, result={'failed': 'RuntimeError: no battery'}),
+            'RuntimeError: no battery',
+        ),
+        (replace(BROKEN, exit_code=0, result={'failed': 'OSError: gone'}), 'OSError: gone'),
+        (BROKEN, 'its process exited with 1'),
+        (Outcome(cause=EndCause.TIMED_OUT, signal=15), 'that took longer than 15 s'),
+        (Outcome(cause=EndCause.EXITED, signal=11), 'its process died of signal 11'),
+        (Outcome(cause=EndCause.SUPERVISOR_LOST, message='it is lost'), 'it is lost'),
+        (
+            Outcome(
+                cause=EndCause.LIMIT_REACHED,
+                limit=LimitReached(name='memory_mb', value=1024, used=1025),
+            ),
+            'that used more than 1024 (memory_mb)',
+        ),
+    ],
+    ids=['raises', 'raises well', 'ends', 'hangs', 'crashes', 'lost', 'limit'],
+)
+async def test_a_fragment_that_cannot_be_read_is_warned_of_with_the_reason(
+    caplog: pytest.LogCaptureFixture, outcome: Outcome, reason: str
+) -> None:
+    """In the execution, which began late or unchecked, and in the log."""
+    readings = Readings(outcome)
+    readings.go_on.set()
+    fragments = LaunchFragments(readings.describe, FakeClock())
+    with caplog.at_level('INFO'):
+        await fragments.check(fragment(1), {'anything': 5}, WORLD)
+    told = f'the arguments of the launch fragment could not be read: {reason}'
+    assert fragments.warnings(fragment(1), {'anything': 5}) == (told,)
+    assert f'a launch fragment cannot be read: script script_1, {reason}' in caplog.text
 
 
 def requiring(*names: str) -> Outcome:
