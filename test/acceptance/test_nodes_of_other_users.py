@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from foreign_processes import skip_where_users_cannot_change, UID, user
+from foreign_processes import skip_where_users_cannot_change, UID
 from gateway_process import gateway, wait_for
 from ros_support import bare_node
 
@@ -19,7 +19,7 @@ AS_OTHER = (
     *('setpriv', f'--reuid={UID}', '--clear-groups'),
     *('--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'),
 )
-HINT = f'{user()} has some in this domain'
+HINT = f'user {UID} has some in this domain'
 
 
 @contextlib.contextmanager
