@@ -261,7 +261,6 @@ def test_remapping_names_the_node() -> None:
         (['--ros-args', '-r', f'__node:={300 * "a"}'], RosRefused, 'invalid node name'),
         (['--ros-args', '-r', f'__ns:=/{300 * "a"}'], RosRefused, 'invalid node namespace'),
         (['--ros-args', '--enclave', 'x'], RosRefused, 'nclave name'),
-        (['--ros-args', '--log-config-file', '/none'], RosRefused, 'external configuration'),
         (['--ros-args', '-p', 'a:=\udcff'], RosRefused, 'udcff'),
         (['--ros-args', '--bogus'], RosRefused, "unknown arguments ['--bogus']"),
         (['--port', '1'], ArgumentUnknown, '--port'),

@@ -229,6 +229,7 @@ def test_a_message_of_rclpy_becomes_one_line() -> None:
         ("failed to initialize rcl: Enclave name is not valid: 'it must be absolute'", RosRefused),
         ('error creating node: invalid node name: too long', RosRefused),
         ('error creating node: invalid node namespace: too long', RosRefused),
+        ("failed: logging backend doesn't support external configuration", RosRefused),
         ('failed to initialize rcl: ROS_DOMAIN_ID is not an integral number', RosRefused),
         ('Failed opening file /log/a.log for writing: No space left on device', RosUnavailable),
         ("failed to initialize logging: Failed to create log directory '/a': 28", RosUnavailable),
