@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 import importlib.metadata
+import itertools
 import os
 import re
 import sys
@@ -41,9 +42,19 @@ class StartRefused(Exception):
 
 
 def answer_to(arguments: Sequence[str]) -> str | None:
-    """Return what a command line asks for without starting the gateway; None where it starts."""
+    """Return what a command line asks for without starting the gateway; None where it starts.
+
+    What stands between `--ros-args` and `--` is ROS's to take, but for the first of it, which
+    `ros2 run … --ros-args --help` means for the gateway.
+    """
     answers = {'--help': _HELP, '-h': _HELP, '--version': f'gateway_node {__version__}\n'}
-    return answers.get(arguments[0]) if arguments else None
+    of_ros = False
+    for before, argument in itertools.pairwise(['', *arguments]):
+        if argument in answers and (not of_ros or before == '--ros-args'):
+            return answers[argument]
+        if argument in ('--ros-args', '--'):
+            of_ros = argument == '--ros-args'
+    return None
 
 
 def too_old(

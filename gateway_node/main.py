@@ -62,7 +62,7 @@ def main(*, ends_with_terminal: bool = False) -> None:
     unblock_output()
     logging.basicConfig(level=logging.INFO, handlers=[StderrHandler()])
     try:
-        with start_deadline(START_DEADLINE_SEC, 'creating the ROS node'):
+        with start_deadline(START_DEADLINE_SEC):
             node = GatewayNode.create(sys.argv[1:])
     except ConfigurationInvalid as error:
         raise StartRefused(str(error)) from error

@@ -8,6 +8,7 @@ A launch file that starts other nodes too, which shall outlive the gateway, incl
 import functools
 import json
 from pathlib import Path
+import re
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction
@@ -25,6 +26,13 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 NODE_NAME = 'gateway_node'
 PARAMETERS = {'host': 'server.host', 'port': 'server.port', 'state_dir': 'state_dir'}
 """By the launch argument that sets it."""
+_NAME = '[A-Za-z_][A-Za-z0-9_]*'
+_ALLOWED = 'letters of ASCII, digits and _, no digit first'
+NAMES = {
+    'name': (_NAME, _ALLOWED),
+    'namespace': (f'/?({_NAME}(/{_NAME})*/?)?', f'names with / between them, each of {_ALLOWED}'),
+}
+"""What the names of nodes and namespaces look like, and that in words, by launch argument."""
 # Time for what held the port or the state directory to go.
 RESPAWN_DELAY_SEC = 5.0
 # A launch fragment gets at least this long to end (seconds), whatever the configured grace.
@@ -73,6 +81,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def gateway(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the gateway's node, as the arguments say; LaunchArgumentInvalid."""
+    check_names(context)
     config_file = Path(given(context, 'config_file')).expanduser()
     timeout = str(
         max(LAUNCH_FRAGMENT_GRACE_SEC, longest_grace_sec(context, config_file)) + MARGIN_SEC
@@ -96,6 +105,16 @@ def gateway(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             sigkill_timeout=timeout,
         )
     ]
+
+
+def check_names(context: LaunchContext) -> None:
+    """Raise LaunchArgumentInvalid where `name` or `namespace` is none that ROS takes."""
+    for argument, (pattern, allowed) in NAMES.items():
+        value = given(context, argument)
+        if not re.fullmatch(pattern, value):
+            raise LaunchArgumentInvalid(
+                argument=argument, value=value, reason='ROS does not take', allowed=allowed
+            )
 
 
 def set_here(context: LaunchContext) -> list[str]:

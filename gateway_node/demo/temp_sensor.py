@@ -7,6 +7,7 @@ on `~/temperature` once a second, until SIGINT or SIGTERM.
 
 from collections.abc import Sequence
 import math
+import queue
 import signal
 import sys
 import threading
@@ -19,7 +20,6 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64
 
 PERIOD_SEC = 1.0
-_ENDING_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 class TempSensor(Node):
@@ -40,8 +40,11 @@ class TempSensor(Node):
 
 def main(args: Sequence[str] | None = None) -> None:
     """Publish until SIGINT or SIGTERM; `args` are the process's arguments without its name."""
-    # Blocked before any thread exists, so that all inherit it and only the wait below sees them.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING_SIGNALS)
+    # Not blocked: numpy has threads since its import that would take them. More than one changes
+    # nothing, and `put` may be interrupted by itself.
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: signals.put(number))
     context = Context()
     rclpy.init(
         args=list(sys.argv[1:] if args is None else args),
@@ -53,7 +56,7 @@ def main(args: Sequence[str] | None = None) -> None:
     executor.add_node(node)
     spinning = threading.Thread(target=executor.spin, name='ros')
     spinning.start()
-    signal.sigwait(_ENDING_SIGNALS)
+    signals.get()
     executor.shutdown()
     spinning.join()
     node.destroy_node()

@@ -8,20 +8,16 @@ thread or signal handler gets its turn. The watchdog is a thread of faulthandler
 from collections.abc import Iterator
 import contextlib
 import faulthandler
-import logging
-
-_logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def start_deadline(seconds: float, what: str) -> Iterator[None]:
+def start_deadline(seconds: float) -> Iterator[None]:
     """End the process with status 1 where the body takes longer than `seconds`.
 
-    At the deadline the stacks of all threads go to stderr below a line `Timeout (0:00:30)!`; what
-    they mean is said beforehand, as nothing of ours can say it then. The end is `man 2 _exit`: no
-    clean-up is done. There is one such deadline in a process at a time.
+    At the deadline the stacks of all threads go to stderr below a line `Timeout (0:00:30)!`; they
+    name what hangs, as nothing of ours can then. The end is `man 2 _exit`: no clean-up is done.
+    There is one such deadline in a process at a time.
     """
-    _logger.info('%s; past %g s the process ends with "Timeout"', what, seconds)
     faulthandler.dump_traceback_later(seconds, exit=True)
     try:
         yield

@@ -80,6 +80,19 @@ def test_the_demo_node_publishes_until_it_is_signalled(number: signal.Signals) -
     assert (process.returncode, output) == (0, '')
 
 
+def test_a_second_signal_does_not_disturb_the_end_of_the_demo_node() -> None:
+    """Ctrl-C under `ros2 run`, which passes it on, is two of them."""
+    with (
+        temperatures() as values,
+        ended_at_exit(started('gateway_node.demo.temp_sensor')) as process,
+    ):
+        values.get(timeout=20)
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output) == (0, '')
+
+
 @contextlib.contextmanager
 def demo(tmp_path: Path) -> Iterator[tuple['subprocess.Popen[str]', str]]:
     """Start the demo on a free port; yield it and what it said until it was ready."""

@@ -255,6 +255,21 @@ def test_a_bad_launch_argument_ends_the_launch_with_a_status(argument: str) -> N
 
 
 @pytest.mark.usefixtures('installed')
+@pytest.mark.parametrize(
+    'argument',
+    ['name:=bad name', 'name:=robot-7', 'name:=7', 'namespace:=/robot-7', 'namespace:=a//b'],
+)
+def test_a_name_that_ros_does_not_take_is_told_as_such(argument: str) -> None:
+    """And what is allowed; the file with the parameters has no part in it."""
+    told = refused('gateway.launch.py', argument)
+    name, _, value = argument.partition(':=')
+    line = next(line for line in told if 'launch argument' in line)
+    assert f"launch argument {name} is '{value}', which ROS does not take; allowed: " in line
+    assert 'letters of ASCII, digits and _, no digit first' in line
+    assert not any('config_file' in line for line in told)
+
+
+@pytest.mark.usefixtures('installed')
 def test_a_gateway_that_is_not_required_may_fail_alone() -> None:
     """What else was launched goes on, and the refused gateway is not started again."""
     arguments = ('port:=70000', 'required:=false', 'respawn:=true')

@@ -80,7 +80,21 @@ def test_what_does_not_tell_its_version_is_left_to_the_import(
     assert list(too_old(least_versions={'measured': '2'})) == []
 
 
-def test_only_the_first_argument_asks() -> None:
+@pytest.mark.parametrize('asked', ['--help', '-h', '--version'])
+@pytest.mark.parametrize(
+    'arguments',
+    ['{}', 'x {}', '--ros-args {}', '--ros-args -p a:=1 -- {}', '--ros-args -- {} --ros-args'],
+)
+def test_help_and_version_are_answered_outside_of_what_is_ross(arguments: str, asked: str) -> None:
+    """Wherever they stand there, and where `ros2 run` puts them: right after `--ros-args`."""
+    answer = answer_to(arguments.format(asked).split())
+    assert answer is not None
+    assert answer.startswith('gateway_node ' if asked == '--version' else 'usage: gateway_node ')
+
+
+@pytest.mark.parametrize(
+    'arguments', ['', '--', 'x', '--ros-args -p a:=1 --help', '-- --ros-args -r --version']
+)
+def test_any_other_command_line_starts(arguments: str) -> None:
     """What comes after `--ros-args` is ROS's."""
-    assert answer_to([]) is None
-    assert answer_to(['--ros-args', '--help']) is None
+    assert answer_to(arguments.split()) is None
