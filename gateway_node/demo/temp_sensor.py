@@ -20,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64
 
 PERIOD_SEC = 1.0
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TempSensor(Node):
@@ -43,7 +44,7 @@ def main(args: Sequence[str] | None = None) -> None:
     # Not blocked: numpy has threads since its import that would take them. More than one changes
     # nothing, and `put` may be interrupted by itself.
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING_SIGNALS:
         signal.signal(number, lambda number, _: signals.put(number))
     context = Context()
     rclpy.init(
@@ -57,6 +58,9 @@ def main(args: Sequence[str] | None = None) -> None:
     spinning = threading.Thread(target=executor.spin, name='ros')
     spinning.start()
     signals.get()
+    for number in _ENDING_SIGNALS:
+        # Python gives up handlers of its own before its very end.
+        signal.signal(number, signal.SIG_IGN)
     executor.shutdown()
     spinning.join()
     node.destroy_node()
