@@ -7,7 +7,7 @@ on `~/temperature` once a second, until SIGINT or SIGTERM.
 
 from collections.abc import Sequence
 import math
-import queue
+import os
 import signal
 import sys
 import threading
@@ -41,11 +41,13 @@ class TempSensor(Node):
 
 def main(args: Sequence[str] | None = None) -> None:
     """Publish until SIGINT or SIGTERM; `args` are the process's arguments without its name."""
-    # Not blocked: numpy has threads since its import that would take them. More than one changes
-    # nothing, and `put` may be interrupted by itself.
-    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    # Not blocked: numpy has threads since its import that would take them. Whichever thread does,
+    # a byte in the pipe tells.
+    told, telling = os.pipe()
+    os.set_blocking(telling, False)
+    signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
     for number in _ENDING_SIGNALS:
-        signal.signal(number, lambda number, _: signals.put(number))
+        signal.signal(number, lambda *_: None)
     context = Context()
     rclpy.init(
         args=list(sys.argv[1:] if args is None else args),
@@ -57,7 +59,7 @@ def main(args: Sequence[str] | None = None) -> None:
     executor.add_node(node)
     spinning = threading.Thread(target=executor.spin, name='ros')
     spinning.start()
-    signals.get()
+    os.read(told, 1)
     for number in _ENDING_SIGNALS:
         # Python gives up handlers of its own before its very end.
         signal.signal(number, signal.SIG_IGN)
