@@ -20,11 +20,8 @@ class BareRunner:
 
     def __init__(self, state_dir: Path) -> None:
         self._loop = asyncio.Runner()
-        self._runner = SupervisedScriptRunner(
-            state_dir, own_processes=OwnProcesses(), side_tasks=SideTasks()
-        )
         self._numbers = itertools.count(1)
-        self._loop.run(self._runner.start_up())
+        self._runner = self._loop.run(self._started(state_dir))
 
     def start(self, kind: ScriptKind, path: str, post: Signpost) -> float:
         """Start a script; return the milliseconds to its first line."""
@@ -34,6 +31,14 @@ class BareRunner:
         """End the spawner."""
         self._loop.run(self._runner.close())
         self._loop.close()
+
+    @staticmethod
+    async def _started(state_dir: Path) -> SupervisedScriptRunner:
+        runner = SupervisedScriptRunner(
+            state_dir, own_processes=OwnProcesses(), side_tasks=SideTasks()
+        )
+        await runner.start_up()
+        return runner
 
     async def _start(self, kind: ScriptKind, path: str, post: Signpost) -> float:
         begun = time.perf_counter()
