@@ -34,7 +34,8 @@ _Document = Mapping[str, Any]
 def to_document(execution: Execution) -> str:
     """Return the JSON document of an execution, without its parameters and what is None.
 
-    It is ASCII, so that lone surrogates survive too.
+    Nor are empty lists in it that are empty nearly always: they cost each reader of a page. It
+    is ASCII, so that lone surrogates survive too.
     """
     document = {
         'id': execution.id,
@@ -46,7 +47,7 @@ def to_document(execution: Execution) -> str:
         'trigger': _trigger_document(execution.trigger),
         'created_at': execution.created_at.isoformat(),
         'arguments': execution.arguments,
-        'mended': [mending.value for mending in execution.mended],
+        'mended': [mending.value for mending in execution.mended] or None,
         'priority': execution.priority,
         'parent': execution.parent,
         'schedule': execution.schedule,
@@ -63,10 +64,11 @@ def to_document(execution: Execution) -> str:
         'leftover_processes': execution.leftover_processes,
         'unkillable_processes': [
             dataclasses.asdict(process) for process in execution.unkillable_processes
-        ],
+        ]
+        or None,
         'resource_use': _resource_use_document(execution.resource_use),
         'failure': _failure_document(execution.failure),
-        'warnings': execution.warnings,
+        'warnings': execution.warnings or None,
     }
     known = {name: value for name, value in document.items() if value is not None}
     return json.dumps(known, separators=(',', ':'))
@@ -101,7 +103,7 @@ def _execution(document: _Document) -> Execution:
         trigger=_trigger(document['trigger']),
         created_at=datetime.datetime.fromisoformat(document['created_at']),
         arguments=tuple(document['arguments']),
-        mended=tuple(map(_mending, document.get('mended', ()))),
+        mended=_mended(document.get('mended')),
         priority=document['priority'],
         parent=document.get('parent'),
         schedule=document.get('schedule'),
@@ -116,9 +118,7 @@ def _execution(document: _Document) -> Execution:
         exit_code=document.get('exit_code'),
         signal=document.get('signal'),
         leftover_processes=document.get('leftover_processes'),
-        unkillable_processes=tuple(
-            UnkillableProcess(**process) for process in document.get('unkillable_processes', ())
-        ),
+        unkillable_processes=_unkillable(document.get('unkillable_processes')),
         resource_use=_resource_use(document.get('resource_use')),
         failure=_failure(document.get('failure')),
         warnings=tuple(document.get('warnings', ())),
@@ -130,6 +130,14 @@ _entity = functools.lru_cache(maxsize=256)(EntityRef.from_path)
 _execution_type = functools.cache(ExecutionType)
 _status = functools.cache(ExecutionStatus)
 _mending = functools.cache(Mending)
+
+
+def _mended(mendings: Iterable[str] | None) -> tuple[Mending, ...]:
+    return () if mendings is None else tuple(map(_mending, mendings))
+
+
+def _unkillable(processes: Iterable[_Document] | None) -> tuple[UnkillableProcess, ...]:
+    return () if processes is None else tuple(UnkillableProcess(**each) for each in processes)
 
 
 def _moment(text: str | None) -> datetime.datetime | None:
