@@ -62,7 +62,8 @@ def test_lists_and_the_detail_show_warnings_where_there_are_any() -> None:
 def test_an_execution_that_was_recorded_before_there_were_warnings_has_none() -> None:
     """The databases of earlier versions stay readable."""
     execution = new_execution(1)
-    document = json.loads(to_document(execution))
+    warned = execution.warn('output is lost')
+    document = json.loads(to_document(warned))
     del document['warnings']
     assert execution_from(json.dumps(document), to_parameters(execution)) == execution
 
