@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip('colcon_core', reason='colcon is not installed')
 
 from gateway_process import entry_point, nothing_left, started, wait_for
+from syntax import parsed
 
 from gateway_node import __version__
 from gateway_node.before_start import MISCONFIGURED
@@ -97,7 +98,7 @@ def test_every_ros_package_that_is_imported_is_a_dependency() -> None:
     depends = {each.text for each in listed.findall('exec_depend')}
     imported: set[str] = set()
     for file in (*(ROOT / PACKAGE).rglob('*.py'), *(ROOT / 'launch').glob('*.py')):
-        for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+        for node in ast.walk(parsed(file.read_text(encoding='utf-8'))):
             if isinstance(node, ast.Import):
                 imported |= {each.name.partition('.')[0] for each in node.names}
             elif isinstance(node, ast.ImportFrom):

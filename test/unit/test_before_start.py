@@ -5,10 +5,11 @@ import ast
 from pathlib import Path
 
 import pytest
+from syntax import parsed
 
 from gateway_node.before_start import answer_to, LEAST_PYTHON, LEAST_VERSIONS, too_old
 
-SETUP = ast.parse((Path(__file__).parents[2] / 'setup.py').read_text(encoding='utf-8'))
+SETUP = parsed((Path(__file__).parents[2] / 'setup.py').read_text(encoding='utf-8'))
 
 
 def setup_argument(name: str) -> object:

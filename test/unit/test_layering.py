@@ -9,6 +9,7 @@ import re
 import sys
 
 import pytest
+from syntax import parsed
 
 PACKAGE = 'gateway_node'
 ROOT = Path(__file__).parents[2] / PACKAGE
@@ -148,7 +149,7 @@ def imports(tree: ast.AST, module: str) -> Iterator[Import]:
 
 def breaches(source: str, module: str) -> list[str]:
     """Return what in a module's source breaks the rooms, as `line 3: ...`."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     room = room_of(module)
     found = []
     for each in imports(tree, module):
@@ -194,7 +195,7 @@ def module_name(path: Path) -> str:
 def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
     """Rooms import inwards only; libraries stay in the rooms that own them."""
     if path == ROOT / '__init__.py':
-        assert not list(imports(ast.parse(path.read_text(encoding='utf-8')), PACKAGE))
+        assert not list(imports(parsed(path.read_text(encoding='utf-8')), PACKAGE))
         return
     assert breaches(path.read_text(encoding='utf-8'), module_name(path)) == []
 
@@ -203,7 +204,7 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
 def test_what_all_rooms_share_needs_the_standard_library_only(room: str) -> None:
     """Supervisors and scripts import it too."""
     source = (ROOT / f'{room}.py').read_text(encoding='utf-8')
-    names = {each.name.split('.')[0] for each in imports(ast.parse(source), room)}
+    names = {each.name.split('.')[0] for each in imports(parsed(source), room)}
     assert names <= sys.stdlib_module_names
 
 
