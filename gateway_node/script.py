@@ -4,6 +4,6 @@
 `from gateway_node.script import parameters, progress, result, ros_node`
 """
 
-from gateway_node.child.script_api import parameters, progress, result, ros_node
+from gateway_node.child.script.script_api import parameters, progress, result, ros_node
 
 __all__ = ['parameters', 'progress', 'result', 'ros_node']

@@ -3,8 +3,8 @@
 
 from collections.abc import Iterable
 
-from gateway_node.child import spawner, supervisor
 from gateway_node.child.process_tree import ProcessEntry
+from gateway_node.child.supervision import spawner, supervisor
 
 SPAWNER = spawner.PROCESS_NAME
 SUPERVISOR = supervisor.PROCESS_NAME

@@ -74,4 +74,4 @@ def _python(script: Script, interpreters: Interpreters) -> Interpreter:
 
 def launch_program(interpreters: Interpreters) -> list[str]:
     """Return the program that runs launch fragments, or tells what they declare."""
-    return [interpreters.python, '-P', '-m', 'gateway_node.child.launch_sequence']
+    return [interpreters.python, '-P', '-m', 'gateway_node.child.script.launch_sequence']

@@ -8,7 +8,11 @@ from pathlib import Path
 import re
 from typing import Any
 
-from gateway_node.child.workplace import GIVEN_RESULT_FILE, PROGRESS_FIFO, WORKING_DIRECTORY
+from gateway_node.child.supervision.execution_files import (
+    GIVEN_RESULT_FILE,
+    PROGRESS_FIFO,
+    WORKING_DIRECTORY,
+)
 from gateway_node.executions.ports import StartOrder
 
 LOG_DIRECTORY = '.ros_log'

@@ -16,8 +16,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from gateway_node.child.exposed_files import open_fresh
 from gateway_node.child.process_tree import ProcessEntry, read_entry
-from gateway_node.child.script_side_files import open_fresh
 from gateway_node.process.kept_files import read_regular
 
 _log = logging.getLogger(__name__)

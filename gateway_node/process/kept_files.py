@@ -12,8 +12,8 @@ from pathlib import Path
 import stat
 import time
 
-from gateway_node.child.script_side_files import INCOMING_SUFFIX, remove_tree
-from gateway_node.child.workplace import (
+from gateway_node.child.exposed_files import INCOMING_SUFFIX, remove_tree
+from gateway_node.child.supervision.execution_files import (
     END_FILE,
     GIVEN_RESULT_FILE,
     PROGRESS_FIFO,

@@ -10,13 +10,13 @@ from pathlib import Path
 import pwd
 from typing import Any
 
-from gateway_node.child.messages import ProcessNote
+from gateway_node.child.contract import ProcessNote
 from gateway_node.child.output_frames import OBJECT_BYTES
-from gateway_node.child.workplace import END_FILE, GIVEN_RESULT_FILE
+from gateway_node.child.supervision.execution_files import END_FILE, GIVEN_RESULT_FILE
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import ResourceUse, UnkillableProcess
 from gateway_node.process.kept_files import read_regular
-from gateway_node.process.output_log import read_stdout_beginning, read_whole_stdout
+from gateway_node.process.output_reading import read_stdout_beginning, read_whole_stdout
 from gateway_node.scripts.values import Limits
 from gateway_node.strict_json import JsonRefused, NotJson, parse
 

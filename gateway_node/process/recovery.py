@@ -16,9 +16,8 @@ from pathlib import Path
 import signal
 import time
 
-from gateway_node.child.image import OOM_SCORE_ADJUSTMENT
+from gateway_node.child.contract import ProcessNote
 from gateway_node.child.killing import Killing, note_of_supervisor
-from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import (
     all_entries,
     descendants,
@@ -27,9 +26,10 @@ from gateway_node.child.process_tree import (
     read_entry,
     signal_all,
 )
-from gateway_node.child.spawner import PROCESS_NAME as SPAWNER_NAME
-from gateway_node.child.supervisor import PROCESS_NAME as SUPERVISOR_NAME
-from gateway_node.child.supervisor import WAITING_NAME
+from gateway_node.child.supervision.program import OOM_SCORE_ADJUSTMENT
+from gateway_node.child.supervision.spawner import PROCESS_NAME as SPAWNER_NAME
+from gateway_node.child.supervision.supervisor import PROCESS_NAME as SUPERVISOR_NAME
+from gateway_node.child.supervision.supervisor import WAITING_NAME
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
 from gateway_node.process.kept_files import remove_leavings

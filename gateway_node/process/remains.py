@@ -6,8 +6,8 @@ from dataclasses import asdict
 import json
 from pathlib import Path
 
+from gateway_node.child.exposed_files import replace_file
 from gateway_node.child.process_tree import read_entry
-from gateway_node.child.script_side_files import replace_file
 from gateway_node.executions.values import UnkillableProcess
 from gateway_node.process.journal import read_boot_id
 from gateway_node.process.kept_files import read_regular

@@ -10,8 +10,8 @@ from pathlib import Path
 import signal
 from typing import Any
 
-from gateway_node.child.messages import SupervisorOrder
-from gateway_node.child.script_side_files import remove_tree
+from gateway_node.child.contract import SupervisorOrder
+from gateway_node.child.exposed_files import remove_tree
 from gateway_node.entities.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
@@ -26,14 +26,14 @@ from gateway_node.process.installed_interpreters import InstalledInterpreters
 from gateway_node.process.kept_files import remove_recorded
 from gateway_node.process.launch_fragments import LaunchFragments, READING_TIMEOUT_SEC
 from gateway_node.process.limits import supervisor_limits
-from gateway_node.process.output_log import read_output
+from gateway_node.process.output_reading import read_output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.recovery import Recovery
 from gateway_node.process.remains import lives, Remains
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.sourced_environment import SourcedEnvironment
 from gateway_node.process.sourcing import ScriptWorld
-from gateway_node.process.supervision import Supervision
+from gateway_node.process.supervisors import Supervision
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.values import Limits, Script, ScriptKind
 from gateway_node.side_tasks import SideTasks

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import Any, TypeVar
 
-from gateway_node.child.schema_walk import MAX_VIOLATIONS
+from gateway_node.child.schema.schema_walk import MAX_VIOLATIONS
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.scripts.errors import (
     ParametersInvalid,
@@ -133,7 +133,7 @@ class SchemaWorker:
     async def _start(self) -> asyncio.subprocess.Process:
         alarm_sec = math.ceil(self._deadline_sec) + 1
         # No directory of this package's own modules on the path (-P); stderr is the gateway's.
-        module = ('-P', '-W', 'ignore', '-m', 'gateway_node.child.schema_check')
+        module = ('-P', '-W', 'ignore', '-m', 'gateway_node.child.schema.schema_check')
         try:
             with self._own.starting():
                 child = await asyncio.create_subprocess_exec(

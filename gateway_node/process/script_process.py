@@ -12,7 +12,7 @@ from pathlib import Path
 import time
 from typing import Any
 
-from gateway_node.child.messages import (
+from gateway_node.child.contract import (
     encode,
     MessageBuffer,
     ProcessNote,
@@ -20,7 +20,7 @@ from gateway_node.child.messages import (
     SupervisorOrder,
 )
 from gateway_node.child.process_tree import continue_if_stopped, ProcessEntry, read_entry
-from gateway_node.child.supervisor import LINGER_SEC
+from gateway_node.child.supervision.supervisor import LINGER_SEC
 from gateway_node.executions.conclusion import told_unkillable
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.listeners import Guard
@@ -31,7 +31,7 @@ from gateway_node.process.outcomes import (
     outcome_of_failed_start,
     outcome_of_report,
 )
-from gateway_node.process.output_log import keep_shared_output, SharedOutput
+from gateway_node.process.output_reading import keep_shared_output, SharedOutput
 from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
 from gateway_node.process.watchdog import Watchdog
 

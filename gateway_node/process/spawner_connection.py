@@ -14,9 +14,9 @@ import subprocess
 import sys
 from typing import Any
 
-from gateway_node.child.messages import ProcessNote, receive_packet
+from gateway_node.child.contract import ProcessNote, receive_packet
+from gateway_node.child.exposed_files import open_fresh
 from gateway_node.child.process_tree import continue_if_stopped, has_ended
-from gateway_node.child.script_side_files import open_fresh
 from gateway_node.executions.errors import RunnerUnavailable
 
 _ANSWER_SEC = 10.0
@@ -221,7 +221,7 @@ def _succeeded(forked: 'asyncio.Future[tuple[int, int]]') -> bool:
 
 _PROGRAM = (
     'import sys; sys.path.append(sys.argv.pop(1)); '
-    'from gateway_node.child.spawner import main; main()'
+    'from gateway_node.child.supervision.spawner import main; main()'
 )
 
 

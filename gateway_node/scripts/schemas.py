@@ -3,7 +3,7 @@
 
 A schema comes from a client and may be made to hang whoever evaluates it, so no room evaluates
 one in the gateway's own process; `process.schema_worker` does it in children with a deadline.
-What a schema may be stands in `child/schema_check.py`.
+What a schema may be stands in `child/schema/schema_check.py`.
 """
 
 from collections.abc import Mapping

@@ -14,11 +14,11 @@ import sys
 import time
 from typing import Any
 
-from gateway_node.child.messages import ProcessNote, receive_packet
+from gateway_node.child.contract import ProcessNote, receive_packet
 from gateway_node.child.process_tree import descendants
 
 PATIENCE_SEC = 15
-MAIN = 'from gateway_node.child.spawner import main; main()'
+MAIN = 'from gateway_node.child.supervision.spawner import main; main()'
 REQUESTS = 400
 """Whose answers, two for each, are more than a socket holds."""
 
@@ -86,7 +86,7 @@ def test_a_spawner_whose_answers_nobody_takes_ends_with_its_gateway() -> None:
 
 LEAVES_ONE = """
 import os
-from gateway_node.child import spawner
+from gateway_node.child.supervision import spawner
 
 def supervise(*_):
     if os.fork() == 0:
@@ -110,7 +110,8 @@ def test_what_a_supervisor_leaves_is_ended_however_it_ended() -> None:
 
 DEAF_ONE = """
 import os
-from gateway_node.child import killing, spawner
+from gateway_node.child import killing
+from gateway_node.child.supervision import spawner
 from gateway_node.child.process_tree import Sent
 
 def supervise(*_):

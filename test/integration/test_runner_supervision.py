@@ -14,8 +14,8 @@ from helper_processes import HELPERS, SPAWNER
 import pytest
 from runner_support import Floor, floor, floor_on, living_descendants, wait_until
 
+from gateway_node.child.exposed_files import largest_file_bytes, remove_tree
 from gateway_node.child.process_tree import descendants
-from gateway_node.child.script_side_files import largest_file_bytes, remove_tree
 from gateway_node.executions.ports import EndCause
 from gateway_node.process import outcomes, script_process, spawner_connection
 from gateway_node.process.kept_files import read_regular

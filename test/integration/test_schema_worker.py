@@ -14,7 +14,7 @@ from typing import Any
 import hostile_inputs
 import pytest
 
-from gateway_node.child.schema_check import answer
+from gateway_node.child.schema.schema_check import answer
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.schema_worker import MAX_CHILDREN, MAX_WAITING, SchemaWorker
 from gateway_node.scripts.errors import (

@@ -23,7 +23,7 @@ from gateway_node.child.process_tree import (
     read_entry,
     Sent,
 )
-from gateway_node.process.foster import Foster
+from gateway_node.process.orphans import Foster
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.side_tasks import SideTasks
 

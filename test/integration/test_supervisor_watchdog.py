@@ -17,7 +17,7 @@ from helper_processes import SUPERVISOR
 import pytest
 from runner_support import Floor, floor, floor_on, wait_until
 
-from gateway_node.child.messages import encode, SupervisorOrder
+from gateway_node.child.contract import encode, SupervisorOrder
 from gateway_node.child.process_tree import read_entry
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause

@@ -36,7 +36,7 @@ class FailingSpawnerClient(SpawnerClient):
 DEFECTS: dict[str, tuple[str, type]] = {
     'look after entities': ('gateway_node.assembly.EntityDirectory', FailingDirectory),
     'keep a spawner alive': (
-        'gateway_node.process.supervision.SpawnerClient',
+        'gateway_node.process.supervisors.SpawnerClient',
         FailingSpawnerClient,
     ),
 }

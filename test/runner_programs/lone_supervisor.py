@@ -16,12 +16,12 @@ import time
 from typing import Any
 from unittest import mock
 
-from gateway_node.child import image as image_module
-from gateway_node.child import supervising
-from gateway_node.child.cgroup_leaf import CgroupLeaf
-from gateway_node.child.gateway_link import GatewayLink
-from gateway_node.child.image import execute, Image
-from gateway_node.child.messages import encode, MessageBuffer
+from gateway_node.child.contract import encode, MessageBuffer
+from gateway_node.child.supervision import program as image_module
+from gateway_node.child.supervision import script_start
+from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
+from gateway_node.child.supervision.gateway_link import GatewayLink
+from gateway_node.child.supervision.program import execute, Image
 
 OURS, THEIRS = socket.socketpair()
 
@@ -97,10 +97,10 @@ def main() -> None:
     procs = '/dev/null' if moment == ['in a plain leaf'] else CgroupLeaf.procs
     with (
         mock.patch.object(CgroupLeaf, 'procs', procs),
-        mock.patch.object(supervising, 'GatewayLink', link),
+        mock.patch.object(script_start, 'GatewayLink', link),
         mock.patch.object(image_module, '_become', become),
     ):
-        supervising.supervise(OURS, os.pidfd_open(os.getpid()), start)
+        script_start.supervise(OURS, os.pidfd_open(os.getpid()), start)
     if moment[0].startswith(('hangs', 'begun')):
         said = MessageBuffer().feed(THEIRS.recv(65536))
         Path(directory, 'end.json').write_text(json.dumps(said[-1]))

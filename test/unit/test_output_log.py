@@ -25,10 +25,10 @@ from gateway_node.child.output_frames import (
     TOTALS,
     unpack,
 )
-from gateway_node.child.output_log import OutputLog
 from gateway_node.child.shared_tail import MAX_CONTENT_BYTES, MEMORY_BYTES, newest, SharedTail
+from gateway_node.child.supervision.output_writing import OutputLog
 from gateway_node.process.outcomes import read_printed_object
-from gateway_node.process.output_log import (
+from gateway_node.process.output_reading import (
     keep_shared_output,
     read_output,
     read_whole_stdout,

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from gateway_node.child.launch_sequence import launch_arguments, Sequence
-from gateway_node.child.messages import encode, MessageBuffer
-from gateway_node.child.progress_lines import MAX_LINE_BYTES, ProgressLines, READ_LINES
-from gateway_node.child.usage import resource_limits
+from gateway_node.child.contract import encode, MessageBuffer
+from gateway_node.child.script.launch_sequence import launch_arguments, Sequence
+from gateway_node.child.supervision.progress_lines import MAX_LINE_BYTES, ProgressLines, READ_LINES
+from gateway_node.child.supervision.usage import resource_limits
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import EndCause, Outcome, StartOrder
 from gateway_node.process.command_line import (
@@ -77,7 +77,7 @@ def order(kind: ScriptKind = ScriptKind.SH, **changes: Any) -> StartOrder:
         (
             ScriptKind.LAUNCH,
             False,
-            ['/py', '-P', '-m', 'gateway_node.child.launch_sequence', 'execute'],
+            ['/py', '-P', '-m', 'gateway_node.child.script.launch_sequence', 'execute'],
         ),
     ],
 )

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from gateway_node.child.schema_check import (
+from gateway_node.child.schema.schema_check import (
     answer,
     parameter_violations,
     schema_violations,
 )
-from gateway_node.child.schema_walk import clip, DIALECT, MAX_VIOLATIONS
+from gateway_node.child.schema.schema_walk import clip, DIALECT, MAX_VIOLATIONS
 
 
 def _named(value: object) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway_node.child import script_api
-from gateway_node.child.progress_lines import ProgressLines
+from gateway_node.child.script import script_api
+from gateway_node.child.supervision.progress_lines import ProgressLines
 
 
 def _nested(levels: int) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 import re
 
-from gateway_node.child.schema_check import MAX_SCHEMA_BYTES, schema_violations
-from gateway_node.child.schema_walk import MAX_APPLICATIONS, MAX_CHAIN
+from gateway_node.child.schema.schema_check import MAX_SCHEMA_BYTES, schema_violations
+from gateway_node.child.schema.schema_walk import MAX_APPLICATIONS, MAX_CHAIN
 from gateway_node.process.schema_worker import MEMORY_MB
 from gateway_node.scripts.file_names import SUFFIXES
 from gateway_node.scripts.manifest import load_scripts_manifest

@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any, cast
 
-from gateway_node.child.messages import encode, MessageBuffer, SupervisorOrder
+from gateway_node.child.contract import encode, MessageBuffer, SupervisorOrder
 from gateway_node.child.process_tree import has_ended
 
 _EARLY_WAIT_SEC = 0.05

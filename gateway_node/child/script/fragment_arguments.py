@@ -7,7 +7,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gateway_node.child.schema_walk import clip
+from gateway_node.child.schema.schema_walk import clip
 
 
 def describe(fragment: str) -> dict[str, Any]:

@@ -19,10 +19,10 @@ import time
 from typing import Any
 
 from gateway_node.child import process_tree
-from gateway_node.child.image import execute
+from gateway_node.child.contract import receive_packet
 from gateway_node.child.killing import Killing
-from gateway_node.child.messages import receive_packet
-from gateway_node.child.supervising import supervise
+from gateway_node.child.supervision.program import execute
+from gateway_node.child.supervision.script_start import supervise
 
 PROCESS_NAME = 'gw-spawner'
 _ABANDONED_PATIENCE_SEC = 20.0

@@ -9,8 +9,8 @@ import pytest
 
 from gateway_node.child import killing
 from gateway_node.child.process_tree import ProcessEntry, Sent
-from gateway_node.process import foster as foster_module
-from gateway_node.process.foster import Foster
+from gateway_node.process import orphans as foster_module
+from gateway_node.process.orphans import Foster
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.side_tasks import SideTasks
 

@@ -4,8 +4,8 @@
 import contextlib
 import os
 
+from gateway_node.child.exposed_files import open_fresh
 from gateway_node.child.output_frames import Frame, HEADER, pack
-from gateway_node.child.script_side_files import open_fresh
 
 _FREE_HEADERS_BYTES = 4096
 """For the headers of small frames: one block of the disk."""

@@ -27,7 +27,7 @@ from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, exceptions, validators
 
-from gateway_node.child.schema_walk import (
+from gateway_node.child.schema.schema_walk import (
     clip,
     MAX_VIOLATIONS,
     pointer_token,

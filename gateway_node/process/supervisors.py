@@ -14,7 +14,7 @@ from pathlib import Path
 import time
 from typing import Any, TypeVar
 
-from gateway_node.child.messages import SupervisorOrder
+from gateway_node.child.contract import SupervisorOrder
 from gateway_node.child.process_tree import become_subreaper
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.values import Progress
@@ -23,7 +23,6 @@ from gateway_node.process.containment import (
     probe_containment,
     remove_containment,
 )
-from gateway_node.process.foster import end_below, Foster
 from gateway_node.process.journal import (
     Journal,
     JournalEntry,
@@ -32,6 +31,7 @@ from gateway_node.process.journal import (
     write_spawner_mark,
 )
 from gateway_node.process.kept_files import remove_leavings
+from gateway_node.process.orphans import end_below, Foster
 from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_client import SpawnerClient

@@ -13,12 +13,13 @@ import select
 import signal
 import time
 
-from gateway_node.child import process_tree, usage
-from gateway_node.child.gateway_link import GatewayLink
+from gateway_node.child import process_tree
+from gateway_node.child.contract import EndReport, ProcessNote, SupervisorOrder
 from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing
-from gateway_node.child.messages import EndReport, ProcessNote, SupervisorOrder
 from gateway_node.child.output_frames import STDOUT
-from gateway_node.child.workplace import Workplace
+from gateway_node.child.supervision import usage
+from gateway_node.child.supervision.execution_files import Workplace
+from gateway_node.child.supervision.gateway_link import GatewayLink
 
 PROCESS_NAME = 'gw-supervisor'
 WAITING_NAME = 'gw-spare'

@@ -9,9 +9,9 @@ import signal
 import stat
 from typing import NamedTuple
 
-from gateway_node.child.cgroup_leaf import CgroupLeaf
-from gateway_node.child.messages import SupervisorLimits
+from gateway_node.child.contract import SupervisorLimits
 from gateway_node.child.process_tree import ProcessEntry
+from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 
 _TICKS = os.sysconf('SC_CLK_TCK')
 _PAGE = os.sysconf('SC_PAGE_SIZE')

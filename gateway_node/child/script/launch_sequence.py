@@ -16,8 +16,8 @@ import tempfile
 import time
 from typing import Any
 
-from gateway_node.child.fragment_arguments import describe
-from gateway_node.child.script_api import parameters, progress, result
+from gateway_node.child.script.fragment_arguments import describe
+from gateway_node.child.script.script_api import parameters, progress, result
 
 TEMPORARY_DIRECTORY = '.tmp'
 """In the working directory."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import threading
 from typing import NamedTuple
 
+from gateway_node.child.exposed_files import replace_file
 from gateway_node.child.output_frames import (
     Frame,
     HEAD_FILE,
@@ -21,7 +22,6 @@ from gateway_node.child.output_frames import (
     TOTALS,
     unpack,
 )
-from gateway_node.child.script_side_files import replace_file
 from gateway_node.child.shared_tail import MEMORY_BYTES, newest
 from gateway_node.executions.values import Output
 from gateway_node.process.kept_files import read_regular

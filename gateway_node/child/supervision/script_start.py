@@ -7,17 +7,17 @@ import os
 import socket
 
 from gateway_node.child import process_tree
-from gateway_node.child.gateway_link import GatewayLink
-from gateway_node.child.image import Image
+from gateway_node.child.contract import SupervisorOrder
 from gateway_node.child.killing import end_all
-from gateway_node.child.messages import SupervisorOrder
-from gateway_node.child.supervisor import (
+from gateway_node.child.supervision.execution_files import Workplace
+from gateway_node.child.supervision.gateway_link import GatewayLink
+from gateway_node.child.supervision.program import Image
+from gateway_node.child.supervision.supervisor import (
     PROCESS_NAME,
     REPORT_PATIENCE_SEC,
     Supervisor,
     WAITING_NAME,
 )
-from gateway_node.child.workplace import Workplace
 
 ImageStarter = Callable[[Image, Callable[[int], None]], int]
 

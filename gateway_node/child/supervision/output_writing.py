@@ -9,6 +9,7 @@ from collections import deque
 import contextlib
 import os
 
+from gateway_node.child.exposed_files import replace_file
 from gateway_node.child.output_frames import (
     Frame,
     HEAD_FILE,
@@ -22,9 +23,8 @@ from gateway_node.child.output_frames import (
     TAIL_FILE,
     TOTALS,
 )
-from gateway_node.child.output_head import OutputHead
-from gateway_node.child.script_side_files import replace_file
 from gateway_node.child.shared_tail import SharedTail
+from gateway_node.child.supervision.output_head import OutputHead
 
 _SHARE_INTERVAL_SEC = 0.1
 _MERGE_NANOSECONDS = 10_000_000
