@@ -23,11 +23,11 @@ from gateway_node.entities.host import remembers_host
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityType, NodeName
-from gateway_node.executions.admission import Admission
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import RetentionPolicy
-from gateway_node.executions.restarts import RestartSettings
+from gateway_node.executions.schedules import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.host_names import host_names
@@ -276,7 +276,7 @@ def _execution_settings(configuration: Configuration) -> ExecutionSettings:
     return ExecutionSettings(
         default_timeout_sec=scripts.default_timeout_sec,
         stop_grace_period_sec=scripts.stop_grace_period_sec,
-        admission=Admission(
+        concurrency=ConcurrencyLimits(
             max_executions=scripts.max_concurrent_executions,
             max_executions_per_entity=scripts.max_concurrent_executions_per_entity,
         ),

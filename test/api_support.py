@@ -18,11 +18,11 @@ from aiohttp import ClientResponse, ClientSession, FormData, web
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.executions.admission import Admission
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import RetentionPolicy
-from gateway_node.executions.restarts import RestartSettings
+from gateway_node.executions.schedules import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.open_connections import ConnectionLimits
@@ -166,7 +166,7 @@ async def serve_api(
         settings=ExecutionSettings(
             default_timeout_sec=300,
             stop_grace_period_sec=5,
-            admission=Admission(
+            concurrency=ConcurrencyLimits(
                 max_executions=max_executions,
                 max_executions_per_entity=max_executions_per_entity,
             ),

@@ -13,11 +13,11 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions import ledger as ledger_module
 from gateway_node.executions import service as service_module
-from gateway_node.executions.admission import Admission
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import RetentionPolicy
-from gateway_node.executions.restarts import RestartSettings
+from gateway_node.executions.schedules import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
@@ -87,7 +87,7 @@ class Stage:
             settings=ExecutionSettings(
                 default_timeout_sec=300,
                 stop_grace_period_sec=5,
-                admission=Admission(max_executions=3, max_executions_per_entity=2),
+                concurrency=ConcurrencyLimits(max_executions=3, max_executions_per_entity=2),
                 retention=retention,
                 restarts=RestartSettings(
                     min_interval_sec=60, entity_timeout_sec=30, start_prepared=False

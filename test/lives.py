@@ -7,11 +7,11 @@ from pathlib import Path
 
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
-from gateway_node.executions.admission import Admission
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import Outcome, RetentionPolicy
-from gateway_node.executions.restarts import RestartSettings
+from gateway_node.executions.schedules import RestartSettings
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
@@ -113,7 +113,7 @@ class Life:
             settings=ExecutionSettings(
                 default_timeout_sec=300,
                 stop_grace_period_sec=5,
-                admission=Admission(
+                concurrency=ConcurrencyLimits(
                     max_executions=robot.max_executions, max_executions_per_entity=10
                 ),
                 retention=RetentionPolicy(

@@ -8,14 +8,14 @@ import logging
 from typing import Any
 
 from gateway_node.entities.directory import EntityDirectory
+from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.errors import (
     FeatureNotAvailable,
     NotStartable,
     RunnerUnavailable,
 )
-from gateway_node.executions.floor import Floor
-from gateway_node.executions.orders import OrderDesk, Wish, wish_of
 from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.start_checks import Candidate, candidate_of, StartChecks
 from gateway_node.executions.values import Execution, FailureReason
 from gateway_node.scripts.errors import (
     ParametersInvalid,
@@ -34,15 +34,17 @@ _RETRY_SEC = 1.0
 class Preparations:
     """Prepares executions that start with the gateway."""
 
-    def __init__(self, *, desk: OrderDesk, floor: Floor, entity_timeout_sec: float) -> None:
-        self._desk = desk
-        self._floor = floor
+    def __init__(
+        self, *, checks: StartChecks, active: ActiveExecutions, entity_timeout_sec: float
+    ) -> None:
+        self._checks = checks
+        self._active = active
         self._entity_timeout_sec = entity_timeout_sec
 
     def of(
         self, execution: Execution, directory: EntityDirectory
     ) -> Callable[[], Coroutine[Any, Any, StartOrder]]:
-        """Return what `LiveExecution` awaits before the start; it raises NotStartable."""
+        """Return what `ActiveExecution` awaits before the start; it raises NotStartable."""
 
         async def prepare() -> StartOrder:
             try:
@@ -57,13 +59,13 @@ class Preparations:
         return prepare
 
     async def _prepare(self, execution: Execution, directory: EntityDirectory) -> StartOrder:
-        wish = wish_of(execution)
+        candidate = candidate_of(execution)
         # Where it is gone there is nothing to wait for.
-        await self._desk.script(wish)
+        await self._checks.script(candidate)
         await self._wait_online(execution, directory)
-        script = await self._desk.script(wish)
-        await self._floor.wait_for_place(execution.id, execution.entity, script)
-        return await self._order_with_patience(execution.id, wish)
+        script = await self._checks.script(candidate)
+        await self._active.wait_for_place(execution.id, execution.entity, script)
+        return await self._order_with_patience(execution.id, candidate)
 
     async def _wait_online(self, execution: Execution, directory: EntityDirectory) -> None:
         try:
@@ -76,17 +78,17 @@ class Preparations:
                 f'{self._entity_timeout_sec:g} s',
             ) from None
 
-    async def _order_with_patience(self, execution_id: str, wish: Wish) -> StartOrder:
+    async def _order_with_patience(self, execution_id: str, candidate: Candidate) -> StartOrder:
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await self._order(execution_id, wish)
+                return await self._order(execution_id, candidate)
             except (RunnerUnavailable, SchemaCheckUnavailable) as error:
                 _log.warning('%s waits: %s', execution_id, error)
                 await asyncio.sleep(_RETRY_SEC)
-        return await self._order(execution_id, wish)
+        return await self._order(execution_id, candidate)
 
-    async def _order(self, execution_id: str, wish: Wish) -> StartOrder:
+    async def _order(self, execution_id: str, candidate: Candidate) -> StartOrder:
         # Who asks for a start hears of set-up files that fail, and asks again. Nobody asks here,
         # and a start that fails is used up.
-        await self._desk.runner_ready()
-        return await self._desk.order(execution_id, wish)
+        await self._checks.runner_ready()
+        return await self._checks.order(execution_id, candidate)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The execution service: starts, finds, stops and deletes executions, and ends them all.
 
-It lives on the event loop. Open executions are on the floor or wait as schedules; the store
+It lives on the event loop. Open executions are active or wait as schedules; the store
 knows all.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.admission import Admission
+from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -21,20 +21,20 @@ from gateway_node.executions.errors import (
     ScriptHasOpenExecutions,
     StoreUnavailable,
 )
-from gateway_node.executions.floor import Floor
+from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.orders import OrderDesk
+from gateway_node.executions.left_open import recover
+from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import (
     ExecutionPage,
     ExecutionStore,
     RetentionPolicy,
     ScriptRunner,
 )
-from gateway_node.executions.recovery import recover
-from gateway_node.executions.remains import Remains
-from gateway_node.executions.restarts import Restarts, RestartSettings
 from gateway_node.executions.retention import Retention
+from gateway_node.executions.schedules import RestartSettings, Schedules
+from gateway_node.executions.start_checks import StartChecks
 from gateway_node.executions.starts import StartRequest, Starts
 from gateway_node.executions.values import (
     Execution,
@@ -57,7 +57,7 @@ class ExecutionSettings:
 
     default_timeout_sec: float
     stop_grace_period_sec: float
-    admission: Admission
+    concurrency: ConcurrencyLimits
     retention: RetentionPolicy
     restarts: RestartSettings
 
@@ -90,34 +90,34 @@ class ExecutionService:
             policy=settings.retention,
             on_removed=self._read_entities,
         )
-        self._remains = Remains(runner)
-        self._floor = Floor(
+        self._held_scripts = HeldScripts(runner)
+        self._active = ActiveExecutions(
             runner=runner,
             ledger=ledger,
             clock=clock,
-            admission=settings.admission,
-            remains=self._remains,
+            concurrency=settings.concurrency,
+            held_scripts=self._held_scripts,
             on_end=self._on_end,
         )
-        self._desk = OrderDesk(
+        self._checks = StartChecks(
             library=library,
             schemas=schemas,
             runner=runner,
             default_timeout_sec=settings.default_timeout_sec,
             stop_grace_period_sec=settings.stop_grace_period_sec,
         )
-        self._restarts = Restarts(
-            desk=self._desk,
-            floor=self._floor,
+        self._schedules = Schedules(
+            checks=self._checks,
+            active=self._active,
             ledger=ledger,
             ids=ids,
             clock=clock,
             settings=settings.restarts,
         )
         self._starts = Starts(
-            desk=self._desk,
-            floor=self._floor,
-            restarts=self._restarts,
+            checks=self._checks,
+            active=self._active,
+            schedules=self._schedules,
             ledger=ledger,
             ids=ids,
             clock=clock,
@@ -140,13 +140,13 @@ class ExecutionService:
             ledger=self._ledger,
             clock=self._clock,
             start_prepared=self._settings.restarts.start_prepared and scripts_on,
-            remains=self._remains,
+            held_scripts=self._held_scripts,
         )
-        await self._remains.read(self._store)
-        self._restarts.add_due(left.schedules)
-        self._restarts.start_unstarted(left.unstarted, directory)
+        await self._held_scripts.read(self._store)
+        self._schedules.add_due(left.schedules)
+        self._schedules.start_unstarted(left.unstarted, directory)
         if scripts_on:
-            await self._restarts.start_group(directory)
+            await self._schedules.start_group(directory)
         self._sweeping = asyncio.create_task(
             self._retention.keep_sweeping(), name='sweep the history'
         )
@@ -158,7 +158,7 @@ class ExecutionService:
         Called once. A schedule that a client ends before its turn starts nothing.
         """
         if self._library.turned_on:
-            await self._restarts.start_rest(directory)
+            await self._schedules.start_rest(directory)
 
     async def start(self, entity: EntityRef, script_id: str, request: StartRequest) -> Execution:
         """Record a new execution, and begin to start it or schedule it; return it as recorded.
@@ -216,28 +216,28 @@ class ExecutionService:
         """
         execution = await self.get(entity, script_id, execution_id)
         trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=username)
-        live = self._floor.get(execution_id)
-        if live is None and execution.scheduled:
-            ended = await self._restarts.stop(execution_id, trigger)
+        active = self._active.get(execution_id)
+        if active is None and execution.scheduled:
+            ended = await self._schedules.stop(execution_id, trigger)
             if ended is not None:
                 return ended
             # It became an execution meanwhile, or has ended.
-            live = self._floor.get(execution_id)
-        if live is None:
+            active = self._active.get(execution_id)
+        if active is None:
             execution = await self.get(entity, script_id, execution_id)
             if execution.is_open:
                 raise StoreUnavailable(f'{execution_id} is over, and its end is not on record')
             raise ExecutionNotStoppable(execution_id, execution.status)
-        accepted = await live.record_and_stop(action, trigger)
+        accepted = await active.record_and_stop(action, trigger)
         # Past the wait it resists: the answer then says `terminating`.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_WAIT_SEC):
-                await live.wait_ended()
+                await active.wait_ended()
         if not accepted:
-            raise ExecutionNotStoppable(execution_id, live.execution.status)
-        if not live.stop_holds:
+            raise ExecutionNotStoppable(execution_id, active.execution.status)
+        if not active.stop_holds:
             raise StoreUnavailable(f'the stop of {execution_id} is not recorded yet')
-        return live.execution
+        return active.execution
 
     async def delete(self, entity: EntityRef, script_id: str, execution_id: str) -> None:
         """Remove an ended execution, or a schedule, with all that was kept of it.
@@ -250,8 +250,8 @@ class ExecutionService:
         if execution.scheduled:
             execution = await self.stop(entity, script_id, execution_id, StopAction.STOP)
         if execution.is_open:
-            live = self._floor.get(execution_id)
-            has_ended = live is None or live.concluded
+            active = self._active.get(execution_id)
+            has_ended = active is None or active.decided
             raise ExecutionNotDeletable(execution_id, execution.status, has_ended=has_ended)
         await self._retention.remove(execution_id)
 
@@ -263,19 +263,19 @@ class ExecutionService:
             ScriptHasOpenExecutions: stop those first.
         """
         await self._library.get(entity, script_id)
-        open_ids = self._floor.need(entity, script_id)
+        open_ids = self._active.need(entity, script_id)
         if open_ids:
             raise ScriptHasOpenExecutions(script_id, open_ids)
         await self._library.delete(entity, script_id)
-        await self._restarts.script_deleted(entity, script_id)
+        await self._schedules.script_deleted(entity, script_id)
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that open executions need, or will when let in."""
-        return self._floor.versions_in_use(script_id) | self._desk.versions_in_use(script_id)
+        return self._active.versions_in_use(script_id) | self._checks.versions_in_use(script_id)
 
     async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
         """Return the version that a script has now; None where the script is gone."""
-        return await self._desk.present_version(entity, script_id)
+        return await self._checks.present_version(entity, script_id)
 
     def concern(self, entity: EntityRef) -> bool:
         """Tell whether an execution of this entity is kept."""
@@ -288,18 +288,18 @@ class ExecutionService:
     def close(self) -> None:
         """Accept nothing more and ask every open execution to end; `wait_closed` follows."""
         self._starts.close()
-        self._restarts.close()
+        self._schedules.close()
         self._ledger.stop_waiting()
-        self._floor.stop_all(StopAction.STOP)
+        self._active.stop_all(StopAction.STOP)
 
     def kill(self) -> None:
         """Kill what `close` asked to end."""
-        self._floor.stop_all(StopAction.FORCED_TERMINATION)
+        self._active.stop_all(StopAction.FORCED_TERMINATION)
 
     async def wait_closed(self) -> None:
         """Wait until every execution has its final status."""
-        await self._restarts.wait_quiet()
-        await self._floor.wait_empty()
+        await self._schedules.wait_quiet()
+        await self._active.wait_empty()
         if self._sweeping is not None:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -307,12 +307,12 @@ class ExecutionService:
 
     def _on_end(self, execution: Execution) -> None:
         if execution.is_open and execution.scheduled:
-            self._restarts.add([execution])
+            self._schedules.add([execution])
         self._retention.request_sweep()
 
     async def _read_entities(self) -> None:
         self._entities = await self._store.entities()
 
     def _present(self, execution_id: str) -> Execution | None:
-        live = self._floor.get(execution_id)
-        return live.execution if live else self._restarts.get(execution_id)
+        active = self._active.get(execution_id)
+        return active.execution if active else self._schedules.get(execution_id)

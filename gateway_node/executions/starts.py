@@ -7,13 +7,13 @@ from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.errors import GatewayShuttingDown
-from gateway_node.executions.floor import Floor
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.orders import OrderDesk, Wish
 from gateway_node.executions.ports import StartOrder
-from gateway_node.executions.restarts import Restarts
+from gateway_node.executions.schedules import Schedules
+from gateway_node.executions.start_checks import Candidate, StartChecks
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -42,16 +42,16 @@ class Starts:
     def __init__(
         self,
         *,
-        desk: OrderDesk,
-        floor: Floor,
-        restarts: Restarts,
+        checks: StartChecks,
+        active: ActiveExecutions,
+        schedules: Schedules,
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
     ) -> None:
-        self._desk = desk
-        self._floor = floor
-        self._restarts = restarts
+        self._checks = checks
+        self._active = active
+        self._schedules = schedules
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
@@ -67,7 +67,7 @@ class Starts:
         Raises what `ExecutionService.start` says.
         """
         self._refuse_when_closed()
-        wish = Wish(
+        candidate = Candidate(
             entity=entity,
             script_id=script_id,
             parameters=request.parameters,
@@ -80,25 +80,25 @@ class Starts:
 
         def admit(script: Script) -> None:
             if runs_now:
-                self._floor.reserve(execution_id, entity, script)
+                self._active.reserve(execution_id, entity, script)
             if request.execution_type is not ExecutionType.NOW:
-                self._restarts.reserve(schedule_id)
+                self._schedules.reserve(schedule_id)
 
         try:
-            order = await self._desk.order(execution_id, wish, admit)
+            order = await self._checks.order(execution_id, candidate, admit)
             self._refuse_when_closed()
         except BaseException:
-            self._floor.give_back(execution_id)
-            self._restarts.give_back(schedule_id)
+            self._active.give_back(execution_id)
+            self._schedules.give_back(schedule_id)
             raise
-        execution = self._new_execution(order, wish, request)
+        execution = self._new_execution(order, candidate, request)
         if request.execution_type is ExecutionType.NOW:
-            await self._floor.enter(execution, order, lambda: self._ledger.begin(execution))
+            await self._active.enter(execution, order, lambda: self._ledger.begin(execution))
         elif runs_now:
             execution = await self._start_and_schedule(execution, order, schedule_id)
         else:
             execution = execution.evolve(scheduled=True)
-            await self._restarts.schedule(execution)
+            await self._schedules.schedule(execution)
         return execution
 
     async def _start_and_schedule(
@@ -109,21 +109,23 @@ class Starts:
             id=schedule_id,
             scheduled=True,
             parent=execution.id,
-            last_scheduled_start=self._restarts.scheduled_start(),
+            last_scheduled_start=self._schedules.scheduled_start(),
         )
         execution = execution.evolve(schedule=schedule.id)
 
         async def record() -> None:
             try:
                 await self._ledger.begin(execution, schedule)
-                self._restarts.add([schedule])
+                self._schedules.add([schedule])
             finally:
-                self._restarts.give_back(schedule_id)
+                self._schedules.give_back(schedule_id)
 
-        await self._floor.enter(execution, order, record)
+        await self._active.enter(execution, order, record)
         return execution
 
-    def _new_execution(self, order: StartOrder, wish: Wish, request: StartRequest) -> Execution:
+    def _new_execution(
+        self, order: StartOrder, candidate: Candidate, request: StartRequest
+    ) -> Execution:
         return Execution(
             id=order.execution_id,
             entity=order.entity,
@@ -133,8 +135,8 @@ class Starts:
             status=ExecutionStatus.PREPARED,
             trigger=Trigger(type=TriggerType.MANUAL, username=request.username),
             created_at=self._clock.now(),
-            input_parameters=wish.parameters,
-            arguments=wish.arguments,
+            input_parameters=candidate.parameters,
+            arguments=candidate.arguments,
             mended=order.script.mended,
         )
 

@@ -21,8 +21,8 @@ from gateway_node.child.contract import (
 )
 from gateway_node.child.process_tree import continue_if_stopped, ProcessEntry, read_entry
 from gateway_node.child.supervision.supervisor import LINGER_SEC
-from gateway_node.executions.conclusion import told_unkillable
 from gateway_node.executions.errors import SpawnFailed
+from gateway_node.executions.final_status import told_unkillable
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction

@@ -8,7 +8,7 @@ from pathlib import Path
 from lives import APP, COMPLETED, FAILED, Life, Robot, TERMINATED
 import pytest
 
-from gateway_node.executions import restarts
+from gateway_node.executions import schedules as schedules_module
 from gateway_node.executions.errors import (
     RunnerUnavailable,
     ScheduleLimitReached,
@@ -154,7 +154,7 @@ async def test_many_schedules_are_started_with_one_commit(
         await life.finish(skipped.id)
         gone = await life.start(other, EACH)
         await life.library.delete(APP, other)
-    monkeypatch.setattr(restarts, 'GROUP', 10)
+    monkeypatch.setattr(schedules_module, 'GROUP', 10)
     async with robot.gateway(online=False) as life:
         assert len([each for each in await life.all(script_id) if each.parent]) == 1 + 10
         writes = Writes(life, monkeypatch)
@@ -176,7 +176,7 @@ async def test_what_clients_do_before_its_turn_counts(
     async with robot.gateway() as life:
         script_id = await life.upload()
         first, stopped, deleted, kept = [await life.start(script_id, EACH) for _ in range(4)]
-    monkeypatch.setattr(restarts, 'GROUP', 1)
+    monkeypatch.setattr(schedules_module, 'GROUP', 1)
     async with robot.gateway() as life:
         ended = await life.executions.stop(APP, script_id, stopped.id, StopAction.STOP)
         assert ended.status is TERMINATED
@@ -198,13 +198,13 @@ async def test_schedules_that_the_store_does_not_take_are_started_later(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of them once."""
-    monkeypatch.setattr(restarts, '_RETRY_SEC', 0.01)
+    monkeypatch.setattr(schedules_module, '_RETRY_SEC', 0.01)
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedules = [await life.start(script_id, each) for each in (EACH, ONCE)]
-    monkeypatch.setattr(restarts, 'GROUP', 0)
+    monkeypatch.setattr(schedules_module, 'GROUP', 0)
     async with robot.gateway() as life:
-        monkeypatch.setattr(restarts, 'GROUP', 2)
+        monkeypatch.setattr(schedules_module, 'GROUP', 2)
         Writes(life, monkeypatch).refused = 3
         await life.executions.start_schedules(life.directory)
         each, once, run = await life.all(script_id)
@@ -220,9 +220,9 @@ async def test_a_store_that_takes_nothing_any_more_is_not_asked_for_ever(
     async with robot.gateway() as life:
         script_id = await life.upload()
         await life.start(script_id, EACH)
-    monkeypatch.setattr(restarts, 'GROUP', 0)
+    monkeypatch.setattr(schedules_module, 'GROUP', 0)
     async with robot.gateway() as life:
-        monkeypatch.setattr(restarts, 'GROUP', 1)
+        monkeypatch.setattr(schedules_module, 'GROUP', 1)
         writes = Writes(life, monkeypatch)
         writes.refused, writes.refusal = 1, StoreUnusable('corrupt')
         await life.executions.start_schedules(life.directory)
@@ -238,7 +238,7 @@ async def test_a_gateway_that_ends_leaves_what_is_not_started(
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedules = [await life.start(script_id, EACH) for _ in range(2)]
-    monkeypatch.setattr(restarts, 'GROUP', 1)
+    monkeypatch.setattr(schedules_module, 'GROUP', 1)
     async with robot.gateway() as life:
         first = (await life.all(script_id))[-1]
         await life.runner.script(first.id)
@@ -256,9 +256,9 @@ async def test_a_group_that_is_recorded_while_the_gateway_ends_is_ended_too(
     async with robot.gateway() as life:
         script_id = await life.upload()
         await life.start(script_id, EACH)
-    monkeypatch.setattr(restarts, 'GROUP', 0)
+    monkeypatch.setattr(schedules_module, 'GROUP', 0)
     async with robot.gateway() as life:
-        monkeypatch.setattr(restarts, 'GROUP', 1)
+        monkeypatch.setattr(schedules_module, 'GROUP', 1)
         starting = asyncio.create_task(life.executions.start_schedules(life.directory))
         await asyncio.sleep(0)  # the record is under way
         life.executions.close()

@@ -9,7 +9,7 @@ from typing import Any
 from execution_stage import APP, COMPONENT, NOW, PREPARED, Stage
 import pytest
 
-from gateway_node.executions.admission import Admission
+from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     GatewayShuttingDown,
@@ -19,9 +19,9 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
     StoreUnavailable,
 )
-from gateway_node.executions.floor import Floor
+from gateway_node.executions.held_scripts import HeldScripts
+from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import StartOrder
-from gateway_node.executions.remains import Remains
 from gateway_node.executions.values import Execution, ExecutionType, Trigger, TriggerType
 from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
 from gateway_node.scripts.values import Mending, ScriptKind
@@ -352,24 +352,24 @@ async def test_a_version_is_needed_from_the_moment_its_order_is_made(stage: Stag
         created_at=stage.clock.now(),
     )
     await stage.ledger.begin(execution)
-    floor = Floor(
+    active = ActiveExecutions(
         runner=stage.runner,
         ledger=stage.ledger,
         clock=stage.clock,
-        admission=Admission(max_executions=1, max_executions_per_entity=1),
-        remains=Remains(stage.runner),
+        concurrency=ConcurrencyLimits(max_executions=1, max_executions_per_entity=1),
+        held_scripts=HeldScripts(stage.runner),
         on_end=lambda _: None,
     )
     needed = []
 
     async def prepare() -> StartOrder:
         loop = asyncio.get_running_loop()
-        loop.call_soon(lambda: needed.append(floor.versions_in_use(script.id)))
+        loop.call_soon(lambda: needed.append(active.versions_in_use(script.id)))
         return order
 
-    floor.enter_waiting(execution, prepare)
+    active.enter_waiting(execution, prepare)
     (await stage.runner.script(execution.id)).exit(0)
-    await floor.wait_empty()
+    await active.wait_empty()
     assert needed == [{script.version}]
     ended = await stage.store.get(execution.id)
     assert ended is not None

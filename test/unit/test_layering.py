@@ -263,7 +263,7 @@ def test_every_module_lies_in_a_room_of_the_design() -> None:
         ('ros.node', 'import multiprocessing.pool'),
         ('http_server.scripts', 'import os\nos.system("true")'),
         ('scripts.disk', 'from os import posix_spawn'),
-        ('executions.live', 'import asyncio\nx = asyncio.create_subprocess_exec'),
+        ('executions.active_execution', 'import asyncio\nx = asyncio.create_subprocess_exec'),
         ('storage.lock', 'import os\nif os.fork():\n    pass'),
         ('http_server.scripts', 'from gateway_node.helpers import anything'),
         ('entities.directory', 'if False:\n    from gateway_node.ros import node'),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.live import LiveExecution
 from gateway_node.executions.ports import Change, StartOrder
 from gateway_node.executions.values import (
     Execution,
@@ -60,7 +60,7 @@ class SlowStore(InMemoryExecutionStore):
 
 
 class Stage:
-    """One live execution and the fakes around it."""
+    """One active execution and the fakes around it."""
 
     def __init__(self) -> None:
         self.store = SlowStore()
@@ -68,7 +68,7 @@ class Stage:
         self.listener = RecordingListener()
 
     @contextlib.asynccontextmanager
-    async def driven(self, **fields: object) -> AsyncIterator[LiveExecution]:
+    async def driven(self, **fields: object) -> AsyncIterator[ActiveExecution]:
         """Drive a recorded execution, to its end when the test is over."""
         execution = new_execution(1, **fields)
         await add(self.store, execution)
@@ -89,14 +89,14 @@ class Stage:
 
         ledger = Ledger(self.store)
         ledger.add_listener(self.listener)
-        live = LiveExecution(
+        active = ActiveExecution(
             execution, prepare, runner=self.runner, ledger=ledger, clock=FakeClock()
         )
-        driving = asyncio.create_task(live.drive())
-        yield live
+        driving = asyncio.create_task(active.drive())
+        yield active
         self.store.gate.set()
         self.runner.release()
-        live.stop(StopAction.FORCED_TERMINATION, A_CLIENT)
+        active.stop(StopAction.FORCED_TERMINATION, A_CLIENT)
         await driving
 
 
@@ -108,13 +108,13 @@ def stage() -> Stage:
 
 async def test_a_stop_is_on_record_before_the_script_hears_of_it(stage: Stage) -> None:
     """A gateway that dies in between leaves a stopped execution, not one that just failed."""
-    async with stage.driven() as live:
-        await stage.listener.wait_for(live.execution.id, RUNNING)
-        script = await stage.runner.script(live.execution.id)
+    async with stage.driven() as active:
+        await stage.listener.wait_for(active.execution.id, RUNNING)
+        script = await stage.runner.script(active.execution.id)
         stage.store.hold_up()
-        stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
+        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
         await stage.store.reached.wait()
-        assert (script.stops, live.execution.terminating) == ([], True)
+        assert (script.stops, active.execution.terminating) == ([], True)
         stage.store.gate.set()
         assert await stopping
         assert script.stops == [STOP]
@@ -123,11 +123,11 @@ async def test_a_stop_is_on_record_before_the_script_hears_of_it(stage: Stage) -
 
 async def test_a_client_that_goes_meanwhile_changes_nothing_about_the_stop(stage: Stage) -> None:
     """Cancelled while it is being recorded, the stop still reaches the script."""
-    async with stage.driven() as live:
-        await stage.listener.wait_for(live.execution.id, RUNNING)
-        script = await stage.runner.script(live.execution.id)
+    async with stage.driven() as active:
+        await stage.listener.wait_for(active.execution.id, RUNNING)
+        script = await stage.runner.script(active.execution.id)
         stage.store.hold_up()
-        stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
+        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
         await stage.store.reached.wait()
         stopping.cancel()
         assert await script.wait_stop_asked() is STOP
@@ -136,16 +136,16 @@ async def test_a_client_that_goes_meanwhile_changes_nothing_about_the_stop(stage
 async def test_a_stop_takes_no_status_back(stage: Stage) -> None:
     """While `running` is being written, a stop does not write `prepared` over it."""
     stage.runner.hold_starts.clear()
-    async with stage.driven() as live:
+    async with stage.driven() as active:
         stage.store.hold_up()
         stage.runner.hold_starts.set()
         await stage.store.reached.wait()
-        assert live.execution.status is PREPARED
-        stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
+        assert active.execution.status is PREPARED
+        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
         await asyncio.wait({stopping}, timeout=0.05)
         stage.store.gate.set()
         assert await stopping
-        await stage.listener.wait_for(live.execution.id, RUNNING)
+        await stage.listener.wait_for(active.execution.id, RUNNING)
     after = stage.store.written[1:]
     assert PREPARED not in [each.status for each in after]
     assert [each.stop_accepted for each in after if each.status is RUNNING] == [False, True]
@@ -153,17 +153,17 @@ async def test_a_stop_takes_no_status_back(stage: Stage) -> None:
 
 async def test_a_stop_does_not_make_a_used_schedule_good_again(stage: Stage) -> None:
     """While a schedule is being used up, a stop does not write it back, and nothing starts."""
-    async with stage.driven(scheduled=True) as live:
+    async with stage.driven(scheduled=True) as active:
         stage.store.hold_up()
         await stage.store.reached.wait()
-        assert live.execution.scheduled
-        stopping = asyncio.create_task(live.record_and_stop(STOP, A_CLIENT))
+        assert active.execution.scheduled
+        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
         await asyncio.wait({stopping}, timeout=0.05)
-        assert not live.stop_holds
+        assert not active.stop_holds
         stage.store.gate.set()
         assert await stopping
-        await live.wait_ended()
-        assert live.stop_holds
-        assert live.execution.status is TERMINATED
+        await active.wait_ended()
+        assert active.stop_holds
+        assert active.execution.status is TERMINATED
     assert stage.runner.started == ()
     assert True not in [each.scheduled for each in stage.store.written[1:]]

@@ -8,8 +8,12 @@ import logging
 from typing import Any, TypeVar
 
 from gateway_node.entities.clock import Clock
-from gateway_node.executions.conclusion import conclude, Conclusion, without_outcome
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
+from gateway_node.executions.final_status import (
+    final_status_of,
+    FinalStatus,
+    status_without_outcome,
+)
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
 from gateway_node.executions.values import (
@@ -31,7 +35,7 @@ _RECORD_PATIENCE_SEC = 0.5
 _Work = TypeVar('_Work')
 
 
-class LiveExecution:
+class ActiveExecution:
     """Drives one execution.
 
     The record changes with transitions, which take time; a stop and progress arrive at any
@@ -69,7 +73,7 @@ class LiveExecution:
         self._stop_asked = asyncio.Event()
         self._stop_trigger = execution.stop_trigger
         self._progress: Progress | None = None
-        self._concluded = False
+        self._decided = False
         self._ended = asyncio.Event()
 
     @property
@@ -88,7 +92,7 @@ class LiveExecution:
             await self._see_through()
         except NotStartable as error:
             reason, message = error.reason, str(error)
-            await self._settle(without_outcome(self.execution, reason, message, error.left))
+            await self._settle(status_without_outcome(self.execution, reason, message, error.left))
         except StoreUnavailable:
             # The gateway ends, and the store is still not to be had; the ledger logged it. The
             # next start finds the outcome with the runner.
@@ -115,7 +119,7 @@ class LiveExecution:
         The first client's stop is the one that is recorded. A forced termination overrides a
         stop, not the other way round; repeating either is harmless.
         """
-        if self._concluded:
+        if self._decided:
             return False
         self._accept_stop(action, trigger)
         self._pass_stop_on()
@@ -126,7 +130,7 @@ class LiveExecution:
 
         Should the gateway die in between, the next one knows why the script died of a signal.
         """
-        if self._concluded:
+        if self._decided:
             return False
         self._accept_stop(action, trigger)
         self._recording_stops += 1
@@ -141,9 +145,9 @@ class LiveExecution:
         return True
 
     @property
-    def concluded(self) -> bool:
+    def decided(self) -> bool:
         """Whether the final status is decided, though it may not be on record yet."""
-        return self._concluded
+        return self._decided
 
     @property
     def stop_holds(self) -> bool:
@@ -160,7 +164,7 @@ class LiveExecution:
 
     def _pass_stop_on(self) -> None:
         asked = self._asked
-        if asked is None or asked is self._passed_on or self._process is None or self._concluded:
+        if asked is None or asked is self._passed_on or self._process is None or self._decided:
             return
         self._passed_on = asked
         self._process.stop(asked)
@@ -199,8 +203,10 @@ class LiveExecution:
         await self._note_stop()
         outcome = await self._process.ended()
         output = await self._runner.output(self._record.id)
-        conclusion = conclude(self.execution, outcome, output, timeout_sec=self.order.timeout_sec)
-        await self._settle(conclusion, outcome)
+        final = final_status_of(
+            self.execution, outcome, output, timeout_sec=self.order.timeout_sec
+        )
+        await self._settle(final, outcome)
 
     async def _take_order(self) -> None:
         # At once: between its making and this nobody could tell which version is needed.
@@ -225,7 +231,7 @@ class LiveExecution:
         if self._refusal is not None:
             raise self._refusal
         if self._record.scheduled and not self.execution.stop_accepted:
-            self._concluded = True  # a shutdown leaves a schedule for the next start
+            self._decided = True  # a shutdown leaves a schedule for the next start
             return
         message = 'the gateway was shut down before the script started'
         raise NotStartable(FailureReason.SHUTDOWN, message)
@@ -238,21 +244,21 @@ class LiveExecution:
         if self._record.is_open:
             message = 'an internal error of the gateway; its log has the traceback'
             lost = FailureReason.SUPERVISOR_LOST
-            await self._settle(without_outcome(self.execution, lost, message))
+            await self._settle(status_without_outcome(self.execution, lost, message))
 
     def _on_progress(self, progress: Progress) -> None:
         self._progress = progress
-        if self._record.status is ExecutionStatus.RUNNING and not self._concluded:
+        if self._record.status is ExecutionStatus.RUNNING and not self._decided:
             self._ledger.tell_progress(self.execution)
 
-    async def _settle(self, conclusion: Conclusion, outcome: Outcome | None = None) -> None:
+    async def _settle(self, final: FinalStatus, outcome: Outcome | None = None) -> None:
         """Record the final status; from here on no stop is accepted."""
-        self._concluded = True
-        self._stop_trigger = conclusion.stop_trigger
+        self._decided = True
+        self._stop_trigger = final.stop_trigger
         await self._advance(
-            conclusion.status,
-            conclusion.cause,
-            **final_changes(self.execution, conclusion, outcome),
+            final.status,
+            final.cause,
+            **final_changes(self.execution, final, outcome),
             completed_at=self._clock.now(),
         )
         self._runner.acknowledge([self._record.id])
@@ -279,15 +285,15 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 
 def final_changes(
-    execution: Execution, conclusion: Conclusion, outcome: Outcome | None
+    execution: Execution, final: FinalStatus, outcome: Outcome | None
 ) -> dict[str, Any]:
     """Return the fields of an execution that its end sets."""
     changes: dict[str, Any] = {
         'scheduled': False,
-        'failure': conclusion.failure,
-        'output_parameters': conclusion.output_parameters,
-        'unkillable_processes': conclusion.left,
-        'warnings': execution.warn(*conclusion.warnings).warnings,
+        'failure': final.failure,
+        'output_parameters': final.output_parameters,
+        'unkillable_processes': final.left,
+        'warnings': execution.warn(*final.warnings).warnings,
     }
     if outcome is not None:
         changes |= {

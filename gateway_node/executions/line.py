@@ -19,7 +19,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Admission:
+class ConcurrencyLimits:
     """The limits; each counts executions that are open."""
 
     max_executions: int

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from gateway_node.executions.conclusion import (
-    conclude,
+from gateway_node.executions.final_status import (
+    final_status_of,
+    status_without_outcome,
     STDERR_TAIL_CHARACTERS,
     told_unkillable,
-    without_outcome,
 )
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
@@ -41,7 +41,7 @@ def test_a_clients_stop_goes_before_everything(cause: EndCause, exit_code: int) 
     """Once accepted, the end is `terminated` without an error; a given result is kept."""
     limit = LimitReached(name='cpu_sec', value=1, used=2)
     outcome = Outcome(cause=cause, exit_code=exit_code, limit=limit, result={'a': 1})
-    end = conclude(running(stop_trigger=STOPPED), outcome, Output(), timeout_sec=1)
+    end = final_status_of(running(stop_trigger=STOPPED), outcome, Output(), timeout_sec=1)
     assert end.status is ExecutionStatus.TERMINATED
     assert (end.failure, end.output_parameters, end.cause) == (None, {'a': 1}, 'stop')
     assert end.stop_trigger == STOPPED
@@ -50,14 +50,14 @@ def test_a_clients_stop_goes_before_everything(cause: EndCause, exit_code: int) 
 def test_what_a_stopped_script_printed_is_no_result() -> None:
     """It was stopped in the middle: only what it gave on purpose counts."""
     outcome = replace(WELL, printed={'volts': 12})
-    end = conclude(running(stop_trigger=STOPPED), outcome, Output(stdout='{"volts": 12}'))
+    end = final_status_of(running(stop_trigger=STOPPED), outcome, Output(stdout='{"volts": 12}'))
     assert (end.status, end.output_parameters) == (ExecutionStatus.TERMINATED, None)
 
 
 def test_a_shutdown_is_a_failure_even_with_exit_code_0() -> None:
     """The gateway ended it: what it was about to do is not done."""
     outcome = replace(WELL, end_asked=True)
-    end = conclude(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=1)
+    end = final_status_of(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=1)
     assert end.failure is not None
     assert end.failure.reason is FailureReason.SHUTDOWN
     assert end.stop_trigger == SHUT_DOWN
@@ -67,7 +67,7 @@ def test_a_shutdown_is_a_failure_even_with_exit_code_0() -> None:
 def test_an_end_before_the_shutdown_is_the_scripts_own(exit_code: int) -> None:
     """Only leftovers lived when the gateway asked for the end: the exit code and result count."""
     outcome = Outcome(cause=EndCause.EXITED, exit_code=exit_code, printed={'volts': 12})
-    end = conclude(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=1)
+    end = final_status_of(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=1)
     assert end.stop_trigger is None
     if exit_code:
         assert end.failure is not None
@@ -80,7 +80,7 @@ def test_an_end_before_the_shutdown_is_the_scripts_own(exit_code: int) -> None:
 def test_a_timeout_before_a_shutdown_is_still_a_timeout() -> None:
     """What the runner says of the cause goes before the gateway's wish."""
     outcome = Outcome(cause=EndCause.TIMED_OUT, signal=15, end_asked=True)
-    end = conclude(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=2.5)
+    end = final_status_of(running(stop_trigger=SHUT_DOWN), outcome, Output(), timeout_sec=2.5)
     assert end.failure is not None
     assert end.failure.reason is FailureReason.TIMEOUT
     assert end.failure.parameters['timeout_sec'] == 2.5
@@ -93,7 +93,7 @@ def test_every_limit_has_a_reason_of_its_own(name: str) -> None:
     outcome = Outcome(
         cause=EndCause.LIMIT_REACHED, limit=LimitReached(name=name, value=64, used=65.5)
     )
-    end = conclude(running(), outcome, Output(), timeout_sec=1)
+    end = final_status_of(running(), outcome, Output(), timeout_sec=1)
     assert end.failure is not None
     assert end.failure.reason.value.startswith('x-gateway-limit-')
     assert name.split('_')[0] in end.failure.reason.value
@@ -105,7 +105,7 @@ def test_an_error_carries_the_end_of_stderr() -> None:
     """Only the end; the rest is in `output`."""
     outcome = Outcome(cause=EndCause.EXITED, exit_code=1)
     stderr = 'x' * STDERR_TAIL_CHARACTERS + 'the end'
-    end = conclude(running(), outcome, Output(stderr=stderr), timeout_sec=1)
+    end = final_status_of(running(), outcome, Output(stderr=stderr), timeout_sec=1)
     assert end.failure is not None
     tail = end.failure.parameters['stderr']
     assert len(tail) == STDERR_TAIL_CHARACTERS
@@ -127,7 +127,7 @@ def test_output_parameters_are_the_result_else_what_was_printed_else_both_stream
 ) -> None:
     """An empty object is a result as any other."""
     outcome = Outcome(cause=EndCause.EXITED, exit_code=0, result=given, printed=printed)
-    end = conclude(running(), outcome, Output(stdout='o', stderr='e'))
+    end = final_status_of(running(), outcome, Output(stdout='o', stderr='e'))
     assert (end.status, end.output_parameters) == (ExecutionStatus.COMPLETED, told)
 
 
@@ -145,10 +145,10 @@ def test_what_could_not_be_ended_is_told_with_its_reason() -> None:
     )
     left = (FOREIGN, HANGING)
     outcome = Outcome(cause=EndCause.EXITED, exit_code=0, unkillable_processes=left)
-    good = conclude(running(), outcome, Output())
+    good = final_status_of(running(), outcome, Output())
     assert (good.status, good.warnings) == (ExecutionStatus.COMPLETED, (told,))
     outcome = Outcome(cause=EndCause.EXITED, exit_code=3, unkillable_processes=left)
-    bad = conclude(running(), outcome, Output())
+    bad = final_status_of(running(), outcome, Output())
     assert bad.warnings == (told,)
     assert bad.failure is not None
     assert bad.failure.message == f'the script exited with 3; {told}'
@@ -161,8 +161,8 @@ def test_of_many_a_sentence_names_three() -> None:
 
 def test_what_a_failed_start_left_is_told_too() -> None:
     """Whether the start failed or was stopped."""
-    failed = without_outcome(running(), FailureReason.SPAWN_FAILED, 'it hangs', (FOREIGN,))
-    stopped = without_outcome(
+    failed = status_without_outcome(running(), FailureReason.SPAWN_FAILED, 'it hangs', (FOREIGN,))
+    stopped = status_without_outcome(
         running(stop_trigger=STOPPED), FailureReason.SPAWN_FAILED, 'it hangs', (FOREIGN,)
     )
     assert failed.failure is not None

@@ -6,11 +6,11 @@ import asyncio
 from execution_stage import APP, NOW, Stage
 import pytest
 
-from gateway_node.executions.admission import Admission
+from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.errors import ScriptHeldByProcesses
-from gateway_node.executions.floor import Floor
+from gateway_node.executions.held_scripts import HeldScripts
+from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import EndCause, Outcome
-from gateway_node.executions.remains import Remains
 from gateway_node.executions.values import Execution, ExecutionStatus, UnkillableProcess
 
 LEFT = UnkillableProcess(pid=7, start_ticks=1, user='root', command='apt update', permitted=False)
@@ -51,13 +51,13 @@ async def test_a_later_gateway_knows_of_it(stage: Stage) -> None:
     script_id = await stage.upload(single_execution=True)
     ended = await ended_with_remains(stage, script_id)
     script = await stage.library.get(APP, script_id)
-    later = Remains(stage.runner)
+    later = HeldScripts(stage.runner)
     later.check(APP, script)
     await later.read(stage.store)
     with pytest.raises(ScriptHeldByProcesses):
         later.check(APP, script)
     await stage.store.remove(ended.id)
-    without_record = Remains(stage.runner)
+    without_record = HeldScripts(stage.runner)
     await without_record.read(stage.store)
     without_record.check(APP, script)
 
@@ -66,21 +66,21 @@ async def test_who_waits_for_a_place_gets_it_when_the_process_has_ended(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody tells of that end: it is looked for."""
-    monkeypatch.setattr('gateway_node.executions.floor._LOOK_SEC', 0.01)
+    monkeypatch.setattr('gateway_node.executions.active_executions._LOOK_SEC', 0.01)
     script_id = await stage.upload(single_execution=True)
     await ended_with_remains(stage, script_id)
-    remains = Remains(stage.runner)
-    await remains.read(stage.store)
-    floor = Floor(
+    held_scripts = HeldScripts(stage.runner)
+    await held_scripts.read(stage.store)
+    active = ActiveExecutions(
         runner=stage.runner,
         ledger=stage.ledger,
         clock=stage.clock,
-        admission=Admission(max_executions=3, max_executions_per_entity=2),
-        remains=remains,
+        concurrency=ConcurrencyLimits(max_executions=3, max_executions_per_entity=2),
+        held_scripts=held_scripts,
         on_end=lambda _: None,
     )
     script = await stage.library.get(APP, script_id)
-    waiting = asyncio.create_task(floor.wait_for_place('exec_2', APP, script))
+    waiting = asyncio.create_task(active.wait_for_place('exec_2', APP, script))
     assert not (await asyncio.wait({waiting}, timeout=0.05))[0]
     stage.runner.living.clear()
     async with asyncio.timeout(10):

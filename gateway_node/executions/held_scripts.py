@@ -8,7 +8,7 @@ from gateway_node.executions.values import Execution
 from gateway_node.scripts.values import Script
 
 
-class Remains:
+class HeldScripts:
     """Ended executions that left processes which nobody could end."""
 
     def __init__(self, runner: ScriptRunner) -> None:

@@ -10,18 +10,18 @@ import logging
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.errors import (
     NotStartable,
     ScheduleLimitReached,
     StoreUnavailable,
     StoreUnusable,
 )
-from gateway_node.executions.floor import Floor
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.orders import OrderDesk, wish_of
 from gateway_node.executions.ports import Change
 from gateway_node.executions.preparations import Preparations
+from gateway_node.executions.start_checks import candidate_of, StartChecks
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,
@@ -58,23 +58,23 @@ class RestartSettings:
     """Schedules that may wait; 0 for no limit."""
 
 
-class Restarts:
-    """Owns the schedules that wait; those that were started have become live executions."""
+class Schedules:
+    """Owns the schedules that wait; those that were started have become active executions."""
 
     def __init__(
         self,
         *,
-        desk: OrderDesk,
-        floor: Floor,
+        checks: StartChecks,
+        active: ActiveExecutions,
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
         settings: RestartSettings,
     ) -> None:
-        self._desk = desk
-        self._floor = floor
+        self._checks = checks
+        self._active = active
         self._preparations = Preparations(
-            desk=desk, floor=floor, entity_timeout_sec=settings.entity_timeout_sec
+            checks=checks, active=active, entity_timeout_sec=settings.entity_timeout_sec
         )
         self._ledger = ledger
         self._ids = ids
@@ -105,7 +105,7 @@ class Restarts:
         Reserving again is harmless. ScheduleLimitReached where there is no place.
         """
         limit = self._settings.max_schedules
-        others = len(self._waiting) + self._floor.waiting_schedules()
+        others = len(self._waiting) + self._active.waiting_schedules()
         others += len(self._reserved - {schedule_id})
         if limit and others >= limit:
             raise ScheduleLimitReached(limit)
@@ -162,7 +162,7 @@ class Restarts:
     def start_unstarted(self, executions: Iterable[Execution], directory: EntityDirectory) -> None:
         """Start what an earlier gateway accepted and did not start."""
         for execution in executions:
-            self._floor.enter_waiting(execution, self._preparations.of(execution, directory))
+            self._active.enter_waiting(execution, self._preparations.of(execution, directory))
 
     async def schedule(self, execution: Execution) -> None:
         """Record a new schedule that has a place and take it.
@@ -177,7 +177,7 @@ class Restarts:
         async def schedule() -> None:
             try:
                 async with self._changes:
-                    await self._desk.script(wish_of(execution))
+                    await self._checks.script(candidate_of(execution))
                     await self._ledger.begin(execution)
                     self.add([execution])
             finally:
@@ -218,7 +218,7 @@ class Restarts:
             if schedule.execution_type is ExecutionType.ONCE_ON_RESTART:
                 starting.append(schedule)
                 continue
-            version = await self._desk.present_version(schedule.entity, schedule.script_id)
+            version = await self._checks.present_version(schedule.entity, schedule.script_id)
             if self._too_soon(schedule):
                 _log.warning('%s starts nothing: too soon after its last start', schedule.id)
                 skipped = schedule.evolve(skipped_starts=schedule.skipped_starts + 1)
@@ -234,7 +234,7 @@ class Restarts:
         await self._record(changes)
         for execution in starting:
             self._waiting.pop(execution.id, None)
-            self._floor.enter_waiting(execution, self._preparations.of(execution, directory))
+            self._active.enter_waiting(execution, self._preparations.of(execution, directory))
 
     def _execution_of(self, schedule: Execution, version: str) -> Execution:
         return Execution(
@@ -262,7 +262,7 @@ class Restarts:
 
     async def _fail_without_script(self, entity: EntityRef, script_id: str) -> None:
         async with self._changes:
-            self._floor.give_up(entity, script_id, NotStartable(*_script_gone(script_id)))
+            self._active.give_up(entity, script_id, NotStartable(*_script_gone(script_id)))
             ended = [
                 self._without_script(schedule)
                 for schedule in self._waiting.values()

@@ -34,7 +34,7 @@ _LIMIT_REASONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conclusion:
+class FinalStatus:
     """The final status and what is to be recorded with it."""
 
     status: ExecutionStatus
@@ -48,9 +48,9 @@ class Conclusion:
     """What could not be ended."""
 
 
-def conclude(
+def final_status_of(
     execution: Execution, outcome: Outcome, output: Output, *, timeout_sec: float | None = None
-) -> Conclusion:
+) -> FinalStatus:
     """Decide the final status: a client's stop first, then the gateway's reasons, then exit.
 
     `timeout_sec` is None where it is not known any more, after a restart.
@@ -58,7 +58,7 @@ def conclude(
     left = outcome.unkillable_processes
     warnings = (*outcome.warnings, *_warnings(left))
     if execution.stop_accepted:
-        return Conclusion(
+        return FinalStatus(
             status=ExecutionStatus.TERMINATED,
             cause='stop',
             output_parameters=outcome.result,
@@ -71,14 +71,14 @@ def conclude(
     ended_by = execution.stop_trigger if outcome.end_asked else None
     failure = _failure(outcome, output, timeout_sec, ended_by)
     if failure is None:
-        return Conclusion(
+        return FinalStatus(
             status=ExecutionStatus.COMPLETED,
             cause='exited',
             output_parameters=_output_parameters(outcome, output),
             warnings=warnings,
             left=left,
         )
-    return Conclusion(
+    return FinalStatus(
         status=ExecutionStatus.FAILED,
         cause=failure.reason.value,
         failure=failure,
@@ -89,23 +89,23 @@ def conclude(
     )
 
 
-def without_outcome(
+def status_without_outcome(
     execution: Execution,
     reason: FailureReason,
     message: str,
     left: tuple[UnkillableProcess, ...] = (),
-) -> Conclusion:
+) -> FinalStatus:
     """Conclude an execution of which no outcome is known: a client's stop goes before the
     reason."""
     if execution.stop_accepted:
-        return Conclusion(
+        return FinalStatus(
             status=ExecutionStatus.TERMINATED,
             cause='stop',
             stop_trigger=execution.stop_trigger,
             warnings=_warnings(left),
             left=left,
         )
-    return Conclusion(
+    return FinalStatus(
         status=ExecutionStatus.FAILED,
         cause=reason.value,
         failure=Failure(reason=reason, message='; '.join((message, *_warnings(left)))),

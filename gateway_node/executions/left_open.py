@@ -5,11 +5,15 @@ from dataclasses import dataclass
 import logging
 
 from gateway_node.entities.clock import Clock
-from gateway_node.executions.conclusion import conclude, Conclusion, without_outcome
+from gateway_node.executions.active_execution import final_changes
+from gateway_node.executions.final_status import (
+    final_status_of,
+    FinalStatus,
+    status_without_outcome,
+)
+from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.live import final_changes
 from gateway_node.executions.ports import Change, ExecutionStore, Outcome, ScriptRunner
-from gateway_node.executions.remains import Remains
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,
@@ -39,7 +43,7 @@ async def recover(
     ledger: Ledger,
     clock: Clock,
     start_prepared: bool,
-    remains: Remains,
+    held_scripts: HeldScripts,
 ) -> Recovered:
     """End the trees that still run, and every open execution but schedules that nobody stopped.
 
@@ -66,7 +70,7 @@ async def recover(
         _log.warning('ended %d executions that an earlier gateway left open', len(ended))
         await ledger.record(*changes)
         for change in changes:
-            remains.add(change.execution)
+            held_scripts.add(change.execution)
     # Those that had ended before are among the outcomes too, where the gateway died at that.
     left_open = {each.id for each in (*schedules, *unstarted)}
     others = outcomes.keys() - ended - left_open
@@ -93,26 +97,26 @@ async def _ending(
         # It was started; the gateway died before it could say so.
         execution = advance(execution, ExecutionStatus.RUNNING, started_at=clock.now())
         changes.append(Change(execution=execution, cause='started'))
-    conclusion = await _conclusion(execution, outcome, runner)
+    final = await _final_status(execution, outcome, runner)
     ended = advance(
         execution,
-        conclusion.status,
-        **final_changes(execution, conclusion, outcome),
-        stop_trigger=conclusion.stop_trigger,
+        final.status,
+        **final_changes(execution, final, outcome),
+        stop_trigger=final.stop_trigger,
         completed_at=clock.now(),
     )
-    return [*changes, Change(execution=ended, cause=conclusion.cause)]
+    return [*changes, Change(execution=ended, cause=final.cause)]
 
 
-async def _conclusion(
+async def _final_status(
     execution: Execution, outcome: Outcome | None, runner: ScriptRunner
-) -> Conclusion:
+) -> FinalStatus:
     if outcome is not None:
         if outcome.end_asked and execution.stop_trigger is None:
             # A client's stop is recorded before the script hears of it: it was the shutdown.
             shutdown = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
             execution = execution.evolve(stop_trigger=shutdown)
         output = await runner.output(execution.id)
-        return conclude(execution, outcome, output)
+        return final_status_of(execution, outcome, output)
     began = 'while the script ran' if execution.started_at else 'before the script started'
-    return without_outcome(execution, FailureReason.RESTARTED, f'the gateway died {began}')
+    return status_without_outcome(execution, FailureReason.RESTARTED, f'the gateway died {began}')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The floor: the executions that are being driven at the moment, and who is let onto it."""
+"""The executions that are being driven at the moment, and who is let among them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -8,16 +8,16 @@ from typing import Any
 
 from gateway_node.entities.clock import Clock
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.admission import Admission, Place
+from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     NotStartable,
     ScriptAlreadyRunning,
 )
+from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.live import LiveExecution
+from gateway_node.executions.line import ConcurrencyLimits, Place
 from gateway_node.executions.ports import ScriptRunner, StartOrder
-from gateway_node.executions.remains import Remains
 from gateway_node.executions.values import Execution, StopAction, Trigger, TriggerType
 from gateway_node.scripts.values import Script
 from gateway_node.side_tasks import log_failure
@@ -36,8 +36,8 @@ class _Waiter:
     admitted: 'asyncio.Future[None]'
 
 
-class Floor:
-    """Holds every live execution from its entry to its end."""
+class ActiveExecutions:
+    """Holds every active execution from its entry to its end."""
 
     def __init__(
         self,
@@ -45,19 +45,19 @@ class Floor:
         runner: ScriptRunner,
         ledger: Ledger,
         clock: Clock,
-        admission: Admission,
-        remains: Remains,
+        concurrency: ConcurrencyLimits,
+        held_scripts: HeldScripts,
         on_end: Callable[[Execution], None],
     ) -> None:
-        """`on_end` is called with each execution that was driven and has left the floor."""
+        """`on_end` is called with each execution that was driven and has ended."""
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
-        self._admission = admission
-        self._remains = remains
+        self._concurrency = concurrency
+        self._held_scripts = held_scripts
         self._looking: asyncio.TimerHandle | None = None
         self._on_end = on_end
-        self._live: dict[str, LiveExecution] = {}
+        self._active: dict[str, ActiveExecution] = {}
         self._taken: dict[str, Place] = {}
         self._waiters: list[_Waiter] = []
         self._to_the_end = ToTheEnd()
@@ -65,9 +65,9 @@ class Floor:
         self._left = asyncio.Event()
         self._stopping: StopAction | None = None
 
-    def get(self, execution_id: str) -> LiveExecution | None:
-        """Return a live execution, or None."""
-        return self._live.get(execution_id)
+    def get(self, execution_id: str) -> ActiveExecution | None:
+        """Return an active execution, or None."""
+        return self._active.get(execution_id)
 
     def need(self, entity: EntityRef, script_id: str) -> tuple[str, ...]:
         """Return the ids of the executions that need a script.
@@ -75,23 +75,23 @@ class Floor:
         A schedule that waits to become an execution does not, until its start is ordered.
         """
         return tuple(
-            live.execution.id
-            for live in self._of(entity, script_id)
-            if live.order is not None or not live.execution.scheduled
+            active.execution.id
+            for active in self._of(entity, script_id)
+            if active.order is not None or not active.execution.scheduled
         )
 
     def give_up(self, entity: EntityRef, script_id: str, refusal: NotStartable) -> None:
         """Let the executions of a script fail that do not need it yet."""
-        for live in self._of(entity, script_id):
-            live.give_up(refusal)
+        for active in self._of(entity, script_id):
+            active.give_up(refusal)
 
     def waiting_schedules(self) -> int:
         """Return how many schedules wait to become their executions."""
-        return sum(live.execution.scheduled for live in self._live.values())
+        return sum(active.execution.scheduled for active in self._active.values())
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
-        """Return the versions of a script that executions on the floor need."""
-        orders = (live.order for live in self._live.values())
+        """Return the versions of a script that active executions need."""
+        orders = (active.order for active in self._active.values())
         return frozenset(o.script.version for o in orders if o and o.script.id == script_id)
 
     def reserve(self, execution_id: str, entity: EntityRef, script: Script) -> None:
@@ -123,9 +123,9 @@ class Floor:
         async def prepare() -> StartOrder:
             return order
 
-        live = self._place(execution, prepare)
-        live.order = order
-        recording = self._record_and_drive(live, record)
+        active = self._place(execution, prepare)
+        active.order = order
+        recording = self._record_and_drive(active, record)
         await self._to_the_end.run(f'record {execution.id}', recording)
 
     def enter_waiting(
@@ -152,29 +152,29 @@ class Floor:
     def stop_all(self, action: StopAction) -> None:
         """Ask every execution to end because the gateway ends, those that come later too."""
         self._stopping = action
-        for live in self._live.values():
-            live.stop(action, _SHUTDOWN)
+        for active in self._active.values():
+            active.stop(action, _SHUTDOWN)
 
     async def wait_empty(self) -> None:
         """Wait until every execution has left."""
-        while self._live:
+        while self._active:
             self._left.clear()
             await self._left.wait()
 
-    def _of(self, entity: EntityRef, script_id: str) -> list[LiveExecution]:
+    def _of(self, entity: EntityRef, script_id: str) -> list[ActiveExecution]:
         def fits(execution: Execution) -> bool:
             return (execution.entity, execution.script_id) == (entity, script_id)
 
-        return [each for each in self._live.values() if fits(each.execution)]
+        return [each for each in self._active.values() if fits(each.execution)]
 
     def _check(self, entity: EntityRef, script: Script, taken: Collection[Place]) -> None:
-        self._admission.check(entity, script, taken)
-        self._remains.check(entity, script)
+        self._concurrency.check(entity, script, taken)
+        self._held_scripts.check(entity, script)
 
     def _admit_waiters(self) -> None:
         self._look_again()
         for waiter in tuple(self._waiters):
-            if self._admission.full(self._taken.values()):
+            if self._concurrency.full(self._taken.values()):
                 return
             try:
                 self._check(waiter.place.entity, waiter.script, self._taken.values())
@@ -190,20 +190,20 @@ class Floor:
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
-        if self._waiters and self._remains.any_lives():
+        if self._waiters and self._held_scripts.any_lives():
             loop = asyncio.get_running_loop()
             self._looking = loop.call_later(_LOOK_SEC, self._admit_waiters)
 
     def _place(
         self, execution: Execution, prepare: Callable[[], Coroutine[Any, Any, StartOrder]]
-    ) -> LiveExecution:
-        live = LiveExecution(
+    ) -> ActiveExecution:
+        active = ActiveExecution(
             execution, prepare, runner=self._runner, ledger=self._ledger, clock=self._clock
         )
-        self._live[execution.id] = live
+        self._active[execution.id] = active
         if self._stopping is not None:
-            live.stop(self._stopping, _SHUTDOWN)
-        return live
+            active.stop(self._stopping, _SHUTDOWN)
+        return active
 
     def _spawn(self, driving: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(driving, name='drive an execution')
@@ -212,26 +212,26 @@ class Floor:
         task.add_done_callback(log_failure)
 
     async def _record_and_drive(
-        self, live: LiveExecution, record: Callable[[], Awaitable[None]]
+        self, active: ActiveExecution, record: Callable[[], Awaitable[None]]
     ) -> None:
         try:
             await record()
         except Exception:
-            self._let_go(live)
+            self._let_go(active)
             raise
-        self._spawn(self._drive(live))
+        self._spawn(self._drive(active))
 
-    async def _drive(self, live: LiveExecution) -> None:
+    async def _drive(self, active: ActiveExecution) -> None:
         try:
-            await live.drive()
+            await active.drive()
         finally:
-            self._remains.add(live.execution)
-            self._let_go(live)
-        self._on_end(live.execution)
+            self._held_scripts.add(active.execution)
+            self._let_go(active)
+        self._on_end(active.execution)
 
-    def _let_go(self, live: LiveExecution) -> None:
-        execution_id = live.execution.id
-        del self._live[execution_id]
+    def _let_go(self, active: ActiveExecution) -> None:
+        execution_id = active.execution.id
+        del self._active[execution_id]
         self._left.set()
         self.give_back(execution_id)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a wish to a start order: the script, the parameters and the runner are asked first."""
+"""From a candidate to a start order: the script, the parameters and the runner are asked first."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from gateway_node.scripts.values import Script, ScriptKind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class Candidate:
     """What is to be executed, before anybody checked it."""
 
     entity: EntityRef
@@ -27,9 +27,9 @@ class Wish:
     arguments: tuple[str, ...]
 
 
-def wish_of(execution: Execution) -> Wish:
+def candidate_of(execution: Execution) -> Candidate:
     """Return what an execution, or a schedule, is to execute."""
-    return Wish(
+    return Candidate(
         entity=execution.entity,
         script_id=execution.script_id,
         parameters=execution.input_parameters,
@@ -37,7 +37,7 @@ def wish_of(execution: Execution) -> Wish:
     )
 
 
-class OrderDesk:
+class StartChecks:
     """Turns wishes into orders that the runner will take."""
 
     def __init__(
@@ -61,9 +61,12 @@ class OrderDesk:
         await self._runner.ready()
 
     async def order(
-        self, execution_id: str, wish: Wish, admit: Callable[[Script], None] = lambda _: None
+        self,
+        execution_id: str,
+        candidate: Candidate,
+        admit: Callable[[Script], None] = lambda _: None,
     ) -> StartOrder:
-        """Check a wish against the script in its present version.
+        """Check a candidate against the script in its present version.
 
         `admit` raises where there is no place for it. It is called before the runner is asked,
         which may have to execute a part of the script, and again where the script was replaced.
@@ -75,13 +78,13 @@ class OrderDesk:
         Whatever `admit` raises is raised too.
         """
         while True:
-            script = await self._library.get(wish.entity, wish.script_id)
-            order = self._filled_in(execution_id, wish, script)
+            script = await self._library.get(candidate.entity, candidate.script_id)
+            order = self._filled_in(execution_id, candidate, script)
             with self._pinned(script):
                 await self._check(order)
                 admit(script)
                 await self._runner.vet(order)
-                present = await self._library.get(wish.entity, wish.script_id)
+                present = await self._library.get(candidate.entity, candidate.script_id)
             # Replaced meanwhile, perhaps by the same bytes with other metadata, or under another
             # name: what was checked is not what would be started.
             if present == script:
@@ -102,9 +105,9 @@ class OrderDesk:
             if not self._pins[pin]:
                 del self._pins[pin]
 
-    async def script(self, wish: Wish) -> Script:
-        """Return the script of a wish in its present version; ScriptNotFound."""
-        return await self._library.get(wish.entity, wish.script_id)
+    async def script(self, candidate: Candidate) -> Script:
+        """Return the script of a candidate in its present version; ScriptNotFound."""
+        return await self._library.get(candidate.entity, candidate.script_id)
 
     async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
         """Return the version that a script has now; None where the script is gone."""
@@ -113,13 +116,13 @@ class OrderDesk:
         except ScriptNotFound:
             return None
 
-    def _filled_in(self, execution_id: str, wish: Wish, script: Script) -> StartOrder:
+    def _filled_in(self, execution_id: str, candidate: Candidate, script: Script) -> StartOrder:
         return StartOrder(
             execution_id=execution_id,
-            entity=wish.entity,
+            entity=candidate.entity,
             script=script,
-            parameters=wish.parameters,
-            arguments=wish.arguments,
+            parameters=candidate.parameters,
+            arguments=candidate.arguments,
             timeout_sec=script.timeout_sec or self._default_timeout_sec,
             stop_grace_period_sec=self._stop_grace_period_sec,
         )
