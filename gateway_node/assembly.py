@@ -17,7 +17,7 @@ import socket
 from typing import Any
 
 from gateway_node import __version__
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.host import remembers_host
 from gateway_node.entities.identities import Identity

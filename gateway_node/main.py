@@ -13,12 +13,12 @@ import sys
 
 from gateway_node.assembly import assemble
 from gateway_node.before_start import StartRefused
-from gateway_node.entities.clock import SystemClock
-from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.clock import SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.http_server.addresses import ListenFailed
 from gateway_node.http_server.representations import execution_href
 from gateway_node.http_server.services import api_base
+from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.ros.errors import ConfigurationInvalid, RosUnavailable
 from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.namesakes import Namesakes

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from gateway_node.entities.manifest import EntitiesManifest, load_entities_manifest
+from gateway_node.entities.entities_manifest import EntitiesManifest, load_entities_manifest
 from gateway_node.scripts.managed import ManagedScript
-from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.storage.private import keep_private
 from gateway_node.threads import Threads
 

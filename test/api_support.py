@@ -14,9 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientResponse, ClientSession, FormData, web
+from fakes import (
+    FakeClock,
+    FakeSchemaChecker,
+    FakeScript,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    RecordingListener,
+)
 
 from gateway_node.entities.directory import EntityDirectory
-from gateway_node.entities.manifest import Declaration, EntitiesManifest
+from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
@@ -32,14 +40,6 @@ from gateway_node.http_server.services import Patience, Services
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.schemas import SchemaChecker
-from gateway_node.testing import (
-    FakeClock,
-    FakeSchemaChecker,
-    FakeScript,
-    FakeScriptRunner,
-    InMemoryExecutionStore,
-    RecordingListener,
-)
 
 BASE = '/api/v1'
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')

@@ -10,7 +10,7 @@ import time
 from aiohttp import ClientSession
 
 from gateway_node.assembly import assemble
-from gateway_node.entities.clock import SystemClock
+from gateway_node.clock import SystemClock
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.ros.configuration import configuration_from
 from gateway_node.ros.namesakes import Namesakes

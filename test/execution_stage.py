@@ -7,6 +7,14 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from fakes import (
+    FakeClock,
+    FakeSchemaChecker,
+    FakeScript,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    RecordingListener,
+)
 import pytest
 
 from gateway_node.entities.directory import EntityDirectory
@@ -28,14 +36,6 @@ from gateway_node.executions.values import (
 )
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
-from gateway_node.testing import (
-    FakeClock,
-    FakeSchemaChecker,
-    FakeScript,
-    FakeScriptRunner,
-    InMemoryExecutionStore,
-    RecordingListener,
-)
 
 APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
 COMPONENT = EntityRef(entity_type=EntityType.COMPONENT, entity_id='temp_sensor')

@@ -5,6 +5,13 @@ from collections.abc import AsyncIterator
 import contextlib
 from pathlib import Path
 
+from fakes import (
+    FakeClock,
+    FakeSchemaChecker,
+    FakeScriptRunner,
+    RecordingListener,
+)
+
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions.ids import ExecutionIds
@@ -24,12 +31,6 @@ from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.testing import (
-    FakeClock,
-    FakeSchemaChecker,
-    FakeScriptRunner,
-    RecordingListener,
-)
 
 SENSOR = NodeName(namespace='/', name='temp_sensor')
 APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')

@@ -15,7 +15,7 @@ from helper_processes import without_idle_helpers
 import pytest
 
 from gateway_node.child.process_tree import become_subreaper, descendants, ProcessEntry
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress

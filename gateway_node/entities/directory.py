@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
+from gateway_node.entities.entities_manifest import EntitiesManifest
 from gateway_node.entities.errors import AreaNotFound, EntityNotFound, FunctionNotFound
 from gateway_node.entities.host import HOST_HOLDER, host_id
 from gateway_node.entities.identities import Identity, IdentityBook
-from gateway_node.entities.manifest import EntitiesManifest
 from gateway_node.entities.names import id_from_name
 from gateway_node.entities.values import (
     App,

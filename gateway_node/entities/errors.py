@@ -26,8 +26,3 @@ class FunctionNotFound(Exception):
     def __init__(self, function_id: str) -> None:
         super().__init__(f'no function {function_id!r}')
         self.function_id = function_id
-
-
-class ManifestInvalid(Exception):
-    """A manifest cannot be used; the message names the file, the place, the value and what is
-    allowed."""

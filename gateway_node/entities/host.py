@@ -3,10 +3,10 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.names import id_from_name
 from gateway_node.entities.values import EntityType
+from gateway_node.manifest_files import ManifestInvalid
 
 HOST_HOLDER = 'host'
 """The host among the holders of ids; the other holders of components are namespaces, with a slash

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import Any, TypeVar
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.final_status import (
     final_status_of,

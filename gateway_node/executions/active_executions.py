@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.errors import (

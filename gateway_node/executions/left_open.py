@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 import logging
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.executions.active_execution import final_changes
 from gateway_node.executions.final_status import (
     final_status_of,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the execution service needs from outside, as protocols that adapters fulfil.
 
-`testing.py` ships an in-memory fake of each.
+`test/fakes/` has an in-memory fake of each.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 import logging
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions

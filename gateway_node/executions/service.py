@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import contextlib
 from dataclasses import dataclass
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions

@@ -7,7 +7,7 @@ import datetime
 import enum
 from typing import Any
 
-from gateway_node.entities.clock import BootTime
+from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.values import Mending
 

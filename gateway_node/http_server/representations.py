@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from gateway_node.entities.clock import rfc3339
+from gateway_node.clock import rfc3339
 from gateway_node.entities.values import App, Area, Component, Function
 from gateway_node.executions.values import Execution, Failure, Output, Trigger
 from gateway_node.scripts.values import Mending, Script

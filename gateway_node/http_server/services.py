@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.library import ScriptLibrary

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_node.child.script.launch_sequence import launch_arguments
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.sourcing import ScriptWorld

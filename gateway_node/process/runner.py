@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway_node.child.contract import SupervisorOrder
 from gateway_node.child.exposed_files import remove_tree
-from gateway_node.entities.clock import Clock, SystemClock
+from gateway_node.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, StopAction, UnkillableProcess

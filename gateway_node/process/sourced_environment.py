@@ -16,7 +16,7 @@ from pathlib import Path
 import signal
 
 from gateway_node.child.contract import SupervisorOrder
-from gateway_node.entities.clock import Clock, rfc3339
+from gateway_node.clock import Clock, rfc3339
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome
 from gateway_node.process import sourcing

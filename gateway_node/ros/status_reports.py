@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import datetime
 import enum
 
-from gateway_node.entities.clock import rfc3339
+from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import Execution, ExecutionStatus
 

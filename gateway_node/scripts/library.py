@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gateway_node.entities.clock import Clock
-from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
+from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.disk import disk_errors

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import datetime
 import sqlite3
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,

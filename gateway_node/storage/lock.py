@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 import time
 
-from gateway_node.entities.clock import Clock
+from gateway_node.clock import Clock
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.storage.errors import StateDirectoryInUse
 

@@ -11,7 +11,7 @@ import functools
 import json
 from typing import Any
 
-from gateway_node.entities.clock import BootTime
+from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import (
     Execution,

@@ -13,11 +13,12 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from fakes import new_execution
 from gateway_process import gateway, GatewayProcess, wait_for
 from killing import ENTITY, kill
 from ros_support import bare_node
 
-from gateway_node.entities.clock import SystemClock
+from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ports import Change
@@ -26,7 +27,6 @@ from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.testing import new_execution
 
 OPEN_EXECUTIONS = 100
 RECOVERY_SEC = 1.0

@@ -6,13 +6,14 @@ import itertools
 from pathlib import Path
 import time
 
+from fakes import AN_APP
+
 from bench.gateways import Signpost
 from gateway_node.executions.ports import StartOrder
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.scripts.values import Script, ScriptKind
 from gateway_node.side_tasks import SideTasks
-from gateway_node.testing import AN_APP
 
 
 class BareRunner:

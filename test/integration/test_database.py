@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlite3
 import subprocess
 
+from fakes import add, FakeClock, new_execution, update
 import pytest
 
 from gateway_node.entities.identities import Identity
@@ -21,7 +22,6 @@ from gateway_node.storage.errors import StoreVersionError
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
 from gateway_node.storage.schema import STEPS, Steps
-from gateway_node.testing import add, FakeClock, new_execution, update
 
 LATER_STEP: Steps = (
     (

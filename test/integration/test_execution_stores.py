@@ -6,6 +6,15 @@ from collections.abc import AsyncIterator
 import datetime
 from pathlib import Path
 
+from fakes import (
+    add,
+    AN_APP,
+    FakeClock,
+    InMemoryExecutionStore,
+    InMemoryIdentityStore,
+    new_execution,
+    update,
+)
 import pytest
 
 from gateway_node.entities.identities import Identity
@@ -22,15 +31,6 @@ from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
-from gateway_node.testing import (
-    add,
-    AN_APP,
-    FakeClock,
-    InMemoryExecutionStore,
-    InMemoryIdentityStore,
-    new_execution,
-    update,
-)
 
 NO_BOUND = RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0)
 STARTED_AT = datetime.datetime(2026, 3, 1, 12, 0, 1, tzinfo=datetime.UTC)

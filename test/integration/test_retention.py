@@ -8,6 +8,7 @@ import datetime
 from pathlib import Path
 import tempfile
 
+from fakes import add, FakeClock, InMemoryExecutionStore, new_execution, update
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.testing import add, FakeClock, InMemoryExecutionStore, new_execution, update
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from pathlib import Path
 import stat
 from typing import Any
 
+from fakes import FakeSchemaChecker
 import pytest
 
-from gateway_node.entities.clock import SystemClock
+from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptRefused
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.scripts.metadata import parse_metadata
+from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.scripts.shelf import Shelf
 from gateway_node.scripts.values import Interpreter, Mending, Script
-from gateway_node.testing import FakeSchemaChecker
 
 APP = EntityRef.from_path('apps/temp_sensor')
 MARK = b'\xef\xbb\xbf'

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from gateway_node.entities.clock import SystemClock
-from gateway_node.entities.errors import ManifestInvalid
+from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
+from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.scripts import library as library_module
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.errors import (
@@ -37,9 +37,9 @@ from gateway_node.scripts.errors import (
 )
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import hash_file, ManagedScript
-from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.scripts.mending import mend
 from gateway_node.scripts.metadata import Metadata, parse_metadata
+from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.scripts.values import EVERY_VERSION, Script, ScriptKind
 from gateway_node.threads import Threads
 

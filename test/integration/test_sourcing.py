@@ -6,12 +6,12 @@ from pathlib import Path
 import threading
 import time
 
+from fakes import FakeClock
 import pytest
 from runner_support import DEADLINE_SEC, Floor, floor_on, setup_file, wait_until
 
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.process import sourced_environment
-from gateway_node.testing import FakeClock
 
 
 class SilentMount:

@@ -11,25 +11,25 @@ import sys
 import threading
 import time
 
+from fakes import FakeClock
 import pytest
 
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.storage.errors import StateDirectoryInUse
 from gateway_node.storage.lock import FILE_NAME, StateDirectoryLock
-from gateway_node.testing import FakeClock
 
 HOLDS_THE_LOCK = """
 import pathlib, sys
+from fakes import FakeClock
 from gateway_node.storage.lock import StateDirectoryLock
-from gateway_node.testing import FakeClock
 lock = StateDirectoryLock.acquire(pathlib.Path(sys.argv[1]), FakeClock())
 print('held', flush=True)
 sys.stdin.read()
 """
 LEAVES_A_CHILD = """
 import pathlib, subprocess, sys
+from fakes import FakeClock
 from gateway_node.storage.lock import StateDirectoryLock
-from gateway_node.testing import FakeClock
 lock = StateDirectoryLock.acquire(pathlib.Path(sys.argv[1]), FakeClock())
 child = subprocess.Popen(['cat'], stdin=sys.stdin, stdout=subprocess.DEVNULL, close_fds=False)
 print(child.pid, flush=True)
@@ -44,6 +44,7 @@ def holding(script: str, state_dir: Path) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])},
     )
 
 

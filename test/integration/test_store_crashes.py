@@ -11,21 +11,21 @@ import signal
 import subprocess
 import sys
 
+from fakes import add, FakeClock, new_execution, update
 import pytest
 
 from gateway_node.executions.transitions import ALLOWED
 from gateway_node.executions.values import ExecutionStatus, Transition
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.testing import add, FakeClock, new_execution, update
 
 WRITES_WITHOUT_END = """
 import asyncio, pathlib, sys
+from fakes import add, FakeClock, new_execution, update
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.testing import add, FakeClock, new_execution, update
 
 async def main(state_dir, number):
     database = await Database.open(state_dir)
@@ -109,7 +109,8 @@ async def sound_log(state_dir: Path) -> tuple[Transition, ...]:
 def writing(state_dir: Path, number: int) -> subprocess.Popen[str]:
     """Start a process that writes executions from `number` on."""
     command = [sys.executable, '-c', WRITES_WITHOUT_END, str(state_dir), str(number)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
 
 def listen(process: subprocess.Popen[str], told: Told, lines: int) -> None:

@@ -3,7 +3,7 @@
 
 import datetime
 
-from gateway_node.entities.clock import rfc3339, SystemClock
+from gateway_node.clock import rfc3339, SystemClock
 
 
 def test_a_moment_is_written_in_utc_with_z_to_the_millisecond() -> None:

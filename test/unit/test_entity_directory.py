@@ -4,23 +4,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from fakes import FakeClock
 from hypothesis import given, strategies
 import pytest
 
 from gateway_node.entities.directory import EntityDirectory
-from gateway_node.entities.errors import (
-    AreaNotFound,
-    EntityNotFound,
-    FunctionNotFound,
-    ManifestInvalid,
-)
-from gateway_node.entities.host import HOST_HOLDER
-from gateway_node.entities.identities import Identity, REMEMBERED_SEC
-from gateway_node.entities.manifest import (
+from gateway_node.entities.entities_manifest import (
     Declaration,
     EntitiesManifest,
     load_entities_manifest,
 )
+from gateway_node.entities.errors import (
+    AreaNotFound,
+    EntityNotFound,
+    FunctionNotFound,
+)
+from gateway_node.entities.host import HOST_HOLDER
+from gateway_node.entities.identities import Identity, REMEMBERED_SEC
 from gateway_node.entities.names import id_from_name, is_id, MAX_ID_LENGTH
 from gateway_node.entities.values import (
     ComponentKind,
@@ -29,7 +29,7 @@ from gateway_node.entities.values import (
     GraphSnapshot,
     NodeName,
 )
-from gateway_node.testing import FakeClock
+from gateway_node.manifest_files import ManifestInvalid
 
 OWN = NodeName(namespace='/', name='gateway_node')
 

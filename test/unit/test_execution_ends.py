@@ -16,6 +16,7 @@ from execution_stage import (
     STOP,
     TERMINATED,
 )
+from fakes import RecordingListener
 import pytest
 from ros_support import wait_until
 
@@ -35,7 +36,6 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
-from gateway_node.testing import RecordingListener
 
 
 async def test_a_stopped_execution_ends_terminated_whatever_its_exit(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_node.entities.clock import BootTime
+from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.values import (
     Execution,

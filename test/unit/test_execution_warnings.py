@@ -4,6 +4,7 @@
 import json
 
 from execution_stage import COMPLETED, FAILED, Stage, TERMINATED
+from fakes import new_execution
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
@@ -18,7 +19,6 @@ from gateway_node.executions.values import (
 )
 from gateway_node.http_server.representations import execution_detail, execution_summary
 from gateway_node.storage.records import execution_from, to_document, to_parameters
-from gateway_node.testing import new_execution
 
 
 def test_a_warning_is_kept_once_and_in_order() -> None:

@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped fakes do what a test tells them."""
+"""The fakes do what a test tells them."""
 
 import asyncio
 import datetime
 from pathlib import Path
 
+from fakes import (
+    add,
+    AN_APP,
+    FakeClock,
+    FakeSchemaChecker,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    new_execution,
+    RecordingListener,
+    update,
+)
 import pytest
 
 from gateway_node.executions.errors import SpawnFailed, StoreUnavailable
@@ -20,17 +31,6 @@ from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus, Output, Progress, StopAction
 from gateway_node.scripts.schemas import SchemaChecker
 from gateway_node.scripts.values import Script, ScriptKind
-from gateway_node.testing import (
-    add,
-    AN_APP,
-    FakeClock,
-    FakeSchemaChecker,
-    FakeScriptRunner,
-    InMemoryExecutionStore,
-    new_execution,
-    RecordingListener,
-    update,
-)
 
 ORDER = StartOrder(
     execution_id='exec_1',

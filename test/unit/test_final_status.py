@@ -4,6 +4,7 @@
 from dataclasses import replace
 from typing import Any
 
+from fakes import new_execution
 import pytest
 
 from gateway_node.executions.final_status import (
@@ -23,7 +24,6 @@ from gateway_node.executions.values import (
     UnkillableProcess,
 )
 from gateway_node.scripts.values import Limits
-from gateway_node.testing import new_execution
 
 WELL = Outcome(cause=EndCause.EXITED, exit_code=0)
 STOPPED = Trigger(type=TriggerType.MANUAL, setting='stop')

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often the ids of entities are written."""
 
+from fakes import FakeClock, InMemoryIdentityStore
 import pytest
 
 from gateway_node.entities.directory import EntityDirectory
@@ -8,7 +9,6 @@ from gateway_node.entities.host import HOST_HOLDER
 from gateway_node.entities.identity_keeper import AGE_TOLERANCE_SEC, IdentityKeeper
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.errors import StoreUnavailable
-from gateway_node.testing import FakeClock, InMemoryIdentityStore
 
 OWN = NodeName(namespace='/', name='gateway_node')
 CAMERA = NodeName(namespace='/', name='camera')

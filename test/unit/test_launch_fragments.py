@@ -5,6 +5,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from fakes import FakeClock
 import pytest
 from ros_support import wait_until
 
@@ -15,7 +16,6 @@ from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import Script, ScriptKind
-from gateway_node.testing import FakeClock
 
 WORLD = ScriptWorld(
     variables={},

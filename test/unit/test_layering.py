@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
-COMMON = frozenset({'side_tasks', 'strict_json', 'threads', 'to_the_end'})
+COMMON = frozenset({'clock', 'side_tasks', 'strict_json', 'threads', 'to_the_end'})
 """What every room may import, for it imports the standard library only."""
 ROOMS = COMMON | {
     *CORE,
@@ -28,17 +28,17 @@ ROOMS = COMMON | {
     'init',
     'assembly',
     'main',
+    'manifest_files',
     'running',
     'signals',
     'start_files',
     'surroundings',
-    'testing',
     'script',
 }
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
-    'entities': frozenset(),
-    'scripts': frozenset({'entities'}),
+    'entities': frozenset({'manifest_files'}),
+    'scripts': frozenset({'entities', 'manifest_files'}),
     'executions': frozenset({'scripts', 'entities'}),
     'http_server': frozenset(CORE),
     'ros': frozenset(CORE),
@@ -46,9 +46,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'process': frozenset({*CORE, 'child'}),
     'storage': frozenset(CORE),
     'child': frozenset(),
+    'clock': frozenset(),
     'demo': frozenset(),
     'script': frozenset({'child'}),
-    'testing': frozenset(CORE),
     'init': frozenset(),
     'before_start': frozenset(),
     'signals': frozenset({'surroundings'}),
@@ -56,7 +56,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'surroundings': frozenset({'before_start'}),
     'running': frozenset({'entities', 'executions', 'http_server', 'process', 'ros'}),
     'assembly': frozenset({*CORE, *OUTER, 'running', 'start_files'}),
-    'main': frozenset({*CORE, *OUTER, 'assembly', 'before_start', 'signals', 'start_files'}),
+    'main': frozenset(
+        {*CORE, *OUTER, 'assembly', 'before_start', 'manifest_files', 'signals', 'start_files'}
+    ),
+    'manifest_files': frozenset(),
     '__main__': frozenset({'before_start', 'init', 'main', 'surroundings'}),
     'side_tasks': frozenset(),
     'strict_json': frozenset(),
@@ -235,7 +238,7 @@ def test_every_module_lies_in_a_room_of_the_design() -> None:
         ('executions.service', 'from gateway_node import storage'),
         ('executions.service', 'from ..storage import database'),
         ('executions.service', 'from gateway_node.main import main'),
-        ('executions.service', 'from gateway_node.testing import FakeClock'),
+        ('executions.service', 'from gateway_node.manifest_files import read_yaml'),
         ('http_server.scripts', 'from gateway_node.process.runner import SupervisedScriptRunner'),
         ('http_server.scripts', 'def f():\n    import gateway_node.storage.records'),
         ('storage.database', 'from gateway_node.ros import node'),

@@ -4,13 +4,13 @@
 import asyncio
 from collections.abc import Sequence
 
+from fakes import add, FakeClock, InMemoryExecutionStore, new_execution
 import pytest
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Change
 from gateway_node.executions.values import ExecutionStatus, Transition
-from gateway_node.testing import add, FakeClock, InMemoryExecutionStore, new_execution
 
 
 class FailingStore(InMemoryExecutionStore):

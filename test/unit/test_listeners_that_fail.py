@@ -5,11 +5,11 @@ from collections.abc import Callable
 import logging
 
 from execution_stage import APP, COMPLETED, NOW, PREPARED, RUNNING, Stage
+from fakes import FakeScript, RecordingListener
 import pytest
 
 from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.values import Execution, Progress, Transition
-from gateway_node.testing import FakeScript, RecordingListener
 
 
 class Failing:

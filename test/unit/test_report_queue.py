@@ -7,6 +7,7 @@ import logging
 import random
 import sqlite3
 
+from fakes import new_execution
 import pytest
 from ros_support import wait_until
 
@@ -14,7 +15,6 @@ from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.values import Execution, ExecutionStatus, Transition
 from gateway_node.ros.report_queue import ReportQueue
 from gateway_node.ros.status_reports import ReportLevel, StatusReport
-from gateway_node.testing import new_execution
 
 NOW = datetime.datetime(2026, 2, 14, 10, 30, tzinfo=datetime.UTC)
 PROGRESS = new_execution(0)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.values import EntityRef
+from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.errors import ParametersInvalid
-from gateway_node.scripts.manifest import load_scripts_manifest
+from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
 
 FULL = """

@@ -55,7 +55,7 @@ def test_the_managed_script_that_does_not_answer_is_named(
             answers.wait(60)
         return hash_file(path)
 
-    monkeypatch.setattr('gateway_node.scripts.manifest.hash_file', hash_slowly)
+    monkeypatch.setattr('gateway_node.scripts.scripts_manifest.hash_file', hash_slowly)
     with pytest.raises(FileSilent, match=f'scripts.manifest: {tmp_path}/b.sh does not answer'):
         asyncio.run(start_files.managed_scripts(file))
 

@@ -6,6 +6,15 @@ from collections.abc import AsyncIterator, Sequence
 import contextlib
 from pathlib import Path
 
+from fakes import (
+    add,
+    AN_APP,
+    FakeClock,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    new_execution,
+    RecordingListener,
+)
 import pytest
 
 from gateway_node.executions.active_execution import ActiveExecution
@@ -20,15 +29,6 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.scripts.values import Script, ScriptKind
-from gateway_node.testing import (
-    add,
-    AN_APP,
-    FakeClock,
-    FakeScriptRunner,
-    InMemoryExecutionStore,
-    new_execution,
-    RecordingListener,
-)
 
 A_CLIENT = Trigger(type=TriggerType.MANUAL, setting='stop')
 PREPARED, RUNNING = ExecutionStatus.PREPARED, ExecutionStatus.RUNNING

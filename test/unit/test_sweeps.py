@@ -4,6 +4,13 @@
 import asyncio
 import contextlib
 
+from fakes import (
+    add,
+    FakeClock,
+    FakeScriptRunner,
+    InMemoryExecutionStore,
+    new_execution,
+)
 import pytest
 from ros_support import wait_until
 
@@ -11,13 +18,6 @@ from gateway_node.executions import retention as retention_module
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.values import ExecutionStatus
-from gateway_node.testing import (
-    add,
-    FakeClock,
-    FakeScriptRunner,
-    InMemoryExecutionStore,
-    new_execution,
-)
 
 KEEP_ONE = RetentionPolicy(max_executions=1, max_age_sec=0, max_failed_age_sec=0)
 COMPLETED = ExecutionStatus.COMPLETED

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of transitions, as properties of every history that it allows."""
 
+from fakes import new_execution
 from hypothesis import assume, given
 from hypothesis import strategies as st
 import pytest
@@ -8,7 +9,6 @@ import pytest
 from gateway_node.executions.errors import IllegalTransition
 from gateway_node.executions.transitions import advance, ALLOWED
 from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES, OPEN_STATUSES
-from gateway_node.testing import new_execution
 
 STATUSES = st.sampled_from(ExecutionStatus)
 ATTEMPTS = st.lists(STATUSES, max_size=12)

@@ -9,8 +9,8 @@ from gateway_node.child.schema.schema_check import MAX_SCHEMA_BYTES, schema_viol
 from gateway_node.child.schema.schema_walk import MAX_APPLICATIONS, MAX_CHAIN
 from gateway_node.process.schema_worker import MEMORY_MB
 from gateway_node.scripts.file_names import SUFFIXES
-from gateway_node.scripts.manifest import load_scripts_manifest
 from gateway_node.scripts.metadata import LIMIT_RANGES, parse_metadata
+from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.strict_json import MAX_DEPTH
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'writing_scripts.md').read_text()

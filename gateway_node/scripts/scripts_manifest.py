@@ -10,10 +10,9 @@ from pathlib import Path
 import re
 from typing import Any
 
-from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import EntityRef
-from gateway_node.entities.yaml_files import read_yaml
+from gateway_node.manifest_files import ManifestInvalid, read_yaml
 from gateway_node.scripts.errors import ScriptRefused, shown
 from gateway_node.scripts.file_names import (
     kind_by_name,

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a YAML file that a person wrote into JSON values, and nothing else."""
+"""Manifests: YAML files that a person wrote, read into JSON values and nothing else."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.strict_json import check, JsonRefused
 
 MAX_BYTES = 2**20
@@ -15,6 +14,11 @@ MAX_NODES = 100_000
 
 _TAG = 'tag:yaml.org,2002:'
 _JSON_TYPES = frozenset({'str', 'int', 'float', 'bool', 'null', 'map', 'seq'})
+
+
+class ManifestInvalid(Exception):
+    """A manifest cannot be used; the message names the file, the place, the value and what is
+    allowed."""
 
 
 def read_yaml(path: Path) -> Any:

@@ -10,10 +10,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from gateway_node.entities.errors import ManifestInvalid
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import NodeName
-from gateway_node.entities.yaml_files import read_yaml
+from gateway_node.manifest_files import ManifestInvalid, read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)

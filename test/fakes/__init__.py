@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In-memory fakes of the ports, for tests of what uses them; no file, process or thread."""
+
+from fakes.clock import FakeClock
+from fakes.execution_store import InMemoryExecutionStore
+from fakes.executions import add, AN_APP, new_execution, update
+from fakes.identity_store import InMemoryIdentityStore
+from fakes.listener import RecordingListener
+from fakes.schema_checker import FakeSchemaChecker
+from fakes.script_runner import FakeScript, FakeScriptRunner
+
+__all__ = [
+    'AN_APP',
+    'FakeClock',
+    'FakeSchemaChecker',
+    'FakeScript',
+    'FakeScriptRunner',
+    'InMemoryExecutionStore',
+    'InMemoryIdentityStore',
+    'RecordingListener',
+    'add',
+    'new_execution',
+    'update',
+]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A listener that keeps what it was told."""
+
+import asyncio
+
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    Transition,
+)
+
+
+class RecordingListener:
+    """A `TransitionListener` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.transitions: list[Transition] = []
+        self.progress: list[Execution] = []
+        self.executions: dict[str, Execution] = {}
+        """Each execution as last told."""
+        self._told = asyncio.Event()
+
+    def on_transition(self, execution: Execution, transition: Transition) -> None:
+        """Keep a change of status."""
+        self.transitions.append(transition)
+        self._take(execution)
+
+    def on_progress(self, execution: Execution) -> None:
+        """Keep a change of progress."""
+        self.progress.append(execution)
+        self._take(execution)
+
+    def statuses(self, execution_id: str) -> list[ExecutionStatus]:
+        """Return the statuses that an execution went through, in order."""
+        return [t.status for t in self.transitions if t.execution_id == execution_id]
+
+    async def wait_for(self, execution_id: str, *statuses: ExecutionStatus) -> Execution:
+        """Wait until an execution was told to stand in one of `statuses`, or, without any, to
+        have ended; return it as last told."""
+        while True:
+            execution = self.executions.get(execution_id)
+            if execution is not None and (
+                execution.status in statuses if statuses else not execution.is_open
+            ):
+                return execution
+            self._told.clear()
+            await self._told.wait()
+
+    def _take(self, execution: Execution) -> None:
+        self.executions[execution.id] = execution
+        self._told.set()
