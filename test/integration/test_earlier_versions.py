@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State directories that earlier versions wrote open in this one, and nothing of them is lost."""
+
+import json
+from pathlib import Path
+import tarfile
+import time
+from typing import Any
+
+from aiohttp import ClientSession
+from assembled_gateway import assembled_gateway
+from make_state import shortened
+import pytest
+
+from gateway_node.entities.values import GraphSnapshot, NodeName
+
+FIXTURES = Path(__file__).parents[1] / 'fixtures'
+VERSIONS = sorted(path.name.removesuffix('.json') for path in FIXTURES.glob('state_*.json'))
+GRAPH = GraphSnapshot(
+    nodes=frozenset({NodeName(namespace='/powertrain/engine', name='temp_sensor')})
+)
+DEADLINE_SEC = 45.0
+STARTED_ANEW = {'last_start_at', 'skipped_starts'}
+"""What a start of the gateway changes in a schedule."""
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Unpack the state directory of a version; return the fixture's name."""
+    name = str(request.param)
+    with tarfile.open(FIXTURES / f'{name}.tar.gz') as archive:
+        archive.extractall(tmp_path, filter='data')
+    return name
+
+
+def answers_of(version: str) -> dict[str, Any]:
+    """Return what the gateway of that version answered, by path."""
+    answers: dict[str, Any] = json.loads((FIXTURES / f'{version}.json').read_text('utf-8'))
+    return answers
+
+
+async def body_of(client: ClientSession, path: str) -> Any:
+    """GET a path that is there."""
+    async with client.get(path) as response:
+        assert response.status == 200, path
+        return shortened(await response.json())
+
+
+async def ended(client: ClientSession, path: str) -> Any:
+    """Wait until an execution has ended."""
+    deadline = time.monotonic() + DEADLINE_SEC
+    while (body := await body_of(client, path))['status'] in ('prepared', 'running'):
+        assert time.monotonic() < deadline, body
+    return body
+
+
+def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return a body without some of its fields."""
+    return {name: value for name, value in body.items() if name not in names}
+
+
+async def check_execution(client: ClientSession, path: str, known: dict[str, Any]) -> None:
+    """Compare an execution; what was open is ended or started now, and keeps what it had."""
+    if known['execution_type'] == 'once_on_restart':
+        used = await ended(client, path)
+        assert used['status'] == 'completed'
+        assert used['output']['stdout'] == 'once\n'
+        assert used['created_at'] == known['created_at']
+    elif 'scheduled' in known:
+        schedule = await body_of(client, path)
+        assert without(schedule, *STARTED_ANEW) == without(known, *STARTED_ANEW)
+        assert schedule['skipped_starts'] >= known['skipped_starts']
+    elif known['status'] in ('prepared', 'running'):
+        left = await body_of(client, path)
+        assert left['status'] == 'failed'
+        assert left['error']['vendor_code'] == 'x-gateway-restarted'
+        assert left['output'] == known['output']
+        assert without(known, 'status') == {name: left[name] for name in without(known, 'status')}
+    else:
+        assert await body_of(client, path) == known
+
+
+async def test_nothing_of_an_earlier_version_is_lost(version: str, tmp_path: Path) -> None:
+    """Scripts, ended executions and their outputs are answered as they were, what was open is
+    brought to an honest end, schedules go on."""
+    async with assembled_gateway(tmp_path, GRAPH) as client:
+        for path, known in answers_of(version).items():
+            if 'execution_type' in known:
+                await check_execution(client, path, known)
+                continue
+            found = await body_of(client, path)
+            if 'items' in known:
+                ids = {each['id'] for each in found['items']}
+                assert ids >= {each['id'] for each in known['items']}
+            else:
+                assert found == known
+
+
+async def test_it_opens_again_and_again(version: str, tmp_path: Path) -> None:
+    """What was brought to its end at the first start is as it was then at the next."""
+    open_ones = [
+        path
+        for path, known in answers_of(version).items()
+        if known.get('status') in ('prepared', 'running') and 'scheduled' not in known
+    ]
+    assert open_ones
+    async with assembled_gateway(tmp_path, GRAPH) as client:
+        first = [await body_of(client, path) for path in open_ones]
+    async with assembled_gateway(tmp_path, GRAPH) as client:
+        assert [await body_of(client, path) for path in open_ones] == first
