@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A robot over several lives of its gateway: real SQLite, and fakes for the scripts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 import contextlib
 from pathlib import Path
@@ -63,6 +64,7 @@ class Robot:
         kept: tuple[str, ...] = (),
     ) -> AsyncIterator['Life']:
         """Start a gateway; leave it as a SIGKILL would: nothing more reaches the database."""
+        of_others = asyncio.all_tasks()
         database = await Database.open(self.state_dir)
         store = await SqliteExecutionStore.open(database, self.clock)
         life = Life(self, database, store, await store.last_id(), scripts=scripts)
@@ -76,6 +78,11 @@ class Robot:
             yield life
         finally:
             await database.close()
+            killed = asyncio.all_tasks() - of_others
+            for task in killed:
+                task.cancel()
+            if killed:
+                await asyncio.wait(killed)
 
 
 class Life:

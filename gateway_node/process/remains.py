@@ -26,19 +26,20 @@ class Remains:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._boot_id = read_boot_id()
 
     def remember(self, execution_id: str, left: Sequence[UnkillableProcess]) -> None:
         """Add what an execution left; where nothing can be written, nothing is remembered."""
         noted = {**self.living(), execution_id: tuple(left)}
         executions = {each: [asdict(p) for p in processes] for each, processes in noted.items()}
-        content = json.dumps({'boot_id': read_boot_id(), 'executions': executions})
+        content = json.dumps({'boot_id': self._boot_id, 'executions': executions})
         replace_file(str(self._file), content.encode())
 
     def living(self) -> Mapping[str, tuple[UnkillableProcess, ...]]:
         """Return what still lives of what was noted in this boot, by execution id."""
         try:
             noted = json.loads(read_regular(self._file, _MAX_BYTES))
-            if noted['boot_id'] != read_boot_id():
+            if noted['boot_id'] != self._boot_id:
                 return {}
             left = {
                 execution_id: [UnkillableProcess(**each) for each in processes]

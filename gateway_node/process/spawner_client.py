@@ -147,8 +147,8 @@ class SpawnerClient:
             began = time.monotonic()
             try:
                 connection = self._connection = SpawnerConnection(self._log_file)
-            except OSError:
-                _log.exception('the spawner cannot be started, it is tried again')
+            except OSError as error:
+                _log.error('the spawner cannot be started, it is tried again: %s', error)
             else:
                 await self._keep_connection(connection)
             if time.monotonic() - began > _STEADY_SEC:

@@ -181,8 +181,9 @@ class Supervision:
         entry = self._entry(process.execution_id, process.supervisor_pid, pid)
         try:
             self.journal.write(entry)
-        except OSError:
-            _log.exception('the journal cannot be written: execution %s', process.execution_id)
+        except OSError as error:
+            # A later gateway finds the script by its supervisor, or by its execution's id.
+            _log.warning('the journal cannot be written, execution goes on: %s', error)
 
     def find(self, execution_id: str) -> SupervisedProcess | None:
         """Return the process of an execution, where its supervisor may still be there."""

@@ -11,7 +11,7 @@ import contextlib
 import logging
 from pathlib import Path
 import sqlite3
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.side_tasks import log_failure
@@ -153,8 +153,19 @@ class Database:
             submitted = self._thread.submit(self._translate_errors, work)
         except RuntimeError as error:
             raise StoreUnavailable(f'{self.path} is closed') from error
-        # Shielded: asyncio would cancel what the thread has not begun yet.
-        return await asyncio.shield(asyncio.wrap_future(submitted))
+        done = asyncio.wrap_future(submitted)
+        try:
+            # Shielded: asyncio would cancel what the thread has not begun yet.
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            done.add_done_callback(self._note_unheard)
+            raise
+
+    def _note_unheard(self, done: 'asyncio.Future[Any]') -> None:
+        """Take the error of a call whose caller went away; say it where it is a defect."""
+        error = None if done.cancelled() else done.exception()
+        if error is not None and not isinstance(error, StoreUnavailable):
+            _log.error('failed, and nobody waits for it: %s: %r', self.path, error)
 
     def _translate_errors(self, work: Callable[[], _Result]) -> _Result:
         try:

@@ -3,11 +3,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+import gc
 import logging
 import os
 from pathlib import Path
 import sqlite3
 import subprocess
+import threading
 
 from fakes import add, FakeClock, new_execution, update
 import pytest
@@ -288,6 +290,38 @@ async def test_a_cancelled_write_is_done_all_the_same(tmp_path: Path) -> None:
     await asyncio.gather(*writes, return_exceptions=True)
     assert len(await store.open_executions()) == 20
     await store.close()
+
+
+async def test_a_call_whose_caller_went_away_fails_unheard(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As at the gateway's end: an outage is nobody's business then, a defect is one line."""
+    database = await Database.open(tmp_path)
+    begun, closed = threading.Event(), threading.Event()
+
+    def fail_with(error: Exception) -> Callable[[object], None]:
+        def read(_: object) -> None:
+            begun.set()
+            closed.wait(20)
+            raise error
+
+        return read
+
+    outage, defect = StoreUnavailable('it is closed'), sqlite3.ProgrammingError('nonsense')
+    reads = [
+        asyncio.create_task(database.read(fail_with(error))) for error in (outage, outage, defect)
+    ]
+    await asyncio.to_thread(begun.wait, 20)
+    for read in reads:
+        read.cancel()
+    await asyncio.wait(reads)
+    closed.set()
+    await database.close()
+    reads.clear()
+    gc.collect()
+    assert caplog.messages == [
+        f"failed, and nobody waits for it: {database.path}: ProgrammingError('nonsense')"
+    ]
 
 
 async def test_the_file_shrinks_in_steps(tmp_path: Path) -> None:

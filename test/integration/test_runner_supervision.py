@@ -2,6 +2,8 @@
 """The gateway's side of supervision: what is journalled, concluded, read and cleared away."""
 
 import asyncio
+from collections.abc import Iterator
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -16,8 +18,10 @@ from runner_support import Floor, floor, floor_on, living_descendants, wait_unti
 
 from gateway_node.child.exposed_files import largest_file_bytes, remove_tree
 from gateway_node.child.process_tree import descendants
+from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.executions.ports import EndCause
 from gateway_node.process import outcomes, script_process, spawner_connection
+from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.process.spawner_client import SpawnerClient
@@ -60,6 +64,7 @@ async def test_what_is_kept_is_listed_until_it_is_discarded(floor: Floor) -> Non
 
 
 PATIENCE_SEC = 20.0
+TOO_MANY = '[Errno 24] Too many open files'
 
 
 @pytest.mark.parametrize(
@@ -388,16 +393,70 @@ async def test_a_supervisor_that_hangs_is_killed(
     assert outcome.cause is EndCause.SUPERVISOR_LOST
 
 
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let this process open nothing for a while."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 async def test_what_a_script_gave_is_read_once_there_are_descriptors_again(
     tmp_path: Path,
 ) -> None:
     """A gateway without any left waits for them, and does not take a result for missing."""
     (tmp_path / 'result').write_text('{}')
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-    try:
+    with no_descriptors():
         reading = asyncio.create_task(asyncio.to_thread(read_regular, tmp_path / 'result', 100))
         assert not (await asyncio.wait({reading}, timeout=0.2))[0]
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert await reading == b'{}'
+
+
+class WithoutDescriptors(Journal):
+    """A journal whose gateway has no descriptor left once the script has begun."""
+
+    def write(self, entry: JournalEntry) -> None:
+        """Write the entry, or try to."""
+        with contextlib.nullcontext() if entry.script is None else no_descriptors():
+            super().write(entry)
+
+
+async def test_an_execution_goes_on_whose_script_cannot_be_journalled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its supervisor is in the journal; a line in the log tells why the script is not."""
+    monkeypatch.setattr('gateway_node.process.supervisors.Journal', WithoutDescriptors)
+    async with asyncio.timeout(PATIENCE_SEC), floor_on(tmp_path) as floor:
+        order = floor.order(floor.script('echo on; exit 4'))
+        outcome, output = await floor.run(order)
+    assert (outcome.exit_code, output.stdout) == (4, 'on\n')
+    entry = tmp_path / 'state' / 'open' / f'{order.execution_id}.json'
+    told = f"the journal cannot be written, execution goes on: {TOO_MANY}: '{entry}'"
+    assert [(each.getMessage(), each.exc_info) for each in caplog.records] == [(told, None)]
+
+
+async def ready(floor: Floor) -> None:
+    """Return once scripts can be started."""
+    while True:
+        with contextlib.suppress(RunnerUnavailable):
+            return await floor.runner.ready()
+        await asyncio.sleep(0.01)
+
+
+async def test_a_spawner_is_started_once_there_are_descriptors_again(
+    floor: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until then it is tried again and again, a line in the log each time."""
+    told = f'the spawner cannot be started, it is tried again: {TOO_MANY}'
+    spawner = next(each for each in living_descendants() if each.name == SPAWNER)
+    with no_descriptors():
+        os.kill(spawner.pid, signal.SIGKILL)
+        await wait_until(lambda: caplog.messages.count(told) > 1, what='it is tried again')
+    async with asyncio.timeout(PATIENCE_SEC):
+        await ready(floor)
+    outcome, _ = await floor.run(floor.order(floor.script('exit 4')))
+    assert outcome.exit_code == 4
+    assert all(record.exc_info is None for record in caplog.records)
