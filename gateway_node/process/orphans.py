@@ -37,7 +37,7 @@ async def end_below(supervisor: ProcessEntry) -> TreeGone:
         await asyncio.sleep(_POLL_SEC)
 
 
-class Foster:
+class Orphans:
     """Ends orphans, and leaves strangers alone; `begin` before anything is started."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Foster:
         self._own = own
         self._side_tasks = side_tasks
         self._spawner_lives = spawner_lives
-        self._fostered: set[str] = set()
+        self._without_spawner: set[str] = set()
         """Executions whose supervisors lost their spawner."""
         self._given_up: dict[Identity, ProcessNote] = {}
         """What could not be ended since then: nobody knows whose of them it is."""
@@ -63,33 +63,33 @@ class Foster:
         if self._tending is not None:
             self._tending.cancel()
 
-    def take(self, execution_ids: Iterable[str]) -> None:
+    def note_spawner_lost(self, execution_ids: Iterable[str]) -> None:
         """Take note that the supervisors of these executions lost their spawner."""
-        if not self._fostered:
+        if not self._without_spawner:
             # What an earlier spawner left is not theirs.
             self._given_up.clear()
-        self._fostered.update(execution_ids)
+        self._without_spawner.update(execution_ids)
 
-    def let_go(self, execution_id: str) -> None:
+    def note_ended(self, execution_id: str) -> None:
         """Take note that an execution has ended."""
-        self._fostered.discard(execution_id)
-        if not self._fostered:
+        self._without_spawner.discard(execution_id)
+        if not self._without_spawner:
             self._given_up.clear()
 
-    async def end_orphans(self) -> TreeGone:
+    async def end_all(self) -> TreeGone:
         """Kill and reap all orphans that became children of this process, and what is below.
 
         What cannot be ended is left alone from then on.
         """
         self._ending += 1
         try:
-            return await self._end_orphans()
+            return await self._end_all()
         finally:
             self._ending -= 1
             # What was given up has to be reaped one day.
             self.begin()
 
-    async def _end_orphans(self) -> TreeGone:
+    async def _end_all(self) -> TreeGone:
         killing = Killing()
         # Whatever is forked meanwhile.
         deadline = time.monotonic() + KILL_PATIENCE_SEC
@@ -117,7 +117,7 @@ class Foster:
 
     def _is_without_orphans(self) -> bool:
         """Tell whether all of every script lies below the spawner, which lives."""
-        return self._spawner_lives() and not self._fostered and not self._ending
+        return self._spawner_lives() and not self._without_spawner and not self._ending
 
 
 def _lives(identity: Identity) -> bool:

@@ -29,11 +29,11 @@ from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_reading import read_output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.recovery import Recovery
-from gateway_node.process.remains import lives, Remains
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.sourced_environment import SourcedEnvironment
 from gateway_node.process.sourcing import ScriptWorld
-from gateway_node.process.supervisors import Supervision
+from gateway_node.process.supervisors import Supervisors
+from gateway_node.process.unkillable_notes import lives, UnkillableNotes
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.values import Limits, Script, ScriptKind
 from gateway_node.side_tasks import SideTasks
@@ -43,7 +43,7 @@ LAUNCH_GRACE_SEC = 12.0
 _DESCRIBE_LIMITS = Limits(cpu_sec=15.0, memory_mb=1024, processes=64, file_size_mb=64, output_mb=8)
 """Of reading what a launch fragment declares, where it sets no limits itself."""
 _EXECUTIONS_FOLDER = 'executions'
-_REMAINS_FILE = 'unkillable.json'
+_UNKILLABLE_FILE = 'unkillable.json'
 _INTERNAL_FOLDER = 'internal'
 _PYTHON_FOLDER = 'python'
 
@@ -73,8 +73,8 @@ class SupervisedScriptRunner:
         self._default_limits = default_limits or Limits()
         self._keep_working_directories = keep_working_directories
         self._own = own_processes
-        self._supervision = Supervision(self._state_dir, self._own, side_tasks=side_tasks)
-        self._remains = Remains(self._state_dir / _REMAINS_FILE)
+        self._supervisors = Supervisors(self._state_dir, self._own, side_tasks=side_tasks)
+        self._unkillable = UnkillableNotes(self._state_dir / _UNKILLABLE_FILE)
         self._environment = SourcedEnvironment(
             without_secrets(os.environ if base_environment is None else base_environment),
             setup_files,
@@ -89,7 +89,7 @@ class SupervisedScriptRunner:
     @property
     def containment(self) -> Mapping[str, Any]:
         """What holds scripts and keeps their limits on this machine; JSON values."""
-        containment = self._supervision.containment
+        containment = self._supervisors.containment
         return {} if containment is None else containment.describe()
 
     @property
@@ -100,7 +100,7 @@ class SupervisedScriptRunner:
     @property
     def spawner_restarts(self) -> int:
         """How often the process that starts scripts died and was started again."""
-        return self._supervision.spawner_restarts
+        return self._supervisors.spawner_restarts
 
     async def start_up(self) -> None:
         """Start the spawner and take the script environment.
@@ -114,7 +114,7 @@ class SupervisedScriptRunner:
             await asyncio.to_thread(remove_tree, self._state_dir / _INTERNAL_FOLDER)
             (self._state_dir / _INTERNAL_FOLDER).mkdir(mode=0o700)
             self._offer_script_api()
-            await self._supervision.start_up()
+            await self._supervisors.start_up()
         except OSError as error:
             raise RunnerUnavailable(
                 f'the state_dir {self._state_dir} cannot be used: {error}'
@@ -131,7 +131,7 @@ class SupervisedScriptRunner:
         Raises:
             RunnerUnavailable: there is no spawner, or the set-up files cannot be sourced.
         """
-        self._supervision.check()
+        self._supervisors.check()
         try:
             await self._environment.world()
         except SpawnFailed as error:
@@ -152,7 +152,7 @@ class SupervisedScriptRunner:
         if present is not None:
             # Where the set-up files have to be sourced first, the start says it.
             await self._interpreters.of(order.script, present)
-        self._supervision.check()
+        self._supervisors.check()
         if order.script.kind is ScriptKind.LAUNCH:
             try:
                 world = await self._environment.world()
@@ -187,7 +187,7 @@ class SupervisedScriptRunner:
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
-        process = self._supervision.find(execution_id)
+        process = self._supervisors.find(execution_id)
         shared = None if process is None else process.shared_output
         ended = process is None or process.has_ended
         return await asyncio.to_thread(
@@ -200,7 +200,7 @@ class SupervisedScriptRunner:
         Until then `recover` of the next gateway tells of them. What the record holds is removed
         here, but not before the supervisors are gone; returns at once.
         """
-        self._supervision.accompany(self._put_away(tuple(execution_ids)))
+        self._supervisors.accompany(self._put_away(tuple(execution_ids)))
 
     async def kept(self) -> tuple[str, ...]:
         """Return the ids of all executions of which something is kept, in order."""
@@ -216,13 +216,13 @@ class SupervisedScriptRunner:
         Executions whose end earlier gateways had seen, but not acknowledged, are among them.
         """
         recovery = Recovery(
-            self._supervision.journal,
+            self._supervisors.journal,
             self._folder,
-            self._supervision.earlier_spawner,
+            self._supervisors.earlier_spawner,
             self._own.strangers,
             keep_working_directories=self._keep_working_directories,
         )
-        earlier, self._supervision.earlier = self._supervision.earlier, {}
+        earlier, self._supervisors.earlier = self._supervisors.earlier, {}
         return await recovery.conclude(earlier)
 
     def lives(self, process: UnkillableProcess) -> bool:
@@ -231,29 +231,29 @@ class SupervisedScriptRunner:
 
     def remember(self, execution_id: str, left: Sequence[UnkillableProcess]) -> None:
         """Note for later gateways what an execution left; nothing fails without."""
-        self._remains.remember(execution_id, left)
+        self._unkillable.remember(execution_id, left)
 
     async def remembered(self) -> Mapping[str, tuple[UnkillableProcess, ...]]:
         """Return what was noted and still lives, by execution id."""
-        return self._remains.living()
+        return self._unkillable.living()
 
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""
         await self._fragments.close()
-        await self._supervision.close()
+        await self._supervisors.close()
 
     async def _put_away(self, execution_ids: tuple[str, ...]) -> None:
-        await self._supervision.wait_cleared(execution_ids)
+        await self._supervisors.wait_cleared(execution_ids)
         await asyncio.to_thread(self._remove_recorded, execution_ids)
 
     def _remove_recorded(self, execution_ids: tuple[str, ...]) -> None:
         for execution_id in execution_ids:
             remove_recorded(self._folder / execution_id)
-            self._supervision.journal.remove(execution_id)
+            self._supervisors.journal.remove(execution_id)
 
     def _remove_all(self, execution_id: str) -> None:
         remove_tree(self._folder / execution_id)
-        self._supervision.journal.remove(execution_id)
+        self._supervisors.journal.remove(execution_id)
 
     async def _start(
         self, order: SupervisorOrder, on_progress: Callable[[Progress], None]
@@ -270,7 +270,7 @@ class SupervisedScriptRunner:
                 message = 'its end was asked for before it had begun'
                 raise SpawnFailed(message, left) from error
             raise
-        self._supervision.note_script(process, pid)
+        self._supervisors.note_script(process, pid)
         return process
 
     async def _begin(
@@ -278,7 +278,7 @@ class SupervisedScriptRunner:
     ) -> SupervisedProcess:
         """Have a supervisor take the order; its directory is removed where none does."""
         try:
-            return await self._supervision.start(order, on_progress, journalled=journalled)
+            return await self._supervisors.start(order, on_progress, journalled=journalled)
         except BaseException:
             await asyncio.to_thread(remove_tree, Path(order['directory']))
             raise
@@ -291,14 +291,14 @@ class SupervisedScriptRunner:
         What could not be ended is returned.
         """
         process.stop(StopAction.FORCED_TERMINATION)
-        await asyncio.shield(self._supervision.accompany(self._clear_away(process, directory)))
+        await asyncio.shield(self._supervisors.accompany(self._clear_away(process, directory)))
         return (await process.ended()).unkillable_processes
 
     async def _clear_away(self, process: SupervisedProcess, directory: Path) -> None:
         # The supervisor can be gone before its tree is: the outcome waits for both.
         await process.ended()
         await process.supervisor_gone()
-        self._supervision.journal.remove(process.execution_id)
+        self._supervisors.journal.remove(process.execution_id)
         await asyncio.to_thread(remove_tree, directory)
 
     def _supervisor_order(

@@ -31,7 +31,7 @@ from gateway_node.process.journal import (
     write_spawner_mark,
 )
 from gateway_node.process.kept_files import remove_leavings
-from gateway_node.process.orphans import end_below, Foster
+from gateway_node.process.orphans import end_below, Orphans
 from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_client import SpawnerClient
@@ -44,7 +44,7 @@ _LOG_FILE = 'supervision.log'
 _JOURNAL_FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
 _STOPPED_INTERVAL_SEC = 0.25
-"""How often spawner and fostered supervisors, which scripts can stop, are continued."""
+"""How often spawner and supervisors that lost theirs, which scripts can stop, are continued."""
 _GOODBYE_SEC = 5.0
 """In which the spawner ends by itself, at the gateway's end."""
 _STUCK_GOODBYE_SEC = 0.5
@@ -59,7 +59,7 @@ _START_DESCRIPTORS = 4
 _Result = TypeVar('_Result')
 
 
-class Supervision:
+class Supervisors:
     """Starts supervisors and looks after them; `start_up` before use."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Supervision:
             side_tasks=side_tasks,
         )
         self._spawner_pid: int | None = None
-        self._foster = Foster(
+        self._orphans = Orphans(
             own_processes, side_tasks=side_tasks, spawner_lives=lambda: self._spawner.lives
         )
         self._processes: dict[str, SupervisedProcess] = {}
@@ -124,7 +124,7 @@ class Supervision:
         self.earlier = self.journal.read()
         self.earlier_spawner = read_spawner_mark(self._spawner_file, self.journal.boot_id)
         become_subreaper()
-        self._foster.begin()
+        self._orphans.begin()
         self.containment = probe_containment()
         await self._spawner.start()
 
@@ -201,7 +201,7 @@ class Supervision:
             await asyncio.wait(self._companions)
         if self._watch is not None:
             self._watch.cancel()
-        self._foster.close()
+        self._orphans.close()
         await self._spawner.close(_STUCK_GOODBYE_SEC if self._any_stuck else _GOODBYE_SEC)
         self._spawner_file.unlink(missing_ok=True)
         if self.containment is not None:
@@ -245,7 +245,7 @@ class Supervision:
             process.conclude_unknown()
         finally:
             del self._processes[process.execution_id]
-            self._foster.let_go(process.execution_id)
+            self._orphans.note_ended(process.execution_id)
             self._own.remove(process.supervisor_pid)
             del self._endings[process.execution_id]
             process.close_shared_output()
@@ -260,7 +260,7 @@ class Supervision:
             self._any_stuck = True
             return await end_below(process.stuck)
         await self._await_spawner(gone)
-        return await self._foster.end_orphans() if gone.cancelled() else gone.result()
+        return await self._orphans.end_all() if gone.cancelled() else gone.result()
 
     async def _prepare_next(self, process: SupervisedProcess) -> None:
         """Have a supervisor ready for the next start; the script has its first moment alone."""
@@ -288,8 +288,8 @@ class Supervision:
         """End what a spawner that died cannot end any more; supervisors that live go on."""
         if self._spawner_pid is not None:
             self._own.remove(self._spawner_pid)
-        self._foster.take(self._processes)
-        self.accompany(self._foster.end_orphans())
+        self._orphans.note_spawner_lost(self._processes)
+        self.accompany(self._orphans.end_all())
 
     async def _continue_stopped(self) -> None:
         """Continue the spawner, and supervisors that lost theirs, as long as scripts run.

@@ -9,8 +9,8 @@ import pytest
 
 from gateway_node.child import killing
 from gateway_node.child.process_tree import ProcessEntry, Sent
-from gateway_node.process import orphans as foster_module
-from gateway_node.process.orphans import Foster
+from gateway_node.process import orphans as orphans_module
+from gateway_node.process.orphans import Orphans
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.side_tasks import SideTasks
 
@@ -23,7 +23,7 @@ def unkillable(monkeypatch: pytest.MonkeyPatch) -> None:
         return Sent(reached=[], refused=[])
 
     monkeypatch.setattr(killing, 'signal_all', reach_nobody)
-    monkeypatch.setattr(foster_module, 'KILL_PATIENCE_SEC', 0.05)
+    monkeypatch.setattr(orphans_module, 'KILL_PATIENCE_SEC', 0.05)
 
 
 @contextlib.contextmanager
@@ -36,29 +36,29 @@ def orphan() -> Iterator[int]:
             process.kill()
 
 
-async def given_up(foster: Foster) -> set[int]:
+async def given_up(orphans: Orphans) -> set[int]:
     """Have orphans ended; return what could not be."""
-    return {note['pid'] for note in (await foster.end_orphans()).unkillable}
+    return {note['pid'] for note in (await orphans.end_all()).unkillable}
 
 
 async def test_what_could_not_be_ended_is_named_for_all_who_lost_that_spawner() -> None:
     """Nobody knows whose of them it is; what has died since is not named any more."""
-    foster = Foster(OwnProcesses(), side_tasks=SideTasks(), spawner_lives=lambda: False)
-    foster.take(['exec_1', 'exec_2'])
+    orphans = Orphans(OwnProcesses(), side_tasks=SideTasks(), spawner_lives=lambda: False)
+    orphans.note_spawner_lost(['exec_1', 'exec_2'])
     with orphan() as second:
         with orphan() as first:
-            assert await given_up(foster) == {first, second}
-            assert await given_up(foster) == {first, second}
-        assert await given_up(foster) == {second}
-        foster.close()
+            assert await given_up(orphans) == {first, second}
+            assert await given_up(orphans) == {first, second}
+        assert await given_up(orphans) == {second}
+        orphans.close()
 
 
 async def test_what_an_earlier_spawner_left_is_not_named_for_those_of_a_later_one() -> None:
     """It lives on, and has nothing to do with the executions that lose their spawner now."""
-    foster = Foster(OwnProcesses(), side_tasks=SideTasks(), spawner_lives=lambda: False)
+    orphans = Orphans(OwnProcesses(), side_tasks=SideTasks(), spawner_lives=lambda: False)
     with orphan() as yesterdays, orphan():
-        assert yesterdays in await given_up(foster)
-        foster.take(['exec_2'])
+        assert yesterdays in await given_up(orphans)
+        orphans.note_spawner_lost(['exec_2'])
         with orphan() as todays:
-            assert await given_up(foster) == {todays}
-        foster.close()
+            assert await given_up(orphans) == {todays}
+        orphans.close()

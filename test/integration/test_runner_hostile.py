@@ -75,7 +75,9 @@ async def test_a_flood_of_progress_is_bounded(floor: Floor) -> None:
     assert len(heard) <= 3 + 10 * outcome.duration_sec
 
 
-async def test_a_fostered_supervisor_that_is_stopped_is_continued(floor: Floor) -> None:
+async def test_a_supervisor_that_lost_its_spawner_is_continued_where_it_is_stopped(
+    floor: Floor,
+) -> None:
     """The gateway does for supervisors without a spawner what the spawner did."""
     order = hostile(floor, 'stops_its_supervisor.sh', timeout_sec=2, grace_sec=0.5)
     process = await floor.start(order)

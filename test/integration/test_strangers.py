@@ -23,7 +23,7 @@ from gateway_node.child.process_tree import (
     read_entry,
     Sent,
 )
-from gateway_node.process.orphans import Foster
+from gateway_node.process.orphans import Orphans
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.side_tasks import SideTasks
 
@@ -104,9 +104,9 @@ async def test_children_from_before_the_gateway_live_when_its_spawner_dies(
         assert set(map(command_line, left)) == {FIRST, LATE}
 
 
-def foster_of(own: OwnProcesses) -> Foster:
+def orphans_below(own: OwnProcesses) -> Orphans:
     """Return what ends orphans where no spawner lives."""
-    return Foster(own, side_tasks=SideTasks(), spawner_lives=lambda: False)
+    return Orphans(own, side_tasks=SideTasks(), spawner_lives=lambda: False)
 
 
 def sleeping() -> 'subprocess.Popen[bytes]':
@@ -120,7 +120,7 @@ async def test_a_process_that_is_being_started_is_not_taken_for_an_orphan() -> N
     with sleeping() as orphan:
         with own.starting():
             started = sleeping()
-            ending = asyncio.create_task(foster_of(own).end_orphans())
+            ending = asyncio.create_task(orphans_below(own).end_all())
             await asyncio.wait({ending}, timeout=0.1)
             own.add(started.pid)
         with started:
@@ -137,20 +137,20 @@ async def test_what_cannot_be_ended_is_named_to_all_that_ask_and_reaped_at_last(
     """Two executions may have lost their supervisors at once, and nobody knows whose it is."""
     monkeypatch.setattr(killing, 'REFUSED_PATIENCE_SEC', 0.0)
     monkeypatch.setattr(killing, 'signal_all', lambda entries, _: Sent([], list(entries)))
-    foster = foster_of(OwnProcesses())
-    foster.take(['exec_1', 'exec_2'])
+    orphans = orphans_below(OwnProcesses())
+    orphans.note_spawner_lost(['exec_1', 'exec_2'])
     orphan = sleeping()
     try:
         for _ in range(2):
-            (note,) = (await foster.end_orphans()).unkillable
+            (note,) = (await orphans.end_all()).unkillable
             assert (note['pid'], note['permitted']) == (orphan.pid, False)
-        foster.let_go('exec_1')
-        foster.let_go('exec_2')
-        assert (await foster.end_orphans()).unkillable == ()
+        orphans.note_ended('exec_1')
+        orphans.note_ended('exec_2')
+        assert (await orphans.end_all()).unkillable == ()
         os.kill(orphan.pid, signal.SIGKILL)
         await wait_until(lambda: read_entry(orphan.pid) is None, what='it is reaped')
     finally:
-        foster.close()
+        orphans.close()
         orphan.kill()
 
 

@@ -17,11 +17,11 @@ from typing import Any
 from unittest import mock
 
 from gateway_node.child.contract import encode, MessageBuffer
-from gateway_node.child.supervision import program as image_module
+from gateway_node.child.supervision import program as program_module
 from gateway_node.child.supervision import script_start
 from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 from gateway_node.child.supervision.gateway_link import GatewayLink
-from gateway_node.child.supervision.program import execute, Image
+from gateway_node.child.supervision.program import execute, Program
 
 OURS, THEIRS = socket.socketpair()
 
@@ -36,24 +36,24 @@ class DyingWithProgress(GatewayLink):
         super().send(message, descriptor)
 
 
-def executed_and_ended(image: Image, wait: Callable[[int], None]) -> int:
+def executed_and_ended(program: Program, wait: Callable[[int], None]) -> int:
     """Return only when the script has ended, its output unread."""
-    pid = execute(image, wait)
+    pid = execute(program, wait)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     return pid
 
 
-def ended_then_stopped(image: Image, wait: Callable[[int], None]) -> int:
+def ended_then_stopped(program: Program, wait: Callable[[int], None]) -> int:
     """Return when the script has ended and a stop has come, neither of them noticed."""
-    pid = executed_and_ended(image, wait)
+    pid = executed_and_ended(program, wait)
     THEIRS.sendall(encode({'end': 'stop'}))
     return pid
 
 
-def begun_and_given_up(image: Image, wait: Callable[[int], None]) -> int:
+def begun_and_given_up(program: Program, wait: Callable[[int], None]) -> int:
     """Give the script up when it has begun and has said so in a file."""
-    execute(image, wait)
-    while not Path(image.working_directory, '..', 'begun').exists():
+    execute(program, wait)
+    while not Path(program.working_directory, '..', 'begun').exists():
         time.sleep(0.01)
     raise InterruptedError('its end was asked for')
 
@@ -92,13 +92,13 @@ def main() -> None:
     }.get(moment[0], execute)
     if moment == ['hangs, then stopped']:
         THEIRS.sendall(encode({'end': 'stop'}))
-    become = hang if moment[0].startswith('hangs') else image_module._become
+    become = hang if moment[0].startswith('hangs') else program_module._become
     # A plain directory in a cgroup's place has no such file.
     procs = '/dev/null' if moment == ['in a plain leaf'] else CgroupLeaf.procs
     with (
         mock.patch.object(CgroupLeaf, 'procs', procs),
         mock.patch.object(script_start, 'GatewayLink', link),
-        mock.patch.object(image_module, '_become', become),
+        mock.patch.object(program_module, '_become', become),
     ):
         script_start.supervise(OURS, os.pidfd_open(os.getpid()), start)
     if moment[0].startswith(('hangs', 'begun')):

@@ -17,7 +17,7 @@ from gateway_node.child.exposed_files import largest_file_bytes, remove_tree, re
 from gateway_node.child.output_frames import Frame, STDERR, STDOUT
 from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 from gateway_node.child.supervision.output_writing import OutputLog
-from gateway_node.child.supervision.program import Image
+from gateway_node.child.supervision.program import Program
 from gateway_node.child.supervision.progress_lines import ProgressLines
 from gateway_node.child.supervision.usage import resource_limits
 
@@ -32,7 +32,7 @@ _READS_A_TURN = 16
 _LAST_READS = 64
 
 
-class Workplace:
+class ExecutionFiles:
     """Made before the script starts; outlives its tree.
 
     Raises:
@@ -76,7 +76,7 @@ class Workplace:
         """What has to be drained."""
         for source in self.sources:
             os.set_blocking(source, False)
-        self.image = Image(
+        self.program = Program(
             argv=order['argv'],
             environment=order['environment'],
             working_directory=self.working_directory,
@@ -90,8 +90,8 @@ class Workplace:
 
     def close_script_ends(self) -> None:
         """Close what only the script is to hold."""
-        image = self.image
-        for descriptor in (image.stdin, image.stdout, image.stderr, image.progress):
+        program = self.program
+        for descriptor in (program.stdin, program.stdout, program.stderr, program.progress):
             os.close(descriptor)
 
     def contain(self, children: Iterable[int]) -> None:

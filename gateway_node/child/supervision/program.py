@@ -26,7 +26,7 @@ _RESET_SIGNALS = [
 """Python ignores SIGPIPE and SIGXFSZ, and who started the gateway may ignore others."""
 
 
-class Image(NamedTuple):
+class Program(NamedTuple):
     """What is executed, and the world that it finds."""
 
     argv: Sequence[str]
@@ -42,8 +42,8 @@ class Image(NamedTuple):
     """The `cgroup.procs` file of the cgroup to join."""
 
 
-def execute(image: Image, await_readable: Callable[[int], None]) -> int:
-    """Fork and execute the image; return its pid once its program has begun.
+def execute(program: Program, await_readable: Callable[[int], None]) -> int:
+    """Fork and execute the program; return its pid once its program has begun.
 
     An exec may hang, as on a mount that does not answer: `await_readable` waits until a
     descriptor can be read, and raises an OSError to give the program up.
@@ -54,7 +54,7 @@ def execute(image: Image, await_readable: Callable[[int], None]) -> int:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(image, writing)
+        _become(program, writing)
     os.close(writing)
     with os.fdopen(reading, 'rb') as pipe:
         await_readable(reading)
@@ -66,11 +66,11 @@ def execute(image: Image, await_readable: Callable[[int], None]) -> int:
     raise OSError(int(number), text)
 
 
-def _become(image: Image, complaint_fd: int) -> NoReturn:
+def _become(program: Program, complaint_fd: int) -> NoReturn:
     try:
-        _prepare(image)
-        program = image.argv[0]
-        os.execve(program, list(image.argv), dict(image.environment))
+        _prepare(program)
+        path = program.argv[0]
+        os.execve(path, list(program.argv), dict(program.environment))
     except OSError as error:
         text = f'{error.errno} {error.strerror or error}'
     except Exception as error:
@@ -80,36 +80,36 @@ def _become(image: Image, complaint_fd: int) -> NoReturn:
     os._exit(127)
 
 
-def _prepare(image: Image) -> None:
+def _prepare(program: Program) -> None:
     supervisor = os.getppid()
     os.setsid()
     die_with_parent()
     if os.getppid() != supervisor:
         os._exit(127)
-    if image.cgroup_procs is not None:
-        _put(image.cgroup_procs, '0')
+    if program.cgroup_procs is not None:
+        _put(program.cgroup_procs, '0')
     with contextlib.suppress(OSError):
         _put('/proc/self/oom_score_adj', str(OOM_SCORE_ADJUSTMENT))
     os.umask(0o077)
-    os.chdir(image.working_directory)
-    _arrange_descriptors(image)
+    os.chdir(program.working_directory)
+    _arrange_descriptors(program)
     for number in _RESET_SIGNALS:
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for which, value in image.resource_limits.items():
+    for which, value in program.resource_limits.items():
         _, hard = resource.getrlimit(which)
         kept = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(which, (kept, kept))
 
 
-def _arrange_descriptors(image: Image) -> None:
+def _arrange_descriptors(program: Program) -> None:
     # Moved out of the way first, so that no dup2 below closes one that is still needed. All
     # others are close-on-exec, as Python opens them (PEP 446).
     sources = [
         fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, PROGRESS_FD + 1)
-        for fd in (image.stdin, image.stdout, image.stderr, image.progress)
+        for fd in (program.stdin, program.stdout, program.stderr, program.progress)
     ]
     for target, source in enumerate(sources):
         os.dup2(source, target, inheritable=True)

@@ -9,9 +9,9 @@ import socket
 from gateway_node.child import process_tree
 from gateway_node.child.contract import SupervisorOrder
 from gateway_node.child.killing import end_all
-from gateway_node.child.supervision.execution_files import Workplace
+from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
-from gateway_node.child.supervision.program import Image
+from gateway_node.child.supervision.program import Program
 from gateway_node.child.supervision.supervisor import (
     PROCESS_NAME,
     REPORT_PATIENCE_SEC,
@@ -19,13 +19,13 @@ from gateway_node.child.supervision.supervisor import (
     WAITING_NAME,
 )
 
-ImageStarter = Callable[[Image, Callable[[int], None]], int]
+ProgramStarter = Callable[[Program, Callable[[int], None]], int]
 
 
-def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStarter) -> None:
+def supervise(channel: socket.socket, gateway_pidfd: int, start_program: ProgramStarter) -> None:
     """Take an order from the channel and see it through to its end.
 
-    `start_image` makes the script's process from its image, however it likes; it waits with the
+    `start_program` makes the script's process, however it likes; it waits with the
     function that it is given. Where it raises, what it began is ended here.
     """
     os.setsid()
@@ -36,18 +36,18 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStar
     if order is None:
         return
     process_tree.set_name(PROCESS_NAME)
-    workplace: Workplace | None = None
+    files: ExecutionFiles | None = None
     try:
-        workplace = Workplace(order)
+        files = ExecutionFiles(order)
         patience_sec = order['timeout_sec']
-        pid = start_image(
-            workplace.image, lambda source: gateway.wait_readable(source, patience_sec)
+        pid = start_program(
+            files.program, lambda source: gateway.wait_readable(source, patience_sec)
         )
     except (OSError, ValueError) as error:
         # A program that was given up may have begun that very moment, and have children already.
         left = end_all()
-        if workplace is not None:
-            workplace.remove_leavings()
+        if files is not None:
+            files.remove_leavings()
         gateway.send(
             {
                 'event': 'spawn_failed',
@@ -57,8 +57,8 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_image: ImageStar
         )
         gateway.flush(REPORT_PATIENCE_SEC)
         return
-    workplace.close_script_ends()
-    Supervisor(order, workplace, gateway, pid).see_through()
+    files.close_script_ends()
+    Supervisor(order, files, gateway, pid).see_through()
 
 
 def _spawn_complaint(order: SupervisorOrder, error: Exception) -> str:

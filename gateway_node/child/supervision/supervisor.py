@@ -18,7 +18,7 @@ from gateway_node.child.contract import EndReport, ProcessNote, SupervisorOrder
 from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing
 from gateway_node.child.output_frames import STDOUT
 from gateway_node.child.supervision import usage
-from gateway_node.child.supervision.execution_files import Workplace
+from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
 
 PROCESS_NAME = 'gw-supervisor'
@@ -37,17 +37,17 @@ class Supervisor:
     """One script, from the moment in which its program has begun to the end of its tree."""
 
     def __init__(
-        self, order: SupervisorOrder, workplace: Workplace, gateway: GatewayLink, pid: int
+        self, order: SupervisorOrder, files: ExecutionFiles, gateway: GatewayLink, pid: int
     ) -> None:
         self._order = order
-        self._workplace = workplace
+        self._files = files
         self._gateway = gateway
         self._main = pid
         self._status: int | None = None
         self._started = time.monotonic()
         self._cause = 'exited'
-        self._hit: usage.Hit | None = None
-        self._meter = usage.UsageMeter(order['limits'], workplace.working_directory)
+        self._hit: usage.LimitReached | None = None
+        self._meter = usage.UsageMeter(order['limits'], files.working_directory)
         self._leftovers: set[tuple[int, int]] = set()
         self._killing = Killing()
         self._unkillable: list[ProcessNote] = []
@@ -76,15 +76,15 @@ class Supervisor:
                 self._abandon()
             self._keep_time(time.monotonic())
             self._turn()
-        self._workplace.drain_rest()
+        self._files.drain_rest()
         self._keep_output_limit()
         report = self._report()
-        self._workplace.write_end(report)
-        if self._workplace.progress_news:
+        self._files.write_end(report)
+        if self._files.progress_news:
             self._send_progress(time.monotonic())
         self._gateway.send({'event': 'ended', **report})
         self._gateway.flush(REPORT_PATIENCE_SEC)
-        self._workplace.remove_leavings()
+        self._files.remove_leavings()
 
     def _watch(self) -> None:
         self._wakeup, wakeup = os.pipe()
@@ -92,7 +92,7 @@ class Supervisor:
         os.set_blocking(wakeup, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-        sources = (*self._workplace.sources, self._wakeup, self._gateway.pidfd)
+        sources = (*self._files.sources, self._wakeup, self._gateway.pidfd)
         for descriptor in (*sources, self._gateway.channel.fileno()):
             self._poll.register(descriptor, select.POLLIN)
 
@@ -103,9 +103,9 @@ class Supervisor:
         into the cgroup would be killed with it.
         """
         self._contain_at = math.inf
-        if 'cgroup' in self._order and self._workplace.cgroup is None:
+        if 'cgroup' in self._order and self._files.cgroup is None:
             tree = process_tree.descendants(os.getpid())
-            self._workplace.contain(e.pid for e in tree if e.parent == os.getpid())
+            self._files.contain(e.pid for e in tree if e.parent == os.getpid())
 
     def _turn(self) -> None:
         """Wait for something to happen, until the next moment that has to be kept."""
@@ -114,8 +114,8 @@ class Supervisor:
             self._poll.modify(self._gateway.channel, select.POLLIN | waits)
         wait_sec = max(0.0, self._next_moment() - time.monotonic())
         for descriptor, _ in self._poll.poll(min(wait_sec * 1000 + 1, 60_000)):
-            if descriptor in self._workplace.sources:
-                if not self._workplace.drain(descriptor):
+            if descriptor in self._files.sources:
+                if not self._files.drain(descriptor):
                     self._poll.unregister(descriptor)
             elif descriptor == self._wakeup:
                 with contextlib.suppress(BlockingIOError):
@@ -127,9 +127,9 @@ class Supervisor:
     def _next_moment(self) -> float:
         if self._give_up_at != math.inf:
             return time.monotonic() + process_tree.KILL_INTERVAL_SEC
-        if self._workplace.progress_news and self._progress_at == math.inf:
+        if self._files.progress_news and self._progress_at == math.inf:
             self._progress_at = self._progress_sent + _PROGRESS_INTERVAL_SEC
-        share_due = self._workplace.output.share_due
+        share_due = self._files.output.share_due
         return min(
             self._timeout_at,
             self._linger_at,
@@ -156,7 +156,7 @@ class Supervisor:
         if now >= self._progress_at and self._gateway.idle:
             self._progress_at = math.inf
             self._send_progress(now)
-        share_due = self._workplace.output.share_due
+        share_due = self._files.output.share_due
         if share_due is not None and now >= share_due:
             self._share_output()
 
@@ -208,8 +208,8 @@ class Supervisor:
         if self._give_up_at == math.inf:
             self._give_up_at = time.monotonic() + KILL_PATIENCE_SEC
         self._kill_once()
-        if self._workplace.cgroup is not None:
-            self._workplace.cgroup.kill()
+        if self._files.cgroup is not None:
+            self._files.cgroup.kill()
 
     def _signal(self, number: int) -> None:
         reached = process_tree.signal_all(process_tree.descendants(os.getpid()), number).reached
@@ -228,18 +228,18 @@ class Supervisor:
 
     def _sample(self, now: float) -> None:
         tree = process_tree.descendants(os.getpid())
-        hit = self._meter.sample(tree, self._workplace.cgroup)
+        hit = self._meter.sample(tree, self._files.cgroup)
         self._sample_at = now + self._meter.interval_sec
         if hit is not None:
             self._reach(hit)
 
     def _keep_output_limit(self) -> None:
         limit = self._order['limits']['output_mb']
-        written = self._workplace.output.total_bytes
+        written = self._files.output.total_bytes
         if limit is not None and written > limit * usage.MIB:
-            self._reach(usage.Hit('output_mb', limit, round(written / usage.MIB, 3)))
+            self._reach(usage.LimitReached('output_mb', limit, round(written / usage.MIB, 3)))
 
-    def _reach(self, hit: usage.Hit) -> None:
+    def _reach(self, hit: usage.LimitReached) -> None:
         """End the tree at once; what began to end it before stays the reason."""
         if self._hit is None and self._cause == 'exited':
             self._hit = hit
@@ -248,13 +248,13 @@ class Supervisor:
 
     def _share_output(self) -> None:
         """Let the gateway see what no file holds of the output."""
-        descriptor = self._workplace.output.share()
+        descriptor = self._files.output.share()
         if descriptor is not None:
             self._gateway.send({'event': 'output_shared'}, descriptor)
 
     def _send_progress(self, now: float) -> None:
         self._progress_sent = now
-        self._gateway.send({'event': 'progress', **self._workplace.take_progress()})
+        self._gateway.send({'event': 'progress', **self._files.take_progress()})
 
     def _reap(self) -> bool:
         """Wait for all that has ended; return False once the tree is empty."""
@@ -288,8 +288,8 @@ class Supervisor:
         return True
 
     def _report(self) -> EndReport:
-        if self._workplace.cgroup is not None:
-            self._meter.take_kernels_account(self._workplace.cgroup)
+        if self._files.cgroup is not None:
+            self._meter.take_kernels_account(self._files.cgroup)
         status = self._status
         exit_code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
         number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
@@ -297,8 +297,8 @@ class Supervisor:
             hit = usage.kernel_hit(
                 self._order['limits'],
                 self._meter,
-                self._workplace.cgroup,
-                self._workplace.largest_file_bytes,
+                self._files.cgroup,
+                self._files.largest_file_bytes,
                 number,
             )
             self._hit = hit or self._hit
@@ -313,8 +313,8 @@ class Supervisor:
             unkillable_processes=self._unkillable,
             max_memory_bytes=self._meter.max_memory_bytes,
             cpu_sec=self._meter.cpu_sec,
-            stdout_bytes=self._workplace.output.totals[STDOUT],
-            lost_output_bytes=self._workplace.output.lost_bytes,
-            progress_garbage=self._workplace.progress_garbage,
+            stdout_bytes=self._files.output.totals[STDOUT],
+            lost_output_bytes=self._files.output.lost_bytes,
+            progress_garbage=self._files.progress_garbage,
             end_asked=self._end_asked,
         )

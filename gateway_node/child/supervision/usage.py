@@ -27,7 +27,7 @@ RECORDED_INTERVAL_SEC = 1.0
 """The same where the use is only recorded."""
 
 
-class Hit(NamedTuple):
+class LimitReached(NamedTuple):
     """A limit that was reached: a field of `Limits`, its value and what was used."""
 
     name: str
@@ -99,7 +99,9 @@ class UsageMeter:
         self._cpu_sec = max(self.cpu_sec, cgroup.cpu_sec)
         self.max_memory_bytes = max(self.max_memory_bytes, cgroup.peak_bytes)
 
-    def sample(self, tree: Iterable[ProcessEntry], cgroup: CgroupLeaf | None = None) -> Hit | None:
+    def sample(
+        self, tree: Iterable[ProcessEntry], cgroup: CgroupLeaf | None = None
+    ) -> LimitReached | None:
         """Measure what lives; return the limit that is reached, if one is."""
         present = {(entry.pid, entry.start_ticks): entry for entry in tree}
         self._measure_cpu(present)
@@ -137,21 +139,21 @@ class UsageMeter:
         # Pages that processes share count once; reading that is dear and rarely needed.
         return sum(_proportional_bytes(entry) for entry in living)
 
-    def _cpu_hit(self) -> Hit | None:
+    def _cpu_hit(self) -> LimitReached | None:
         limit = self._limits['cpu_sec']
         if limit is not None and self.cpu_sec >= limit:
-            return Hit('cpu_sec', limit, round(self.cpu_sec, 2))
+            return LimitReached('cpu_sec', limit, round(self.cpu_sec, 2))
         return None
 
-    def _whole_tree_hit(self, living: list[ProcessEntry], memory: int) -> Hit | None:
+    def _whole_tree_hit(self, living: list[ProcessEntry], memory: int) -> LimitReached | None:
         memory_mb, processes = self._limits['memory_mb'], self._limits['processes']
         if memory_mb is not None and memory > memory_mb * MIB:
-            return Hit('memory_mb', memory_mb, round(memory / MIB, 1))
+            return LimitReached('memory_mb', memory_mb, round(memory / MIB, 1))
         if processes is not None and len(living) > processes:
-            return Hit('processes', processes, len(living))
+            return LimitReached('processes', processes, len(living))
         return None
 
-    def _file_hit(self, living: list[ProcessEntry]) -> Hit | None:
+    def _file_hit(self, living: list[ProcessEntry]) -> LimitReached | None:
         open_files, file_size_mb = self._limits['open_files'], self._limits['file_size_mb']
         if open_files is None and file_size_mb is None:
             return None
@@ -160,11 +162,11 @@ class UsageMeter:
         for entry in living:
             descriptors = _descriptors(entry.pid)
             if open_files is not None and len(descriptors) > open_files:
-                hit = hit or Hit('open_files', open_files, len(descriptors))
+                hit = hit or LimitReached('open_files', open_files, len(descriptors))
             if file_size_mb is not None:
                 size = max((self._grown(file, written) for file in descriptors), default=0)
                 if size > int(file_size_mb * MIB):
-                    hit = hit or Hit('file_size_mb', file_size_mb, round(size / MIB, 3))
+                    hit = hit or LimitReached('file_size_mb', file_size_mb, round(size / MIB, 3))
         self._first_sizes = written
         return hit
 
@@ -194,7 +196,7 @@ def kernel_hit(
     cgroup: CgroupLeaf | None,
     largest_file_bytes: Callable[[], int],
     number: int | None,
-) -> Hit | None:
+) -> LimitReached | None:
     """Return the limit by which the kernel ended a script, or made it fail.
 
     `number` is that of the signal of which its main process died.
@@ -202,15 +204,17 @@ def kernel_hit(
     memory_mb, processes = limits['memory_mb'], limits['processes']
     cpu_sec, file_mb = limits['cpu_sec'], limits['file_size_mb']
     if memory_mb is not None and cgroup is not None and cgroup.out_of_memory:
-        return Hit('memory_mb', memory_mb, max(memory_mb, round(meter.max_memory_bytes / MIB, 1)))
+        return LimitReached(
+            'memory_mb', memory_mb, max(memory_mb, round(meter.max_memory_bytes / MIB, 1))
+        )
     if processes is not None and cgroup is not None and cgroup.refused_tasks:
-        return Hit('processes', processes, cgroup.max_tasks)
+        return LimitReached('processes', processes, cgroup.max_tasks)
     if cpu_sec is not None and (number == signal.SIGXCPU or meter.cpu_sec >= cpu_sec):
-        return Hit('cpu_sec', cpu_sec, round(meter.cpu_sec, 2))
+        return LimitReached('cpu_sec', cpu_sec, round(meter.cpu_sec, 2))
     if file_mb is not None:
         largest = largest_file_bytes()
         if number == signal.SIGXFSZ or largest > int(file_mb * MIB):
-            return Hit('file_size_mb', file_mb, max(file_mb, round(largest / MIB, 3)))
+            return LimitReached('file_size_mb', file_mb, max(file_mb, round(largest / MIB, 3)))
     return None
 
 

@@ -21,7 +21,7 @@ def lives(process: UnkillableProcess) -> bool:
     return entry is not None and entry.start_ticks == process.start_ticks and not entry.is_zombie
 
 
-class Remains:
+class UnkillableNotes:
     """One small file, written where an execution left something, which is rare."""
 
     def __init__(self, file: Path) -> None:

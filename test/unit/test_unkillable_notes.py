@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway_node.child.process_tree import read_entry
 from gateway_node.executions.values import UnkillableProcess
-from gateway_node.process.remains import Remains
+from gateway_node.process.unkillable_notes import UnkillableNotes
 
 
 def this_process() -> UnkillableProcess:
@@ -22,10 +22,12 @@ def test_what_still_lives_is_told_to_a_later_gateway(tmp_path: Path) -> None:
     """Several executions are noted one after the other; what is gone is left out."""
     file = tmp_path / 'unkillable.json'
     left = this_process()
-    Remains(file).remember('exec_1', [left])
-    Remains(file).remember('exec_2', [UnkillableProcess(**{**vars(left), 'start_ticks': 1})])
-    Remains(file).remember('exec_3', [left])
-    assert Remains(file).living() == {'exec_1': (left,), 'exec_3': (left,)}
+    UnkillableNotes(file).remember('exec_1', [left])
+    UnkillableNotes(file).remember(
+        'exec_2', [UnkillableProcess(**{**vars(left), 'start_ticks': 1})]
+    )
+    UnkillableNotes(file).remember('exec_3', [left])
+    assert UnkillableNotes(file).living() == {'exec_1': (left,), 'exec_3': (left,)}
     assert os.listdir(tmp_path) == [file.name]
 
 
@@ -33,5 +35,5 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
     """Nothing fails without it, and no half of it stays."""
     file = tmp_path / 'unkillable.json'
     file.mkdir()
-    Remains(file).remember('exec_1', [this_process()])
+    UnkillableNotes(file).remember('exec_1', [this_process()])
     assert os.listdir(tmp_path) == [file.name]
