@@ -46,9 +46,13 @@ class SystemClock:
         return time.monotonic()
 
     def boot_time(self) -> BootTime:
-        """Return CLOCK_BOOTTIME (man 2 clock_gettime) and the kernel's boot id (man 4 random)."""
-        boot_id = Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()
-        return BootTime(boot_id=boot_id, seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
+        """Return CLOCK_BOOTTIME (man 2 clock_gettime) in the present boot."""
+        return BootTime(boot_id=read_boot_id(), seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+def read_boot_id() -> str:
+    """Return what names the machine's present boot (man 4 random)."""
+    return Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()
 
 
 def rfc3339(moment: datetime.datetime) -> str:

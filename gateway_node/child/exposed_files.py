@@ -2,9 +2,7 @@
 """Files in places where a script, which is of the same user, may have put anything."""
 
 import contextlib
-import itertools
 import os
-import stat
 
 
 def open_fresh(path: str) -> int:
@@ -40,39 +38,6 @@ def replace_file(path: str, content: bytes) -> bool:
             os.unlink(incoming)
         return False
     return True
-
-
-def remove_tree(path: str | os.PathLike[str]) -> None:
-    """Remove whatever is there, also where permissions forbid it; what cannot be removed stays.
-
-    Folders may be nested deeper than Python recurses and longer than a path may be: each is
-    moved up to the first one before it is looked into. No link is followed.
-    """
-    top = os.fspath(path)
-    with contextlib.suppress(OSError):
-        if not stat.S_ISDIR(os.lstat(top).st_mode):
-            os.unlink(top)
-            return
-    names = (os.path.join(top, f'.{os.urandom(4).hex()}.{n}') for n in itertools.count())
-    folders = [top]
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            os.chmod(folder, 0o700)
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    with contextlib.suppress(OSError):
-                        if not entry.is_dir(follow_symlinks=False):
-                            os.unlink(entry.path)
-                        elif folder == top:
-                            folders.append(entry.path)
-                        else:
-                            os.chmod(entry.path, 0o700)
-                            moved = next(names)
-                            os.rename(entry.path, moved)
-                            folders.append(moved)
-    for folder in reversed(folders):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
 
 
 def largest_file_bytes(directory: str) -> int:

@@ -18,20 +18,15 @@ from typing import Any
 
 from gateway_node.child.exposed_files import open_fresh
 from gateway_node.child.process_tree import ProcessEntry, read_entry
+from gateway_node.clock import read_boot_id
 from gateway_node.process.kept_files import read_regular
 
 _log = logging.getLogger(__name__)
 
-_BOOT_ID_FILE = Path('/proc/sys/kernel/random/boot_id')
 _SUFFIX = '.json'
 _MAX_BYTES = 64 * 1024
 _ENTRY_BYTES = 4096
 """Of every entry, padded with spaces; the path of a cgroup is the only long thing in it."""
-
-
-def read_boot_id() -> str:
-    """Return what names the machine's current boot (man 5 proc_sys_kernel)."""
-    return _BOOT_ID_FILE.read_text().strip()
 
 
 @dataclass(frozen=True, kw_only=True)

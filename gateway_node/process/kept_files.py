@@ -12,13 +12,14 @@ from pathlib import Path
 import stat
 import time
 
-from gateway_node.child.exposed_files import INCOMING_SUFFIX, remove_tree
+from gateway_node.child.exposed_files import INCOMING_SUFFIX
 from gateway_node.child.supervision.execution_files import (
     END_FILE,
     GIVEN_RESULT_FILE,
     PROGRESS_FIFO,
     WORKING_DIRECTORY,
 )
+from gateway_node.removal import remove_tree
 
 _SCARCITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _RECORDED = (END_FILE, f'{END_FILE}{INCOMING_SUFFIX}', GIVEN_RESULT_FILE)

@@ -11,7 +11,6 @@ import signal
 from typing import Any
 
 from gateway_node.child.contract import SupervisorOrder
-from gateway_node.child.exposed_files import remove_tree
 from gateway_node.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
@@ -34,6 +33,7 @@ from gateway_node.process.sourced_environment import SourcedEnvironment
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.process.supervisors import Supervisors
 from gateway_node.process.unkillable_notes import lives, UnkillableNotes
+from gateway_node.removal import remove_tree
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.values import Limits, Script, ScriptKind
 from gateway_node.side_tasks import SideTasks

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from gateway_node.child.exposed_files import replace_file
 from gateway_node.child.process_tree import read_entry
+from gateway_node.clock import read_boot_id
 from gateway_node.executions.values import UnkillableProcess
-from gateway_node.process.journal import read_boot_id
 from gateway_node.process.kept_files import read_regular
 
 _MAX_BYTES = 1024 * 1024

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import errno
 import os
 from pathlib import Path
-import shutil
 import stat
 from typing import BinaryIO
 
@@ -74,11 +73,3 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a file, a link or a directory with all that is in it."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -12,7 +12,6 @@ rename each, so that a crash at any moment leaves the script as it was before or
 """
 
 from collections.abc import Container
-from contextlib import suppress
 from dataclasses import replace
 import json
 import logging
@@ -23,12 +22,12 @@ import secrets
 import stat
 from typing import Any
 
+from gateway_node.removal import remove_tree
 from gateway_node.scripts import old_layout
 from gateway_node.scripts.beginning import read_beginning
 from gateway_node.scripts.disk import (
     disk_errors,
     make_directory,
-    remove_tree,
     SCRIPT_MODE,
     sync_directory,
     write_file,
@@ -73,7 +72,7 @@ class Shelf:
         """Return all whole scripts; sweep what a crash left, set aside what is damaged."""
         make_directory(self._incoming)
         for leftover in self._incoming.iterdir():
-            remove_tree(leftover)
+            _discard(leftover)
         records = []
         for entry in sorted(self.directory.iterdir()):
             if _SCRIPT_ID.fullmatch(entry.name) and not entry.is_symlink() and entry.is_dir():
@@ -126,12 +125,12 @@ class Shelf:
                 if not VERSION.fullmatch(version) or version in versions_in_use:
                     continue
                 if path.name != record.version:
-                    remove_tree(path)
+                    _discard(path)
                     continue
                 # Of the current version, copies under the names that the file had before.
                 for copy in (*path.iterdir(), *path.glob(f'{MENDED_FOLDER}/*')):
                     if copy.name != MENDED_FOLDER and copy.name != record.place.name:
-                        remove_tree(copy)
+                        _discard(copy)
         except OSError as error:
             _LOGGER.warning('old versions of %s stay: %s', record.script_id, error)
 
@@ -213,6 +212,8 @@ class Shelf:
 
 
 def _discard(*paths: Path) -> None:
+    """Remove what nothing needs any more; where it stays, it costs room only."""
     for path in paths:
-        with suppress(OSError):
-            remove_tree(path)
+        reason = remove_tree(path)
+        if reason is not None:
+            _LOGGER.warning('%s stays: %s', path, reason)

@@ -20,7 +20,7 @@ from killing import ENTITY, kill, kill_with_helpers, start_ready
 from ros_support import bare_node
 
 from gateway_node.child.process_tree import all_entries, descendants, read_entry
-from gateway_node.process.journal import read_boot_id
+from gateway_node.clock import read_boot_id
 
 SLEEPS = 'echo ready\nexec sleep 600\n'
 LEAVES_MANY = """

@@ -16,7 +16,7 @@ from helper_processes import HELPERS, SPAWNER
 import pytest
 from runner_support import Floor, floor, floor_on, living_descendants, wait_until
 
-from gateway_node.child.exposed_files import largest_file_bytes, remove_tree
+from gateway_node.child.exposed_files import largest_file_bytes
 from gateway_node.child.process_tree import descendants
 from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.executions.ports import EndCause
@@ -25,6 +25,7 @@ from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.process.spawner_client import SpawnerClient
+from gateway_node.removal import remove_tree
 from gateway_node.side_tasks import SideTasks
 
 __all__ = ['floor']

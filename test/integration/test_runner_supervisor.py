@@ -135,7 +135,7 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path, changes: dict[str, An
 def test_a_directory_that_forbids_it_is_removed() -> None:
     """What a script made without permission to write there is removed all the same."""
     remove = (
-        'import os, sys; from gateway_node.child.exposed_files import remove_tree;'
+        'import os, sys; from gateway_node.removal import remove_tree;'
         'os.geteuid() or os.setuid(65534); remove_tree(sys.argv[1])'
     )
     # Not in tmp_path, which another user than root may not reach.

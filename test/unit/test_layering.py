@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 CORE = ('executions', 'scripts', 'entities')
 OUTER = ('http_server', 'ros', 'process', 'storage')
-COMMON = frozenset({'clock', 'side_tasks', 'strict_json', 'threads', 'to_the_end'})
+COMMON = frozenset({'clock', 'removal', 'side_tasks', 'strict_json', 'threads', 'to_the_end'})
 """What every room may import, for it imports the standard library only."""
 ROOMS = COMMON | {
     *CORE,
@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'signals': frozenset({'surroundings'}),
     'start_files': frozenset({'entities', 'scripts', 'storage'}),
     'surroundings': frozenset({'before_start'}),
+    'removal': frozenset(),
     'running': frozenset({'entities', 'executions', 'http_server', 'process', 'ros'}),
     'assembly': frozenset({*CORE, *OUTER, 'running', 'start_files'}),
     'main': frozenset(

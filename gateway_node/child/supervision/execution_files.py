@@ -13,13 +13,14 @@ import time
 from typing import Any
 
 from gateway_node.child.contract import EndReport, SupervisorOrder
-from gateway_node.child.exposed_files import largest_file_bytes, remove_tree, replace_file
+from gateway_node.child.exposed_files import largest_file_bytes, replace_file
 from gateway_node.child.output_frames import Frame, STDERR, STDOUT
 from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 from gateway_node.child.supervision.output_writing import OutputLog
 from gateway_node.child.supervision.program import Program
 from gateway_node.child.supervision.progress_lines import ProgressLines
 from gateway_node.child.supervision.usage import resource_limits
+from gateway_node.removal import remove_tree
 
 WORKING_DIRECTORY = 'work'
 PROGRESS_FIFO = 'progress'
