@@ -175,7 +175,7 @@ class ActiveExecution:
             self._end_unstarted()
             return
         assert self.order is not None
-        if self._record.scheduled:
+        if self._record.is_schedule:
             # A schedule that becomes its own execution is used up before anything is started.
             await self._use_up()
         if self._stop_asked.is_set():
@@ -230,7 +230,7 @@ class ActiveExecution:
     def _end_unstarted(self) -> None:
         if self._refusal is not None:
             raise self._refusal
-        if self._record.scheduled and not self.execution.stop_accepted:
+        if self._record.is_schedule and not self.execution.stop_accepted:
             self._decided = True  # a shutdown leaves a schedule for the next start
             return
         message = 'the gateway was shut down before the script started'
@@ -269,7 +269,7 @@ class ActiveExecution:
 
     async def _use_up(self) -> None:
         async with self._writing:
-            self._record = await self._ledger.keep(self.execution.evolve(scheduled=False))
+            self._record = await self._ledger.keep(self.execution.evolve(as_schedule=None))
 
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""
@@ -289,7 +289,6 @@ def final_changes(
 ) -> dict[str, Any]:
     """Return the fields of an execution that its end sets."""
     changes: dict[str, Any] = {
-        'scheduled': False,
         'failure': final.failure,
         'output_parameters': final.output_parameters,
         'unkillable_processes': final.left,

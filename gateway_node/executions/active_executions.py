@@ -77,7 +77,7 @@ class ActiveExecutions:
         return tuple(
             active.execution.id
             for active in self._of(entity, script_id)
-            if active.order is not None or not active.execution.scheduled
+            if active.order is not None or not active.execution.is_schedule
         )
 
     def give_up(self, entity: EntityRef, script_id: str, refusal: NotStartable) -> None:
@@ -87,7 +87,7 @@ class ActiveExecutions:
 
     def waiting_schedules(self) -> int:
         """Return how many schedules wait to become their executions."""
-        return sum(active.execution.scheduled for active in self._active.values())
+        return sum(active.execution.is_schedule for active in self._active.values())
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that active executions need."""

@@ -57,7 +57,7 @@ async def recover(
     for execution in await store.open_executions():
         outcome = outcomes.get(execution.id)
         never_started = outcome is None and execution.status is ExecutionStatus.PREPARED
-        if execution.scheduled and not execution.stop_accepted:
+        if execution.is_schedule and not execution.stop_accepted:
             schedules.append(execution)
         elif never_started and start_prepared and _may_start_again(execution):
             # The start may have been prepared, and a second one would meet what is left of it.

@@ -215,13 +215,15 @@ class Schedules:
         changes: list[Change] = []
         starting: list[Execution] = []
         for schedule in (self._waiting[each] for each in due if each in self._waiting):
+            assert schedule.as_schedule is not None
             if schedule.execution_type is ExecutionType.ONCE_ON_RESTART:
                 starting.append(schedule)
                 continue
             version = await self._checks.present_version(schedule.entity, schedule.script_id)
-            if self._too_soon(schedule):
+            interval_sec = self._settings.min_interval_sec
+            if schedule.as_schedule.starts_too_soon(self._clock.boot_time(), interval_sec):
                 _log.warning('%s starts nothing: too soon after its last start', schedule.id)
-                skipped = schedule.evolve(skipped_starts=schedule.skipped_starts + 1)
+                skipped = schedule.evolve(as_schedule=schedule.as_schedule.skipped())
                 changes.append(Change(execution=skipped))
             elif version is None:
                 changes.append(self._without_script(schedule))
@@ -229,7 +231,8 @@ class Schedules:
                 execution = self._execution_of(schedule, version)
                 starting.append(execution)
                 changes.append(Change(execution=execution, cause='accepted', new=True))
-                noted = schedule.evolve(last_scheduled_start=self.scheduled_start())
+                as_schedule = schedule.as_schedule.started(self.scheduled_start())
+                noted = schedule.evolve(as_schedule=as_schedule)
                 changes.append(Change(execution=noted))
         await self._record(changes)
         for execution in starting:
@@ -249,15 +252,6 @@ class Schedules:
             input_parameters=schedule.input_parameters,
             arguments=schedule.arguments,
             parent=schedule.id,
-        )
-
-    def _too_soon(self, schedule: Execution) -> bool:
-        last = schedule.last_scheduled_start
-        now = self._clock.boot_time()
-        return (
-            last is not None
-            and last.boot_time.boot_id == now.boot_id
-            and now.seconds - last.boot_time.seconds < self._settings.min_interval_sec
         )
 
     async def _fail_without_script(self, entity: EntityRef, script_id: str) -> None:
@@ -282,9 +276,7 @@ class Schedules:
     def _ended(
         self, schedule: Execution, status: ExecutionStatus, *, cause: str, **changes: object
     ) -> Change:
-        ended = advance(
-            schedule, status, scheduled=False, completed_at=self._clock.now(), **changes
-        )
+        ended = advance(schedule, status, completed_at=self._clock.now(), **changes)
         return Change(execution=ended, cause=cause)
 
     async def _record(self, changes: Sequence[Change]) -> None:

@@ -217,7 +217,7 @@ class ExecutionService:
         execution = await self.get(entity, script_id, execution_id)
         trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=username)
         active = self._active.get(execution_id)
-        if active is None and execution.scheduled:
+        if active is None and execution.is_schedule:
             ended = await self._schedules.stop(execution_id, trigger)
             if ended is not None:
                 return ended
@@ -247,7 +247,7 @@ class ExecutionService:
             ExecutionNotDeletable: it is open and no schedule, or its end is not on record yet.
         """
         execution = await self.get(entity, script_id, execution_id)
-        if execution.scheduled:
+        if execution.is_schedule:
             execution = await self.stop(entity, script_id, execution_id, StopAction.STOP)
         if execution.is_open:
             active = self._active.get(execution_id)
@@ -306,7 +306,7 @@ class ExecutionService:
                 await self._sweeping
 
     def _on_end(self, execution: Execution) -> None:
-        if execution.is_open and execution.scheduled:
+        if execution.is_open and execution.is_schedule:
             self._schedules.add([execution])
         self._retention.request_sweep()
 

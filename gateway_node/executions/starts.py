@@ -18,6 +18,7 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
+    Schedule,
     Trigger,
     TriggerType,
 )
@@ -97,7 +98,7 @@ class Starts:
         elif runs_now:
             execution = await self._start_and_schedule(execution, order, schedule_id)
         else:
-            execution = execution.evolve(scheduled=True)
+            execution = execution.evolve(as_schedule=Schedule())
             await self._schedules.schedule(execution)
         return execution
 
@@ -107,9 +108,8 @@ class Starts:
         """Start an execution now and record its schedule with it, both or neither."""
         schedule = execution.evolve(
             id=schedule_id,
-            scheduled=True,
             parent=execution.id,
-            last_scheduled_start=self._schedules.scheduled_start(),
+            as_schedule=Schedule(last_start=self._schedules.scheduled_start()),
         )
         execution = execution.evolve(schedule=schedule.id)
 

@@ -20,7 +20,10 @@ ALLOWED: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 
 
 def advance(execution: Execution, status: ExecutionStatus, **changes: Any) -> Execution:
-    """Return the execution in its next status; IllegalTransition where it may not follow."""
+    """Return the execution in its next status, in which it is no schedule any more.
+
+    IllegalTransition where that may not follow.
+    """
     if status not in ALLOWED[execution.status]:
         raise IllegalTransition(execution.id, execution.status, status)
-    return execution.evolve(status=status, **changes)
+    return execution.evolve(status=status, as_schedule=None, **changes)

@@ -179,6 +179,29 @@ class ScheduledStart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """What an execution that waits for starts of the gateway notes of those."""
+
+    last_start: ScheduledStart | None = None
+    skipped_starts: int = 0
+    """Starts of the gateway that came too soon after the last one."""
+
+    def skipped(self) -> 'Schedule':
+        """Return it with one more skipped start."""
+        return replace(self, skipped_starts=self.skipped_starts + 1)
+
+    def started(self, start: ScheduledStart) -> 'Schedule':
+        """Return it with another last start."""
+        return replace(self, last_start=start)
+
+    def starts_too_soon(self, now: BootTime, min_interval_sec: float) -> bool:
+        """Tell whether a start now is too close to the last one, within one boot."""
+        if self.last_start is None or self.last_start.boot_time.boot_id != now.boot_id:
+            return False
+        return now.seconds - self.last_start.boot_time.seconds < min_interval_sec
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution:
     """One execution of a script; a value, changed only by `evolve`."""
 
@@ -200,12 +223,8 @@ class Execution:
     """The id of the schedule or the execution that led to this one."""
     schedule: str | None = None
     """The id of the schedule that came with a `now_and_on_restart`."""
-    scheduled: bool = False
-    """True for a schedule: PREPARED, waiting for a start of the gateway."""
-    last_scheduled_start: ScheduledStart | None = None
-    """Of a schedule: its last start."""
-    skipped_starts: int = 0
-    """Of a schedule: starts of the gateway that came too soon after that."""
+    as_schedule: Schedule | None = None
+    """Set while it is a schedule: PREPARED, waiting for a start of the gateway."""
     stop_trigger: Trigger | None = None
     """Set when a stop was accepted, or when the gateway itself ended the execution."""
     started_at: datetime.datetime | None = None
@@ -233,6 +252,11 @@ class Execution:
     def is_open(self) -> bool:
         """True until a final status is set."""
         return self.status in OPEN_STATUSES
+
+    @property
+    def is_schedule(self) -> bool:
+        """True as long as it waits for a start of the gateway."""
+        return self.as_schedule is not None
 
     @property
     def stop_accepted(self) -> bool:

@@ -195,13 +195,14 @@ def _mended(mendings: tuple[Mending, ...]) -> list[str] | None:
 
 
 def _schedule(execution: Execution) -> Json:
-    if not execution.scheduled:
+    schedule = execution.as_schedule
+    if schedule is None:
         return {}
-    last = execution.last_scheduled_start
+    last = schedule.last_start
     return {
         'scheduled': True,
         'last_start_at': _time(last.at) if last else None,
-        'skipped_starts': execution.skipped_starts,
+        'skipped_starts': schedule.skipped_starts,
     }
 
 

@@ -205,7 +205,7 @@ def _insert(connection: sqlite3.Connection, execution: Execution, up_sec: float)
                 execution.entity.path,
                 execution.script_id,
                 execution.status.value,
-                execution.scheduled,
+                execution.is_schedule,
                 execution.parent,
                 execution.exit_code,
                 execution.created_at.isoformat(),
@@ -231,7 +231,7 @@ def _replace(connection: sqlite3.Connection, execution: Execution, up_sec: float
         """,
         (
             execution.status.value,
-            execution.scheduled,
+            execution.is_schedule,
             execution.exit_code,
             None if execution.is_open else up_sec,
             to_document(execution),

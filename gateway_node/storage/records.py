@@ -21,6 +21,7 @@ from gateway_node.executions.values import (
     FailureReason,
     Progress,
     ResourceUse,
+    Schedule,
     ScheduledStart,
     Trigger,
     TriggerType,
@@ -37,6 +38,7 @@ def to_document(execution: Execution) -> str:
     Nor are empty lists in it that are empty nearly always: they cost each reader of a page. It
     is ASCII, so that lone surrogates survive too.
     """
+    schedule = execution.as_schedule
     document = {
         'id': execution.id,
         'entity': execution.entity.path,
@@ -51,9 +53,9 @@ def to_document(execution: Execution) -> str:
         'priority': execution.priority,
         'parent': execution.parent,
         'schedule': execution.schedule,
-        'scheduled': execution.scheduled,
-        'last_scheduled_start': _scheduled_start_document(execution.last_scheduled_start),
-        'skipped_starts': execution.skipped_starts,
+        'scheduled': schedule is not None,
+        'last_scheduled_start': schedule and _scheduled_start_document(schedule.last_start),
+        'skipped_starts': schedule.skipped_starts if schedule else 0,
         'stop_trigger': execution.stop_trigger and _trigger_document(execution.stop_trigger),
         'started_at': execution.started_at and execution.started_at.isoformat(),
         'completed_at': execution.completed_at and execution.completed_at.isoformat(),
@@ -107,9 +109,7 @@ def _execution(document: _Document) -> Execution:
         priority=document['priority'],
         parent=document.get('parent'),
         schedule=document.get('schedule'),
-        scheduled=document['scheduled'],
-        last_scheduled_start=_scheduled_start(document.get('last_scheduled_start')),
-        skipped_starts=document['skipped_starts'],
+        as_schedule=_schedule(document) if document['scheduled'] else None,
         stop_trigger=_stop_trigger(document.get('stop_trigger')),
         started_at=_moment(document.get('started_at')),
         completed_at=_moment(document.get('completed_at')),
@@ -163,6 +163,13 @@ def _shared_trigger(trigger_type: str, setting: str | None, username: str | None
 
 def _stop_trigger(document: _Document | None) -> Trigger | None:
     return None if document is None else _trigger(document)
+
+
+def _schedule(document: _Document) -> Schedule:
+    return Schedule(
+        last_start=_scheduled_start(document.get('last_scheduled_start')),
+        skipped_starts=document['skipped_starts'],
+    )
 
 
 def _scheduled_start_document(run: ScheduledStart | None) -> _Document | None:

@@ -27,7 +27,7 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.executions.ports import Change, ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.executions.values import Execution, ExecutionStatus, Schedule
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
@@ -149,22 +149,22 @@ async def test_the_transition_returned_is_the_one_in_the_log(store: ExecutionSto
 async def test_an_update_without_a_cause_is_no_transition(store: ExecutionStore) -> None:
     """A change of something else than the status leaves the log alone."""
     running = await started(store, new_execution(1))
-    assert await update(store, running.evolve(skipped_starts=3), None) is None
+    assert await update(store, running.evolve(priority=3), None) is None
     kept = await store.get(running.id)
     assert kept is not None
-    assert kept.skipped_starts == 3
+    assert kept.priority == 3
     assert len(await store.transitions(after=0, limit=10)) == 2
 
 
 async def test_changes_recorded_together_are_kept_together(store: ExecutionStore) -> None:
     """New executions and new states go into one call; those with a cause get a transition each."""
     running = await started(store, new_execution(1))
-    skipped = running.evolve(skipped_starts=1)
+    raised = running.evolve(priority=1)
     ended_one = advance(running, ExecutionStatus.COMPLETED, completed_at=COMPLETED_AT)
     log = await store.record(
         [
             Change(execution=new_execution(2), cause='accepted', new=True),
-            Change(execution=skipped),
+            Change(execution=raised),
             Change(execution=new_execution(3), cause='accepted', new=True),
             Change(execution=ended_one, cause='exited'),
         ]
@@ -194,7 +194,7 @@ async def test_changes_recorded_together_are_kept_all_or_none(
     await add(store, execution)
     changes = [
         Change(execution=new_execution(2), cause='accepted', new=True),
-        Change(execution=execution.evolve(skipped_starts=1)),
+        Change(execution=execution.evolve(priority=1)),
         wrong,
     ]
     with pytest.raises(error):
@@ -284,7 +284,7 @@ async def test_the_greatest_id_outlives_its_execution(store: ExecutionStore) -> 
 
 async def test_open_executions_are_those_without_a_final_status(store: ExecutionStore) -> None:
     """Prepared, running and scheduled ones are open, oldest first."""
-    schedule = new_execution(3, scheduled=True)
+    schedule = new_execution(3, as_schedule=Schedule())
     await add(store, schedule)
     await ended(store, 2)
     running = await started(store, new_execution(1))
@@ -342,7 +342,7 @@ async def test_without_bounds_nothing_expires(store: ExecutionStore, clock: Fake
 
 async def test_the_longest_ended_expire_past_the_count(store: ExecutionStore) -> None:
     """Beyond `max_executions` the ended ones expire; open ones neither count nor expire."""
-    await add(store, new_execution(1, scheduled=True))
+    await add(store, new_execution(1, as_schedule=Schedule()))
     await started(store, new_execution(2))
     final = [await ended(store, number) for number in range(3, 7)]
     policy = RetentionPolicy(max_executions=2, max_age_sec=0, max_failed_age_sec=0)

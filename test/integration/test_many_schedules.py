@@ -163,7 +163,8 @@ async def test_many_schedules_are_started_with_one_commit(
         assert len([each for each in await life.all(script_id) if each.parent]) == 1 + 28
         assert skipped.schedule is not None
         kept = await life.executions.get(APP, script_id, skipped.schedule)
-        assert kept.skipped_starts == 1
+        assert kept.as_schedule is not None
+        assert kept.as_schedule.skipped_starts == 1
         ended = await life.executions.get(APP, other, gone.id)
         assert ended.status is FAILED
 

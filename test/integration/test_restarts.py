@@ -32,7 +32,7 @@ async def test_on_restart_makes_a_run_at_each_start_and_stays(robot: Robot) -> N
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedule = await life.start(script_id, ExecutionType.ON_RESTART)
-        assert (schedule.status, schedule.scheduled) == (PREPARED, True)
+        assert (schedule.status, schedule.is_schedule) == (PREPARED, True)
         assert life.runner.started == ()
     for start in range(1, 4):
         robot.clock.advance(3600)
@@ -43,7 +43,7 @@ async def test_on_restart_makes_a_run_at_each_start_and_stays(robot: Robot) -> N
             ended = await life.finish(run.id)
             assert (ended.status, ended.input_parameters) == (COMPLETED, {'depth': 3})
             kept = await life.executions.get(APP, script_id, schedule.id)
-            assert (kept.status, kept.scheduled) == (PREPARED, True)
+            assert (kept.status, kept.is_schedule) == (PREPARED, True)
 
 
 async def test_now_and_on_restart_runs_now_and_leaves_a_schedule(robot: Robot) -> None:
@@ -54,7 +54,7 @@ async def test_now_and_on_restart_runs_now_and_leaves_a_schedule(robot: Robot) -
         assert now.schedule is not None
         assert (await life.finish(now.id)).status is COMPLETED
         schedule = await life.executions.get(APP, script_id, now.schedule)
-        assert (schedule.status, schedule.scheduled, schedule.parent) == (PREPARED, True, now.id)
+        assert (schedule.status, schedule.is_schedule, schedule.parent) == (PREPARED, True, now.id)
     robot.clock.advance(3600)
     async with robot.gateway() as life:
         run = (await life.all(script_id))[-1]
@@ -84,7 +84,7 @@ async def test_once_on_restart_is_used_up_when_the_gateway_dies_at_the_spawn(
     async with robot.gateway(online=False) as life:
         life.runner.hold_starts.clear()
         life.bring_online()
-        while (await life.executions.get(APP, script_id, schedule.id)).scheduled:
+        while (await life.executions.get(APP, script_id, schedule.id)).is_schedule:
             await life.store.last_id()  # each turn is a read of the disk
     async with robot.gateway() as life:
         lost = await life.executions.get(APP, script_id, schedule.id)
@@ -103,7 +103,7 @@ async def test_once_on_restart_is_not_used_up_while_it_waits_for_its_entity(
         schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
     async with robot.gateway(online=False) as life:
         waiting = await life.executions.get(APP, script_id, schedule.id)
-        assert (waiting.status, waiting.scheduled) == (PREPARED, True)
+        assert (waiting.status, waiting.is_schedule) == (PREPARED, True)
     async with robot.gateway(online=False) as life:
         life.bring_online()
         assert (await life.finish(schedule.id)).status is COMPLETED
@@ -133,7 +133,7 @@ async def test_a_run_whose_entity_stays_away_fails_and_says_so(robot: Robot) -> 
         assert failed.failure is not None
         assert failed.failure.reason is FailureReason.ENTITY_ABSENT
         assert 'apps/temp_sensor' in failed.failure.message
-        assert (await life.executions.get(APP, script_id, schedule.id)).scheduled
+        assert (await life.executions.get(APP, script_id, schedule.id)).is_schedule
 
 
 async def test_a_crash_loop_skips_starts_and_records_that(robot: Robot) -> None:
@@ -148,7 +148,8 @@ async def test_a_crash_loop_skips_starts_and_records_that(robot: Robot) -> None:
             assert life.runner.started == ()
             assert now.schedule is not None
             schedule = await life.executions.get(APP, script_id, now.schedule)
-            assert schedule.skipped_starts == skipped
+            assert schedule.as_schedule is not None
+            assert schedule.as_schedule.skipped_starts == skipped
 
 
 async def test_the_interval_is_measured_by_uptime_and_ends_with_the_boot(robot: Robot) -> None:
@@ -176,7 +177,7 @@ async def test_the_schedules_of_a_deleted_script_fail(
         schedule = await life.start(script_id, execution_type)
         await life.executions.delete_script(APP, script_id)
         ended = await life.executions.get(APP, script_id, schedule.id)
-        assert (ended.status, ended.scheduled) == (FAILED, False)
+        assert (ended.status, ended.is_schedule) == (FAILED, False)
         assert ended.failure is not None
         assert ended.failure.reason is FailureReason.SCRIPT_GONE
     async with robot.gateway() as life:
@@ -203,7 +204,7 @@ async def test_delete_and_stop_end_a_schedule(robot: Robot) -> None:
         stopped = await life.start(script_id, ExecutionType.ON_RESTART)
         await life.executions.delete(APP, script_id, deleted.id)
         ended = await life.executions.stop(APP, script_id, stopped.id, StopAction.STOP)
-        assert (ended.status, ended.scheduled) == (TERMINATED, False)
+        assert (ended.status, ended.is_schedule) == (TERMINATED, False)
     robot.clock.advance(3600)
     async with robot.gateway() as life:
         assert [each.id for each in await life.all(script_id)] == [stopped.id]
@@ -291,7 +292,7 @@ async def test_what_may_run_once_is_not_started_again_after_it_was_used_up(robot
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
-        await life.store.record([Change(execution=schedule.evolve(scheduled=False))])
+        await life.store.record([Change(execution=schedule.evolve(as_schedule=None))])
     robot.start_prepared = True
     async with robot.gateway() as life:
         failed = await life.executions.get(APP, script_id, schedule.id)
@@ -349,7 +350,7 @@ async def test_schedules_wait_while_scripts_are_turned_off(robot: Robot) -> None
         every = await life.start(script_id, ExecutionType.ON_RESTART)
     async with robot.gateway(scripts=False) as life:
         kept = [await life.store.get(each.id) for each in (once, every)]
-        assert all(each is not None and each.scheduled for each in kept)
+        assert all(each is not None and each.is_schedule for each in kept)
     async with robot.gateway() as life:
         assert (await life.finish(once.id)).status is COMPLETED
 
@@ -368,7 +369,7 @@ async def test_what_is_refused_for_the_moment_is_started_later(
         life.bring_online()
         waits = f'{once.id} waits: the spawner is being started'
         await wait_until(lambda: caplog.messages.count(waits) > 1, what='the run waits')
-        assert (await life.executions.get(APP, script_id, once.id)).scheduled
+        assert (await life.executions.get(APP, script_id, once.id)).is_schedule
         setattr(life.runner, what, None)
         assert (await life.finish(once.id)).status is COMPLETED
 
@@ -405,7 +406,7 @@ async def test_a_schedule_whose_end_cannot_be_recorded_goes_on_waiting(robot: Ro
         with pytest.raises(StoreUnavailable):
             await life.executions.stop(APP, script_id, schedule.id, StopAction.STOP)
         robot.state_dir.joinpath('away').rename(robot.state_dir / 'gateway.sqlite3')
-        assert (await life.executions.get(APP, script_id, schedule.id)).scheduled
+        assert (await life.executions.get(APP, script_id, schedule.id)).is_schedule
         ended = await life.executions.stop(APP, script_id, schedule.id, StopAction.STOP)
         assert ended.status is TERMINATED
 

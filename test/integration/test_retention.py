@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway_node.executions.ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
+from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES, Schedule
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
 
@@ -133,7 +133,8 @@ class Life:
     async def _meet(self, event: Event) -> None:
         match event:
             case Begin():
-                execution = new_execution(self._next, scheduled=event.scheduled)
+                as_schedule = Schedule() if event.scheduled else None
+                execution = new_execution(self._next, as_schedule=as_schedule)
                 self._next += 1
                 await add(self._store, execution)
                 self.model.open[execution.id] = execution

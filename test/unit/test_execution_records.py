@@ -6,6 +6,7 @@ import datetime
 import json
 from typing import Any
 
+from fakes import new_execution
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from gateway_node.executions.values import (
     FailureReason,
     Progress,
     ResourceUse,
+    Schedule,
     ScheduledStart,
     Trigger,
     TriggerType,
@@ -66,10 +68,12 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'priority': st.integers(),
     'parent': st.none() | TEXTS,
     'schedule': st.none() | TEXTS,
-    'scheduled': st.booleans(),
-    'last_scheduled_start': st.none()
-    | st.builds(ScheduledStart, at=MOMENTS, boot_time=BOOT_TIMES),
-    'skipped_starts': NUMBERS,
+    'as_schedule': st.none()
+    | st.builds(
+        Schedule,
+        last_start=st.none() | st.builds(ScheduledStart, at=MOMENTS, boot_time=BOOT_TIMES),
+        skipped_starts=NUMBERS,
+    ),
     'stop_trigger': st.none() | TRIGGERS,
     'started_at': st.none() | MOMENTS,
     'completed_at': st.none() | MOMENTS,
@@ -110,6 +114,13 @@ def test_no_field_is_lost_either_way(execution: Execution) -> None:
     assert execution_from(to_document(execution), to_parameters(execution)) == execution
 
 
+def test_what_was_a_schedule_once_is_none_any_more() -> None:
+    """Documents of earlier versions have the starts of a schedule that has ended, too."""
+    document = json.loads(to_document(new_execution(1)))
+    document |= {'scheduled': False, 'skipped_starts': 3}
+    assert execution_from(json.dumps(document), '[{},null]') == new_execution(1)
+
+
 @given(EXECUTIONS)
 def test_a_document_is_plain_ascii(execution: Execution) -> None:
     """SQLite's text holds neither lone surrogates nor, safely, NUL: the document has none."""
@@ -121,12 +132,16 @@ def test_a_document_is_plain_ascii(execution: Execution) -> None:
 @given(EXECUTIONS)
 def test_every_field_that_is_known_is_in_the_document(execution: Execution) -> None:
     """A field that is added to Execution must be added to its document; None is left out, and
-    where lists are nearly always empty, these as well."""
+    where lists are nearly always empty, these as well. The fields of a schedule stand beside.
+    """
     known = {
         field.name
         for field in dataclasses.fields(Execution)
         if getattr(execution, field.name) is not None
-    } - {'input_parameters', 'output_parameters'}
+    } - {'input_parameters', 'output_parameters', 'as_schedule'}
+    schedule = execution.as_schedule
+    known |= {'scheduled', 'skipped_starts'}
+    known |= {'last_scheduled_start'} if schedule and schedule.last_start else set()
     known -= {
         name
         for name in ('mended', 'unkillable_processes', 'warnings')

@@ -23,6 +23,7 @@ from gateway_node.executions.ports import Change, StartOrder
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
+    Schedule,
     StopAction,
     Transition,
     Trigger,
@@ -153,10 +154,10 @@ async def test_a_stop_takes_no_status_back(stage: Stage) -> None:
 
 async def test_a_stop_does_not_make_a_used_schedule_good_again(stage: Stage) -> None:
     """While a schedule is being used up, a stop does not write it back, and nothing starts."""
-    async with stage.driven(scheduled=True) as active:
+    async with stage.driven(as_schedule=Schedule()) as active:
         stage.store.hold_up()
         await stage.store.reached.wait()
-        assert active.execution.scheduled
+        assert active.execution.is_schedule
         stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
         await asyncio.wait({stopping}, timeout=0.05)
         assert not active.stop_holds
@@ -166,4 +167,4 @@ async def test_a_stop_does_not_make_a_used_schedule_good_again(stage: Stage) -> 
         assert active.stop_holds
         assert active.execution.status is TERMINATED
     assert stage.runner.started == ()
-    assert True not in [each.scheduled for each in stage.store.written[1:]]
+    assert True not in [each.is_schedule for each in stage.store.written[1:]]
