@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifests: YAML files that a person wrote, read into JSON values and nothing else."""
+"""Manifests: YAML files that a person wrote, read into JSON values, and the checks of those.
 
+Every check names the place, the value and what is allowed, in a ManifestInvalid.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
-from gateway_node.strict_json import check, JsonRefused
+from gateway_node.strict_json import check, JsonRefused, shown
+
+_Manifest = TypeVar('_Manifest')
 
 MAX_BYTES = 2**20
 MAX_NODES = 100_000
@@ -21,25 +27,64 @@ class ManifestInvalid(Exception):
     allowed."""
 
 
-def read_yaml(path: Path) -> Any:
+def read_manifest(path: Path, parse: Callable[[object], _Manifest]) -> _Manifest:
+    """Return what `parse` makes of a file's document; blocks.
+
+    Raises:
+        ManifestInvalid: one line with the file, the place in it, the value and what is allowed.
+    """
+    try:
+        document = _read_yaml(path)
+        return parse({} if document is None else document)
+    except ManifestInvalid as error:
+        raise ManifestInvalid(f'{path}: {error}') from error
+
+
+def mapping(
+    value: object, place: str, allowed: tuple[str, ...] | None = None
+) -> Mapping[str, Any]:
+    """Return a value that is a mapping, of no other keys than `allowed`; None allows any."""
+    if not isinstance(value, dict):
+        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a mapping')
+    for key in value:
+        if allowed is not None and key not in allowed:
+            raise ManifestInvalid(
+                f'{place} has the key {shown(key)}; allowed: {", ".join(allowed)}'
+            )
+    return value
+
+
+def items(value: object, place: str) -> list[Any]:
+    """Return a value that is a list."""
+    if not isinstance(value, list):
+        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a list')
+    return value
+
+
+def text(value: object, place: str, *, may_be_empty: bool = False) -> str:
+    """Return a value that is a text without NUL, and says something unless it `may_be_empty`."""
+    if not isinstance(value, str) or '\0' in value or not (value or may_be_empty):
+        hint = ' (in quotes)' if isinstance(value, (bool, int, float)) else ''
+        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a text{hint}')
+    return value
+
+
+def _read_yaml(path: Path) -> Any:
     """Return a file's document as JSON values; dates and other YAML types are refused.
 
     Aliases are counted as what they stand for before anything is made of them: a few lines of
     them, or of merge keys, can stand for more than a machine's memory.
-
-    Raises:
-        ManifestInvalid: the message does not name the file.
     """
     try:
         with path.open('rb') as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise ManifestInvalid(f'has more than {MAX_BYTES} bytes')
-        text = content.decode()
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        source = content.decode()
+        root = yaml.compose(source, Loader=yaml.SafeLoader)
         if root is not None:
             _check_node(root, {}, set())
-        document = yaml.safe_load(text)
+        document = yaml.safe_load(source)
         check(document)
     except OSError as error:
         raise ManifestInvalid(f'cannot be read: {error.strerror}') from error

@@ -144,3 +144,14 @@ def _integer(digits: str) -> int:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+
+
+def shown(value: object) -> str:
+    """Return a short form of a value for a message."""
+    if isinstance(value, (dict, list)):
+        return 'an object' if isinstance(value, dict) else 'an array'
+    if isinstance(value, int) and value.bit_length() > 256:
+        return 'a number with more than 77 digits'
+    text = ascii(value) if isinstance(value, str) else repr(value)
+    text = {'None': 'null', 'True': 'true', 'False': 'false'}.get(text, text)
+    return text if len(text) <= 80 else text[:77] + '...'

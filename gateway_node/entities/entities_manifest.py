@@ -4,15 +4,14 @@
 The form of the file is in docs/configuration.md.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import NodeName
-from gateway_node.manifest_files import ManifestInvalid, read_yaml
+from gateway_node.manifest_files import items, ManifestInvalid, mapping, read_manifest, text
+from gateway_node.strict_json import shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +43,11 @@ class EntitiesManifest:
 
 def load_entities_manifest(path: Path) -> EntitiesManifest:
     """Read a manifest file; ManifestInvalid names the place, the value and what is allowed."""
-    try:
-        return _parse(read_yaml(path))
-    except ManifestInvalid as error:
-        raise ManifestInvalid(f'{path}: {error}') from error
+    return read_manifest(path, _parse)
 
 
 def _parse(document: object) -> EntitiesManifest:
-    top = _mapping(
-        {} if document is None else document, 'the document', ('components', 'functions')
-    )
+    top = mapping(document, 'the document', ('components', 'functions'))
     return EntitiesManifest(
         components=_declarations(top.get('components'), 'components'),
         functions=_declarations(top.get('functions'), 'functions'),
@@ -61,11 +55,8 @@ def _parse(document: object) -> EntitiesManifest:
 
 
 def _declarations(value: object, place: str) -> tuple[Declaration, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise ManifestInvalid(f'{place} is {value!r:.80}; allowed: a list')
-    declarations = tuple(_declaration(item, f'{place}[{i}]') for i, item in enumerate(value))
+    declared = items([] if value is None else value, place)
+    declarations = tuple(_declaration(item, f'{place}[{i}]') for i, item in enumerate(declared))
     seen: set[str] = set()
     for declaration in declarations:
         if declaration.id in seen:
@@ -75,16 +66,16 @@ def _declarations(value: object, place: str) -> tuple[Declaration, ...]:
 
 
 def _declaration(value: object, place: str) -> Declaration:
-    item = _mapping(value, place, ('id', 'name', 'description', 'nodes', 'namespaces'))
+    item = mapping(value, place, ('id', 'name', 'description', 'nodes', 'namespaces'))
     entity_id = item.get('id')
     if not isinstance(entity_id, str) or not is_id(entity_id):
         raise ManifestInvalid(
-            f'{place}.id is {entity_id!r:.80}; allowed: letters, digits, "_", "-" and "."'
+            f'{place}.id is {shown(entity_id)}; allowed: letters, digits, "_", "-" and "."'
         )
     declaration = Declaration(
         id=entity_id,
-        name=_text(item.get('name', entity_id), f'{place}.name'),
-        description=_text(item.get('description', ''), f'{place}.description'),
+        name=text(item.get('name', entity_id), f'{place}.name', may_be_empty=True),
+        description=text(item.get('description', ''), f'{place}.description', may_be_empty=True),
         nodes=_globs(item.get('nodes', []), f'{place}.nodes'),
         namespaces=_globs(item.get('namespaces', []), f'{place}.namespaces'),
     )
@@ -93,24 +84,9 @@ def _declaration(value: object, place: str) -> Declaration:
     return declaration
 
 
-def _mapping(value: object, place: str, allowed: tuple[str, ...]) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ManifestInvalid(f'{place} is {value!r:.80}; allowed: a mapping')
-    for key in value:
-        if key not in allowed:
-            raise ManifestInvalid(f'{place} has the key {key!r}; allowed: {", ".join(allowed)}')
-    return value
-
-
-def _text(value: object, place: str) -> str:
-    if not isinstance(value, str):
-        raise ManifestInvalid(f'{place} is {value!r:.80}; allowed: a text')
-    return value
-
-
 def _globs(value: object, place: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(glob, str) for glob in value):
-        raise ManifestInvalid(f'{place} is {value!r:.80}; allowed: a list of globs')
+        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a list of globs')
     for glob in value:
         if not glob.startswith(('/', '*')):
             raise ManifestInvalid(f'{place} has {glob!r}; a glob begins with "/" or "*"')

@@ -11,10 +11,11 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ProximityNotAvailable
 from gateway_node.executions.ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution
-from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound, shown
+from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.schemas import SchemaChecker
 from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.strict_json import shown
 
 
 @dataclass(frozen=True, kw_only=True)

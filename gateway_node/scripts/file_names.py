@@ -7,8 +7,9 @@ A file name is a hint of the kind, and the name of the file on disk in a folder 
 import re
 import unicodedata
 
-from gateway_node.scripts.errors import ScriptRefused, shown
+from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.values import MENDED_FOLDER, ScriptKind
+from gateway_node.strict_json import shown
 
 MAX_FILE_NAME_BYTES = 255
 """NAME_MAX of Linux file systems, so that a client can save the file under its name again."""

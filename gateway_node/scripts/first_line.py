@@ -11,9 +11,10 @@ import posixpath
 import re
 import shlex
 
-from gateway_node.scripts.errors import ScriptRefused, shown
+from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.mending import MARK
 from gateway_node.scripts.values import Interpreter, ScriptKind
+from gateway_node.strict_json import shown
 
 MAX_FIRST_LINE_BYTES = 255
 """What the kernel reads of a first line, without its end; it would cut a longer one."""

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from gateway_node.scripts.errors import ScriptRefused, shown, Violation
+from gateway_node.scripts.errors import ScriptRefused, Violation
 from gateway_node.scripts.file_names import first_control, UPLOADED_KINDS
 from gateway_node.scripts.values import Limits, ScriptKind
-from gateway_node.strict_json import pointer_token
+from gateway_node.strict_json import pointer_token, shown
 
 MAX_NAME_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 4096
@@ -29,6 +29,17 @@ LIMIT_RANGES: Mapping[str, tuple[float, float]] = {
     'output_mb': (0.001, 16 * 1024 * 1024),
 }
 """Smallest and greatest value of each limit; an interpreter does not start with fewer files."""
+
+SCRIPT_FIELDS = (
+    'description',
+    'tags',
+    'timeout_sec',
+    'single_execution',
+    'proximity_proof_required',
+    'parameters_schema',
+    'limits',
+)
+"""What a `Script` takes over from its metadata as it is."""
 
 WHOLE_LIMITS = frozenset({'processes', 'open_files'})
 
@@ -57,19 +68,8 @@ class Metadata:
         return replace(earlier, named=earlier.named | self.named, **changes)
 
     def script_fields(self) -> dict[str, Any]:
-        """Return what a `Script` takes over as it is."""
-        return {
-            name: getattr(self, name)
-            for name in (
-                'description',
-                'tags',
-                'timeout_sec',
-                'single_execution',
-                'proximity_proof_required',
-                'parameters_schema',
-                'limits',
-            )
-        }
+        """Return the `SCRIPT_FIELDS`."""
+        return {name: getattr(self, name) for name in SCRIPT_FIELDS}
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document that `parse_metadata` turns into this value again."""

@@ -4,7 +4,7 @@
 The form of the file is in docs/writing_scripts.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 import os
 from pathlib import Path
 import re
@@ -12,8 +12,8 @@ from typing import Any
 
 from gateway_node.entities.names import is_id
 from gateway_node.entities.values import EntityRef
-from gateway_node.manifest_files import ManifestInvalid, read_yaml
-from gateway_node.scripts.errors import ScriptRefused, shown
+from gateway_node.manifest_files import items, ManifestInvalid, mapping, read_manifest, text
+from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.file_names import (
     kind_by_name,
     KNOWN_NAMES,
@@ -21,20 +21,12 @@ from gateway_node.scripts.file_names import (
     may_be_launch_fragment,
 )
 from gateway_node.scripts.managed import hash_file, ManagedScript
-from gateway_node.scripts.metadata import Metadata, parse_metadata
+from gateway_node.scripts.metadata import Metadata, parse_metadata, SCRIPT_FIELDS
 from gateway_node.scripts.shelf import is_uploaded_id
 from gateway_node.scripts.values import ArgumentDefinition, Script, ScriptKind
+from gateway_node.strict_json import shown
 
-_METADATA_KEYS = (
-    'name',
-    'description',
-    'tags',
-    'timeout_sec',
-    'single_execution',
-    'proximity_proof_required',
-    'parameters_schema',
-    'limits',
-)
+_METADATA_KEYS = ('name', *SCRIPT_FIELDS)
 _OWN_KEYS = ('id', 'path', 'kind', 'entities', 'args', 'environment')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
@@ -49,19 +41,16 @@ def load_scripts_manifest(
     Raises:
         ManifestInvalid: one line with the file, the place in it, the value and what is allowed.
     """
-    try:
-        return _parse(read_yaml(path), path.parent, on_look)
-    except ManifestInvalid as error:
-        raise ManifestInvalid(f'{path}: {error}') from error
+    return read_manifest(path, lambda document: _parse(document, path.parent, on_look))
 
 
 def _parse(
     document: object, folder: Path, on_look: Callable[[Path], None]
 ) -> tuple[ManagedScript, ...]:
-    top = _mapping({} if document is None else document, 'the document', ('scripts',))
+    top = mapping(document, 'the document', ('scripts',))
     scripts: list[ManagedScript] = []
     places: dict[str, str] = {}
-    for index, item in enumerate(_list(top.get('scripts') or [], 'scripts')):
+    for index, item in enumerate(items(top.get('scripts') or [], 'scripts')):
         place = f'scripts[{index}]'
         managed = _managed_script(item, place, folder, on_look)
         earlier = places.setdefault(managed.script.id, place)
@@ -74,7 +63,7 @@ def _parse(
 def _managed_script(
     value: object, place: str, folder: Path, on_look: Callable[[Path], None]
 ) -> ManagedScript:
-    item = _mapping(value, place, (*_OWN_KEYS, *_METADATA_KEYS))
+    item = mapping(value, place, (*_OWN_KEYS, *_METADATA_KEYS))
     for key in ('id', 'path', 'entities'):
         if key not in item:
             raise ManifestInvalid(f'{place} has no {key!r}')
@@ -161,7 +150,7 @@ def _metadata(document: dict[str, Any], place: str) -> Metadata:
 
 
 def _entities(value: object, place: str) -> tuple[str, ...]:
-    globs = _list([value] if isinstance(value, str) else value, place)
+    globs = items([value] if isinstance(value, str) else value, place)
     if not globs:
         raise ManifestInvalid(f'{place} is empty; allowed: globs such as "apps/*"')
     for glob in globs:
@@ -177,13 +166,13 @@ def _entities(value: object, place: str) -> tuple[str, ...]:
 
 def _arguments(value: object, place: str) -> tuple[ArgumentDefinition, ...]:
     definitions = []
-    for index, each in enumerate(_list(value, place)):
-        item = _mapping(each, f'{place}[{index}]', ('name', 'flag'))
+    for index, each in enumerate(items(value, place)):
+        item = mapping(each, f'{place}[{index}]', ('name', 'flag'))
         flag = item.get('flag')
         definitions.append(
             ArgumentDefinition(
-                name=_text(item.get('name'), f'{place}[{index}].name'),
-                flag=None if flag is None else _text(flag, f'{place}[{index}].flag'),
+                name=text(item.get('name'), f'{place}[{index}].name'),
+                flag=None if flag is None else text(flag, f'{place}[{index}].flag'),
             )
         )
     return tuple(definitions)
@@ -191,34 +180,10 @@ def _arguments(value: object, place: str) -> tuple[ArgumentDefinition, ...]:
 
 def _environment(value: object, place: str) -> dict[str, str]:
     environment = {}
-    for name, setting in _mapping(value, place, None).items():
+    for name, setting in mapping(value, place).items():
         if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
             raise ManifestInvalid(
                 f'{place} has {shown(name)}; allowed: letters, digits and "_", no digit first'
             )
-        environment[name] = _text(setting, f'{place}.{name}', may_be_empty=True)
+        environment[name] = text(setting, f'{place}.{name}', may_be_empty=True)
     return environment
-
-
-def _mapping(value: object, place: str, allowed: tuple[str, ...] | None) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a mapping')
-    for key in value:
-        if allowed is not None and key not in allowed:
-            raise ManifestInvalid(
-                f'{place} has the key {shown(key)}; allowed: {", ".join(allowed)}'
-            )
-    return value
-
-
-def _list(value: object, place: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a list')
-    return value
-
-
-def _text(value: object, place: str, *, may_be_empty: bool = False) -> str:
-    if not isinstance(value, str) or '\0' in value or not (value or may_be_empty):
-        hint = ' (in quotes)' if isinstance(value, (bool, int, float)) else ''
-        raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a text{hint}')
-    return value

@@ -472,12 +472,12 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('content', 'told'),
     [
-        ('[]', 'the document is []'),
+        ('[]', 'the document is an array'),
         ('7', 'the document is 7; allowed: a mapping'),
         ('a: 1', "the document has the key 'a'; allowed: components, functions"),
-        ('components: {}', 'components is {}; allowed: a list'),
+        ('components: {}', 'components is an object; allowed: a list'),
         ('components: [7]', 'components[0] is 7; allowed: a mapping'),
-        ('components: [{nodes: ["/x"]}]', 'components[0].id is None'),
+        ('components: [{nodes: ["/x"]}]', 'components[0].id is null'),
         ('components: [{id: "../x", nodes: ["/x"]}]', "components[0].id is '../x'"),
         ('components: [{id: a}]', 'components[0] chooses no node'),
         ('components: [{id: a, nodes: "/x"}]', "components[0].nodes is '/x'; allowed: a list"),

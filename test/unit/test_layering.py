@@ -239,7 +239,7 @@ def test_every_module_lies_in_a_room_of_the_design() -> None:
         ('executions.service', 'from gateway_node import storage'),
         ('executions.service', 'from ..storage import database'),
         ('executions.service', 'from gateway_node.main import main'),
-        ('executions.service', 'from gateway_node.manifest_files import read_yaml'),
+        ('executions.service', 'from gateway_node.manifest_files import read_manifest'),
         ('http_server.scripts', 'from gateway_node.process.runner import SupervisedScriptRunner'),
         ('http_server.scripts', 'def f():\n    import gateway_node.storage.records'),
         ('storage.database', 'from gateway_node.ros import node'),
