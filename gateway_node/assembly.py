@@ -28,6 +28,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.schedules import RestartSettings
+from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.host_names import host_names
@@ -102,6 +103,7 @@ async def assemble(
         services = Services(
             directory=directory,
             library=library,
+            script_changes=ScriptChanges(library=library, executions=executions),
             executions=executions,
             versions={**_own_versions(), **ros_versions},
             conditions=conditions,

@@ -31,6 +31,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.schedules import RestartSettings
+from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.open_connections import ConnectionLimits
@@ -192,6 +193,7 @@ async def serve_api(
         Services(
             directory=entities,
             library=library,
+            script_changes=ScriptChanges(library=library, executions=executions),
             executions=executions,
             versions={'gateway': 'test'},
             conditions=lambda: {'warnings': []},

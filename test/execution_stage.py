@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from clients import CLIENT
 from fakes import (
     FakeClock,
     FakeSchemaChecker,
@@ -26,6 +27,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.schedules import RestartSettings
+from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
@@ -94,6 +96,7 @@ class Stage:
                 ),
             ),
         )
+        self.script_changes = ScriptChanges(library=self.library, executions=self.service)
 
     async def upload(self, entity: EntityRef = APP, **metadata: Any) -> str:
         """Upload a script; return its id."""
@@ -119,13 +122,15 @@ class Stage:
 
     async def running(self, script_id: str) -> tuple[Execution, FakeScript]:
         """Start an execution and wait until it runs."""
-        execution = await self.service.start(APP, script_id, NOW)
+        execution = await self.service.start(APP, script_id, NOW, actor=CLIENT)
         script = await self.runner.script(execution.id)
         return await self.listener.wait_for(execution.id, RUNNING), script
 
     async def stop(self, execution: Execution, action: StopAction = STOP) -> Execution:
         """Send a termination action."""
-        return await self.service.stop(APP, execution.script_id, execution.id, action)
+        return await self.service.stop(
+            APP, execution.script_id, execution.id, action, actor=CLIENT
+        )
 
     async def get(self, execution: Execution) -> Execution:
         """Return an execution as it is now."""

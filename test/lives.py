@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import contextlib
 from pathlib import Path
 
+from clients import CLIENT
 from fakes import (
     FakeClock,
     FakeSchemaChecker,
@@ -20,6 +21,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import Outcome, RetentionPolicy
 from gateway_node.executions.schedules import RestartSettings
+from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
@@ -135,6 +137,7 @@ class Life:
                 ),
             ),
         )
+        self.script_changes = ScriptChanges(library=self.library, executions=self.executions)
         self.directory = EntityDirectory(
             host_name='robot',
             own_node=NodeName(namespace='/', name='gateway_node'),
@@ -156,7 +159,7 @@ class Life:
     async def start(self, script_id: str, execution_type: ExecutionType) -> Execution:
         """Start an execution of the sensor's script."""
         request = StartRequest(execution_type=execution_type, parameters={'depth': 3})
-        return await self.executions.start(APP, script_id, request)
+        return await self.executions.start(APP, script_id, request, actor=CLIENT)
 
     async def all(self, script_id: str) -> list[Execution]:
         """Return the script's executions, oldest first."""

@@ -8,6 +8,7 @@ import logging
 from typing import Any, TypeVar
 
 from gateway_node.clock import Clock
+from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.final_status import (
     final_status_of,
@@ -72,6 +73,7 @@ class ActiveExecution:
         self._writing = asyncio.Lock()
         self._stop_asked = asyncio.Event()
         self._stop_trigger = execution.stop_trigger
+        self._stop_actor = GATEWAY
         self._progress: Progress | None = None
         self._decided = False
         self._ended = asyncio.Event()
@@ -113,7 +115,7 @@ class ActiveExecution:
             self._refusal = refusal
             self._stop_asked.set()
 
-    def stop(self, action: StopAction, trigger: Trigger) -> bool:
+    def stop(self, action: StopAction, trigger: Trigger, actor: Actor) -> bool:
         """Ask for the end; False where the final status is decided already.
 
         The first client's stop is the one that is recorded. A forced termination overrides a
@@ -121,18 +123,18 @@ class ActiveExecution:
         """
         if self._decided:
             return False
-        self._accept_stop(action, trigger)
+        self._accept_stop(action, trigger, actor)
         self._pass_stop_on()
         return True
 
-    async def record_and_stop(self, action: StopAction, trigger: Trigger) -> bool:
+    async def record_and_stop(self, action: StopAction, trigger: Trigger, actor: Actor) -> bool:
         """Ask for the end as `stop` does, and record that before the script hears of it.
 
         Should the gateway die in between, the next one knows why the script died of a signal.
         """
         if self._decided:
             return False
-        self._accept_stop(action, trigger)
+        self._accept_stop(action, trigger, actor)
         self._recording_stops += 1
         try:
             # A disk that stalls does not keep a script alive.
@@ -155,9 +157,10 @@ class ActiveExecution:
         record. What waits and is not on record would be started by the next gateway."""
         return self._process is not None or self._record.stop_accepted or not self._record.is_open
 
-    def _accept_stop(self, action: StopAction, trigger: Trigger) -> None:
+    def _accept_stop(self, action: StopAction, trigger: Trigger, actor: Actor) -> None:
         if self._stop_trigger is None or self._stop_trigger.type is not TriggerType.MANUAL:
             self._stop_trigger = trigger
+            self._stop_actor = actor
         if self._asked is not StopAction.FORCED_TERMINATION:
             self._asked = action
             self._stop_asked.set()
@@ -276,7 +279,7 @@ class ActiveExecution:
         async with self._writing:
             present = self.execution
             news = present.is_open and present.stop_trigger != self._record.stop_trigger
-            if news and await self._ledger.note(present):
+            if news and await self._ledger.note(present, self._stop_actor):
                 self._record = present
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_execution import ActiveExecution
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     NotStartable,
@@ -153,7 +154,7 @@ class ActiveExecutions:
         """Ask every execution to end because the gateway ends, those that come later too."""
         self._stopping = action
         for active in self._active.values():
-            active.stop(action, _SHUTDOWN)
+            active.stop(action, _SHUTDOWN, GATEWAY)
 
     async def wait_empty(self) -> None:
         """Wait until every execution has left."""
@@ -202,7 +203,7 @@ class ActiveExecutions:
         )
         self._active[execution.id] = active
         if self._stopping is not None:
-            active.stop(self._stopping, _SHUTDOWN)
+            active.stop(self._stopping, _SHUTDOWN, GATEWAY)
         return active
 
     def _spawn(self, driving: Coroutine[Any, Any, None]) -> None:

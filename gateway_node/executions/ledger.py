@@ -6,6 +6,7 @@ import contextlib
 import logging
 from typing import Any
 
+from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import Change, ExecutionStore, TransitionListener
@@ -45,26 +46,30 @@ class Ledger:
         """Wait for the store no longer: what it does not take now is left to the next start."""
         self._last_attempts.set()
 
-    async def begin(self, *executions: Execution, also: tuple[Execution, ...] = ()) -> None:
+    async def begin(
+        self, *executions: Execution, actor: Actor, also: tuple[Execution, ...] = ()
+    ) -> None:
         """Record new executions, and new states of others (`also`), all or none.
 
         StoreUnavailable where they cannot be recorded, and then they never were.
         """
-        changes = [Change(execution=each, cause='accepted', new=True) for each in executions]
-        changes += [Change(execution=each) for each in also]
+        changes = [
+            Change(execution=each, actor=actor, cause='accepted', new=True) for each in executions
+        ]
+        changes += [Change(execution=each, actor=actor) for each in also]
         await self.record(*changes)
 
     async def advance(
         self, execution: Execution, status: ExecutionStatus, cause: str, **changes: Any
     ) -> Execution:
-        """Bring an execution into its next status and return it.
+        """Bring an execution into its next status, which the gateway does, and return it.
 
         What happened has happened: while the store cannot take it, this waits and tries again.
         StoreUnavailable only before `begin_waiting` and after `stop_waiting`, and StoreUnusable,
         which waiting does not change.
         """
         advanced = advance(execution, status, **changes)
-        await self._persist([Change(execution=advanced, cause=cause)])
+        await self._persist([Change(execution=advanced, actor=GATEWAY, cause=cause)])
         return advanced
 
     async def record(self, *changes: Change) -> None:
@@ -72,17 +77,17 @@ class Ledger:
         self._tell(list(changes), await self._store.record(changes))
 
     async def keep(self, execution: Execution) -> Execution:
-        """Record a change that is no change of status, before anything hangs on it."""
-        await self._persist([Change(execution=execution)])
+        """Record what the gateway changes beside the status, before anything hangs on it."""
+        await self._persist([Change(execution=execution, actor=GATEWAY)])
         return execution
 
-    async def note(self, execution: Execution) -> bool:
+    async def note(self, execution: Execution, actor: Actor) -> bool:
         """Record a change that is no change of status; return whether that is done.
 
         What cannot be written now is only logged, for the next transition carries it again.
         """
         try:
-            await self._store.record([Change(execution=execution)])
+            await self._store.record([Change(execution=execution, actor=actor)])
         except StoreUnavailable as error:
             _log.warning('cannot record a change of %s: %s', execution.id, error)
             return False

@@ -6,6 +6,7 @@ import logging
 
 from gateway_node.clock import Clock
 from gateway_node.executions.active_execution import final_changes
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.final_status import (
     final_status_of,
     FinalStatus,
@@ -96,7 +97,7 @@ async def _ending(
     if outcome is not None and execution.status is ExecutionStatus.PREPARED:
         # It was started; the gateway died before it could say so.
         execution = advance(execution, ExecutionStatus.RUNNING, started_at=clock.now())
-        changes.append(Change(execution=execution, cause='started'))
+        changes.append(Change(execution=execution, actor=GATEWAY, cause='started'))
     final = await _final_status(execution, outcome, runner)
     ended = advance(
         execution,
@@ -105,7 +106,7 @@ async def _ending(
         stop_trigger=final.stop_trigger,
         completed_at=clock.now(),
     )
-    return [*changes, Change(execution=ended, cause=final.cause)]
+    return [*changes, Change(execution=ended, actor=GATEWAY, cause=final.cause)]
 
 
 async def _final_status(

@@ -10,6 +10,7 @@ import enum
 from typing import Any, Protocol
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -173,6 +174,8 @@ class Change:
     """A new state of one execution."""
 
     execution: Execution
+    actor: Actor
+    """Who made it."""
     cause: str | None = None
     """Why its status is what it is now; None where the status did not change."""
     new: bool = False

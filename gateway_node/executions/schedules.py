@@ -11,6 +11,7 @@ from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import (
     NotStartable,
     ScheduleLimitReached,
@@ -164,7 +165,7 @@ class Schedules:
         for execution in executions:
             self._active.enter_waiting(execution, self._preparations.of(execution, directory))
 
-    async def schedule(self, execution: Execution) -> None:
+    async def schedule(self, execution: Execution, actor: Actor) -> None:
         """Record a new schedule that has a place and take it.
 
         Once begun this goes on where it is cancelled.
@@ -178,14 +179,14 @@ class Schedules:
             try:
                 async with self._changes:
                     await self._checks.script(candidate_of(execution))
-                    await self._ledger.begin(execution)
+                    await self._ledger.begin(execution, actor=actor)
                     self.add([execution])
             finally:
                 self.give_back(execution.id)
 
         await self._to_the_end.run(f'record the schedule {execution.id}', schedule())
 
-    async def stop(self, execution_id: str, trigger: Trigger) -> Execution | None:
+    async def stop(self, execution_id: str, trigger: Trigger, actor: Actor) -> Execution | None:
         """End a schedule that waits because a client wants so; return it as it is then.
 
         None where it does not wait any more. StoreUnavailable where the end cannot be recorded,
@@ -198,17 +199,22 @@ class Schedules:
                 if schedule is None:
                     return None
                 ended = self._ended(
-                    schedule, ExecutionStatus.TERMINATED, cause='stop', stop_trigger=trigger
+                    schedule,
+                    ExecutionStatus.TERMINATED,
+                    cause='stop',
+                    actor=actor,
+                    stop_trigger=trigger,
                 )
                 await self._record([ended])
                 return ended.execution
 
         return await self._to_the_end.run(f'end the schedule {execution_id}', stop())
 
-    async def script_deleted(self, entity: EntityRef, script_id: str) -> None:
-        """End the schedules of a script that is gone."""
+    async def script_deleted(self, entity: EntityRef, script_id: str, actor: Actor) -> None:
+        """End the schedules of a script that `actor` deleted."""
         await self._to_the_end.run(
-            f'end the schedules of {script_id}', self._fail_without_script(entity, script_id)
+            f'end the schedules of {script_id}',
+            self._fail_without_script(entity, script_id, actor),
         )
 
     async def _start(self, due: Sequence[str], directory: EntityDirectory) -> None:
@@ -224,16 +230,18 @@ class Schedules:
             if schedule.as_schedule.starts_too_soon(self._clock.boot_time(), interval_sec):
                 _log.warning('%s starts nothing: too soon after its last start', schedule.id)
                 skipped = schedule.evolve(as_schedule=schedule.as_schedule.skipped())
-                changes.append(Change(execution=skipped))
+                changes.append(Change(execution=skipped, actor=GATEWAY))
             elif version is None:
-                changes.append(self._without_script(schedule))
+                changes.append(self._without_script(schedule, GATEWAY))
             else:
                 execution = self._execution_of(schedule, version)
                 starting.append(execution)
-                changes.append(Change(execution=execution, cause='accepted', new=True))
+                changes.append(
+                    Change(execution=execution, actor=GATEWAY, cause='accepted', new=True)
+                )
                 as_schedule = schedule.as_schedule.started(self.scheduled_start())
                 noted = schedule.evolve(as_schedule=as_schedule)
-                changes.append(Change(execution=noted))
+                changes.append(Change(execution=noted, actor=GATEWAY))
         await self._record(changes)
         for execution in starting:
             self._waiting.pop(execution.id, None)
@@ -254,11 +262,11 @@ class Schedules:
             parent=schedule.id,
         )
 
-    async def _fail_without_script(self, entity: EntityRef, script_id: str) -> None:
+    async def _fail_without_script(self, entity: EntityRef, script_id: str, actor: Actor) -> None:
         async with self._changes:
             self._active.give_up(entity, script_id, NotStartable(*_script_gone(script_id)))
             ended = [
-                self._without_script(schedule)
+                self._without_script(schedule, actor)
                 for schedule in self._waiting.values()
                 if schedule.entity == entity and schedule.script_id == script_id
             ]
@@ -268,16 +276,28 @@ class Schedules:
                 names = ', '.join(each.execution.id for each in ended)
                 _log.warning('%s fail at the next start: %s', names, error)
 
-    def _without_script(self, schedule: Execution) -> Change:
+    def _without_script(self, schedule: Execution, actor: Actor) -> Change:
         reason, message = _script_gone(schedule.script_id)
         failure = Failure(reason=reason, message=message)
-        return self._ended(schedule, ExecutionStatus.FAILED, cause=reason.value, failure=failure)
+        return self._ended(
+            schedule,
+            ExecutionStatus.FAILED,
+            cause=reason.value,
+            actor=actor,
+            failure=failure,
+        )
 
     def _ended(
-        self, schedule: Execution, status: ExecutionStatus, *, cause: str, **changes: object
+        self,
+        schedule: Execution,
+        status: ExecutionStatus,
+        *,
+        cause: str,
+        actor: Actor,
+        **changes: object,
     ) -> Change:
         ended = advance(schedule, status, completed_at=self._clock.now(), **changes)
-        return Change(execution=ended, cause=cause)
+        return Change(execution=ended, actor=actor, cause=cause)
 
     async def _record(self, changes: Sequence[Change]) -> None:
         """Record changes, all or none, those of waiting schedules here as well."""

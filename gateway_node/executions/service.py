@@ -14,11 +14,11 @@ from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
-    ScriptHasOpenExecutions,
     StoreUnavailable,
 )
 from gateway_node.executions.held_scripts import HeldScripts
@@ -160,7 +160,9 @@ class ExecutionService:
         if self._library.turned_on:
             await self._schedules.start_rest(directory)
 
-    async def start(self, entity: EntityRef, script_id: str, request: StartRequest) -> Execution:
+    async def start(
+        self, entity: EntityRef, script_id: str, request: StartRequest, *, actor: Actor
+    ) -> Execution:
         """Record a new execution, and begin to start it or schedule it; return it as recorded.
 
         Raises:
@@ -169,7 +171,7 @@ class ExecutionService:
             SchemaCheckUnavailable: as their names say; nothing was recorded.
             FeatureNotAvailable: the script's kind or its proof of proximity.
         """
-        execution = await self._starts.start(entity, script_id, request)
+        execution = await self._starts.start(entity, script_id, request, actor)
         self._entities |= {entity}
         return execution
 
@@ -204,7 +206,7 @@ class ExecutionService:
         execution_id: str,
         action: StopAction,
         *,
-        username: str | None = None,
+        actor: Actor,
     ) -> Execution:
         """End an execution; wait a moment for its tree to go, then return it as it is.
 
@@ -215,10 +217,10 @@ class ExecutionService:
                 ended, and that could not be. The next gateway then decides.
         """
         execution = await self.get(entity, script_id, execution_id)
-        trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=username)
+        trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=actor.name)
         active = self._active.get(execution_id)
         if active is None and execution.is_schedule:
-            ended = await self._schedules.stop(execution_id, trigger)
+            ended = await self._schedules.stop(execution_id, trigger, actor)
             if ended is not None:
                 return ended
             # It became an execution meanwhile, or has ended.
@@ -228,7 +230,7 @@ class ExecutionService:
             if execution.is_open:
                 raise StoreUnavailable(f'{execution_id} is over, and its end is not on record')
             raise ExecutionNotStoppable(execution_id, execution.status)
-        accepted = await active.record_and_stop(action, trigger)
+        accepted = await active.record_and_stop(action, trigger, actor)
         # Past the wait it resists: the answer then says `terminating`.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_WAIT_SEC):
@@ -239,7 +241,9 @@ class ExecutionService:
             raise StoreUnavailable(f'the stop of {execution_id} is not recorded yet')
         return active.execution
 
-    async def delete(self, entity: EntityRef, script_id: str, execution_id: str) -> None:
+    async def delete(
+        self, entity: EntityRef, script_id: str, execution_id: str, *, actor: Actor
+    ) -> None:
         """Remove an ended execution, or a schedule, with all that was kept of it.
 
         Raises:
@@ -248,26 +252,22 @@ class ExecutionService:
         """
         execution = await self.get(entity, script_id, execution_id)
         if execution.is_schedule:
-            execution = await self.stop(entity, script_id, execution_id, StopAction.STOP)
+            execution = await self.stop(
+                entity, script_id, execution_id, StopAction.STOP, actor=actor
+            )
         if execution.is_open:
             active = self._active.get(execution_id)
             has_ended = active is None or active.decided
             raise ExecutionNotDeletable(execution_id, execution.status, has_ended=has_ended)
         await self._retention.remove(execution_id)
 
-    async def delete_script(self, entity: EntityRef, script_id: str) -> None:
-        """Remove a script; its ended executions stay readable, its schedules fail.
+    def needing(self, entity: EntityRef, script_id: str) -> tuple[str, ...]:
+        """Return the ids of the open executions for which a script must stay."""
+        return self._active.need(entity, script_id)
 
-        Raises:
-            ScriptNotFound, ScriptIsManaged: as their names say.
-            ScriptHasOpenExecutions: stop those first.
-        """
-        await self._library.get(entity, script_id)
-        open_ids = self._active.need(entity, script_id)
-        if open_ids:
-            raise ScriptHasOpenExecutions(script_id, open_ids)
-        await self._library.delete(entity, script_id)
-        await self._schedules.script_deleted(entity, script_id)
+    async def script_deleted(self, entity: EntityRef, script_id: str, *, actor: Actor) -> None:
+        """End the schedules of a script that `actor` deleted: they fail."""
+        await self._schedules.script_deleted(entity, script_id, actor)
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that open executions need, or will when let in."""

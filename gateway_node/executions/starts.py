@@ -8,6 +8,7 @@ from typing import Any
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import GatewayShuttingDown
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
@@ -34,7 +35,6 @@ class StartRequest:
     execution_type: ExecutionType
     parameters: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
-    username: str | None = None
 
 
 class Starts:
@@ -62,7 +62,9 @@ class Starts:
         """Let nothing more in."""
         self._closed = True
 
-    async def start(self, entity: EntityRef, script_id: str, request: StartRequest) -> Execution:
+    async def start(
+        self, entity: EntityRef, script_id: str, request: StartRequest, actor: Actor
+    ) -> Execution:
         """Record a new execution, and begin to start it or schedule it; return it as recorded.
 
         Raises what `ExecutionService.start` says.
@@ -92,18 +94,20 @@ class Starts:
             self._active.give_back(execution_id)
             self._schedules.give_back(schedule_id)
             raise
-        execution = self._new_execution(order, candidate, request)
+        execution = self._new_execution(order, candidate, request, actor)
         if request.execution_type is ExecutionType.NOW:
-            await self._active.enter(execution, order, lambda: self._ledger.begin(execution))
+            await self._active.enter(
+                execution, order, lambda: self._ledger.begin(execution, actor=actor)
+            )
         elif runs_now:
-            execution = await self._start_and_schedule(execution, order, schedule_id)
+            execution = await self._start_and_schedule(execution, order, schedule_id, actor)
         else:
             execution = execution.evolve(as_schedule=Schedule())
-            await self._schedules.schedule(execution)
+            await self._schedules.schedule(execution, actor)
         return execution
 
     async def _start_and_schedule(
-        self, execution: Execution, order: StartOrder, schedule_id: str
+        self, execution: Execution, order: StartOrder, schedule_id: str, actor: Actor
     ) -> Execution:
         """Start an execution now and record its schedule with it, both or neither."""
         schedule = execution.evolve(
@@ -115,7 +119,7 @@ class Starts:
 
         async def record() -> None:
             try:
-                await self._ledger.begin(execution, schedule)
+                await self._ledger.begin(execution, schedule, actor=actor)
                 self._schedules.add([schedule])
             finally:
                 self._schedules.give_back(schedule_id)
@@ -124,7 +128,7 @@ class Starts:
         return execution
 
     def _new_execution(
-        self, order: StartOrder, candidate: Candidate, request: StartRequest
+        self, order: StartOrder, candidate: Candidate, request: StartRequest, actor: Actor
     ) -> Execution:
         return Execution(
             id=order.execution_id,
@@ -133,7 +137,7 @@ class Starts:
             script_version=order.script.version,
             execution_type=request.execution_type,
             status=ExecutionStatus.PREPARED,
-            trigger=Trigger(type=TriggerType.MANUAL, username=request.username),
+            trigger=Trigger(type=TriggerType.MANUAL, username=actor.name),
             created_at=self._clock.now(),
             input_parameters=candidate.parameters,
             arguments=candidate.arguments,

@@ -10,6 +10,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.ids import is_execution_id
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
+from gateway_node.http_server.callers import actor_of
 from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
 from gateway_node.http_server.reading import (
     entity_ref,
@@ -42,7 +43,7 @@ async def start_execution(request: web.Request) -> web.Response:
     here = services(request)
     await here.library.get(entity, script_id)
     wish = _start_request(await json_object(request))
-    execution = await here.executions.start(entity, script_id, wish)
+    execution = await here.executions.start(entity, script_id, wish, actor=actor_of(request))
     href = execution_href(here.base, execution)
     body = {'id': execution.id, 'status': execution.status.value, 'href': href}
     if execution.schedule is not None:
@@ -83,14 +84,17 @@ async def stop_execution(request: web.Request) -> web.Response:
     executions = services(request).executions
     await executions.get(entity, script_id, execution_id)
     action = _stop_action(await json_object(request))
-    execution = await executions.stop(entity, script_id, execution_id, action)
+    execution = await executions.stop(
+        entity, script_id, execution_id, action, actor=actor_of(request)
+    )
     return await _respond_detail(request, execution)
 
 
 async def delete_execution(request: web.Request) -> web.Response:
     """DELETE {entity}/scripts/{id}/executions/{id}."""
     entity, script_id, execution_id = _execution_names(request)
-    await services(request).executions.delete(entity, script_id, execution_id)
+    executions = services(request).executions
+    await executions.delete(entity, script_id, execution_id, actor=actor_of(request))
     return web.Response(status=204)
 
 

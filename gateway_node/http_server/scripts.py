@@ -4,6 +4,7 @@
 from aiohttp import hdrs, web
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.http_server.callers import actor_of
 from gateway_node.http_server.errors import ContentNotFound
 from gateway_node.http_server.reading import entity_ref, path_id
 from gateway_node.http_server.representations import attachment, listing, respond, script_detail
@@ -27,10 +28,15 @@ async def list_scripts(request: web.Request) -> web.Response:
 async def upload_script(request: web.Request) -> web.Response:
     """POST {entity}/scripts."""
     entity = entity_ref(request)
-    library = services(request).library
-    async with receive(request, library) as received:
-        metadata = received.metadata or Metadata()
-        script = await library.create(entity, received.upload, received.file_name, metadata)
+    here = services(request)
+    async with receive(request, here.library) as received:
+        script = await here.script_changes.upload(
+            entity,
+            received.upload,
+            received.file_name,
+            received.metadata or Metadata(),
+            actor=actor_of(request),
+        )
     href = f'{_scripts_href(request, entity)}/{script.id}'
     body = {'id': script.id, 'name': script.name, 'href': href}
     return respond(body, status=201, location=href)
@@ -50,13 +56,13 @@ async def replace_script(request: web.Request) -> web.Response:
     script_id = path_id(request, 'script_id')
     await here.library.get(entity, script_id)
     async with receive(request, here.library, replacing=True) as received:
-        script = await here.library.replace(
+        script = await here.script_changes.replace(
             entity,
             script_id,
             received.upload,
             file_name=received.file_name,
             metadata=received.metadata,
-            versions_in_use=here.executions.versions_in_use,
+            actor=actor_of(request),
         )
     return respond(script_detail(_scripts_href(request, entity), script))
 
@@ -64,7 +70,9 @@ async def replace_script(request: web.Request) -> web.Response:
 async def delete_script(request: web.Request) -> web.Response:
     """DELETE {entity}/scripts/{id}."""
     entity = entity_ref(request)
-    await services(request).executions.delete_script(entity, path_id(request, 'script_id'))
+    script_id = path_id(request, 'script_id')
+    changes = services(request).script_changes
+    await changes.delete(entity, script_id, actor=actor_of(request))
     return web.Response(status=204)
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
+from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.library import ScriptLibrary
 
@@ -42,6 +43,7 @@ class Services:
 
     directory: EntityDirectory
     library: ScriptLibrary
+    script_changes: ScriptChanges
     executions: ExecutionService
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` among them."""

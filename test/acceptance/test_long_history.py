@@ -20,6 +20,7 @@ from ros_support import bare_node
 
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ports import Change
 from gateway_node.executions.transitions import advance
@@ -47,7 +48,7 @@ async def leave(state_dir: Path, executions: list[list[Execution]]) -> None:
     store = await SqliteExecutionStore.open(database, SystemClock())
     await store.record(
         [
-            Change(execution=state, cause='left', new=state is states[0])
+            Change(execution=state, cause='left', new=state is states[0], actor=GATEWAY)
             for states in executions
             for state in states
         ]

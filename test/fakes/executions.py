@@ -5,6 +5,7 @@ import datetime
 from typing import Any
 
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.ports import (
     Change,
     ExecutionStore,
@@ -38,7 +39,9 @@ def new_execution(number: int, **fields: Any) -> Execution:
 
 async def add(store: ExecutionStore, execution: Execution) -> Transition:
     """Put one new execution into a store."""
-    (transition,) = await store.record([Change(execution=execution, cause='accepted', new=True)])
+    (transition,) = await store.record(
+        [Change(execution=execution, actor=GATEWAY, cause='accepted', new=True)]
+    )
     return transition
 
 
@@ -46,5 +49,5 @@ async def update(
     store: ExecutionStore, execution: Execution, cause: str | None
 ) -> Transition | None:
     """Put the new state of one execution into a store."""
-    transitions = await store.record([Change(execution=execution, cause=cause)])
+    transitions = await store.record([Change(execution=execution, actor=GATEWAY, cause=cause)])
     return transitions[0] if transitions else None

@@ -20,6 +20,7 @@ import pytest
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.ports import IdentityStore
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -163,10 +164,10 @@ async def test_changes_recorded_together_are_kept_together(store: ExecutionStore
     ended_one = advance(running, ExecutionStatus.COMPLETED, completed_at=COMPLETED_AT)
     log = await store.record(
         [
-            Change(execution=new_execution(2), cause='accepted', new=True),
-            Change(execution=raised),
-            Change(execution=new_execution(3), cause='accepted', new=True),
-            Change(execution=ended_one, cause='exited'),
+            Change(execution=new_execution(2), cause='accepted', new=True, actor=GATEWAY),
+            Change(execution=raised, actor=GATEWAY),
+            Change(execution=new_execution(3), cause='accepted', new=True, actor=GATEWAY),
+            Change(execution=ended_one, cause='exited', actor=GATEWAY),
         ]
     )
     assert [(each.sequence, each.execution_id, each.cause) for each in log] == [
@@ -182,8 +183,11 @@ async def test_changes_recorded_together_are_kept_together(store: ExecutionStore
 @pytest.mark.parametrize(
     ('wrong', 'error'),
     [
-        (Change(execution=new_execution(1), cause='accepted', new=True), ValueError),
-        (Change(execution=new_execution(9), cause='started'), ExecutionNotFound),
+        (
+            Change(execution=new_execution(1), cause='accepted', new=True, actor=GATEWAY),
+            ValueError,
+        ),
+        (Change(execution=new_execution(9), cause='started', actor=GATEWAY), ExecutionNotFound),
     ],
 )
 async def test_changes_recorded_together_are_kept_all_or_none(
@@ -193,8 +197,8 @@ async def test_changes_recorded_together_are_kept_all_or_none(
     execution = new_execution(1)
     await add(store, execution)
     changes = [
-        Change(execution=new_execution(2), cause='accepted', new=True),
-        Change(execution=execution.evolve(priority=1)),
+        Change(execution=new_execution(2), cause='accepted', new=True, actor=GATEWAY),
+        Change(execution=execution.evolve(priority=1), actor=GATEWAY),
         wrong,
     ]
     with pytest.raises(error):

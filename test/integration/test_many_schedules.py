@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from clients import CLIENT
 from lives import APP, COMPLETED, FAILED, Life, Robot, TERMINATED
 import pytest
 
@@ -64,7 +65,7 @@ async def test_a_schedule_beyond_the_limit_is_refused(robot: Robot) -> None:
                 await life.start(script_id, execution_type)
         assert len(await life.all(script_id)) == 3
         await life.start(script_id, NOW)
-        await life.executions.delete(APP, script_id, first.id)
+        await life.executions.delete(APP, script_id, first.id, actor=CLIENT)
         await life.start(script_id, ONCE)
 
 
@@ -137,7 +138,7 @@ async def test_a_state_beyond_the_limit_is_opened_and_kept(robot: Robot) -> None
         for each in schedules[:2]:
             with pytest.raises(ScheduleLimitReached):
                 await life.start(script_id, EACH)
-            await life.executions.delete(APP, script_id, each.id)
+            await life.executions.delete(APP, script_id, each.id, actor=CLIENT)
         await life.start(script_id, EACH)
 
 
@@ -179,9 +180,11 @@ async def test_what_clients_do_before_its_turn_counts(
         first, stopped, deleted, kept = [await life.start(script_id, EACH) for _ in range(4)]
     monkeypatch.setattr(schedules_module, 'GROUP', 1)
     async with robot.gateway() as life:
-        ended = await life.executions.stop(APP, script_id, stopped.id, StopAction.STOP)
+        ended = await life.executions.stop(
+            APP, script_id, stopped.id, StopAction.STOP, actor=CLIENT
+        )
         assert ended.status is TERMINATED
-        await life.executions.delete(APP, script_id, deleted.id)
+        await life.executions.delete(APP, script_id, deleted.id, actor=CLIENT)
         new = await life.start(script_id, EACH)
         await life.executions.start_schedules(life.directory)
         runs = [each for each in await life.all(script_id) if each.parent]

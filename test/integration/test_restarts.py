@@ -3,11 +3,13 @@
 
 from pathlib import Path
 
+from clients import CLIENT
 from lives import APP, COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING, TERMINATED
 import pytest
 from ros_support import wait_until
 
 from gateway_node.executions import preparations
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ports import Change, EndCause, Outcome
 from gateway_node.executions.values import (
@@ -175,7 +177,7 @@ async def test_the_schedules_of_a_deleted_script_fail(
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedule = await life.start(script_id, execution_type)
-        await life.executions.delete_script(APP, script_id)
+        await life.script_changes.delete(APP, script_id, actor=CLIENT)
         ended = await life.executions.get(APP, script_id, schedule.id)
         assert (ended.status, ended.is_schedule) == (FAILED, False)
         assert ended.failure is not None
@@ -202,8 +204,10 @@ async def test_delete_and_stop_end_a_schedule(robot: Robot) -> None:
         script_id = await life.upload()
         deleted = await life.start(script_id, ExecutionType.ON_RESTART)
         stopped = await life.start(script_id, ExecutionType.ON_RESTART)
-        await life.executions.delete(APP, script_id, deleted.id)
-        ended = await life.executions.stop(APP, script_id, stopped.id, StopAction.STOP)
+        await life.executions.delete(APP, script_id, deleted.id, actor=CLIENT)
+        ended = await life.executions.stop(
+            APP, script_id, stopped.id, StopAction.STOP, actor=CLIENT
+        )
         assert (ended.status, ended.is_schedule) == (TERMINATED, False)
     robot.clock.advance(3600)
     async with robot.gateway() as life:
@@ -261,7 +265,9 @@ async def test_an_accepted_stop_outlives_the_gateway(robot: Robot) -> None:
         script_id = await life.upload()
         running = await life.start(script_id, ExecutionType.NOW)
         await life.listener.wait_for(running.id, RUNNING)
-        stopping = await life.executions.stop(APP, script_id, running.id, StopAction.STOP)
+        stopping = await life.executions.stop(
+            APP, script_id, running.id, StopAction.STOP, actor=CLIENT
+        )
         assert stopping.terminating
     async with robot.gateway() as life:
         ended = await life.executions.get(APP, script_id, running.id)
@@ -292,7 +298,9 @@ async def test_what_may_run_once_is_not_started_again_after_it_was_used_up(robot
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
-        await life.store.record([Change(execution=schedule.evolve(as_schedule=None))])
+        await life.store.record(
+            [Change(execution=schedule.evolve(as_schedule=None), actor=GATEWAY)]
+        )
     robot.start_prepared = True
     async with robot.gateway() as life:
         failed = await life.executions.get(APP, script_id, schedule.id)
@@ -322,7 +330,9 @@ async def test_a_shutdown_that_met_leftovers_only_is_not_named(robot: Robot) -> 
         running = await life.start(script_id, ExecutionType.NOW)
         running = await life.listener.wait_for(running.id, RUNNING)
         noted = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
-        await life.store.record([Change(execution=running.evolve(stop_trigger=noted))])
+        await life.store.record(
+            [Change(execution=running.evolve(stop_trigger=noted), actor=GATEWAY)]
+        )
     outcome = Outcome(cause=EndCause.EXITED, exit_code=0, printed={'volts': 12})
     async with robot.gateway(recovered={running.id: outcome}) as life:
         completed = await life.executions.get(APP, script_id, running.id)
@@ -336,7 +346,7 @@ async def test_delete_ends_a_schedule_that_waits_for_its_entity(robot: Robot) ->
         script_id = await life.upload()
         schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
     async with robot.gateway(online=False) as life:
-        await life.executions.delete(APP, script_id, schedule.id)
+        await life.executions.delete(APP, script_id, schedule.id, actor=CLIENT)
         assert await life.all(script_id) == []
     async with robot.gateway() as life:
         assert life.runner.started == ()
@@ -404,10 +414,12 @@ async def test_a_schedule_whose_end_cannot_be_recorded_goes_on_waiting(robot: Ro
         schedule = await life.start(script_id, ExecutionType.ON_RESTART)
         robot.state_dir.joinpath('gateway.sqlite3').rename(robot.state_dir / 'away')
         with pytest.raises(StoreUnavailable):
-            await life.executions.stop(APP, script_id, schedule.id, StopAction.STOP)
+            await life.executions.stop(APP, script_id, schedule.id, StopAction.STOP, actor=CLIENT)
         robot.state_dir.joinpath('away').rename(robot.state_dir / 'gateway.sqlite3')
         assert (await life.executions.get(APP, script_id, schedule.id)).is_schedule
-        ended = await life.executions.stop(APP, script_id, schedule.id, StopAction.STOP)
+        ended = await life.executions.stop(
+            APP, script_id, schedule.id, StopAction.STOP, actor=CLIENT
+        )
         assert ended.status is TERMINATED
 
 

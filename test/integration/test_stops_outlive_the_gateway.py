@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import contextlib
 from pathlib import Path
 
+from clients import CLIENT
 from lives import APP, COMPLETED, Life, Robot, RUNNING, TERMINATED
 import pytest
 
@@ -56,7 +57,9 @@ def writes_held(life: Life, *, after: int = 0) -> Iterator[asyncio.Event]:
 
 async def stop(life: Life, execution: Execution) -> Execution:
     """Stop an execution as a client does."""
-    return await life.executions.stop(APP, execution.script_id, execution.id, StopAction.STOP)
+    return await life.executions.stop(
+        APP, execution.script_id, execution.id, StopAction.STOP, actor=CLIENT
+    )
 
 
 async def status_after(robot: Robot, execution: Execution) -> ExecutionStatus:
@@ -220,7 +223,9 @@ async def test_a_script_deleted_while_its_schedule_is_recorded_fails_the_schedul
         with writes_held(life) as held:
             starting = asyncio.create_task(life.start(script_id, EACH))
             await held.wait()
-            deleting = asyncio.create_task(life.executions.delete_script(APP, script_id))
+            deleting = asyncio.create_task(
+                life.script_changes.delete(APP, script_id, actor=CLIENT)
+            )
             await asyncio.wait({deleting}, timeout=0.05)
         schedule = await starting
         await deleting
@@ -237,7 +242,7 @@ async def test_a_script_deleted_while_a_schedule_waits_for_its_entity_fails_it(
         script_id = await life.upload()
         once = await life.start(script_id, ONCE)
     async with robot.gateway(online=False) as life:
-        await life.executions.delete_script(APP, script_id)
+        await life.script_changes.delete(APP, script_id, actor=CLIENT)
         ended = await life.listener.wait_for(once.id)
         assert ended.failure is not None
         assert ended.failure.reason.value == 'x-gateway-script-gone'

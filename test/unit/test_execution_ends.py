@@ -3,6 +3,7 @@
 
 import asyncio
 
+from clients import CLIENT
 from execution_stage import (
     APP,
     COMPLETED,
@@ -87,7 +88,7 @@ async def test_a_stop_while_it_is_prepared_ends_it(stage: Stage) -> None:
     """A start that is under way is given up, however long it would take."""
     gate = Gate()
     stage.runner.hold_starts = gate
-    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    execution = await stage.service.start(APP, await stage.upload(), NOW, actor=CLIENT)
     await gate.reached.wait()
     assert (await stage.get(execution)).status is PREPARED
     assert (await stage.stop(execution)).status is TERMINATED
@@ -97,7 +98,7 @@ async def test_a_stop_while_it_is_prepared_ends_it(stage: Stage) -> None:
 
 async def test_a_stop_before_anything_began_starts_nothing(stage: Stage) -> None:
     """Stopped in the same turn of the loop, the script never starts."""
-    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    execution = await stage.service.start(APP, await stage.upload(), NOW, actor=CLIENT)
     ended = await stage.stop(execution)
     assert ended.status is TERMINATED
     assert stage.runner.started == ()
@@ -133,9 +134,9 @@ async def test_the_end_is_recorded_when_the_store_is_there_again(
     assert (await stage.get(execution)).status is RUNNING
     assert stage.listener.statuses(execution.id) == [PREPARED, RUNNING]
     with pytest.raises(ExecutionNotDeletable, match='delete it once that is done'):
-        await stage.service.delete(APP, execution.script_id, execution.id)
+        await stage.service.delete(APP, execution.script_id, execution.id, actor=CLIENT)
     with pytest.raises(ScriptHasOpenExecutions, match='wait until those that have ended are rec'):
-        await stage.service.delete_script(APP, execution.script_id)
+        await stage.script_changes.delete(APP, execution.script_id, actor=CLIENT)
     stage.store.unavailable = None
     ended = await stage.listener.wait_for(execution.id)
     assert (ended.status, ended.exit_code) == (FAILED, 3)
@@ -145,7 +146,7 @@ async def test_the_end_is_recorded_when_the_store_is_there_again(
 async def test_a_script_that_cannot_be_spawned_fails(stage: Stage) -> None:
     """`failed` with spawn-failed and the reason, straight from `prepared`."""
     stage.runner.start_error = SpawnFailed('no such interpreter')
-    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    execution = await stage.service.start(APP, await stage.upload(), NOW, actor=CLIENT)
     ended = await stage.listener.wait_for(execution.id)
     assert ended.failure is not None
     assert ended.failure.reason is FailureReason.SPAWN_FAILED
@@ -159,7 +160,7 @@ async def test_a_defect_of_the_runner_leaves_no_open_record(
 ) -> None:
     """An error that nobody foresaw ends as `failed`, with the traceback in the log."""
     stage.runner.start_error = ZeroDivisionError('a defect')
-    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    execution = await stage.service.start(APP, await stage.upload(), NOW, actor=CLIENT)
     ended = await stage.listener.wait_for(execution.id)
     assert ended.failure is not None
     assert ended.failure.reason is FailureReason.SUPERVISOR_LOST
@@ -226,7 +227,7 @@ async def test_a_shutdown_fails_what_runs_and_refuses_what_comes(stage: Stage) -
     execution, script = await stage.running(script_id)
     stage.service.close()
     with pytest.raises(GatewayShuttingDown):
-        await stage.service.start(APP, script_id, NOW)
+        await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     assert script.stops == [STOP]
     closing = asyncio.create_task(stage.service.wait_closed())
     await asyncio.wait({closing}, timeout=0.05)
@@ -273,7 +274,7 @@ async def test_a_stop_is_not_turned_into_a_failure_of_the_start(stage: Stage) ->
     gate = Gate()
     stage.runner.hold_starts = gate
     stage.runner.start_error = SpawnFailed('no such interpreter')
-    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    execution = await stage.service.start(APP, await stage.upload(), NOW, actor=CLIENT)
     await gate.reached.wait()
     gate.set()
     ended = await stage.stop(execution)

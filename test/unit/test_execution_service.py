@@ -3,6 +3,7 @@
 
 import datetime
 
+from clients import CLIENT
 from execution_stage import APP, COMPLETED, NOW, PREPARED, RUNNING, Stage
 import pytest
 from ros_support import wait_until
@@ -43,11 +44,11 @@ async def test_a_start_gives_the_script_what_it_was_given(stage: Stage) -> None:
     request = StartRequest(
         execution_type=ExecutionType.NOW, parameters={'a': 1}, arguments=('-v',)
     )
-    execution = await stage.service.start(APP, quick, request)
+    execution = await stage.service.start(APP, quick, request, actor=CLIENT)
     order = (await stage.runner.script(execution.id)).order
     assert (order.parameters, order.arguments) == ({'a': 1}, ('-v',))
     assert (order.timeout_sec, order.stop_grace_period_sec) == (7.0, 5)
-    other = await stage.service.start(APP, await stage.upload(), NOW)
+    other = await stage.service.start(APP, await stage.upload(), NOW, actor=CLIENT)
     assert (await stage.runner.script(other.id)).order.timeout_sec == 300
 
 
@@ -56,11 +57,11 @@ async def test_a_script_with_open_executions_cannot_be_deleted(stage: Stage) -> 
     script_id = await stage.upload()
     execution, script = await stage.running(script_id)
     with pytest.raises(ScriptHasOpenExecutions) as refused:
-        await stage.service.delete_script(APP, script_id)
+        await stage.script_changes.delete(APP, script_id, actor=CLIENT)
     assert refused.value.execution_ids == (execution.id,)
     script.exit(0)
     await stage.listener.wait_for(execution.id)
-    await stage.service.delete_script(APP, script_id)
+    await stage.script_changes.delete(APP, script_id, actor=CLIENT)
     assert (await stage.get(execution)).status is COMPLETED
     page = await stage.service.page(APP, script_id, limit=10, before=None)
     assert [each.id for each in page.executions] == [execution.id]
@@ -81,10 +82,10 @@ async def test_only_what_has_ended_can_be_deleted(stage: Stage) -> None:
     """Its output goes with it, and then nobody knows it any more."""
     execution, script = await stage.running(await stage.upload())
     with pytest.raises(ExecutionNotDeletable):
-        await stage.service.delete(APP, execution.script_id, execution.id)
+        await stage.service.delete(APP, execution.script_id, execution.id, actor=CLIENT)
     script.exit(0)
     await stage.listener.wait_for(execution.id)
-    await stage.service.delete(APP, execution.script_id, execution.id)
+    await stage.service.delete(APP, execution.script_id, execution.id, actor=CLIENT)
     assert stage.runner.discarded == [execution.id]
     with pytest.raises(ExecutionNotFound):
         await stage.get(execution)

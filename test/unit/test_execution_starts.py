@@ -6,10 +6,12 @@ from dataclasses import replace
 import gc
 from typing import Any
 
+from clients import CLIENT
 from execution_stage import APP, COMPONENT, NOW, PREPARED, Stage
 import pytest
 
 from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     GatewayShuttingDown,
@@ -33,7 +35,7 @@ async def test_nothing_starts_that_cannot_be_recorded(stage: Stage) -> None:
     stage.store.unavailable = 'disk full'
     for _ in range(5):
         with pytest.raises(StoreUnavailable):
-            await stage.service.start(APP, script_id, NOW)
+            await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     stage.store.unavailable = None
     assert stage.runner.started == ()
     assert stage.listener.transitions == []
@@ -43,14 +45,17 @@ async def test_nothing_starts_that_cannot_be_recorded(stage: Stage) -> None:
 async def test_two_starts_at_once_cannot_both_have_the_last_place(stage: Stage) -> None:
     """The limit of an entity, and of the gateway, holds for starts in the same moment."""
     first, second = await stage.upload(), await stage.upload()
-    starts = [stage.service.start(APP, each, NOW) for each in (first, second, first, second)]
+    starts = [
+        stage.service.start(APP, each, NOW, actor=CLIENT)
+        for each in (first, second, first, second)
+    ]
     results = await asyncio.gather(*starts, return_exceptions=True)
     refused = [each for each in results if isinstance(each, ConcurrencyLimitReached)]
     assert [each.parameter for each in refused] == [
         'scripts.max_concurrent_executions_per_entity'
     ] * 2
     other = await stage.upload(COMPONENT)
-    starts = [stage.service.start(COMPONENT, other, NOW) for _ in range(2)]
+    starts = [stage.service.start(COMPONENT, other, NOW, actor=CLIENT) for _ in range(2)]
     results = await asyncio.gather(*starts, return_exceptions=True)
     (overall,) = (each for each in results if isinstance(each, ConcurrencyLimitReached))
     assert (overall.parameter, overall.limit) == ('scripts.max_concurrent_executions', 3)
@@ -68,7 +73,7 @@ async def test_a_place_is_free_again_after_the_end(stage: Stage) -> None:
 async def test_a_single_execution_script_starts_once_at_a_time(stage: Stage) -> None:
     """Two in the same moment: one wins; after its end the next may."""
     script_id = await stage.upload(single_execution=True)
-    starts = [stage.service.start(APP, script_id, NOW) for _ in range(2)]
+    starts = [stage.service.start(APP, script_id, NOW, actor=CLIENT) for _ in range(2)]
     results = await asyncio.gather(*starts, return_exceptions=True)
     (winner,) = (each for each in results if isinstance(each, Execution))
     (loser,) = (each for each in results if isinstance(each, ScriptAlreadyRunning))
@@ -83,7 +88,9 @@ async def test_a_launch_fragment_takes_no_arguments(stage: Stage) -> None:
     script_id = await stage.upload()
     await stage.replace(script_id, file_name='a.launch.py')
     with pytest.raises(ParametersInvalid, match="'arguments' begins with 'text:=x'"):
-        await stage.service.start(APP, script_id, replace(NOW, arguments=('text:=x',)))
+        await stage.service.start(
+            APP, script_id, replace(NOW, arguments=('text:=x',)), actor=CLIENT
+        )
     await stage.running(script_id)
 
 
@@ -113,14 +120,14 @@ async def test_the_runner_is_not_asked_about_what_has_no_place(
     await stage.running(single)
     vets = Vets(stage, monkeypatch)
     with pytest.raises(ScriptAlreadyRunning):
-        await stage.service.start(APP, single, NOW)
-    waiting = asyncio.create_task(stage.service.start(APP, many, NOW))
+        await stage.service.start(APP, single, NOW, actor=CLIENT)
+    waiting = asyncio.create_task(stage.service.start(APP, many, NOW, actor=CLIENT))
     await vets.asked.wait()
     with pytest.raises(ConcurrencyLimitReached):
-        await stage.service.start(APP, many, NOW)
+        await stage.service.start(APP, many, NOW, actor=CLIENT)
     stage.service.close()
     with pytest.raises(GatewayShuttingDown):
-        await stage.service.start(COMPONENT, await stage.upload(COMPONENT), NOW)
+        await stage.service.start(COMPONENT, await stage.upload(COMPONENT), NOW, actor=CLIENT)
     vets.go_on.set()
     with pytest.raises(GatewayShuttingDown):
         await waiting
@@ -136,10 +143,10 @@ async def test_a_place_is_held_while_the_runner_is_asked(
     script_id = await stage.upload()
     await stage.running(script_id)
     vets = Vets(stage, monkeypatch)
-    waiting = asyncio.create_task(stage.service.start(APP, script_id, NOW))
+    waiting = asyncio.create_task(stage.service.start(APP, script_id, NOW, actor=CLIENT))
     await vets.asked.wait()
     with pytest.raises(ConcurrencyLimitReached):
-        await stage.service.start(APP, script_id, NOW)
+        await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     if end == 'cancelled':
         waiting.cancel()
     vets.refusal = RunnerUnavailable('the spawner is being started')
@@ -161,7 +168,7 @@ async def test_a_failed_record_that_nobody_waits_for_is_logged_at_once(
     script_id = await stage.upload()
     asked, refused = asyncio.Event(), asyncio.Event()
 
-    async def begin(*executions: Execution) -> None:
+    async def begin(*executions: Execution, actor: Actor) -> None:
         asked.set()
         await refused.wait()
         raise StoreUnavailable('disk full')
@@ -171,7 +178,12 @@ async def test_a_failed_record_that_nobody_waits_for_is_logged_at_once(
     with monkeypatch.context() as patch:
         patch.setattr(stage.ledger, 'begin', begin)
         starting = asyncio.create_task(
-            stage.service.start(APP, script_id, replace(NOW, execution_type=execution_type))
+            stage.service.start(
+                APP,
+                script_id,
+                replace(NOW, execution_type=execution_type),
+                actor=CLIENT,
+            )
         )
         await asked.wait()
         starting.cancel()
@@ -197,7 +209,7 @@ async def test_what_the_runner_refuses_is_not_recorded(stage: Stage, error: Exce
     """The refusal is the caller's, and nothing of it is kept."""
     stage.runner.refusal = error
     with pytest.raises(type(error)):
-        await stage.service.start(APP, await stage.upload(), NOW)
+        await stage.service.start(APP, await stage.upload(), NOW, actor=CLIENT)
     assert await stage.store.last_id() is None
 
 
@@ -207,7 +219,7 @@ async def test_parameters_are_checked_against_the_schema(stage: Stage) -> None:
     script_id = await stage.upload(parameters_schema=schema)
     stage.schemas.parameters_error = ParametersInvalid('no', ())
     with pytest.raises(ParametersInvalid):
-        await stage.service.start(APP, script_id, NOW)
+        await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     assert stage.schemas.checked == [(schema, {})]
     await stage.running(await stage.upload())
 
@@ -216,7 +228,7 @@ async def test_a_proof_of_proximity_cannot_be_given_yet(stage: Stage) -> None:
     """Such a script never starts silently."""
     script_id = await stage.upload(proximity_proof_required=True)
     with pytest.raises(ProximityNotAvailable):
-        await stage.service.start(APP, script_id, NOW)
+        await stage.service.start(APP, script_id, NOW, actor=CLIENT)
 
 
 async def test_a_script_that_is_deleted_during_the_start_does_not_start(
@@ -226,11 +238,11 @@ async def test_a_script_that_is_deleted_during_the_start_does_not_start(
     script_id = await stage.upload(parameters_schema={})
 
     async def delete_meanwhile(*_: object) -> None:
-        await stage.service.delete_script(APP, script_id)
+        await stage.script_changes.delete(APP, script_id, actor=CLIENT)
 
     monkeypatch.setattr(stage.schemas, 'check_parameters', delete_meanwhile)
     with pytest.raises(ScriptNotFound):
-        await stage.service.start(APP, script_id, NOW)
+        await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     assert stage.runner.started == ()
 
 
@@ -248,7 +260,7 @@ async def test_a_script_that_is_replaced_during_the_start_starts_as_it_is_now(
             await stage.replace(script_id)
 
     monkeypatch.setattr(stage.schemas, 'check_parameters', replace_once)
-    execution = await stage.service.start(APP, script_id, NOW)
+    execution = await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     order = (await stage.runner.script(execution.id)).order
     assert order.script.path.read_bytes() == b'false\n'
     assert execution.script_version == order.script.version
@@ -280,7 +292,7 @@ async def test_a_version_stays_while_an_order_of_it_is_made_out(
         read.append(order.script.path.read_bytes())
 
     monkeypatch.setattr(stage.runner, 'vet', replace_and_read)
-    execution = await stage.service.start(APP, script_id, NOW)
+    execution = await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     assert read == [b'true\n', b'false\n']
     assert stage.service.versions_in_use(script_id) == {execution.script_version}
 
@@ -297,7 +309,7 @@ async def test_an_order_that_is_refused_needs_no_version(
         raise RunnerUnavailable('not now')
 
     monkeypatch.setattr(stage.runner, 'vet', refuse)
-    starts = [stage.service.start(APP, script_id, NOW) for _ in range(2)]
+    starts = [stage.service.start(APP, script_id, NOW, actor=CLIENT) for _ in range(2)]
     await asyncio.gather(*starts, return_exceptions=True)
     version = await stage.service.present_version(APP, script_id)
     assert needed == [{version}, {version}]
@@ -319,7 +331,7 @@ async def test_a_script_that_comes_back_under_another_name_starts_under_that(
             await stage.replace(script_id, b'true\n', 'b.sh')
 
     monkeypatch.setattr(stage.schemas, 'check_parameters', replace_twice)
-    execution = await stage.service.start(APP, script_id, NOW)
+    execution = await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     order = (await stage.runner.script(execution.id)).order
     assert (order.script.name, order.script.path.read_bytes()) == ('b.sh', b'true\n')
 
@@ -351,7 +363,7 @@ async def test_a_version_is_needed_from_the_moment_its_order_is_made(stage: Stag
         trigger=Trigger(type=TriggerType.RESTART),
         created_at=stage.clock.now(),
     )
-    await stage.ledger.begin(execution)
+    await stage.ledger.begin(execution, actor=CLIENT)
     active = ActiveExecutions(
         runner=stage.runner,
         ledger=stage.ledger,

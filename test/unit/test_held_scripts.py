@@ -3,6 +3,7 @@
 
 import asyncio
 
+from clients import CLIENT
 from execution_stage import APP, NOW, Stage
 import pytest
 
@@ -31,7 +32,7 @@ async def test_it_stays_taken_as_long_as_a_process_lives(stage: Stage) -> None:
     assert ended.status is ExecutionStatus.COMPLETED
     assert ended.unkillable_processes == (LEFT,)
     with pytest.raises(ScriptHeldByProcesses) as refused:
-        await stage.service.start(APP, script_id, NOW)
+        await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     assert (refused.value.execution_id, refused.value.processes) == (ended.id, (LEFT,))
     assert str(refused.value).endswith('there lives on: pid 7 of root (apt update)')
     stage.runner.living.clear()

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from clients import CLIENT
 from fakes import add, FakeClock, InMemoryExecutionStore, new_execution
 import pytest
 
@@ -60,7 +61,7 @@ async def test_a_missed_change_is_told_as_it_was() -> None:
     store = FailingStore()
     ledger = Ledger(store)
     first, removed = new_execution(1), new_execution(2)
-    await ledger.begin(first, removed)
+    await ledger.begin(first, removed, actor=CLIENT)
     running = await ledger.advance(
         first, ExecutionStatus.RUNNING, 'started', started_at=first.created_at
     )

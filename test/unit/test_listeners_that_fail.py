@@ -4,6 +4,7 @@
 from collections.abc import Callable
 import logging
 
+from clients import CLIENT
 from execution_stage import APP, COMPLETED, NOW, PREPARED, RUNNING, Stage
 from fakes import FakeScript, RecordingListener
 import pytest
@@ -42,7 +43,7 @@ async def test_a_listener_that_raises_ends_no_script(
         return script
 
     monkeypatch.setattr(stage.runner, 'start', start_and_report)
-    execution = await stage.service.start(APP, await stage.upload(), NOW)
+    execution = await stage.service.start(APP, await stage.upload(), NOW, actor=CLIENT)
     script = await stage.runner.script(execution.id)
     await after.wait_for(execution.id, RUNNING)
     for percent in range(2, 50):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import contextlib
 from pathlib import Path
 
+from clients import CLIENT
 from fakes import (
     add,
     AN_APP,
@@ -97,7 +98,7 @@ class Stage:
         yield active
         self.store.gate.set()
         self.runner.release()
-        active.stop(StopAction.FORCED_TERMINATION, A_CLIENT)
+        active.stop(StopAction.FORCED_TERMINATION, A_CLIENT, CLIENT)
         await driving
 
 
@@ -113,7 +114,7 @@ async def test_a_stop_is_on_record_before_the_script_hears_of_it(stage: Stage) -
         await stage.listener.wait_for(active.execution.id, RUNNING)
         script = await stage.runner.script(active.execution.id)
         stage.store.hold_up()
-        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
+        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT, CLIENT))
         await stage.store.reached.wait()
         assert (script.stops, active.execution.terminating) == ([], True)
         stage.store.gate.set()
@@ -128,7 +129,7 @@ async def test_a_client_that_goes_meanwhile_changes_nothing_about_the_stop(stage
         await stage.listener.wait_for(active.execution.id, RUNNING)
         script = await stage.runner.script(active.execution.id)
         stage.store.hold_up()
-        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
+        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT, CLIENT))
         await stage.store.reached.wait()
         stopping.cancel()
         assert await script.wait_stop_asked() is STOP
@@ -142,7 +143,7 @@ async def test_a_stop_takes_no_status_back(stage: Stage) -> None:
         stage.runner.hold_starts.set()
         await stage.store.reached.wait()
         assert active.execution.status is PREPARED
-        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
+        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT, CLIENT))
         await asyncio.wait({stopping}, timeout=0.05)
         stage.store.gate.set()
         assert await stopping
@@ -158,7 +159,7 @@ async def test_a_stop_does_not_make_a_used_schedule_good_again(stage: Stage) -> 
         stage.store.hold_up()
         await stage.store.reached.wait()
         assert active.execution.is_schedule
-        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT))
+        stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT, CLIENT))
         await asyncio.wait({stopping}, timeout=0.05)
         assert not active.stop_holds
         stage.store.gate.set()

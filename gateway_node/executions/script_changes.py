@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way in which scripts change, each change by an actor: the executions are asked or told."""
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Actor
+from gateway_node.executions.errors import ScriptHasOpenExecutions
+from gateway_node.executions.service import ExecutionService
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.upload import Upload
+from gateway_node.scripts.values import Script
+
+
+class ScriptChanges:
+    """Changes the scripts of the library."""
+
+    def __init__(self, *, library: ScriptLibrary, executions: ExecutionService) -> None:
+        self._library = library
+        self._executions = executions
+
+    async def upload(
+        self,
+        entity: EntityRef,
+        upload: Upload,
+        file_name: str,
+        metadata: Metadata,
+        *,
+        actor: Actor,
+    ) -> Script:
+        """Make a script of an upload; raises what `ScriptLibrary.create` says."""
+        return await self._library.create(entity, upload, file_name, metadata)
+
+    async def replace(
+        self,
+        entity: EntityRef,
+        script_id: str,
+        upload: Upload,
+        *,
+        file_name: str,
+        metadata: Metadata | None,
+        actor: Actor,
+    ) -> Script:
+        """Make an upload a script's next version; raises what `ScriptLibrary.replace` says.
+
+        Versions that open executions need are kept.
+        """
+        return await self._library.replace(
+            entity,
+            script_id,
+            upload,
+            file_name=file_name,
+            metadata=metadata,
+            versions_in_use=self._executions.versions_in_use,
+        )
+
+    async def delete(self, entity: EntityRef, script_id: str, *, actor: Actor) -> None:
+        """Remove a script; its ended executions stay readable, its schedules fail.
+
+        Raises:
+            ScriptNotFound, ScriptIsManaged: as their names say.
+            ScriptHasOpenExecutions: stop those first.
+        """
+        await self._library.get(entity, script_id)
+        open_ids = self._executions.needing(entity, script_id)
+        if open_ids:
+            raise ScriptHasOpenExecutions(script_id, open_ids)
+        await self._library.delete(entity, script_id)
+        await self._executions.script_deleted(entity, script_id, actor=actor)
