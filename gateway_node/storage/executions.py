@@ -7,6 +7,12 @@ import sqlite3
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.documents import (
+    execution_from,
+    executions_from,
+    to_document,
+    to_parameters,
+)
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -20,12 +26,6 @@ from gateway_node.executions.values import (
     Transition,
 )
 from gateway_node.storage.database import Database
-from gateway_node.storage.records import (
-    execution_from,
-    executions_from,
-    to_document,
-    to_parameters,
-)
 
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that

@@ -17,11 +17,11 @@ from fakes import AN_APP, InMemoryExecutionStore, new_execution
 from bench.figures import at_most, Line, ratio, Series, surplus, turns
 from gateway_node.clock import SystemClock
 from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.documents import executions_from, to_document
 from gateway_node.executions.ports import Change, ExecutionStore
 from gateway_node.executions.values import Execution, ExecutionStatus, ResourceUse
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.storage.records import executions_from, to_document
 
 RECORDS = 300
 RECORD_GOAL_MS = 1.0

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from gateway_node.executions.documents import execution_from, to_document, to_parameters
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import (
     ExecutionStatus,
@@ -18,7 +19,6 @@ from gateway_node.executions.values import (
     Output,
 )
 from gateway_node.http_server.representations import execution_detail, execution_summary
-from gateway_node.storage.records import execution_from, to_document, to_parameters
 
 
 def test_a_warning_is_kept_once_and_in_order() -> None:

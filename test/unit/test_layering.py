@@ -241,7 +241,7 @@ def test_every_module_lies_in_a_room_of_the_design() -> None:
         ('executions.service', 'from gateway_node.main import main'),
         ('executions.service', 'from gateway_node.manifest_files import read_manifest'),
         ('http_server.scripts', 'from gateway_node.process.runner import SupervisedScriptRunner'),
-        ('http_server.scripts', 'def f():\n    import gateway_node.storage.records'),
+        ('http_server.scripts', 'def f():\n    import gateway_node.storage.executions'),
         ('storage.database', 'from gateway_node.ros import node'),
         ('ros.node', 'from gateway_node.http_server.services import Services'),
         ('process.runner', 'from gateway_node.storage import lock'),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.documents import execution_from, to_document, to_parameters
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -27,7 +28,6 @@ from gateway_node.executions.values import (
     UnkillableProcess,
 )
 from gateway_node.scripts.values import Mending
-from gateway_node.storage.records import execution_from, to_document, to_parameters
 
 TEXTS = st.text(max_size=8)
 ANY_TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
