@@ -32,7 +32,7 @@ from gateway_node.scripts.managed import ManagedFile, ManagedScript
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.records import Record, script_of
 from gateway_node.scripts.schemas import SchemaChecker
-from gateway_node.scripts.shelf import new_script_id, Shelf
+from gateway_node.scripts.script_folders import new_script_id, ScriptFolders
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import EVERY_VERSION, Script, ScriptKind
 from gateway_node.threads import Threads
@@ -65,7 +65,7 @@ class ScriptLibrary:
         max_scripts: int = 0,
     ) -> None:
         """Touch nothing yet; `scripts_dir` None turns scripts off, `max_scripts` 0 the limit."""
-        self._shelf = None if scripts_dir is None else Shelf(scripts_dir)
+        self._folders = None if scripts_dir is None else ScriptFolders(scripts_dir)
         self._max_file_bytes = max_file_bytes
         self._schemas = schemas
         self._clock = clock
@@ -89,14 +89,14 @@ class ScriptLibrary:
             ManifestInvalid: a managed script's parameters_schema is not acceptable.
             SchemaCheckUnavailable: there are such schemas and nothing can check them.
         """
-        if self._shelf is None:
+        if self._folders is None:
             return
         self._may_prune = versions_in_use is not EVERY_VERSION
         for file in self._managed.values():
             await self._check_managed(file.managed.script)
-        with disk_errors(f'be read (scripts.scripts_dir {self._shelf.directory})'):
-            records = await self._threads.run(self._shelf.load, versions_in_use)
-            self._set_aside = await self._threads.run(self._shelf.set_aside)
+        with disk_errors(f'be read (scripts.scripts_dir {self._folders.directory})'):
+            records = await self._threads.run(self._folders.load, versions_in_use)
+            self._set_aside = await self._threads.run(self._folders.set_aside)
         self._records = {
             record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
         }
@@ -113,7 +113,7 @@ class ScriptLibrary:
     @property
     def turned_on(self) -> bool:
         """False where `scripts.scripts_dir` is empty."""
-        return self._shelf is not None
+        return self._folders is not None
 
     @property
     def set_aside(self) -> tuple[Path, ...]:
@@ -122,24 +122,24 @@ class ScriptLibrary:
 
     def check_turned_on(self) -> None:
         """Return where scripts are turned on; ScriptsTurnedOff."""
-        self._open_shelf()
+        self._open_folders()
 
     async def list(self, entity: EntityRef) -> tuple[Script, ...]:
         """Return an entity's scripts: the managed ones first, then the uploads, oldest first."""
-        shelf = self._open_shelf()
+        folders = self._open_folders()
         files = [f for f in self._managed.values() if f.managed.belongs_to(entity)]
         managed = await asyncio.gather(*(file.current() for file in files))
         uploads = (r for r in self._records.values() if r.entity == entity)
-        return (*managed, *(script_of(record, shelf.path_of(record)) for record in uploads))
+        return (*managed, *(script_of(record, folders.path_of(record)) for record in uploads))
 
     async def get(self, entity: EntityRef, script_id: str) -> Script:
         """Return one script in its current version; ScriptNotFound."""
-        shelf = self._open_shelf()
+        folders = self._open_folders()
         file = self._managed.get(script_id)
         if file is not None and file.managed.belongs_to(entity):
             return await file.current()
         record = self._record(entity, script_id)
-        return script_of(record, shelf.path_of(record))
+        return script_of(record, folders.path_of(record))
 
     async def content(self, script: Script) -> Content:
         """Open the file of a script, the bytes as they were uploaded; see `Content.open`."""
@@ -153,7 +153,7 @@ class ScriptLibrary:
 
     def entities_with_scripts(self) -> frozenset[EntityRef]:
         """Return the entities for which `has_scripts` is true."""
-        if self._shelf is None:
+        if self._folders is None:
             return frozenset()
         named = (file.managed.named_entities for file in self._managed.values())
         return self.entities_with_uploads().union(*named)
@@ -168,12 +168,12 @@ class ScriptLibrary:
         Raises:
             UploadsTurnedOff, ScriptLimitReached
         """
-        shelf = self._open_shelf()
+        folders = self._open_folders()
         if not self._allow_uploads:
             raise UploadsTurnedOff
         if not replacing:
             self._check_room()
-        path = shelf.incoming_path()
+        path = folders.incoming_path()
         return Upload(path, self._max_file_bytes, self._threads, self._to_the_end)
 
     async def create(
@@ -184,13 +184,13 @@ class ScriptLibrary:
         Raises:
             ScriptRefused, ScriptLimitReached, SchemaCheckUnavailable
         """
-        shelf = self._open_shelf()
+        folders = self._open_folders()
         check_file_name(file_name)
         kind = settle_kind(file_name, metadata.kind)
         await self._check_schema(metadata)
         await upload.finish()
         return await self._take(
-            upload, self._add(shelf, entity, upload, file_name, kind, metadata)
+            upload, self._add(folders, entity, upload, file_name, kind, metadata)
         )
 
     async def replace(
@@ -212,7 +212,7 @@ class ScriptLibrary:
         Raises:
             ScriptNotFound, ScriptIsManaged, ScriptRefused, SchemaCheckUnavailable
         """
-        shelf = self._open_shelf()
+        folders = self._open_folders()
         self._refuse_managed(entity, script_id)
         earlier = self._record(entity, script_id)
         if file_name is not None:
@@ -221,7 +221,7 @@ class ScriptLibrary:
             await self._check_schema(metadata)
         await upload.finish()
         return await self._take(
-            upload, self._change(shelf, earlier, upload, file_name, metadata, versions_in_use)
+            upload, self._change(folders, earlier, upload, file_name, metadata, versions_in_use)
         )
 
     async def delete(self, entity: EntityRef, script_id: str) -> None:
@@ -230,23 +230,23 @@ class ScriptLibrary:
         Raises:
             ScriptNotFound, ScriptIsManaged, UploadsTurnedOff
         """
-        shelf = self._open_shelf()
+        folders = self._open_folders()
         self._refuse_managed(entity, script_id)
         record = self._record(entity, script_id)
         if not self._allow_uploads:
             raise UploadsTurnedOff
         # Gone at once: nothing can be started of it while the disk is busy.
         del self._records[script_id]
-        await self._to_the_end.run(f'remove {script_id}', self._remove(shelf, record))
+        await self._to_the_end.run(f'remove {script_id}', self._remove(folders, record))
 
     def _check_room(self) -> None:
         if 0 < self._max_scripts <= len(self._records):
             raise ScriptLimitReached(self._max_scripts)
 
-    def _open_shelf(self) -> Shelf:
-        if self._shelf is None:
+    def _open_folders(self) -> ScriptFolders:
+        if self._folders is None:
             raise ScriptsTurnedOff
-        return self._shelf
+        return self._folders
 
     def _record(self, entity: EntityRef, script_id: str) -> Record:
         record = self._records.get(script_id)
@@ -302,7 +302,7 @@ class ScriptLibrary:
 
     async def _add(
         self,
-        shelf: Shelf,
+        folders: ScriptFolders,
         entity: EntityRef,
         upload: Upload,
         file_name: str,
@@ -326,13 +326,13 @@ class ScriptLibrary:
                 mended=beginning.to_mend,
             )
             with disk_errors('take a script'):
-                await self._threads.run(shelf.add, record, upload.path)
+                await self._threads.run(folders.add, record, upload.path)
             self._records[record.script_id] = record
-            return script_of(record, shelf.path_of(record))
+            return script_of(record, folders.path_of(record))
 
     async def _change(
         self,
-        shelf: Shelf,
+        folders: ScriptFolders,
         earlier: Record,
         upload: Upload,
         file_name: str | None,
@@ -356,18 +356,18 @@ class ScriptLibrary:
                 mended=beginning.to_mend,
             )
             with disk_errors('take a script'):
-                await self._threads.run(shelf.change, record, upload.path)
+                await self._threads.run(folders.change, record, upload.path)
             self._records[record.script_id] = record
             if self._may_prune:
                 used = versions_in_use(record.script_id)
-                await self._threads.run(shelf.prune, record, used)
-            return script_of(record, shelf.path_of(record))
+                await self._threads.run(folders.prune, record, used)
+            return script_of(record, folders.path_of(record))
 
-    async def _remove(self, shelf: Shelf, record: Record) -> None:
+    async def _remove(self, folders: ScriptFolders, record: Record) -> None:
         async with self._changes:
             try:
                 with disk_errors('give a script up'):
-                    await self._threads.run(shelf.remove, record.script_id)
+                    await self._threads.run(folders.remove, record.script_id)
             except LibraryUnavailable:
                 self._records[record.script_id] = record
                 raise

@@ -22,7 +22,7 @@ from gateway_node.scripts.file_names import (
 )
 from gateway_node.scripts.managed import hash_file, ManagedScript
 from gateway_node.scripts.metadata import Metadata, parse_metadata, SCRIPT_FIELDS
-from gateway_node.scripts.shelf import is_uploaded_id
+from gateway_node.scripts.script_folders import is_uploaded_id
 from gateway_node.scripts.values import ArgumentDefinition, Script, ScriptKind
 from gateway_node.strict_json import shown
 

@@ -19,8 +19,8 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptRefused
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import parse_metadata
+from gateway_node.scripts.script_folders import ScriptFolders
 from gateway_node.scripts.scripts_manifest import load_scripts_manifest
-from gateway_node.scripts.shelf import Shelf
 from gateway_node.scripts.values import Interpreter, Mending, Script
 
 APP = EntityRef.from_path('apps/temp_sensor')
@@ -234,7 +234,7 @@ PRESENT = b'#!/bin/bash -e\r\necho present\r\n'
 async def test_scripts_of_the_old_layout_are_there_in_the_present_one(tmp_path: Path) -> None:
     """The current version under its file's name, those in use beside it, the others gone."""
     home = _old_script(tmp_path, 'prüf.bash', PRESENT, *OTHERS)
-    [record] = Shelf(tmp_path).load(IN_USE)
+    [record] = ScriptFolders(tmp_path).load(IN_USE)
     version = _version(PRESENT)
     assert _files(home) == {
         'script.json',
@@ -294,8 +294,8 @@ def test_the_change_of_the_layout_can_be_cut_off_at_any_step(
             for name in ('rename', 'mkdir', 'open', 'fsync', 'chmod', 'fchmod', 'unlink'):
                 patch.setattr(os, name, _failing(getattr(os, name), after, error))
             with contextlib.suppress(_Crash, OSError, LibraryUnavailable):
-                Shelf(directory).load(IN_USE)
-        [record] = Shelf(directory).load(IN_USE)
+                ScriptFolders(directory).load(IN_USE)
+        [record] = ScriptFolders(directory).load(IN_USE)
         assert (home / record.place).read_bytes() == PRESENT
         version = record.version
         assert _files(home) == {

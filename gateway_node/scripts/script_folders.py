@@ -52,8 +52,8 @@ def is_uploaded_id(script_id: str) -> bool:
     return _SCRIPT_ID.fullmatch(script_id) is not None
 
 
-class Shelf:
-    """The scripts directory."""
+class ScriptFolders:
+    """The scripts directory: a folder a script."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
