@@ -20,7 +20,7 @@ from gateway_node.child.contract import (
     SupervisorOrder,
 )
 from gateway_node.child.process_tree import continue_if_stopped, ProcessEntry, read_entry
-from gateway_node.child.supervision.supervisor import LINGER_SEC
+from gateway_node.child.supervision.stop_ladder import LINGER_SEC
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.final_status import told_unkillable
 from gateway_node.executions.listeners import Guard

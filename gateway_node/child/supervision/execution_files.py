@@ -107,6 +107,11 @@ class ExecutionFiles:
             for pid in children:
                 self.cgroup.join(pid)
 
+    def kill_cgroup(self) -> None:
+        """Kill everything in the cgroup, where there is one."""
+        if self.cgroup is not None:
+            self.cgroup.kill()
+
     def drain(self, source: int, reads: int = _READS_A_TURN) -> bool:
         """Read what is there, a bounded number of times; False at the source's end."""
         for _ in range(reads):
