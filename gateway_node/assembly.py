@@ -67,8 +67,12 @@ async def assemble(
     namesakes: Namesakes,
     clock: Clock,
     side_tasks: SideTasks,
+    strict: bool = False,
 ) -> AsyncIterator[Gateway]:
-    """Open every room but ROS's; close them in the opposite order. Raises START_ERRORS."""
+    """Open every room but ROS's; close them in the opposite order. Raises START_ERRORS.
+
+    `strict` is for tests, see `build_application`.
+    """
     own_processes = OwnProcesses()
     async with contextlib.AsyncExitStack() as undo:
         database, store = await _open_storage(configuration, clock, undo)
@@ -108,10 +112,13 @@ async def assemble(
             versions={**_own_versions(), **ros_versions},
             conditions=conditions,
             clock=clock,
+            started=clock.monotonic(),
             own_names=own_names(await host_names(), configuration.server.names),
             path_prefix=configuration.server.path_prefix,
         )
-        server = Server(build_application(services), _connection_limits(configuration))
+        server = Server(
+            build_application(services, strict=strict), _connection_limits(configuration)
+        )
         yield Gateway(
             runner=runner,
             directory=directory,

@@ -198,10 +198,12 @@ async def serve_api(
             versions={'gateway': 'test'},
             conditions=lambda: {'warnings': []},
             clock=clock,
+            started=clock.monotonic(),
             own_names=own_names([HOST], [ALLOWED_HOST]),
             patience=patience or Patience(),
             path_prefix=path_prefix,
-        )
+        ),
+        strict=True,
     )
     async with serve(application) as address, ClientSession(f'http://{address}') as client:
         yield Api(

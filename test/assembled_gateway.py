@@ -39,6 +39,7 @@ async def assembled_gateway(
         namesakes=namesakes or Namesakes(OWN_NODE),
         clock=SystemClock(),
         side_tasks=SideTasks(),
+        strict=True,
     ) as gateway:
         (url,) = await gateway.bind('127.0.0.1', 0)
         try:

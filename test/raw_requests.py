@@ -14,7 +14,7 @@ LONGEST_HOLD_SEC = 5 * 0.2
 """How long the loop may be held up: 200 ms, with fivefold slack."""
 ANSWER_SEC = 30.0
 NAMES = {
-    'collection:apps|components': 'apps',
+    'collection': 'apps',
     'entity_id': 'temp_sensor',
     'area_id': 'powertrain',
     'function_id': 'monitoring',

@@ -6,7 +6,10 @@ import re
 MAX_ID_LENGTH = 256
 """Characters of an id; ROS names end at 255."""
 
-_ID = re.compile(rf'[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_ID_LENGTH - 1}}}')
+ID_PATTERN = rf'[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_ID_LENGTH - 1}}}'
+"""As a regular expression of Python and of JSON Schema."""
+
+_ID = re.compile(ID_PATTERN)
 _NOT_IN_ID = re.compile(r'[^A-Za-z0-9_-]+')
 
 

@@ -10,7 +10,9 @@ PREFIX = 'exec_'
 _ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 _RANDOM_BITS = 80
 _LENGTH = 26
-_FORM = re.compile(rf'{PREFIX}[0-7][{_ALPHABET}]{{{_LENGTH - 1}}}')
+EXECUTION_ID_PATTERN = rf'{PREFIX}[0-7][{_ALPHABET}]{{{_LENGTH - 1}}}'
+"""As a regular expression of Python and of JSON Schema."""
+_FORM = re.compile(EXECUTION_ID_PATTERN)
 
 
 def is_execution_id(text: str) -> bool:

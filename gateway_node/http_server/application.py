@@ -1,139 +1,147 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The route table and the application that serves it."""
+"""The application that serves the table of routes."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+import logging
+from typing import Any, Generic, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from gateway_node.http_server import entities, executions, gateway, scripts
+from gateway_node.http_server.answers import response_to
+from gateway_node.http_server.callers import actor_of
+from gateway_node.http_server.calls import Call
 from gateway_node.http_server.entrance import (
     admit,
     ask_for_body,
     leave_expectation,
     stay_with_http,
 )
-from gateway_node.http_server.errors import answer_errors
-from gateway_node.http_server.reading import check_query, MAX_JSON_BYTES
-from gateway_node.http_server.services import SERVICES, Services, START
+from gateway_node.http_server.error_table import answer_errors, row_of
+from gateway_node.http_server.fields import Choice
+from gateway_node.http_server.paths import Paths
+from gateway_node.http_server.reading import MAX_JSON_BYTES
+from gateway_node.http_server.route import Route
+from gateway_node.http_server.routes import ROUTES, UNVERSIONED
+from gateway_node.http_server.services import SERVICES, Services
+from gateway_node.http_server.takes import Reader, taken_by
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_log = logging.getLogger(__name__)
 
-_ENTITY = '/{collection:apps|components}/{entity_id}'
-_SCRIPT = f'{_ENTITY}/scripts/{{script_id}}'
-_EXECUTION = f'{_SCRIPT}/executions/{{execution_id}}'
-
-
-@dataclass(frozen=True)
-class Route:
-    """A row of the table."""
-
-    method: str
-    path: str
-    """Below the base; the same with a slash behind it."""
-    handler: _Handler
-    query: tuple[str, ...] = ()
-    """The names that its query may have; any other is refused before the handler is called."""
+At = TypeVar('At')
+B = TypeVar('B')
 
 
-ROUTES = (
-    Route('GET', '', gateway.show_root),
-    Route('GET', '/version-info', gateway.show_version_info),
-    Route('GET', '/health', gateway.show_health),
-    Route('GET', '/apps', entities.list_apps),
-    Route('GET', '/apps/{entity_id}', entities.show_app),
-    Route('GET', '/apps/{entity_id}/is-located-on', entities.show_app_location),
-    Route('GET', '/components', entities.list_components),
-    Route('GET', '/components/{entity_id}', entities.show_component),
-    Route('GET', '/components/{entity_id}/hosts', entities.list_hosted_apps),
-    Route('GET', '/areas', entities.list_areas),
-    Route('GET', '/areas/{area_id}', entities.show_area),
-    Route('GET', '/areas/{area_id}/components', entities.list_area_components),
-    Route('GET', '/functions', entities.list_functions),
-    Route('GET', '/functions/{function_id}', entities.show_function),
-    Route('GET', '/functions/{function_id}/hosts', entities.list_function_hosts),
-    Route('GET', f'{_ENTITY}/scripts', scripts.list_scripts),
-    Route('POST', f'{_ENTITY}/scripts', scripts.upload_script),
-    Route('GET', _SCRIPT, scripts.show_script),
-    Route('PUT', _SCRIPT, scripts.replace_script),
-    Route('DELETE', _SCRIPT, scripts.delete_script),
-    Route('GET', f'{_SCRIPT}/content', scripts.download_script),
-    Route('GET', f'{_SCRIPT}/executions', executions.list_executions, ('limit', 'before')),
-    Route('POST', f'{_SCRIPT}/executions', executions.start_execution),
-    Route('GET', _EXECUTION, executions.show_execution),
-    Route('PUT', _EXECUTION, executions.stop_execution),
-    Route('DELETE', _EXECUTION, executions.delete_execution),
-)
+class ErrorUndeclared(Exception):
+    """A route raised what its row of the table does not name; a defect of the gateway."""
+
+    def __init__(self, route: Route[Any, Any], error: Exception) -> None:
+        super().__init__(
+            f'{route.method} {route.path or "/"} raised {type(error).__name__}, which its row of '
+            f'the table of routes does not declare: {error}'
+        )
 
 
-def build_application(services: Services) -> web.Application:
-    """Build the application of a gateway."""
+def build_application(
+    services: Services, routes: Iterable[Route[Any, Any]] = ROUTES, *, strict: bool = False
+) -> web.Application:
+    """Build the application of a gateway.
+
+    `strict` is for tests: an error that a route does not declare is answered 500, in place of
+    what the table of errors says.
+    """
+    served: Paths[_Endpoint[Any, Any]] = Paths()
+    for route in routes:
+        _serve(served, services.base, _Endpoint(route, services, strict=strict))
+    _serve(served, services.path_prefix, _Endpoint(UNVERSIONED, services, strict=strict))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        found = served.find(request.rel_url.raw_path)
+        if found is None:
+            return _answer_other(request)
+        endpoint = found.methods.get(request.method)
+        if endpoint is not None:
+            return await endpoint.answer(request, found.segments)
+        methods = sorted({*found.methods, hdrs.METH_OPTIONS})
+        if request.method == hdrs.METH_OPTIONS:
+            return _options(methods)
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+
+    @web.middleware
+    async def find_server(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Take an empty path to where all other targets go: aiohttp finds no resource for it."""
+        return await (handler if request.path else answer)(request)
+
     application = web.Application(
-        middlewares=[stay_with_http, answer_errors, admit, _find_server],
+        middlewares=[stay_with_http, answer_errors, admit, find_server],
         client_max_size=MAX_JSON_BYTES,
     )
     application[SERVICES] = services
-    application[START] = services.clock.monotonic()
-    for path in dict.fromkeys(route.path for route in ROUTES):
-        routes = [route for route in ROUTES if route.path == path]
-        _add_resource(application, f'{services.base}{path}', routes)
-    unversioned = Route(hdrs.METH_GET, '/version-info', gateway.show_version_info)
-    _add_resource(application, f'{services.path_prefix}{unversioned.path}', [unversioned])
     everything = _EveryTarget('/{rest:.*}')
-    everything.add_route('*', _answer_other, expect_handler=leave_expectation)
+    everything.add_route('*', answer, expect_handler=leave_expectation)
     application.router.register_resource(everything)
     return application
 
 
-def _add_resource(application: web.Application, path: str, routes: Iterable[Route]) -> None:
-    """Serve a path, and the same with a slash behind it: HEAD beside GET, and OPTIONS.
+class _Endpoint(Generic[At, B]):
+    """A route as it is served."""
 
-    The other methods are refused by a route too: what aiohttp refuses without one never comes to
-    the error table where it has `Expect`.
-    """
-    handlers = {route.method: _called_by(route) for route in routes}
-    if hdrs.METH_GET in handlers:
-        # RFC 9110, section 9.1; aiohttp leaves the body out of the answer.
-        handlers[hdrs.METH_HEAD] = handlers[hdrs.METH_GET]
-    allowed = sorted({*handlers, hdrs.METH_OPTIONS})
+    def __init__(self, route: Route[At, B], services: Services, *, strict: bool) -> None:
+        self.route = route
+        self._services = services
+        self._strict = strict
+        self._reader = Reader(route.takes)
 
-    async def show_options(request: web.Request) -> web.StreamResponse:
-        return _options(allowed)
-
-    async def refuse_method(request: web.Request) -> web.StreamResponse:
-        raise web.HTTPMethodNotAllowed(request.method, allowed)
-
-    handlers |= {hdrs.METH_OPTIONS: show_options, '*': refuse_method}
-    resource = application.router.add_resource(path + '{slash:/?}')
-    for method, handler in handlers.items():
-        resource.add_route(method, handler, expect_handler=leave_expectation)
-
-
-def _called_by(route: Route) -> _Handler:
-    """Return the handler of a route behind what every route checks."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        check_query(request, *route.query)
+    async def answer(
+        self, request: web.Request, segments: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Read the request, look up what it is about, read its body, and have it handled."""
+        route, services = self.route, self._services
+        at = self._reader.read(segments, request.query, request.headers)
         await ask_for_body(request)
-        return await route.handler(request)
+        actor, base = actor_of(request), services.base
+        call = Call(at=at, body=None, actor=actor, base=base, services=services)
+        try:
+            await route.finds(call)
+            body = await route.body.read(request)
+            answer = await route.handler(
+                Call(at=at, body=body, actor=actor, base=base, services=services)
+            )
+        except Exception as error:
+            self._check_declared(error)
+            raise
+        return response_to(answer, status=route.status, head=request.method == hdrs.METH_HEAD)
 
-    return handle
+    def _check_declared(self, error: Exception) -> None:
+        """Tell of an error that has an answer, and that the route does not declare.
+
+        Whoever asked gets that answer all the same, for it says what is wrong.
+        """
+        if row_of(error) is None or self.route.declares(error):
+            return
+        undeclared = ErrorUndeclared(self.route, error)
+        if self._strict:
+            raise undeclared from error
+        _log.error('%s', undeclared)
 
 
-def _options(methods: Iterable[str]) -> web.Response:
-    """Answer OPTIONS; without cross-origin headers, so that a preflight fails."""
-    return web.Response(status=204, headers={hdrs.ALLOW: ','.join(methods)})
-
-
-@web.middleware
-async def _find_server(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Take an empty path to where all other targets go: aiohttp finds no resource for it."""
-    return await (handler if request.path else _answer_other)(request)
+def _serve(
+    served: 'Paths[_Endpoint[Any, Any]]', base: str, endpoint: '_Endpoint[Any, Any]'
+) -> None:
+    """Serve a route below a base, and HEAD beside GET (RFC 9110, section 9.1)."""
+    route = endpoint.route
+    choices = {
+        taken.name: taken.field.values
+        for taken in taken_by(route.takes)
+        if isinstance(taken.field, Choice)
+    }
+    methods = [route.method, *([hdrs.METH_HEAD] if route.method == hdrs.METH_GET else [])]
+    for method in methods:
+        served.add(method, f'{base}{route.path}', endpoint, choices)
 
 
 class _EveryTarget(web.DynamicResource):
-    """Matches whatever no other resource does: aiohttp has no pattern for `*`."""
+    """Matches whatever is asked for: aiohttp has no pattern for `*`."""
 
     async def resolve(
         self, request: web.Request
@@ -141,7 +149,12 @@ class _EveryTarget(web.DynamicResource):
         return web.UrlMappingMatchInfo({}, next(iter(self))), set()
 
 
-async def _answer_other(request: web.Request) -> web.StreamResponse:
+def _options(methods: Iterable[str]) -> web.Response:
+    """Answer OPTIONS; without cross-origin headers, so that a preflight fails."""
+    return web.Response(status=204, headers={hdrs.ALLOW: ','.join(methods)})
+
+
+def _answer_other(request: web.Request) -> web.StreamResponse:
     """Tell of the whole server where OPTIONS asks for that (RFC 9110, section 9.3.7); else 404.
 
     It does so by `*`, or by an absolute target without a path (RFC 9112, section 3.2.4). CONNECT

@@ -13,13 +13,13 @@ from typing import Any, cast
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
+from gateway_node.http_server.error_table import whole_answer
 from gateway_node.http_server.errors import (
     HeaderLate,
     HeaderTooLarge,
     InvalidRequest,
     MAX_HEADER_BYTES,
     TooManyConnections,
-    whole_answer,
 )
 from gateway_node.http_server.open_connections import ConnectionLimits, OpenConnections
 from gateway_node.http_server.refusals import RefusalLog

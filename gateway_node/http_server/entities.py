@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes of apps, components, areas and functions."""
+"""Handlers of apps, components, areas and functions."""
 
-from aiohttp import web
+from collections.abc import Iterable
 
-from gateway_node.http_server.reading import path_id
+from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.representations import (
     app_detail,
     app_reference,
@@ -11,99 +11,91 @@ from gateway_node.http_server.representations import (
     component_detail,
     component_reference,
     function_detail,
-    Json,
     listing,
     reference,
-    respond,
 )
-from gateway_node.http_server.services import services
+from gateway_node.http_server.subjects import ByAreaId, ByEntityId, ByFunctionId, Nothing
 
 
-async def list_apps(request: web.Request) -> web.Response:
+async def list_apps(call: Call[Nothing, None]) -> Answer:
     """GET /apps."""
-    here = services(request)
-    return respond(listing(app_reference(here.base, app) for app in here.directory.apps()))
+    apps = call.services.directory.apps()
+    return Answer(body=listing(app_reference(call.base, app) for app in apps))
 
 
-async def show_app(request: web.Request) -> web.Response:
+async def show_app(call: Call[ByEntityId, None]) -> Answer:
     """GET /apps/{id}."""
-    here = services(request)
-    return respond(app_detail(here.base, here.directory.app(path_id(request, 'entity_id'))))
+    app = call.services.directory.app(call.at.entity_id)
+    return Answer(body=app_detail(call.base, app))
 
 
-async def show_app_location(request: web.Request) -> web.Response:
+async def show_app_location(call: Call[ByEntityId, None]) -> Answer:
     """GET /apps/{id}/is-located-on: the one component that the app is located on."""
-    here = services(request)
-    app = here.directory.app(path_id(request, 'entity_id'))
-    component = here.directory.component(app.component_id)
-    return respond(listing([component_reference(here.base, component)]))
+    directory = call.services.directory
+    component = directory.component(directory.app(call.at.entity_id).component_id)
+    return Answer(body=listing([component_reference(call.base, component)]))
 
 
-async def list_components(request: web.Request) -> web.Response:
+async def list_components(call: Call[Nothing, None]) -> Answer:
     """GET /components."""
-    here = services(request)
-    components = here.directory.components()
-    return respond(listing(component_reference(here.base, each) for each in components))
+    components = call.services.directory.components()
+    return Answer(body=listing(component_reference(call.base, each) for each in components))
 
 
-async def show_component(request: web.Request) -> web.Response:
+async def show_component(call: Call[ByEntityId, None]) -> Answer:
     """GET /components/{id}."""
-    here = services(request)
-    component = here.directory.component(path_id(request, 'entity_id'))
-    return respond(component_detail(here.base, component))
+    component = call.services.directory.component(call.at.entity_id)
+    return Answer(body=component_detail(call.base, component))
 
 
-async def list_hosted_apps(request: web.Request) -> web.Response:
+async def list_hosted_apps(call: Call[ByEntityId, None]) -> Answer:
     """GET /components/{id}/hosts."""
-    here = services(request)
-    component = here.directory.component(path_id(request, 'entity_id'))
-    return respond(_apps(request, component.app_ids))
+    component = call.services.directory.component(call.at.entity_id)
+    return _apps(call, component.app_ids)
 
 
-async def list_areas(request: web.Request) -> web.Response:
+async def list_areas(call: Call[Nothing, None]) -> Answer:
     """GET /areas."""
-    here = services(request)
-    areas = here.directory.areas()
-    return respond(listing(reference(here.base, 'areas', area.id, area.name) for area in areas))
-
-
-async def show_area(request: web.Request) -> web.Response:
-    """GET /areas/{id}."""
-    here = services(request)
-    return respond(area_detail(here.base, here.directory.area(path_id(request, 'area_id'))))
-
-
-async def list_area_components(request: web.Request) -> web.Response:
-    """GET /areas/{id}/components."""
-    here = services(request)
-    area = here.directory.area(path_id(request, 'area_id'))
-    components = (here.directory.component(each) for each in area.component_ids)
-    return respond(listing(component_reference(here.base, each) for each in components))
-
-
-async def list_functions(request: web.Request) -> web.Response:
-    """GET /functions."""
-    here = services(request)
-    functions = here.directory.functions()
-    return respond(
-        listing(reference(here.base, 'functions', each.id, each.name) for each in functions)
+    areas = call.services.directory.areas()
+    return Answer(
+        body=listing(reference(call.base, 'areas', area.id, area.name) for area in areas)
     )
 
 
-async def show_function(request: web.Request) -> web.Response:
+async def show_area(call: Call[ByAreaId, None]) -> Answer:
+    """GET /areas/{id}."""
+    area = call.services.directory.area(call.at.area_id)
+    return Answer(body=area_detail(call.base, area))
+
+
+async def list_area_components(call: Call[ByAreaId, None]) -> Answer:
+    """GET /areas/{id}/components."""
+    directory = call.services.directory
+    area = directory.area(call.at.area_id)
+    components = (directory.component(each) for each in area.component_ids)
+    return Answer(body=listing(component_reference(call.base, each) for each in components))
+
+
+async def list_functions(call: Call[Nothing, None]) -> Answer:
+    """GET /functions."""
+    functions = call.services.directory.functions()
+    return Answer(
+        body=listing(reference(call.base, 'functions', each.id, each.name) for each in functions)
+    )
+
+
+async def show_function(call: Call[ByFunctionId, None]) -> Answer:
     """GET /functions/{id}."""
-    here = services(request)
-    function = here.directory.function(path_id(request, 'function_id'))
-    return respond(function_detail(here.base, function))
+    function = call.services.directory.function(call.at.function_id)
+    return Answer(body=function_detail(call.base, function))
 
 
-async def list_function_hosts(request: web.Request) -> web.Response:
+async def list_function_hosts(call: Call[ByFunctionId, None]) -> Answer:
     """GET /functions/{id}/hosts."""
-    here = services(request)
-    function = here.directory.function(path_id(request, 'function_id'))
-    return respond(_apps(request, function.app_ids))
+    function = call.services.directory.function(call.at.function_id)
+    return _apps(call, function.app_ids)
 
 
-def _apps(request: web.Request, app_ids: tuple[str, ...]) -> Json:
-    here = services(request)
-    return listing(app_reference(here.base, here.directory.app(app_id)) for app_id in app_ids)
+def _apps(call: Call[object, None], app_ids: Iterable[str]) -> Answer:
+    apps = (call.services.directory.app(app_id) for app_id in app_ids)
+    return Answer(body=listing(app_reference(call.base, app) for app in apps))

@@ -1,52 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes that tell about the gateway itself."""
-
-from aiohttp import web
+"""Handlers of what tells about the gateway itself."""
 
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.values import ExecutionStatus
-from gateway_node.http_server.representations import Json, respond
-from gateway_node.http_server.services import API_VERSION, services, START
+from gateway_node.http_server.calls import Answer, Call
+from gateway_node.http_server.representations import Json
+from gateway_node.http_server.services import API_VERSION
+from gateway_node.http_server.subjects import Nothing
 
 SOVD_VERSION = '1.0.0'
 """The version of SOVD (ISO 17978-3) whose style the API follows."""
 
 
-async def show_root(request: web.Request) -> web.Response:
+async def show_root(call: Call[Nothing, None]) -> Answer:
     """GET / of the API: what there is."""
-    here = services(request)
+    here = call.services
     collections = ('apps', 'components', 'areas', 'functions', 'health', 'version-info')
-    return respond(
-        {
+    return Answer(
+        body={
             'name': 'gateway_node',
             'version': here.versions['gateway'],
             'api_version': API_VERSION,
-            **{name: f'{here.base}/{name}' for name in collections},
+            **{name: f'{call.base}/{name}' for name in collections},
         }
     )
 
 
-async def show_version_info(request: web.Request) -> web.Response:
+async def show_version_info(call: Call[Nothing, None]) -> Answer:
     """GET /version-info, under the base and unversioned.
 
     SOVD names the list `sovd_info`; `items` holds the same for clients that read every list alike.
     """
-    here = services(request)
+    here = call.services
     entry = {
         'version': SOVD_VERSION,
-        'base_uri': here.base,
+        'base_uri': call.base,
         'vendor_info': {'name': 'gateway_node', 'version': here.versions['gateway']},
     }
-    return respond({'items': [entry], 'sovd_info': [entry]})
+    return Answer(body={'items': [entry], 'sovd_info': [entry]})
 
 
-async def show_health(request: web.Request) -> web.Response:
+async def show_health(call: Call[Nothing, None]) -> Answer:
     """GET /health: 200 also where something is amiss, which `status` then says."""
-    here = services(request)
+    here = call.services
     apps = here.directory.apps()
     health: Json = {
         'status': 'ok',
-        'uptime_sec': round(here.clock.monotonic() - request.app[START], 3),
+        'uptime_sec': round(here.clock.monotonic() - here.started, 3),
         'versions': dict(here.versions),
         'entities': {
             'apps': len(apps),
@@ -62,4 +62,4 @@ async def show_health(request: web.Request) -> web.Response:
     except StoreUnavailable as error:
         health['status'] = 'degraded'
         health['warnings'] = [*health['warnings'], str(error)]
-    return respond(health)
+    return Answer(body=health)

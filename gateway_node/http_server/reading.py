@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading requests: strict JSON, ids, query values. What is wrong is named, with what is right."""
+"""Reading the body of a request: strict JSON, in bounded time."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -8,14 +8,12 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from gateway_node.entities.names import is_id
-from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.http_server.errors import (
     BodyTooLarge,
     ClientSilent,
     ClientSlow,
-    InvalidParameter,
     InvalidRequest,
+    MediaTypeWrong,
 )
 from gateway_node.http_server.services import services
 from gateway_node.strict_json import JsonRefused, parse
@@ -30,63 +28,17 @@ _INLINE_BYTES = 16 * 1024
 _T = TypeVar('_T')
 
 
-def entity_ref(request: web.Request) -> EntityRef:
-    """Return the app or component in the path; EntityNotFound where there is none."""
-    ref = EntityRef(
-        entity_type=EntityType(request.match_info['collection']),
-        entity_id=path_id(request, 'entity_id'),
-    )
-    services(request).directory.entity(ref)
-    return ref
-
-
-def path_id(request: web.Request, name: str) -> str:
-    """Return an id in the path; InvalidParameter where it is none."""
-    value = request.match_info[name]
-    if not is_id(value):
-        raise InvalidParameter(
-            f'{name} {value[:80]!r} is no id; allowed: letters, digits, "_", "-" and ".", '
-            'at most 256, the first no "-" or "."'
-        )
-    return value
-
-
-def query_integer(
-    request: web.Request, name: str, *, default: int, minimum: int, maximum: int
-) -> int:
-    """Return an integer of the query; InvalidParameter where it is none or out of range."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if text.isascii() and text.isdigit() and len(text) < 10 and minimum <= int(text) <= maximum:
-        return int(text)
-    raise InvalidParameter(f'{name} is {text[:80]!r}; allowed: {minimum} to {maximum}')
-
-
-def check_query(request: web.Request, *allowed: str) -> None:
-    """Raise InvalidParameter where the query has a name twice, or one this route does not know."""
-    for name in request.query:
-        if name not in allowed:
-            known = ', '.join(allowed) or 'none'
-            raise InvalidParameter(f'unknown query parameter {name[:80]!r}; allowed: {known}')
-        given = len(request.query.getall(name))
-        if given > 1:
-            raise InvalidParameter(f'{name} is given {given} times; allowed: once')
-
-
 async def json_object(request: web.Request) -> dict[str, Any]:
     """Return the body, a JSON object.
 
     Raises:
         InvalidRequest: it is no strict JSON, or no object.
-        web.HTTPUnsupportedMediaType: it is not declared as JSON.
+        MediaTypeWrong: it is not declared as JSON.
         BodyTooLarge: it is larger than MAX_JSON_BYTES.
         ClientSilent, ClientSlow: it does not come to its end in time.
     """
     if request.content_type != 'application/json':
-        raise web.HTTPUnsupportedMediaType(
-            text=f'Content-Type is {request.content_type!r}; allowed: application/json'
-        )
+        raise MediaTypeWrong(request.content_type, 'application/json')
     content = bytearray()
     while chunk := await from_client(request, request.content.readany()):
         content += chunk

@@ -4,11 +4,7 @@
 from collections.abc import Iterable, Mapping
 import dataclasses
 import datetime
-import json
 from typing import Any
-from urllib.parse import quote
-
-from aiohttp import web
 
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import App, Area, Component, Function
@@ -16,28 +12,6 @@ from gateway_node.executions.values import Execution, Failure, Output, Trigger
 from gateway_node.scripts.values import Mending, Script
 
 Json = dict[str, Any]
-
-
-def respond(body: Json, *, status: int = 200, location: str | None = None) -> web.Response:
-    """Answer with JSON."""
-    headers = {'Location': location} if location else None
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-    return web.Response(status=status, text=text, content_type='application/json', headers=headers)
-
-
-def attachment(file_name: str) -> str:
-    """Build the Content-Disposition of a download (RFC 6266).
-
-    A name that does not fit stands twice: with `_` for what clients disagree about, and whole as
-    RFC 8187 has it, which goes before the other.
-    """
-    plain = ''.join(
-        each if ' ' <= each <= '~' and each not in '"\\%' else '_' for each in file_name
-    )
-    whole = quote(file_name, safe='', errors='replace')
-    return f'attachment; filename="{plain}"' + (
-        f"; filename*=UTF-8''{whole}" if plain != file_name else ''
-    )
 
 
 def listing(entries: Iterable[Json]) -> Json:

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes of scripts."""
-
-from aiohttp import hdrs, web
+"""Handlers of scripts."""
 
 from gateway_node.entities.values import EntityRef
-from gateway_node.http_server.callers import actor_of
+from gateway_node.http_server.calls import Answer, Call, Download
 from gateway_node.http_server.errors import ContentNotFound
-from gateway_node.http_server.reading import entity_ref, path_id
-from gateway_node.http_server.representations import attachment, listing, respond, script_detail
-from gateway_node.http_server.services import services
-from gateway_node.http_server.uploads import receive
+from gateway_node.http_server.representations import listing, script_detail
+from gateway_node.http_server.subjects import OfEntity, OfScript
+from gateway_node.http_server.uploads import Form, receive
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.errors import LibraryUnavailable, NoPlainFile
 from gateway_node.scripts.library import ScriptLibrary
@@ -17,79 +14,58 @@ from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.values import Script
 
 
-async def list_scripts(request: web.Request) -> web.Response:
+async def list_scripts(call: Call[OfEntity, None]) -> Answer:
     """GET {entity}/scripts."""
-    entity = entity_ref(request)
-    scripts = await services(request).library.list(entity)
-    href = _scripts_href(request, entity)
-    return respond(listing(script_detail(href, script) for script in scripts))
+    scripts = await call.services.library.list(call.at.entity)
+    href = _scripts_href(call)
+    return Answer(body=listing(script_detail(href, script) for script in scripts))
 
 
-async def upload_script(request: web.Request) -> web.Response:
+async def upload_script(call: Call[OfEntity, Form]) -> Answer:
     """POST {entity}/scripts."""
-    entity = entity_ref(request)
-    here = services(request)
-    async with receive(request, here.library) as received:
-        script = await here.script_changes.upload(
-            entity,
+    async with receive(call.body, call.services.library) as received:
+        script = await call.services.script_changes.upload(
+            call.at.entity,
             received.upload,
             received.file_name,
             received.metadata or Metadata(),
-            actor=actor_of(request),
+            actor=call.actor,
         )
-    href = f'{_scripts_href(request, entity)}/{script.id}'
-    body = {'id': script.id, 'name': script.name, 'href': href}
-    return respond(body, status=201, location=href)
+    href = f'{_scripts_href(call)}/{script.id}'
+    return Answer(body={'id': script.id, 'name': script.name, 'href': href}, location=href)
 
 
-async def show_script(request: web.Request) -> web.Response:
+async def show_script(call: Call[OfScript, None]) -> Answer:
     """GET {entity}/scripts/{id}."""
-    entity = entity_ref(request)
-    script = await services(request).library.get(entity, path_id(request, 'script_id'))
-    return respond(script_detail(_scripts_href(request, entity), script))
+    script = await call.services.library.get(call.at.entity, call.at.script_id)
+    return Answer(body=script_detail(_scripts_href(call), script))
 
 
-async def replace_script(request: web.Request) -> web.Response:
+async def replace_script(call: Call[OfScript, Form]) -> Answer:
     """PUT {entity}/scripts/{id}: a new version under the same id."""
-    entity = entity_ref(request)
-    here = services(request)
-    script_id = path_id(request, 'script_id')
-    await here.library.get(entity, script_id)
-    async with receive(request, here.library, replacing=True) as received:
-        script = await here.script_changes.replace(
-            entity,
-            script_id,
+    async with receive(call.body, call.services.library, replacing=True) as received:
+        script = await call.services.script_changes.replace(
+            call.at.entity,
+            call.at.script_id,
             received.upload,
             file_name=received.file_name,
             metadata=received.metadata,
-            actor=actor_of(request),
+            actor=call.actor,
         )
-    return respond(script_detail(_scripts_href(request, entity), script))
+    return Answer(body=script_detail(_scripts_href(call), script))
 
 
-async def delete_script(request: web.Request) -> web.Response:
+async def delete_script(call: Call[OfScript, None]) -> Answer:
     """DELETE {entity}/scripts/{id}."""
-    entity = entity_ref(request)
-    script_id = path_id(request, 'script_id')
-    changes = services(request).script_changes
-    await changes.delete(entity, script_id, actor=actor_of(request))
-    return web.Response(status=204)
+    at = call.at
+    await call.services.script_changes.delete(at.entity, at.script_id, actor=call.actor)
+    return Answer()
 
 
-async def download_script(request: web.Request) -> web.Response:
+async def download_script(call: Call[OfScript, None]) -> Answer:
     """GET {entity}/scripts/{id}/content: the bytes as they were uploaded, always all of them."""
-    library, entity = services(request).library, entity_ref(request)
-    script, content = await _content(library, entity, path_id(request, 'script_id'))
-    if request.method == hdrs.METH_HEAD:
-        content.close()
-    return web.Response(
-        body=content.pieces(),
-        content_type='application/octet-stream',
-        headers={
-            hdrs.CONTENT_DISPOSITION: attachment(script.path.name),
-            hdrs.CONTENT_LENGTH: str(content.size),
-        },
-    )
+    script, content = await _content(call.services.library, call.at.entity, call.at.script_id)
+    return Answer(body=Download(content=content, file_name=script.path.name))
 
 
 async def _content(
@@ -111,5 +87,5 @@ async def _content(
             ) from error
 
 
-def _scripts_href(request: web.Request, entity: EntityRef) -> str:
-    return f'{services(request).base}/{entity.path}/scripts'
+def _scripts_href(call: Call[OfEntity, object]) -> str:
+    return f'{call.base}/{call.at.entity.path}/scripts'

@@ -50,6 +50,8 @@ class Services:
     conditions: Callable[[], Mapping[str, Any]]
     """What other rooms show in /health, in JSON values; `warnings` is a list of sentences."""
     clock: Clock
+    started: float
+    """The monotonic time at which the gateway was assembled."""
     own_names: frozenset[str]
     """The host names under which the gateway answers, addresses aside; see `origins.own_names`."""
     patience: Patience = Patience()
@@ -62,8 +64,6 @@ class Services:
         return api_base(self.path_prefix)
 
 
-START = web.AppKey('start', float)
-"""The monotonic time at which the application was built."""
 SERVICES = web.AppKey('services', Services)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from gateway_node.entities.values import GraphSnapshot
 from gateway_node.executions.errors import RunnerUnavailable
-from gateway_node.http_server.application import ROUTES
+from gateway_node.http_server.routes import ROUTES
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
 
@@ -410,7 +410,7 @@ def served() -> set[tuple[str, str]]:
     """Return method and path of every route, in the words of the table."""
 
     def normal(path: str) -> str:
-        path = path.replace('/{collection:apps|components}/{entity_id}', '{entity}')
+        path = path.replace('/{collection}/{entity_id}', '{entity}')
         path = re.sub(r'\{\w+_id\}', '{id}', path)
         return re.sub(r'^/(apps|components)/\{id\}$', '{entity}', path) or '/'
 

@@ -12,7 +12,7 @@ from api_support import ALLOWED_HOST, BASE, HOST, serve_api
 import pytest
 from raw_requests import assert_refused, refused_by_parser, Target
 
-from gateway_node.http_server.application import ROUTES
+from gateway_node.http_server.routes import ROUTES
 
 SCRIPTS = '/apps/temp_sensor/scripts'
 FORM = (

@@ -13,7 +13,7 @@ from api_support import Api, BASE, form, serve_api
 import pytest
 from raw_requests import assert_refused, RawAnswer, read_answer, Target
 
-from gateway_node.http_server.application import ROUTES
+from gateway_node.http_server.routes import ROUTES
 
 ENTITY = 'apps/temp_sensor'
 SCRIPTS = f'/{ENTITY}/scripts'

@@ -5,7 +5,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from gateway_node.http_server.representations import attachment
+from gateway_node.http_server.answers import attachment
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what a handler answers to what goes over the line."""
+
+import json
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from gateway_node.http_server.calls import Answer, Download
+
+
+def response_to(answer: Answer, *, status: int, head: bool) -> web.Response:
+    """Build the response; to HEAD, of which aiohttp sends no body."""
+    if isinstance(answer.body, Download):
+        return _download(answer.body, status, head=head)
+    headers = {} if answer.location is None else {hdrs.LOCATION: answer.location}
+    if answer.body is None:
+        return web.Response(status=status, headers=headers)
+    text = json.dumps(answer.body, ensure_ascii=False, allow_nan=False)
+    return web.Response(status=status, text=text, content_type='application/json', headers=headers)
+
+
+def attachment(file_name: str) -> str:
+    """Build the Content-Disposition of a download (RFC 6266).
+
+    A name that does not fit stands twice: with `_` for what clients disagree about, and whole as
+    RFC 8187 has it, which goes before the other.
+    """
+    plain = ''.join(
+        each if ' ' <= each <= '~' and each not in '"\\%' else '_' for each in file_name
+    )
+    whole = quote(file_name, safe='', errors='replace')
+    return f'attachment; filename="{plain}"' + (
+        f"; filename*=UTF-8''{whole}" if plain != file_name else ''
+    )
+
+
+def _download(download: Download, status: int, *, head: bool) -> web.Response:
+    content = download.content
+    if head:
+        content.close()
+    return web.Response(
+        status=status,
+        body=content.pieces(),
+        content_type='application/octet-stream',
+        headers={
+            hdrs.CONTENT_DISPOSITION: attachment(download.file_name),
+            hdrs.CONTENT_LENGTH: str(content.size),
+        },
+    )

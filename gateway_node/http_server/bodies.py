@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds of bodies that a route may take, each with what it is refused for."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+from aiohttp import web
+
+from gateway_node.http_server.errors import (
+    BodyTooLarge,
+    ClientSilent,
+    ClientSlow,
+    InvalidRequest,
+    MediaTypeWrong,
+)
+from gateway_node.http_server.multipart_form import MultipartForm
+from gateway_node.http_server.reading import json_object
+from gateway_node.http_server.takes import body_schema, Reader
+from gateway_node.http_server.uploads import Form, FORM_SCHEMA
+
+T = TypeVar('T')
+T_co = TypeVar('T_co', covariant=True)
+
+
+class Body(ABC, Generic[T_co]):
+    """One kind of body."""
+
+    media_type: str
+    errors: tuple[type[Exception], ...] = (
+        MediaTypeWrong,
+        BodyTooLarge,
+        ClientSilent,
+        ClientSlow,
+        InvalidRequest,
+    )
+    """What reading it raises, beside InvalidParameter, which every route can."""
+
+    @abstractmethod
+    async def read(self, request: web.Request) -> T_co:
+        """Return what the body says; raises `errors` and InvalidParameter."""
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema."""
+
+
+class NoBody(Body[None]):
+    """None: what a client sends is not read."""
+
+    media_type = ''
+    errors = ()
+
+    async def read(self, request: web.Request) -> None:
+        """Read nothing."""
+
+    def schema(self) -> dict[str, Any]:
+        """Tell nothing."""
+        return {}
+
+
+class JsonBody(Body[T]):
+    """A JSON object, as a dataclass declares its members."""
+
+    media_type = 'application/json'
+
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+        self._reader = Reader(kind)
+
+    async def read(self, request: web.Request) -> T:
+        """Return the members."""
+        return self._reader.read_body(await json_object(request))
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the members."""
+        return body_schema(self._kind)
+
+
+class UploadBody(Body[Form]):
+    """The form of an upload, whose parts the handler reads: they are too large to be held."""
+
+    media_type = 'multipart/form-data'
+
+    async def read(self, request: web.Request) -> Form:
+        """Return the form; nothing of it is read yet, not even its type."""
+        return MultipartForm(request)
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the parts."""
+        return FORM_SCHEMA

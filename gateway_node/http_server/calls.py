@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a handler is given, and what it gives back: values, and nothing of aiohttp."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from gateway_node.executions.actors import Actor
+from gateway_node.http_server.representations import Json
+from gateway_node.http_server.services import Services
+from gateway_node.scripts.content import Content
+
+At_co = TypeVar('At_co', covariant=True)
+Body_co = TypeVar('Body_co', covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[At_co, Body_co]):
+    """One request, read and found to be in order."""
+
+    at: At_co
+    """What its path, query and headers say, as the route takes it."""
+    body: Body_co
+    """What its body says; None for a route without one."""
+    actor: Actor
+    """Who asks; every change has it."""
+    base: str
+    """The API's base path, as whoever asks sees it: in front of every href of the answer."""
+    services: Services
+    """What it may call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """A file to be answered as it is."""
+
+    content: Content
+    file_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a handler answers; the status is the route's."""
+
+    body: Json | Download | None = None
+    location: str | None = None
+    """The path of what came into being."""

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one table from a domain error to an HTTP status and a SOVD GenericError."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+import json
+import logging
+from typing import Any, cast
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+
+from gateway_node.entities import errors as entities
+from gateway_node.executions import errors as executions
+from gateway_node.http_server import errors as requests
+from gateway_node.scripts import errors as scripts
+
+_log = logging.getLogger(__name__)
+
+RETRY_AFTER_SEC = 1
+"""What a client that was refused for the moment is told to wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """How one kind of error is answered."""
+
+    status: int
+    error_code: str
+    vendor_code: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    closes: bool = False
+    """The connection ends with the answer."""
+
+
+_RETRY = {'Retry-After': str(RETRY_AFTER_SEC)}
+_INVALID_PARAMETER = Row(status=400, error_code='invalid-parameter')
+_INVALID_REQUEST = Row(status=400, error_code='invalid-request')
+_NO_ACCESS = Row(status=403, error_code='insufficient-access-rights')
+_NOT_FOUND = Row(status=404, error_code='resource-not-found')
+_CONFLICT = Row(status=409, error_code='invalid-request')
+_NOT_IMPLEMENTED = Row(status=501, error_code='not-implemented')
+
+
+def _vendor(status: int, vendor_code: str, headers: dict[str, str] | None = None) -> Row:
+    return Row(
+        status=status,
+        error_code='vendor-error',
+        vendor_code=f'x-gateway-{vendor_code}',
+        headers=headers or {},
+    )
+
+
+_TOO_LATE = Row(status=408, error_code='invalid-request', closes=True)
+_TOO_LARGE = _vendor(413, 'too-large')
+_INTERNAL = _vendor(500, 'internal-error')
+
+ERROR_TABLE: dict[type[Exception], Row] = {
+    requests.InvalidParameter: _INVALID_PARAMETER,
+    requests.InvalidRequest: _INVALID_REQUEST,
+    requests.MediaTypeWrong: Row(status=415, error_code='invalid-request'),
+    requests.ContentNotFound: _NOT_FOUND,
+    requests.HostForeign: Row(status=421, error_code='invalid-request'),
+    requests.OriginForeign: _NO_ACCESS,
+    requests.ExpectationUnknown: Row(status=417, error_code='invalid-request'),
+    requests.BodyEncoded: Row(
+        status=415, error_code='invalid-request', headers={hdrs.ACCEPT_ENCODING: 'identity'}
+    ),
+    requests.TransferCodingUnknown: _NOT_IMPLEMENTED,
+    requests.ClientSilent: _TOO_LATE,
+    requests.ClientSlow: _TOO_LATE,
+    requests.HeaderLate: _TOO_LATE,
+    requests.HeaderTooLarge: Row(status=431, error_code='invalid-request', closes=True),
+    requests.TooManyConnections: _vendor(503, 'too-many-connections', _RETRY),
+    requests.BodyTooLarge: _TOO_LARGE,
+    entities.EntityNotFound: _NOT_FOUND,
+    entities.AreaNotFound: _NOT_FOUND,
+    entities.FunctionNotFound: _NOT_FOUND,
+    scripts.ScriptNotFound: _NOT_FOUND,
+    scripts.ScriptIsManaged: _CONFLICT,
+    scripts.ScriptTooLarge: _TOO_LARGE,
+    scripts.ScriptRefused: _INVALID_PARAMETER,
+    scripts.ParametersInvalid: _INVALID_PARAMETER,
+    scripts.ScriptsTurnedOff: _NOT_IMPLEMENTED,
+    scripts.ScriptLimitReached: _vendor(429, 'limit-reached', _RETRY),
+    scripts.UploadsTurnedOff: _NO_ACCESS,
+    scripts.LibraryUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
+    scripts.SchemaCheckUnavailable: _vendor(503, 'schema-check-unavailable', _RETRY),
+    executions.ExecutionNotFound: _NOT_FOUND,
+    executions.ExecutionNotStoppable: _CONFLICT,
+    executions.ExecutionNotDeletable: _CONFLICT,
+    executions.ScriptHasOpenExecutions: _CONFLICT,
+    executions.ScriptAlreadyRunning: _CONFLICT,
+    executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),
+    executions.ScheduleLimitReached: _vendor(429, 'limit-reached', _RETRY),
+    executions.FeatureNotAvailable: _NOT_IMPLEMENTED,
+    executions.RunnerUnavailable: _vendor(503, 'runner-unavailable', _RETRY),
+    executions.StoreUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
+    executions.GatewayShuttingDown: _vendor(503, 'shutting-down', _RETRY),
+}
+
+
+def row_of(error: Exception) -> Row | None:
+    """Return how an error is answered; None for a defect, which nobody was to raise."""
+    return next((ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE), None)
+
+
+def generic_error(
+    row: Row, message: str, parameters: dict[str, Any] | None = None
+) -> web.Response:
+    """Build the answer: a GenericError `{error_code, message, vendor_code?, parameters?}`."""
+    body: dict[str, Any] = {'error_code': row.error_code, 'message': message}
+    if row.vendor_code is not None:
+        body['vendor_code'] = row.vendor_code
+    if parameters:
+        body['parameters'] = parameters
+    response = web.Response(
+        status=row.status,
+        text=json.dumps(body, ensure_ascii=False),
+        content_type='application/json',
+        headers=row.headers,
+    )
+    if row.closes:
+        response.force_close()
+    return response
+
+
+def whole_answer(error: Exception) -> bytes:
+    """Return all bytes of the answer to a connection whose request has not come."""
+    response = generic_error(ERROR_TABLE[type(error)], str(error))
+    content = cast(bytes, response.body)
+    lines = [
+        f'HTTP/1.1 {response.status} {response.reason}',
+        *(f'{name}: {value}' for name, value in response.headers.items()),
+        f'Content-Length: {len(content)}',
+        'Connection: close',
+    ]
+    return '\r\n'.join([*lines, '', '']).encode() + content
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error of a handler, and aiohttp's own, into a GenericError."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _http_exception(request, error)
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        return generic_error(_INVALID_REQUEST, f'the body cannot be read: {error}')
+    except ConnectionError as error:
+        # Nobody reads this answer, unless only the client's side of the connection has ended.
+        _log.debug('%s %s: the client went away', request.method, request.path)
+        return generic_error(_INVALID_REQUEST, f'the connection broke: {error}')
+    except Exception as error:
+        return _domain_error(request, error)
+
+
+def _domain_error(request: web.Request, error: Exception) -> web.Response:
+    row = row_of(error)
+    if row is not None:
+        return generic_error(row, str(error), _violations(error))
+    _log.exception('%s %s failed', request.method, request.path)
+    return generic_error(_INTERNAL, 'an internal error; the log of the gateway has the traceback')
+
+
+def _violations(error: Exception) -> dict[str, Any]:
+    found: Iterable[scripts.Violation] = getattr(error, 'violations', ())
+    listed = [{'path': violation.path, 'reason': violation.reason} for violation in found]
+    return {'violations': listed} if listed else {}
+
+
+def _http_exception(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    if error.status < 400:
+        return error
+    if error.status == 404:
+        return generic_error(_NOT_FOUND, f'no resource {request.path!r}')
+    if error.status == 413:
+        return generic_error(_TOO_LARGE, 'the body is too large')
+    if error.status >= 500:
+        return generic_error(_INTERNAL, error.reason)
+    headers = {name: error.headers[name] for name in ('Allow',) if name in error.headers}
+    row = Row(status=error.status, error_code='invalid-request', headers=headers)
+    message = error.text or error.reason
+    if error.status == 405:
+        message = f'{request.method} is not allowed here; allowed: {headers.get("Allow")}'
+    return generic_error(row, message)

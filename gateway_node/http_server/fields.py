@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds of values that a request may hold: each reads one, and tells its JSON Schema.
+
+Pure: a value comes in as text (of a path, a query, a header) or as JSON (of a body), and goes out
+as the handlers want it. Where each stands, and under which name, is `takes.py`'s.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+import enum
+from typing import Any, Generic, TypeVar
+
+from gateway_node.entities.names import ID_PATTERN, is_id
+from gateway_node.executions.ids import EXECUTION_ID_PATTERN, is_execution_id
+from gateway_node.scripts.errors import Violation
+
+T_co = TypeVar('T_co', covariant=True)
+Choice_co = TypeVar('Choice_co', bound=enum.Enum, covariant=True)
+
+_SHOWN = 80
+"""Characters of a value that a message repeats."""
+
+
+class ValueRefused(Exception):
+    """A value is not allowed."""
+
+    def __init__(self, *violations: Violation) -> None:
+        super().__init__(violations[0].reason)
+        self.violations = violations
+        """With paths inside of the value."""
+
+
+def shown(value: object) -> str:
+    """Return what a message repeats of a value."""
+    return repr(value[:_SHOWN]) if isinstance(value, str) else f'{value!r:.{_SHOWN}}'
+
+
+def refused(reason: str) -> ValueRefused:
+    """Return the error for a value that is wrong as a whole; `reason` follows its name."""
+    return ValueRefused(Violation(path='', reason=reason))
+
+
+class Field(ABC, Generic[T_co]):
+    """One kind of value."""
+
+    @abstractmethod
+    def read(self, value: object) -> T_co:
+        """Return what a JSON value stands for; ValueRefused, with every violation."""
+
+    def read_text(self, text: str) -> T_co:
+        """Return what a text of a path, a query or a header stands for; ValueRefused."""
+        return self.read(text)
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema (2020-12) of what `read` takes."""
+
+
+class Text(Field[str]):
+    """Any text."""
+
+    def read(self, value: object) -> str:
+        """Return the text."""
+        if not isinstance(value, str):
+            raise refused('is no text')
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Tell that it is a text."""
+        return {'type': 'string'}
+
+
+class Id(Field[str]):
+    """An id of an entity or a script."""
+
+    def read(self, value: object) -> str:
+        """Return the id."""
+        if not isinstance(value, str) or not is_id(value):
+            raise refused(
+                f'{shown(value)} is no id; allowed: letters, digits, "_", "-" and ".", '
+                'at most 256, the first no "-" or "."'
+            )
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the form of an id."""
+        return {'type': 'string', 'pattern': f'^{ID_PATTERN}$'}
+
+
+class ExecutionId(Field[str]):
+    """An id that an execution has, had or could have."""
+
+    def read(self, value: object) -> str:
+        """Return the id."""
+        if not isinstance(value, str) or not is_execution_id(value):
+            raise refused(
+                f'is {shown(value)}; allowed: the id of an execution, "exec_" and 26 digits '
+                'and capital letters'
+            )
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the form of an execution's id."""
+        return {'type': 'string', 'pattern': f'^{EXECUTION_ID_PATTERN}$'}
+
+
+class Integer(Field[int]):
+    """A whole number from `minimum` to `maximum`."""
+
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
+
+    def read(self, value: object) -> int:
+        """Return the number."""
+        whole = value if isinstance(value, int) and not isinstance(value, bool) else None
+        if whole is None or not self._minimum <= whole <= self._maximum:
+            raise refused(f'is {shown(value)}; allowed: {self._minimum} to {self._maximum}')
+        return whole
+
+    def read_text(self, text: str) -> int:
+        """Return the number; int() would take spaces, underscores and digits of every script."""
+        plain = text.isascii() and text.isdigit() and len(text) < 10
+        return self.read(int(text) if plain else text)
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the range."""
+        return {'type': 'integer', 'minimum': self._minimum, 'maximum': self._maximum}
+
+
+class Choice(Field[Choice_co]):
+    """One member of an enum, by its value."""
+
+    def __init__(self, kind: type[Choice_co]) -> None:
+        self._members: Mapping[object, Choice_co] = {each.value: each for each in kind}
+
+    def read(self, value: object) -> Choice_co:
+        """Return the member."""
+        member = self._members.get(value) if isinstance(value, str) else None
+        if member is None:
+            raise refused(f'is {shown(value)}; allowed: {", ".join(self.values)}')
+        return member
+
+    @property
+    def values(self) -> list[str]:
+        """What is allowed."""
+        return [str(value) for value in self._members]
+
+    def schema(self) -> dict[str, Any]:
+        """Tell what is allowed."""
+        return {'enum': self.values}
+
+
+class Arguments(Field[tuple[str, ...]]):
+    """The arguments of a program: texts without NUL, each of bounded length (execve(2))."""
+
+    def __init__(self, *, max_items: int, max_bytes: int) -> None:
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+
+    def read(self, value: object) -> tuple[str, ...]:
+        """Return the texts; every one that is wrong is a violation of its own."""
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise refused('is no list of texts')
+        if len(value) > self._max_items:
+            raise refused(f'has {len(value)} texts; allowed: {self._max_items}')
+        wrong = [
+            Violation(
+                path=f'/{index}',
+                reason=f'has a NUL, or more than {self._max_bytes} bytes; it begins with '
+                f'{text[:40]!r}',
+            )
+            for index, text in enumerate(value)
+            if '\0' in text or len(text.encode()) > self._max_bytes
+        ]
+        if wrong:
+            raise ValueRefused(*wrong)
+        return tuple(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the bounds; JSON Schema counts characters, of which none has less than a byte."""
+        text = {'type': 'string', 'maxLength': self._max_bytes, 'pattern': '^[^\\u0000]*$'}
+        return {'type': 'array', 'items': text, 'maxItems': self._max_items}
+
+
+class JsonObject(Field[Mapping[str, Any]]):
+    """An object with any names, at most so many."""
+
+    def __init__(self, *, max_names: int) -> None:
+        self._max_names = max_names
+
+    def read(self, value: object) -> Mapping[str, Any]:
+        """Return the object."""
+        if not isinstance(value, dict):
+            raise refused('is no JSON object')
+        if len(value) > self._max_names:
+            raise refused(f'has {len(value)} names; allowed: {self._max_names}')
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the bound."""
+        return {'type': 'object', 'maxProperties': self._max_names}

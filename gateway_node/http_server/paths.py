@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding what is served under a path: a tree of segments, each looked up once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import unquote
+
+T = TypeVar('T')
+
+
+@dataclass(kw_only=True)
+class _Node(Generic[T]):
+    below: 'dict[str, _Node[T]]' = field(default_factory=dict)
+    """By the segment."""
+    below_any: '_Node[T] | None' = None
+    """Behind a placeholder."""
+    methods: dict[str, T] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Of the placeholders on the way here, by the number of their segment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found(Generic[T]):
+    """What is served under a path."""
+
+    methods: Mapping[str, T]
+    segments: Mapping[str, str]
+    """What stands in the place of each placeholder, decoded."""
+
+
+class Paths(Generic[T]):
+    """Paths with placeholders (`/apps/{entity_id}`), each with something for some methods."""
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+
+    def add(self, method: str, path: str, served: T, choices: Mapping[str, list[str]]) -> None:
+        """Serve `served` for a method of a path; `choices` are all texts of some placeholders."""
+        nodes, names = [self._root], {}
+        for number, segment in enumerate(path.split('/')):
+            name = segment[1:-1] if segment.startswith('{') else None
+            if name is not None:
+                names[number] = name
+            nodes = [child for node in nodes for child in _children(node, segment, name, choices)]
+        for node in nodes:
+            assert node.names in ({}, names), f'{path} has other names than its like'
+            node.methods[method] = served
+            node.names = names
+
+    def find(self, raw_path: str) -> Found[T] | None:
+        """Return what is served under a path, or the same without the slash at its end."""
+        segments = raw_path.split('/')
+        if segments[-1] == '':
+            del segments[-1]
+        if '%' in raw_path:
+            segments = [unquote(segment) for segment in segments]
+        node = self._root
+        for segment in segments:
+            below = node.below.get(segment) or (node.below_any if segment else None)
+            if below is None:
+                return None
+            node = below
+        if not node.methods:
+            return None
+        named = {name: segments[number] for number, name in node.names.items()}
+        return Found(methods=node.methods, segments=named)
+
+
+def _children(
+    node: _Node[T], segment: str, name: str | None, choices: Mapping[str, list[str]]
+) -> list[_Node[T]]:
+    """Return the nodes behind a segment, made where there are none yet."""
+    if name is not None and name not in choices:
+        node.below_any = node.below_any or _Node()
+        return [node.below_any]
+    return [
+        node.below.setdefault(text, _Node()) for text in (choices[name] if name else [segment])
+    ]

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a row of the table of routes says."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, KW_ONLY
+from typing import Any, Generic, TypeVar
+
+from gateway_node.executions.actors import Role
+from gateway_node.http_server.bodies import Body, NoBody
+from gateway_node.http_server.calls import Answer, Call
+from gateway_node.http_server.errors import (
+    BodyEncoded,
+    ExpectationUnknown,
+    HeaderLate,
+    HeaderTooLarge,
+    HostForeign,
+    InvalidParameter,
+    InvalidRequest,
+    OriginForeign,
+    TooManyConnections,
+    TransferCodingUnknown,
+)
+from gateway_node.http_server.subjects import find_nothing
+
+At = TypeVar('At')
+B = TypeVar('B')
+Errors = tuple[type[Exception], ...]
+
+BYTES = 'bytes'
+"""In place of a schema's name: a file as it is."""
+
+ERRORS_OF_EVERY_REQUEST: Errors = (
+    InvalidParameter,
+    InvalidRequest,
+    OriginForeign,
+    ExpectationUnknown,
+    HostForeign,
+    BodyEncoded,
+    TransferCodingUnknown,
+    HeaderLate,
+    HeaderTooLarge,
+    TooManyConnections,
+)
+"""What any request may be refused with, whatever its route."""
+
+
+def _no_body() -> Body[Any]:
+    return NoBody()
+
+
+@dataclass(frozen=True)
+class Route(Generic[At, B]):
+    """A row of the table."""
+
+    method: str
+    path: str
+    """Below the base; the same with a slash behind it."""
+    role: Role
+    """The least that may ask for it."""
+    handler: Callable[[Call[At, B]], Awaitable[Answer]]
+    takes: type[At]
+    """What of path, query and headers; everything else there is refused."""
+    _: KW_ONLY
+    status: int = 200
+    """Of what it answers where nothing is wrong."""
+    answers: str | None = None
+    """The name of the schema of that, or BYTES; None for no body."""
+    errors: Errors = ()
+    """What the look-up and the handler may raise, the subclasses of these included."""
+    finds: Callable[[Call[At, None]], Awaitable[None]] = find_nothing
+    """Looks up what must be there before the body is read; raises where it is not."""
+    body: Body[B] = field(default_factory=_no_body)
+
+    @property
+    def all_errors(self) -> Errors:
+        """Every error that it may be answered with."""
+        return (*self.errors, *self.body.errors, *ERRORS_OF_EVERY_REQUEST)
+
+    def declares(self, error: Exception) -> bool:
+        """Tell whether it may be answered with this error."""
+        return isinstance(error, self.all_errors)

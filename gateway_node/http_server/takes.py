@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a route takes, as a dataclass whose fields say where each value stands; and reading it.
+
+    @dataclass(frozen=True, kw_only=True)
+    class ExecutionsPage:
+        script_id: str = path(ID)
+        limit: int = query(Integer(1, 1000), default=100)
+
+All that is wrong is told at once, by JSON Pointer: `/path/script_id`, `/query/limit`,
+`/header/If-Match`, `/body/execution_type`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+from dataclasses import dataclass
+import enum
+from typing import Any, cast, Final, Generic, Protocol, TypeVar
+
+from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
+from gateway_node.http_server.fields import Field, ValueRefused
+from gateway_node.scripts.errors import Violation
+from gateway_node.strict_json import pointer_token
+
+T = TypeVar('T')
+D = TypeVar('D')
+V = TypeVar('V')
+
+MAX_VIOLATIONS = 20
+"""How many an answer names; how many there are beyond that, its message says."""
+_SHOWN = 80
+"""Characters of an unknown name that an answer repeats."""
+
+
+class Place(enum.Enum):
+    """Where in a request a value stands; the values are OpenAPI's `in`, and `body`."""
+
+    PATH = 'path'
+    """A segment of the path, for which the route's path has a placeholder."""
+    QUERY = 'query'
+    """Behind the `?`."""
+    HEADER = 'header'
+    """A header; names in any case."""
+    BODY = 'body'
+    """A member of the JSON object."""
+
+
+class _Required(enum.Enum):
+    """The default of what has none."""
+
+    REQUIRED = 0
+
+
+REQUIRED: Final = _Required.REQUIRED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """One value that a route takes."""
+
+    attribute: str
+    """Of the dataclass."""
+    name: str
+    """In the request."""
+    place: Place
+    field: Field[Any]
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        """Whether a request must have it."""
+        return self.default is REQUIRED
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of its value; null stands for a default that is nothing."""
+        schema = self.field.schema()
+        if self.place is Place.BODY and self.default is None:
+            return {'anyOf': [schema, {'type': 'null'}]}
+        return schema
+
+
+class Texts(Protocol):
+    """The query or the headers of a request: names, each with one or several texts."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names; as often as they are given."""
+
+    def getall(self, key: str, default: list[str]) -> list[str]:
+        """Return all texts of a name."""
+
+
+def path(field: Field[T]) -> T:
+    """Declare a value of the path."""
+    return cast(T, _declared(Place.PATH, field, REQUIRED))
+
+
+def query(field: Field[T], *, default: D) -> T | D:
+    """Declare a value of the query, which may be left out."""
+    return cast('T | D', _declared(Place.QUERY, field, default))
+
+
+def header(name: str, field: Field[T], *, default: D) -> T | D:
+    """Declare a value of a header, which may be left out."""
+    return cast('T | D', _declared(Place.HEADER, field, default, name))
+
+
+def member(field: Field[T]) -> T:
+    """Declare a member of a JSON body that must be there."""
+    return cast(T, _declared(Place.BODY, field, REQUIRED))
+
+
+def optional(field: Field[T], *, default: D) -> T | D:
+    """Declare a member of a JSON body that may be left out."""
+    return cast('T | D', _declared(Place.BODY, field, default))
+
+
+def _declared(place: Place, field: Field[Any], default: Any, name: str = '') -> Any:
+    taken = Taken(attribute='', name=name, place=place, field=field, default=default)
+    return dataclasses.field(metadata={'taken': taken})
+
+
+def taken_by(kind: type) -> tuple[Taken, ...]:
+    """Return what a dataclass declares, in order."""
+    return tuple(
+        dataclasses.replace(taken, attribute=field.name, name=taken.name or field.name)
+        for field in dataclasses.fields(kind)
+        for taken in [cast(Taken, field.metadata['taken'])]
+    )
+
+
+def body_schema(kind: type) -> dict[str, Any]:
+    """Return the JSON Schema of a body whose members a dataclass declares."""
+    members = [each for each in taken_by(kind) if each.place is Place.BODY]
+    return {
+        'type': 'object',
+        'properties': {each.name: each.schema() for each in members},
+        'required': [each.name for each in members if each.required],
+        'additionalProperties': False,
+    }
+
+
+class Reader(Generic[T]):
+    """Reads the values of one dataclass."""
+
+    def __init__(self, kind: type[T]) -> None:
+        taken = taken_by(kind)
+        self._kind = kind
+        self._path = [each for each in taken if each.place is Place.PATH]
+        self._texts = [each for each in taken if each.place in (Place.QUERY, Place.HEADER)]
+        self._query_names = [each.name for each in taken if each.place is Place.QUERY]
+        self._members = {each.name: each for each in taken if each.place is Place.BODY}
+
+    def read(self, segments: Mapping[str, str], query: Texts, headers: Texts) -> T:
+        """Read path, query and headers; InvalidParameter, with all that is wrong."""
+        faults = _Faults()
+        values: dict[str, Any] = {}
+        unknown = [name for name in dict.fromkeys(query) if name not in self._query_names]
+        if unknown:
+            faults.unknown(unknown, self._query_names, Place.QUERY)
+        for taken in self._path:
+            values[taken.attribute] = faults.read(
+                taken, taken.field.read_text, segments[taken.name]
+            )
+        for taken in self._texts:
+            given = (query if taken.place is Place.QUERY else headers).getall(taken.name, [])
+            if not given:
+                values[taken.attribute] = taken.default
+            elif len(given) > 1:
+                faults.wrong(taken, f'is given {len(given)} times; allowed: once')
+            else:
+                values[taken.attribute] = faults.read(taken, taken.field.read_text, given[0])
+        faults.check()
+        return self._kind(**values)
+
+    def read_body(self, body: Mapping[str, Any]) -> T:
+        """Read a JSON body.
+
+        Raises:
+            InvalidRequest: a member is unknown, or one that is required is missing.
+            InvalidParameter: a value is not allowed. Both with all that is wrong.
+        """
+        faults = _Faults()
+        values: dict[str, Any] = {}
+        unknown = [name for name in body if name not in self._members]
+        if unknown:
+            faults.unknown(unknown, list(self._members), Place.BODY)
+        for name, taken in self._members.items():
+            if name not in body:
+                if taken.required:
+                    faults.missing(taken)
+                values[taken.attribute] = taken.default
+            elif body[name] is None and taken.default is None:
+                values[taken.attribute] = None
+            else:
+                values[taken.attribute] = faults.read(taken, taken.field.read, body[name])
+        faults.check()
+        return self._kind(**values)
+
+
+class _Faults:
+    """What is wrong with one request: what is malformed first, then what is not allowed."""
+
+    def __init__(self) -> None:
+        self._malformed: list[tuple[str, Violation]] = []
+        """Each with the sentence that tells it where it is the first, or the only one."""
+        self._wrong: list[tuple[str, Violation]] = []
+        self._uncounted = 0
+
+    def read(self, taken: Taken, reading: Callable[[V], Any], value: V) -> Any:
+        """Return what the value stands for, or note why it stands for nothing."""
+        try:
+            return reading(value)
+        except ValueRefused as error:
+            for violation in error.violations:
+                self.wrong(taken, violation.reason, violation.path)
+
+    def wrong(self, taken: Taken, reason: str, inside: str = '') -> None:
+        """Note what is wrong with a value, or with a place inside of it."""
+        at = _pointer(taken.place, taken.name) + inside
+        message = f'{taken.name}{inside} {reason}'
+        self._wrong.append((message, Violation(path=at, reason=reason)))
+
+    def missing(self, taken: Taken) -> None:
+        """Note a member that must be there."""
+        violation = Violation(path=_pointer(taken.place, taken.name), reason='is missing')
+        self._malformed.append((f'the field {taken.name!r} is missing', violation))
+
+    def unknown(self, names: list[str], known: list[str], place: Place) -> None:
+        """Note names that nobody reads."""
+        noted, what = self._malformed, 'field'
+        if place is Place.QUERY:
+            noted, what = self._wrong, 'query parameter'
+        allowed = f'allowed: {", ".join(known) or "none"}'
+        self._uncounted += len(names[MAX_VIOLATIONS:])
+        for name in names[:MAX_VIOLATIONS]:
+            violation = Violation(path=_pointer(place, name), reason=f'is unknown; {allowed}')
+            noted.append((f'unknown {what} {name[:_SHOWN]!r}; {allowed}', violation))
+
+    def check(self) -> None:
+        """Raise InvalidRequest or InvalidParameter where something was noted."""
+        noted = [*self._malformed, *self._wrong]
+        if not noted:
+            return
+        message, _ = noted[0]
+        more = len(noted) + self._uncounted - 1
+        if more:
+            message += f' (and {more} more)'
+        kind = InvalidRequest if self._malformed else InvalidParameter
+        raise kind(message, tuple(violation for _, violation in noted[:MAX_VIOLATIONS]))
+
+
+def _pointer(place: Place, name: str) -> str:
+    return f'/{place.value}/{pointer_token(name[:_SHOWN])}'
