@@ -70,6 +70,15 @@ class ManagedFile:
             return None
         return f'the file of managed script {self._script.id} does not answer: {self._script.path}'
 
+    @property
+    def version(self) -> str:
+        """The version that is known of the file."""
+        return self._script.version
+
+    def declared_as(self, managed: ManagedScript) -> bool:
+        """Tell whether a manifest says the same of the script, whatever its file says."""
+        return _declaration(managed) == _declaration(self.managed)
+
     async def current(self) -> Script:
         """Return the script in the version that the file has now.
 
@@ -113,6 +122,10 @@ class ManagedFile:
         if fault:
             _LOGGER.warning('managed script %s cannot run: %s', script.id, fault)
         return replace(script, version=version, size=size, interpreter=interpreter, fault=fault)
+
+
+def _declaration(managed: ManagedScript) -> ManagedScript:
+    return replace(managed, script=replace(managed.script, version='', size=0))
 
 
 def hash_file(path: Path) -> tuple[str, int]:

@@ -21,7 +21,7 @@ import pytest
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.manifest_files import ManifestInvalid
-from gateway_node.scripts import library as library_module
+from gateway_node.scripts import uploaded_scripts
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
@@ -363,7 +363,7 @@ async def test_an_upload_is_not_removed_under_the_change_that_has_it(
         go_on.wait(PATIENCE_SEC)
         return read_beginning(path, kind)
 
-    monkeypatch.setattr(library_module, 'read_beginning', slowly)
+    monkeypatch.setattr(uploaded_scripts, 'read_beginning', slowly)
     change = _replace(library, script, b'two') if replacing else _create(library, b'two')
     asked = asyncio.create_task(change)
     await begun.wait()
@@ -392,7 +392,7 @@ async def test_a_change_that_fails_unheard_is_told_and_leaves_nothing(
         go_on.wait(PATIENCE_SEC)
         raise OSError(errno.EIO, 'broken')
 
-    monkeypatch.setattr(library_module, 'read_beginning', refuse)
+    monkeypatch.setattr(uploaded_scripts, 'read_beginning', refuse)
     asked = asyncio.create_task(_create(library))
     await begun.wait()
     asked.cancel()
@@ -408,7 +408,7 @@ async def test_the_end_does_not_wait_for_a_disk_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log names what has not ended; the next start removes what is left of it."""
-    monkeypatch.setattr(library_module, '_CLOSE_PATIENCE_SEC', 0.1)
+    monkeypatch.setattr(uploaded_scripts, '_CLOSE_PATIENCE_SEC', 0.1)
     begun, go_on = threading.Event(), threading.Event()
 
     def hang(path: Path, kind: ScriptKind) -> Beginning:
@@ -416,7 +416,7 @@ async def test_the_end_does_not_wait_for_a_disk_that_does_not_answer(
         go_on.wait(PATIENCE_SEC)
         raise OSError(errno.EIO, 'broken')
 
-    monkeypatch.setattr(library_module, 'read_beginning', hang)
+    monkeypatch.setattr(uploaded_scripts, 'read_beginning', hang)
     library = _library(tmp_path / 'scripts')
     await library.open()
     asked = asyncio.create_task(_create(library))

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripts of the manifest, as it was taken last."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.content import Content
+from gateway_node.scripts.managed import ManagedFile, ManagedScript
+from gateway_node.scripts.values import Script
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagedChanges:
+    """How a manifest differs from the one before it."""
+
+    added: tuple[ManagedScript, ...] = ()
+    changed: tuple[ManagedScript, ...] = ()
+    """Declared differently than before, or with other bytes in the file."""
+    removed: tuple[ManagedScript, ...] = ()
+
+    @property
+    def may_lack(self) -> frozenset[str]:
+        """The ids of the scripts that some entity may have no more."""
+        return frozenset(managed.script.id for managed in (*self.changed, *self.removed))
+
+
+class ManagedScripts:
+    """All managed scripts of all entities."""
+
+    def __init__(self, managed: Iterable[ManagedScript] = ()) -> None:
+        self._files: dict[str, ManagedFile] = {}
+        self.take(managed)
+
+    def take(self, managed: Iterable[ManagedScript]) -> ManagedChanges:
+        """Have these scripts from now on, and no others.
+
+        A script that is declared as before keeps what is known of its file.
+        """
+        before, self._files = self._files, {}
+        added, changed = [], []
+        for each in managed:
+            file = before.pop(each.script.id, None)
+            if file is None:
+                added.append(each)
+            elif not file.declared_as(each) or file.version != each.script.version:
+                changed.append(each)
+            self._files[each.script.id] = (
+                file if file is not None and file.declared_as(each) else ManagedFile(each)
+            )
+        return ManagedChanges(
+            added=tuple(added),
+            changed=tuple(changed),
+            removed=tuple(file.managed for file in before.values()),
+        )
+
+    def __iter__(self) -> Iterator[ManagedScript]:
+        """Go through them, in the manifest's order."""
+        return iter([file.managed for file in self._files.values()])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with them, in sentences."""
+        return tuple(file.warning for file in self._files.values() if file.warning is not None)
+
+    @property
+    def named_entities(self) -> frozenset[EntityRef]:
+        """The entities that one of them names without a glob."""
+        return frozenset().union(*(file.managed.named_entities for file in self._files.values()))
+
+    async def of(self, entity: EntityRef) -> tuple[Script, ...]:
+        """Return an entity's managed scripts as they are now, in the manifest's order."""
+        files = [file for file in self._files.values() if file.managed.belongs_to(entity)]
+        return tuple(await asyncio.gather(*(file.current() for file in files)))
+
+    def has(self, entity: EntityRef, script_id: str) -> bool:
+        """Tell whether an entity has a managed script."""
+        return self._file(entity, script_id) is not None
+
+    async def get(self, entity: EntityRef, script_id: str) -> Script | None:
+        """Return a managed script in its present version; None where the entity has none such."""
+        while (file := self._file(entity, script_id)) is not None:
+            script = await file.current()
+            # Another manifest may have been taken meanwhile.
+            if self._file(entity, script_id) is file:
+                return script
+        return None
+
+    async def content(self, script: Script) -> Content:
+        """Open the file of a script that `get` returned just now; see `ManagedFile.content`."""
+        return await self._files[script.id].content()
+
+    def _file(self, entity: EntityRef, script_id: str) -> ManagedFile | None:
+        file = self._files.get(script_id)
+        return file if file is not None and file.managed.belongs_to(entity) else None

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Managed scripts follow the manifest that was taken last."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.managed import ManagedFile, ManagedScript
+from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
+from gateway_node.scripts.scripts_manifest import load_scripts_manifest
+
+APP = EntityRef.from_path('apps/camera')
+
+
+def declared(folder: Path, *rows: str) -> tuple[ManagedScript, ...]:
+    """Return what a manifest declares; `a.sh`, `b.sh` and `c.sh` are there."""
+    for name in 'abc':
+        file = folder / f'{name}.sh'
+        if not file.exists():
+            file.write_text('true\n')
+    manifest = folder / 'scripts.yaml'
+    manifest.write_text(f'scripts: [{", ".join(f"{{{row}}}" for row in rows)}]\n')
+    return load_scripts_manifest(manifest)
+
+
+def ids(scripts: tuple[ManagedScript, ...]) -> list[str]:
+    """Return the ids of managed scripts."""
+    return [each.script.id for each in scripts]
+
+
+A = 'id: a, path: a.sh, entities: apps/*'
+B = 'id: b, path: b.sh, entities: apps/*'
+C = 'id: c, path: c.sh, entities: apps/*'
+
+
+async def test_another_manifest_replaces_the_one_before(tmp_path: Path) -> None:
+    """Its scripts are there in its order, no others are, and what differs is told."""
+    scripts = ManagedScripts(declared(tmp_path, A, B))
+    changes = scripts.take(declared(tmp_path, C, f'{B}, description: another'))
+    assert [each.id for each in await scripts.of(APP)] == ['c', 'b']
+    assert await scripts.get(APP, 'a') is None
+    assert (ids(changes.added), ids(changes.changed), ids(changes.removed)) == (
+        ['c'],
+        ['b'],
+        ['a'],
+    )
+    assert changes.may_lack == {'a', 'b'}
+
+
+async def test_the_same_manifest_changes_nothing(tmp_path: Path) -> None:
+    """Where a file of it has other bytes, that script is told."""
+    scripts = ManagedScripts(declared(tmp_path, A, B))
+    assert scripts.take(declared(tmp_path, A, B)) == ManagedChanges()
+    (tmp_path / 'b.sh').write_text('false\n')
+    assert ids(scripts.take(declared(tmp_path, A, B)).changed) == ['b']
+
+
+async def test_a_script_taken_away_during_a_look_at_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody gets a script that no manifest declares any more; one declared anew is looked at."""
+    scripts = ManagedScripts(declared(tmp_path, A, B))
+    look = ManagedFile.current
+    next_manifests = [declared(tmp_path, B), declared(tmp_path, f'{B}, name: New')]
+
+    async def looked(file: ManagedFile) -> object:
+        script = await look(file)
+        if next_manifests:
+            scripts.take(next_manifests.pop(0))
+        return script
+
+    monkeypatch.setattr(ManagedFile, 'current', looked)
+    assert await scripts.get(APP, 'a') is None
+    script = await scripts.get(APP, 'b')
+    assert script is not None
+    assert script.name == 'New'
