@@ -49,6 +49,7 @@ from gateway_node.side_tasks import SideTasks
 from gateway_node.start_files import entities_manifest, managed_scripts, private_scripts
 from gateway_node.storage.database import Database, SQLITE_VERSION
 from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.free_space import StateSpace
 from gateway_node.storage.identities import SqliteIdentityStore
 from gateway_node.storage.lock import StateDirectoryLock
 from gateway_node.storage.private import keep_private
@@ -83,12 +84,14 @@ async def assemble(
         await runner.start_up()
         library = await _open_library(configuration, schemas, store, clock)
         undo.push_async_callback(library.close)
+        free_space = StateSpace(configuration.state_dir, configuration.state_min_free_mb, clock)
         ledger = Ledger(store)
         executions = ExecutionService(
             library=library,
             schemas=schemas,
             store=store,
             runner=runner,
+            free_space=free_space,
             ledger=ledger,
             ids=ExecutionIds(await store.last_id()),
             clock=clock,
@@ -98,16 +101,19 @@ async def assemble(
             configuration, own_node, SqliteIdentityStore(database), library, executions, clock
         )
 
-        def conditions() -> dict[str, Any]:
+        async def conditions() -> dict[str, Any]:
+            shortage = await free_space.shortage()
             hidden = unseen_nodes.warnings(alone=not directory.any_online)
-            warnings = (*hidden, *namesakes.warnings)
+            warnings = (*filter(None, [shortage]), *hidden, *namesakes.warnings)
             shown = _conditions(runner, database, library, server, warnings)
             return {'gateway': instance, **shown}
 
         services = Services(
             directory=directory,
             library=library,
-            script_changes=ScriptChanges(library=library, executions=executions),
+            script_changes=ScriptChanges(
+                library=library, executions=executions, free_space=free_space
+            ),
             executions=executions,
             versions={**_own_versions(), **ros_versions},
             conditions=conditions,

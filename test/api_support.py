@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import ClientResponse, ClientSession, FormData, web
 from fakes import (
     FakeClock,
+    FakeFreeSpace,
     FakeSchemaChecker,
     FakeScript,
     FakeScriptRunner,
@@ -65,6 +66,7 @@ class Api:
     library: ScriptLibrary
     executions: ExecutionService
     runner: FakeScriptRunner
+    free_space: FakeFreeSpace
     store: InMemoryExecutionStore
     listener: RecordingListener
     clock: FakeClock
@@ -122,6 +124,11 @@ def form(content: bytes, name: str, metadata: dict[str, Any] | None = None) -> F
     return data
 
 
+async def nothing_amiss() -> dict[str, Any]:
+    """Tell what /health shows of the other rooms."""
+    return {'warnings': []}
+
+
 @contextlib.asynccontextmanager
 async def serve_api(
     directory: Path,
@@ -143,6 +150,7 @@ async def serve_api(
     store = InMemoryExecutionStore(clock)
     schemas = schemas or FakeSchemaChecker()
     runner = FakeScriptRunner(obedient=True)
+    free_space = FakeFreeSpace()
     listener = RecordingListener()
     library = ScriptLibrary(
         scripts_dir=directory / 'scripts' if scripts else None,
@@ -161,6 +169,7 @@ async def serve_api(
         schemas=schemas,
         store=store,
         runner=runner,
+        free_space=free_space,
         ledger=ledger,
         ids=ExecutionIds(),
         clock=clock,
@@ -193,10 +202,12 @@ async def serve_api(
         Services(
             directory=entities,
             library=library,
-            script_changes=ScriptChanges(library=library, executions=executions),
+            script_changes=ScriptChanges(
+                library=library, executions=executions, free_space=free_space
+            ),
             executions=executions,
             versions={'gateway': 'test'},
-            conditions=lambda: {'warnings': []},
+            conditions=nothing_amiss,
             clock=clock,
             started=clock.monotonic(),
             own_names=own_names([HOST], [ALLOWED_HOST]),
@@ -213,6 +224,7 @@ async def serve_api(
             library=library,
             executions=executions,
             runner=runner,
+            free_space=free_space,
             store=store,
             listener=listener,
             clock=clock,

@@ -10,6 +10,7 @@ from typing import Any
 from clients import CLIENT
 from fakes import (
     FakeClock,
+    FakeFreeSpace,
     FakeSchemaChecker,
     FakeScript,
     FakeScriptRunner,
@@ -72,6 +73,7 @@ class Stage:
         self.store = InMemoryExecutionStore(self.clock)
         self.schemas = FakeSchemaChecker()
         self.runner = FakeScriptRunner()
+        self.free_space = FakeFreeSpace()
         self.listener = RecordingListener()
         self.library = ScriptLibrary(
             scripts_dir=folder, max_file_bytes=1024, schemas=self.schemas, clock=self.clock
@@ -83,6 +85,7 @@ class Stage:
             schemas=self.schemas,
             store=self.store,
             runner=self.runner,
+            free_space=self.free_space,
             ledger=self.ledger,
             ids=ExecutionIds(),
             clock=self.clock,
@@ -96,7 +99,9 @@ class Stage:
                 ),
             ),
         )
-        self.script_changes = ScriptChanges(library=self.library, executions=self.service)
+        self.script_changes = ScriptChanges(
+            library=self.library, executions=self.service, free_space=self.free_space
+        )
 
     async def upload(self, entity: EntityRef = APP, **metadata: Any) -> str:
         """Upload a script; return its id."""

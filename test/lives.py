@@ -9,6 +9,7 @@ from pathlib import Path
 from clients import CLIENT
 from fakes import (
     FakeClock,
+    FakeFreeSpace,
     FakeSchemaChecker,
     FakeScriptRunner,
     RecordingListener,
@@ -102,6 +103,7 @@ class Life:
         self.database = database
         self.store = store
         self.runner = FakeScriptRunner()
+        self.free_space = FakeFreeSpace()
         self.listener = RecordingListener()
         schemas = FakeSchemaChecker()
         self.library = ScriptLibrary(
@@ -117,6 +119,7 @@ class Life:
             schemas=schemas,
             store=store,
             runner=self.runner,
+            free_space=self.free_space,
             ledger=ledger,
             ids=ExecutionIds(last_id),
             clock=robot.clock,
@@ -137,7 +140,9 @@ class Life:
                 ),
             ),
         )
-        self.script_changes = ScriptChanges(library=self.library, executions=self.executions)
+        self.script_changes = ScriptChanges(
+            library=self.library, executions=self.executions, free_space=self.free_space
+        )
         self.directory = EntityDirectory(
             host_name='robot',
             own_node=NodeName(namespace='/', name='gateway_node'),

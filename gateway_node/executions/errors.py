@@ -168,6 +168,11 @@ class RunnerUnavailable(Exception):
     """No script can be started at the moment; the message says why."""
 
 
+class DiskSpaceLow(RunnerUnavailable):
+    """So little of the disk is free that nothing is started or uploaded; the message says how
+    little, and what should be."""
+
+
 class StoreUnavailable(Exception):
     """Nothing can be recorded at the moment; the message says why. Trying again can help."""
 

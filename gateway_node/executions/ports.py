@@ -169,6 +169,13 @@ class ScriptRunner(Protocol):
         """End the runner's own processes; every script has ended before."""
 
 
+class FreeSpace(Protocol):
+    """Knows whether the disk has the room that the gateway leaves to others."""
+
+    async def check(self) -> None:
+        """Return where it has, or where nobody knows; DiskSpaceLow."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """A new state of one execution."""

@@ -4,6 +4,7 @@
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import ScriptHasOpenExecutions
+from gateway_node.executions.ports import FreeSpace
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
@@ -14,9 +15,21 @@ from gateway_node.scripts.values import Script
 class ScriptChanges:
     """Changes the scripts of the library."""
 
-    def __init__(self, *, library: ScriptLibrary, executions: ExecutionService) -> None:
+    def __init__(
+        self, *, library: ScriptLibrary, executions: ExecutionService, free_space: FreeSpace
+    ) -> None:
         self._library = library
         self._executions = executions
+        self._free_space = free_space
+
+    async def begin_upload(self, *, replacing: bool = False) -> Upload:
+        """Return an upload to write the file into, for `upload`, or for `replace`.
+
+        DiskSpaceLow, and what `ScriptLibrary.begin_upload` raises.
+        """
+        upload = self._library.begin_upload(replacing=replacing)
+        await self._free_space.check()
+        return upload
 
     async def upload(
         self,

@@ -29,6 +29,7 @@ from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import (
     ExecutionPage,
     ExecutionStore,
+    FreeSpace,
     RetentionPolicy,
     ScriptRunner,
 )
@@ -72,6 +73,7 @@ class ExecutionService:
         schemas: SchemaChecker,
         store: ExecutionStore,
         runner: ScriptRunner,
+        free_space: FreeSpace,
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
@@ -103,6 +105,7 @@ class ExecutionService:
             library=library,
             schemas=schemas,
             runner=runner,
+            free_space=free_space,
             default_timeout_sec=settings.default_timeout_sec,
             stop_grace_period_sec=settings.stop_grace_period_sec,
         )
@@ -168,7 +171,7 @@ class ExecutionService:
         Raises:
             GatewayShuttingDown, ScriptNotFound, ParametersInvalid, ScriptAlreadyRunning,
             ConcurrencyLimitReached, ScheduleLimitReached, StoreUnavailable, RunnerUnavailable,
-            SchemaCheckUnavailable: as their names say; nothing was recorded.
+            DiskSpaceLow, SchemaCheckUnavailable: as their names say; nothing was recorded.
             FeatureNotAvailable: the script's kind or its proof of proximity.
         """
         execution = await self._starts.start(entity, script_id, request, actor)

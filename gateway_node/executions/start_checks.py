@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ProximityNotAvailable
-from gateway_node.executions.ports import ScriptRunner, StartOrder
+from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution
 from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
@@ -47,18 +47,21 @@ class StartChecks:
         library: ScriptLibrary,
         schemas: SchemaChecker,
         runner: ScriptRunner,
+        free_space: FreeSpace,
         default_timeout_sec: float,
         stop_grace_period_sec: float,
     ) -> None:
         self._library = library
         self._schemas = schemas
         self._runner = runner
+        self._free_space = free_space
         self._default_timeout_sec = default_timeout_sec
         self._stop_grace_period_sec = stop_grace_period_sec
         self._pins: Counter[tuple[str, str]] = Counter()
 
     async def runner_ready(self) -> None:
         """Return where scripts can be started at the moment; RunnerUnavailable."""
+        await self._free_space.check()
         await self._runner.ready()
 
     async def order(
@@ -73,7 +76,8 @@ class StartChecks:
         which may have to execute a part of the script, and again where the script was replaced.
 
         Raises:
-            ScriptNotFound, SchemaCheckUnavailable, RunnerUnavailable: as their names say.
+            ScriptNotFound, SchemaCheckUnavailable, RunnerUnavailable, DiskSpaceLow: as their
+                names say.
             ParametersInvalid: the script does not take the parameters, or the arguments.
             FeatureNotAvailable: the script's kind or its proof of proximity.
         Whatever `admit` raises is raised too.
@@ -130,6 +134,7 @@ class StartChecks:
 
     async def _check(self, order: StartOrder) -> None:
         script = order.script
+        await self._free_space.check()
         if script.proximity_proof_required:
             raise ProximityNotAvailable(script.id)
         if script.kind is ScriptKind.LAUNCH and order.arguments:

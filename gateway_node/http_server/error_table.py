@@ -35,6 +35,7 @@ class Row:
 
 
 _RETRY = {'Retry-After': str(RETRY_AFTER_SEC)}
+_RETRY_LATER = {'Retry-After': '60'}
 _INVALID_PARAMETER = Row(status=400, error_code='invalid-parameter')
 _INVALID_REQUEST = Row(status=400, error_code='invalid-request')
 _NO_ACCESS = Row(status=403, error_code='insufficient-access-rights')
@@ -95,6 +96,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),
     executions.ScheduleLimitReached: _vendor(429, 'limit-reached', _RETRY),
     executions.FeatureNotAvailable: _NOT_IMPLEMENTED,
+    executions.DiskSpaceLow: _vendor(503, 'disk-space-low', _RETRY_LATER),
     executions.RunnerUnavailable: _vendor(503, 'runner-unavailable', _RETRY),
     executions.StoreUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
     executions.GatewayShuttingDown: _vendor(503, 'shutting-down', _RETRY),

@@ -53,7 +53,7 @@ async def show_health(call: Call[Nothing, None]) -> Answer:
             'apps_online': sum(app.online for app in apps),
             'components': len(here.directory.components()),
         },
-    } | dict(here.conditions())
+    } | dict(await here.conditions())
     if health['warnings']:
         health['status'] = 'degraded'
     try:

@@ -11,6 +11,7 @@ from gateway_node.entities.errors import AreaNotFound, EntityNotFound, FunctionN
 from gateway_node.executions.actors import Role
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
+    DiskSpaceLow,
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
@@ -56,7 +57,13 @@ VIEWER, OPERATOR, CONFIGURATOR = Role.VIEWER, Role.OPERATOR, Role.CONFIGURATOR
 
 _SCRIPTS = (EntityNotFound, ScriptsTurnedOff, LibraryUnavailable)
 _SCRIPT = (*_SCRIPTS, ScriptNotFound)
-_UPLOAD = (UploadsTurnedOff, ScriptRefused, ScriptTooLarge, SchemaCheckUnavailable)
+_UPLOAD = (
+    UploadsTurnedOff,
+    ScriptRefused,
+    ScriptTooLarge,
+    SchemaCheckUnavailable,
+    DiskSpaceLow,
+)
 _EXECUTION = (*_SCRIPTS, ExecutionNotFound, StoreUnavailable)
 _START = (
     GatewayShuttingDown,
@@ -66,6 +73,7 @@ _START = (
     ConcurrencyLimitReached,
     ScheduleLimitReached,
     SchemaCheckUnavailable,
+    DiskSpaceLow,
     RunnerUnavailable,
     StoreUnavailable,
 )

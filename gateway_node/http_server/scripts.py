@@ -23,7 +23,7 @@ async def list_scripts(call: Call[OfEntity, None]) -> Answer:
 
 async def upload_script(call: Call[OfEntity, Form]) -> Answer:
     """POST {entity}/scripts."""
-    async with receive(call.body, call.services.library) as received:
+    async with receive(call.body, call.services.script_changes) as received:
         script = await call.services.script_changes.upload(
             call.at.entity,
             received.upload,
@@ -43,7 +43,7 @@ async def show_script(call: Call[OfScript, None]) -> Answer:
 
 async def replace_script(call: Call[OfScript, Form]) -> Answer:
     """PUT {entity}/scripts/{id}: a new version under the same id."""
-    async with receive(call.body, call.services.library, replacing=True) as received:
+    async with receive(call.body, call.services.script_changes, replacing=True) as received:
         script = await call.services.script_changes.replace(
             call.at.entity,
             call.at.script_id,

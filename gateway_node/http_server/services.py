@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the handlers call, handed to them through the application."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Services:
     executions: ExecutionService
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` among them."""
-    conditions: Callable[[], Mapping[str, Any]]
+    conditions: Callable[[], Awaitable[Mapping[str, Any]]]
     """What other rooms show in /health, in JSON values; `warnings` is a list of sentences."""
     clock: Clock
     started: float

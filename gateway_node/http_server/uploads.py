@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.http_server.errors import BodyTooLarge, InvalidRequest
 from gateway_node.http_server.reading import MAX_JSON_BYTES, parse_object
-from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.upload import Upload
 
@@ -59,7 +59,7 @@ class ReceivedScript:
 
 @asynccontextmanager
 async def receive(
-    form: Form, library: ScriptLibrary, *, replacing: bool = False
+    form: Form, changes: ScriptChanges, *, replacing: bool = False
 ) -> AsyncIterator[ReceivedScript]:
     """Receive the parts of a form; what the library has not taken at the end is removed.
 
@@ -67,11 +67,12 @@ async def receive(
 
     Raises:
         InvalidRequest: an unknown or repeated part, no `file`; what `Form.parts` raises.
-        ScriptsTurnedOff, UploadsTurnedOff, ScriptLimitReached: before the form is looked at.
+        ScriptsTurnedOff, UploadsTurnedOff, ScriptLimitReached, DiskSpaceLow: before the form is
+            looked at.
         ScriptRefused, ScriptTooLarge, LibraryUnavailable: as their names say.
         BodyTooLarge: the form or the metadata is.
     """
-    upload = library.begin_upload(replacing=replacing)
+    upload = await changes.begin_upload(replacing=replacing)
     parts = form.parts(upload.max_bytes + MAX_JSON_BYTES + _MAX_AROUND_BYTES)
     async with upload:
         file_name: str | None = None

@@ -98,6 +98,8 @@ class Configuration:
 
     server: ServerConfiguration
     state_dir: Path
+    state_min_free_mb: float
+    """MiB; 0 for no bound."""
     scripts: ScriptsConfiguration
     default_limits: Limits
     """Of executions whose script sets none."""
@@ -120,6 +122,7 @@ def configuration_from(
     return Configuration(
         server=ServerConfiguration(**_group(values, 'server')),
         state_dir=_state_dir(values, environ),
+        state_min_free_mb=cast(float, values['state_min_free_mb']),
         scripts=ScriptsConfiguration(
             **_group(values, 'scripts')
             | {

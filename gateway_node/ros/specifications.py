@@ -177,6 +177,16 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         'ROS_HOME is not set ~/.ros/gateway_node.',
     ),
     ParameterSpecification(
+        name='state_min_free_mb',
+        type=_NUMBER,
+        default=64.0,
+        unit='MiB',
+        minimum=0,
+        maximum=16_777_216,
+        description='Free disk space of state_dir below which no script is started or uploaded; '
+        '0 for no bound.',
+    ),
+    ParameterSpecification(
         name='scripts.scripts_dir',
         type=_STRING,
         form=f'{_PATH}; empty turns scripts off',

@@ -2,20 +2,21 @@
 """A full disk: starts are refused, what runs goes on, its end is recorded once there is room."""
 
 from collections.abc import Iterator
-import contextlib
-import io
 from pathlib import Path
-import subprocess
+import re
 
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import gateway, refused
+from gateway_process import Answer, gateway, refused
 from killing import ENTITY, kill, start_ready
 from ros_support import bare_node
+from small_disks import filled, mounted
 
 SIZE = '8m'
+NO_BOUND = {'state_min_free_mb': 0}
+"""Starts are let through to the last byte."""
 ENDS_AT_A_FILE = 'echo ready\nuntil [ -e "$1" ]; do sleep 0.05; done\n'
 
 
@@ -33,51 +34,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@contextlib.contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """Mount a tmpfs for a while; skip where that is not allowed."""
-    folder.mkdir()
-    try:
-        subprocess.run(
-            ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(folder)],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, 'stderr', None) or str(error)
-        pytest.skip(f'a small disk cannot be mounted here: {reason.strip()}')
-    try:
-        yield folder
-    finally:
-        subprocess.run(['umount', str(folder)], check=True)
-
-
-def write_without_end(file: io.FileIO, content: bytes) -> None:
-    """Write until it fails."""
-    while True:
-        file.write(content)
-
-
-@contextlib.contextmanager
-def filled(disk: Path) -> Iterator[None]:
-    """Fill the disk to its last byte for a while."""
-    ballast = disk / 'ballast'
-    with ballast.open('wb', buffering=0) as file:
-        for size in (65536, 1):
-            with pytest.raises(OSError, match='No space left'):
-                write_without_end(file, b'x' * size)
-    try:
-        yield
-    finally:
-        ballast.unlink()
-
-
 def test_what_runs_outlives_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     """A start is answered 503 and never was; the end of what runs is recorded afterwards."""
     gate = tmp_path / 'gate'
     state_dir = small_disk / 'state'
-    with gateway(tmp_path, state_dir=state_dir) as api:
+    with gateway(tmp_path, NO_BOUND, state_dir=state_dir) as api:
         href = start_ready(api, ENDS_AT_A_FILE, arguments=[str(gate)])
         script = href.split('/executions/')[0]
         with filled(small_disk):
@@ -112,7 +73,7 @@ def test_what_runs_outlives_a_full_disk(tmp_path: Path, small_disk: Path) -> Non
 
 def test_a_stop_reaches_its_script_on_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     """What runs can be stopped; `terminated` is recorded when there is room, not before."""
-    with gateway(tmp_path, state_dir=small_disk / 'state') as api:
+    with gateway(tmp_path, NO_BOUND, state_dir=small_disk / 'state') as api:
         href = start_ready(api, 'echo ready\nexec sleep 600\n')
         with filled(small_disk):
             answer = api.request('PUT', href, json_body={'action': 'stop'})
@@ -125,7 +86,7 @@ def test_a_stop_reaches_its_script_on_a_full_disk(tmp_path: Path, small_disk: Pa
 def test_a_gateway_ends_on_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     """A shutdown does not wait for room; the next start finds how it ended."""
     state_dir = small_disk / 'state'
-    with gateway(tmp_path, state_dir=state_dir) as api:
+    with gateway(tmp_path, NO_BOUND, state_dir=state_dir) as api:
         href = start_ready(api, 'echo ready\nexec sleep 600\n')
         with filled(small_disk):
             api.process.terminate()
@@ -142,7 +103,7 @@ def test_health_notices_by_itself_that_there_is_room_again(
     tmp_path: Path, small_disk: Path
 ) -> None:
     """It does not stay `degraded` until somebody happens to start something."""
-    with gateway(tmp_path, state_dir=small_disk / 'state') as api:
+    with gateway(tmp_path, NO_BOUND, state_dir=small_disk / 'state') as api:
         api.wait_for_app('temp_sensor')
         script_id = api.upload(ENTITY, 'true\n')
         with filled(small_disk):
@@ -161,3 +122,41 @@ def test_a_full_disk_for_the_log_of_ros_may_be_mended_meanwhile(tmp_path: Path) 
     assert status == 1, output
     assert 'No space left on device; set HOME, or ROS_LOG_DIR' in line
     assert 'Traceback' not in output
+
+
+def test_below_the_room_that_is_left_to_others_nothing_is_started(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    """Starts and uploads are 503 and name the parameter; what runs ends, what is there goes."""
+    bound = {'state_min_free_mb': 4}
+    with gateway(tmp_path, bound, state_dir=small_disk / 'state') as api:
+        href = start_ready(api, 'echo ready\nexec sleep 600\n')
+        script = href.split('/executions/')[0]
+        ballast = small_disk / 'ballast'
+        ballast.write_bytes(bytes(5 * 1024 * 1024))
+        api.wait_for('/health', lambda health: health['warnings'] != [], what='it is noticed')
+        assert api.body('/health')['status'] == 'degraded'
+        for execution_type in ('now', 'on_restart', 'once_on_restart', 'now_and_on_restart'):
+            start = {'execution_type': execution_type}
+            assert_too_little_is_free(api.request('POST', f'{script}/executions', json_body=start))
+        assert_too_little_is_free(api.send_form('POST', f'/{ENTITY}/scripts', 'true\n'))
+        assert_too_little_is_free(api.send_form('PUT', script, 'true\n'))
+        assert api.request('PUT', href, json_body={'action': 'stop'}).status == 200
+        api.wait_for_status(href, 'terminated')
+        assert api.request('DELETE', href).status == 204
+        ballast.unlink()
+        api.wait_for('/health', lambda health: health['status'] == 'ok', what='room is noticed')
+        again = api.start(ENTITY, script.rpartition('/')[2])
+        assert api.request('PUT', again, json_body={'action': 'stop'}).status == 200
+        assert api.log.count('less than state_min_free_mb (4)') == 1
+
+
+def assert_too_little_is_free(answer: Answer) -> None:
+    """Check that the answer is a 503 that says what is free, and what should be."""
+    assert answer.status == 503, answer
+    assert answer.body['error_code'] == 'vendor-error'
+    assert answer.body['vendor_code'] == 'x-gateway-disk-space-low'
+    assert re.search(
+        r'state has \d\.\d MiB free, less than state_min_free_mb \(4\)', answer.body['message']
+    )
+    assert int(answer.headers['retry-after']) > 0

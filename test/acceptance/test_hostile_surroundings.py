@@ -10,7 +10,6 @@ from pathlib import Path
 import resource
 import signal
 import socket
-import subprocess
 import time
 from typing import Any
 
@@ -20,6 +19,7 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from gateway_process import Answer, DEADLINE_SEC, gateway, wait_for
 from hostile_support import answering, assert_holds, FINAL, GRACE_SEC, Ground, ground_on, SLACK
+from small_disks import filled, mounted
 
 CLIENTS = 10
 ROUNDS = 8
@@ -240,26 +240,12 @@ def test_a_signal_ends_twenty_scripts_in_time(tmp_path: Path) -> None:
             )
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Mount a small file system on a folder, or skip the test."""
-    folder.mkdir(parents=True)
-    mount = ('mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(folder))
-    mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
-    if mounted.returncode != 0:
-        pytest.skip(f'mounting a tmpfs is not allowed here: {mounted.stderr.strip()}')
-    try:
-        yield
-    finally:
-        subprocess.run(('umount', '-l', str(folder)), check=True)
-
-
 def test_a_full_disk_under_the_output_ends_no_script(tmp_path: Path) -> None:
     """ENOSPC under the log: the script ends as it would have, what fits is kept."""
     folder = tmp_path / 'state' / 'executions'
-    with small_disk(folder, '512k'), ground_on(tmp_path) as ground, answering(ground.api):
-        filled = ground.started('head -c 30000000 /dev/zero; echo end >&2; exit 4\n')
-        ended = ground.ended(filled)
+    with mounted(folder, 'size=512k'), ground_on(tmp_path) as ground, answering(ground.api):
+        flood = ground.started('head -c 30000000 /dev/zero; echo end >&2; exit 4\n')
+        ended = ground.ended(flood)
         assert_holds(ended, {'status': 'failed', 'exit_code': 4})
         assert_holds(ended, {'error': {'vendor_code': 'x-gateway-script-failed'}})
         assert ended['output']['stdout'].startswith('\0')
@@ -267,12 +253,12 @@ def test_a_full_disk_under_the_output_ends_no_script(tmp_path: Path) -> None:
         wait_for(
             lambda: [*folder.glob('*/end.json')], lambda found: found == [], what='it is put away'
         )
-        with filling(folder):
+        with filled(folder):
             lost = {'status': 'failed', 'exit_code': 3, 'output': {'stdout': ''}}
             assert_holds(ground.ended(ground.started('says_lost.py')), lost)
             # A script runs from where it was uploaded; nothing is written before.
             assert ground.ended(ground.started('exit 0\n'))['status'] == 'completed'
-        assert ground.api.request('DELETE', filled).status == 204
+        assert ground.api.request('DELETE', flood).status == 204
         ended = ground.ended(ground.started('echo kept\n'))
         assert_holds(ended, {'status': 'completed', 'output': {'stdout': 'kept\n'}})
 
@@ -280,11 +266,16 @@ def test_a_full_disk_under_the_output_ends_no_script(tmp_path: Path) -> None:
 def test_a_full_disk_under_everything_loses_no_end(tmp_path: Path) -> None:
     """Starts and uploads are refused clearly; what ended meanwhile is told once there is room."""
     folder = tmp_path / 'state'
-    with small_disk(folder, '8m'), ground_on(tmp_path) as ground, answering(ground.api):
+    bound_off: dict[str, object] = {'state_min_free_mb': 0}
+    with (
+        mounted(folder, 'size=8m'),
+        ground_on(tmp_path, bound_off) as ground,
+        answering(ground.api),
+    ):
         running = ground.up('echo up\nsleep 1\nexit 4\n')
         script_id = ground.upload('exit 0\n')
         taken = []
-        with filling(folder):
+        with filled(folder):
             answer = ground.api.send_form(
                 'POST', f'/{ground.entity}/scripts', 'exit 0\n' + '#' * 100_000
             )
@@ -320,16 +311,3 @@ def assert_storage_unavailable(answer: Answer) -> None:
     assert answer.status == 503, answer
     assert answer.body['vendor_code'] == 'x-gateway-storage-unavailable'
     assert int(answer.headers['retry-after']) > 0
-
-
-@contextlib.contextmanager
-def filling(folder: Path) -> Iterator[None]:
-    """Leave no byte free on a folder's file system for a while."""
-    filler = folder / 'filler'
-    with filler.open('wb', buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    try:
-        yield
-    finally:
-        filler.unlink()

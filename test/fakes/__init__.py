@@ -4,6 +4,7 @@
 from fakes.clock import FakeClock
 from fakes.execution_store import InMemoryExecutionStore
 from fakes.executions import add, AN_APP, new_execution, update
+from fakes.free_space import FakeFreeSpace
 from fakes.identity_store import InMemoryIdentityStore
 from fakes.listener import RecordingListener
 from fakes.schema_checker import FakeSchemaChecker
@@ -12,6 +13,7 @@ from fakes.script_runner import FakeScript, FakeScriptRunner
 __all__ = [
     'AN_APP',
     'FakeClock',
+    'FakeFreeSpace',
     'FakeSchemaChecker',
     'FakeScript',
     'FakeScriptRunner',

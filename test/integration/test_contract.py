@@ -161,6 +161,10 @@ async def runner_unavailable(scene: Scene) -> None:
     scene.api.runner.refusal = RunnerUnavailable('the spawner is being started')
 
 
+async def disk_space_low(scene: Scene) -> None:
+    scene.api.free_space.shortage = 'too little is free'
+
+
 async def store_unavailable(scene: Scene) -> None:
     scene.api.store.unavailable = 'disk full'
 
@@ -202,6 +206,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "scripts' limit reached": nothing_more,
     'gateway shutting down': shutting_down,
     'runner unavailable': runner_unavailable,
+    'disk space low': disk_space_low,
     'store unavailable': store_unavailable,
     'execution prepared': prepared,
     'schedule': schedule,

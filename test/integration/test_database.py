@@ -13,6 +13,7 @@ import threading
 
 from fakes import add, FakeClock, new_execution, update
 import pytest
+from small_disks import filled, mounted
 
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.values import EntityRef, EntityType
@@ -395,22 +396,8 @@ async def test_a_defect_is_no_outage(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Return a file system of one megabyte."""
-    yield from _mounted(tmp_path / 'small', 'size=1m')
-
-
-def _mounted(path: Path, options: str) -> Iterator[Path]:
-    path.mkdir()
-    mount = ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(path)]
-    try:
-        mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip('there is no mount command')
-    if mounted.returncode:
-        pytest.skip(f'mounting a tmpfs is not allowed here: {mounted.stderr.strip()}')
-    try:
-        yield path
-    finally:
-        subprocess.run(['umount', '--lazy', str(path)], check=True)
+    with mounted(tmp_path / 'small', 'size=1m') as disk:
+        yield disk
 
 
 async def test_a_full_disk_is_told_and_got_over(small_disk: Path) -> None:
@@ -418,17 +405,14 @@ async def test_a_full_disk_is_told_and_got_over(small_disk: Path) -> None:
     store = await opened(small_disk)
     running = new_execution(1)
     await add(store, running)
-    ballast = small_disk / 'ballast'
-    _fill(ballast)
     bulky = new_execution(2, arguments=('x' * 200_000,))
-    for _ in range(3):
-        with pytest.raises(StoreUnavailable, match='full'):
-            await add(store, bulky)
-    assert await store.get(running.id) == running
-    assert await store.get(bulky.id) is None
-    assert len(await store.transitions(after=0, limit=10)) == 1
-
-    ballast.unlink()
+    with filled(small_disk):
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match='full'):
+                await add(store, bulky)
+        assert await store.get(running.id) == running
+        assert await store.get(bulky.id) is None
+        assert len(await store.transitions(after=0, limit=10)) == 1
     assert (await add(store, bulky)).sequence == 2
     await store.close()
     store = await opened(small_disk)
@@ -441,11 +425,8 @@ async def test_a_start_on_a_full_disk_is_refused_and_harmless(small_disk: Path) 
     store = await opened(small_disk)
     await add(store, new_execution(1))
     await store.close()
-    ballast = small_disk / 'ballast'
-    _fill(ballast)
-    with pytest.raises(StoreUnavailable, match=FILE_NAME):
+    with filled(small_disk), pytest.raises(StoreUnavailable, match=FILE_NAME):
         await Database.open(small_disk)
-    ballast.unlink()
     database = await Database.open(small_disk)
     assert database.set_aside == ()
     store = await SqliteExecutionStore.open(database, FakeClock())
@@ -453,20 +434,11 @@ async def test_a_start_on_a_full_disk_is_refused_and_harmless(small_disk: Path) 
     await store.close()
 
 
-def _fill(ballast: Path) -> None:
-    with ballast.open('wb', buffering=0) as file:
-        for size in (65536, 512):
-            try:
-                while True:
-                    file.write(b'x' * size)
-            except OSError:
-                continue
-
-
 @pytest.fixture
 def read_only_disk(tmp_path: Path) -> Iterator[Path]:
     """Return a file system that a test can make read-only."""
-    yield from _mounted(tmp_path / 'read_only', 'size=8m')
+    with mounted(tmp_path / 'read_only', 'size=8m') as disk:
+        yield disk
 
 
 async def test_a_read_only_directory_is_told_and_got_over(read_only_disk: Path) -> None:

@@ -10,7 +10,7 @@ from ros_support import wait_until
 
 from gateway_node.executions import preparations
 from gateway_node.executions.actors import GATEWAY
-from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
+from gateway_node.executions.errors import DiskSpaceLow, RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ports import Change, EndCause, Outcome
 from gateway_node.executions.values import (
     ExecutionType,
@@ -381,6 +381,26 @@ async def test_what_is_refused_for_the_moment_is_started_later(
         await wait_until(lambda: caplog.messages.count(waits) > 1, what='the run waits')
         assert (await life.executions.get(APP, script_id, once.id)).is_schedule
         setattr(life.runner, what, None)
+        assert (await life.finish(once.id)).status is COMPLETED
+
+
+async def test_a_schedule_waits_for_room_on_the_disk(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Too little that is free is refused to a client, and costs a schedule nothing."""
+    monkeypatch.setattr(preparations, '_RETRY_SEC', 0.01)
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        once = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
+    async with robot.gateway(online=False) as life:
+        life.free_space.shortage = 'too little is free'
+        life.bring_online()
+        waits = f'{once.id} waits: too little is free'
+        await wait_until(lambda: caplog.messages.count(waits) > 1, what='the run waits')
+        for execution_type in ExecutionType:
+            with pytest.raises(DiskSpaceLow):
+                await life.start(script_id, execution_type)
+        life.free_space.shortage = None
         assert (await life.finish(once.id)).status is COMPLETED
 
 
