@@ -31,6 +31,7 @@ from gateway_node.executions.schedules import RestartSettings
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
+from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.host_names import host_names
 from gateway_node.http_server.open_connections import ConnectionLimits, connections_within
 from gateway_node.http_server.origins import own_names
@@ -121,6 +122,7 @@ async def assemble(
             started=clock.monotonic(),
             own_names=own_names(await host_names(), configuration.server.names),
             path_prefix=configuration.server.path_prefix,
+            trusted_proxies=TrustedProxies(configuration.server.trusted_proxies),
         )
         server = Server(
             build_application(services, strict=strict), _connection_limits(configuration)

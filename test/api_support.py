@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 import contextlib
 from dataclasses import dataclass
+import ipaddress
 import json
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from gateway_node.executions.schedules import RestartSettings
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService, ExecutionSettings
 from gateway_node.http_server.application import build_application
+from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.server import Server
@@ -144,6 +146,7 @@ async def serve_api(
     schemas: SchemaChecker | None = None,
     patience: Patience | None = None,
     path_prefix: str = '',
+    trusted_proxies: tuple[str, ...] = (),
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`."""
     clock = FakeClock()
@@ -213,6 +216,7 @@ async def serve_api(
             own_names=own_names([HOST], [ALLOWED_HOST]),
             patience=patience or Patience(),
             path_prefix=path_prefix,
+            trusted_proxies=TrustedProxies(map(ipaddress.ip_network, trusted_proxies)),
         ),
         strict=True,
     )

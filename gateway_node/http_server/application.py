@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from gateway_node.http_server.answers import response_to
-from gateway_node.http_server.callers import actor_of
+from gateway_node.http_server.callers import caller_of
 from gateway_node.http_server.calls import Call
 from gateway_node.http_server.entrance import (
     admit,
@@ -98,8 +98,9 @@ class _Endpoint(Generic[At, B]):
         """Read the request, look up what it is about, read its body, and have it handled."""
         route, services = self.route, self._services
         at = self._reader.read(segments, request.query, request.headers)
+        caller = caller_of(request, services.trusted_proxies)
+        actor, base = caller.actor, f'{caller.prefix}{services.base}'
         await ask_for_body(request)
-        actor, base = actor_of(request), services.base
         call = Call(at=at, body=None, actor=actor, base=base, services=services)
         try:
             await route.finds(call)

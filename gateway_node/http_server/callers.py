@@ -1,14 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who sends a request: the one place where an actor is made of it."""
 
-from aiohttp import web
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
 
 from gateway_node.executions.actors import Actor, Role
+from gateway_node.http_server.forwarding import FORWARDED_PREFIX, TrustedProxies
 
 _NOWHERE = 'unknown'
 """The origin of a request whose connection is gone already."""
 
 
-def actor_of(request: web.Request) -> Actor:
-    """Return who sends a request: anybody may do everything, as nobody is authenticated."""
-    return Actor(name=None, role=Role.ADMIN, origin=request.remote or _NOWHERE)
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who sends a request, and where the gateway stands for them."""
+
+    actor: Actor
+    prefix: str
+    """What a proxy took off the path: it goes before every path of the answer."""
+
+
+def caller_of(request: web.Request, proxies: TrustedProxies) -> Caller:
+    """Return who sends a request: anybody may do everything, as nobody is authenticated.
+
+    InvalidRequest where a trusted proxy names a prefix that is none.
+    """
+    forwarded = proxies.read(
+        request.remote or _NOWHERE,
+        forwarded_for=request.headers.getall(hdrs.X_FORWARDED_FOR, ()),
+        prefixes=request.headers.getall(FORWARDED_PREFIX, ()),
+    )
+    actor = Actor(name=None, role=Role.ADMIN, origin=forwarded.client)
+    return Caller(actor=actor, prefix=forwarded.prefix)

@@ -2,7 +2,7 @@
 """What the handlers call, handed to them through the application."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +11,7 @@ from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
+from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.scripts.library import ScriptLibrary
 
 API_VERSION = 'v1'
@@ -57,6 +58,8 @@ class Services:
     patience: Patience = Patience()
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""
+    trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    """Those that may say who sends a request, and what goes before `path_prefix` for them."""
 
     @property
     def base(self) -> str:

@@ -3,12 +3,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+import ipaddress
 from pathlib import Path
 from typing import Any, cast
 
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.specifications import PARAMETERS, ParameterValue
 from gateway_node.scripts.values import Limits
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,8 @@ class ServerConfiguration:
     max_connections: int
     allowed_hosts: tuple[str, ...]
     """Host names as a user listed them; see `names`."""
+    trusted_proxies: tuple[IpNetwork, ...]
+    """A single address is a network of one."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,7 +125,10 @@ def configuration_from(
     """
     values = checked_values(given)
     return Configuration(
-        server=ServerConfiguration(**_group(values, 'server')),
+        server=ServerConfiguration(
+            **_group(values, 'server')
+            | {'trusted_proxies': _networks(values, 'server.trusted_proxies')}
+        ),
         state_dir=_state_dir(values, environ),
         state_min_free_mb=cast(float, values['state_min_free_mb']),
         scripts=ScriptsConfiguration(
@@ -178,6 +186,17 @@ def _group(values: Mapping[str, ParameterValue | None], group: str) -> dict[str,
         for name, value in values.items()
         if name.startswith(prefix)
     }
+
+
+def _networks(values: Mapping[str, ParameterValue | None], name: str) -> tuple[IpNetwork, ...]:
+    networks = []
+    for text in cast(tuple[str, ...], values[name]):
+        try:
+            networks.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            allowed = 'IP addresses, and networks without bits of a host, such as 10.1.0.0/16'
+            raise ParameterInvalid(name, text, allowed) from error
+    return tuple(networks)
 
 
 def _state_dir(values: Mapping[str, ParameterValue | None], environ: Mapping[str, str]) -> Path:

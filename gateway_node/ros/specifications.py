@@ -159,6 +159,14 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         'answered; any IP address is.',
     ),
     ParameterSpecification(
+        name='server.trusted_proxies',
+        type=_STRING_ARRAY,
+        default=(),
+        form="IP addresses and networks, such as 10.0.0.7 and 10.1.0.0/16; [''] for none",
+        description='Proxies that are believed where X-Forwarded-For names the client and '
+        'X-Forwarded-Prefix the path that they took off; from anybody else these are ignored.',
+    ),
+    ParameterSpecification(
         name='server.max_connections',
         type=_INTEGER,
         default=256,

@@ -49,6 +49,21 @@ def test_a_name_to_listen_on_is_a_name_to_answer_for() -> None:
     assert names == ('a.example', 'robot7.example', '127.0.0.1')
 
 
+def test_a_trusted_proxy_is_an_address_or_a_network() -> None:
+    """Of either family; an address alone is a network of one."""
+    given = ['10.0.0.7', '10.1.0.0/16', 'fd00::/8', '']
+    trusted = configured(server__trusted_proxies=given).server.trusted_proxies
+    assert [str(each) for each in trusted] == ['10.0.0.7/32', '10.1.0.0/16', 'fd00::/8']
+    assert configured().server.trusted_proxies == ()
+
+
+@pytest.mark.parametrize('value', ['proxy.example', '10.1.2.3/16', '10.0.0.0/33', '*', ' '])
+def test_what_is_no_network_is_no_trusted_proxy(value: str) -> None:
+    """Names, networks with bits of a host and wildcards stop the start."""
+    with pytest.raises(ParameterInvalid, match=r'server.trusted_proxies is .*; allowed: IP addr'):
+        configured(server__trusted_proxies=['10.0.0.7', value])
+
+
 def test_no_node_is_ignored_where_that_is_said() -> None:
     """`['']` is none, not the default."""
     assert configured(entities__ignored_nodes=['']).entities.ignored_nodes == ()
