@@ -13,13 +13,18 @@ import functools
 import queue
 import threading
 from typing import Any, Generic, TypeVar
+import weakref
 
 _Result = TypeVar('_Result')
-_Calls = queue.SimpleQueue[tuple[concurrent.futures.Future[Any], Callable[[], Any]]]
+_Calls = queue.SimpleQueue[tuple[concurrent.futures.Future[Any], Callable[[], Any]] | None]
+"""What is to be called; None ends the threads, each of which passes it on."""
 
 
 class Threads:
-    """Up to `number` threads, made when they are needed, for calls of one kind."""
+    """Up to `number` threads, made when they are needed, for calls of one kind.
+
+    Once nothing holds this any more they end, each with its last call.
+    """
 
     def __init__(self, name: str, number: int) -> None:
         self._name = name
@@ -28,6 +33,7 @@ class Threads:
         self._idle = threading.Semaphore(0)
         """As many as there are threads without a call."""
         self._calls: _Calls = queue.SimpleQueue()
+        weakref.finalize(self, self._calls.put, None).atexit = False
 
     async def run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Call a function in a thread, in its turn; return or raise what it does.
@@ -108,8 +114,8 @@ class Look(Generic[_Result]):
 
 
 def _work(calls: _Calls, idle: threading.Semaphore) -> None:
-    while True:
-        called, call = calls.get()
+    while (due := calls.get()) is not None:
+        called, call = due
         begun = called.set_running_or_notify_cancel()
         tell = _tell(called, call) if begun else None
         # Whoever hears the result finds this thread idle.
@@ -117,7 +123,8 @@ def _work(calls: _Calls, idle: threading.Semaphore) -> None:
         if tell is not None:
             tell()
         # Nothing of it is held while the next one is waited for.
-        del called, call, tell
+        del due, called, call, tell
+    calls.put(None)
 
 
 def _tell(called: concurrent.futures.Future[Any], call: Callable[[], Any]) -> Callable[[], None]:

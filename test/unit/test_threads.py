@@ -2,6 +2,7 @@
 """Threads for calls that may hang."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -41,6 +42,30 @@ async def test_calls_that_hang_hold_up_their_own_kind_only() -> None:
         assert await first is True
         assert await hanging.run(int, '8') == 8
     assert not called.is_set()
+
+
+async def test_threads_that_nobody_can_call_end() -> None:
+    """Each with its last call: what was handed to them before is done."""
+    threads = Threads('forsaken', 2)
+    first = await threads.run(threading.current_thread)
+    begun, release = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        begun.set()
+        return release.wait(PATIENCE_SEC)
+
+    hanging = threads.submit(hang)
+    assert await asyncio.to_thread(begun.wait, PATIENCE_SEC)
+    second = await threads.run(threading.current_thread)
+    last = threads.submit(int, '7')
+    del threads
+    gc.collect()
+    release.set()
+    for thread in (first, second):
+        await asyncio.to_thread(thread.join, PATIENCE_SEC)
+        assert not thread.is_alive()
+    assert hanging.result(0)
+    assert last.result(0) == 7
 
 
 async def test_where_no_thread_can_be_had_calls_wait_for_those_that_there_are(
