@@ -5,20 +5,20 @@ It is fed with snapshots on the event loop and asked there; it is not thread-saf
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from gateway_node.clock import Clock
+from gateway_node.entities.arrangement import Arrangement
 from gateway_node.entities.entities_manifest import EntitiesManifest
 from gateway_node.entities.errors import AreaNotFound, EntityNotFound, FunctionNotFound
-from gateway_node.entities.host import HOST_HOLDER, host_id
+from gateway_node.entities.host import check_undeclared, HOST_HOLDER, host_id
 from gateway_node.entities.identities import Identity, IdentityBook
 from gateway_node.entities.names import id_from_name
 from gateway_node.entities.values import (
     App,
     Area,
     Component,
-    ComponentKind,
     EntityRef,
     EntityType,
     Function,
@@ -54,21 +54,18 @@ class EntityDirectory:
         self._own_node = own_node
         self._ignored_nodes = tuple(ignored_nodes)
         self._manifest = manifest
-        declared = frozenset(declaration.id for declaration in manifest.components)
-        wish = host_id(host_name, declared, remembered, used_components)
+        wish = host_id(host_name, manifest.component_ids, remembered, used_components)
         self._book = IdentityBook(
             is_held=is_held,
             monotonic=clock.monotonic,
-            reserved=[_component_ref(entity_id) for entity_id in declared],
+            declared=manifest.component_ids,
             remembered=remembered,
         )
         self._host_id = self._see_host(wish)
-        self._apps: dict[str, App] = {}
-        self._components: dict[str, Component] = {}
         self._present: set[NodeName] = set()
         self._updated = asyncio.Event()
         # Nothing is forgotten yet: what is held may not be known before the gateway is assembled.
-        self._rebuild(self._present)
+        self._rebuild()
 
     def update(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now: new nodes get ids, gone ones go offline."""
@@ -76,7 +73,22 @@ class EntityDirectory:
         self._forget()
         self._see(nodes)
         self._present = nodes
-        self._rebuild(nodes)
+        self._rebuild()
+        self._updated.set()
+
+    def check_manifest(self, manifest: EntitiesManifest) -> None:
+        """Return where a manifest can be taken; ManifestInvalid where it declares the host."""
+        check_undeclared(self._host_id, manifest.component_ids)
+
+    def take_manifest(self, manifest: EntitiesManifest) -> None:
+        """Have what a manifest that was checked declares from now on, and nothing else.
+
+        A component that is declared no more stays, offline, while something hangs on it.
+        """
+        self._manifest = manifest
+        self._book.declare(manifest.component_ids)
+        self._forget()
+        self._rebuild()
         self._updated.set()
 
     def forget_stale(self) -> None:
@@ -86,7 +98,7 @@ class EntityDirectory:
         are kept for a further life.
         """
         if self._forget():
-            self._rebuild(self._present)
+            self._rebuild()
 
     async def wait_online(self, ref: EntityRef) -> None:
         """Wait until an entity is there and online."""
@@ -100,29 +112,29 @@ class EntityDirectory:
 
     def apps(self) -> tuple[App, ...]:
         """Return all apps, by id, the offline ones included."""
-        return tuple(self._apps[app_id] for app_id in sorted(self._apps))
+        return tuple(self._arrangement.apps[app_id] for app_id in sorted(self._arrangement.apps))
 
     @property
     def any_online(self) -> bool:
         """True while an app is online."""
-        return any(app.online for app in self._apps.values())
+        return any(app.online for app in self._arrangement.apps.values())
 
     def app(self, app_id: str) -> App:
         """Return one app; EntityNotFound."""
         try:
-            return self._apps[app_id]
+            return self._arrangement.apps[app_id]
         except KeyError:
             ref = EntityRef(entity_type=EntityType.APP, entity_id=app_id)
             raise EntityNotFound(ref) from None
 
     def components(self) -> tuple[Component, ...]:
-        """Return all components: the host, the declared ones, the namespaces by id."""
-        return tuple(self._components.values())
+        """Return all components, in the order of `Arrangement.components`."""
+        return tuple(self._arrangement.components.values())
 
     def component(self, component_id: str) -> Component:
         """Return one component; EntityNotFound."""
         try:
-            return self._components[component_id]
+            return self._arrangement.components[component_id]
         except KeyError:
             raise EntityNotFound(_component_ref(component_id)) from None
 
@@ -139,12 +151,16 @@ class EntityDirectory:
 
     def areas(self) -> tuple[Area, ...]:
         """Return all areas, by id."""
-        ids = sorted({area_id for c in self._components.values() if (area_id := c.area_id)})
+        ids = sorted(
+            {area_id for c in self._arrangement.components.values() if (area_id := c.area_id)}
+        )
         return tuple(self.area(area_id) for area_id in ids)
 
     def area(self, area_id: str) -> Area:
         """Return one area; AreaNotFound."""
-        components = tuple(c.id for c in self._components.values() if c.area_id == area_id)
+        components = tuple(
+            c.id for c in self._arrangement.components.values() if c.area_id == area_id
+        )
         if not components:
             raise AreaNotFound(area_id)
         return Area(id=area_id, name=area_id, component_ids=components)
@@ -200,83 +216,9 @@ class EntityDirectory:
             wish = id_from_name('_'.join(namespace.strip('/').split('/')))
             self._book.seen(EntityType.COMPONENT, namespace, [wish])
 
-    def _rebuild(self, online: set[NodeName]) -> None:
-        namespaces = {
-            identity.holder: identity.ref.entity_id
-            for identity in self._book
-            if identity.ref.entity_type is EntityType.COMPONENT and identity.holder != HOST_HOLDER
-        }
-        apps = {}
-        for identity in self._book:
-            if identity.ref.entity_type is EntityType.APP:
-                node = _node_name(identity.holder)
-                apps[identity.ref.entity_id] = App(
-                    id=identity.ref.entity_id,
-                    node=node,
-                    online=node in online,
-                    component_id=self._location(node, namespaces),
-                    area_id=node.segments[0] if node.segments else None,
-                )
-        self._apps = apps
-        self._components = {
-            component.id: component
-            for component in (
-                self._host(),
-                *self._declared(),
-                *self._namespace_components(namespaces, online),
-            )
-        }
-
-    def _location(self, node: NodeName, namespaces: dict[str, str]) -> str:
-        for declaration in self._manifest.components:
-            if declaration.chooses(node):
-                return declaration.id
-        return namespaces.get(node.namespace, self._host_id)
-
-    def _host(self) -> Component:
-        return Component(
-            id=self._host_id,
-            name=self._host_name,
-            kind=ComponentKind.HOST,
-            app_ids=tuple(sorted(self._apps)),
-            online=True,
-            description='The host that this gateway runs on',
-        )
-
-    def _declared(self) -> Iterable[Component]:
-        for declaration in self._manifest.components:
-            app_ids = self._located_on(declaration.id)
-            areas = {self._apps[app_id].area_id for app_id in app_ids}
-            yield Component(
-                id=declaration.id,
-                name=declaration.name,
-                kind=ComponentKind.MANIFEST,
-                app_ids=app_ids,
-                online=True,
-                description=declaration.description,
-                area_id=areas.pop() if len(areas) == 1 else None,
-            )
-
-    def _namespace_components(
-        self, namespaces: dict[str, str], online: set[NodeName]
-    ) -> Iterable[Component]:
-        present = {node.namespace for node in online}
-        for namespace, component_id in sorted(namespaces.items(), key=lambda pair: pair[1]):
-            yield Component(
-                id=component_id,
-                name=namespace,
-                kind=ComponentKind.NAMESPACE,
-                app_ids=self._located_on(component_id),
-                online=namespace in present,
-                namespace=namespace,
-                area_id=namespace.split('/')[1],
-            )
-
-    def _located_on(self, component_id: str) -> tuple[str, ...]:
-        return tuple(
-            app_id
-            for app_id in sorted(self._apps)
-            if self._apps[app_id].component_id == component_id
+    def _rebuild(self) -> None:
+        self._arrangement = Arrangement(
+            tuple(self._book), self._manifest, self._present, self._host_name
         )
 
 
@@ -286,8 +228,3 @@ def _component_ref(component_id: str) -> EntityRef:
 
 def _app_wishes(node: NodeName) -> tuple[str, ...]:
     return (node.name, '_'.join((*node.segments, node.name)))
-
-
-def _node_name(fully_qualified_name: str) -> NodeName:
-    namespace, _, name = fully_qualified_name.rpartition('/')
-    return NodeName(namespace=namespace or '/', name=name)

@@ -40,6 +40,11 @@ class EntitiesManifest:
     components: tuple[Declaration, ...] = ()
     functions: tuple[Declaration, ...] = ()
 
+    @property
+    def component_ids(self) -> frozenset[str]:
+        """The ids of the declared components."""
+        return frozenset(declaration.id for declaration in self.components)
+
 
 def load_entities_manifest(path: Path) -> EntitiesManifest:
     """Read a manifest file; ManifestInvalid names the place, the value and what is allowed."""

@@ -34,22 +34,24 @@ def host_id(
     """
     for identity in remembered:
         if _is_host(identity):
-            return _undeclared(identity.ref.entity_id, declared)
+            check_undeclared(identity.ref.entity_id, declared)
+            return identity.ref.entity_id
     taken = {*declared, *(each.ref.entity_id for each in remembered if _is_component(each))}
     own = id_from_name(host_name)
     unexplained = [each for each in used_components if each not in taken]
     if own in unexplained or not unexplained:
-        return _undeclared(own, declared)
+        check_undeclared(own, declared)
+        return own
     return unexplained[0]
 
 
-def _undeclared(entity_id: str, declared: Collection[str]) -> str:
+def check_undeclared(entity_id: str, declared: Collection[str]) -> None:
+    """Return where the host's id is its own; ManifestInvalid where the manifest declares it."""
     if entity_id in declared:
         raise ManifestInvalid(
             f'the entities manifest declares the component {entity_id!r}, '
             'which is the id of this host; choose another id'
         )
-    return entity_id
 
 
 def _is_component(identity: Identity) -> bool:

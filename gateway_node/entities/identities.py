@@ -15,15 +15,25 @@ counted.
 """
 
 
+_DECLARED = 'manifest:'
+"""What the holder of a declared component's id begins with; namespaces begin with a slash."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """An id and its holder."""
 
     ref: EntityRef
     holder: str
-    """A fully qualified node name for an app; a namespace, or HOST_HOLDER, for a component."""
+    """A fully qualified node name for an app; for a component a namespace, HOST_HOLDER, or the
+    declaration of the manifest."""
     unseen_sec: float = 0.0
     """Seconds up since the holder was last there, all lives together, as of the last count."""
+
+    @property
+    def declared(self) -> bool:
+        """True where a manifest declares the component, or one before it did."""
+        return self.holder.startswith(_DECLARED)
 
 
 class IdentityBook:
@@ -34,34 +44,49 @@ class IdentityBook:
         *,
         is_held: Callable[[EntityRef], bool],
         monotonic: Callable[[], float],
-        reserved: Iterable[EntityRef] = (),
+        declared: Iterable[str] = (),
         remembered: Iterable[Identity] = (),
     ) -> None:
-        """Begin with the pairs of an earlier life.
+        """Begin with the pairs of an earlier life, and with what `declare` says of `declared`.
 
         `is_held` tells whether something (a script, an execution, a schedule, a manifest entry)
-        hangs on an entity; `reserved` are ids that no holder may get. A remembered holder whose
-        id is reserved by now gets another one: what hangs on the id stays with the id.
+        hangs on an entity.
         """
         self._is_held = is_held
         self._monotonic = monotonic
-        self._reserved = frozenset(reserved)
         self._counted_at = monotonic()
+        self._declared: frozenset[EntityRef] = frozenset()
         self._by_ref: dict[EntityRef, Identity] = {}
         self._ref_of: dict[tuple[EntityType, str], EntityRef] = {}
-        displaced = []
         for identity in remembered:
-            if identity.ref in self._reserved:
-                displaced.append(identity)
-            else:
-                self._keep(identity)
-        for identity in displaced:
-            ref = self._free_ref(identity.ref.entity_type, [identity.ref.entity_id])
-            self._keep(replace(identity, ref=ref))
+            self._keep(identity)
+        self.declare(declared)
 
     def __iter__(self) -> Iterator[Identity]:
         """Go through the pairs, in the order in which they were made."""
         return iter(tuple(self._by_ref.values()))
+
+    def declare(self, component_ids: Iterable[str]) -> None:
+        """Give these ids to the manifest's components, from now on to these only.
+
+        Another holder of one of them gets another id: what hangs on the id stays with the id.
+        """
+        refs = [
+            EntityRef(entity_type=EntityType.COMPONENT, entity_id=component_id)
+            for component_id in sorted(component_ids)
+        ]
+        self._declared = frozenset(refs)
+        displaced = []
+        for ref in refs:
+            holder = f'{_DECLARED}{ref.entity_id}'
+            earlier = self._by_ref.get(ref)
+            if earlier is not None and earlier.holder != holder:
+                displaced.append(earlier)
+                del self._ref_of[ref.entity_type, earlier.holder]
+            self._keep(Identity(ref=ref, holder=holder))
+        for identity in displaced:
+            wishes = [identity.ref.entity_id]
+            self._keep(replace(identity, ref=self._free_ref(EntityType.COMPONENT, wishes)))
 
     def seen(self, entity_type: EntityType, holder: str, wishes: Iterable[str]) -> Identity:
         """Return the pair of a holder that is there now; a new holder gets its first free wish.
@@ -79,26 +104,32 @@ class IdentityBook:
         passed_sec = now - self._counted_at
         self._counted_at = now
         for identity in self:
-            self._keep(replace(identity, unseen_sec=identity.unseen_sec + passed_sec))
+            if identity.ref not in self._declared:
+                self._keep(replace(identity, unseen_sec=identity.unseen_sec + passed_sec))
 
     def forget_stale(self) -> bool:
         """Drop the pairs whose holder went long ago and on whose id nothing hangs.
 
-        Tells whether there were any.
+        A declaration has gone as soon as no manifest has it. Tells whether there were any.
         """
         stale = [
             identity
             for identity in self
-            if identity.unseen_sec > REMEMBERED_SEC and not self._is_held(identity.ref)
+            if self._has_gone(identity) and not self._is_held(identity.ref)
         ]
         for identity in stale:
             del self._by_ref[identity.ref]
             del self._ref_of[identity.ref.entity_type, identity.holder]
         return bool(stale)
 
+    def _has_gone(self, identity: Identity) -> bool:
+        if identity.declared:
+            return identity.ref not in self._declared
+        return identity.unseen_sec > REMEMBERED_SEC
+
     def _free_ref(self, entity_type: EntityType, wishes: Iterable[str]) -> EntityRef:
         refs = (EntityRef(entity_type=entity_type, entity_id=wish) for wish in _endless(wishes))
-        return next(ref for ref in refs if ref not in self._reserved | self._by_ref.keys())
+        return next(ref for ref in refs if ref not in self._by_ref)
 
     def _keep(self, identity: Identity) -> None:
         self._by_ref[identity.ref] = identity

@@ -109,7 +109,8 @@ class Component:
     kind: ComponentKind
     app_ids: tuple[str, ...]
     online: bool
-    """The host and declared components always; a namespace while one of its nodes is online."""
+    """The host and declared components always; a namespace while one of its nodes is online; never
+    what is declared no more."""
     description: str = ''
     namespace: str | None = None
     """The namespace that a component of kind NAMESPACE stands for."""

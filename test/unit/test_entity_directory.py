@@ -254,6 +254,65 @@ def test_a_declared_component_takes_its_id_from_a_remembered_namespace() -> None
         robot = Robot(manifest, remembered=robot.directory.identities())
 
 
+def declaring(*component_ids: str, glob: str = '/*') -> EntitiesManifest:
+    """Return a manifest of components that choose the same nodes; the first one has them."""
+    return EntitiesManifest(
+        components=tuple(Declaration(id=each, name=each, nodes=(glob,)) for each in component_ids)
+    )
+
+
+def components_of(robot: Robot) -> dict[str, bool]:
+    """Return the ids of all components but the host, and whether each is online."""
+    return {each.id: each.online for each in robot.directory.components()[1:]}
+
+
+def test_another_manifest_takes_the_place_of_the_one_before() -> None:
+    """Components and functions are those of the new one; apps keep their ids and move."""
+    robot = Robot(declaring('arm', 'leg'))
+    robot.show('/a/camera')
+    see = Declaration(id='see', name='See', nodes=('*/camera',))
+    robot.directory.take_manifest(
+        EntitiesManifest(components=declaring('leg', 'hand').components, functions=(see,))
+    )
+    assert components_of(robot) == {'leg': True, 'hand': True, 'a': True}
+    assert robot.directory.app('camera').component_id == 'leg'
+    assert robot.directory.function('see').app_ids == ('camera',)
+    robot.directory.take_manifest(EntitiesManifest())
+    assert components_of(robot) == {'a': True}
+    assert robot.directory.app('camera').component_id == 'a'
+    assert robot.directory.functions() == ()
+
+
+def test_a_component_that_is_declared_no_more_stays_while_something_hangs_on_it() -> None:
+    """Offline, in the next life too; nothing else gets its id until nothing hangs on it."""
+    robot = Robot(declaring('arm', glob='/tool/x'))
+    arm = EntityRef.from_path('components/arm')
+    robot.held.add(arm)
+    robot.show('/tool/x')
+    robot.directory.take_manifest(EntitiesManifest())
+    assert components_of(robot) == {'arm': False, 'tool': True}
+    assert robot.directory.component('arm').app_ids == ()
+    robot = Robot(remembered=robot.directory.identities())
+    robot.held.add(arm)
+    robot.show('/arm/x')
+    assert components_of(robot) == {'arm': False, 'arm_2': True, 'tool': False}
+    robot.directory.take_manifest(declaring('arm', glob='/arm/x'))
+    assert robot.directory.component('arm').online
+    assert robot.directory.app('arm_x').component_id == 'arm'
+    robot.directory.take_manifest(EntitiesManifest())
+    robot.held.clear()
+    robot.directory.forget_stale()
+    assert components_of(robot) == {'arm_2': True, 'tool': False}
+
+
+def test_a_manifest_that_declares_the_host_is_not_taken() -> None:
+    """Whatever the host is called today."""
+    robot = Robot(remembered=Robot(host_name='arm').directory.identities(), host_name='leg')
+    robot.directory.check_manifest(declaring('leg'))
+    with pytest.raises(ManifestInvalid, match="'arm', which is the id of this host"):
+        robot.directory.check_manifest(declaring('arm'))
+
+
 def hosts(robot: Robot) -> tuple[str, str]:
     """Return id and name of the host, which comes first."""
     host = robot.directory.components()[0]
