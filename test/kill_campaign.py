@@ -190,11 +190,13 @@ class Robot:
     def histories(self) -> Mapping[str, History]:
         """Return the history of each execution; what was read before must be its beginning."""
         found: dict[str, list[tuple[int, str, str]]] = {}
-        rows = self._rows('SELECT execution_id, sequence, status, cause FROM transitions')
-        for execution_id, *transition in sorted(rows, key=lambda row: row[1]):
-            sequence, status, cause = transition
-            found.setdefault(execution_id, []).append((sequence, status, cause))
-        histories = {each: tuple(transitions) for each, transitions in found.items()}
+        rows = self._rows("""
+            SELECT subject, sequence, json_extract(changes, '$.status') AS status, cause
+            FROM events WHERE status IS NOT NULL ORDER BY sequence
+        """)
+        for subject, sequence, status, cause in rows:
+            found.setdefault(subject.rpartition('/')[2], []).append((sequence, status, cause))
+        histories = {each: tuple(steps) for each, steps in found.items()}
         for execution_id, known in self._known.items():
             assert histories[execution_id][: len(known)] == known
         self._known = histories

@@ -112,15 +112,15 @@ class Life:
             schemas=schemas,
             clock=robot.clock,
         )
-        ledger = Ledger(store)
-        ledger.add_listener(self.listener)
+        self.ledger = Ledger(store)
+        self.ledger.add_listener(self.listener)
         self.executions = ExecutionService(
             library=self.library,
             schemas=schemas,
             store=store,
             runner=self.runner,
             free_space=self.free_space,
-            ledger=ledger,
+            ledger=self.ledger,
             ids=ExecutionIds(last_id),
             clock=robot.clock,
             settings=ExecutionSettings(

@@ -196,7 +196,7 @@ class ActiveExecution:
             self._pass_stop_on()
         await self._advance(
             ExecutionStatus.RUNNING,
-            'started',
+            None,
             started_at=self._clock.now(),
             script_version=self.order.script.version,
             mended=self.order.script.mended,
@@ -266,20 +266,20 @@ class ActiveExecution:
         )
         self._runner.acknowledge([self._record.id])
 
-    async def _advance(self, status: ExecutionStatus, cause: str, **changes: Any) -> None:
+    async def _advance(self, status: ExecutionStatus, cause: str | None, **changes: Any) -> None:
         async with self._writing:
             self._record = await self._ledger.advance(self.execution, status, cause, **changes)
 
     async def _use_up(self) -> None:
         async with self._writing:
-            self._record = await self._ledger.keep(self.execution.evolve(as_schedule=None))
+            self._record = await self._ledger.use_up(self.execution)
 
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""
         async with self._writing:
             present = self.execution
             news = present.is_open and present.stop_trigger != self._record.stop_trigger
-            if news and await self._ledger.note(present, self._stop_actor):
+            if news and await self._ledger.note_stop(present, self._stop_actor):
                 self._record = present
 
 

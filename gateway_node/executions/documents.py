@@ -33,10 +33,35 @@ _Document = Mapping[str, Any]
 
 
 def to_document(execution: Execution) -> str:
-    """Return the JSON document of an execution, without its parameters and what is None.
+    """Return the JSON document of an execution: its summary as text.
 
-    Nor are empty lists in it that are empty nearly always: they cost each reader of a page. It
-    is ASCII, so that lone surrogates survive too.
+    It is ASCII, so that lone surrogates survive too.
+    """
+    return to_text(summary_of(execution))
+
+
+def to_text(values: _Document) -> str:
+    """Return JSON values as text."""
+    return json.dumps(values, separators=(',', ':'))
+
+
+def changed_fields(before: _Document, after: _Document) -> dict[str, Any]:
+    """Return the fields in which a summary differs from the one before; None for what is gone."""
+    changes = {
+        name: value for name, value in after.items() if name not in before or before[name] != value
+    }
+    return changes | dict.fromkeys(before.keys() - after.keys())
+
+
+def evolved(summary: _Document, changes: _Document) -> dict[str, Any]:
+    """Return the summary after changes that `changed_fields` told."""
+    return {name: value for name, value in {**summary, **changes}.items() if value is not None}
+
+
+def summary_of(execution: Execution) -> dict[str, Any]:
+    """Return an execution as JSON values, without its parameters and what is None.
+
+    Nor are empty lists in it that are empty nearly always: they cost each reader of a page.
     """
     schedule = execution.as_schedule
     document = {
@@ -48,7 +73,7 @@ def to_document(execution: Execution) -> str:
         'status': execution.status.value,
         'trigger': _trigger_document(execution.trigger),
         'created_at': execution.created_at.isoformat(),
-        'arguments': execution.arguments,
+        'arguments': list(execution.arguments),
         'mended': [mending.value for mending in execution.mended] or None,
         'priority': execution.priority,
         'parent': execution.parent,
@@ -70,10 +95,9 @@ def to_document(execution: Execution) -> str:
         or None,
         'resource_use': _resource_use_document(execution.resource_use),
         'failure': _failure_document(execution.failure),
-        'warnings': execution.warnings or None,
+        'warnings': list(execution.warnings) or None,
     }
-    known = {name: value for name, value in document.items() if value is not None}
-    return json.dumps(known, separators=(',', ':'))
+    return {name: value for name, value in document.items() if value is not None}
 
 
 def to_parameters(execution: Execution) -> str:
@@ -85,16 +109,17 @@ def to_parameters(execution: Execution) -> str:
 def execution_from(text: str, parameters: str) -> Execution:
     """Return the execution that `to_document` and `to_parameters` were given."""
     given, result = json.loads(parameters)
-    return _execution(json.loads(text)).evolve(input_parameters=given, output_parameters=result)
+    return execution_of(json.loads(text)).evolve(input_parameters=given, output_parameters=result)
 
 
 def executions_from(texts: Iterable[str]) -> tuple[Execution, ...]:
     """Return the executions that `to_document` was given, without their parameters."""
     # One call for the whole page: the names, the same in each, are then made into strings once.
-    return tuple(map(_execution, json.loads(f'[{",".join(texts)}]')))
+    return tuple(map(execution_of, json.loads(f'[{",".join(texts)}]')))
 
 
-def _execution(document: _Document) -> Execution:
+def execution_of(document: _Document) -> Execution:
+    """Return the execution of a summary, without its parameters."""
     return Execution(
         id=document['id'],
         entity=_entity(document['entity']),

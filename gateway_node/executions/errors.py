@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of the execution room."""
 
+from gateway_node.executions.events import Cursor
 from gateway_node.executions.values import (
     ExecutionStatus,
     FailureReason,
@@ -186,3 +187,16 @@ class GatewayShuttingDown(Exception):
 
     def __init__(self) -> None:
         super().__init__('the gateway is shutting down')
+
+
+class LogBegins(Exception):
+    """The log cannot go on from a cursor: what followed is gone, or of another history."""
+
+    def __init__(self, after: Cursor, begins: Cursor) -> None:
+        super().__init__(
+            f'the log does not reach back to {after.epoch}-{after.sequence}; '
+            f'it begins at {begins.epoch}-{begins.sequence}'
+        )
+        self.after = after
+        self.begins = begins
+        """The place from which on it can be read."""

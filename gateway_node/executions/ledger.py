@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way in which an execution changes: check, persist, then tell everyone."""
+"""The one way in which anything changes: check, persist, then tell everyone."""
 
 import asyncio
+from collections.abc import Sequence
 import contextlib
 import logging
 from typing import Any
 
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
-from gateway_node.executions.listeners import Guard
-from gateway_node.executions.ports import Change, ExecutionStore, TransitionListener
-from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    OPEN_STATUSES,
-    Transition,
+from gateway_node.executions.events import (
+    Change,
+    Cursor,
+    Event,
+    EventKind,
+    Happening,
+    STATUS_KINDS,
 )
+from gateway_node.executions.listeners import Guard
+from gateway_node.executions.ports import EventListener, ExecutionStore
+from gateway_node.executions.transitions import advance
+from gateway_node.executions.values import Execution, ExecutionStatus, OPEN_STATUSES
 
 _log = logging.getLogger(__name__)
 
@@ -25,17 +29,17 @@ RETRY_SEC = 1.0
 
 
 class Ledger:
-    """Owns the transitions of all executions."""
+    """Owns the one log of what happened."""
 
     def __init__(self, store: ExecutionStore) -> None:
         self._store = store
-        self._listeners: list[TransitionListener] = []
+        self._listeners: list[EventListener] = []
         self._guard = Guard()
         self._last_attempts = asyncio.Event()
         self._last_attempts.set()
 
-    def add_listener(self, listener: TransitionListener) -> None:
-        """Tell `listener` of every change from now on."""
+    def add_listener(self, listener: EventListener) -> None:
+        """Tell `listener` of everything from now on."""
         self._listeners.append(listener)
 
     def begin_waiting(self) -> None:
@@ -46,21 +50,15 @@ class Ledger:
         """Wait for the store no longer: what it does not take now is left to the next start."""
         self._last_attempts.set()
 
-    async def begin(
-        self, *executions: Execution, actor: Actor, also: tuple[Execution, ...] = ()
-    ) -> None:
-        """Record new executions, and new states of others (`also`), all or none.
+    async def begin(self, *executions: Execution, actor: Actor) -> None:
+        """Record new executions and schedules, all or none.
 
         StoreUnavailable where they cannot be recorded, and then they never were.
         """
-        changes = [
-            Change(execution=each, actor=actor, cause='accepted', new=True) for each in executions
-        ]
-        changes += [Change(execution=each, actor=actor) for each in also]
-        await self.record(*changes)
+        await self.record(*(Change.first(each, actor) for each in executions))
 
     async def advance(
-        self, execution: Execution, status: ExecutionStatus, cause: str, **changes: Any
+        self, execution: Execution, status: ExecutionStatus, cause: str | None, **changes: Any
     ) -> Execution:
         """Bring an execution into its next status, which the gateway does, and return it.
 
@@ -69,88 +67,119 @@ class Ledger:
         which waiting does not change.
         """
         advanced = advance(execution, status, **changes)
-        await self._persist([Change(execution=advanced, actor=GATEWAY, cause=cause)])
+        kind = EventKind.EXECUTION_RUNNING if advanced.is_open else EventKind.EXECUTION_ENDED
+        await self._persist(Change(execution=advanced, kind=kind, actor=GATEWAY, cause=cause))
         return advanced
 
-    async def record(self, *changes: Change) -> None:
-        """Record changes, all or none, each made by `transitions.advance`; StoreUnavailable."""
-        self._tell(list(changes), await self._store.record(changes))
+    async def record(self, *news: Change | Happening) -> None:
+        """Record what happened, all or none, each change of status made by
+        `transitions.advance`; StoreUnavailable."""
+        self._tell(news, await self._store.record(news))
 
-    async def keep(self, execution: Execution) -> Execution:
-        """Record what the gateway changes beside the status, before anything hangs on it."""
-        await self._persist([Change(execution=execution, actor=GATEWAY)])
+    async def use_up(self, schedule: Execution) -> Execution:
+        """Make a schedule the execution that it starts, before anything is started; return it.
+
+        Waits for the store as `advance` does.
+        """
+        execution = schedule.evolve(as_schedule=None)
+        started = EventKind.SCHEDULE_STARTED
+        await self._persist(Change(execution=execution, kind=started, actor=GATEWAY))
         return execution
 
-    async def note(self, execution: Execution, actor: Actor) -> bool:
-        """Record a change that is no change of status; return whether that is done.
+    async def note_stop(self, execution: Execution, actor: Actor) -> bool:
+        """Record that an end was asked for; return whether that is done.
 
         What cannot be written now is only logged, for the next transition carries it again.
         """
+        trigger = execution.stop_trigger
+        change = Change(
+            execution=execution,
+            kind=EventKind.EXECUTION_STOP_ACCEPTED,
+            actor=actor,
+            cause=trigger.setting if trigger else None,
+        )
         try:
-            await self._store.record([Change(execution=execution, actor=actor)])
+            await self.record(change)
         except StoreUnavailable as error:
             _log.warning('cannot record a change of %s: %s', execution.id, error)
             return False
         return True
+
+    async def remove(self, *execution_ids: str, actor: Actor, cause: str) -> None:
+        """Remove ended executions, all or none; those that are not known are no matter.
+
+        Raises:
+            ExecutionNotDeletable, StoreUnavailable: nothing was removed.
+        """
+        removed = await self._store.remove(execution_ids, actor=actor, cause=cause)
+        for event in removed:
+            self._tell_one(event, None)
 
     def tell_progress(self, execution: Execution) -> None:
         """Tell the listeners of progress; it is not recorded until the next transition."""
         for listener in self._listeners:
             self._guard.tell(listener.on_progress, execution)
 
-    async def replay(self, after: int, limit: int) -> list[tuple[Execution, Transition]]:
+    async def replay(self, after: int, limit: int) -> list[tuple[Execution, Event]]:
         """Return up to `limit` changes of status after a sequence, in order; StoreUnavailable.
 
         For listeners that could not take them when they were told. Of an execution that was
         removed meanwhile there is nothing.
         """
-        found: list[tuple[Execution, Transition]] = []
+        found: list[tuple[Execution, Event]] = []
+        epoch = (await self._store.log_bounds()).ends.epoch
         while not found:
-            transitions = await self._store.transitions(after=after, limit=limit)
-            if not transitions:
+            cursor = Cursor(epoch=epoch, sequence=after)
+            events = await self._store.events(cursor, limit=limit)
+            if not events:
                 break
-            for transition in transitions:
-                execution = await self._store.get(transition.execution_id)
+            for event in events:
+                execution = await self._as_of(event)
                 if execution is not None:
-                    found.append((_as_of(execution, transition), transition))
-            after = transitions[-1].sequence
+                    found.append((execution, event))
+            after = events[-1].sequence
         return found
 
-    async def _persist(self, changes: list[Change]) -> None:
+    async def _as_of(self, event: Event) -> Execution | None:
+        """Return what an execution was like at an event, as far as its later state tells."""
+        if event.kind not in STATUS_KINDS:
+            return None
+        execution = await self._store.get(event.subject_id)
+        if execution is None:
+            return None
+        status = ExecutionStatus(event.changes['status'])
+        if status not in OPEN_STATUSES:
+            return execution
+        return execution.evolve(
+            status=status,
+            started_at=None if status is ExecutionStatus.PREPARED else execution.started_at,
+            completed_at=None,
+            duration_ms=None,
+            exit_code=None,
+            signal=None,
+            failure=None,
+            output_parameters=None,
+        )
+
+    async def _persist(self, change: Change) -> None:
         while True:
             last_attempt = self._last_attempts.is_set()
             try:
-                transitions = await self._store.record(changes)
+                events = await self._store.record([change])
                 break
             except StoreUnavailable as error:
-                names = ', '.join(change.execution.id for change in changes)
-                _log.error('cannot record a change of %s: %s', names, error)
+                _log.error('cannot record a change of %s: %s', change.execution.id, error)
                 if last_attempt or isinstance(error, StoreUnusable):
                     raise
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_SEC):
                     await self._last_attempts.wait()
-        self._tell(changes, transitions)
+        self._tell([change], events)
 
-    def _tell(self, changes: list[Change], transitions: tuple[Transition, ...]) -> None:
-        changed = (change.execution for change in changes if change.cause is not None)
-        for execution, transition in zip(changed, transitions, strict=True):
-            for listener in self._listeners:
-                self._guard.tell(listener.on_transition, execution, transition)
+    def _tell(self, news: Sequence[Change | Happening], events: tuple[Event, ...]) -> None:
+        for each, event in zip(news, events, strict=True):
+            self._tell_one(event, each.execution if isinstance(each, Change) else None)
 
-
-def _as_of(execution: Execution, transition: Transition) -> Execution:
-    """Return what an execution was like after a transition, as far as its later state tells."""
-    if transition.status not in OPEN_STATUSES:
-        return execution
-    began = None if transition.status is ExecutionStatus.PREPARED else execution.started_at
-    return execution.evolve(
-        status=transition.status,
-        started_at=began,
-        completed_at=None,
-        duration_ms=None,
-        exit_code=None,
-        signal=None,
-        failure=None,
-        output_parameters=None,
-    )
+    def _tell_one(self, event: Event, execution: Execution | None) -> None:
+        for listener in self._listeners:
+            self._guard.tell(listener.on_event, event, execution)

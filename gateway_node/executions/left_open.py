@@ -7,6 +7,7 @@ import logging
 from gateway_node.clock import Clock
 from gateway_node.executions.active_execution import final_changes
 from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.events import Change, EventKind
 from gateway_node.executions.final_status import (
     final_status_of,
     FinalStatus,
@@ -14,7 +15,7 @@ from gateway_node.executions.final_status import (
 )
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import Change, ExecutionStore, Outcome, ScriptRunner
+from gateway_node.executions.ports import ExecutionStore, Outcome, ScriptRunner
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,
@@ -97,7 +98,8 @@ async def _ending(
     if outcome is not None and execution.status is ExecutionStatus.PREPARED:
         # It was started; the gateway died before it could say so.
         execution = advance(execution, ExecutionStatus.RUNNING, started_at=clock.now())
-        changes.append(Change(execution=execution, actor=GATEWAY, cause='started'))
+        running = EventKind.EXECUTION_RUNNING
+        changes.append(Change(execution=execution, kind=running, actor=GATEWAY))
     final = await _final_status(execution, outcome, runner)
     ended = advance(
         execution,
@@ -106,7 +108,8 @@ async def _ending(
         stop_trigger=final.stop_trigger,
         completed_at=clock.now(),
     )
-    return [*changes, Change(execution=ended, actor=GATEWAY, cause=final.cause)]
+    kind = EventKind.EXECUTION_ENDED
+    return [*changes, Change(execution=ended, kind=kind, actor=GATEWAY, cause=final.cause)]
 
 
 async def _final_status(

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.events import Change, Cursor, Event, Happening, LogBounds
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -18,7 +19,6 @@ from gateway_node.executions.values import (
     Progress,
     ResourceUse,
     StopAction,
-    Transition,
     UnkillableProcess,
 )
 from gateway_node.scripts.values import Script
@@ -177,19 +177,6 @@ class FreeSpace(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """A new state of one execution."""
-
-    execution: Execution
-    actor: Actor
-    """Who made it."""
-    cause: str | None = None
-    """Why its status is what it is now; None where the status did not change."""
-    new: bool = False
-    """True for the first state of an execution."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ExecutionPage:
     """A part of a list, newest first."""
 
@@ -213,7 +200,7 @@ class RetentionPolicy:
 
 
 class ExecutionStore(Protocol):
-    """Keeps executions and the one log of their transitions.
+    """Keeps executions and the one log of what happened.
 
     A change is kept when the call returns. All raise StoreUnavailable where it cannot be.
     """
@@ -223,8 +210,8 @@ class ExecutionStore(Protocol):
         """True where a store that could not be read is kept for a person: it may know executions
         that this one does not."""
 
-    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
-        """Keep all of `changes`, or none; return the transitions of those that have a cause.
+    async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        """Keep all of `news`, or none; return the event of each.
 
         Raises:
             ExecutionNotFound: a change that is not new is of an execution that is not kept.
@@ -241,14 +228,27 @@ class ExecutionStore(Protocol):
         They come without their input and output parameters, which may be long.
         """
 
-    async def remove(self, execution_id: str) -> None:
-        """Remove an ended execution and its transitions; nothing happens where it is unknown."""
+    async def remove(
+        self, execution_ids: Sequence[str], *, actor: Actor, cause: str
+    ) -> tuple[Event, ...]:
+        """Remove ended executions, all or none; return a tombstone of each that was known.
+
+        Raises:
+            ExecutionNotDeletable: one of them is open.
+        """
 
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, schedules included, oldest first."""
 
-    async def transitions(self, *, after: int, limit: int) -> tuple[Transition, ...]:
-        """Return up to `limit` transitions with a sequence above `after`, in sequence."""
+    async def events(self, after: Cursor, *, limit: int) -> tuple[Event, ...]:
+        """Return up to `limit` events behind a place in the log, in sequence.
+
+        Raises:
+            LogBegins: the log does not reach back to it.
+        """
+
+    async def log_bounds(self) -> LogBounds:
+        """Return where the log begins and ends."""
 
     async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
         """Return up to `limit` ids of ended executions that `policy` does not keep, oldest
@@ -270,11 +270,12 @@ class ExecutionStore(Protocol):
         """Close the store; it is not used afterwards."""
 
 
-class TransitionListener(Protocol):
-    """Is told of every change, on the event loop, after it was kept."""
+class EventListener(Protocol):
+    """Is told of everything, on the event loop, after it was kept."""
 
-    def on_transition(self, execution: Execution, transition: Transition) -> None:
-        """Take a change of status; must return at once."""
+    def on_event(self, event: Event, execution: Execution | None) -> None:
+        """Take an event, with the execution as it is then where it is kept; must return at
+        once."""
 
     def on_progress(self, execution: Execution) -> None:
         """Take a change of progress; must return at once."""

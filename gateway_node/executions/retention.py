@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 import contextlib
 import logging
 
+from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import ExecutionStore, RetentionPolicy, ScriptRunner
 
 _log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ class Retention:
         self,
         *,
         store: ExecutionStore,
+        ledger: Ledger,
         runner: ScriptRunner,
         policy: RetentionPolicy,
         on_removed: Callable[[], Awaitable[None]],
@@ -33,6 +36,7 @@ class Retention:
         """`on_removed` is awaited each time something was removed."""
         self._on_removed = on_removed
         self._store = store
+        self._ledger = ledger
         self._runner = runner
         self._policy = policy
         self._due = asyncio.Event()
@@ -71,7 +75,7 @@ class Retention:
     async def sweep(self) -> None:
         """Remove everything that the policy does not keep; StoreUnavailable."""
         while expired := await self._store.expired(self._policy, limit=BATCH):
-            await self.remove(*expired)
+            await self.remove(*expired, actor=GATEWAY, cause='retention')
             await self._store.shrink()
 
     async def _remove_leftovers(self) -> None:
@@ -85,9 +89,9 @@ class Retention:
                     await self._runner.discard(execution_id)
         self._of_earlier_lives = ()
 
-    async def remove(self, *execution_ids: str) -> None:
+    async def remove(self, *execution_ids: str, actor: Actor, cause: str) -> None:
         """Remove ended executions with all that was kept of them; StoreUnavailable."""
+        await self._ledger.remove(*execution_ids, actor=actor, cause=cause)
         for execution_id in execution_ids:
-            await self._store.remove(execution_id)
             await self._runner.discard(execution_id)
         await self._on_removed()

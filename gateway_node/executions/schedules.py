@@ -18,9 +18,9 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
     StoreUnusable,
 )
+from gateway_node.executions.events import Change, EventKind
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import Change
 from gateway_node.executions.preparations import Preparations
 from gateway_node.executions.start_checks import candidate_of, StartChecks
 from gateway_node.executions.transitions import advance
@@ -230,18 +230,20 @@ class Schedules:
             if schedule.as_schedule.starts_too_soon(self._clock.boot_time(), interval_sec):
                 _log.warning('%s starts nothing: too soon after its last start', schedule.id)
                 skipped = schedule.evolve(as_schedule=schedule.as_schedule.skipped())
-                changes.append(Change(execution=skipped, actor=GATEWAY))
+                changes.append(
+                    Change(execution=skipped, kind=EventKind.SCHEDULE_SKIPPED, actor=GATEWAY)
+                )
             elif version is None:
                 changes.append(self._without_script(schedule, GATEWAY))
             else:
                 execution = self._execution_of(schedule, version)
                 starting.append(execution)
-                changes.append(
-                    Change(execution=execution, actor=GATEWAY, cause='accepted', new=True)
-                )
+                changes.append(Change.first(execution, GATEWAY))
                 as_schedule = schedule.as_schedule.started(self.scheduled_start())
                 noted = schedule.evolve(as_schedule=as_schedule)
-                changes.append(Change(execution=noted, actor=GATEWAY))
+                changes.append(
+                    Change(execution=noted, kind=EventKind.SCHEDULE_STARTED, actor=GATEWAY)
+                )
         await self._record(changes)
         for execution in starting:
             self._waiting.pop(execution.id, None)
@@ -297,7 +299,8 @@ class Schedules:
         **changes: object,
     ) -> Change:
         ended = advance(schedule, status, completed_at=self._clock.now(), **changes)
-        return Change(execution=ended, actor=actor, cause=cause)
+        removed = EventKind.SCHEDULE_REMOVED
+        return Change(execution=ended, kind=removed, actor=actor, cause=cause)
 
     async def _record(self, changes: Sequence[Change]) -> None:
         """Record changes, all or none, those of waiting schedules here as well."""

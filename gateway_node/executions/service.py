@@ -88,6 +88,7 @@ class ExecutionService:
         self._settings = settings
         self._retention = Retention(
             store=store,
+            ledger=ledger,
             runner=runner,
             policy=settings.retention,
             on_removed=self._read_entities,
@@ -262,7 +263,7 @@ class ExecutionService:
             active = self._active.get(execution_id)
             has_ended = active is None or active.decided
             raise ExecutionNotDeletable(execution_id, execution.status, has_ended=has_ended)
-        await self._retention.remove(execution_id)
+        await self._retention.remove(execution_id, actor=actor, cause='client')
 
     def needing(self, entity: EntityRef, script_id: str) -> tuple[str, ...]:
         """Return the ids of the open executions for which a script must stay."""

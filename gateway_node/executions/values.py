@@ -286,16 +286,3 @@ def _warning(sentence: str) -> str:
     if len(line) <= MAX_WARNING_CHARACTERS:
         return line
     return f'{line[: MAX_WARNING_CHARACTERS - 1]}…'
-
-
-@dataclass(frozen=True, kw_only=True)
-class Transition:
-    """One change of one execution's status, as the log keeps it."""
-
-    sequence: int
-    """Grows by one with each transition of the gateway, over restarts."""
-    execution_id: str
-    status: ExecutionStatus
-    at: datetime.datetime
-    cause: str
-    """Why, in a few words: `accepted`, `started`, `exited`, `stop`, a failure's vendor code."""

@@ -12,7 +12,8 @@ import logging
 import queue
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
-from gateway_node.executions.values import Execution, Transition
+from gateway_node.executions.events import Event
+from gateway_node.executions.values import Execution
 from gateway_node.ros.status_reports import StatusReport
 from gateway_node.side_tasks import log_failure
 
@@ -23,7 +24,7 @@ LIMIT = 1000
 _RETRY_SEC = 5.0
 """Between two attempts to read a log that is not to be had."""
 
-Replay = Callable[[int, int], Awaitable[Sequence[tuple[Execution, Transition]]]]
+Replay = Callable[[int, int], Awaitable[Sequence[tuple[Execution, Event]]]]
 """Returns changes of status after a sequence, in order, so many at most; StoreUnavailable."""
 
 
@@ -65,9 +66,9 @@ class ReportQueue:
         """True where changes of status are still to be read from the log."""
         return self._missing_from is not None
 
-    def put(self, execution: Execution, transition: Transition) -> None:
+    def put(self, execution: Execution, event: Event) -> None:
         """Queue a change of status, or have it read from the log in its turn."""
-        sequence = transition.sequence
+        sequence = event.sequence
         if sequence <= self._replayed:
             return
         if self._missing_from is None and self._put(execution):
@@ -130,10 +131,10 @@ class ReportQueue:
             self._missing_from = max(sequence, read_to + 1)
             self._wake()
 
-    def _put_read(self, changes: Sequence[tuple[Execution, Transition]]) -> int:
+    def _put_read(self, changes: Sequence[tuple[Execution, Event]]) -> int:
         """Queue what there is room for; return the last sequence that was."""
-        for execution, transition in changes:
+        for execution, event in changes:
             if not self._put(execution):
                 break
-            self._replayed = transition.sequence
+            self._replayed = event.sequence
         return self._replayed

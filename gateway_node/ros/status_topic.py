@@ -15,7 +15,8 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from gateway_node.executions.values import Execution, Transition
+from gateway_node.executions.events import Event, STATUS_KINDS
+from gateway_node.executions.values import Execution
 from gateway_node.ros.report_queue import Replay, ReportQueue
 from gateway_node.ros.status_reports import ProgressCoalescer, Reporter, StatusReport
 
@@ -27,9 +28,9 @@ _ACKNOWLEDGE_SEC = 0.5
 
 
 class StatusTopic:
-    """Publishes changes of executions; a TransitionListener.
+    """Publishes changes of executions; an EventListener.
 
-    `on_transition`, `on_progress` and `flush` belong to the event loop, `publish_queued` and
+    `on_event`, `on_progress` and `flush` belong to the event loop, `publish_queued` and
     `wait_for_acknowledgements` to the ROS thread. `wake` gets the ROS thread to look at the queue.
     """
 
@@ -58,12 +59,14 @@ class StatusTopic:
             ),
         )
 
-    def on_transition(self, execution: Execution, transition: Transition) -> None:
+    def on_event(self, event: Event, execution: Execution | None) -> None:
         """Queue a change of status; none is ever left out."""
+        if execution is None or event.kind not in STATUS_KINDS:
+            return
         pending = self._coalescer.settle(execution)
         if pending is not None:
             self._reports.put_progress(pending)
-        self._reports.put(execution, transition)
+        self._reports.put(execution, event)
 
     def on_progress(self, execution: Execution) -> None:
         """Queue a change of progress, now or when its turn comes."""

@@ -1,31 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Executions and the one log of their transitions."""
+"""Executions, and what happens to them recorded in the same commit."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
 import sqlite3
+from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.documents import (
+    changed_fields,
     execution_from,
     executions_from,
-    to_document,
+    summary_of,
     to_parameters,
+    to_text,
 )
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
     StoreUnavailable,
 )
-from gateway_node.executions.ports import Change, ExecutionPage, RetentionPolicy
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    FINAL_STATUSES,
-    Transition,
+from gateway_node.executions.events import (
+    Change,
+    Cursor,
+    Event,
+    EventKind,
+    execution_subject,
+    Happening,
+    LogBounds,
 )
+from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
+from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
+from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
+from gateway_node.storage.events import LogWriter, read_bounds, read_events
+from gateway_node.storage.retention import read_expired
 
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that
@@ -35,8 +46,9 @@ much of the ages, so that something is kept a little longer."""
 class SqliteExecutionStore:
     """The `ExecutionStore` that outlives the gateway."""
 
-    def __init__(self, database: Database, clock: Clock, up_sec: float) -> None:
+    def __init__(self, database: Database, clock: Clock, *, epoch: str, up_sec: float) -> None:
         """Continue on a database whose earlier gateways were up for `up_sec` seconds."""
+        self._epoch = epoch
         self._database = database
         self._clock = clock
         self._up_sec_before = up_sec
@@ -46,24 +58,23 @@ class SqliteExecutionStore:
     @classmethod
     async def open(cls, database: Database, clock: Clock) -> 'SqliteExecutionStore':
         """Return the store of an open database; StoreUnavailable."""
-        return cls(database, clock, await database.read(_up_sec))
+        epoch, up_sec = await database.read(_state)
+        return cls(database, clock, epoch=epoch, up_sec=up_sec)
 
     @property
     def may_have_forgotten(self) -> bool:
         """True as long as a corrupt database lies beside this one."""
         return bool(self._database.set_aside)
 
-    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
-        """Keep all of `changes`, or none; return the transitions of those that have a cause.
+    async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        """Keep all of `news`, or none; return the event of each.
 
         Raises:
             ExecutionNotFound: a change that is not new is of an execution that is not kept.
             ValueError: the id of a new execution is taken.
         """
-        up_sec = self._up_sec()
-        return await self._database.write(
-            lambda connection: tuple(_record(connection, changes, up_sec))
-        )
+        log = self._log_writer()
+        return await self._database.write(lambda connection: tuple(_record(log(connection), news)))
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
@@ -90,27 +101,34 @@ class SqliteExecutionStore:
         )
         return ExecutionPage(executions=found[:limit], more=len(found) > limit)
 
-    async def remove(self, execution_id: str) -> None:
-        """Remove an ended execution and its transitions; ExecutionNotDeletable for an open one,
-        nothing happens where it is unknown."""
-        await self._database.write(lambda connection: _delete(connection, execution_id))
+    async def remove(
+        self, execution_ids: Sequence[str], *, actor: Actor, cause: str
+    ) -> tuple[Event, ...]:
+        """Remove ended executions, all or none; return a tombstone of each that was known.
+
+        Raises:
+            ExecutionNotDeletable: one of them is open.
+        """
+        log = self._log_writer()
+        return await self._database.write(
+            lambda connection: tuple(_remove(log(connection), execution_ids, actor, cause))
+        )
 
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, schedules included, oldest first."""
         return await self._select('ended_sec IS NULL ORDER BY id', ())
 
-    async def transitions(self, *, after: int, limit: int) -> tuple[Transition, ...]:
-        """Return up to `limit` transitions with a sequence above `after`, in sequence."""
+    async def events(self, after: Cursor, *, limit: int) -> tuple[Event, ...]:
+        """Return up to `limit` events behind a place in the log, in sequence.
 
-        def query(connection: sqlite3.Connection) -> tuple[Transition, ...]:
-            rows = connection.execute(
-                'SELECT sequence, execution_id, status, at, cause FROM transitions'
-                ' WHERE sequence > ? ORDER BY sequence LIMIT ?',
-                (after, limit),
-            )
-            return tuple(_transitions(rows))
+        Raises:
+            LogBegins: the log does not reach back to it.
+        """
+        return await self._database.read(lambda connection: read_events(connection, after, limit))
 
-        return await self._database.read(query)
+    async def log_bounds(self) -> LogBounds:
+        """Return where the log begins and ends."""
+        return await self._database.read(read_bounds)
 
     async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
         """Return up to `limit` ids that `policy` does not keep, the longest ended first."""
@@ -119,12 +137,12 @@ class SqliteExecutionStore:
             await self._database.write(lambda connection: _keep_up_sec(connection, up_sec))
             self._kept_up_sec = up_sec
         return await self._database.read(
-            lambda connection: _expired(connection, policy, limit, up_sec)
+            lambda connection: read_expired(connection, policy, limit, up_sec)
         )
 
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""
-        return await self._database.read(_counts)
+        return await self._database.read(read_counts)
 
     async def last_id(self) -> str | None:
         """Return the greatest id ever given, or None."""
@@ -155,6 +173,12 @@ class SqliteExecutionStore:
         finally:
             await self._database.close()
 
+    def _log_writer(self) -> Callable[[sqlite3.Connection], LogWriter]:
+        at, up_sec = self._clock.now(), self._up_sec()
+        return lambda connection: LogWriter(
+            connection=connection, epoch=self._epoch, at=at, up_sec=up_sec
+        )
+
     def _up_sec(self) -> float:
         """Return the seconds that all gateways on this database were up."""
         return self._up_sec_before + self._clock.monotonic() - self._begun
@@ -168,32 +192,38 @@ class SqliteExecutionStore:
         )
 
 
-def _up_sec(connection: sqlite3.Connection) -> float:
+def _state(connection: sqlite3.Connection) -> tuple[str, float]:
+    epoch: str
     up_sec: float
-    (up_sec,) = connection.execute('SELECT up_sec FROM store_state').fetchone()
-    return up_sec
+    epoch, up_sec = connection.execute('SELECT epoch, up_sec FROM store_state').fetchone()
+    return epoch, up_sec
 
 
 def _keep_up_sec(connection: sqlite3.Connection, up_sec: float) -> None:
     connection.execute('UPDATE store_state SET up_sec = ?', (up_sec,))
 
 
-def _record(
-    connection: sqlite3.Connection, changes: Sequence[Change], up_sec: float
-) -> Iterator[Transition]:
-    for change in changes:
-        if change.new:
-            _insert(connection, change.execution, up_sec)
+def _record(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[Event]:
+    for each in news:
+        if isinstance(each, Happening):
+            subject, changes = each.subject, each.changes
         else:
-            _replace(connection, change.execution, up_sec)
-        if change.cause is not None:
-            yield _append(connection, change.execution, change.cause)
-    _keep_up_sec(connection, up_sec)
+            subject = _subject(each.execution)
+            changes = _insert(log, each) if each.new else _replace(log, each)
+        yield log.append(each.kind, subject, actor=each.actor, cause=each.cause, changes=changes)
+    _keep_up_sec(log.connection, log.up_sec)
 
 
-def _insert(connection: sqlite3.Connection, execution: Execution, up_sec: float) -> None:
+def _subject(execution: Execution) -> str:
+    return execution_subject(execution.entity, execution.script_id, execution.id)
+
+
+def _insert(log: LogWriter, change: Change) -> dict[str, Any]:
+    """Add an execution; return its summary."""
+    execution = change.execution
+    summary = summary_of(execution)
     try:
-        connection.execute(
+        log.connection.execute(
             """
             INSERT INTO executions (
                 id, entity, script_id, status, scheduled, parent, exit_code, created_at,
@@ -209,20 +239,28 @@ def _insert(connection: sqlite3.Connection, execution: Execution, up_sec: float)
                 execution.parent,
                 execution.exit_code,
                 execution.created_at.isoformat(),
-                None if execution.is_open else up_sec,
-                to_document(execution),
+                None if execution.is_open else log.up_sec,
+                to_text(summary),
                 to_parameters(execution),
             ),
         )
     except sqlite3.IntegrityError as error:
         raise ValueError(f'{execution.id} is in the store already') from error
-    connection.execute(
+    log.connection.execute(
         "UPDATE store_state SET last_id = max(coalesce(last_id, ''), ?)", (execution.id,)
     )
+    return summary
 
 
-def _replace(connection: sqlite3.Connection, execution: Execution, up_sec: float) -> None:
-    replaced = connection.execute(
+def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
+    """Replace an execution; return the changed fields of its summary."""
+    execution = change.execution
+    query = 'SELECT document FROM executions WHERE id = ?'
+    row = log.connection.execute(query, (execution.id,)).fetchone()
+    if row is None:
+        raise ExecutionNotFound(execution.id)
+    summary = summary_of(execution)
+    log.connection.execute(
         """
         UPDATE executions SET
             status = ?, scheduled = ?, exit_code = ?, ended_sec = coalesce(ended_sec, ?),
@@ -233,48 +271,34 @@ def _replace(connection: sqlite3.Connection, execution: Execution, up_sec: float
             execution.status.value,
             execution.is_schedule,
             execution.exit_code,
-            None if execution.is_open else up_sec,
-            to_document(execution),
+            None if execution.is_open else log.up_sec,
+            to_text(summary),
             to_parameters(execution),
             execution.id,
         ),
     )
-    if not replaced.rowcount:
-        raise ExecutionNotFound(execution.id)
+    return changed_fields(json.loads(row[0]), summary)
 
 
-def _append(connection: sqlite3.Connection, execution: Execution, cause: str) -> Transition:
-    at = execution.completed_at or execution.started_at or execution.created_at
-    status = execution.status
-    cursor = connection.execute(
-        'INSERT INTO transitions (execution_id, status, at, cause) VALUES (?, ?, ?, ?)',
-        (execution.id, status.value, at.isoformat(), cause),
-    )
-    sequence = cursor.lastrowid
-    assert sequence is not None
-    return Transition(
-        sequence=sequence, execution_id=execution.id, status=status, at=at, cause=cause
-    )
-
-
-def _transitions(rows: Iterable[tuple[int, str, str, str, str]]) -> Iterator[Transition]:
-    for sequence, execution_id, status, at, cause in rows:
-        yield Transition(
-            sequence=sequence,
-            execution_id=execution_id,
-            status=ExecutionStatus(status),
-            at=datetime.datetime.fromisoformat(at),
-            cause=cause,
-        )
-
-
-def _delete(connection: sqlite3.Connection, execution_id: str) -> None:
-    query = 'SELECT status FROM executions WHERE id = ?'
-    for (status,) in connection.execute(query, (execution_id,)).fetchall():
+def _remove(
+    log: LogWriter, execution_ids: Sequence[str], actor: Actor, cause: str
+) -> Iterator[Event]:
+    query = 'SELECT entity, script_id, status FROM executions WHERE id = ?'
+    for execution_id in execution_ids:
+        row = log.connection.execute(query, (execution_id,)).fetchone()
+        if row is None:
+            continue
+        entity, script_id, status = row
         if ExecutionStatus(status) not in FINAL_STATUSES:
             raise ExecutionNotDeletable(execution_id, ExecutionStatus(status))
-        connection.execute('DELETE FROM transitions WHERE execution_id = ?', (execution_id,))
-        connection.execute('DELETE FROM executions WHERE id = ?', (execution_id,))
+        log.connection.execute('DELETE FROM executions WHERE id = ?', (execution_id,))
+        yield log.append(
+            EventKind.EXECUTION_DELETED,
+            execution_subject(EntityRef.from_path(entity), script_id, execution_id),
+            actor=actor,
+            cause=cause,
+            changes={},
+        )
 
 
 def _entities(connection: sqlite3.Connection) -> frozenset[EntityRef]:
@@ -291,36 +315,3 @@ def _entities(connection: sqlite3.Connection) -> frozenset[EntityRef]:
         """
     )
     return frozenset(EntityRef.from_path(entity) for (entity,) in rows)
-
-
-def _counts(connection: sqlite3.Connection) -> Mapping[ExecutionStatus, int]:
-    counts = dict.fromkeys(ExecutionStatus, 0)
-    for status, executions in connection.execute('SELECT * FROM status_counts'):
-        counts[ExecutionStatus(status)] = executions
-    return counts
-
-
-def _expired(
-    connection: sqlite3.Connection, policy: RetentionPolicy, limit: int, up_sec: float
-) -> tuple[str, ...]:
-    """Look at the `limit` longest ended of each status: those that expired are among them."""
-    query = """
-        SELECT ended_sec, id FROM executions WHERE status = ? AND ended_sec IS NOT NULL
-        ORDER BY ended_sec, id LIMIT ?
-    """
-    ended = sorted(
-        (ended_sec, execution_id, status)
-        for status in sorted(FINAL_STATUSES, key=lambda each: each.value)
-        for ended_sec, execution_id in connection.execute(query, (status.value, limit))
-    )
-    surplus = 0
-    if policy.max_executions:
-        counts = _counts(connection)
-        surplus = sum(counts[status] for status in FINAL_STATUSES) - policy.max_executions
-    expired = []
-    for rank, (ended_sec, execution_id, status) in enumerate(ended):
-        failed = status is ExecutionStatus.FAILED
-        max_age = policy.max_failed_age_sec if failed else policy.max_age_sec
-        if rank < surplus or 0 < max_age < up_sec - ended_sec:
-            expired.append(execution_id)
-    return tuple(expired[:limit])

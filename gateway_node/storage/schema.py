@@ -94,9 +94,87 @@ _FIRST = (
     """,
 )
 
+_LOG = (
+    # `actor` is NULL for the gateway; `up_sec` the gateway's total time up.
+    """
+    CREATE TABLE events (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL,
+        up_sec REAL NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        actor TEXT,
+        cause TEXT,
+        changes TEXT NOT NULL
+    )
+    """,
+    """
+    INSERT INTO sqlite_sequence (name, seq)
+    SELECT 'events', seq FROM sqlite_sequence WHERE name = 'transitions'
+    """,
+    # Each transition becomes an event, the newest hundred thousand of them. The last one of an
+    # execution brings the summary as it is; those before, as far as it tells what was then.
+    """
+    INSERT INTO events (sequence, at, up_sec, kind, subject, actor, cause, changes)
+    SELECT
+        sequence,
+        at,
+        (SELECT up_sec FROM store_state),
+        CASE
+            WHEN status = 'prepared' THEN iif(made, 'schedule.made', 'execution.accepted')
+            WHEN status = 'running' THEN 'execution.running'
+            ELSE iif(made AND started_at IS NULL, 'schedule.removed', 'execution.ended')
+        END,
+        entity || '/scripts/' || script_id || '/executions/' || execution_id,
+        iif(
+            status = 'prepared' AND trigger = 'manual',
+            '{"name":null,"role":"admin","origin":"unknown"}',
+            NULL
+        ),
+        CASE status WHEN 'prepared' THEN trigger WHEN 'running' THEN NULL ELSE cause END,
+        CASE
+            WHEN last THEN document
+            WHEN status = 'running' THEN json_object('status', status, 'started_at', started_at)
+            ELSE json_set(
+                json_remove(
+                    document, '$.stop_trigger', '$.started_at', '$.completed_at', '$.duration_ms',
+                    '$.progress', '$.exit_code', '$.signal', '$.leftover_processes',
+                    '$.unkillable_processes', '$.resource_use', '$.failure', '$.warnings'
+                ),
+                '$.status', status, '$.scheduled', json(iif(made, 'true', 'false'))
+            )
+        END
+    FROM (
+        SELECT
+            transitions.*,
+            entity,
+            script_id,
+            document,
+            json_extract(document, '$.trigger.type') AS trigger,
+            json_extract(document, '$.started_at') AS started_at,
+            json_extract(document, '$.trigger.type') = 'manual' AND (
+                json_extract(document, '$.execution_type') IN ('on_restart', 'once_on_restart')
+                OR json_extract(document, '$.execution_type') = 'now_and_on_restart'
+                AND parent IS NOT NULL
+            ) AS made,
+            transitions.sequence = (
+                SELECT max(sequence) FROM transitions AS others
+                WHERE others.execution_id = transitions.execution_id
+            ) AS last
+        FROM transitions JOIN executions ON executions.id = transitions.execution_id
+        WHERE transitions.sequence > (SELECT max(sequence) FROM transitions) - 100000
+    )
+    ORDER BY sequence
+    """,
+    'DROP TABLE transitions',
+    # Names the history that the log tells.
+    "ALTER TABLE store_state ADD COLUMN epoch TEXT NOT NULL DEFAULT ''",
+    'UPDATE store_state SET epoch = lower(hex(randomblob(8)))',
+)
+
 Steps = tuple[tuple[str, ...], ...]
 
-STEPS: Steps = (_FIRST,)
+STEPS: Steps = (_FIRST, _LOG)
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 
 

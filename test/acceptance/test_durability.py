@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import gateway, GatewayProcess
+from gateway_process import BASE, gateway, GatewayProcess
 from killing import ENTITY, kill, kill_with_helpers, start_ready
 from ros_support import bare_node
 
@@ -50,14 +50,12 @@ def assert_restarted(execution: Any, output: str) -> None:
     assert execution['output']['stdout'] == output
 
 
-def transitions(state_dir: Path, href: str) -> list[tuple[str, str]]:
-    """Return the status and the cause of each transition of an execution, from the one log."""
-    query = """
-        SELECT status, cause FROM transitions WHERE execution_id = ? ORDER BY sequence
-    """
+def events(state_dir: Path, href: str) -> list[tuple[str, str | None]]:
+    """Return the kind and the cause of each event of an execution, from the one log."""
+    query = 'SELECT kind, cause FROM events WHERE subject = ? ORDER BY sequence'
     path = f'file:{state_dir / DATABASE}?mode=ro'
     with contextlib.closing(sqlite3.connect(path, uri=True)) as connection:
-        return connection.execute(query, (href.rpartition('/')[2],)).fetchall()
+        return connection.execute(query, (href.removeprefix(f'{BASE}/'),)).fetchall()
 
 
 def test_what_ran_when_the_gateway_was_killed_failed_with_its_output(tmp_path: Path) -> None:
@@ -87,8 +85,12 @@ def test_every_kill_is_told_once(tmp_path: Path) -> None:
         kill(again)
     with gateway(tmp_path) as third:
         assert third.body(href) == execution
-    told = [('prepared', 'accepted'), ('running', 'started'), ('failed', RESTARTED)]
-    assert transitions(tmp_path / 'state', href) == told
+    told = [
+        ('execution.accepted', 'manual'),
+        ('execution.running', None),
+        ('execution.ended', RESTARTED),
+    ]
+    assert events(tmp_path / 'state', href) == told
 
 
 def test_a_stop_that_was_answered_outlives_the_gateway(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from fakes import new_execution
+from fakes import new_execution, next_change
 from gateway_process import gateway, GatewayProcess, wait_for
 from killing import ENTITY, kill
 from ros_support import bare_node
@@ -21,8 +21,8 @@ from ros_support import bare_node
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.events import Change
 from gateway_node.executions.ids import ExecutionIds
-from gateway_node.executions.ports import Change
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
@@ -48,7 +48,7 @@ async def leave(state_dir: Path, executions: list[list[Execution]]) -> None:
     store = await SqliteExecutionStore.open(database, SystemClock())
     await store.record(
         [
-            Change(execution=state, cause='left', new=state is states[0], actor=GATEWAY)
+            Change.first(state, GATEWAY) if state is states[0] else next_change(state, 'left')
             for states in executions
             for state in states
         ]

@@ -18,7 +18,8 @@ from bench.figures import at_most, Line, ratio, Series, surplus, turns
 from gateway_node.clock import SystemClock
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.documents import executions_from, to_document
-from gateway_node.executions.ports import Change, ExecutionStore
+from gateway_node.executions.events import Change
+from gateway_node.executions.ports import ExecutionStore
 from gateway_node.executions.values import Execution, ExecutionStatus, ResourceUse
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
@@ -152,9 +153,7 @@ async def _interleaved(count: int, *measures: Measure) -> list[Series]:
 
 
 async def _record(store: ExecutionStore, numbers: Iterator[int]) -> float:
-    change = Change(
-        execution=new_execution(next(numbers)), cause='accepted', new=True, actor=GATEWAY
-    )
+    change = Change.first(new_execution(next(numbers)), GATEWAY)
     begun = time.perf_counter()
     await store.record([change])
     return (time.perf_counter() - begun) * 1000
@@ -189,7 +188,7 @@ async def _fill(store: ExecutionStore, count: int) -> None:
     for first in range(0, count, BATCH):
         await store.record(
             [
-                Change(execution=_execution(number), cause='exited', new=True, actor=GATEWAY)
+                Change.first(_execution(number), GATEWAY)
                 for number in range(first, min(first + BATCH, count))
             ]
         )
@@ -200,7 +199,7 @@ async def _fill_with_results(store: ExecutionStore, first: int) -> None:
     samples = {'samples': [f'{number:07}' for number in range(RESULT_BYTES // len('"0000000",'))]}
     for number in range(first, first + PAGE):
         execution = replace(_execution(number), script_id=GIVES_RESULTS, output_parameters=samples)
-        await store.record([Change(execution=execution, cause='exited', new=True, actor=GATEWAY)])
+        await store.record([Change.first(execution, GATEWAY)])
 
 
 def _execution(number: int) -> Execution:

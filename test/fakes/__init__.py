@@ -3,7 +3,16 @@
 
 from fakes.clock import FakeClock
 from fakes.execution_store import InMemoryExecutionStore
-from fakes.executions import add, AN_APP, new_execution, update
+from fakes.executions import (
+    add,
+    AN_APP,
+    event_of,
+    new_execution,
+    next_change,
+    remove,
+    update,
+    whole_log,
+)
 from fakes.free_space import FakeFreeSpace
 from fakes.identity_store import InMemoryIdentityStore
 from fakes.listener import RecordingListener
@@ -21,6 +30,10 @@ __all__ = [
     'InMemoryIdentityStore',
     'RecordingListener',
     'add',
+    'event_of',
     'new_execution',
+    'next_change',
+    'remove',
     'update',
+    'whole_log',
 ]

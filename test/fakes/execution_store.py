@@ -8,21 +8,27 @@ from collections.abc import Mapping, Sequence
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Actor
+from gateway_node.executions.documents import changed_fields, summary_of
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
+    LogBegins,
     StoreUnavailable,
 )
-from gateway_node.executions.ports import (
+from gateway_node.executions.events import (
     Change,
-    ExecutionPage,
-    RetentionPolicy,
+    Cursor,
+    Event,
+    EventKind,
+    execution_subject,
+    Happening,
+    LogBounds,
 )
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    Transition,
-)
+from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
+from gateway_node.executions.values import Execution, ExecutionStatus
+
+EPOCH = 'in_memory'
 
 
 class InMemoryExecutionStore:
@@ -35,12 +41,12 @@ class InMemoryExecutionStore:
         self._clock = clock
         self._executions: dict[str, Execution] = {}
         self._ended_at: dict[str, float] = {}
-        self._transitions: list[Transition] = []
+        self._events: list[Event] = []
         self._sequence = 0
         self._last_id: str | None = None
 
-    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
-        """Keep all of `changes`, or none; return the transitions of those that have a cause.
+    async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        """Keep all of `news`, or none; return the event of each.
 
         Raises:
             ExecutionNotFound: a change that is not new is of an execution that is not kept.
@@ -48,7 +54,9 @@ class InMemoryExecutionStore:
         """
         self._check_available()
         known = set(self._executions)
-        for change in changes:
+        for change in news:
+            if isinstance(change, Happening):
+                continue
             execution_id = change.execution.id
             if change.new and execution_id in known:
                 raise ValueError(f'{execution_id} is in the store already')
@@ -56,7 +64,8 @@ class InMemoryExecutionStore:
                 raise ExecutionNotFound(execution_id)
             known.add(execution_id)
         return tuple(
-            transition for change in changes if (transition := self._keep(change)) is not None
+            self._append(each) if isinstance(each, Happening) else self._keep(each)
+            for each in news
         )
 
     async def get(self, execution_id: str) -> Execution | None:
@@ -81,27 +90,47 @@ class InMemoryExecutionStore:
         ]
         return ExecutionPage(executions=tuple(found[:limit]), more=len(found) > limit)
 
-    async def remove(self, execution_id: str) -> None:
-        """Remove an ended execution and its transitions; ExecutionNotDeletable for an open one,
-        nothing happens where it is unknown."""
+    async def remove(
+        self, execution_ids: Sequence[str], *, actor: Actor, cause: str
+    ) -> tuple[Event, ...]:
+        """Remove ended executions, all or none; return a tombstone of each that was known.
+
+        Raises:
+            ExecutionNotDeletable: one of them is open.
+        """
         self._check_available()
-        execution = self._executions.get(execution_id)
-        if execution is None:
-            return
-        if execution.is_open:
-            raise ExecutionNotDeletable(execution_id, execution.status)
-        del self._executions[execution_id], self._ended_at[execution_id]
-        self._transitions = [t for t in self._transitions if t.execution_id != execution_id]
+        known = [self._executions[each] for each in execution_ids if each in self._executions]
+        for execution in known:
+            if execution.is_open:
+                raise ExecutionNotDeletable(execution.id, execution.status)
+        return tuple(self._remove(execution, actor, cause) for execution in known)
 
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, oldest first."""
         self._check_available()
         return tuple(execution for execution in self._by_id() if execution.is_open)
 
-    async def transitions(self, *, after: int, limit: int) -> tuple[Transition, ...]:
-        """Return up to `limit` transitions with a sequence above `after`, in sequence."""
+    async def events(self, after: Cursor, *, limit: int) -> tuple[Event, ...]:
+        """Return up to `limit` events behind a place in the log, in sequence.
+
+        Raises:
+            LogBegins: the log does not reach back to it.
+        """
+        bounds = await self.log_bounds()
+        within = bounds.begins.sequence <= after.sequence <= bounds.ends.sequence
+        if after.epoch != EPOCH or not within:
+            raise LogBegins(after, bounds.begins)
+        found = [event for event in self._events if event.sequence > after.sequence]
+        return tuple(found[:limit])
+
+    async def log_bounds(self) -> LogBounds:
+        """Return where the log begins and ends."""
         self._check_available()
-        return tuple([t for t in self._transitions if t.sequence > after][:limit])
+        begins = self._events[0].sequence - 1 if self._events else self._sequence
+        return LogBounds(
+            begins=Cursor(epoch=EPOCH, sequence=begins),
+            ends=Cursor(epoch=EPOCH, sequence=self._sequence),
+        )
 
     async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
         """Return up to `limit` ids that `policy` does not keep, the longest ended first."""
@@ -148,26 +177,51 @@ class InMemoryExecutionStore:
         if self.unavailable is not None:
             raise StoreUnavailable(self.unavailable)
 
-    def _keep(self, change: Change) -> Transition | None:
+    def _keep(self, change: Change) -> Event:
         execution = change.execution
+        before = self._executions.get(execution.id)
         self._executions[execution.id] = execution
         if change.new:
             self._last_id = max(self._last_id or '', execution.id)
         if not execution.is_open:
             self._ended_at.setdefault(execution.id, self._clock.monotonic())
-        return None if change.cause is None else self._append(execution, change.cause)
-
-    def _append(self, execution: Execution, cause: str) -> Transition:
-        self._sequence += 1
-        transition = Transition(
-            sequence=self._sequence,
-            execution_id=execution.id,
-            status=execution.status,
-            at=execution.completed_at or execution.started_at or execution.created_at,
-            cause=cause,
+        summary = summary_of(execution)
+        changes = changed_fields(summary_of(before), summary) if before else summary
+        return self._append(
+            Happening(
+                kind=change.kind,
+                subject=_subject(execution),
+                actor=change.actor,
+                cause=change.cause,
+                changes=changes,
+            )
         )
-        self._transitions.append(transition)
-        return transition
+
+    def _remove(self, execution: Execution, actor: Actor, cause: str) -> Event:
+        del self._executions[execution.id], self._ended_at[execution.id]
+        kind = EventKind.EXECUTION_DELETED
+        return self._append(
+            Happening(kind=kind, subject=_subject(execution), actor=actor, cause=cause)
+        )
+
+    def _append(self, happening: Happening) -> Event:
+        self._sequence += 1
+        event = Event(
+            epoch=EPOCH,
+            sequence=self._sequence,
+            at=self._clock.now(),
+            kind=happening.kind,
+            subject=happening.subject,
+            actor=happening.actor,
+            cause=happening.cause,
+            changes=happening.changes,
+        )
+        self._events.append(event)
+        return event
 
     def _by_id(self, *, reverse: bool = False) -> list[Execution]:
         return [self._executions[each] for each in sorted(self._executions, reverse=reverse)]
+
+
+def _subject(execution: Execution) -> str:
+    return execution_subject(execution.entity, execution.script_id, execution.id)

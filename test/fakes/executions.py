@@ -6,15 +6,13 @@ from typing import Any
 
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY
-from gateway_node.executions.ports import (
-    Change,
-    ExecutionStore,
-)
+from gateway_node.executions.documents import summary_of
+from gateway_node.executions.events import Change, Event, EventKind, execution_subject
+from gateway_node.executions.ports import ExecutionStore
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    Transition,
     Trigger,
     TriggerType,
 )
@@ -37,17 +35,46 @@ def new_execution(number: int, **fields: Any) -> Execution:
     return Execution(**(defaults | fields))
 
 
-async def add(store: ExecutionStore, execution: Execution) -> Transition:
+async def add(store: ExecutionStore, execution: Execution) -> Event:
     """Put one new execution into a store."""
-    (transition,) = await store.record(
-        [Change(execution=execution, actor=GATEWAY, cause='accepted', new=True)]
+    (event,) = await store.record([Change.first(execution, GATEWAY)])
+    return event
+
+
+async def update(store: ExecutionStore, execution: Execution, cause: str | None = None) -> Event:
+    """Put the next status of one execution into a store."""
+    (event,) = await store.record([next_change(execution, cause)])
+    return event
+
+
+def next_change(execution: Execution, cause: str | None = None) -> Change:
+    """Return what records the next status of an execution."""
+    kind = EventKind.EXECUTION_RUNNING if execution.is_open else EventKind.EXECUTION_ENDED
+    return Change(execution=execution, kind=kind, actor=GATEWAY, cause=cause)
+
+
+async def remove(store: ExecutionStore, *execution_ids: str) -> tuple[Event, ...]:
+    """Remove executions from a store; return their tombstones."""
+    return await store.remove(execution_ids, actor=GATEWAY, cause='retention')
+
+
+def event_of(execution: Execution, sequence: int = 1) -> Event:
+    """Return an event that brought an execution into its status."""
+    change = Change.first(execution, GATEWAY)
+    if execution.status is not ExecutionStatus.PREPARED:
+        change = next_change(execution)
+    return Event(
+        epoch='in_memory',
+        sequence=sequence,
+        at=execution.created_at,
+        kind=change.kind,
+        subject=execution_subject(execution.entity, execution.script_id, execution.id),
+        actor=change.actor,
+        cause=change.cause,
+        changes=summary_of(execution),
     )
-    return transition
 
 
-async def update(
-    store: ExecutionStore, execution: Execution, cause: str | None
-) -> Transition | None:
-    """Put the new state of one execution into a store."""
-    transitions = await store.record([Change(execution=execution, actor=GATEWAY, cause=cause)])
-    return transitions[0] if transitions else None
+async def whole_log(store: ExecutionStore) -> tuple[Event, ...]:
+    """Return all events of a store."""
+    return await store.events((await store.log_bounds()).begins, limit=1_000_000)

@@ -3,27 +3,25 @@
 
 import asyncio
 
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    Transition,
-)
+from gateway_node.executions.events import Event, STATUS_KINDS
+from gateway_node.executions.values import Execution, ExecutionStatus
 
 
 class RecordingListener:
-    """A `TransitionListener` that keeps what it was told."""
+    """An `EventListener` that keeps what it was told."""
 
     def __init__(self) -> None:
-        self.transitions: list[Transition] = []
+        self.events: list[Event] = []
         self.progress: list[Execution] = []
         self.executions: dict[str, Execution] = {}
         """Each execution as last told."""
         self._told = asyncio.Event()
 
-    def on_transition(self, execution: Execution, transition: Transition) -> None:
-        """Keep a change of status."""
-        self.transitions.append(transition)
-        self._take(execution)
+    def on_event(self, event: Event, execution: Execution | None) -> None:
+        """Keep an event."""
+        self.events.append(event)
+        if execution is not None:
+            self._take(execution)
 
     def on_progress(self, execution: Execution) -> None:
         """Keep a change of progress."""
@@ -32,7 +30,11 @@ class RecordingListener:
 
     def statuses(self, execution_id: str) -> list[ExecutionStatus]:
         """Return the statuses that an execution went through, in order."""
-        return [t.status for t in self.transitions if t.execution_id == execution_id]
+        return [
+            ExecutionStatus(event.changes['status'])
+            for event in self.events
+            if event.kind in STATUS_KINDS and event.subject_id == execution_id
+        ]
 
     async def wait_for(self, execution_id: str, *statuses: ExecutionStatus) -> Execution:
         """Wait until an execution was told to stand in one of `statuses`, or, without any, to

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import threading
 
-from fakes import add, FakeClock, new_execution, update
+from fakes import add, FakeClock, new_execution, remove, update, whole_log
 import pytest
 from small_disks import filled, mounted
 
@@ -78,7 +78,7 @@ async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None
     database = await Database.open(tmp_path)
     store = await SqliteExecutionStore.open(database, FakeClock())
     assert await store.open_executions() == (execution,)
-    assert await store.transitions(after=0, limit=10) == (first,)
+    assert await whole_log(store) == (first,)
     assert (await store.counts())[ExecutionStatus.PREPARED] == 1
     assert await store.last_id() == execution.id
     assert (await add(store, new_execution(2))).sequence == 2
@@ -329,13 +329,13 @@ async def test_the_file_shrinks_in_steps(tmp_path: Path) -> None:
     """After removals, pages go back to the file system a little at a time; a spare stays."""
     database = await Database.open(tmp_path)
     store = await SqliteExecutionStore.open(database, FakeClock())
-    bulky = [new_execution(number, arguments=('x' * 2**20,)) for number in range(8)]
+    bulky = [new_execution(number, input_parameters={'x': 'x' * 2**20}) for number in range(8)]
     for execution in bulky:
         await add(store, execution)
         await update(store, execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
     full = (tmp_path / FILE_NAME).stat().st_size
     for execution in bulky:
-        await store.remove(execution.id)
+        await remove(store, execution.id)
     assert await database.shrink()
     assert (tmp_path / FILE_NAME).stat().st_size > full / 2
     await store.shrink()
@@ -376,7 +376,7 @@ async def test_a_file_removed_under_the_gateway_is_noticed(tmp_path: Path) -> No
     ('statement', 'error'),
     [
         ('CREATE nonsense', sqlite3.OperationalError),
-        ("INSERT INTO store_state VALUES (1, 0.0, '')", sqlite3.IntegrityError),
+        ("INSERT INTO store_state VALUES (1, 0.0, '', '')", sqlite3.IntegrityError),
         ('SELECT ?', sqlite3.ProgrammingError),
     ],
 )
@@ -412,7 +412,7 @@ async def test_a_full_disk_is_told_and_got_over(small_disk: Path) -> None:
                 await add(store, bulky)
         assert await store.get(running.id) == running
         assert await store.get(bulky.id) is None
-        assert len(await store.transitions(after=0, limit=10)) == 1
+        assert len(await whole_log(store)) == 1
     assert (await add(store, bulky)).sequence == 2
     await store.close()
     store = await opened(small_disk)

@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """State directories that earlier versions wrote open in this one, and nothing of them is lost."""
 
+import contextlib
 import json
 from pathlib import Path
+import sqlite3
 import tarfile
 import time
 from typing import Any
 
 from aiohttp import ClientSession
 from assembled_gateway import assembled_gateway
+from fakes import add, FakeClock, new_execution, whole_log
 from make_state import shortened
 import pytest
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.documents import evolved, execution_of
+from gateway_node.storage.database import Database, FILE_NAME
+from gateway_node.storage.executions import SqliteExecutionStore
 
 FIXTURES = Path(__file__).parents[1] / 'fixtures'
 VERSIONS = sorted(path.name.removesuffix('.json') for path in FIXTURES.glob('state_*.json'))
@@ -108,3 +114,44 @@ async def test_it_opens_again_and_again(version: str, tmp_path: Path) -> None:
         first = [await body_of(client, path) for path in open_ones]
     async with assembled_gateway(tmp_path, GRAPH) as client:
         assert [await body_of(client, path) for path in open_ones] == first
+
+
+async def test_the_log_of_an_earlier_version_becomes_that_of_this_one(
+    version: str, tmp_path: Path
+) -> None:
+    """Each transition is an event with the same sequence, and the events of an execution make
+    its summary."""
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        known = connection.execute(
+            'SELECT sequence, execution_id, status, at FROM transitions ORDER BY sequence'
+        ).fetchall()
+    database = await Database.open(tmp_path)
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    log = await whole_log(store)
+    assert known == [
+        (event.sequence, event.subject_id, event.changes['status'], event.at.isoformat())
+        for event in log
+    ]
+    summaries: dict[str, dict[str, Any]] = {}
+    for event in log:
+        summaries[event.subject_id] = evolved(summaries.get(event.subject_id, {}), event.changes)
+        assert execution_of(summaries[event.subject_id]).status.value == event.changes['status']
+    for execution_id, summary in summaries.items():
+        execution = await store.get(execution_id)
+        assert execution is not None
+        assert execution_of(summary) == execution.evolve(
+            input_parameters={}, output_parameters=None
+        )
+    kinds: dict[str, set[str]] = {}
+    for event in log:
+        execution_type = summaries[event.subject_id]['execution_type']
+        kinds.setdefault(execution_type, set()).add(event.kind.value)
+    ran = {'execution.accepted', 'execution.running', 'execution.ended'}
+    assert kinds == {
+        'now': ran,
+        'now_and_on_restart': {*ran, 'schedule.made'},
+        'on_restart': {*ran, 'schedule.made'},
+        'once_on_restart': {'schedule.made'},
+    }
+    assert (await add(store, new_execution(1))).sequence > max(sequence for sequence, *_ in known)
+    await store.close()

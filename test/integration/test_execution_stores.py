@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import datetime
 from pathlib import Path
 
+from clients import CLIENT
 from fakes import (
     add,
     AN_APP,
@@ -13,7 +14,10 @@ from fakes import (
     InMemoryExecutionStore,
     InMemoryIdentityStore,
     new_execution,
+    next_change,
+    remove,
     update,
+    whole_log,
 )
 import pytest
 
@@ -21,14 +25,30 @@ from gateway_node.entities.identities import Identity
 from gateway_node.entities.ports import IdentityStore
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.documents import summary_of
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
+    LogBegins,
     StoreUnavailable,
 )
-from gateway_node.executions.ports import Change, ExecutionStore, RetentionPolicy
+from gateway_node.executions.events import (
+    Change,
+    Cursor,
+    EventKind,
+    Happening,
+    LogBounds,
+    script_subject,
+)
+from gateway_node.executions.ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus, Schedule
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    Schedule,
+    Trigger,
+    TriggerType,
+)
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.identities import SqliteIdentityStore
@@ -36,6 +56,12 @@ from gateway_node.storage.identities import SqliteIdentityStore
 NO_BOUND = RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0)
 STARTED_AT = datetime.datetime(2026, 3, 1, 12, 0, 1, tzinfo=datetime.UTC)
 COMPLETED_AT = datetime.datetime(2026, 3, 1, 12, 0, 2, tzinfo=datetime.UTC)
+A_HAPPENING = Happening(
+    kind=EventKind.SCRIPT_UPLOADED,
+    subject=script_subject(AN_APP, 'self_test'),
+    actor=CLIENT,
+    changes={'name': 'check.sh', 'tags': ['brakes']},
+)
 
 
 @pytest.fixture
@@ -75,7 +101,7 @@ async def started(store: ExecutionStore, execution: Execution) -> Execution:
     """Bring a new execution into the store and to running."""
     await add(store, execution)
     running = advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT)
-    await update(store, running, 'started')
+    await update(store, running)
     return running
 
 
@@ -113,69 +139,92 @@ async def test_an_id_is_given_once(store: ExecutionStore) -> None:
     with pytest.raises(ValueError, match=running.id):
         await add(store, new_execution(1))
     assert await store.get(running.id) == running
-    assert len(await store.transitions(after=0, limit=10)) == 2
+    assert len(await whole_log(store)) == 2
 
 
 async def test_what_was_never_added_cannot_be_updated(store: ExecutionStore) -> None:
     """An update of an unknown execution is a defect of the caller and leaves no trace."""
     with pytest.raises(ExecutionNotFound):
-        await update(store, new_execution(1), 'started')
+        await update(store, new_execution(1))
     assert await store.get(new_execution(1).id) is None
-    assert await store.transitions(after=0, limit=10) == ()
+    assert await whole_log(store) == ()
 
 
-async def test_every_change_of_status_is_one_row_of_the_log(store: ExecutionStore) -> None:
-    """Transitions carry a sequence that grows by one, the status, its moment and the cause."""
-    final = await ended(store, 1)
-    log = await store.transitions(after=0, limit=10)
-    assert [transition.sequence for transition in log] == [1, 2, 3]
-    assert [transition.execution_id for transition in log] == [final.id] * 3
-    assert [(transition.status, transition.at, transition.cause) for transition in log] == [
-        (ExecutionStatus.PREPARED, final.created_at, 'accepted'),
-        (ExecutionStatus.RUNNING, STARTED_AT, 'started'),
-        (ExecutionStatus.COMPLETED, COMPLETED_AT, 'exited'),
+async def test_everything_that_happens_is_one_row_of_the_log(
+    store: ExecutionStore, clock: FakeClock
+) -> None:
+    """Events carry a sequence that grows by one, the moment, the kind, the subject, actor and
+    cause, and the fields of the summary that changed."""
+    execution = new_execution(1)
+    await store.record([Change.first(execution, CLIENT)])
+    clock.advance(5)
+    running = advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT)
+    await update(store, running)
+    final = advance(running, ExecutionStatus.COMPLETED, completed_at=COMPLETED_AT, exit_code=0)
+    await update(store, final, 'exited')
+    log = await whole_log(store)
+    assert [event.sequence for event in log] == [1, 2, 3]
+    path = f'apps/temp_sensor/scripts/self_test/executions/{execution.id}'
+    assert {event.subject for event in log} == {path}
+    assert log[1].at - log[0].at == datetime.timedelta(seconds=5)
+    assert [(event.kind, event.actor, event.cause) for event in log] == [
+        (EventKind.EXECUTION_ACCEPTED, CLIENT, 'manual'),
+        (EventKind.EXECUTION_RUNNING, GATEWAY, None),
+        (EventKind.EXECUTION_ENDED, GATEWAY, 'exited'),
+    ]
+    assert [event.changes for event in log] == [
+        summary_of(execution),
+        {'status': 'running', 'started_at': STARTED_AT.isoformat()},
+        {'status': 'completed', 'completed_at': COMPLETED_AT.isoformat(), 'exit_code': 0},
     ]
 
 
-async def test_the_transition_returned_is_the_one_in_the_log(store: ExecutionStore) -> None:
-    """What `add` and `update` return is what the log will tell."""
-    execution = new_execution(1)
-    first = await add(store, execution)
-    second = await update(
-        store, advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT), 'started'
-    )
-    assert await store.transitions(after=0, limit=10) == (first, second)
+async def test_the_event_returned_is_the_one_in_the_log(store: ExecutionStore) -> None:
+    """What `record` and `remove` return is what the log will tell."""
+    execution = new_execution(1, arguments=('-v',), warnings=('odd',))
+    told = [
+        await add(store, execution),
+        await update(store, advance(execution, ExecutionStatus.FAILED), 'stop'),
+        *await remove(store, execution.id),
+        *await store.record([A_HAPPENING]),
+    ]
+    assert await whole_log(store) == tuple(told)
+    assert told[-2].kind is EventKind.EXECUTION_DELETED
+    assert told[-1].changes == A_HAPPENING.changes
 
 
-async def test_an_update_without_a_cause_is_no_transition(store: ExecutionStore) -> None:
-    """A change of something else than the status leaves the log alone."""
+async def test_what_is_no_change_of_status_is_in_the_log_too(store: ExecutionStore) -> None:
+    """A stop that was accepted, for one."""
     running = await started(store, new_execution(1))
-    assert await update(store, running.evolve(priority=3), None) is None
-    kept = await store.get(running.id)
-    assert kept is not None
-    assert kept.priority == 3
-    assert len(await store.transitions(after=0, limit=10)) == 2
+    stopped = running.evolve(stop_trigger=Trigger(type=TriggerType.MANUAL, setting='stop'))
+    kind = EventKind.EXECUTION_STOP_ACCEPTED
+    (event,) = await store.record([Change(execution=stopped, kind=kind, actor=CLIENT)])
+    assert await store.get(running.id) == stopped
+    assert event.changes.keys() == {'stop_trigger'}
 
 
 async def test_changes_recorded_together_are_kept_together(store: ExecutionStore) -> None:
-    """New executions and new states go into one call; those with a cause get a transition each."""
+    """New executions, new states and happenings go into one call; each gets its event."""
     running = await started(store, new_execution(1))
     raised = running.evolve(priority=1)
     ended_one = advance(running, ExecutionStatus.COMPLETED, completed_at=COMPLETED_AT)
     log = await store.record(
         [
-            Change(execution=new_execution(2), cause='accepted', new=True, actor=GATEWAY),
-            Change(execution=raised, actor=GATEWAY),
-            Change(execution=new_execution(3), cause='accepted', new=True, actor=GATEWAY),
-            Change(execution=ended_one, cause='exited', actor=GATEWAY),
+            Change.first(new_execution(2), GATEWAY),
+            next_change(raised),
+            Change.first(new_execution(3), GATEWAY),
+            A_HAPPENING,
+            next_change(ended_one),
         ]
     )
-    assert [(each.sequence, each.execution_id, each.cause) for each in log] == [
-        (3, new_execution(2).id, 'accepted'),
-        (4, new_execution(3).id, 'accepted'),
-        (5, running.id, 'exited'),
+    assert [(each.sequence, each.subject_id, each.kind.value) for each in log] == [
+        (3, new_execution(2).id, 'execution.accepted'),
+        (4, running.id, 'execution.running'),
+        (5, new_execution(3).id, 'execution.accepted'),
+        (6, 'self_test', 'script.uploaded'),
+        (7, running.id, 'execution.ended'),
     ]
-    assert (await store.transitions(after=2, limit=10)) == log
+    assert (await whole_log(store))[2:] == log
     assert await store.get(running.id) == ended_one
     assert await store.open_executions() == (new_execution(2), new_execution(3))
 
@@ -183,11 +232,8 @@ async def test_changes_recorded_together_are_kept_together(store: ExecutionStore
 @pytest.mark.parametrize(
     ('wrong', 'error'),
     [
-        (
-            Change(execution=new_execution(1), cause='accepted', new=True, actor=GATEWAY),
-            ValueError,
-        ),
-        (Change(execution=new_execution(9), cause='started', actor=GATEWAY), ExecutionNotFound),
+        (Change.first(new_execution(1), GATEWAY), ValueError),
+        (next_change(new_execution(9)), ExecutionNotFound),
     ],
 )
 async def test_changes_recorded_together_are_kept_all_or_none(
@@ -197,20 +243,20 @@ async def test_changes_recorded_together_are_kept_all_or_none(
     execution = new_execution(1)
     await add(store, execution)
     changes = [
-        Change(execution=new_execution(2), cause='accepted', new=True, actor=GATEWAY),
-        Change(execution=execution.evolve(priority=1), actor=GATEWAY),
+        Change.first(new_execution(2), GATEWAY),
+        next_change(execution.evolve(priority=1)),
         wrong,
     ]
     with pytest.raises(error):
         await store.record(changes)
     assert await store.open_executions() == (execution,)
-    assert len(await store.transitions(after=0, limit=10)) == 1
+    assert len(await whole_log(store)) == 1
     assert (await store.counts())[ExecutionStatus.PREPARED] == 1
     assert await store.last_id() == execution.id
 
 
 async def test_nothing_to_record_is_fine(store: ExecutionStore) -> None:
-    """No changes mean no transitions."""
+    """No news mean no events."""
     assert await store.record([]) == ()
 
 
@@ -218,8 +264,26 @@ async def test_the_log_is_read_in_parts(store: ExecutionStore) -> None:
     """`after` and `limit` cut the log without gap or overlap."""
     for number in range(1, 4):
         await started(store, new_execution(number))
-    parts = [await store.transitions(after=after, limit=2) for after in (0, 2, 4, 6)]
+    (epoch,) = {event.epoch for event in await whole_log(store)}
+    places = [Cursor(epoch=epoch, sequence=sequence) for sequence in (0, 2, 4, 6)]
+    parts = [await store.events(place, limit=2) for place in places]
     assert [[each.sequence for each in part] for part in parts] == [[1, 2], [3, 4], [5, 6], []]
+    assert (await store.log_bounds()) == LogBounds(begins=places[0], ends=places[-1])
+
+
+@pytest.mark.parametrize(('epoch', 'sequence'), [('another', 1), (None, 3), (None, -1)])
+async def test_the_log_says_where_it_begins(
+    store: ExecutionStore, epoch: str | None, sequence: int
+) -> None:
+    """A place that it does not reach back to, of another history, or that it has not come to
+    yet, is refused."""
+    await started(store, new_execution(1))
+    bounds = await store.log_bounds()
+    after = Cursor(epoch=epoch or bounds.begins.epoch, sequence=sequence)
+    with pytest.raises(LogBegins) as refused:
+        await store.events(after, limit=10)
+    assert (refused.value.after, refused.value.begins) == (after, bounds.begins)
+    assert len(await store.events(refused.value.begins, limit=10)) == 2
 
 
 async def test_a_page_is_newest_first_and_tells_of_more(store: ExecutionStore) -> None:
@@ -245,36 +309,29 @@ async def test_a_page_holds_one_script_of_one_entity(store: ExecutionStore) -> N
     assert (await store.page(AN_APP, 'unknown', limit=10)).executions == ()
 
 
-async def test_a_removed_execution_is_gone_with_its_transitions(store: ExecutionStore) -> None:
-    """Nothing of a removed execution is left, and nothing of others goes with it."""
-    first, second = await ended(store, 1), await ended(store, 2)
-    await store.remove(first.id)
+async def test_removed_executions_leave_tombstones(store: ExecutionStore) -> None:
+    """Nothing of them is left but what the log tells, and nothing of others goes with them; who
+    is not known, as somebody else was quicker, is no matter."""
+    first, second, third = [await ended(store, number) for number in range(1, 4)]
+    before = await whole_log(store)
+    tombstones = await remove(store, first.id, 'exec_unknown', third.id)
     assert await store.get(first.id) is None
-    assert [each.execution_id for each in await store.transitions(after=0, limit=10)] == [
-        second.id
-    ] * 3
+    assert [event.subject_id for event in tombstones] == [first.id, third.id]
+    assert {event.kind for event in tombstones} == {EventKind.EXECUTION_DELETED}
+    assert {event.cause for event in tombstones} == {'retention'}
+    assert await whole_log(store) == before + tombstones
     assert (await store.page(AN_APP, 'self_test', limit=10)).executions == (second,)
-
-
-async def test_removing_an_unknown_execution_does_nothing(store: ExecutionStore) -> None:
-    """Removing is harmless where somebody else was quicker."""
-    await store.remove('exec_unknown')
+    assert await remove(store, first.id) == ()
 
 
 async def test_an_open_execution_cannot_be_removed(store: ExecutionStore) -> None:
-    """Only what has ended can be removed."""
+    """Only what has ended can be removed; nothing goes where one of them is open."""
+    final = await ended(store, 2)
     running = await started(store, new_execution(1))
     with pytest.raises(ExecutionNotDeletable):
-        await store.remove(running.id)
+        await remove(store, final.id, running.id)
     assert await store.get(running.id) == running
-
-
-async def test_sequences_are_never_given_again(store: ExecutionStore) -> None:
-    """After the newest rows of the log were removed, the sequence goes on behind them."""
-    final = await ended(store, 1)
-    await store.remove(final.id)
-    transition = await add(store, new_execution(2))
-    assert transition.sequence == 4
+    assert await store.get(final.id) == final
 
 
 async def test_the_greatest_id_outlives_its_execution(store: ExecutionStore) -> None:
@@ -282,7 +339,7 @@ async def test_the_greatest_id_outlives_its_execution(store: ExecutionStore) -> 
     assert await store.last_id() is None
     final = await ended(store, 9)
     await add(store, new_execution(3))
-    await store.remove(final.id)
+    await remove(store, final.id)
     assert await store.last_id() == final.id
 
 
@@ -303,7 +360,7 @@ async def test_counts_follow_every_change(store: ExecutionStore) -> None:
     await ended(store, 3)
     failed = await ended(store, 4, ExecutionStatus.FAILED)
     await ended(store, 5, ExecutionStatus.FAILED)
-    await store.remove(failed.id)
+    await remove(store, failed.id)
     assert await store.counts() == {
         ExecutionStatus.PREPARED: 1,
         ExecutionStatus.RUNNING: 1,
@@ -325,14 +382,14 @@ async def test_the_entities_are_those_of_all_executions(store: ExecutionStore) -
         await add(store, new_execution(number, entity=entity))
     final = await ended(store, 20)
     assert await store.entities() == {*others, AN_APP}
-    await store.remove(final.id)
+    await remove(store, final.id)
     assert await store.entities() == set(others)
 
 
 async def test_shrinking_is_always_allowed(store: ExecutionStore) -> None:
     """Giving room back changes nothing of what is kept."""
     kept, removed = await ended(store, 1), await ended(store, 2)
-    await store.remove(removed.id)
+    await remove(store, removed.id)
     await store.shrink()
     assert await store.get(kept.id) == kept
 

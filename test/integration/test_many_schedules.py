@@ -16,8 +16,8 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
     StoreUnusable,
 )
-from gateway_node.executions.ports import Change
-from gateway_node.executions.values import Execution, ExecutionType, StopAction, Transition
+from gateway_node.executions.events import Change, Event, Happening
+from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.scripts.errors import ScriptNotFound
 
 NOW, ONCE, EACH = (
@@ -46,7 +46,7 @@ class Writes:
         self._record = life.store.record
         patch.setattr(life.store, 'record', self._write)
 
-    async def _write(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
+    async def _write(self, changes: Sequence[Change | Happening]) -> tuple[Event, ...]:
         if self.refused:
             self.refused -= 1
             raise self.refusal

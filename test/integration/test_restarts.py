@@ -11,7 +11,7 @@ from ros_support import wait_until
 from gateway_node.executions import preparations
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import DiskSpaceLow, RunnerUnavailable, StoreUnavailable
-from gateway_node.executions.ports import Change, EndCause, Outcome
+from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import (
     ExecutionType,
     FailureReason,
@@ -298,9 +298,7 @@ async def test_what_may_run_once_is_not_started_again_after_it_was_used_up(robot
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
-        await life.store.record(
-            [Change(execution=schedule.evolve(as_schedule=None), actor=GATEWAY)]
-        )
+        await life.ledger.use_up(schedule)
     robot.start_prepared = True
     async with robot.gateway() as life:
         failed = await life.executions.get(APP, script_id, schedule.id)
@@ -330,9 +328,7 @@ async def test_a_shutdown_that_met_leftovers_only_is_not_named(robot: Robot) -> 
         running = await life.start(script_id, ExecutionType.NOW)
         running = await life.listener.wait_for(running.id, RUNNING)
         noted = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
-        await life.store.record(
-            [Change(execution=running.evolve(stop_trigger=noted), actor=GATEWAY)]
-        )
+        await life.ledger.note_stop(running.evolve(stop_trigger=noted), GATEWAY)
     outcome = Outcome(cause=EndCause.EXITED, exit_code=0, printed={'volts': 12})
     async with robot.gateway(recovered={running.id: outcome}) as life:
         completed = await life.executions.get(APP, script_id, running.id)

@@ -8,7 +8,7 @@ import datetime
 from pathlib import Path
 import tempfile
 
-from fakes import add, FakeClock, InMemoryExecutionStore, new_execution, update
+from fakes import add, FakeClock, InMemoryExecutionStore, new_execution, remove, update
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -164,7 +164,7 @@ class Life:
 
     async def _clean_up(self, limit: int) -> None:
         for execution_id in await self._store.expired(self.model.policy, limit=limit):
-            await self._store.remove(execution_id)
+            await remove(self._store, execution_id)
             del self.model.ended[execution_id]
 
     async def _compare(self) -> None:

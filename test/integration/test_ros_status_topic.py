@@ -8,6 +8,7 @@ import datetime
 import time
 from typing import Any
 
+from fakes import event_of
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
@@ -15,12 +16,12 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 from ros_support import ros_domain, status_echo, wait_until
 
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.events import Event
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
     Progress,
-    Transition,
     Trigger,
     TriggerType,
 )
@@ -46,7 +47,7 @@ RUNNING = PREPARED.evolve(status=ExecutionStatus.RUNNING, started_at=NOW)
 COMPLETED = RUNNING.evolve(status=ExecutionStatus.COMPLETED, completed_at=NOW, exit_code=0)
 
 
-async def replay_nothing(after: int, limit: int) -> list[tuple[Execution, Transition]]:
+async def replay_nothing(after: int, limit: int) -> list[tuple[Execution, Event]]:
     """Return what a log says in which nothing happened."""
     return []
 
@@ -74,12 +75,7 @@ def publishing(
 
 def change(topic: StatusTopic, execution: Execution) -> None:
     """Tell of one change of status."""
-    topic.on_transition(
-        execution,
-        Transition(
-            sequence=1, execution_id=execution.id, status=execution.status, at=NOW, cause='test'
-        ),
-    )
+    topic.on_event(event_of(execution), execution)
 
 
 def statuses(received: list[dict[str, Any]]) -> list[str]:
@@ -128,26 +124,15 @@ async def test_no_status_is_dropped_in_a_burst() -> None:
 
 async def test_what_the_middleware_did_not_take_comes_from_the_log() -> None:
     """While the ROS thread is held up the queue is bounded; then every status comes, in order."""
-    changes = [
-        (
-            PREPARED.evolve(id=f'exec_{number}'),
-            Transition(
-                sequence=number,
-                execution_id=f'exec_{number}',
-                status=PREPARED.status,
-                at=NOW,
-                cause='test',
-            ),
-        )
-        for number in range(1, LIMIT + 151)
-    ]
+    executions = [PREPARED.evolve(id=f'exec_{number}') for number in range(1, LIMIT + 151)]
+    changes = [(each, event_of(each, number)) for number, each in enumerate(executions, 1)]
 
-    async def replay(after: int, limit: int) -> list[tuple[Execution, Transition]]:
+    async def replay(after: int, limit: int) -> list[tuple[Execution, Event]]:
         return changes[after : after + limit]
 
     with publishing(started=False, replay=replay) as (node, topic):
-        for execution, transition in changes:
-            topic.on_transition(execution, transition)
+        for execution, event in changes:
+            topic.on_event(event, execution)
         node.start(asyncio.get_running_loop(), lambda _: None)
         await wait_until(topic.idle, what='all published')
         with status_echo(TOPIC) as received:

@@ -13,13 +13,12 @@ import pytest
 from gateway_node.executions import active_execution
 from gateway_node.executions import service as service_module
 from gateway_node.executions.errors import ExecutionNotStoppable, StoreUnavailable
-from gateway_node.executions.ports import Change
+from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
     StopAction,
-    Transition,
 )
 
 ONCE, EACH = ExecutionType.ONCE_ON_RESTART, ExecutionType.ON_RESTART
@@ -41,7 +40,7 @@ def writes_held(life: Life, *, after: int = 0) -> Iterator[asyncio.Event]:
     held, over = asyncio.Event(), asyncio.Event()
     let_through = 0
 
-    async def hold(changes: Sequence[Change]) -> tuple[Transition, ...]:
+    async def hold(changes: Sequence[Change | Happening]) -> tuple[Event, ...]:
         nonlocal let_through
         let_through += 1
         if let_through > after and not over.is_set():

@@ -9,8 +9,9 @@ from execution_stage import APP, NOW, RUNNING, set_stage, Stage, STOP
 import pytest
 
 from gateway_node.executions.actors import Actor, GATEWAY, Role
-from gateway_node.executions.ports import Change, RetentionPolicy
-from gateway_node.executions.values import ExecutionType, Transition, Trigger, TriggerType
+from gateway_node.executions.events import Change, Event, Happening
+from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.values import ExecutionType, Trigger, TriggerType
 
 ADA = Actor(name='ada', role=Role.OPERATOR, origin='192.0.2.7')
 GRACE = Actor(name='grace', role=Role.CONFIGURATOR, origin='192.0.2.8')
@@ -29,10 +30,10 @@ def recorded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Change]:
     changes: list[Change] = []
     record = stage.store.record
 
-    async def note(new: Sequence[Change]) -> tuple[Transition, ...]:
-        transitions = await record(new)
-        changes.extend(new)
-        return transitions
+    async def note(new: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        events = await record(new)
+        changes.extend(each for each in new if isinstance(each, Change))
+        return events
 
     monkeypatch.setattr(stage.store, 'record', note)
     return changes
@@ -49,8 +50,13 @@ async def test_a_client_starts_and_stops_and_the_gateway_does_the_rest(
     ended = await stage.service.stop(APP, script_id, execution.id, STOP, actor=GRACE)
     assert ended.trigger == Trigger(type=TriggerType.MANUAL, username='ada')
     assert ended.stop_trigger == Trigger(type=TriggerType.MANUAL, setting='stop', username='grace')
-    actors = [(change.cause, change.actor) for change in recorded]
-    assert actors == [('accepted', ADA), ('started', GATEWAY), (None, GRACE), ('stop', GATEWAY)]
+    actors = [(change.kind.value, change.actor) for change in recorded]
+    assert actors == [
+        ('execution.accepted', ADA),
+        ('execution.running', GATEWAY),
+        ('execution.stop_accepted', GRACE),
+        ('execution.ended', GATEWAY),
+    ]
 
 
 async def test_a_shutdown_is_the_gateways(stage: Stage, recorded: list[Change]) -> None:

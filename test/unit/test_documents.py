@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.documents import execution_from, to_document, to_parameters
+from gateway_node.executions.documents import (
+    changed_fields,
+    evolved,
+    execution_from,
+    execution_of,
+    summary_of,
+    to_document,
+    to_parameters,
+    to_text,
+)
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -119,6 +128,18 @@ def test_what_was_a_schedule_once_is_none_any_more() -> None:
     document = json.loads(to_document(new_execution(1)))
     document |= {'scheduled': False, 'skipped_starts': 3}
     assert execution_from(json.dumps(document), '[{},null]') == new_execution(1)
+
+
+@given(EXECUTIONS, EXECUTIONS)
+def test_changed_fields_make_the_next_summary(before: Execution, after: Execution) -> None:
+    """Whatever changed, a reader that has the summary before and the changes, as JSON, has the
+    summary after; what did not change is not among them."""
+    changes = json.loads(to_text(changed_fields(summary_of(before), summary_of(after))))
+    assert evolved(summary_of(before), changes) == summary_of(after)
+    assert execution_of(evolved(summary_of(before), changes)) == after.evolve(
+        input_parameters={}, output_parameters=None
+    )
+    assert changed_fields(summary_of(after), summary_of(after)) == {}
 
 
 @given(EXECUTIONS)

@@ -28,12 +28,12 @@ from gateway_node.executions.errors import (
     ScriptHasOpenExecutions,
     SpawnFailed,
 )
+from gateway_node.executions.events import Event
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
     Execution,
     FailureReason,
     Output,
-    Transition,
     Trigger,
     TriggerType,
 )
@@ -286,7 +286,7 @@ async def test_a_listener_that_fails_changes_no_record(stage: Stage) -> None:
     """What is recorded stays, and everybody else is told."""
 
     class Deaf(RecordingListener):
-        def on_transition(self, execution: Execution, transition: Transition) -> None:
+        def on_event(self, event: Event, execution: Execution | None) -> None:
             raise RuntimeError('deaf')
 
     stage.ledger.add_listener(Deaf())

@@ -5,6 +5,7 @@ import datetime
 
 from clients import CLIENT
 from execution_stage import APP, COMPLETED, NOW, PREPARED, RUNNING, Stage
+from fakes import whole_log
 import pytest
 from ros_support import wait_until
 
@@ -34,8 +35,12 @@ async def test_an_execution_goes_its_way_and_every_step_is_told(stage: Stage) ->
     assert (ended.exit_code, ended.duration_ms) == (0, 500)
     assert ended.completed_at == stage.clock.now()
     assert await stage.get(execution) == ended
-    causes = [t.cause for t in await stage.store.transitions(after=0, limit=10)]
-    assert causes == ['accepted', 'started', 'exited']
+    log = [(event.kind.value, event.cause) for event in await whole_log(stage.store)]
+    assert log == [
+        ('execution.accepted', 'manual'),
+        ('execution.running', None),
+        ('execution.ended', 'exited'),
+    ]
 
 
 async def test_a_start_gives_the_script_what_it_was_given(stage: Stage) -> None:

@@ -38,7 +38,7 @@ async def test_nothing_starts_that_cannot_be_recorded(stage: Stage) -> None:
             await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     stage.store.unavailable = None
     assert stage.runner.started == ()
-    assert stage.listener.transitions == []
+    assert stage.listener.events == []
     await stage.running(script_id)
 
 

@@ -21,11 +21,11 @@ import pytest
 from gateway_node.executions.errors import SpawnFailed, StoreUnavailable
 from gateway_node.executions.ports import (
     EndCause,
+    EventListener,
     ExecutionStore,
     Outcome,
     ScriptRunner,
     StartOrder,
-    TransitionListener,
 )
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus, Output, Progress, StopAction
@@ -58,7 +58,7 @@ def test_the_fakes_fulfil_their_ports() -> None:
     """The type checker compares each fake with its protocol here."""
     store: ExecutionStore = InMemoryExecutionStore(FakeClock())
     runner: ScriptRunner = FakeScriptRunner()
-    listener: TransitionListener = RecordingListener()
+    listener: EventListener = RecordingListener()
     checker: SchemaChecker = FakeSchemaChecker()
     assert all((store, runner, listener, checker))
 
@@ -178,18 +178,14 @@ async def test_a_listener_waits_for_a_status() -> None:
     store, listener = InMemoryExecutionStore(FakeClock()), RecordingListener()
     execution = new_execution(1)
     waiting = asyncio.ensure_future(listener.wait_for(execution.id))
-    listener.on_transition(execution, await add(store, execution))
+    listener.on_event(await add(store, execution), execution)
     running = advance(execution, ExecutionStatus.RUNNING)
-    started = await update(store, running, 'started')
-    assert started is not None
-    listener.on_transition(running, started)
+    listener.on_event(await update(store, running), running)
     listener.on_progress(running.evolve(progress=Progress(percent=1)))
     await asyncio.sleep(0)
     assert not waiting.done()
     ended = advance(running, ExecutionStatus.COMPLETED)
-    exited = await update(store, ended, 'exited')
-    assert exited is not None
-    listener.on_transition(ended, exited)
+    listener.on_event(await update(store, ended, 'exited'), ended)
     assert await waiting == ended
     assert listener.statuses(execution.id) == [
         ExecutionStatus.PREPARED,

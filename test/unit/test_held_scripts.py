@@ -5,6 +5,7 @@ import asyncio
 
 from clients import CLIENT
 from execution_stage import APP, NOW, Stage
+from fakes import remove
 import pytest
 
 from gateway_node.executions.active_executions import ActiveExecutions
@@ -57,7 +58,7 @@ async def test_a_later_gateway_knows_of_it(stage: Stage) -> None:
     await later.read(stage.store)
     with pytest.raises(ScriptHeldByProcesses):
         later.check(APP, script)
-    await stage.store.remove(ended.id)
+    await remove(stage.store, ended.id)
     without_record = HeldScripts(stage.runner)
     await without_record.read(stage.store)
     without_record.check(APP, script)

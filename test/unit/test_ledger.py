@@ -9,9 +9,9 @@ from fakes import add, FakeClock, InMemoryExecutionStore, new_execution
 import pytest
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
+from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import Change
-from gateway_node.executions.values import ExecutionStatus, Transition
+from gateway_node.executions.values import ExecutionStatus
 
 
 class FailingStore(InMemoryExecutionStore):
@@ -21,10 +21,10 @@ class FailingStore(InMemoryExecutionStore):
         super().__init__(FakeClock())
         self.errors = list(errors)
 
-    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
+    async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
         if self.errors:
             raise self.errors.pop(0)
-        return await super().record(changes)
+        return await super().record(news)
 
 
 @pytest.mark.parametrize('error', [StoreUnusable('corrupt'), ValueError('a defect')])
@@ -38,7 +38,7 @@ async def test_what_cannot_pass_is_not_tried_again(error: Exception) -> None:
     ledger.begin_waiting()
     async with asyncio.timeout(10):
         with pytest.raises(type(error), match=str(error)):
-            await ledger.advance(execution, ExecutionStatus.RUNNING, 'started')
+            await ledger.advance(execution, ExecutionStatus.RUNNING, None)
 
 
 async def test_what_can_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ async def test_what_can_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> 
     store.errors += [StoreUnavailable('disk full'), StoreUnavailable('disk full')]
     ledger = Ledger(store)
     ledger.begin_waiting()
-    await ledger.advance(execution, ExecutionStatus.RUNNING, 'started')
+    await ledger.advance(execution, ExecutionStatus.RUNNING, None)
     kept = await store.get(execution.id)
     assert kept is not None
     assert kept.status is ExecutionStatus.RUNNING
@@ -63,7 +63,7 @@ async def test_a_missed_change_is_told_as_it_was() -> None:
     first, removed = new_execution(1), new_execution(2)
     await ledger.begin(first, removed, actor=CLIENT)
     running = await ledger.advance(
-        first, ExecutionStatus.RUNNING, 'started', started_at=first.created_at
+        first, ExecutionStatus.RUNNING, None, started_at=first.created_at
     )
     ended = await ledger.advance(
         running,
@@ -74,8 +74,8 @@ async def test_a_missed_change_is_told_as_it_was() -> None:
         output_parameters={},
     )
     await ledger.advance(removed, ExecutionStatus.TERMINATED, 'stop')
-    await store.remove(removed.id)
+    await ledger.remove(removed.id, actor=CLIENT, cause='client')
     replayed = await ledger.replay(0, 1) + await ledger.replay(1, 10)
     assert [execution for execution, _ in replayed] == [first, running, ended]
-    assert [transition.sequence for _, transition in replayed] == [1, 3, 4]
-    assert await ledger.replay(5, 10) == []
+    assert [event.sequence for _, event in replayed] == [1, 3, 4]
+    assert await ledger.replay(6, 10) == []

@@ -9,15 +9,17 @@ from execution_stage import APP, COMPLETED, NOW, PREPARED, RUNNING, Stage
 from fakes import FakeScript, RecordingListener
 import pytest
 
+from gateway_node.executions.events import Event
 from gateway_node.executions.ports import StartOrder
-from gateway_node.executions.values import Execution, Progress, Transition
+from gateway_node.executions.values import Execution, Progress
 
 
 class Failing:
     """A listener with a defect in each of its methods."""
 
-    def on_transition(self, execution: Execution, transition: Transition) -> None:
+    def on_event(self, event: Event, execution: Execution | None) -> None:
         """Fail, not always in the same way."""
+        assert execution is not None
         raise KeyError(execution.id) if execution.is_open else ValueError(execution.id)
 
     def on_progress(self, execution: Execution) -> None:

@@ -7,12 +7,13 @@ import logging
 import random
 import sqlite3
 
-from fakes import new_execution
+from fakes import event_of, new_execution
 import pytest
 from ros_support import wait_until
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
-from gateway_node.executions.values import Execution, ExecutionStatus, Transition
+from gateway_node.executions.events import Event
+from gateway_node.executions.values import Execution
 from gateway_node.ros.report_queue import ReportQueue
 from gateway_node.ros.status_reports import ReportLevel, StatusReport
 
@@ -24,7 +25,7 @@ class Log:
     """A log of transitions, and the queue whose changes come from it."""
 
     def __init__(self, limit: int) -> None:
-        self.kept: list[tuple[Execution, Transition]] = []
+        self.kept: list[tuple[Execution, Event]] = []
         self.error: Exception | None = None
         self.hold = asyncio.Event()
         self.hold.set()
@@ -34,26 +35,19 @@ class Log:
         """The ids of what the ROS thread took."""
         self.queue = ReportQueue(report=report, replay=self.replay, wake=lambda: None, limit=limit)
 
-    def record(self) -> tuple[Execution, Transition]:
+    def record(self) -> tuple[Execution, Event]:
         """Keep one more change of status; its execution's number is the sequence."""
         sequence = len(self.kept) + 1
         execution = new_execution(sequence)
-        transition = Transition(
-            sequence=sequence,
-            execution_id=execution.id,
-            status=ExecutionStatus.PREPARED,
-            at=NOW,
-            cause='accepted',
-        )
-        self.kept.append((execution, transition))
-        return execution, transition
+        self.kept.append((execution, event_of(execution, sequence)))
+        return self.kept[-1]
 
     def tell(self, number: int) -> None:
         """Record changes and tell the queue of each."""
         for _ in range(number):
             self.queue.put(*self.record())
 
-    async def replay(self, after: int, limit: int) -> list[tuple[Execution, Transition]]:
+    async def replay(self, after: int, limit: int) -> list[tuple[Execution, Event]]:
         self.reads += 1
         if self.reads == 3:
             self.read_thrice.set()
@@ -229,7 +223,7 @@ async def test_any_order_of_events_tells_each_change_once(seed: int) -> None:
     """Recording, telling, taking and reading interleave as they like."""
     choose = random.Random(seed)
     log = Log(limit=choose.randint(1, 5))
-    untold: list[tuple[Execution, Transition]] = []
+    untold: list[tuple[Execution, Event]] = []
     for _ in range(300):
         step = choose.random()
         if step < 0.4:

@@ -19,14 +19,14 @@ from fakes import (
 import pytest
 
 from gateway_node.executions.active_execution import ActiveExecution
+from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import Change, StartOrder
+from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     Schedule,
     StopAction,
-    Transition,
     Trigger,
     TriggerType,
 )
@@ -48,12 +48,12 @@ class SlowStore(InMemoryExecutionStore):
         self.reached = asyncio.Event()
         self.written: list[Execution] = []
 
-    async def record(self, changes: Sequence[Change]) -> tuple[Transition, ...]:
+    async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
         """Keep the changes once the gate is open."""
         self.reached.set()
         await self.gate.wait()
-        self.written += [change.execution for change in changes]
-        return await super().record(changes)
+        self.written += [each.execution for each in news if isinstance(each, Change)]
+        return await super().record(news)
 
     def hold_up(self) -> None:
         """Let writes wait."""

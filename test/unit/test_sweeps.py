@@ -15,6 +15,7 @@ import pytest
 from ros_support import wait_until
 
 from gateway_node.executions import retention as retention_module
+from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.values import ExecutionStatus
@@ -53,7 +54,9 @@ async def test_a_sweep_that_the_store_refused_is_made_later(
     for number in (1, 2):
         await add(store, new_execution(number, status=COMPLETED))
     store.unavailable = 'disk full'
-    retention = Retention(store=store, runner=runner, policy=KEEP_ONE, on_removed=on_removed)
+    retention = Retention(
+        store=store, ledger=Ledger(store), runner=runner, policy=KEEP_ONE, on_removed=on_removed
+    )
     sweeping = asyncio.create_task(retention.keep_sweeping())
     await wait_until(lambda: 'disk full' in caplog.text, what='a refused sweep')
     store.unavailable = None
@@ -72,7 +75,9 @@ async def test_an_end_during_a_sweep_is_swept_after_it() -> None:
         removed.set()
 
     store, runner = HeldStore(), FakeScriptRunner()
-    retention = Retention(store=store, runner=runner, policy=KEEP_ONE, on_removed=on_removed)
+    retention = Retention(
+        store=store, ledger=Ledger(store), runner=runner, policy=KEEP_ONE, on_removed=on_removed
+    )
     sweeping = asyncio.create_task(retention.keep_sweeping())
     await store.found.wait()
     for number in (1, 2):

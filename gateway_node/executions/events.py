@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to executions, schedules and scripts, as the one log of it tells."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import datetime
+import enum
+from typing import Any
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Actor
+from gateway_node.executions.values import Execution
+
+
+class EventKind(enum.Enum):
+    """What happened."""
+
+    EXECUTION_ACCEPTED = 'execution.accepted'
+    """It is recorded and to be started; `changes` are all of its summary."""
+    EXECUTION_QUEUED = 'execution.queued'
+    """It has to wait for a place."""
+    EXECUTION_RUNNING = 'execution.running'
+    """Its process tree exists."""
+    EXECUTION_STOP_ACCEPTED = 'execution.stop_accepted'
+    """Somebody asked for its end."""
+    EXECUTION_ENDED = 'execution.ended'
+    """It has its final status."""
+    EXECUTION_DELETED = 'execution.deleted'
+    """Nothing is kept of it any more; it may have been a schedule once."""
+    SCHEDULE_MADE = 'schedule.made'
+    """It is recorded and waits for a start of the gateway; `changes` are all of its summary."""
+    SCHEDULE_STARTED = 'schedule.started'
+    """It started an execution, which names it as its parent, or is one itself from now on."""
+    SCHEDULE_SKIPPED = 'schedule.skipped'
+    """A start of the gateway came too soon after its last one."""
+    SCHEDULE_REMOVED = 'schedule.removed'
+    """It starts nothing any more: it was stopped, or its script is gone."""
+    SCRIPT_UPLOADED = 'script.uploaded'
+    """There is a new script."""
+    SCRIPT_REPLACED = 'script.replaced'
+    """A script has another version."""
+    SCRIPT_DELETED = 'script.deleted'
+    """A script is gone."""
+
+
+FIRST_KINDS = frozenset({EventKind.EXECUTION_ACCEPTED, EventKind.SCHEDULE_MADE})
+"""What the first event of an execution, or of a schedule, can be."""
+
+STATUS_KINDS = FIRST_KINDS | {
+    EventKind.EXECUTION_RUNNING,
+    EventKind.EXECUTION_ENDED,
+    EventKind.SCHEDULE_REMOVED,
+}
+"""What brings an execution into a status."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A new state of one execution, and what led to it."""
+
+    execution: Execution
+    kind: EventKind
+    actor: Actor
+    """Who made it."""
+    cause: str | None = None
+    """Why, in a word: the trigger's type, the kind of stop, the failure's vendor code."""
+
+    @classmethod
+    def first(cls, execution: Execution, actor: Actor) -> 'Change':
+        """Return what records a new execution, or a new schedule."""
+        kind = EventKind.EXECUTION_ACCEPTED
+        if execution.is_schedule:
+            kind = EventKind.SCHEDULE_MADE
+        cause = execution.trigger.type.value
+        return cls(execution=execution, kind=kind, actor=actor, cause=cause)
+
+    @property
+    def new(self) -> bool:
+        """True for the first state of an execution."""
+        return self.kind in FIRST_KINDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """What happened to something else than an execution."""
+
+    kind: EventKind
+    subject: str
+    actor: Actor
+    cause: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What is different now, as JSON values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cursor:
+    """A place in the log: behind one event, or before the first."""
+
+    epoch: str
+    """Names the history that the log tells: another database, or one that was set back, has
+    another one."""
+    sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One row of the log."""
+
+    epoch: str
+    sequence: int
+    """Grows by one with each event, over restarts."""
+    at: datetime.datetime
+    """When it was recorded, by the wall clock."""
+    kind: EventKind
+    subject: str
+    """The path of what it happened to, below the base: `apps/arm/scripts/s/executions/e`."""
+    actor: Actor
+    cause: str | None
+    """Why, in a word, where there is more to say than the kind does."""
+    changes: Mapping[str, Any]
+    """The fields of the summary that are different now, as JSON values; None where one is gone.
+    Of an execution `documents.evolved` makes the next summary of it."""
+
+    @property
+    def subject_id(self) -> str:
+        """The id of what it happened to."""
+        return self.subject.rpartition('/')[2]
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place behind it."""
+        return Cursor(epoch=self.epoch, sequence=self.sequence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogBounds:
+    """What the log can tell at a moment."""
+
+    begins: Cursor
+    """The place before the oldest event that is kept."""
+    ends: Cursor
+    """The place behind the newest one."""
+
+
+def script_subject(entity: EntityRef, script_id: str) -> str:
+    """Return the path of a script."""
+    return f'{entity.path}/scripts/{script_id}'
+
+
+def execution_subject(entity: EntityRef, script_id: str, execution_id: str) -> str:
+    """Return the path of an execution."""
+    return f'{script_subject(entity, script_id)}/executions/{execution_id}'
