@@ -155,3 +155,10 @@ def shown(value: object) -> str:
     text = ascii(value) if isinstance(value, str) else repr(value)
     text = {'None': 'null', 'True': 'true', 'False': 'false'}.get(text, text)
     return text if len(text) <= 80 else text[:77] + '...'
+
+
+def clip(text: str, length: int = 200) -> str:
+    """Return a text with its middle left out where it is longer than `length`."""
+    if len(text) <= length:
+        return text
+    return f'{text[: length * 2 // 3]}...{text[-(length // 3) :]}'

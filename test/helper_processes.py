@@ -3,12 +3,12 @@
 
 from collections.abc import Iterable
 
+from gateway_node.child import contract
 from gateway_node.child.process_tree import ProcessEntry
-from gateway_node.child.supervision import spawner, supervisor
 
-SPAWNER = spawner.PROCESS_NAME
-SUPERVISOR = supervisor.PROCESS_NAME
-SPARE = supervisor.WAITING_NAME
+SPAWNER = contract.SPAWNER_NAME
+SUPERVISOR = contract.SUPERVISOR_NAME
+SPARE = contract.SPARE_NAME
 HELPERS = (SPAWNER, SUPERVISOR, SPARE)
 
 

@@ -1,126 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What gateway, spawner and supervisor say to each other: JSON objects behind a length."""
+"""What both sides of the fork agree on, and what stands nowhere else.
 
+On one side is the gateway, in `process/`; on the other are spawner and supervisors, what runs in
+a script's process, and the program that checks schemas. What they say to each other is in
+`messages`, in which form it goes over a socket in `wire`, in which form output is kept in
+`output_frames` and `shared_tail`.
+"""
+
+from collections.abc import Mapping
 import json
-import os
-import socket
-import struct
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
-_LENGTH = struct.Struct('!I')
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-MAX_PACKET_BYTES = 64 * 1024
+SPAWNER_NAME = 'gw-spawner'
+SUPERVISOR_NAME = 'gw-supervisor'
+SPARE_NAME = 'gw-spare'
+"""Of a supervisor until its order comes. All three as `ps -o comm` shows them."""
 
+LAUNCH_PROGRAM = 'gateway_node.child.script.launch_sequence'
+"""A module to be run; its arguments are one of the next two and the fragment's path."""
+DESCRIBE = 'describe'
+"""Have it give a `messages.FragmentDescription` as its result."""
+EXECUTE = 'execute'
+"""Have it run the fragment, with the parameters on stdin as launch arguments."""
+SCHEMA_PROGRAM = 'gateway_node.child.schema.schema_check'
+"""A module to be run, with MiB of memory and seconds a check as arguments."""
 
-class SupervisorLimits(TypedDict):
-    """Bounds of one process tree, in the units of `scripts.values.Limits`; None is no bound."""
+EXECUTION_ID_VARIABLE = 'GATEWAY_EXECUTION_ID'
+"""Of a script's environment, like the next ones. It also marks what the script started."""
+ENTITY_VARIABLE = 'GATEWAY_ENTITY'
+"""The path of its entity: `apps/temp_sensor`."""
+SCRIPT_ID_VARIABLE = 'GATEWAY_SCRIPT_ID'
+PROGRESS_VARIABLE = 'GATEWAY_PROGRESS'
+"""The path of PROGRESS_FIFO."""
+RESULT_VARIABLE = 'GATEWAY_RESULT'
+"""The path of GIVEN_RESULT_FILE."""
 
-    cpu_sec: float | None
-    memory_mb: float | None
-    processes: int | None
-    open_files: int | None
-    file_size_mb: float | None
-    output_mb: float | None
+WORKING_DIRECTORY = 'work'
+"""This and the next ones are in an execution's directory."""
+PROGRESS_FIFO = 'progress'
+GIVEN_RESULT_FILE = 'given_result.json'
+"""What the script gave as its result."""
+END_FILE = 'end.json'
+"""The supervisor's last word: a `messages.EndReport`."""
 
-
-class SupervisorOrder(TypedDict):
-    """The gateway's first message to a supervisor: all it needs to run one script."""
-
-    execution_id: str
-    directory: str
-    """Exists; the supervisor keeps all its files in it."""
-    argv: list[str]
-    environment: dict[str, str]
-    stdin: str
-    script_file: NotRequired[str]
-    """The file that an interpreter is to read: it must be there."""
-    timeout_sec: float
-    grace_sec: float
-    stop_signal: int
-    limits: SupervisorLimits
-    cgroup: NotRequired[str]
-    """A cgroup v2 directory in which to make a leaf for this execution."""
-    keep_working_directory: bool
-
-
-class ProcessNote(TypedDict):
-    """A process that could not be ended, as whoever gave it up saw it."""
-
-    pid: int
-    start_ticks: int
-    """Since boot; with the pid it names the process for good."""
-    uid: int | None
-    """The effective user; None where that cannot be read."""
-    command: str
-    permitted: bool
-    """False where it may not be signalled."""
+PROGRESS_FD = 3
+"""The script's descriptor of PROGRESS_FIFO."""
+MAX_PROGRESS_LINE_BYTES = 4096
+MAX_RESULT_BYTES = 1024 * 1024
+OOM_SCORE_ADJUSTMENT = 800
+"""Scripts go first when memory runs out; inherited, so it also marks every process of a tree."""
+LINGER_SEC = 1.0
+"""For what is left once the main process has ended: before SIGTERM, and again before SIGKILL."""
 
 
-class EndReport(TypedDict):
-    """The supervisor's last message, and the content of its result file."""
+def launch_arguments(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return parameters as launch arguments, which are text; null gives none.
 
-    cause: str
-    """A value of `executions.ports.EndCause`."""
-    exit_code: int | None
-    signal: int | None
-    limit: dict[str, Any] | None
-    duration_sec: float
-    leftover_processes: int
-    unkillable_processes: list[ProcessNote]
-    max_memory_bytes: int
-    cpu_sec: float
-    stdout_bytes: int
-    """All that the script wrote to stdout, kept or not."""
-    lost_output_bytes: int
-    """What of both streams the disk did not take."""
-    progress_garbage: int
-    """Lines on the progress channel that said nothing that is understood."""
-    end_asked: bool
-    """True where the gateway asked for the end while the main process lived."""
-
-
-def encode(message: Any) -> bytes:
-    """Return the message as it goes over a stream socket."""
-    body = json.dumps(message, separators=(',', ':')).encode()
-    return _LENGTH.pack(len(body)) + body
-
-
-class MessageBuffer:
-    """Cuts a stream of bytes into messages."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def feed(self, chunk: bytes) -> list[dict[str, Any]]:
-        """Take what was read; return the messages that it completed.
-
-        Raises:
-            ValueError: the stream is no sequence of messages.
-        """
-        self._bytes += chunk
-        messages = []
-        while len(self._bytes) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._bytes)
-            if length > MAX_MESSAGE_BYTES:
-                raise ValueError(f'a message of {length} bytes')
-            end = _LENGTH.size + length
-            if len(self._bytes) < end:
-                break
-            messages.append(json.loads(bytes(self._bytes[_LENGTH.size : end])))
-            del self._bytes[:end]
-        return messages
-
-
-def receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
-    """Return the next packet of a seqpacket socket, and the descriptor that came with it.
-
-    The packet is empty at the end.
-
-    Raises:
-        OSError: nothing can be received, or (BlockingIOError) nothing is there yet.
+    Strings go as they are, everything else as JSON.
     """
-    packet, descriptors, _, _ = socket.recv_fds(control, MAX_PACKET_BYTES, 1)
-    for descriptor in descriptors:
-        # recv_fds drops its flags argument (CPython 3.11), so not MSG_CMSG_CLOEXEC.
-        os.set_inheritable(descriptor, False)
-    return packet, descriptors
+    return [
+        (name, value if isinstance(value, str) else json.dumps(value))
+        for name, value in values.items()
+        if value is not None
+    ]

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 
-from gateway_node.child.contract import ProcessNote
+from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import (
     descendants,
     Identity,

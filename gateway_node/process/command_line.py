@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import sys
 
+from gateway_node.child.contract import EXECUTE, LAUNCH_PROGRAM
 from gateway_node.executions.ports import StartOrder
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.values import Interpreter, Script, ScriptKind
@@ -56,7 +57,7 @@ def wanted_interpreter(script: Script, interpreters: Interpreters) -> Interprete
             return None
         case ScriptKind.LAUNCH:
             program, *options = launch_program(interpreters)
-            return Interpreter(program=program, options=(*options, 'execute'))
+            return Interpreter(program=program, options=(*options, EXECUTE))
 
 
 def _python(script: Script, interpreters: Interpreters) -> Interpreter:
@@ -74,4 +75,4 @@ def _python(script: Script, interpreters: Interpreters) -> Interpreter:
 
 def launch_program(interpreters: Interpreters) -> list[str]:
     """Return the program that runs launch fragments, or tells what they declare."""
-    return [interpreters.python, '-P', '-m', 'gateway_node.child.script.launch_sequence']
+    return [interpreters.python, '-P', '-m', LAUNCH_PROGRAM]

@@ -8,9 +8,14 @@ from pathlib import Path
 import re
 from typing import Any
 
-from gateway_node.child.supervision.execution_files import (
+from gateway_node.child.contract import (
+    ENTITY_VARIABLE,
+    EXECUTION_ID_VARIABLE,
     GIVEN_RESULT_FILE,
     PROGRESS_FIFO,
+    PROGRESS_VARIABLE,
+    RESULT_VARIABLE,
+    SCRIPT_ID_VARIABLE,
     WORKING_DIRECTORY,
 )
 from gateway_node.executions.ports import StartOrder
@@ -113,10 +118,10 @@ def script_environment(
             directory,
             python_folder,
         ),
-        'GATEWAY_EXECUTION_ID': order.execution_id,
-        'GATEWAY_ENTITY': order.entity.path,
-        'GATEWAY_SCRIPT_ID': script.id,
-        'GATEWAY_PROGRESS': str(directory / PROGRESS_FIFO),
+        EXECUTION_ID_VARIABLE: order.execution_id,
+        ENTITY_VARIABLE: order.entity.path,
+        SCRIPT_ID_VARIABLE: script.id,
+        PROGRESS_VARIABLE: str(directory / PROGRESS_FIFO),
     }
 
 
@@ -133,7 +138,7 @@ def internal_environment(
         'ROS_LOG_DIR': str(directory / WORKING_DIRECTORY / LOG_DIRECTORY),
         **base,
         'PWD': str(directory / WORKING_DIRECTORY),
-        'GATEWAY_RESULT': str(directory / GIVEN_RESULT_FILE),
+        RESULT_VARIABLE: str(directory / GIVEN_RESULT_FILE),
         'PYTHONPATH': os.pathsep.join(folder for folder in folders if folder),
         'PYTHONUNBUFFERED': '1',
     }

@@ -12,13 +12,13 @@ from pathlib import Path
 import stat
 import time
 
-from gateway_node.child.exposed_files import INCOMING_SUFFIX
-from gateway_node.child.supervision.execution_files import (
+from gateway_node.child.contract import (
     END_FILE,
     GIVEN_RESULT_FILE,
     PROGRESS_FIFO,
     WORKING_DIRECTORY,
 )
+from gateway_node.child.exposed_files import INCOMING_SUFFIX
 from gateway_node.removal import remove_tree
 
 _SCARCITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)

@@ -14,7 +14,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from gateway_node.child.script.launch_sequence import launch_arguments
+from gateway_node.child.contract import launch_arguments
 from gateway_node.clock import Clock
 from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome

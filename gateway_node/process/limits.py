@@ -3,7 +3,7 @@
 
 from typing import TypeVar
 
-from gateway_node.child.contract import SupervisorLimits
+from gateway_node.child.messages import SupervisorLimits
 from gateway_node.scripts.values import Limits
 
 _Bound = TypeVar('_Bound', int | None, float | None)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 import os
 import time
 
-from gateway_node.child.contract import ProcessNote
 from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing, note_of_supervisor
+from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import descendants, Identity, ProcessEntry, read_entry
 from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.spawner_connection import TreeGone

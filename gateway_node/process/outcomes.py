@@ -10,9 +10,9 @@ from pathlib import Path
 import pwd
 from typing import Any
 
-from gateway_node.child.contract import ProcessNote
+from gateway_node.child.contract import END_FILE, GIVEN_RESULT_FILE, MAX_RESULT_BYTES
+from gateway_node.child.messages import ProcessNote
 from gateway_node.child.output_frames import OBJECT_BYTES
-from gateway_node.child.supervision.execution_files import END_FILE, GIVEN_RESULT_FILE
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import ResourceUse, UnkillableProcess
 from gateway_node.process.kept_files import read_regular
@@ -22,7 +22,6 @@ from gateway_node.strict_json import JsonRefused, NotJson, parse
 
 _log = logging.getLogger(__name__)
 
-MAX_RESULT_BYTES = 1024 * 1024
 _MAX_END_BYTES = 1024 * 1024
 _LIMIT_NAMES = frozenset(field.name for field in fields(Limits))
 

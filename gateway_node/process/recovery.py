@@ -16,8 +16,15 @@ from pathlib import Path
 import signal
 import time
 
-from gateway_node.child.contract import ProcessNote
+from gateway_node.child.contract import (
+    EXECUTION_ID_VARIABLE,
+    OOM_SCORE_ADJUSTMENT,
+    SPARE_NAME,
+    SPAWNER_NAME,
+    SUPERVISOR_NAME,
+)
 from gateway_node.child.killing import Killing, note_of_supervisor
+from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import (
     all_entries,
     descendants,
@@ -26,10 +33,6 @@ from gateway_node.child.process_tree import (
     read_entry,
     signal_all,
 )
-from gateway_node.child.supervision.program import OOM_SCORE_ADJUSTMENT
-from gateway_node.child.supervision.spawner import PROCESS_NAME as SPAWNER_NAME
-from gateway_node.child.supervision.supervisor import PROCESS_NAME as SUPERVISOR_NAME
-from gateway_node.child.supervision.supervisor import WAITING_NAME
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
 from gateway_node.process.kept_files import remove_leavings
@@ -37,7 +40,7 @@ from gateway_node.process.outcomes import outcome_of_directory
 
 _log = logging.getLogger(__name__)
 
-_SUPERVISOR_NAMES = (SUPERVISOR_NAME, WAITING_NAME)
+_SUPERVISOR_NAMES = (SUPERVISOR_NAME, SPARE_NAME)
 _PATIENCE_SEC = 5.0
 """For supervisors and the spawner of the earlier gateway, which end by themselves."""
 _KILL_PATIENCE_SEC = 5.0
@@ -145,7 +148,7 @@ def _leftovers(
     a script started it: those say nothing then.
     """
     own = read_environment(os.getpid())
-    marks = {f'GATEWAY_EXECUTION_ID={e.execution_id}'.encode(): e.execution_id for e in entries}
+    marks = {f'{EXECUTION_ID_VARIABLE}={e.execution_id}'.encode(): e.execution_id for e in entries}
     marks = {mark: execution_id for mark, execution_id in marks.items() if mark not in own}
     sessions = {e.script.pid: e for e in entries if e.script is not None}
     found = []

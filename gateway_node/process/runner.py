@@ -10,7 +10,8 @@ from pathlib import Path
 import signal
 from typing import Any
 
-from gateway_node.child.contract import SupervisorOrder
+from gateway_node.child.contract import DESCRIBE
+from gateway_node.child.messages import SupervisorOrder
 from gateway_node.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
@@ -330,7 +331,7 @@ class SupervisedScriptRunner:
             SupervisorOrder(
                 execution_id=directory.name,
                 directory=str(directory),
-                argv=[*launch_program(world.interpreters), 'describe', str(script.path)],
+                argv=[*launch_program(world.interpreters), DESCRIBE, str(script.path)],
                 environment=internal_environment(
                     {**world.variables, **script.environment},
                     directory,

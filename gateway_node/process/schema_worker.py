@@ -12,7 +12,8 @@ import signal
 import sys
 from typing import Any, TypeVar
 
-from gateway_node.child.schema.schema_walk import MAX_VIOLATIONS
+from gateway_node.child.contract import SCHEMA_PROGRAM
+from gateway_node.child.messages import MAX_VIOLATIONS, SchemaAnswer, SchemaQuestion
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.scripts.errors import (
     ParametersInvalid,
@@ -70,7 +71,7 @@ class SchemaWorker:
 
     async def check_schema(self, schema: Mapping[str, Any]) -> None:
         """See `SchemaChecker.check_schema`."""
-        verdict = await self._check({'schema': schema})
+        verdict = await self._check(SchemaQuestion(schema=schema))
         if isinstance(verdict, _Failed):
             raise ScriptRefused(f'the schema cannot be checked: {verdict.reason}')
         if verdict:
@@ -82,7 +83,7 @@ class SchemaWorker:
         self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
     ) -> None:
         """See `SchemaChecker.check_parameters`."""
-        verdict = await self._check({'schema': schema, 'parameters': parameters})
+        verdict = await self._check(SchemaQuestion(schema=schema, parameters=parameters))
         if isinstance(verdict, _Failed):
             raise ParametersInvalid(
                 f'the parameters cannot be checked against parameters_schema: {verdict.reason}'
@@ -99,9 +100,9 @@ class SchemaWorker:
         for child in tuple(self._alive):
             await self._kill(child)
 
-    async def _check(self, request: dict[str, Any]) -> tuple[Violation, ...] | _Failed:
+    async def _check(self, question: SchemaQuestion) -> tuple[Violation, ...] | _Failed:
         try:
-            line = json.dumps(request, separators=(',', ':')).encode() + b'\n'
+            line = json.dumps(question, separators=(',', ':')).encode() + b'\n'
         except (RecursionError, ValueError):
             return _Failed(reason='it nests too deep')
         if self._waiting >= MAX_WAITING:
@@ -133,7 +134,7 @@ class SchemaWorker:
     async def _start(self) -> asyncio.subprocess.Process:
         alarm_sec = math.ceil(self._deadline_sec) + 1
         # No directory of this package's own modules on the path (-P); stderr is the gateway's.
-        module = ('-P', '-W', 'ignore', '-m', 'gateway_node.child.schema.schema_check')
+        module = ('-P', '-W', 'ignore', '-m', SCHEMA_PROGRAM)
         try:
             with self._own.starting():
                 child = await asyncio.create_subprocess_exec(
@@ -221,7 +222,7 @@ def _stream(stream: _Stream | None) -> _Stream:
     return stream
 
 
-def _verdict(reply: dict[str, Any]) -> tuple[Violation, ...] | _Failed:
+def _verdict(reply: SchemaAnswer) -> tuple[Violation, ...] | _Failed:
     if 'failed' in reply:
         return _Failed(reason=reply['failed'])
     return tuple(Violation(path=path, reason=reason) for path, reason in reply['violations'])

@@ -12,15 +12,10 @@ from pathlib import Path
 import time
 from typing import Any
 
-from gateway_node.child.contract import (
-    encode,
-    MessageBuffer,
-    ProcessNote,
-    receive_packet,
-    SupervisorOrder,
-)
+from gateway_node.child.contract import LINGER_SEC
+from gateway_node.child.messages import EndWish, ProcessNote, SupervisorMessage, SupervisorOrder
 from gateway_node.child.process_tree import continue_if_stopped, ProcessEntry, read_entry
-from gateway_node.child.supervision.stop_ladder import LINGER_SEC
+from gateway_node.child.wire import encode, MessageBuffer, receive_packet
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.final_status import told_unkillable
 from gateway_node.executions.listeners import Guard
@@ -94,7 +89,7 @@ class SupervisedProcess:
     def stop(self, action: StopAction) -> None:
         """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop."""
         stop = action is StopAction.STOP
-        self._send({'end': 'stop' if stop else 'kill'})
+        self._send(EndWish(end='stop' if stop else 'kill'))
         if self._last_words is None and not self.has_ended and not self._exited.done():
             self._watchdog.expect_heard()
             self._allow(self._grace_sec if stop else 0.0)
@@ -178,7 +173,7 @@ class SupervisedProcess:
             self._longest_sec = longest_sec
             self._watchdog.expect_end(longest_sec)
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: SupervisorOrder | EndWish) -> None:
         """Send a message to the supervisor as soon as it takes it."""
         if self._exited.done():
             return
@@ -216,14 +211,15 @@ class SupervisedProcess:
             _log.exception('a supervisor was not understood: execution %s', self.execution_id)
         return True
 
-    def _take(self, message: dict[str, Any]) -> None:
-        match message.pop('event'):
+    def _take(self, message: SupervisorMessage) -> None:
+        match message['event']:
             case 'started':
                 self._watchdog.expect_end(self._longest_sec)
                 if not self._started.done():
                     self._started.set_result(message['pid'])
             case 'progress':
-                self._guard.tell(self._on_progress, Progress(**message))
+                progress = Progress(percent=message['percent'], message=message['message'])
+                self._guard.tell(self._on_progress, progress)
             case 'output_shared':
                 # The descriptor came with it, or was one too many for this process.
                 pass

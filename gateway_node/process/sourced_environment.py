@@ -15,7 +15,7 @@ import logging
 from pathlib import Path
 import signal
 
-from gateway_node.child.contract import SupervisorOrder
+from gateway_node.child.messages import SupervisorOrder
 from gateway_node.clock import Clock, rfc3339
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import Outcome

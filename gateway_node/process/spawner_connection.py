@@ -12,11 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import Any
 
-from gateway_node.child.contract import ProcessNote, receive_packet
 from gateway_node.child.exposed_files import open_fresh
+from gateway_node.child.messages import ProcessNote, SpawnerMessage
 from gateway_node.child.process_tree import continue_if_stopped, has_ended
+from gateway_node.child.wire import receive_packet
 from gateway_node.executions.errors import RunnerUnavailable
 
 _ANSWER_SEC = 10.0
@@ -155,26 +155,27 @@ class SpawnerConnection:
         else:
             self._loop.remove_reader(self._control)
 
-    def _take(self, message: dict[str, Any], descriptors: list[int]) -> None:
-        match message:
-            case {'event': 'ready'}:
+    def _take(self, message: SpawnerMessage, descriptors: list[int]) -> None:
+        match message['event']:
+            case 'ready':
                 self.ready.set()
-            case {'event': 'forked', 'name': name, 'pid': pid}:
-                waiting = self._forked.pop(name, None)
+            case 'forked':
+                waiting = self._forked.pop(message['name'], None)
                 if waiting is None or waiting.done():
                     for descriptor in descriptors:
                         os.close(descriptor)
                 elif descriptors:
-                    waiting.set_result((pid, descriptors[0]))
+                    waiting.set_result((message['pid'], descriptors[0]))
                 else:
                     waiting.set_exception(RunnerUnavailable('too many open files'))
-            case {'event': 'refused', 'name': name, 'message': text}:
-                waiting = self._forked.pop(name, None)
+            case 'refused':
+                waiting = self._forked.pop(message['name'], None)
                 if waiting is not None and not waiting.done():
-                    waiting.set_exception(RunnerUnavailable(f'no process can be made: {text}'))
-            case {'event': 'gone', 'name': name, 'unkillable': notes}:
-                report = TreeGone(unkillable=tuple(notes))
-                ending = self._gone.pop(name, None)
+                    refusal = f'no process can be made: {message["message"]}'
+                    waiting.set_exception(RunnerUnavailable(refusal))
+            case 'gone':
+                report = TreeGone(unkillable=tuple(message['unkillable']))
+                ending = self._gone.pop(message['name'], None)
                 if ending is not None and not ending.done():
                     ending.set_result(report)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import time
 from typing import Any, TypeVar
 
-from gateway_node.child.contract import SupervisorOrder
+from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import become_subreaper
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.values import Progress

@@ -9,8 +9,8 @@ import time
 
 from bench.figures import at_most, elapsed_ms, Line, ratio, Series
 from bench.gateways import Client, client, ENDED, PATIENCE_SEC, write_manifest
+from gateway_node.child.contract import SUPERVISOR_NAME
 from gateway_node.child.process_tree import descendants, read_entry
-from gateway_node.child.supervision.supervisor import PROCESS_NAME as SUPERVISOR_NAME
 
 FLOOD = 'yes | head -c 2G\n'
 IDLE_REQUESTS = 300

@@ -14,8 +14,9 @@ import sys
 import time
 from typing import Any
 
-from gateway_node.child.contract import ProcessNote, receive_packet
+from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import descendants
+from gateway_node.child.wire import receive_packet
 
 PATIENCE_SEC = 15
 MAIN = 'from gateway_node.child.supervision.spawner import main; main()'

@@ -14,6 +14,7 @@ from typing import Any
 import hostile_inputs
 import pytest
 
+from gateway_node.child.messages import SchemaQuestion
 from gateway_node.child.schema.schema_check import answer
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.schema_worker import MAX_CHILDREN, MAX_WAITING, SchemaWorker
@@ -144,8 +145,11 @@ async def test_a_reference_to_outside_reaches_no_server(name: str, schema: dict[
     server = await asyncio.start_server(lambda *_: accepted.set(), '127.0.0.1', 0)
     port = server.sockets[0].getsockname()[1]
     schema = {'allOf': [schema, {'$ref': f'http://127.0.0.1:{port}/x'}], 'properties': {'a': {}}}
-    for request in ({'schema': schema}, {'schema': schema, 'parameters': {'a': 1}}):
-        reply = await asyncio.to_thread(answer, request)
+    for question in (
+        SchemaQuestion(schema=schema),
+        SchemaQuestion(schema=schema, parameters={'a': 1}),
+    ):
+        reply = await asyncio.to_thread(answer, question)
         assert reply.get('failed') or reply.get('violations')
     await asyncio.sleep(0)
     assert not accepted.is_set()

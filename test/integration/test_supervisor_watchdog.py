@@ -17,8 +17,9 @@ from helper_processes import SUPERVISOR
 import pytest
 from runner_support import Floor, floor, floor_on, wait_until
 
-from gateway_node.child.contract import encode, SupervisorOrder
+from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import read_entry
+from gateway_node.child.wire import encode
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import StopAction

@@ -13,15 +13,15 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
 from unittest import mock
 
-from gateway_node.child.contract import encode, MessageBuffer
+from gateway_node.child.messages import SupervisorMessage
 from gateway_node.child.supervision import program as program_module
 from gateway_node.child.supervision import script_start
 from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.program import execute, Program
+from gateway_node.child.wire import encode, MessageBuffer
 
 OURS, THEIRS = socket.socketpair()
 
@@ -29,7 +29,7 @@ OURS, THEIRS = socket.socketpair()
 class DyingWithProgress(GatewayLink):
     """The gateway goes after the supervisor has looked for it, before it is told of progress."""
 
-    def send(self, message: dict[str, Any], descriptor: int | None = None) -> None:
+    def send(self, message: SupervisorMessage, descriptor: int | None = None) -> None:
         """Send what comes before."""
         if message['event'] == 'progress':
             THEIRS.close()

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, strategies
 import pytest
 
-from gateway_node.child.supervision.execution_files import GIVEN_RESULT_FILE
+from gateway_node.child.contract import GIVEN_RESULT_FILE
 from gateway_node.process.outcomes import printed_object, read_given_result
 
 MARK = b'\xef\xbb\xbf'

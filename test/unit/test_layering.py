@@ -212,6 +212,31 @@ def test_what_all_rooms_share_needs_the_standard_library_only(room: str) -> None
     assert names <= sys.stdlib_module_names
 
 
+@pytest.mark.parametrize('path', sorted(ROOT.glob('process/*.py')), ids=lambda path: path.stem)
+def test_what_the_gateway_takes_from_across_the_fork_is_what_both_sides_use(path: Path) -> None:
+    """It stands in `child/` itself; the packages below are programs of their own."""
+    taken = imports(parsed(path.read_text(encoding='utf-8')), module_name(path))
+    across = [each.name for each in taken if each.name.startswith(f'{PACKAGE}.child.')]
+    programs = {
+        f'{PACKAGE}.child.{folder.parent.name}' for folder in ROOT.glob('child/*/__init__.py')
+    }
+    assert len(programs) > 1
+    assert [name for name in across if '.'.join(name.split('.')[:3]) in programs] == []
+
+
+@pytest.mark.parametrize(
+    'path',
+    sorted([*ROOT.glob('child/*.py'), *ROOT.glob('child/supervision/*.py')]),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_supervision_needs_the_standard_library_only(path: Path) -> None:
+    """A spawner starts without a site's packages; what it imports every supervisor holds."""
+    rooms = {*COMMON, 'child'}
+    for each in imports(parsed(path.read_text(encoding='utf-8')), module_name(path)):
+        top = each.name.split('.')[0]
+        assert top in sys.stdlib_module_names or (top == PACKAGE and room_of(each.name) in rooms)
+
+
 def test_what_may_hang_is_not_called_in_the_pool() -> None:
     """A call of another module has to say here why it ends."""
     users = {

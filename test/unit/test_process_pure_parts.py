@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from gateway_node.child.contract import encode, MessageBuffer
-from gateway_node.child.script.launch_sequence import launch_arguments, Sequence
-from gateway_node.child.supervision.progress_lines import MAX_LINE_BYTES, ProgressLines, READ_LINES
+from gateway_node.child.contract import launch_arguments, MAX_PROGRESS_LINE_BYTES
+from gateway_node.child.script.launch_sequence import Sequence
+from gateway_node.child.supervision.progress_lines import ProgressLines, READ_LINES
 from gateway_node.child.supervision.usage import resource_limits
+from gateway_node.child.wire import encode, MessageBuffer
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import EndCause, Outcome, StartOrder
 from gateway_node.process.command_line import (
@@ -272,7 +273,7 @@ def test_progress_lines_are_understood(
         b'{"progress": 1, "message": 2}',
         b'{"a": ' * 600,
         b'{"progress": ' + b'[' * 2000,
-        b'1' * (MAX_LINE_BYTES + 1),
+        b'1' * (MAX_PROGRESS_LINE_BYTES + 1),
     ],
 )
 def test_garbage_is_counted_and_forgotten(line: bytes) -> None:
@@ -307,7 +308,7 @@ def test_of_a_flood_of_progress_the_last_lines_are_read() -> None:
     """A read of tens of thousands of lines costs no more than its last ones."""
     flood = b'1\n' * 32_000 + b'77 last\n5'
     lines = ProgressLines()
-    lines.feed(b'x' * (MAX_LINE_BYTES + 1))
+    lines.feed(b'x' * (MAX_PROGRESS_LINE_BYTES + 1))
     started = time.process_time()
     for _ in range(16):
         assert lines.feed(flood)

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from gateway_node.child.messages import MAX_VIOLATIONS
 from gateway_node.child.schema.schema_check import (
     answer,
     parameter_violations,
     schema_violations,
 )
-from gateway_node.child.schema.schema_walk import clip, DIALECT, MAX_VIOLATIONS
+from gateway_node.child.schema.schema_walk import DIALECT
+from gateway_node.strict_json import clip
 
 
 def _named(value: object) -> str:
@@ -186,7 +188,7 @@ def test_a_multiple_of_a_decimal_step_is_one(count: int, step: int, places: int)
 
 def test_a_check_that_stumbles_is_answered_as_failed() -> None:
     """Whatever is wrong with a request is no crash of the child."""
-    assert answer({'parameters': {}}) == {'failed': "KeyError: 'schema'"}
+    assert answer(json.loads('{"parameters": {}}')) == {'failed': "KeyError: 'schema'"}
 
 
 def test_a_schema_that_was_never_accepted_checks_nothing() -> None:

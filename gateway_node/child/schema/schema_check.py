@@ -13,7 +13,7 @@ the schema language means is JSON Schema 2020-12 (json-schema.org/draft/2020-12)
 `jsonschema` implements it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 import copy
 from decimal import Context, Decimal
 import inspect
@@ -27,14 +27,9 @@ from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, exceptions, validators
 
-from gateway_node.child.schema.schema_walk import (
-    clip,
-    MAX_VIOLATIONS,
-    pointer_token,
-    SchemaWalk,
-    Violations,
-)
-from gateway_node.strict_json import check, JsonRefused, MAX_DIGITS
+from gateway_node.child.messages import MAX_VIOLATIONS, SchemaAnswer, SchemaQuestion, Violations
+from gateway_node.child.schema.schema_walk import pointer_token, SchemaWalk
+from gateway_node.strict_json import check, clip, JsonRefused, MAX_DIGITS
 
 MAX_SCHEMA_BYTES = 64 * 1024
 """Bytes of a schema as compact JSON."""
@@ -180,13 +175,13 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Return what a request's line is answered with; `failed` where the check itself did."""
+def answer(question: SchemaQuestion) -> SchemaAnswer:
+    """Return what a line is answered with; `failed` where the check itself did."""
     try:
-        if 'parameters' in request:
-            violations = parameter_violations(request['schema'], request['parameters'])
+        if 'parameters' in question:
+            violations = parameter_violations(question['schema'], question['parameters'])
         else:
-            violations = schema_violations(request['schema'])
+            violations = schema_violations(question['schema'])
     except RecursionError:
         return {'failed': 'it nests too deep'}
     except MemoryError:
@@ -207,9 +202,12 @@ def main(arguments: list[str]) -> None:
     sys.setrecursionlimit(5000)
     # Once everything, so that nothing is left to import or to load when files are out of reach.
     sample = {'$ref': '#/$defs/a', '$defs': {'a': {'type': 'object', 'pattern': 'a'}}}
-    for request in ({'schema': sample}, {'schema': sample, 'parameters': {'a': 1}}):
-        if answer(request) != {'violations': []}:
-            sys.exit(f'the check does not work here: {answer(request)}')
+    for question in (
+        SchemaQuestion(schema=sample),
+        SchemaQuestion(schema=sample, parameters={'a': 1}),
+    ):
+        if answer(question) != {'violations': []}:
+            sys.exit(f'the check does not work here: {answer(question)}')
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
     # No file and no socket can be opened from here on (getrlimit(2): one more than the greatest).
@@ -221,7 +219,7 @@ def main(arguments: list[str]) -> None:
         signal.alarm(0)
 
 
-def _say(message: dict[str, Any]) -> None:
+def _say(message: Mapping[str, object]) -> None:
     sys.stdout.write(json.dumps(message) + '\n')
     sys.stdout.flush()
 

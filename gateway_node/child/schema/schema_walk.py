@@ -13,6 +13,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 import warnings
 
+from gateway_node.child.messages import Violations
+from gateway_node.strict_json import clip
+
 DIALECT = 'https://json-schema.org/draft/2020-12/schema'
 
 MAX_CHAIN = 64
@@ -44,21 +47,6 @@ _PART_OF_VALUE = {
     'map': ('properties', 'patternProperties', '$defs', 'definitions'),
 }
 _REFERENCES = ('$ref', '$dynamicRef')
-
-Violations = list[tuple[str, str]]
-"""JSON Pointers and what is wrong there."""
-MAX_VIOLATIONS = 20
-"""What is told of one document; the rest a client sees when these are mended.
-
-A check returns one more where there are more: to count them all could take for ever.
-"""
-
-
-def clip(text: str, length: int = 200) -> str:
-    """Return a text with its middle left out where it is longer than `length`."""
-    if len(text) <= length:
-        return text
-    return f'{text[: length * 2 // 3]}...{text[-(length // 3) :]}'
 
 
 def pointer_token(key: str | int) -> str:

@@ -7,10 +7,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gateway_node.child.schema.schema_walk import clip
+from gateway_node.child.messages import FragmentArgument, FragmentDescription
+from gateway_node.strict_json import clip
 
 
-def describe(fragment: str) -> dict[str, Any]:
+def describe(fragment: str) -> FragmentDescription:
     """Return the arguments that the fragment declares, and whether those are surely all.
 
     Of one that cannot be read: how that `failed`, in a few words.
@@ -21,7 +22,7 @@ def describe(fragment: str) -> dict[str, Any]:
         return {'failed': clip(' '.join(f'{type(error).__name__}: {error}'.split()))}
 
 
-def _declaration(fragment: str) -> dict[str, Any]:
+def _declaration(fragment: str) -> FragmentDescription:
     """Return what `describe` does, or raise what the fragment does.
 
     What launch takes without being given it is not required. What the fragment sets itself, or
@@ -40,15 +41,15 @@ def _declaration(fragment: str) -> dict[str, Any]:
         passed = [name for include in includes or () for name, _ in include.launch_arguments]
         optional = argument.default_value is not None or argument._conditionally_included
         declared.append(
-            {
-                'name': argument.name,
-                'required': not optional and not _may_be_among(passed, argument.name),
-                'choices': argument.choices
+            FragmentArgument(
+                name=argument.name,
+                required=not optional and not _may_be_among(passed, argument.name),
+                choices=argument.choices
                 if argument.name in unconditional
                 and not argument._conditionally_included
                 and not _may_be_among([*passed, *names_set], argument.name)
                 else None,
-            }
+            )
         )
     return {'arguments': declared, 'complete': _is_complete(description.entities)}
 

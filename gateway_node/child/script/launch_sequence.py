@@ -6,8 +6,6 @@ declares, `execute <fragment>` runs it with the parameters on stdin as launch ar
 here is `launch` imported, and only where this is the program.
 """
 
-from collections.abc import Mapping
-import json
 import logging
 import os
 import signal
@@ -16,23 +14,12 @@ import tempfile
 import time
 from typing import Any
 
+from gateway_node.child.contract import DESCRIBE, launch_arguments
 from gateway_node.child.script.fragment_arguments import describe
 from gateway_node.child.script.script_api import parameters, progress, result
 
 TEMPORARY_DIRECTORY = '.tmp'
 """In the working directory."""
-
-
-def launch_arguments(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return parameters as launch arguments, which are text; null gives none.
-
-    Strings go as they are, everything else as JSON.
-    """
-    return [
-        (name, value if isinstance(value, str) else json.dumps(value))
-        for name, value in values.items()
-        if value is not None
-    ]
 
 
 class Sequence:
@@ -134,9 +121,9 @@ def _was_killed_or_crashed(exit_code: int) -> bool:
 
 def main() -> None:
     """Do what argv asks for."""
-    mode, fragment = sys.argv[1:3]
+    use, fragment = sys.argv[1:3]
     _keep_temporary_files()
-    if mode == 'describe':
+    if use == DESCRIBE:
         result(describe(fragment))
     else:
         sys.exit(execute(fragment))

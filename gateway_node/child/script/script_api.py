@@ -17,11 +17,16 @@ import sys
 from typing import Any, NoReturn
 
 from gateway_node import strict_json
+from gateway_node.child.contract import (
+    EXECUTION_ID_VARIABLE,
+    MAX_PROGRESS_LINE_BYTES,
+    MAX_RESULT_BYTES,
+    PROGRESS_VARIABLE,
+    RESULT_VARIABLE,
+)
 
-_MAX_LINE_BYTES = 4096
 _SHORT_MESSAGE = 600
 """Characters of a message that fit into a line however they are escaped."""
-MAX_RESULT_BYTES = 1024 * 1024
 
 
 @functools.cache
@@ -61,7 +66,7 @@ def progress(percent: float, message: str | None = None) -> None:
         message = str(message).encode(errors='replace').decode()
         said['message'] = message
     line = json.dumps(said).encode() + b'\n'
-    if len(line) > _MAX_LINE_BYTES and message is not None:
+    if len(line) > MAX_PROGRESS_LINE_BYTES and message is not None:
         said['message'] = message[:_SHORT_MESSAGE]
         line = json.dumps(said).encode() + b'\n'
     channel = _progress_channel()
@@ -90,7 +95,7 @@ def result(values: Mapping[str, Any]) -> None:
         raise ValueError(f'the result {error}') from error
     if len(text) > MAX_RESULT_BYTES:
         raise ValueError(f'a result has at most {MAX_RESULT_BYTES} bytes, not {len(text)}')
-    path = os.environ.get('GATEWAY_RESULT')
+    path = os.environ.get(RESULT_VARIABLE)
     if path is None:
         sys.stdout.write(f'{text}\n')
         return
@@ -130,13 +135,13 @@ def _leave(number: int, frame: object) -> NoReturn:
 
 
 def _node_name() -> str:
-    execution = os.environ.get('GATEWAY_EXECUTION_ID', str(os.getpid()))
+    execution = os.environ.get(EXECUTION_ID_VARIABLE, str(os.getpid()))
     return '_script_' + re.sub(r'\W', '_', execution, flags=re.ASCII).lower()
 
 
 @functools.cache
 def _progress_channel() -> int | None:
-    path = os.environ.get('GATEWAY_PROGRESS')
+    path = os.environ.get(PROGRESS_VARIABLE)
     if path is None:
         return None
     try:

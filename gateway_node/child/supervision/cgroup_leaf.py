@@ -4,7 +4,7 @@
 import contextlib
 import os
 
-from gateway_node.child.contract import SupervisorLimits
+from gateway_node.child.messages import SupervisorLimits
 
 _MIB = 1024 * 1024
 _MEMORY_SLACK = 1.1

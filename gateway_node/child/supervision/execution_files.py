@@ -10,10 +10,10 @@ import contextlib
 import json
 import os
 import time
-from typing import Any
 
-from gateway_node.child.contract import EndReport, SupervisorOrder
+from gateway_node.child.contract import END_FILE, PROGRESS_FIFO, WORKING_DIRECTORY
 from gateway_node.child.exposed_files import largest_file_bytes, replace_file
+from gateway_node.child.messages import EndReport, ProgressTold, SupervisorOrder
 from gateway_node.child.output_frames import Frame, STDERR, STDOUT
 from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 from gateway_node.child.supervision.output_writing import OutputLog
@@ -21,12 +21,6 @@ from gateway_node.child.supervision.program import Program
 from gateway_node.child.supervision.progress_lines import ProgressLines
 from gateway_node.child.supervision.usage import resource_limits
 from gateway_node.removal import remove_tree
-
-WORKING_DIRECTORY = 'work'
-PROGRESS_FIFO = 'progress'
-GIVEN_RESULT_FILE = 'given_result.json'
-END_FILE = 'end.json'
-"""The supervisor's last word: an EndReport."""
 
 _READ_BYTES = 64 * 1024
 _READS_A_TURN = 16
@@ -134,10 +128,12 @@ class ExecutionFiles:
         self.progress_news = self._progress.finish() or self.progress_news
         self.output.close()
 
-    def take_progress(self) -> dict[str, Any]:
+    def take_progress(self) -> ProgressTold:
         """Return what the script said last; there are no news then."""
         self.progress_news = False
-        return {'percent': self._progress.percent, 'message': self._progress.message}
+        return ProgressTold(
+            event='progress', percent=self._progress.percent, message=self._progress.message
+        )
 
     @property
     def progress_garbage(self) -> int:

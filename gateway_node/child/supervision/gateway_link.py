@@ -5,10 +5,11 @@ import os
 import select
 import socket
 import time
-from typing import Any, cast
+from typing import cast
 
-from gateway_node.child.contract import encode, MessageBuffer, SupervisorOrder
+from gateway_node.child.messages import EndWish, SupervisorMessage, SupervisorOrder
 from gateway_node.child.process_tree import has_ended
+from gateway_node.child.wire import encode, MessageBuffer
 
 _EARLY_WAIT_SEC = 0.05
 _READ_BYTES = 64 * 1024
@@ -24,7 +25,7 @@ class GatewayLink:
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
         self._outgoing_descriptor: int | None = None
-        self._early: list[dict[str, Any]] = []
+        self._early: list[EndWish] = []
         channel.setblocking(False)
 
     @property
@@ -69,7 +70,7 @@ class GatewayLink:
             if left_sec == 0.0:
                 raise TimeoutError(f'it had not begun after {timeout_sec:g} s')
 
-    def receive(self) -> list[dict[str, Any]]:
+    def receive(self) -> list[EndWish]:
         """Return what has arrived; notes where the gateway is gone."""
         messages, self._early = self._early, []
         while not self.lost:
@@ -85,7 +86,7 @@ class GatewayLink:
         self.lost = self.lost or has_ended(self.pidfd)
         return messages
 
-    def send(self, message: Any, descriptor: int | None = None) -> None:
+    def send(self, message: SupervisorMessage, descriptor: int | None = None) -> None:
         """Send the message, or keep it until there is room; without a gateway drop it.
 
         A descriptor goes with it where it can be passed on, and is closed here.

@@ -13,11 +13,8 @@ import resource
 import signal
 from typing import NamedTuple, NoReturn
 
+from gateway_node.child.contract import OOM_SCORE_ADJUSTMENT, PROGRESS_FD
 from gateway_node.child.process_tree import die_with_parent
-
-OOM_SCORE_ADJUSTMENT = 800
-"""Scripts go first when memory runs out; inherited, so it also marks every process of a tree."""
-PROGRESS_FD = 3
 
 _RESET_SIGNALS = [
     signal.SIGCHLD,

@@ -8,9 +8,9 @@ object with `progress`, `message` or both. Anything else is counted and forgotte
 import codecs
 import re
 
+from gateway_node.child.contract import MAX_PROGRESS_LINE_BYTES
 from gateway_node.strict_json import JsonRefused, parse
 
-MAX_LINE_BYTES = 4096
 READ_LINES = 64
 """Of one read: of a flood only the last lines are looked at, the others are superseded."""
 
@@ -40,7 +40,7 @@ class ProgressLines:
                 self._skipping = False
             elif line.strip():
                 news = self._take(line) or news
-        if len(rest) > MAX_LINE_BYTES:
+        if len(rest) > MAX_PROGRESS_LINE_BYTES:
             if not self._skipping:
                 self.garbage += 1
             self._skipping = True
@@ -52,7 +52,7 @@ class ProgressLines:
         return bool(self._rest) and self.feed(b'\n')
 
     def _take(self, line: bytes) -> bool:
-        said = _parse(line) if len(line) <= MAX_LINE_BYTES else None
+        said = _parse(line) if len(line) <= MAX_PROGRESS_LINE_BYTES else None
         if said is None:
             self.garbage += 1
             return False

@@ -7,17 +7,13 @@ import os
 import socket
 
 from gateway_node.child import process_tree
-from gateway_node.child.contract import SupervisorOrder
+from gateway_node.child.contract import SPARE_NAME, SUPERVISOR_NAME
 from gateway_node.child.killing import end_all
+from gateway_node.child.messages import StartFailed, SupervisorOrder
 from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.program import Program
-from gateway_node.child.supervision.supervisor import (
-    PROCESS_NAME,
-    REPORT_PATIENCE_SEC,
-    Supervisor,
-    WAITING_NAME,
-)
+from gateway_node.child.supervision.supervisor import REPORT_PATIENCE_SEC, Supervisor
 
 ProgramStarter = Callable[[Program, Callable[[int], None]], int]
 
@@ -29,13 +25,13 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_program: Program
     function that it is given. Where it raises, what it began is ended here.
     """
     os.setsid()
-    process_tree.set_name(WAITING_NAME)
+    process_tree.set_name(SPARE_NAME)
     process_tree.become_subreaper()
     gateway = GatewayLink(channel, gateway_pidfd)
     order = gateway.receive_order()
     if order is None:
         return
-    process_tree.set_name(PROCESS_NAME)
+    process_tree.set_name(SUPERVISOR_NAME)
     files: ExecutionFiles | None = None
     try:
         files = ExecutionFiles(order)
@@ -49,11 +45,11 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_program: Program
         if files is not None:
             files.remove_leavings()
         gateway.send(
-            {
-                'event': 'spawn_failed',
-                'message': _spawn_complaint(order, error),
-                'unkillable_processes': left,
-            }
+            StartFailed(
+                event='spawn_failed',
+                message=_spawn_complaint(order, error),
+                unkillable_processes=left,
+            )
         )
         gateway.flush(REPORT_PATIENCE_SEC)
         return

@@ -16,15 +16,21 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
 
 from gateway_node.child import process_tree
-from gateway_node.child.contract import receive_packet
+from gateway_node.child.contract import SPAWNER_NAME
 from gateway_node.child.killing import Killing
+from gateway_node.child.messages import (
+    ForkRefused,
+    SpawnerMessage,
+    SpawnerReady,
+    SupervisorForked,
+    SupervisorGone,
+)
 from gateway_node.child.supervision.program import execute
 from gateway_node.child.supervision.script_start import supervise
+from gateway_node.child.wire import receive_packet
 
-PROCESS_NAME = 'gw-spawner'
 _ABANDONED_PATIENCE_SEC = 20.0
 """Longest wait for supervisors to end their trees once the gateway is gone."""
 
@@ -35,7 +41,7 @@ def main() -> None:
     pidfd = int(sys.argv[2])
     for descriptor in (control.fileno(), pidfd):
         os.set_inheritable(descriptor, False)
-    process_tree.set_name(PROCESS_NAME)
+    process_tree.set_name(SPAWNER_NAME)
     process_tree.become_subreaper()
     Spawner(control, pidfd).serve()
 
@@ -64,7 +70,7 @@ class Spawner:
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._gateway_pidfd, self._wakeup):
             poll.register(descriptor, select.POLLIN)
-        self._tell({'event': 'ready'})
+        self._tell(SpawnerReady(event='ready'))
         while not self._finished():
             busy = self._ended or self._abandoned_at is not None
             if self._abandoned_at is None:
@@ -132,7 +138,7 @@ class Spawner:
         return True
 
     def _refuse(self, name: str, error: OSError) -> None:
-        self._tell({'event': 'refused', 'name': name, 'message': error.strerror or str(error)})
+        self._tell(ForkRefused(event='refused', name=name, message=error.strerror or str(error)))
 
     def _introduce(self, name: str, pid: int) -> None:
         try:
@@ -141,7 +147,7 @@ class Spawner:
             os.kill(pid, signal.SIGKILL)
             self._refuse(name, error)
             return
-        self._tell({'event': 'forked', 'name': name, 'pid': pid}, [pidfd])
+        self._tell(SupervisorForked(event='forked', name=name, pid=pid), [pidfd])
 
     def _become_supervisor(self, channel: int) -> None:
         status = 1
@@ -187,16 +193,16 @@ class Spawner:
         for name, lived_at in self._ended.items():
             own = [entry for entry in left if self._killing.since(entry) >= lived_at]
             self._tell(
-                {
-                    'event': 'gone',
-                    'name': name,
-                    'unkillable': self._killing.notes(own),
-                }
+                SupervisorGone(
+                    event='gone',
+                    name=name,
+                    unkillable=self._killing.notes(own),
+                )
             )
         self._ended.clear()
         self._killing.killed.clear()
 
-    def _tell(self, message: Any, descriptors: list[int] | None = None) -> None:
+    def _tell(self, message: SpawnerMessage, descriptors: list[int] | None = None) -> None:
         """Send the message as soon as the gateway takes it; the descriptors are closed then."""
         self._untold.append((json.dumps(message).encode(), descriptors or []))
         self._push()

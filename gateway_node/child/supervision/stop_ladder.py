@@ -7,8 +7,9 @@ import os
 import signal
 import time
 
-from gateway_node.child.contract import ProcessNote
+from gateway_node.child.contract import LINGER_SEC
 from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing
+from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import (
     descendants,
     Identity,
@@ -16,9 +17,6 @@ from gateway_node.child.process_tree import (
     signal_all,
 )
 from gateway_node.child.supervision.due_times import DueTimes
-
-LINGER_SEC = 1.0
-"""For what is left once the main process has ended: before SIGTERM, and again before SIGKILL."""
 
 
 class StopLadder:

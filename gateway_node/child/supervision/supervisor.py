@@ -14,7 +14,15 @@ import signal
 import time
 
 from gateway_node.child import process_tree
-from gateway_node.child.contract import EndReport, SupervisorOrder
+from gateway_node.child.messages import (
+    Cause,
+    EndReport,
+    LimitNote,
+    OutputShared,
+    ScriptEnded,
+    ScriptStarted,
+    SupervisorOrder,
+)
 from gateway_node.child.output_frames import STDOUT
 from gateway_node.child.supervision import usage
 from gateway_node.child.supervision.due_times import DueTimes
@@ -22,9 +30,6 @@ from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.stop_ladder import StopLadder
 
-PROCESS_NAME = 'gw-supervisor'
-WAITING_NAME = 'gw-spare'
-"""Until the order comes."""
 _CONTAIN_AFTER_SEC = 0.05
 """Joining a cgroup takes long; the many scripts that end sooner are spared it."""
 _PROGRESS_INTERVAL_SEC = 0.1
@@ -44,8 +49,8 @@ class Supervisor:
         self._main = pid
         self._status: int | None = None
         self._started = time.monotonic()
-        self._cause = 'exited'
-        self._limit_reached: usage.LimitReached | None = None
+        self._cause: Cause = 'exited'
+        self._limit_reached: LimitNote | None = None
         self._meter = usage.UsageMeter(order['limits'], files.working_directory)
         self._end_asked = False
         self._abandoned = False
@@ -62,7 +67,7 @@ class Supervisor:
 
     def see_through(self) -> None:
         """Watch the script until its tree is gone, then report and clean up."""
-        self._gateway.send({'event': 'started', 'pid': self._main})
+        self._gateway.send(ScriptStarted(event='started', pid=self._main))
         self._watch()
         self._due.put(self._time_out, self._started + self._order['timeout_sec'])
         self._due.put(self._contain, self._started + _CONTAIN_AFTER_SEC)
@@ -83,7 +88,7 @@ class Supervisor:
         self._files.write_end(report)
         if self._files.progress_news:
             self._tell_progress()
-        self._gateway.send({'event': 'ended', **report})
+        self._gateway.send(ScriptEnded(event='ended', **report))
         self._gateway.flush(REPORT_PATIENCE_SEC)
         self._files.remove_leavings()
 
@@ -153,7 +158,7 @@ class Supervisor:
             self._note_cause('gateway_lost')
         self._ladder.kill()
 
-    def _note_cause(self, cause: str) -> None:
+    def _note_cause(self, cause: Cause) -> None:
         """Take note why the tree is ended here; the first reason stays."""
         if self._cause == 'exited':
             self._cause = cause
@@ -184,9 +189,9 @@ class Supervisor:
         limit = self._order['limits']['output_mb']
         written = self._files.output.total_bytes
         if limit is not None and written > limit * usage.MIB:
-            self._end_for(usage.LimitReached('output_mb', limit, round(written / usage.MIB, 3)))
+            self._end_for(usage.limit_note('output_mb', limit, round(written / usage.MIB, 3)))
 
-    def _end_for(self, reached: usage.LimitReached) -> None:
+    def _end_for(self, reached: LimitNote) -> None:
         """End the tree at once; what began to end it before stays the reason."""
         if self._limit_reached is None and self._cause == 'exited':
             self._limit_reached = reached
@@ -207,13 +212,13 @@ class Supervisor:
 
     def _tell_progress(self) -> None:
         self._progress_told = time.monotonic()
-        self._gateway.send({'event': 'progress', **self._files.take_progress()})
+        self._gateway.send(self._files.take_progress())
 
     def _share_output(self) -> None:
         """Let the gateway see what no file holds of the output."""
         descriptor = self._files.output.share()
         if descriptor is not None:
-            self._gateway.send({'event': 'output_shared'}, descriptor)
+            self._gateway.send(OutputShared(event='output_shared'), descriptor)
 
     def _report(self) -> EndReport:
         if self._files.cgroup is not None:
@@ -231,12 +236,11 @@ class Supervisor:
             )
             self._limit_reached = by_kernel or self._limit_reached
             self._cause = 'exited' if self._limit_reached is None else 'limit_reached'
-        reached = self._limit_reached
         return EndReport(
             cause=self._cause,
             exit_code=exit_code,
             signal=number,
-            limit=None if reached is None else reached._asdict(),
+            limit=self._limit_reached,
             duration_sec=time.monotonic() - self._started,
             leftover_processes=len(self._ladder.leftovers),
             unkillable_processes=self._ladder.unkillable,

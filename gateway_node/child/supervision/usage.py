@@ -7,9 +7,8 @@ import os
 import resource
 import signal
 import stat
-from typing import NamedTuple
 
-from gateway_node.child.contract import SupervisorLimits
+from gateway_node.child.messages import LimitNote, SupervisorLimits
 from gateway_node.child.process_tree import ProcessEntry
 from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 
@@ -25,14 +24,6 @@ CLOSE_INTERVAL_SEC = 0.02
 """The same from half of the memory limit on."""
 RECORDED_INTERVAL_SEC = 1.0
 """The same where the use is only recorded."""
-
-
-class LimitReached(NamedTuple):
-    """A limit that was reached: a field of `Limits`, its value and what was used."""
-
-    name: str
-    value: float
-    used: float
 
 
 def resource_limits(limits: SupervisorLimits) -> dict[int, int]:
@@ -101,7 +92,7 @@ class UsageMeter:
 
     def sample(
         self, tree: Iterable[ProcessEntry], cgroup: CgroupLeaf | None = None
-    ) -> LimitReached | None:
+    ) -> LimitNote | None:
         """Measure what lives; return the limit that is reached, if one is."""
         present = {(entry.pid, entry.start_ticks): entry for entry in tree}
         self._measure_cpu(present)
@@ -139,21 +130,21 @@ class UsageMeter:
         # Pages that processes share count once; reading that is dear and rarely needed.
         return sum(_proportional_bytes(entry) for entry in living)
 
-    def _cpu_hit(self) -> LimitReached | None:
+    def _cpu_hit(self) -> LimitNote | None:
         limit = self._limits['cpu_sec']
         if limit is not None and self.cpu_sec >= limit:
-            return LimitReached('cpu_sec', limit, round(self.cpu_sec, 2))
+            return limit_note('cpu_sec', limit, round(self.cpu_sec, 2))
         return None
 
-    def _whole_tree_hit(self, living: list[ProcessEntry], memory: int) -> LimitReached | None:
+    def _whole_tree_hit(self, living: list[ProcessEntry], memory: int) -> LimitNote | None:
         memory_mb, processes = self._limits['memory_mb'], self._limits['processes']
         if memory_mb is not None and memory > memory_mb * MIB:
-            return LimitReached('memory_mb', memory_mb, round(memory / MIB, 1))
+            return limit_note('memory_mb', memory_mb, round(memory / MIB, 1))
         if processes is not None and len(living) > processes:
-            return LimitReached('processes', processes, len(living))
+            return limit_note('processes', processes, len(living))
         return None
 
-    def _file_hit(self, living: list[ProcessEntry]) -> LimitReached | None:
+    def _file_hit(self, living: list[ProcessEntry]) -> LimitNote | None:
         open_files, file_size_mb = self._limits['open_files'], self._limits['file_size_mb']
         if open_files is None and file_size_mb is None:
             return None
@@ -162,11 +153,11 @@ class UsageMeter:
         for entry in living:
             descriptors = _descriptors(entry.pid)
             if open_files is not None and len(descriptors) > open_files:
-                hit = hit or LimitReached('open_files', open_files, len(descriptors))
+                hit = hit or limit_note('open_files', open_files, len(descriptors))
             if file_size_mb is not None:
                 size = max((self._grown(file, written) for file in descriptors), default=0)
                 if size > int(file_size_mb * MIB):
-                    hit = hit or LimitReached('file_size_mb', file_size_mb, round(size / MIB, 3))
+                    hit = hit or limit_note('file_size_mb', file_size_mb, round(size / MIB, 3))
         self._first_sizes = written
         return hit
 
@@ -190,13 +181,18 @@ class UsageMeter:
         return found.st_size if found.st_size > first else 0
 
 
+def limit_note(name: str, value: float, used: float) -> LimitNote:
+    """Return the note of a limit that was reached, its value and what was used."""
+    return LimitNote(name=name, value=value, used=used)
+
+
 def kernel_hit(
     limits: SupervisorLimits,
     meter: UsageMeter,
     cgroup: CgroupLeaf | None,
     largest_file_bytes: Callable[[], int],
     number: int | None,
-) -> LimitReached | None:
+) -> LimitNote | None:
     """Return the limit by which the kernel ended a script, or made it fail.
 
     `number` is that of the signal of which its main process died.
@@ -204,17 +200,17 @@ def kernel_hit(
     memory_mb, processes = limits['memory_mb'], limits['processes']
     cpu_sec, file_mb = limits['cpu_sec'], limits['file_size_mb']
     if memory_mb is not None and cgroup is not None and cgroup.out_of_memory:
-        return LimitReached(
+        return limit_note(
             'memory_mb', memory_mb, max(memory_mb, round(meter.max_memory_bytes / MIB, 1))
         )
     if processes is not None and cgroup is not None and cgroup.refused_tasks:
-        return LimitReached('processes', processes, cgroup.max_tasks)
+        return limit_note('processes', processes, cgroup.max_tasks)
     if cpu_sec is not None and (number == signal.SIGXCPU or meter.cpu_sec >= cpu_sec):
-        return LimitReached('cpu_sec', cpu_sec, round(meter.cpu_sec, 2))
+        return limit_note('cpu_sec', cpu_sec, round(meter.cpu_sec, 2))
     if file_mb is not None:
         largest = largest_file_bytes()
         if number == signal.SIGXFSZ or largest > int(file_mb * MIB):
-            return LimitReached('file_size_mb', file_mb, max(file_mb, round(largest / MIB, 3)))
+            return limit_note('file_size_mb', file_mb, max(file_mb, round(largest / MIB, 3)))
     return None
 
 

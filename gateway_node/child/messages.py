@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said across the fork; beside `contract`, which scripts too have to load."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class SupervisorLimits(TypedDict):
+    """Bounds of one process tree, in the units of `scripts.values.Limits`; None is no bound."""
+
+    cpu_sec: float | None
+    memory_mb: float | None
+    processes: int | None
+    open_files: int | None
+    file_size_mb: float | None
+    output_mb: float | None
+
+
+class SupervisorOrder(TypedDict):
+    """The gateway's first message to a supervisor: all it needs to run one script."""
+
+    execution_id: str
+    directory: str
+    """Exists; the supervisor keeps all its files in it."""
+    argv: list[str]
+    environment: dict[str, str]
+    stdin: str
+    script_file: NotRequired[str]
+    """The file that an interpreter is to read: it must be there."""
+    timeout_sec: float
+    grace_sec: float
+    stop_signal: int
+    limits: SupervisorLimits
+    cgroup: NotRequired[str]
+    """A cgroup v2 directory in which to make a leaf for this execution."""
+    keep_working_directory: bool
+
+
+class EndWish(TypedDict):
+    """The gateway's later messages to a supervisor."""
+
+    end: Literal['stop', 'kill']
+
+
+class ProcessNote(TypedDict):
+    """A process that could not be ended, as whoever gave it up saw it."""
+
+    pid: int
+    start_ticks: int
+    """Since boot; with the pid it names the process for good."""
+    uid: int | None
+    """The effective user; None where that cannot be read."""
+    command: str
+    permitted: bool
+    """False where it may not be signalled."""
+
+
+class LimitNote(TypedDict):
+    """A limit that was reached: a field of `SupervisorLimits`, its value and what was used."""
+
+    name: str
+    value: float
+    used: float
+
+
+Cause = Literal['exited', 'timed_out', 'limit_reached', 'gateway_lost']
+"""Why a supervisor saw the tree end; each is a value of `executions.ports.EndCause`."""
+
+
+class EndReport(TypedDict):
+    """How a script ended: the content of END_FILE."""
+
+    cause: Cause
+    exit_code: int | None
+    signal: int | None
+    limit: LimitNote | None
+    duration_sec: float
+    leftover_processes: int
+    unkillable_processes: list[ProcessNote]
+    max_memory_bytes: int
+    cpu_sec: float
+    stdout_bytes: int
+    """All that the script wrote to stdout, kept or not."""
+    lost_output_bytes: int
+    """What of both streams the disk did not take."""
+    progress_garbage: int
+    """Lines on the progress channel that said nothing that is understood."""
+    end_asked: bool
+    """True where the gateway asked for the end while the main process lived."""
+
+
+class ScriptStarted(TypedDict):
+    """A supervisor's word that the script's program has begun."""
+
+    event: Literal['started']
+    pid: int
+
+
+class StartFailed(TypedDict):
+    """A supervisor's last word where the script's program could not be executed."""
+
+    event: Literal['spawn_failed']
+    message: str
+    unkillable_processes: list[ProcessNote]
+
+
+class ProgressTold(TypedDict):
+    """What the script said last of its progress."""
+
+    event: Literal['progress']
+    percent: int | None
+    message: str | None
+
+
+class OutputShared(TypedDict):
+    """Comes with a descriptor of the memory that `shared_tail` describes."""
+
+    event: Literal['output_shared']
+
+
+class ScriptEnded(EndReport):
+    """A supervisor's last word: the tree is gone, or what cannot be ended is named."""
+
+    event: Literal['ended']
+
+
+SupervisorMessage = ScriptStarted | StartFailed | ProgressTold | OutputShared | ScriptEnded
+
+
+class SpawnerReady(TypedDict):
+    """The spawner's first word."""
+
+    event: Literal['ready']
+
+
+class SupervisorForked(TypedDict):
+    """Comes with the supervisor's pidfd. `name` is what the gateway called it in its request."""
+
+    event: Literal['forked']
+    name: str
+    pid: int
+
+
+class ForkRefused(TypedDict):
+    """There is no supervisor of this name, and why."""
+
+    event: Literal['refused']
+    name: str
+    message: str
+
+
+class SupervisorGone(TypedDict):
+    """The supervisor has ended, and what it left below it is gone but for what is named."""
+
+    event: Literal['gone']
+    name: str
+    unkillable: list[ProcessNote]
+
+
+SpawnerMessage = SpawnerReady | SupervisorForked | ForkRefused | SupervisorGone
+
+
+class FragmentArgument(TypedDict):
+    """A launch argument that a fragment declares."""
+
+    name: str
+    required: bool
+    choices: list[str] | None
+    """None where anything is allowed, or only launch can tell."""
+
+
+class FragmentDescription(TypedDict, total=False):
+    """What a launch fragment declares, or how reading it failed."""
+
+    arguments: list[FragmentArgument]
+    complete: bool
+    """False where others may be declared while it runs."""
+    failed: str
+
+
+class SchemaQuestion(TypedDict):
+    """A line to SCHEMA_PROGRAM: may a script have this schema, or do these parameters match it?
+
+    Its own first line only says that it is ready; then it answers each with a SchemaAnswer.
+    """
+
+    schema: Any
+    parameters: NotRequired[Any]
+
+
+Violations = list[tuple[str, str]]
+"""JSON Pointers and what is wrong there."""
+MAX_VIOLATIONS = 20
+"""What is told of one document; the rest a client sees when these are mended.
+
+A check returns one more where there are more: to count them all could take for ever.
+"""
+
+
+class SchemaAnswer(TypedDict, total=False):
+    """What is wrong, or how the check itself failed."""
+
+    violations: Violations
+    failed: str
