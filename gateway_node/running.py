@@ -72,7 +72,7 @@ class Gateway:
     async def serve(self) -> None:
         """Answer clients, and meanwhile start what is still due of the schedules."""
         await self._server.serve()
-        self._start('start schedules', self.executions.start_schedules(self.directory))
+        self._start('start schedules', self.executions.start_schedules())
 
     def component_of(self, entity: EntityRef) -> str:
         """Return the id of an entity's component; the entity's own where it is not known."""

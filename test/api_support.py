@@ -30,11 +30,14 @@ from gateway_node.entities.entities_manifest import Declaration, EntitiesManifes
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import RetentionPolicy
-from gateway_node.executions.schedules import RestartSettings
 from gateway_node.executions.script_changes import ScriptChanges
-from gateway_node.executions.service import ExecutionService, ExecutionSettings
+from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.settings import (
+    ConcurrencyLimits,
+    ExecutionSettings,
+    RestartSettings,
+)
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.open_connections import ConnectionLimits

@@ -19,11 +19,14 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import Outcome, RetentionPolicy
-from gateway_node.executions.schedules import RestartSettings
 from gateway_node.executions.script_changes import ScriptChanges
-from gateway_node.executions.service import ExecutionService, ExecutionSettings
+from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.settings import (
+    ConcurrencyLimits,
+    ExecutionSettings,
+    RestartSettings,
+)
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
     Execution,

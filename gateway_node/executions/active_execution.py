@@ -2,13 +2,14 @@
 """One open execution: from its record to the final status, whatever happens in between."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 import contextlib
+from dataclasses import replace
 import logging
 from typing import Any, TypeVar
 
 from gateway_node.clock import Clock
-from gateway_node.executions.actors import Actor, GATEWAY
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.final_status import (
     final_status_of,
@@ -17,6 +18,7 @@ from gateway_node.executions.final_status import (
 )
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
+from gateway_node.executions.stop import Stop
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -24,7 +26,6 @@ from gateway_node.executions.values import (
     Progress,
     StopAction,
     Trigger,
-    TriggerType,
 )
 
 _log = logging.getLogger(__name__)
@@ -47,33 +48,24 @@ class ActiveExecution:
     def __init__(
         self,
         execution: Execution,
-        prepare: Callable[[], Coroutine[Any, Any, StartOrder]],
+        order: StartOrder | None = None,
         *,
         runner: ScriptRunner,
         ledger: Ledger,
         clock: Clock,
     ) -> None:
-        """Take a recorded execution.
-
-        `prepare` is awaited before the start; it may wait (for the entity, for a free place) and
-        raises NotStartable where there will be no start.
-        """
-        self.order: StartOrder | None = None
-        """What is, or is to be, started; None while that is being prepared."""
-        self._prepare = prepare
+        """Take an execution, with what is to be started where it was let in already."""
+        self.order = order
+        """What is, or is to be, started; None until it is let in."""
         self._record = execution
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
         self._process: ScriptProcess | None = None
+        self._stop = Stop(trigger=execution.stop_trigger)
         self._refusal: NotStartable | None = None
-        self._asked: StopAction | None = None
-        self._passed_on: StopAction | None = None
-        self._recording_stops = 0
+        self._called_off = asyncio.get_running_loop().create_future()
         self._writing = asyncio.Lock()
-        self._stop_asked = asyncio.Event()
-        self._stop_trigger = execution.stop_trigger
-        self._stop_actor = GATEWAY
         self._progress: Progress | None = None
         self._decided = False
         self._ended = asyncio.Event()
@@ -83,14 +75,20 @@ class ActiveExecution:
         """The present state."""
         if not self._record.is_open:
             return self._record
-        present = self._record.evolve(stop_trigger=self._stop_trigger)
+        present = self._record.evolve(stop_trigger=self._stop.trigger)
         if self._record.status is ExecutionStatus.RUNNING:
             return present.evolve(progress=self._progress)
         return present
 
-    async def drive(self) -> None:
-        """Start the script and see it through to the final status."""
+    async def drive(self, entering: Coroutine[Any, Any, StartOrder] | None = None) -> None:
+        """Start the script and see it through to the final status.
+
+        `entering` gives what is to be started, where that is not known yet. It may wait, and
+        raises NotStartable where there will be no start.
+        """
         try:
+            if entering is not None:
+                self.order = await self._unless_called_off(entering)
             await self._see_through()
         except NotStartable as error:
             reason, message = error.reason, str(error)
@@ -110,10 +108,10 @@ class ActiveExecution:
         await self._ended.wait()
 
     def give_up(self, refusal: NotStartable) -> None:
-        """Let it fail with this reason, as long as its start is not ordered."""
+        """Let it fail with this reason, as long as it is not let in."""
         if self.order is None:
             self._refusal = refusal
-            self._stop_asked.set()
+            self._call_off()
 
     def stop(self, action: StopAction, trigger: Trigger, actor: Actor) -> bool:
         """Ask for the end; False where the final status is decided already.
@@ -123,8 +121,9 @@ class ActiveExecution:
         """
         if self._decided:
             return False
-        self._accept_stop(action, trigger, actor)
-        self._pass_stop_on()
+        self._stop = self._stop.ask(action, trigger, actor, hold=False)
+        self._call_off()
+        self._tell_stop()
         return True
 
     async def record_and_stop(self, action: StopAction, trigger: Trigger, actor: Actor) -> bool:
@@ -134,16 +133,16 @@ class ActiveExecution:
         """
         if self._decided:
             return False
-        self._accept_stop(action, trigger, actor)
-        self._recording_stops += 1
+        self._stop = self._stop.ask(action, trigger, actor, hold=True)
+        self._call_off()
         try:
             # A disk that stalls does not keep a script alive.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RECORD_PATIENCE_SEC):
                     await self._note_stop()
         finally:
-            self._recording_stops -= 1
-            self._pass_stop_on()
+            self._stop = self._stop.release()
+            self._tell_stop()
         return True
 
     @property
@@ -157,78 +156,72 @@ class ActiveExecution:
         record. What waits and is not on record would be started by the next gateway."""
         return self._process is not None or self._record.stop_accepted or not self._record.is_open
 
-    def _accept_stop(self, action: StopAction, trigger: Trigger, actor: Actor) -> None:
-        if self._stop_trigger is None or self._stop_trigger.type is not TriggerType.MANUAL:
-            self._stop_trigger = trigger
-            self._stop_actor = actor
-        if self._asked is not StopAction.FORCED_TERMINATION:
-            self._asked = action
-            self._stop_asked.set()
+    def _tell_stop(self) -> None:
+        action = self._stop.to_tell
+        if action is not None and self._process is not None and not self._decided:
+            self._stop = self._stop.tell()
+            self._process.stop(action)
 
-    def _pass_stop_on(self) -> None:
-        asked = self._asked
-        if asked is None or asked is self._passed_on or self._process is None or self._decided:
-            return
-        self._passed_on = asked
-        self._process.stop(asked)
+    def _call_off(self) -> None:
+        """Let nothing be started any more."""
+        if not self._called_off.done():
+            self._called_off.set_result(None)
 
     async def _see_through(self) -> None:
-        await self._unless_stopped(self._take_order())
-        if self._stop_asked.is_set():
-            self._end_unstarted()
-            return
-        assert self.order is not None
-        if self._record.is_schedule:
+        if self._record.is_schedule and not self._called_off.done():
             # A schedule that becomes its own execution is used up before anything is started.
             await self._use_up()
-        if self._stop_asked.is_set():
+        # Whoever asked for the start goes on first, perhaps with a stop.
+        await asyncio.sleep(0)
+        process = None if self._called_off.done() else await self._start()
+        if process is None or self.order is None:
             self._end_unstarted()
             return
-        try:
-            starting = self._runner.start(self.order, self._on_progress)
-            self._process = await self._unless_stopped(starting)
-        except SpawnFailed as error:
-            raise NotStartable(FailureReason.SPAWN_FAILED, str(error), error.left) from error
-        if self._process is None:
-            self._end_unstarted()
-            return
-        if not self._recording_stops:
-            self._pass_stop_on()
+        self._tell_stop()
         await self._advance(
             ExecutionStatus.RUNNING,
             None,
             started_at=self._clock.now(),
-            script_version=self.order.script.version,
-            mended=self.order.script.mended,
+            **self._as_started(),
         )
         if self._progress is not None:
             self._ledger.tell_progress(self.execution)
         await self._note_stop()
-        outcome = await self._process.ended()
+        outcome = await process.ended()
         output = await self._runner.output(self._record.id)
         final = final_status_of(
             self.execution, outcome, output, timeout_sec=self.order.timeout_sec
         )
         await self._settle(final, outcome)
 
-    async def _take_order(self) -> None:
-        # At once: between its making and this nobody could tell which version is needed.
-        self.order = await self._prepare()
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, _Work]) -> _Work | None:
-        """Return what `work` gives; None where a stop comes first, and then it is cancelled."""
-        working = asyncio.create_task(work)
-        stop_asked = asyncio.create_task(self._stop_asked.wait())
+    async def _start(self) -> ScriptProcess | None:
+        """Start the script; None where a stop comes first."""
+        assert self.order is not None
         try:
-            await asyncio.wait({working, stop_asked}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
+            starting = self._runner.start(self.order, self._on_progress)
+            self._process = await self._unless_called_off(starting)
+        except SpawnFailed as error:
+            raise NotStartable(FailureReason.SPAWN_FAILED, str(error), error.left) from error
+        return self._process
+
+    async def _unless_called_off(self, work: Coroutine[Any, Any, _Work]) -> _Work | None:
+        """Return what `work` gives; None where nothing is to start, and then it is cancelled."""
+
+        async def unless() -> _Work | None:
+            if not self._called_off.done():
+                return await work
+            work.close()
             return None
-        finally:
-            stop_asked.cancel()
+
+        working = asyncio.create_task(unless())
+        await asyncio.wait({working, self._called_off}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        work.close()
+        return None
 
     def _end_unstarted(self) -> None:
         if self._refusal is not None:
@@ -257,7 +250,7 @@ class ActiveExecution:
     async def _settle(self, final: FinalStatus, outcome: Outcome | None = None) -> None:
         """Record the final status; from here on no stop is accepted."""
         self._decided = True
-        self._stop_trigger = final.stop_trigger
+        self._stop = replace(self._stop, trigger=final.stop_trigger)
         await self._advance(
             final.status,
             final.cause,
@@ -272,14 +265,20 @@ class ActiveExecution:
 
     async def _use_up(self) -> None:
         async with self._writing:
-            self._record = await self._ledger.use_up(self.execution)
+            schedule = self.execution.evolve(**self._as_started())
+            self._record = await self._ledger.use_up(schedule)
+
+    def _as_started(self) -> dict[str, Any]:
+        """Return the fields that say what of the script is, or is to be, started."""
+        assert self.order is not None
+        return {'script_version': self.order.script.version, 'mended': self.order.script.mended}
 
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""
         async with self._writing:
             present = self.execution
             news = present.is_open and present.stop_trigger != self._record.stop_trigger
-            if news and await self._ledger.note_stop(present, self._stop_actor):
+            if news and await self._ledger.note_stop(present, self._stop.actor):
                 self._record = present
 
 

@@ -4,25 +4,18 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 import contextlib
-from dataclasses import dataclass
 import logging
 
 from gateway_node.clock import Clock
-from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor, GATEWAY
-from gateway_node.executions.errors import (
-    NotStartable,
-    ScheduleLimitReached,
-    StoreUnavailable,
-    StoreUnusable,
-)
+from gateway_node.executions.admission import Admission
+from gateway_node.executions.errors import NotStartable, StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import Change, EventKind
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.preparations import Preparations
-from gateway_node.executions.start_checks import candidate_of, StartChecks
+from gateway_node.executions.settings import RestartSettings
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,
@@ -34,6 +27,9 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
+from gateway_node.scripts.errors import ScriptNotFound
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.values import Script
 from gateway_node.to_the_end import ToTheEnd
 
 _log = logging.getLogger(__name__)
@@ -44,46 +40,29 @@ _RETRY_SEC = 1.0
 """Between attempts to record what the store does not take at the moment."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RestartSettings:
-    """What the configuration says about restarts."""
-
-    min_interval_sec: float
-    """Seconds between two starts of one schedule, so that a crash loop does not become its own
-    cause."""
-    entity_timeout_sec: float
-    """Seconds that an execution waits for its entity to come online."""
-    start_prepared: bool
-    """Whether executions that were accepted and never started are started after all."""
-    max_schedules: int = 0
-    """Schedules that may wait; 0 for no limit."""
-
-
 class Schedules:
     """Owns the schedules that wait; those that were started have become active executions."""
 
     def __init__(
         self,
         *,
-        checks: StartChecks,
+        library: ScriptLibrary,
+        admission: Admission,
         active: ActiveExecutions,
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
         settings: RestartSettings,
     ) -> None:
-        self._checks = checks
+        self._library = library
+        self._admission = admission
         self._active = active
-        self._preparations = Preparations(
-            checks=checks, active=active, entity_timeout_sec=settings.entity_timeout_sec
-        )
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
         self._settings = settings
         self._waiting: dict[str, Execution] = {}
         self._due: list[str] = []
-        self._reserved: set[str] = set()
         self._ending = asyncio.Event()
         # One change of the schedules at a time: none takes back what another recorded.
         self._changes = asyncio.Lock()
@@ -93,28 +72,12 @@ class Schedules:
         """Take recorded schedules."""
         for schedule in schedules:
             self._waiting[schedule.id] = schedule
-            self._reserved.discard(schedule.id)
 
     def add_due(self, schedules: Iterable[Execution]) -> None:
         """Take schedules that waited for this start of the gateway."""
         self.add(schedules)
+        self._admission.restore_schedules(self._waiting)
         self._due = sorted(self._waiting)
-
-    def reserve(self, schedule_id: str) -> None:
-        """Take a place for a schedule that is to be recorded; `add` or `give_back` follows.
-
-        Reserving again is harmless. ScheduleLimitReached where there is no place.
-        """
-        limit = self._settings.max_schedules
-        others = len(self._waiting) + self._active.waiting_schedules()
-        others += len(self._reserved - {schedule_id})
-        if limit and others >= limit:
-            raise ScheduleLimitReached(limit)
-        self._reserved.add(schedule_id)
-
-    def give_back(self, schedule_id: str) -> None:
-        """Free the place of a schedule that is not recorded; harmless where it has none."""
-        self._reserved.discard(schedule_id)
 
     def get(self, execution_id: str) -> Execution | None:
         """Return a schedule that waits, or None."""
@@ -124,17 +87,17 @@ class Schedules:
         """Return what a schedule notes of a start that is made now."""
         return ScheduledStart(at=self._clock.now(), boot_time=self._clock.boot_time())
 
-    async def start_group(self, directory: EntityDirectory) -> None:
+    async def start_group(self) -> None:
         """Start the executions of the first schedules that are due, with one commit.
 
         They wait for their entities then. StoreUnavailable, and nothing was started.
         """
         group = self._due[:GROUP]
         async with self._changes:
-            await self._start(group, directory)
+            await self._start(group)
         del self._due[: len(group)]
 
-    async def start_rest(self, directory: EntityDirectory) -> None:
+    async def start_rest(self) -> None:
         """Start the executions of all schedules that are due, group by group.
 
         What the store does not take is tried again; with `close`, and where the store takes
@@ -142,7 +105,7 @@ class Schedules:
         """
         while self._due and not self._ending.is_set():
             try:
-                await self.start_group(directory)
+                await self.start_group()
             except StoreUnavailable as error:
                 _log.error('schedules cannot be started: %s', error)
                 if isinstance(error, StoreUnusable):
@@ -160,13 +123,8 @@ class Schedules:
         async with self._changes:
             pass
 
-    def start_unstarted(self, executions: Iterable[Execution], directory: EntityDirectory) -> None:
-        """Start what an earlier gateway accepted and did not start."""
-        for execution in executions:
-            self._active.enter_waiting(execution, self._preparations.of(execution, directory))
-
     async def schedule(self, execution: Execution, actor: Actor) -> None:
-        """Record a new schedule that has a place and take it.
+        """Record a new schedule that was let in and take it.
 
         Once begun this goes on where it is cancelled.
 
@@ -178,11 +136,12 @@ class Schedules:
         async def schedule() -> None:
             try:
                 async with self._changes:
-                    await self._checks.script(candidate_of(execution))
+                    await self._library.get(execution.entity, execution.script_id)
                     await self._ledger.begin(execution, actor=actor)
                     self.add([execution])
-            finally:
-                self.give_back(execution.id)
+            except Exception:
+                self._admission.leave(execution.id)
+                raise
 
         await self._to_the_end.run(f'record the schedule {execution.id}', schedule())
 
@@ -217,50 +176,63 @@ class Schedules:
             self._fail_without_script(entity, script_id, actor),
         )
 
-    async def _start(self, due: Sequence[str], directory: EntityDirectory) -> None:
+    async def _start(self, due: Sequence[str]) -> None:
         changes: list[Change] = []
         starting: list[Execution] = []
-        for schedule in (self._waiting[each] for each in due if each in self._waiting):
-            assert schedule.as_schedule is not None
-            if schedule.execution_type is ExecutionType.ONCE_ON_RESTART:
-                starting.append(schedule)
-                continue
-            version = await self._checks.present_version(schedule.entity, schedule.script_id)
-            interval_sec = self._settings.min_interval_sec
-            if schedule.as_schedule.starts_too_soon(self._clock.boot_time(), interval_sec):
-                _log.warning('%s starts nothing: too soon after its last start', schedule.id)
-                skipped = schedule.evolve(as_schedule=schedule.as_schedule.skipped())
-                changes.append(
-                    Change(execution=skipped, kind=EventKind.SCHEDULE_SKIPPED, actor=GATEWAY)
-                )
-            elif version is None:
-                changes.append(self._without_script(schedule, GATEWAY))
-            else:
-                execution = self._execution_of(schedule, version)
-                starting.append(execution)
-                changes.append(Change.first(execution, GATEWAY))
-                as_schedule = schedule.as_schedule.started(self.scheduled_start())
-                noted = schedule.evolve(as_schedule=as_schedule)
-                changes.append(
-                    Change(execution=noted, kind=EventKind.SCHEDULE_STARTED, actor=GATEWAY)
-                )
-        await self._record(changes)
+        try:
+            for schedule in (self._waiting[each] for each in due if each in self._waiting):
+                if schedule.execution_type is ExecutionType.ONCE_ON_RESTART:
+                    starting.append(schedule)
+                elif (execution := await self._start_one(schedule, changes)) is not None:
+                    starting.append(execution)
+            await self._record(changes)
+        except BaseException:
+            for change in changes:
+                if change.new:
+                    self._admission.leave(change.execution.id)
+            raise
         for execution in starting:
             self._waiting.pop(execution.id, None)
-            self._active.enter_waiting(execution, self._preparations.of(execution, directory))
+            self._active.begin_accepted(execution)
 
-    def _execution_of(self, schedule: Execution, version: str) -> Execution:
+    async def _start_one(self, schedule: Execution, changes: list[Change]) -> Execution | None:
+        """Add what a start of the gateway means for a schedule; return what it starts, if so."""
+        assert schedule.as_schedule is not None
+        interval_sec = self._settings.min_interval_sec
+        if schedule.as_schedule.starts_too_soon(self._clock.boot_time(), interval_sec):
+            _log.warning('%s starts nothing: too soon after its last start', schedule.id)
+            skipped = schedule.evolve(as_schedule=schedule.as_schedule.skipped())
+            kind = EventKind.SCHEDULE_SKIPPED
+            changes.append(Change(execution=skipped, kind=kind, actor=GATEWAY))
+            return None
+        execution_id = self._ids.next(self._clock.now())
+        try:
+            script = await self._admission.accept(
+                execution_id, schedule.entity, schedule.script_id
+            )
+        except ScriptNotFound:
+            changes.append(self._without_script(schedule, GATEWAY))
+            return None
+        execution = self._execution_of(schedule, execution_id, script)
+        changes.append(Change.first(execution, GATEWAY))
+        noted = schedule.evolve(as_schedule=schedule.as_schedule.started(self.scheduled_start()))
+        kind = EventKind.SCHEDULE_STARTED
+        changes.append(Change(execution=noted, kind=kind, actor=GATEWAY))
+        return execution
+
+    def _execution_of(self, schedule: Execution, execution_id: str, script: Script) -> Execution:
         return Execution(
-            id=self._ids.next(self._clock.now()),
+            id=execution_id,
             entity=schedule.entity,
             script_id=schedule.script_id,
-            script_version=version,
+            script_version=script.version,
             execution_type=schedule.execution_type,
             status=ExecutionStatus.PREPARED,
             trigger=Trigger(type=TriggerType.RESTART, setting=schedule.id),
             created_at=self._clock.now(),
             input_parameters=schedule.input_parameters,
             arguments=schedule.arguments,
+            mended=script.mended,
             parent=schedule.id,
         )
 
@@ -311,6 +283,7 @@ class Schedules:
                 self._waiting[schedule.id] = schedule
             else:
                 del self._waiting[schedule.id]
+                self._admission.leave(schedule.id)
 
 
 def _script_gone(script_id: str) -> tuple[FailureReason, str]:

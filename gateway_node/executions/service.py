@@ -8,13 +8,13 @@ knows all.
 import asyncio
 from collections.abc import Mapping
 import contextlib
-from dataclasses import dataclass
 
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -25,17 +25,15 @@ from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
-from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import (
     ExecutionPage,
     ExecutionStore,
     FreeSpace,
-    RetentionPolicy,
     ScriptRunner,
 )
 from gateway_node.executions.retention import Retention
-from gateway_node.executions.schedules import RestartSettings, Schedules
-from gateway_node.executions.start_checks import StartChecks
+from gateway_node.executions.schedules import Schedules
+from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.starts import StartRequest, Starts
 from gateway_node.executions.values import (
     Execution,
@@ -45,22 +43,12 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
+from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.schemas import SchemaChecker
 
 STOP_WAIT_SEC = 1.0
 """Seconds that a stop waits for the tree to go before it answers."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExecutionSettings:
-    """What the configuration says about executions."""
-
-    default_timeout_sec: float
-    stop_grace_period_sec: float
-    concurrency: ConcurrencyLimits
-    retention: RetentionPolicy
-    restarts: RestartSettings
 
 
 class ExecutionService:
@@ -94,24 +82,25 @@ class ExecutionService:
             on_removed=self._read_entities,
         )
         self._held_scripts = HeldScripts(runner)
-        self._active = ActiveExecutions(
-            runner=runner,
-            ledger=ledger,
-            clock=clock,
-            concurrency=settings.concurrency,
-            held_scripts=self._held_scripts,
-            on_end=self._on_end,
-        )
-        self._checks = StartChecks(
+        self._admission = Admission(
             library=library,
             schemas=schemas,
             runner=runner,
             free_space=free_space,
-            default_timeout_sec=settings.default_timeout_sec,
-            stop_grace_period_sec=settings.stop_grace_period_sec,
+            held_scripts=self._held_scripts,
+            settings=settings,
+        )
+        self._active = ActiveExecutions(
+            admission=self._admission,
+            runner=runner,
+            ledger=ledger,
+            clock=clock,
+            held_scripts=self._held_scripts,
+            on_end=self._on_end,
         )
         self._schedules = Schedules(
-            checks=self._checks,
+            library=library,
+            admission=self._admission,
             active=self._active,
             ledger=ledger,
             ids=ids,
@@ -119,7 +108,7 @@ class ExecutionService:
             settings=settings.restarts,
         )
         self._starts = Starts(
-            checks=self._checks,
+            admission=self._admission,
             active=self._active,
             schedules=self._schedules,
             ledger=ledger,
@@ -147,22 +136,24 @@ class ExecutionService:
             held_scripts=self._held_scripts,
         )
         await self._held_scripts.read(self._store)
+        self._admission.open(directory)
         self._schedules.add_due(left.schedules)
-        self._schedules.start_unstarted(left.unstarted, directory)
+        for execution in left.unstarted:
+            self._active.begin_accepted(execution)
         if scripts_on:
-            await self._schedules.start_group(directory)
+            await self._schedules.start_group()
         self._sweeping = asyncio.create_task(
             self._retention.keep_sweeping(), name='sweep the history'
         )
         self._ledger.begin_waiting()
 
-    async def start_schedules(self, directory: EntityDirectory) -> None:
+    async def start_schedules(self) -> None:
         """Let the schedules that `open` left start their executions, while others are served.
 
         Called once. A schedule that a client ends before its turn starts nothing.
         """
         if self._library.turned_on:
-            await self._schedules.start_rest(directory)
+            await self._schedules.start_rest()
 
     async def start(
         self, entity: EntityRef, script_id: str, request: StartRequest, *, actor: Actor
@@ -267,7 +258,7 @@ class ExecutionService:
 
     def needing(self, entity: EntityRef, script_id: str) -> tuple[str, ...]:
         """Return the ids of the open executions for which a script must stay."""
-        return self._active.need(entity, script_id)
+        return self._active.needing(entity, script_id)
 
     async def script_deleted(self, entity: EntityRef, script_id: str, *, actor: Actor) -> None:
         """End the schedules of a script that `actor` deleted: they fail."""
@@ -275,11 +266,14 @@ class ExecutionService:
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that open executions need, or will when let in."""
-        return self._active.versions_in_use(script_id) | self._checks.versions_in_use(script_id)
+        return self._admission.versions_in_use(script_id)
 
     async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
         """Return the version that a script has now; None where the script is gone."""
-        return await self._checks.present_version(entity, script_id)
+        try:
+            return (await self._library.get(entity, script_id)).version
+        except ScriptNotFound:
+            return None
 
     def concern(self, entity: EntityRef) -> bool:
         """Tell whether an execution of this entity is kept."""
@@ -291,7 +285,7 @@ class ExecutionService:
 
     def close(self) -> None:
         """Accept nothing more and ask every open execution to end; `wait_closed` follows."""
-        self._starts.close()
+        self._admission.close()
         self._schedules.close()
         self._ledger.stop_waiting()
         self._active.stop_all(StopAction.STOP)

@@ -159,7 +159,7 @@ async def test_many_schedules_are_started_with_one_commit(
     async with robot.gateway(online=False) as life:
         assert len([each for each in await life.all(script_id) if each.parent]) == 1 + 10
         writes = Writes(life, monkeypatch)
-        await life.executions.start_schedules(life.directory)
+        await life.executions.start_schedules()
         assert len(writes.changes) == 2
         assert len([each for each in await life.all(script_id) if each.parent]) == 1 + 28
         assert skipped.schedule is not None
@@ -186,14 +186,14 @@ async def test_what_clients_do_before_its_turn_counts(
         assert ended.status is TERMINATED
         await life.executions.delete(APP, script_id, deleted.id, actor=CLIENT)
         new = await life.start(script_id, EACH)
-        await life.executions.start_schedules(life.directory)
+        await life.executions.start_schedules()
         runs = [each for each in await life.all(script_id) if each.parent]
         assert [each.parent for each in runs] == [first.id, kept.id]
         for each in runs:
             assert (await life.finish(each.id)).status is COMPLETED
     robot.clock.advance(3600)
     async with robot.gateway() as life:
-        await life.executions.start_schedules(life.directory)
+        await life.executions.start_schedules()
         parents = [each.parent for each in await life.all(script_id)]
         assert parents.count(new.id) == 1
 
@@ -210,7 +210,7 @@ async def test_schedules_that_the_store_does_not_take_are_started_later(
     async with robot.gateway() as life:
         monkeypatch.setattr(schedules_module, 'GROUP', 2)
         Writes(life, monkeypatch).refused = 3
-        await life.executions.start_schedules(life.directory)
+        await life.executions.start_schedules()
         each, once, run = await life.all(script_id)
         assert [each.id, once.id, run.parent] == [schedules[0].id, schedules[1].id, each.id]
         assert (await life.finish(run.id)).status is COMPLETED
@@ -229,7 +229,7 @@ async def test_a_store_that_takes_nothing_any_more_is_not_asked_for_ever(
         monkeypatch.setattr(schedules_module, 'GROUP', 1)
         writes = Writes(life, monkeypatch)
         writes.refused, writes.refusal = 1, StoreUnusable('corrupt')
-        await life.executions.start_schedules(life.directory)
+        await life.executions.start_schedules()
         assert len(await life.all(script_id)) == 1
     async with robot.gateway() as life:
         assert len(await life.all(script_id)) == 2
@@ -248,7 +248,7 @@ async def test_a_gateway_that_ends_leaves_what_is_not_started(
         await life.runner.script(first.id)
         life.runner.release()
         life.executions.close()
-        await life.executions.start_schedules(life.directory)
+        await life.executions.start_schedules()
         await life.executions.wait_closed()
         assert [e.parent for e in await life.all(script_id) if e.parent] == [schedules[0].id]
 
@@ -263,7 +263,7 @@ async def test_a_group_that_is_recorded_while_the_gateway_ends_is_ended_too(
     monkeypatch.setattr(schedules_module, 'GROUP', 0)
     async with robot.gateway() as life:
         monkeypatch.setattr(schedules_module, 'GROUP', 1)
-        starting = asyncio.create_task(life.executions.start_schedules(life.directory))
+        starting = asyncio.create_task(life.executions.start_schedules())
         await asyncio.sleep(0)  # the record is under way
         life.executions.close()
         await life.executions.wait_closed()

@@ -8,7 +8,7 @@ from lives import APP, COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING, TERMIN
 import pytest
 from ros_support import wait_until
 
-from gateway_node.executions import preparations
+from gateway_node.executions import admission
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import DiskSpaceLow, RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ports import EndCause, Outcome
@@ -366,7 +366,7 @@ async def test_what_is_refused_for_the_moment_is_started_later(
     robot: Robot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     """A runner, or set-up files, not ready at the start of the gateway cost a schedule nothing."""
-    monkeypatch.setattr(preparations, '_RETRY_SEC', 0.01)
+    monkeypatch.setattr(admission, '_RETRY_SEC', 0.01)
     async with robot.gateway() as life:
         script_id = await life.upload()
         once = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
@@ -384,7 +384,7 @@ async def test_a_schedule_waits_for_room_on_the_disk(
     robot: Robot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Too little that is free is refused to a client, and costs a schedule nothing."""
-    monkeypatch.setattr(preparations, '_RETRY_SEC', 0.01)
+    monkeypatch.setattr(admission, '_RETRY_SEC', 0.01)
     async with robot.gateway() as life:
         script_id = await life.upload()
         once = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)

@@ -7,10 +7,9 @@ import gc
 from typing import Any
 
 from clients import CLIENT
-from execution_stage import APP, COMPONENT, NOW, PREPARED, Stage
+from execution_stage import APP, COMPONENT, NOW, Stage
 import pytest
 
-from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
@@ -21,12 +20,10 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
     StoreUnavailable,
 )
-from gateway_node.executions.held_scripts import HeldScripts
-from gateway_node.executions.line import ConcurrencyLimits
 from gateway_node.executions.ports import StartOrder
-from gateway_node.executions.values import Execution, ExecutionType, Trigger, TriggerType
+from gateway_node.executions.values import Execution, ExecutionType
 from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
-from gateway_node.scripts.values import Mending, ScriptKind
+from gateway_node.scripts.values import ScriptKind
 
 
 async def test_nothing_starts_that_cannot_be_recorded(stage: Stage) -> None:
@@ -334,55 +331,3 @@ async def test_a_script_that_comes_back_under_another_name_starts_under_that(
     execution = await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     order = (await stage.runner.script(execution.id)).order
     assert (order.script.name, order.script.path.read_bytes()) == ('b.sh', b'true\n')
-
-
-async def test_a_version_is_needed_from_the_moment_its_order_is_made(stage: Stage) -> None:
-    """Also of an execution that waited for its place: a replacement right then leaves the file.
-
-    What runs then is what its record tells of.
-    """
-    script_id = await stage.upload()
-    await stage.replace(script_id, b'true\r\n')
-    script = await stage.library.get(APP, script_id)
-    order = StartOrder(
-        execution_id='exec_1',
-        entity=APP,
-        script=script,
-        parameters={},
-        arguments=(),
-        timeout_sec=1,
-        stop_grace_period_sec=1,
-    )
-    execution = Execution(
-        id=order.execution_id,
-        entity=APP,
-        script_id=script.id,
-        script_version='0',
-        execution_type=ExecutionType.ON_RESTART,
-        status=PREPARED,
-        trigger=Trigger(type=TriggerType.RESTART),
-        created_at=stage.clock.now(),
-    )
-    await stage.ledger.begin(execution, actor=CLIENT)
-    active = ActiveExecutions(
-        runner=stage.runner,
-        ledger=stage.ledger,
-        clock=stage.clock,
-        concurrency=ConcurrencyLimits(max_executions=1, max_executions_per_entity=1),
-        held_scripts=HeldScripts(stage.runner),
-        on_end=lambda _: None,
-    )
-    needed = []
-
-    async def prepare() -> StartOrder:
-        loop = asyncio.get_running_loop()
-        loop.call_soon(lambda: needed.append(active.versions_in_use(script.id)))
-        return order
-
-    active.enter_waiting(execution, prepare)
-    (await stage.runner.script(execution.id)).exit(0)
-    await active.wait_empty()
-    assert needed == [{script.version}]
-    ended = await stage.store.get(execution.id)
-    assert ended is not None
-    assert (ended.script_version, ended.mended) == (script.version, (Mending.LINE_ENDS,))

@@ -8,11 +8,12 @@ from execution_stage import APP, NOW, Stage
 from fakes import remove
 import pytest
 
-from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions import line as line_module
 from gateway_node.executions.errors import ScriptHeldByProcesses
 from gateway_node.executions.held_scripts import HeldScripts
-from gateway_node.executions.line import ConcurrencyLimits
+from gateway_node.executions.line import Line, Place
 from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.settings import ConcurrencyLimits
 from gateway_node.executions.values import Execution, ExecutionStatus, UnkillableProcess
 
 LEFT = UnkillableProcess(pid=7, start_ticks=1, user='root', command='apt update', permitted=False)
@@ -68,21 +69,16 @@ async def test_who_waits_for_a_place_gets_it_when_the_process_has_ended(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody tells of that end: it is looked for."""
-    monkeypatch.setattr('gateway_node.executions.active_executions._LOOK_SEC', 0.01)
+    monkeypatch.setattr(line_module, '_LOOK_SEC', 0.01)
     script_id = await stage.upload(single_execution=True)
     await ended_with_remains(stage, script_id)
     held_scripts = HeldScripts(stage.runner)
     await held_scripts.read(stage.store)
-    active = ActiveExecutions(
-        runner=stage.runner,
-        ledger=stage.ledger,
-        clock=stage.clock,
-        concurrency=ConcurrencyLimits(max_executions=3, max_executions_per_entity=2),
-        held_scripts=held_scripts,
-        on_end=lambda _: None,
-    )
+    limits = ConcurrencyLimits(max_executions=3, max_executions_per_entity=2)
+    line = Line(limits, held_scripts)
     script = await stage.library.get(APP, script_id)
-    waiting = asyncio.create_task(active.wait_for_place('exec_2', APP, script))
+    place = Place(execution_id='exec_2', entity=APP, script=script)
+    waiting = asyncio.create_task(line.wait(place))
     assert not (await asyncio.wait({waiting}, timeout=0.05))[0]
     stage.runner.living.clear()
     async with asyncio.timeout(10):

@@ -86,13 +86,10 @@ class Stage:
             stop_grace_period_sec=5,
         )
 
-        async def prepare() -> StartOrder:
-            return order
-
         ledger = Ledger(self.store)
         ledger.add_listener(self.listener)
         active = ActiveExecution(
-            execution, prepare, runner=self.runner, ledger=ledger, clock=FakeClock()
+            execution, order, runner=self.runner, ledger=ledger, clock=FakeClock()
         )
         driving = asyncio.create_task(active.drive())
         yield active
