@@ -6,7 +6,7 @@ execution in any state.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 import contextlib
 from dataclasses import dataclass
 import ipaddress
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientResponse, ClientSession, FormData, web
+from declared_answers import check_declared
 from fakes import (
     FakeClock,
     FakeFreeSpace,
@@ -42,6 +43,8 @@ from gateway_node.http_server.application import build_application
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.origins import own_names
+from gateway_node.http_server.route import Route
+from gateway_node.http_server.routes import ROUTES
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import Patience, Services
 from gateway_node.scripts.library import ScriptLibrary
@@ -53,6 +56,21 @@ TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
 OWN_NODE = NodeName(namespace='/', name='gateway_node')
 HOST = 'robot'
 ALLOWED_HOST = 'fleet.example'
+
+_CONDITIONS = {
+    'gateway': 'robot-1',
+    'warnings': [],
+    'connections': {'open': 1, 'limit': 256, 'refused': 0},
+    'supervision': {
+        'mechanism': 'supervisor',
+        'cgroup': None,
+        'controllers': [],
+        'reason': 'no permission',
+        'limits': {'memory_mb': 'sampling'},
+        'spawner_restarts': 0,
+    },
+}
+"""What /health shows of the other rooms where nothing is amiss."""
 
 _MANIFEST = EntitiesManifest(
     components=(Declaration(id='engine_ecu', name='Engine ECU', nodes=('/ecu/*',)),),
@@ -82,8 +100,10 @@ class Api:
         return await asyncio.open_connection(host, int(port))
 
     async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
-        """Send a request to a path below the base."""
-        return await self.client.request(method, f'{BASE}{path}', **options)
+        """Send a request to a path below the base; the answer is what its route declares."""
+        response = await self.client.request(method, f'{BASE}{path}', **options)
+        await check_declared(method, path, response)
+        return response
 
     async def json(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """Send a request; return status and body."""
@@ -131,7 +151,7 @@ def form(content: bytes, name: str, metadata: dict[str, Any] | None = None) -> F
 
 async def nothing_amiss() -> dict[str, Any]:
     """Tell what /health shows of the other rooms."""
-    return {'warnings': []}
+    return dict(_CONDITIONS)
 
 
 @contextlib.asynccontextmanager
@@ -150,6 +170,8 @@ async def serve_api(
     patience: Patience | None = None,
     path_prefix: str = '',
     trusted_proxies: tuple[str, ...] = (),
+    routes: Iterable[Route[Any, Any]] = ROUTES,
+    strict: bool = True,
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`."""
     clock = FakeClock()
@@ -221,7 +243,8 @@ async def serve_api(
             path_prefix=path_prefix,
             trusted_proxies=TrustedProxies(map(ipaddress.ip_network, trusted_proxies)),
         ),
-        strict=True,
+        routes,
+        strict=strict,
     )
     async with serve(application) as address, ClientSession(f'http://{address}') as client:
         yield Api(

@@ -118,7 +118,7 @@ class _Endpoint(Generic[At, B]):
 
         Whoever asked gets that answer all the same, for it says what is wrong.
         """
-        if row_of(error) is None or self.route.declares(error):
+        if row_of(type(error)) is None or self.route.declares(error):
             return
         undeclared = ErrorUndeclared(self.route, error)
         if self._strict:

@@ -64,7 +64,8 @@ class JsonBody(Body[T]):
     media_type = 'application/json'
 
     def __init__(self, kind: type[T]) -> None:
-        self._kind = kind
+        self.kind = kind
+        """The dataclass."""
         self._reader = Reader(kind)
 
     async def read(self, request: web.Request) -> T:
@@ -73,7 +74,7 @@ class JsonBody(Body[T]):
 
     def schema(self) -> dict[str, Any]:
         """Tell the members."""
-        return body_schema(self._kind)
+        return body_schema(self.kind)
 
 
 class UploadBody(Body[Form]):

@@ -103,9 +103,9 @@ ERROR_TABLE: dict[type[Exception], Row] = {
 }
 
 
-def row_of(error: Exception) -> Row | None:
-    """Return how an error is answered; None for a defect, which nobody was to raise."""
-    return next((ERROR_TABLE[kind] for kind in type(error).__mro__ if kind in ERROR_TABLE), None)
+def row_of(kind: type[Exception]) -> Row | None:
+    """Return how a kind of error is answered; None for a defect, which nobody was to raise."""
+    return next((ERROR_TABLE[each] for each in kind.__mro__ if each in ERROR_TABLE), None)
 
 
 def generic_error(
@@ -159,7 +159,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def _domain_error(request: web.Request, error: Exception) -> web.Response:
-    row = row_of(error)
+    row = row_of(type(error))
     if row is not None:
         return generic_error(row, str(error), _violations(error))
     _log.exception('%s %s failed', request.method, request.path)

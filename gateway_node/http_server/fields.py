@@ -114,14 +114,17 @@ class Integer(Field[int]):
     def read(self, value: object) -> int:
         """Return the number."""
         whole = value if isinstance(value, int) and not isinstance(value, bool) else None
-        if whole is None or not self._minimum <= whole <= self._maximum:
-            raise refused(f'is {shown(value)}; allowed: {self._minimum} to {self._maximum}')
-        return whole
+        return self._within(whole, value)
 
     def read_text(self, text: str) -> int:
         """Return the number; int() would take spaces, underscores and digits of every script."""
         plain = text.isascii() and text.isdigit() and len(text) < 10
-        return self.read(int(text) if plain else text)
+        return self._within(int(text) if plain else None, text)
+
+    def _within(self, number: int | None, given: object) -> int:
+        if number is None or not self._minimum <= number <= self._maximum:
+            raise refused(f'is {shown(given)}; allowed: {self._minimum} to {self._maximum}')
+        return number
 
     def schema(self) -> dict[str, Any]:
         """Tell the range."""

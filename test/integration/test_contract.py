@@ -14,6 +14,8 @@ import pytest
 
 from gateway_node.entities.values import GraphSnapshot
 from gateway_node.executions.errors import RunnerUnavailable
+from gateway_node.http_server.error_table import row_of
+from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
@@ -411,15 +413,17 @@ CONCERNS_ALSO: dict[str, set[str]] = {
 """The states that concern one method."""
 
 
+def documented(route: Route[Any, Any]) -> list[str]:
+    """Return a route in the words of the contract; one for an app and for a component is one."""
+    path = route.path.replace('/{collection}/{entity_id}', '{entity}')
+    path = re.sub(r'\{\w+_id\}', '{id}', path)
+    path = re.sub(r'^/(apps|components)/\{id\}$', '{entity}', path) or '/'
+    return [route.method, path]
+
+
 def served() -> set[tuple[str, str]]:
-    """Return method and path of every route, in the words of the table."""
-
-    def normal(path: str) -> str:
-        path = path.replace('/{collection}/{entity_id}', '{entity}')
-        path = re.sub(r'\{\w+_id\}', '{id}', path)
-        return re.sub(r'^/(apps|components)/\{id\}$', '{entity}', path) or '/'
-
-    return {(route.method, normal(route.path)) for route in ROUTES}
+    """Return method and path of every route, in the words of the contract."""
+    return {(method, path) for method, path in map(documented, ROUTES)}
 
 
 def test_the_contract_has_a_row_for_each_route_in_each_state_that_concerns_it() -> None:
@@ -441,3 +445,16 @@ def test_the_contract_names_no_other_route_and_every_scene() -> None:
     assert {row.state for row in rows} == SCENES.keys()
     assert CONCERNS.keys() <= {path for _, path in served()}
     assert CONCERNS_ALSO.keys() <= {' '.join(route) for route in served()}
+
+
+@pytest.mark.parametrize('route', ROUTES, ids=lambda route: f'{route.method} {route.path}')
+def test_the_contract_of_a_route_says_what_its_row_of_the_table_says(
+    route: Route[Any, Any],
+) -> None:
+    """The same status where nothing is wrong, and no error that the route does not declare."""
+    rows = [row for row in contract() if row.request == ' '.join(documented(route))]
+    assert {row.status for row in rows if row.status < 400} == {route.status}
+    told = {(row.status, row.body.strip('`')) for row in rows if row.status >= 400}
+    answers = [row for kind in route.all_errors if (row := row_of(kind)) is not None]
+    assert told <= {(answer.status, answer.error_code) for answer in answers}
+    assert {(row.body == '-') for row in rows if row.status < 400} == {route.answers is None}

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON Schemas (2020-12) of what the routes answer, by the names that the table uses.
+
+What `representations.py` and the handlers build is held to them by tests. They refer to each other
+as the components of an OpenAPI document do.
+"""
+
+from collections.abc import Iterable
+import enum
+from typing import Any
+
+from gateway_node.entities.values import ComponentKind
+from gateway_node.executions.values import (
+    ExecutionStatus,
+    ExecutionType,
+    FailureReason,
+    MAX_WARNINGS,
+    TriggerType,
+)
+from gateway_node.http_server.error_table import ERROR_TABLE
+from gateway_node.scripts.values import Mending, ScriptKind
+
+Schema = dict[str, Any]
+
+
+def reference_to(name: str) -> Schema:
+    """Return the schema that is another one by its name."""
+    return {'$ref': f'#/components/schemas/{name}'}
+
+
+def _object(required: Schema, optional: Schema | None = None) -> Schema:
+    return {
+        'type': 'object',
+        'properties': required | (optional or {}),
+        'required': list(required),
+        'additionalProperties': False,
+    }
+
+
+def _list_of(name: str, optional: Schema | None = None) -> Schema:
+    return _object({'items': _array(reference_to(name))}, optional)
+
+
+def _array(items: Schema, **bounds: int) -> Schema:
+    return {'type': 'array', 'items': items, **bounds}
+
+
+def _choice(kinds: Iterable[enum.Enum]) -> Schema:
+    return {'enum': [kind.value for kind in kinds]}
+
+
+_TEXT: Schema = {'type': 'string'}
+_FLAG: Schema = {'type': 'boolean'}
+_WHOLE: Schema = {'type': 'integer'}
+_COUNT: Schema = {'type': 'integer', 'minimum': 0}
+_AMOUNT: Schema = {'type': 'number', 'minimum': 0}
+_ANY_OBJECT: Schema = {'type': 'object'}
+_HREF: Schema = {'type': 'string', 'format': 'uri-reference'}
+_TIME: Schema = {'type': 'string', 'format': 'date-time'}
+_TEXTS = _array(_TEXT)
+
+_REFERENCE: Schema = {'id': _TEXT, 'name': _TEXT, 'href': _HREF}
+_APP: Schema = _REFERENCE | {'online': _FLAG}
+_COMPONENT: Schema = _APP | {'kind': _choice(ComponentKind)}
+_VERSION: Schema = {
+    'version': _TEXT,
+    'base_uri': _HREF,
+    'vendor_info': _object({'name': _TEXT, 'version': _TEXT}),
+}
+_TRIGGER = _object({'type': _choice(TriggerType)}, {'setting': _TEXT, 'username': _TEXT})
+_MENDED = _array(_choice(Mending))
+
+_EXECUTION: Schema = {
+    'id': _TEXT,
+    'status': _choice(ExecutionStatus),
+    'href': _HREF,
+    'entity': _TEXT,
+    'script_id': _TEXT,
+    'script_version': _TEXT,
+    'is_outdated': _FLAG,
+    'execution_type': _choice(ExecutionType),
+    'arguments': _TEXTS,
+    'priority': _WHOLE,
+    'trigger': _TRIGGER,
+    'created_at': _TIME,
+}
+_EXECUTION_WHERE_KNOWN: Schema = {
+    'mended': _MENDED,
+    'parent': _TEXT,
+    'schedule': _HREF,
+    'scheduled': _FLAG,
+    'last_start_at': _TIME,
+    'skipped_starts': _COUNT,
+    'stop_trigger': _TRIGGER,
+    'started_at': _TIME,
+    'completed_at': _TIME,
+    'duration_ms': _COUNT,
+    'progress': _COUNT | {'maximum': 100},
+    'progress_message': _TEXT,
+    'exit_code': _WHOLE,
+    'signal': _WHOLE,
+    'leftover_processes': _COUNT,
+    'unkillable_processes': _array(_object({'pid': _COUNT, 'user': _TEXT, 'command': _TEXT})),
+    'resource_use': _object({'max_memory_bytes': _COUNT, 'cpu_sec': _AMOUNT}),
+    'error': _object(
+        {
+            'error_code': {'const': 'vendor-error'},
+            'vendor_code': _choice(FailureReason),
+            'message': _TEXT,
+            'parameters': _ANY_OBJECT,
+        }
+    ),
+    'terminating': _FLAG,
+    'warnings': _array(_TEXT, maxItems=MAX_WARNINGS),
+}
+
+SCHEMAS: dict[str, Schema] = {
+    'GenericError': _object(
+        {
+            'error_code': {'enum': sorted({row.error_code for row in ERROR_TABLE.values()})},
+            'message': _TEXT,
+        },
+        {'vendor_code': {'type': 'string', 'pattern': '^x-gateway-'}, 'parameters': _ANY_OBJECT},
+    ),
+    'Server': _object(
+        {
+            'name': _TEXT,
+            'version': _TEXT,
+            'api_version': _TEXT,
+            'apps': _HREF,
+            'components': _HREF,
+            'areas': _HREF,
+            'functions': _HREF,
+            'health': _HREF,
+            'version-info': _HREF,
+        }
+    ),
+    'VersionInfo': _object(
+        {'items': _array(_object(_VERSION)), 'sovd_info': _array(_object(_VERSION))}
+    ),
+    'Health': _object(
+        {
+            'status': {'enum': ['ok', 'degraded']},
+            'uptime_sec': _AMOUNT,
+            'versions': {'type': 'object', 'additionalProperties': _TEXT, 'required': ['gateway']},
+            'entities': _object({'apps': _COUNT, 'apps_online': _COUNT, 'components': _COUNT}),
+            'gateway': _TEXT,
+            'warnings': _TEXTS,
+            'connections': _object({'open': _COUNT, 'limit': _COUNT, 'refused': _COUNT}),
+            'supervision': _object(
+                {
+                    'mechanism': _TEXT,
+                    'cgroup': {'type': ['string', 'null']},
+                    'controllers': _TEXTS,
+                    'reason': _TEXT,
+                    'limits': {'type': 'object', 'additionalProperties': _TEXT},
+                    'spawner_restarts': _COUNT,
+                }
+            ),
+        },
+        {'executions': _object({status.value: _COUNT for status in ExecutionStatus})},
+    ),
+    'Reference': _object(_REFERENCE),
+    'ReferenceList': _list_of('Reference'),
+    'AppReference': _object(_APP),
+    'AppList': _list_of('AppReference'),
+    'App': _object(
+        _APP
+        | {
+            'fully_qualified_name': _TEXT,
+            'namespace': _TEXT,
+            'is-located-on': _HREF,
+            'scripts': _HREF,
+        },
+        {'area': _HREF},
+    ),
+    'ComponentReference': _object(_COMPONENT),
+    'ComponentList': _list_of('ComponentReference'),
+    'Component': _object(
+        _COMPONENT | {'hosts': _HREF, 'scripts': _HREF},
+        {'description': _TEXT, 'namespace': _TEXT, 'area': _HREF},
+    ),
+    'Area': _object(_REFERENCE | {'components': _HREF}),
+    'Function': _object(_REFERENCE | {'hosts': _HREF}, {'description': _TEXT}),
+    'Script': _object(
+        _REFERENCE
+        | {
+            'description': _TEXT,
+            'managed': _FLAG,
+            'kind': _choice(ScriptKind),
+            'version': _TEXT,
+            'size': _COUNT,
+            'tags': _TEXTS,
+            'single_execution': _FLAG,
+            'proximity_proof_required': _FLAG,
+        },
+        {
+            'timeout_sec': _AMOUNT,
+            'parameters_schema': _ANY_OBJECT,
+            'limits': _object(
+                {},
+                {
+                    'cpu_sec': _AMOUNT,
+                    'memory_mb': _AMOUNT,
+                    'processes': _COUNT,
+                    'open_files': _COUNT,
+                    'file_size_mb': _AMOUNT,
+                    'output_mb': _AMOUNT,
+                },
+            ),
+            'mended': _MENDED,
+        },
+    ),
+    'ScriptList': _list_of('Script'),
+    'UploadedScript': _object(_REFERENCE),
+    'ExecutionSummary': _object(_EXECUTION, _EXECUTION_WHERE_KNOWN),
+    'ExecutionList': _list_of('ExecutionSummary', {'next': _HREF}),
+    'Execution': _object(
+        _EXECUTION
+        | {'output': _object({'stdout': _TEXT, 'stderr': _TEXT, 'dropped_bytes': _COUNT})},
+        _EXECUTION_WHERE_KNOWN | {'parameters': _ANY_OBJECT},
+    ),
+    'StartedExecution': _object(
+        {'id': _TEXT, 'status': _choice(ExecutionStatus), 'href': _HREF}, {'schedule': _HREF}
+    ),
+}
+"""Each object names all that it may have: what is not here is not answered."""

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds of values that a request may hold."""
+
+from typing import Any
+
+from jsonschema import Draft202012Validator
+import pytest
+
+from gateway_node.executions.values import StopAction
+from gateway_node.http_server.fields import (
+    Arguments,
+    Choice,
+    ExecutionId,
+    Field,
+    Id,
+    Integer,
+    JsonObject,
+    Text,
+    ValueRefused,
+)
+
+EXECUTION_ID = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
+FIELDS: dict[str, Field[Any]] = {
+    'text': Text(),
+    'id': Id(),
+    'execution id': ExecutionId(),
+    'integer': Integer(1, 10),
+    'choice': Choice(StopAction),
+    'arguments': Arguments(max_items=2, max_bytes=4),
+    'object': JsonObject(max_names=2),
+}
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    10,
+    11,
+    -1,
+    1.5,
+    '',
+    'a',
+    '-a',
+    '.a',
+    'a.b-c_d',
+    'a' * 257,
+    EXECUTION_ID,
+    EXECUTION_ID.lower(),
+    'stop',
+    'STOP',
+    'forced_termination',
+    [],
+    ['a'],
+    ['a', 'b', 'c'],
+    [1],
+    ['abcde'],
+    ['a\0'],
+    [None],
+    {},
+    {'a': 1, 'b': None},
+    {'a': 1, 'b': 2, 'c': 3},
+)
+
+
+@pytest.mark.parametrize('field', FIELDS.values(), ids=FIELDS.keys())
+def test_a_field_takes_what_its_schema_takes(field: Field[Any]) -> None:
+    """The schema that is shown is the one that is kept: for no value do they disagree."""
+    validator = Draft202012Validator(field.schema())
+    Draft202012Validator.check_schema(field.schema())
+    taken = [value for value in VALUES if reads(field, value)]
+    assert taken == [value for value in VALUES if validator.is_valid(value)]
+    assert taken
+
+
+@pytest.mark.parametrize(('field', 'value'), [(Id(), 'a'), (ExecutionId(), EXECUTION_ID)])
+def test_no_line_end_is_part_of_an_id(field: Field[str], value: str) -> None:
+    """Where a regular expression is searched for, `$` matches before one."""
+    assert reads(field, value)
+    assert not reads(field, f'{value}\n')
+
+
+def reads(field: Field[Any], value: object) -> bool:
+    try:
+        field.read(value)
+    except ValueRefused:
+        return False
+    return True
+
+
+@pytest.mark.parametrize('text', ['0', '11', '-1', '+1', ' 1', '1_0', '1.0', '٣', '', '9' * 400])
+def test_a_number_in_a_text_is_plain_digits_within_the_range(text: str) -> None:
+    """What int() would take besides is refused, with the range."""
+    with pytest.raises(ValueRefused, match='allowed: 1 to 10'):
+        Integer(1, 10).read_text(text)
+
+
+def test_a_number_in_a_text_is_read_as_a_number() -> None:
+    """A query has texts only; a text in JSON is no number."""
+    assert Integer(1, 10).read_text('7') == 7
+    with pytest.raises(ValueRefused):
+        Integer(1, 10).read('7')
+
+
+def test_a_choice_is_read_as_its_member() -> None:
+    """Handlers get the enum's member, and clients read all values that are allowed."""
+    assert Choice(StopAction).read('stop') is StopAction.STOP
+    with pytest.raises(ValueRefused, match="is 'halt'; allowed: stop, forced_termination"):
+        Choice(StopAction).read('halt')
+
+
+def test_every_wrong_argument_is_named() -> None:
+    """Each by its place; a long one is not repeated."""
+    with pytest.raises(ValueRefused) as caught:
+        Arguments(max_items=9, max_bytes=50).read(['a', 'b\0', 'c', 'd' * 51])
+    assert [violation.path for violation in caught.value.violations] == ['/1', '/3']
+    assert all(len(each.reason) < 120 for each in caught.value.violations)
+
+
+def test_the_bytes_of_an_argument_count() -> None:
+    """Linux counts bytes, whatever the characters."""
+    assert Arguments(max_items=1, max_bytes=4).read(['éé']) == ('éé',)
+    with pytest.raises(ValueRefused):
+        Arguments(max_items=1, max_bytes=3).read(['éé'])

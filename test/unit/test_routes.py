@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of routes agrees with itself."""
+
+import re
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from gateway_node.executions.actors import Role
+from gateway_node.http_server.bodies import JsonBody, NoBody
+from gateway_node.http_server.error_table import ERROR_TABLE, row_of
+from gateway_node.http_server.errors import ClientSilent
+from gateway_node.http_server.route import BYTES, Route
+from gateway_node.http_server.routes import ROUTES, UNVERSIONED
+from gateway_node.http_server.schemas import SCHEMAS
+from gateway_node.http_server.takes import Place, taken_by
+from gateway_node.http_server.uploads import Form
+
+EVERY_ROUTE = pytest.mark.parametrize(
+    'route', [*ROUTES, UNVERSIONED], ids=lambda route: f'{route.method} {route.path}'
+)
+
+
+@EVERY_ROUTE
+def test_a_route_takes_what_its_path_names(route: Route[Any, Any]) -> None:
+    """Each placeholder is read, and nothing is read that is no placeholder."""
+    taken = [each.name for each in taken_by(route.takes) if each.place is Place.PATH]
+    assert taken == re.findall(r'\{(\w+)\}', route.path)
+    assert not any(each.place is Place.BODY for each in taken_by(route.takes))
+
+
+@EVERY_ROUTE
+def test_a_handler_gets_what_its_route_takes(route: Route[Any, Any]) -> None:
+    """Where a row names no body, its handler wants none."""
+    at, body = get_args(get_type_hints(route.handler)['call'])
+    assert issubclass(route.takes, at)
+    if isinstance(route.body, JsonBody):
+        assert body is route.body.kind
+        assert all(each.place is Place.BODY for each in taken_by(body))
+    else:
+        assert body is (type(None) if isinstance(route.body, NoBody) else Form)
+
+
+@EVERY_ROUTE
+def test_what_a_route_answers_has_a_schema(route: Route[Any, Any]) -> None:
+    """By its name; a route that answers nothing says 204."""
+    assert route.answers in {None, BYTES, *SCHEMAS}
+    assert (route.answers is None) == (route.status == 204)
+
+
+@EVERY_ROUTE
+def test_who_changes_something_is_more_than_a_viewer(route: Route[Any, Any]) -> None:
+    """And who looks need be no more."""
+    assert (route.role is Role.VIEWER) == (route.method == 'GET')
+
+
+@EVERY_ROUTE
+def test_each_error_of_a_route_has_an_answer(route: Route[Any, Any]) -> None:
+    """And is named once."""
+    assert all(row_of(kind) is not None for kind in route.all_errors)
+    assert len(route.errors) == len(set(route.errors))
+
+
+def test_each_answer_to_an_error_is_of_some_route() -> None:
+    """No row of the table of errors is dead."""
+    assert ERROR_TABLE.keys() == {kind for route in ROUTES for kind in route.all_errors}
+
+
+def test_no_schema_is_unused() -> None:
+    """Each is answered by a route, or is a part of one that is."""
+    answered = {route.answers for route in ROUTES} | {'GenericError'}
+    named = set(re.findall(r'#/components/schemas/(\w+)', str(SCHEMAS)))
+    assert SCHEMAS.keys() == (answered | named) - {None, BYTES}
+
+
+def test_no_route_stands_twice() -> None:
+    """A row that another one hides would never be served."""
+    rows = [(route.method, route.path) for route in ROUTES]
+    assert len(rows) == len(set(rows))
+
+
+def test_a_route_declares_the_subclasses_of_its_errors() -> None:
+    """And what reading its body may raise, where it has one."""
+    (start,) = (each for each in ROUTES if each.answers == 'StartedExecution')
+    (show,) = (each for each in ROUTES if each.answers == 'Execution' and each.method == 'GET')
+    assert start.declares(ClientSilent(1.0))
+    assert not show.declares(ClientSilent(1.0))
+    assert not show.declares(ValueError())
