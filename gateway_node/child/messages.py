@@ -111,10 +111,14 @@ class ProgressTold(TypedDict):
     message: str | None
 
 
-class OutputShared(TypedDict):
-    """Comes with a descriptor of the memory that `shared_tail` describes."""
+class OutputTold(TypedDict):
+    """There is more output; told ten times a second at most.
 
-    event: Literal['output_shared']
+    The first that concerns what no file holds comes with a descriptor of the memory that
+    `shared_tail` describes.
+    """
+
+    event: Literal['output']
 
 
 class ScriptEnded(EndReport):
@@ -123,7 +127,7 @@ class ScriptEnded(EndReport):
     event: Literal['ended']
 
 
-SupervisorMessage = ScriptStarted | StartFailed | ProgressTold | OutputShared | ScriptEnded
+SupervisorMessage = ScriptStarted | StartFailed | ProgressTold | OutputTold | ScriptEnded
 
 
 class SpawnerReady(TypedDict):

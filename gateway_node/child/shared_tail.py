@@ -14,7 +14,8 @@ import zlib
 
 _SLOT = struct.Struct('!QII')
 """The number of the filling, from 1 on; the length and the CRC-32 of what follows."""
-_SLOT_BYTES = 160 * 1024
+_SLOT_BYTES = 448 * 1024
+"""A tail of empty lines has a number for each. Memory that is never filled takes none."""
 MEMORY_BYTES = 2 * _SLOT_BYTES
 MAX_CONTENT_BYTES = _SLOT_BYTES - _SLOT.size
 
@@ -40,7 +41,13 @@ class SharedTail:
         self._fillings = 0
 
     def fill(self, content: bytes) -> None:
-        """Show the content, of at most MAX_CONTENT_BYTES, in place of what was shown before."""
+        """Show the content in place of what was shown before.
+
+        What is longer than MAX_CONTENT_BYTES is not shown: empty lines alone, each with millions
+        of lines of the other stream before it, are.
+        """
+        if len(content) > MAX_CONTENT_BYTES:
+            return
         self._fillings += 1
         start = self._fillings % 2 * _SLOT_BYTES
         content_at = start + _SLOT.size

@@ -27,8 +27,8 @@ _SCARCITY_PATIENCE_SEC = 30.0
 _SCARCITY_INTERVAL_SEC = 0.05
 
 
-def read_regular(path: Path, max_bytes: int) -> bytes:
-    """Return the first `max_bytes` bytes of a plain file.
+def read_regular(path: Path, max_bytes: int, start: int = 0) -> bytes:
+    """Return up to `max_bytes` bytes of a plain file, from an offset on.
 
     Waits a while for a descriptor where this process has none left: what a script gave is not
     to be lost for that.
@@ -41,6 +41,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f'{path} is no plain file')
         with open(descriptor, 'rb', closefd=False) as file:
+            file.seek(start)
             return file.read(max_bytes)
     finally:
         os.close(descriptor)

@@ -1,64 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what a supervisor kept of a script's output; while it runs, and after: in a thread."""
+"""Shows the first and the last of what a script wrote; while it runs, and after: in a thread."""
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable
 import contextlib
-import os
 from pathlib import Path
-import threading
 from typing import NamedTuple
 
-from gateway_node.child.exposed_files import replace_file
 from gateway_node.child.output_frames import (
     Frame,
-    HEAD_FILE,
     NOTE,
     OBJECT_BYTES,
     SHOWN_BYTES,
     STDERR,
     STDOUT,
-    TAIL_FILE,
-    TOTALS,
-    unpack,
+    Totals,
+    unpack_totals,
 )
-from gateway_node.child.shared_tail import MEMORY_BYTES, newest
 from gateway_node.executions.values import Output
-from gateway_node.process.kept_files import read_regular
+from gateway_node.process.kept_output import read_kept
+from gateway_node.process.running_output import SharedOutput
 
-_MAX_FILE_BYTES = 4 * 1024 * 1024
-"""More than the frames of a full head are."""
-_READ_ATTEMPTS = 3
-"""Of shared memory: a reader that is delayed can find both of its slots being written."""
 _MAX_CHARACTER_BYTES = 4
-
-
-class SharedOutput:
-    """What a supervisor shows of the output beyond the files, for as long as this is open.
-
-    Takes the descriptor over. Reading is for threads.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._open = True
-        self._lock = threading.Lock()
-
-    def read(self) -> bytes:
-        """Return what the tail's file would hold; empty where there is nothing to be had."""
-        for _ in range(_READ_ATTEMPTS):
-            with self._lock, contextlib.suppress(OSError):
-                memory = os.pread(self._descriptor, MEMORY_BYTES, 0) if self._open else b''
-                if content := newest(memory):
-                    return content
-        return b''
-
-    def close(self) -> None:
-        """Let the memory go."""
-        with self._lock:
-            if self._open:
-                os.close(self._descriptor)
-                self._open = False
 
 
 def read_output(
@@ -89,14 +52,6 @@ def read_stdout_beginning(directory: Path) -> bytes:
     return bytes(_read(directory, None, ended=True)[STDOUT].first)
 
 
-def keep_shared_output(directory: Path, shared: SharedOutput) -> None:
-    """Write what the supervisor, which is gone, would have written as the tail."""
-    path = directory / TAIL_FILE
-    content = shared.read()
-    if content and not path.exists():
-        replace_file(str(path), content)
-
-
 class _Kept(NamedTuple):
     """What is kept of one stream."""
 
@@ -119,13 +74,13 @@ def _show(kept: _Kept, *, ended: bool) -> _Shown:
     if len(first) + len(last) == total:
         last = first + last
     beginning, shown = codecs.utf_8_decode(first[:SHOWN_BYTES], 'replace', False)
-    last = last[_character_start(last, max(0, len(last) - SHOWN_BYTES)) :]
+    last = last[character_start(last, max(0, len(last) - SHOWN_BYTES)) :]
     end, _ = codecs.utf_8_decode(last, 'replace', ended)
     dropped = total - shown - len(last)
     return _Shown(f'{beginning}\n[... {dropped} bytes dropped ...]\n{end}', dropped)
 
 
-def _character_start(content: bytes | bytearray, at: int) -> int:
+def character_start(content: bytes | bytearray, at: int) -> int:
     """Return `at`, or the end of the character that begins before it and ends after it."""
     for start in range(max(0, at - _MAX_CHARACTER_BYTES + 1), at):
         for end in range(at + 1, start + _MAX_CHARACTER_BYTES + 1):
@@ -136,17 +91,14 @@ def _character_start(content: bytes | bytearray, at: int) -> int:
 
 
 def _read(directory: Path, shared: SharedOutput | None, *, ended: bool) -> dict[int, _Kept]:
-    # The head last: read before the tail, it could end before the tail that was read begins.
-    unfiled = b'' if shared is None else shared.read()
-    tail = _read_file(directory / TAIL_FILE) or unfiled
-    first, noted = _joined(unpack(_read_file(directory / HEAD_FILE)))
-    last, totals = _joined(unpack(tail, TOTALS.size))
-    if len(tail) >= TOTALS.size:
-        totals = _totals(tail)
-    elif ended:
+    kept = read_kept(directory, shared)
+    first, noted = _joined(kept.head)
+    last, _ = _joined(kept.unfiled)
+    totals = kept.totals
+    if totals is None:
         # The tail was lost. Before the end it may only not have been shown yet.
-        totals = noted
-    return {stream: _kept(first[stream], last[stream], totals[stream]) for stream in first}
+        totals = noted if ended else Totals()
+    return {stream: _kept(first[stream], last[stream], totals.written(stream)) for stream in first}
 
 
 def _kept(first: bytearray, last: bytearray, total: int) -> _Kept:
@@ -156,27 +108,13 @@ def _kept(first: bytearray, last: bytearray, total: int) -> _Kept:
     return _Kept(first, last[max(0, overlap) :], total)
 
 
-def _read_file(path: Path) -> bytes:
-    try:
-        return read_regular(path, _MAX_FILE_BYTES)
-    except OSError:
-        return b''
-
-
-def _joined(frames: Iterator[Frame]) -> tuple[dict[int, bytearray], dict[int, int]]:
-    """Return each stream's bytes, and what the frames say of totals.
-
-    Never all frames are there at once, for they may be many.
-    """
+def _joined(frames: Iterable[Frame]) -> tuple[dict[int, bytearray], Totals]:
+    """Return each stream's bytes, and what the frames say of totals."""
     streams = {STDOUT: bytearray(), STDERR: bytearray()}
-    totals = {STDOUT: 0, STDERR: 0}
+    totals = Totals()
     for frame in frames:
         if frame.stream in streams:
             streams[frame.stream] += frame.content
-        elif frame.stream == NOTE and len(frame.content) == TOTALS.size:
-            totals = _totals(frame.content)
+        elif frame.stream == NOTE:
+            totals = unpack_totals(frame.content) or totals
     return streams, totals
-
-
-def _totals(content: bytes) -> dict[int, int]:
-    return dict(zip((STDOUT, STDERR), TOTALS.unpack_from(content), strict=True))

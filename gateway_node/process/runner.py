@@ -189,7 +189,7 @@ class SupervisedScriptRunner:
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
         process = self._supervisors.find(execution_id)
-        shared = None if process is None else process.shared_output
+        shared = None if process is None else process.output.shared
         ended = process is None or process.has_ended
         return await asyncio.to_thread(
             read_output, self._folder / execution_id, shared, ended=ended

@@ -26,7 +26,7 @@ from gateway_node.process.outcomes import (
     outcome_of_failed_start,
     outcome_of_report,
 )
-from gateway_node.process.output_reading import keep_shared_output, SharedOutput
+from gateway_node.process.running_output import RunningOutput
 from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
 from gateway_node.process.watchdog import Watchdog
 
@@ -68,8 +68,7 @@ class SupervisedProcess:
         """That a supervisor has from now on, or from the start of the program."""
         self.stuck: ProcessEntry | None = None
         """The supervisor, where it counts as gone although even SIGKILL does not end it."""
-        self.shared_output: SharedOutput | None = None
-        """What the supervisor shows of the output beyond the files."""
+        self.output = RunningOutput()
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
         self._channel.setblocking(False)
@@ -151,14 +150,8 @@ class SupervisedProcess:
             )
         )
 
-    def close_shared_output(self) -> None:
-        """Let go of what the supervisor showed; the files hold it."""
-        if self.shared_output is not None:
-            self.shared_output.close()
-
     def _read_end(self, otherwise: Outcome, left: Sequence[ProcessNote]) -> Outcome:
-        if self.shared_output is not None:
-            keep_shared_output(self._directory, self.shared_output)
+        self.output.keep(self._directory)
         return outcome_of_directory(self._directory, otherwise, left)
 
     def _conclude_unheard(self, outcome: Outcome) -> None:
@@ -200,7 +193,7 @@ class SupervisedProcess:
         except OSError:
             chunk, descriptors = b'', []
         for descriptor in descriptors:
-            self._take_shared_output(descriptor)
+            self.output.take(descriptor)
         if not chunk:
             self._loop.remove_reader(self._channel)
             return False
@@ -220,19 +213,13 @@ class SupervisedProcess:
             case 'progress':
                 progress = Progress(percent=message['percent'], message=message['message'])
                 self._guard.tell(self._on_progress, progress)
-            case 'output_shared':
-                # The descriptor came with it, or was one too many for this process.
-                pass
+            case 'output':
+                # A descriptor of shared memory came with it, or was one too many here, or none.
+                self.output.tell()
             case 'spawn_failed':
                 self._take_last_words(outcome_of_failed_start, message)
             case 'ended':
                 self._take_last_words(outcome_of_report, message, self._directory)
-
-    def _take_shared_output(self, descriptor: int) -> None:
-        if self.shared_output is None:
-            self.shared_output = SharedOutput(descriptor)
-        else:
-            os.close(descriptor)
 
     def _take_last_words(self, understand: Callable[..., Outcome], *words: Any) -> None:
         self._watchdog.expect_nothing_heard()
@@ -256,6 +243,7 @@ class SupervisedProcess:
             self._started.exception()
         if not self._outcome.done():
             self._outcome.set_result(outcome)
+            self.output.tell()
 
     def _give_up_supervisor(self) -> None:
         self.stuck = read_entry(self.supervisor_pid)

@@ -248,7 +248,7 @@ class Supervisors:
             self._orphans.note_ended(process.execution_id)
             self._own.remove(process.supervisor_pid)
             del self._endings[process.execution_id]
-            process.close_shared_output()
+            process.output.close()
             if gone.cancelled():
                 reap(process.supervisor_pid)
 

@@ -12,30 +12,30 @@ from hypothesis import strategies as st
 import pytest
 
 from gateway_node.child.output_frames import (
+    FORM,
     Frame,
     HEAD_FILE,
     NOTE,
     OBJECT_BYTES,
     pack,
+    pack_totals,
     SHOWN_BYTES,
     STDERR,
     STDOUT,
     TAIL_BYTES,
     TAIL_FILE,
-    TOTALS,
+    Totals,
     unpack,
 )
 from gateway_node.child.shared_tail import MAX_CONTENT_BYTES, MEMORY_BYTES, newest, SharedTail
 from gateway_node.child.supervision.output_writing import OutputLog
 from gateway_node.process.outcomes import read_printed_object
 from gateway_node.process.output_reading import (
-    keep_shared_output,
     read_output,
     read_whole_stdout,
-    SharedOutput,
 )
+from gateway_node.process.running_output import keep_shared_output, SharedOutput
 
-SECOND = 10**9
 UNKNOWN = '\N{REPLACEMENT CHARACTER}'
 
 
@@ -53,12 +53,12 @@ def in_pieces(content: bytes, piece: int) -> Iterator[bytes]:
 def write(log: OutputLog, content: bytes, *, stream: int = STDOUT, piece: int = 65536) -> None:
     """Write the content in pieces that come a second apart."""
     for number, part in enumerate(in_pieces(content, piece)):
-        log.write(Frame(stream, number * SECOND, part), 0.0)
+        log.write(stream, part, float(number))
 
 
 def kept(folder: Path, content: bytes) -> OutputLog:
     """Return the log of a script that wrote the content to stdout and has ended."""
-    log = OutputLog(str(folder))
+    log = OutputLog(str(folder), 0.0)
     write(log, content)
     log.close()
     return log
@@ -79,12 +79,12 @@ def letters(count: int) -> bytes:
 @given(frames=st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=20))))
 def test_frames_are_what_was_packed(frames: list[tuple[int, bytes]]) -> None:
     """Stream, time and bytes come back; of a frame that was cut off what there is."""
-    packed = [Frame(stream, n, content) for n, (stream, content) in enumerate(frames)]
+    packed = [Frame(stream, n, 999 * n, content) for n, (stream, content) in enumerate(frames)]
     stream = b''.join(map(pack, packed))
-    assert list(unpack(stream)) == packed
+    assert list(unpack(stream, 0)) == packed
     if packed:
         cut = packed[-1]._replace(content=packed[-1].content[:-1])
-        assert list(unpack(stream[:-1])) in (packed[:-1], [*packed[:-1], cut])
+        assert list(unpack(stream[:-1], 0)) in (packed[:-1], [*packed[:-1], cut])
 
 
 @pytest.mark.parametrize('total', [0, 10, SHOWN_BYTES, 2 * SHOWN_BYTES, 2 * SHOWN_BYTES + 1])
@@ -99,9 +99,9 @@ def test_the_first_and_the_last_of_a_stream_are_shown(
     All of stdout is there where it could be a JSON object of up to 1 MiB.
     """
     content = (beginning + letters(total + beyond))[: total + beyond]
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     write(log, content, piece=piece)
-    log.write(Frame(STDERR, 0, b'error'), 0.0)
+    log.write(STDERR, b'error', 0.0)
     log.close()
     output = read_output(tmp_path)
     dropped = max(0, len(content) - 2 * SHOWN_BYTES)
@@ -147,7 +147,7 @@ def test_what_may_have_been_an_object_is_told_where_it_is_too_long(
 def test_an_object_behind_a_head_of_blanks_makes_no_gap(tmp_path: Path) -> None:
     """What begins as an object later than that is no result, and is shown where it belongs."""
     content = b' ' * 70_000 + b'{' + letters(100_000)
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     write(log, content, piece=10_000)
     log.close()
     assert read_output(tmp_path).stdout == (
@@ -172,14 +172,14 @@ def test_the_disk_is_written_little_more_than_is_kept(
 
     Memory that is shared with the gateway is no disk.
     """
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     content = letters(3 * SHOWN_BYTES)
     before = written_bytes()
     shared = 0
     for number, part in enumerate(in_pieces(content, piece)):
         for stream in streams:
-            log.write(Frame(stream, number * SECOND, part), 0.0)
-        if number % 1000 == 0 and (descriptor := log.share()) is not None:
+            log.write(stream, part, float(number))
+        if number % 1000 == 2 and (descriptor := log.share()) is not None:
             os.close(descriptor)
             shared += 1
     log.close()
@@ -193,27 +193,26 @@ def test_the_disk_is_written_little_more_than_is_kept(
 
 def test_little_output_is_on_the_disk_at_once(tmp_path: Path) -> None:
     """What a script has said before it hangs can be read, in the pieces in which it came."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     for number in range(300):
-        log.write(Frame(STDOUT, number, b'.'), 0.0)
+        log.write(STDOUT, b'.', number / 1000)
         assert read_output(tmp_path).stdout == '.' * (number + 1)
-    assert log.share_due is None
-    frames = list(unpack((tmp_path / HEAD_FILE).read_bytes()))
-    assert [frame.nanoseconds for frame in frames] == list(range(300))
+    assert log.share() is None
+    frames = unpack((tmp_path / HEAD_FILE).read_bytes())
+    assert [frame.milliseconds for frame in frames] == list(range(300))
 
 
 def test_what_is_held_back_of_many_small_writes_is_shared(tmp_path: Path) -> None:
     """Single bytes cost the disk too much; the gateway can read them at every moment."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     content = letters(20_000)
     shared = None
     for number in range(len(content)):
         write(log, content[number : number + 1])
         if number % 777 == 776:
-            if shared is None:
-                shared = share(log)
-            else:
-                log.share()
+            descriptor = log.share()
+            if descriptor is not None:
+                shared = SharedOutput(descriptor)
             shown = read_output(tmp_path, shared, ended=False)
             assert (shown.stdout, shown.dropped_bytes) == (content[: number + 1].decode(), 0)
     assert shared is not None
@@ -225,7 +224,7 @@ def test_what_is_held_back_of_many_small_writes_is_shared(tmp_path: Path) -> Non
 
 def test_what_the_head_got_meanwhile_is_shown_once(tmp_path: Path) -> None:
     """A reader can have the head of a later moment than the tail."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     content = letters(2000)
     write(log, content, piece=1)
     with_held = share(log)
@@ -236,10 +235,10 @@ def test_what_the_head_got_meanwhile_is_shown_once(tmp_path: Path) -> None:
 
 def test_the_tail_is_in_memory_until_the_end(tmp_path: Path) -> None:
     """While the script runs only its head is on the disk; the count is right all the time."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     content = letters(500_000)
     write(log, content[:200_000])
-    assert log.share_due is not None
+    assert log.news
     shared = share(log)
     shown = read_output(tmp_path, shared, ended=False)
     assert shown.stdout.endswith(content[200_000 - SHOWN_BYTES : 200_000].decode())
@@ -258,7 +257,7 @@ def test_the_tail_is_in_memory_until_the_end(tmp_path: Path) -> None:
 
 def test_the_gateway_keeps_the_tail_of_a_lost_supervisor(tmp_path: Path) -> None:
     """It writes what the supervisor would have written, but not over that."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     write(log, letters(300_000))
     shared = share(log)
     keep_shared_output(tmp_path, shared)
@@ -278,7 +277,7 @@ def test_the_gateway_keeps_the_tail_of_a_lost_supervisor(tmp_path: Path) -> None
 )
 def test_a_tail_that_is_lost_is_counted(tmp_path: Path, written: int, known: int) -> None:
     """With supervisor and gateway its memory goes. At least half of what there was is known."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     write(log, letters(written), piece=10_000)
     assert read_output(tmp_path, ended=False).dropped_bytes == 0
     lost = read_output(tmp_path)
@@ -289,7 +288,7 @@ def test_a_tail_that_is_lost_is_counted(tmp_path: Path, written: int, known: int
 
 def test_a_tail_for_which_there_is_no_room_is_counted(tmp_path: Path) -> None:
     """The head takes the last count, where the disk has room for that."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     write(log, letters(999_999), piece=10_000)
     (tmp_path / f'{TAIL_FILE}.new').mkdir()
     log.close()
@@ -331,12 +330,12 @@ def test_at_a_cut_too_bytes_that_are_no_text_are_replaced(tmp_path: Path, invali
 
 def test_half_a_character_is_shown_when_it_is_whole(tmp_path: Path) -> None:
     """While the script runs the rest may still come; at its end there is none."""
-    log = OutputLog(str(tmp_path))
-    log.write(Frame(STDOUT, 0, 'a€'.encode()[:-1]), 0.0)
+    log = OutputLog(str(tmp_path), 0.0)
+    log.write(STDOUT, 'a€'.encode()[:-1], 0.0)
     running = read_output(tmp_path, ended=False)
     assert (running.stdout, running.dropped_bytes) == ('a', 0)
     assert read_output(tmp_path).stdout == f'a{UNKNOWN}'
-    log.write(Frame(STDOUT, 0, '€'.encode()[-1:]), 0.0)
+    log.write(STDOUT, '€'.encode()[-1:], 0.0)
     assert read_output(tmp_path, ended=False).stdout == 'a€'
     write(log, b'-' * 200_000 + '🤖'.encode()[:3])
     shared = share(log)
@@ -361,11 +360,15 @@ def test_shared_memory_may_hold_anything(memory: bytes) -> None:
         b'',
         b'\xff' * 15,
         b'\xff' * MAX_CONTENT_BYTES,
-        TOTALS.pack(2**64 - 1, 0),
-        TOTALS.pack(0, 0) + pack(Frame(STDOUT, 0, b'forged')),
-        TOTALS.pack(9, 9) + pack(Frame(NOTE, 0, b'')) + pack(Frame(77, 0, b'forged')),
+        FORM + pack_totals(Totals(2**64 - 1)),
+        FORM + pack_totals(Totals()) + pack(Frame(STDOUT, 0, 0, b'forged')),
+        FORM + pack_totals(Totals(9)) + pack(Frame(STDOUT, 0, 0, b'f\n', (2**62,)))[:-5],
+        FORM
+        + pack_totals(Totals(9, 9))
+        + pack(Frame(NOTE, 0, 0, b''))
+        + pack(Frame(77, 0, 0, b'forged')),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_no_supervisor_would_share_is_shown_as_something(
     tmp_path: Path, content: bytes
@@ -393,7 +396,7 @@ def test_a_forged_memory_harms_only_its_own_script(
     tmp_path: Path, spoil: Callable[[int], int]
 ) -> None:
     """What is shown then may be wrong; it is text with a count, and the next reading is right."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     write(log, letters(300_000))
     descriptor = log.share()
     assert descriptor is not None
@@ -437,10 +440,10 @@ def test_a_reader_sees_no_half_written_memory() -> None:
 
 def test_the_fullest_tail_has_room_in_the_memory(tmp_path: Path) -> None:
     """Small frames and large ones, of both streams."""
-    log = OutputLog(str(tmp_path))
+    log = OutputLog(str(tmp_path), 0.0)
     for number in range(3 * SHOWN_BYTES // 100):
         for stream in (STDOUT, STDERR):
             size = 1 if number % 2 else 200
-            log.write(Frame(stream, number * SECOND, b'x' * size), 0.0)
+            log.write(stream, b'x' * size, float(number))
     log.close()
     assert SHOWN_BYTES * 2 < (tmp_path / TAIL_FILE).stat().st_size < MAX_CONTENT_BYTES

@@ -14,7 +14,7 @@ import time
 from gateway_node.child.contract import END_FILE, PROGRESS_FIFO, WORKING_DIRECTORY
 from gateway_node.child.exposed_files import largest_file_bytes, replace_file
 from gateway_node.child.messages import EndReport, ProgressTold, SupervisorOrder
-from gateway_node.child.output_frames import Frame, STDERR, STDOUT
+from gateway_node.child.output_frames import STDERR, STDOUT
 from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 from gateway_node.child.supervision.output_writing import OutputLog
 from gateway_node.child.supervision.program import Program
@@ -38,7 +38,6 @@ class ExecutionFiles:
         self._directory = order['directory']
         self._keep_working_directory = order['keep_working_directory']
         self._progress = ProgressLines()
-        self._started_ns = time.monotonic_ns()
         self.working_directory = self._path(WORKING_DIRECTORY)
         self._order = order
         self.cgroup: CgroupLeaf | None = None
@@ -55,7 +54,7 @@ class ExecutionFiles:
         if 'script_file' in order:
             # An interpreter would only say so on stderr, and exit with a status of its own.
             os.stat(order['script_file'])
-        self.output = OutputLog(self._directory)
+        self.output = OutputLog(self._directory, time.monotonic())
         limits = order['limits']
         if limits['memory_mb'] is not None or limits['processes'] is not None:
             self._make_leaf()
@@ -118,7 +117,7 @@ class ExecutionFiles:
             if source == self._progress_source:
                 self.progress_news = self._progress.feed(chunk) or self.progress_news
             else:
-                self._keep(self._streams[source], chunk)
+                self.output.write(self._streams[source], chunk, time.monotonic())
         return True
 
     def drain_rest(self) -> None:
@@ -165,10 +164,6 @@ class ExecutionFiles:
                 self.cgroup = CgroupLeaf(
                     folder, self._order['execution_id'], self._order['limits']
                 )
-
-    def _keep(self, stream: int, chunk: bytes) -> None:
-        now_ns = time.monotonic_ns()
-        self.output.write(Frame(stream, now_ns - self._started_ns, chunk), now_ns / 1e9)
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)

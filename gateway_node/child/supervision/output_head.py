@@ -5,19 +5,22 @@ import contextlib
 import os
 
 from gateway_node.child.exposed_files import open_fresh
-from gateway_node.child.output_frames import Frame, HEADER, pack
+from gateway_node.child.output_frames import FORM, Frame, header, joined, pack
 
 _FREE_HEADERS_BYTES = 4096
 """For the headers of small frames: one block of the disk."""
 _DEAREST = 8
 """Beyond that, how many bytes of content each byte of a header has to bring."""
+_MAX_HELD_BYTES = 4096
+"""From so many on a frame is written whatever its header costs: line numbers may make it long."""
 
 
 class OutputHead:
     """One frame behind the other, of both streams.
 
     Small frames are written at once as long as their headers do not cost the disk too much; then
-    each is held back until more of its stream has come.
+    each is held back until more of its stream has come. A header takes 5 to 12 bytes where no
+    lines of the other stream ended within, so that is until there are some 50 bytes.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,11 +41,12 @@ class OutputHead:
         """
         held = self.held.pop(frame.stream, None)
         if held is not None:
-            frame = held._replace(content=held.content + frame.content)
-        if not full and self._too_dear(frame):
+            frame = joined(held, frame)
+        header_bytes = len(header(frame))
+        if not full and self._too_dear(header_bytes, len(frame.content)):
             self.held[frame.stream] = frame
         elif self.append(frame):
-            self._headers_bytes += HEADER.size
+            self._headers_bytes += header_bytes
             self.content_bytes += len(frame.content)
         else:
             return frame
@@ -50,7 +54,7 @@ class OutputHead:
 
     def append(self, frame: Frame) -> bool:
         """Write the frame at the end; return False where the disk does not take it."""
-        packed = pack(frame)
+        packed = pack(frame) if self._size else FORM + pack(frame)
         try:
             if self._descriptor is None:
                 self._descriptor = open_fresh(self._path)
@@ -77,7 +81,7 @@ class OutputHead:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _too_dear(self, frame: Frame) -> bool:
-        headers_bytes = self._headers_bytes + HEADER.size
-        content_bytes = self.content_bytes + len(frame.content)
-        return headers_bytes > _FREE_HEADERS_BYTES + content_bytes // _DEAREST
+    def _too_dear(self, header_bytes: int, content_bytes: int) -> bool:
+        headers_bytes = self._headers_bytes + header_bytes
+        affordable = _FREE_HEADERS_BYTES + (self.content_bytes + content_bytes) // _DEAREST
+        return content_bytes < _MAX_HELD_BYTES and headers_bytes > affordable

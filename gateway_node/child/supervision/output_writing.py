@@ -11,26 +11,30 @@ import os
 
 from gateway_node.child.exposed_files import replace_file
 from gateway_node.child.output_frames import (
+    FORM,
     Frame,
     HEAD_FILE,
+    joined,
     NOTE,
     OBJECT_BYTES,
     pack,
+    pack_totals,
     SHOWN_BYTES,
     STDERR,
     STDOUT,
     TAIL_BYTES,
     TAIL_FILE,
-    TOTALS,
+    Totals,
 )
 from gateway_node.child.shared_tail import SharedTail
 from gateway_node.child.supervision.output_head import OutputHead
 
-_SHARE_INTERVAL_SEC = 0.1
-_MERGE_NANOSECONDS = 10_000_000
+_SOON_MILLISECONDS = 10
 _MERGED_BYTES = 4096
+"""Of frames that come soon after each other."""
 _MAX_SMALL_FRAMES = 512
-"""From so many on small frames are merged whatever lies between them."""
+"""From so many on small frames are merged whenever they come."""
+_LATE_MERGED_BYTES = 512
 _BEFORE_AN_OBJECT = b' \t\r\n\xef\xbb\xbf'
 """White space, and the bytes of a byte order mark."""
 
@@ -45,7 +49,7 @@ class _Tail:
     def add(self, frame: Frame) -> None:
         last = self._frames[-1] if self._frames else None
         if last is not None and self._merges(last, frame):
-            self._frames[-1] = last._replace(content=last.content + frame.content)
+            self._frames[-1] = joined(last, frame)
         else:
             self._frames.append(frame)
         self._size += len(frame.content)
@@ -55,25 +59,27 @@ class _Tail:
     def frames(self) -> list[Frame]:
         """Return the last TAIL_BYTES, or all that there is."""
         frames = list(self._frames)
-        if frames:
-            surplus = max(0, self._size - TAIL_BYTES)
-            frames[0] = frames[0]._replace(content=frames[0].content[surplus:])
+        if self._size > TAIL_BYTES:
+            frames[0] = frames[0].beyond(self._size - TAIL_BYTES)
         return frames
 
     def _merges(self, last: Frame, frame: Frame) -> bool:
-        soon = frame.nanoseconds - last.nanoseconds < _MERGE_NANOSECONDS
-        return len(last.content) + len(frame.content) <= _MERGED_BYTES and (
-            soon or len(self._frames) >= _MAX_SMALL_FRAMES
-        )
+        size = len(last.content) + len(frame.content)
+        if frame.milliseconds - last.milliseconds < _SOON_MILLISECONDS:
+            return size <= _MERGED_BYTES
+        return size <= _LATE_MERGED_BYTES and len(self._frames) >= _MAX_SMALL_FRAMES
 
 
 class OutputLog:
-    """Both streams of one execution."""
+    """Both streams of one execution, from `now` on, by the monotonic clock."""
 
-    def __init__(self, directory: str) -> None:
-        self.totals = {STDOUT: 0, STDERR: 0}
+    def __init__(self, directory: str, now: float) -> None:
+        self._began = now
         self.lost_bytes = 0
         """What is in no file because the disk did not take it at the end."""
+        self._written = {STDOUT: 0, STDERR: 0}
+        self._lines = 0
+        self._beyond = {STDOUT: 0, STDERR: 0}
         self._head = OutputHead(os.path.join(directory, HEAD_FILE))
         self._tail_path = os.path.join(directory, TAIL_FILE)
         self._tails = {STDOUT: _Tail(), STDERR: _Tail()}
@@ -83,53 +89,76 @@ class OutputLog:
         self._note_from = 0
         """How many bytes have to be there for the head to be told how many there are."""
         self._shared: SharedTail | None = None
-        self.share_due: float | None = None
-        """When, by the monotonic clock, `share` has something to do."""
+        self.news = False
+        """True where there is more than was shared."""
+
+    @property
+    def totals(self) -> Totals:
+        """All that the script wrote, kept or not."""
+        return Totals(
+            self._written[STDOUT],
+            self._written[STDERR],
+            self._lines,
+            self._beyond[STDOUT],
+            self._beyond[STDERR],
+        )
 
     @property
     def total_bytes(self) -> int:
-        """All that the script wrote, kept or not."""
-        return self.totals[STDOUT] + self.totals[STDERR]
+        """Of both streams, kept or not."""
+        return self._written[STDOUT] + self._written[STDERR]
 
-    def write(self, frame: Frame, now: float) -> None:
-        """Keep the frame, or what there is room for."""
-        stream = frame.stream
-        self.totals[stream] += len(frame.content)
-        if stream == STDOUT and not self._begun and self._room[STDOUT]:
-            self._look_for_an_object(frame.content)
-        rest = self._fill_head(frame)
+    def write(self, stream: int, content: bytes, now: float) -> None:
+        """Keep what was read of a stream, or what there is room for."""
+        frame = Frame(stream, round((now - self._began) * 1000), self._lines, content)
+        self._written[stream] += len(content)
+        self._lines += content.count(b'\n')
+        rest = self._fill_head(frame) if self._room[stream] else frame
         if rest.content:
-            self._tails[stream].add(rest)
+            self._add_to_tail(rest)
             if self.total_bytes >= self._note_from:
-                self._note_totals(frame.nanoseconds)
-        if self.share_due is None and (rest.content or self._head.held):
-            self.share_due = now + _SHARE_INTERVAL_SEC
+                self._note_totals()
+        self.news = True
 
     def share(self) -> int | None:
         """Show the gateway what no file holds; return a descriptor of the memory the first time.
 
         Whoever gets the descriptor closes it.
         """
-        self.share_due = None
+        self.news = False
         descriptor = None
-        if self._shared is None:
+        frames = self._unfiled_frames()
+        if frames and self._shared is None:
             # Without memory the gateway sees the tail when the script has ended.
             with contextlib.suppress(OSError):
                 self._shared = SharedTail()
                 descriptor = self._shared.descriptor
         if self._shared is not None:
-            self._shared.fill(self._unfiled())
+            self._shared.fill(self._packed(frames))
         return descriptor
 
     def close(self) -> None:
         """Write what is still to be written."""
         for frame in self._head.finish():
-            self._tails[frame.stream].add(frame)
-        tailed = any(tail.frames() for tail in self._tails.values())
-        if tailed and not replace_file(self._tail_path, self._unfiled()):
-            self._note_totals(0)
+            self._add_to_tail(frame)
+        frames = self._unfiled_frames()
+        if frames and not replace_file(self._tail_path, self._packed(frames)):
+            self._note_totals()
             self.lost_bytes = self.total_bytes - self._head.content_bytes
         self._head.close()
+
+    def _fill_head(self, frame: Frame) -> Frame:
+        """Put into the head what it has room for; return what is the tail's."""
+        stream = frame.stream
+        if stream == STDOUT and not self._begun:
+            self._look_for_an_object(frame.content)
+        kept = frame.first(self._room[stream])
+        room = self._room[stream] - len(kept.content)
+        unkept = self._head.add(kept, full=not room)
+        # No gap within the head: once a piece is missing all that follows is the tail's.
+        self._room[stream] = 0 if unkept.content else room
+        rest = frame.beyond(len(kept.content))
+        return joined(unkept, rest) if unkept.content else rest
 
     def _look_for_an_object(self, content: bytes) -> None:
         """Make room for a JSON object where that is how stdout begins."""
@@ -139,31 +168,25 @@ class OutputLog:
             if beginning.startswith(b'{'):
                 self._room[STDOUT] += OBJECT_BYTES - SHOWN_BYTES
 
-    def _fill_head(self, frame: Frame) -> Frame:
-        """Put into the head what it has room for; return what is the tail's."""
-        room = self._room[frame.stream]
-        if not room:
-            return frame
-        kept = frame._replace(content=frame.content[:room])
-        room -= len(kept.content)
-        unkept = self._head.add(kept, full=not room)
-        # No gap within the head: once a piece is missing all that follows is the tail's.
-        self._room[frame.stream] = 0 if unkept.content else room
-        return unkept._replace(content=unkept.content + frame.content[len(kept.content) :])
+    def _add_to_tail(self, frame: Frame) -> None:
+        stream = frame.stream
+        if not self._beyond[stream] and b'\n' in frame.content:
+            self._beyond[stream] = frame.ended + 1 + sum(frame.skips[:1])
+        self._tails[stream].add(frame)
 
-    def _note_totals(self, nanoseconds: int) -> None:
+    def _note_totals(self) -> None:
         """Write down how much there is, each time it has doubled.
 
         Should the tail be lost, with supervisor and gateway, it is known that there was one.
         """
         self._note_from = 2 * self.total_bytes
-        self._head.append(Frame(NOTE, nanoseconds, self._packed_totals()))
+        self._head.append(Frame(NOTE, 0, 0, pack_totals(self.totals)))
 
-    def _packed_totals(self) -> bytes:
-        return TOTALS.pack(self.totals[STDOUT], self.totals[STDERR])
-
-    def _unfiled(self) -> bytes:
+    def _unfiled_frames(self) -> list[Frame]:
         frames = [*self._head.held.values()]
         for tail in self._tails.values():
             frames += tail.frames()
-        return self._packed_totals() + b''.join(map(pack, frames))
+        return frames
+
+    def _packed(self, frames: list[Frame]) -> bytes:
+        return FORM + pack_totals(self.totals) + b''.join(map(pack, frames))

@@ -18,12 +18,11 @@ from gateway_node.child.messages import (
     Cause,
     EndReport,
     LimitNote,
-    OutputShared,
+    OutputTold,
     ScriptEnded,
     ScriptStarted,
     SupervisorOrder,
 )
-from gateway_node.child.output_frames import STDOUT
 from gateway_node.child.supervision import usage
 from gateway_node.child.supervision.due_times import DueTimes
 from gateway_node.child.supervision.execution_files import ExecutionFiles
@@ -32,7 +31,8 @@ from gateway_node.child.supervision.stop_ladder import StopLadder
 
 _CONTAIN_AFTER_SEC = 0.05
 """Joining a cgroup takes long; the many scripts that end sooner are spared it."""
-_PROGRESS_INTERVAL_SEC = 0.1
+_NEWS_INTERVAL_SEC = 0.1
+"""Between two messages of progress, and two of new output."""
 REPORT_PATIENCE_SEC = 10.0
 """For a gateway that does not read how it ended."""
 
@@ -56,6 +56,7 @@ class Supervisor:
         self._abandoned = False
         """True once the loss of the gateway was acted on."""
         self._progress_told = -math.inf
+        self._output_told = self._started
         self._poll = select.poll()
         self._due = DueTimes()
         self._ladder = StopLadder(
@@ -205,20 +206,18 @@ class Supervisor:
         A gateway that takes nothing wakes the poll when it takes something again.
         """
         if self._files.progress_news and self._gateway.idle:
-            self._due.put(self._tell_progress, self._progress_told + _PROGRESS_INTERVAL_SEC)
-        share_due = self._files.output.share_due
-        if share_due is not None:
-            self._due.put(self._share_output, share_due)
+            self._due.put(self._tell_progress, self._progress_told + _NEWS_INTERVAL_SEC)
+        if self._files.output.news and self._gateway.idle:
+            self._due.put(self._tell_of_output, self._output_told + _NEWS_INTERVAL_SEC)
 
     def _tell_progress(self) -> None:
         self._progress_told = time.monotonic()
         self._gateway.send(self._files.take_progress())
 
-    def _share_output(self) -> None:
-        """Let the gateway see what no file holds of the output."""
-        descriptor = self._files.output.share()
-        if descriptor is not None:
-            self._gateway.send(OutputShared(event='output_shared'), descriptor)
+    def _tell_of_output(self) -> None:
+        """Let the gateway see what no file holds of the output, and tell it that there is more."""
+        self._output_told = time.monotonic()
+        self._gateway.send(OutputTold(event='output'), self._files.output.share())
 
     def _report(self) -> EndReport:
         if self._files.cgroup is not None:
@@ -246,7 +245,7 @@ class Supervisor:
             unkillable_processes=self._ladder.unkillable,
             max_memory_bytes=self._meter.max_memory_bytes,
             cpu_sec=self._meter.cpu_sec,
-            stdout_bytes=self._files.output.totals[STDOUT],
+            stdout_bytes=self._files.output.totals.stdout_bytes,
             lost_output_bytes=self._files.output.lost_bytes,
             progress_garbage=self._files.progress_garbage,
             end_asked=self._end_asked,
