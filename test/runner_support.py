@@ -11,10 +11,15 @@ import secrets
 import time
 from typing import Any
 
-from helper_processes import without_idle_helpers
+from helper_processes import HELPERS, SPAWNER, without_idle_helpers
 import pytest
 
-from gateway_node.child.process_tree import become_subreaper, descendants, ProcessEntry
+from gateway_node.child.process_tree import (
+    become_subreaper,
+    descendants,
+    Identity,
+    ProcessEntry,
+)
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ports import Outcome, StartOrder
@@ -48,6 +53,22 @@ def living_descendants(without: Sequence[int] = ()) -> list[ProcessEntry]:
 def living_scripts() -> list[ProcessEntry]:
     """Return what lives below this process and belongs to an execution."""
     return without_idle_helpers(living_descendants())
+
+
+async def without_helpers(gateway: int, entries: Sequence[ProcessEntry]) -> list[ProcessEntry]:
+    """Return what of these was no helper of a gateway that has lost its spawner.
+
+    The next spawner takes its name only a moment after it is there.
+    """
+    helpers: set[Identity] = set()
+
+    def has_spawner() -> bool:
+        below = [each for each in descendants(gateway) if each.name in HELPERS]
+        helpers.update(each.identity for each in below)
+        return any(each.name == SPAWNER for each in below)
+
+    await wait_until(has_spawner, what='the next spawner')
+    return [each for each in entries if each.identity not in helpers]
 
 
 class Floor:

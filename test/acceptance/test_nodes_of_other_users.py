@@ -46,7 +46,13 @@ def test_an_empty_list_of_apps_comes_with_a_hint_where_nodes_are_hidden(tmp_path
         if not api.body('/health')['versions']['rmw'].startswith('rmw_fastrtps'):
             pytest.skip('this middleware hides nothing')
         with node_of_another_user(tmp_path):
-            told = api.wait_for('/health', lambda body: body['warnings'], what='a warning')
+            told = api.wait_for(
+                '/health',
+                lambda body: body['warnings'] or body['entities']['apps'],
+                what='a warning',
+            )
+            if not told['warnings'] and api.body('/apps')['items'][0]['name'] == 'temp_sensor':
+                pytest.skip('nothing is hidden here: Fast DDS had no shared memory for the node')
             assert api.body('/apps')['items'] == []
             (warning,) = told['warnings']
             assert HINT in warning

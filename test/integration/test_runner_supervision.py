@@ -14,7 +14,14 @@ from typing import NoReturn
 
 from helper_processes import HELPERS, SPAWNER
 import pytest
-from runner_support import Floor, floor, floor_on, living_descendants, wait_until
+from runner_support import (
+    Floor,
+    floor,
+    floor_on,
+    living_descendants,
+    wait_until,
+    without_helpers,
+)
 
 from gateway_node.child.exposed_files import largest_file_bytes
 from gateway_node.child.process_tree import descendants
@@ -247,7 +254,7 @@ async def test_a_daemon_in_disguise_does_not_outlive_spawner_and_supervisor(floo
     async with asyncio.timeout(PATIENCE_SEC):
         outcome, _ = await floor.run(floor.order(script))
     assert outcome.cause is EndCause.SUPERVISOR_LOST
-    left = [e for e in descendants(os.getpid()) if e.name not in HELPERS]
+    left = await without_helpers(os.getpid(), descendants(os.getpid()))
     assert {entry.pid for entry in left} == checks
     await schemas.check_schema({'type': 'object'})
     await schemas.close()
@@ -431,12 +438,14 @@ async def test_an_execution_goes_on_whose_script_cannot_be_journalled(
     """Its supervisor is in the journal; a line in the log tells why the script is not."""
     monkeypatch.setattr('gateway_node.process.supervisors.Journal', WithoutDescriptors)
     async with asyncio.timeout(PATIENCE_SEC), floor_on(tmp_path) as floor:
-        order = floor.order(floor.script('echo on; exit 4'))
-        outcome, output = await floor.run(order)
-    assert (outcome.exit_code, output.stdout) == (4, 'on\n')
+        told = floor.folder / 'told'
+        order = floor.order(floor.script(f'until [ -e {told} ]; do sleep 0.01; done; exit 4'))
+        process = await floor.start(order)
+        told.touch()
+        assert (await process.ended()).exit_code == 4
     entry = tmp_path / 'state' / 'open' / f'{order.execution_id}.json'
-    told = f"the journal cannot be written, execution goes on: {TOO_MANY}: '{entry}'"
-    assert [(each.getMessage(), each.exc_info) for each in caplog.records] == [(told, None)]
+    line = f"the journal cannot be written, execution goes on: {TOO_MANY}: '{entry}'"
+    assert [(each.getMessage(), each.exc_info) for each in caplog.records] == [(line, None)]
 
 
 async def ready(floor: Floor) -> None:

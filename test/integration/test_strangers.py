@@ -13,7 +13,7 @@ import sys
 
 from helper_processes import HELPERS, SPAWNER, SUPERVISOR
 import pytest
-from runner_support import HOSTILE, wait_until
+from runner_support import HOSTILE, wait_until, without_helpers
 
 from gateway_node.child import killing
 from gateway_node.child.process_tree import (
@@ -42,6 +42,7 @@ def gateway_after(
     become_subreaper()
     with subprocess.Popen(
         ['bash', '-c', f'{line} exec "$@"', 'bash', *command],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **variables},
@@ -99,7 +100,7 @@ async def test_children_from_before_the_gateway_live_when_its_spawner_dies(
         assert gateway.stdout is not None
         said = {await asyncio.to_thread(gateway.stdout.readline) for _ in range(2)}
         assert said == {f'exec_000{n} supervisor_lost\n' for n in (1, 2)}
-        left = [e for e in descendants(gateway.pid) if e.name not in HELPERS]
+        left = await without_helpers(gateway.pid, descendants(gateway.pid))
         assert {e.identity for e in left} == {e.identity for e in strangers}
         assert set(map(command_line, left)) == {FIRST, LATE}
 

@@ -26,7 +26,7 @@ def say(line: str) -> None:
 
 
 async def main() -> None:
-    """Start the scripts and tell how they end."""
+    """Start the scripts and tell how they end; end when stdin does."""
     state, *scripts = map(Path, sys.argv[1:])
     own_processes = OwnProcesses()
     runner = SupervisedScriptRunner(state, own_processes=own_processes, side_tasks=SideTasks())
@@ -45,6 +45,7 @@ async def main() -> None:
     for process in processes:
         outcome = await process.ended()
         say(f'{process.execution_id} {outcome.cause.value}')
+    await asyncio.to_thread(sys.stdin.read)
     await runner.close()
 
 
