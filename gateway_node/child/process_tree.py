@@ -44,8 +44,23 @@ def set_name(name: str) -> None:
     _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()))
 
 
-Identity = tuple[int, int]
-"""Pid and start time: one process for good, within one boot."""
+class Identity(NamedTuple):
+    """Names one process for good, within one boot; its pid alone is given away again."""
+
+    pid: int
+    start_ticks: int
+    """Clock ticks from the boot to its start, as /proc/<pid>/stat says."""
+
+    def find(self) -> 'ProcessEntry | None':
+        """Return the process's entry; None where it is gone, or the pid is a stranger's by now."""
+        entry = read_entry(self.pid)
+        return entry if entry is not None and entry.identity == self else None
+
+    @property
+    def lives(self) -> bool:
+        """True unless it has ended, be it waited for or not."""
+        entry = self.find()
+        return entry is not None and not entry.is_zombie
 
 
 class ProcessEntry(NamedTuple):
@@ -61,14 +76,13 @@ class ProcessEntry(NamedTuple):
     waited_ticks: int
     """The part of it that its children used."""
     start_ticks: int
-    """Since boot; with the pid it names a process for good."""
     threads: int
     resident_pages: int
 
     @property
     def identity(self) -> Identity:
         """What names this process and no later one with its pid."""
-        return self.pid, self.start_ticks
+        return Identity(self.pid, self.start_ticks)
 
     @property
     def is_zombie(self) -> bool:
@@ -77,6 +91,12 @@ class ProcessEntry(NamedTuple):
         One whose first thread alone has ended looks the same, but has others.
         """
         return self.state in 'ZXx' and self.threads < 2
+
+
+def identify(pid: int) -> Identity | None:
+    """Return what names the process that has the pid now, or None where there is none."""
+    entry = read_entry(pid)
+    return None if entry is None else entry.identity
 
 
 def read_entry(pid: int) -> ProcessEntry | None:
@@ -212,8 +232,7 @@ def signal_process(entry: ProcessEntry, number: int) -> bool:
     except OSError:
         return False
     try:
-        current = read_entry(entry.pid)
-        if current is None or current.start_ticks != entry.start_ticks:
+        if entry.identity.find() is None:
             return False
         signal.pidfd_send_signal(pidfd, number)
     except PermissionError:

@@ -8,7 +8,7 @@ end nothing is left to be ended.
 
 from collections.abc import Mapping
 import contextlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 import errno
 import json
 import logging
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_node.child.exposed_files import open_fresh
-from gateway_node.child.process_tree import ProcessEntry, read_entry
+from gateway_node.child.process_tree import Identity
 from gateway_node.clock import read_boot_id
 from gateway_node.process.kept_files import read_regular
 
@@ -30,35 +30,13 @@ _ENTRY_BYTES = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessMark:
-    """Names one process for good, within one boot."""
-
-    pid: int
-    start_ticks: int
-    """From /proc/<pid>/stat."""
-
-    @classmethod
-    def of(cls, pid: int) -> 'ProcessMark | None':
-        """Return the mark of a living process, or None."""
-        entry = read_entry(pid)
-        return None if entry is None else cls(pid=pid, start_ticks=entry.start_ticks)
-
-    def find(self) -> ProcessEntry | None:
-        """Return the process's entry, or None where it is gone or the pid is a stranger's."""
-        entry = read_entry(self.pid)
-        if entry is None or entry.start_ticks != self.start_ticks:
-            return None
-        return entry
-
-
-@dataclass(frozen=True, kw_only=True)
 class JournalEntry:
     """One open execution."""
 
     execution_id: str
     boot_id: str
-    supervisor: ProcessMark | None = None
-    script: ProcessMark | None = None
+    supervisor: Identity | None = None
+    script: Identity | None = None
     cgroup: str | None = None
     """The folder of the execution's leaf, should it have one."""
 
@@ -81,7 +59,7 @@ class Journal:
         killed leaves the one or the other, or, of the first one, an empty file: no order was sent
         then. A file of its own and a rename take longer.
         """
-        content = json.dumps(asdict(entry)).encode().ljust(_ENTRY_BYTES)
+        content = json.dumps(_document(entry)).encode().ljust(_ENTRY_BYTES)
         if len(content) != _ENTRY_BYTES:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         # A script can have put a pipe or a link there.
@@ -114,26 +92,34 @@ class Journal:
         return self._folder / f'{execution_id}{_SUFFIX}'
 
 
+def _document(entry: JournalEntry) -> dict[str, Any]:
+    marks = {
+        name: None if mark is None else mark._asdict()
+        for name, mark in (('supervisor', entry.supervisor), ('script', entry.script))
+    }
+    return {**vars(entry), **marks}
+
+
 def _parse(fields: dict[str, Any]) -> JournalEntry:
     marks = {
-        name: None if fields[name] is None else ProcessMark(**fields[name])
+        name: None if fields[name] is None else Identity(**fields[name])
         for name in ('supervisor', 'script')
     }
     return JournalEntry(**{**fields, **marks})
 
 
-def write_spawner_mark(file: Path, boot_id: str, mark: ProcessMark) -> None:
+def write_spawner_mark(file: Path, boot_id: str, mark: Identity) -> None:
     """Note who the spawner is, for a later gateway; nothing fails without."""
     with contextlib.suppress(OSError), open(open_fresh(str(file)), 'w') as fresh:
-        json.dump({'boot_id': boot_id, **asdict(mark)}, fresh)
+        json.dump({'boot_id': boot_id, **mark._asdict()}, fresh)
 
 
-def read_spawner_mark(file: Path, boot_id: str) -> ProcessMark | None:
+def read_spawner_mark(file: Path, boot_id: str) -> Identity | None:
     """Return the spawner of an earlier gateway in this boot, or None."""
     try:
         noted = json.loads(read_regular(file, _MAX_BYTES))
         if noted['boot_id'] == boot_id:
-            return ProcessMark(pid=noted['pid'], start_ticks=noted['start_ticks'])
+            return Identity(pid=noted['pid'], start_ticks=noted['start_ticks'])
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return None

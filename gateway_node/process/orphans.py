@@ -14,7 +14,7 @@ import time
 
 from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing, note_of_supervisor
 from gateway_node.child.messages import ProcessNote
-from gateway_node.child.process_tree import descendants, Identity, ProcessEntry, read_entry
+from gateway_node.child.process_tree import descendants, Identity, ProcessEntry
 from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.spawner_connection import TreeGone
 from gateway_node.side_tasks import SideTasks
@@ -100,7 +100,7 @@ class Orphans:
                 left = [entry for entry in orphans if not entry.is_zombie]
                 self._own.leave_alone(left)
                 self._given_up = {
-                    identity: note for identity, note in self._given_up.items() if _lives(identity)
+                    identity: note for identity, note in self._given_up.items() if identity.lives
                 }
                 self._given_up |= {entry.identity: killing.notes([entry])[0] for entry in left}
                 unkillable = tuple(self._given_up.values())
@@ -118,8 +118,3 @@ class Orphans:
     def _is_without_orphans(self) -> bool:
         """Tell whether all of every script lies below the spawner, which lives."""
         return self._spawner_lives() and not self._without_spawner and not self._ending
-
-
-def _lives(identity: Identity) -> bool:
-    entry = read_entry(identity[0])
-    return entry is not None and entry.identity == identity and not entry.is_zombie

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import os
 
-from gateway_node.child.process_tree import descendants, Identity, ProcessEntry, read_entry
+from gateway_node.child.process_tree import descendants, identify, Identity, ProcessEntry
 
 
 class OwnProcesses:
@@ -43,9 +43,9 @@ class OwnProcesses:
 
     def add(self, pid: int) -> None:
         """Register a process, at its start."""
-        entry = read_entry(pid)
-        if entry is not None:
-            self._registered[pid] = entry.identity
+        identity = identify(pid)
+        if identity is not None:
+            self._registered[pid] = identity
 
     def remove(self, pid: int) -> None:
         """Forget a process that was reaped."""
@@ -77,11 +77,7 @@ class OwnProcesses:
 
     def _look(self) -> tuple[list[ProcessEntry], list[ProcessEntry]]:
         """Return the strangers and what is nobody's, without what is registered and below it."""
-        registered = {
-            pid
-            for pid, identity in self._registered.items()
-            if (entry := read_entry(pid)) is not None and entry.identity == identity
-        }
+        registered = {pid for pid, identity in self._registered.items() if identity.find()}
         strangers: dict[int, ProcessEntry] = {}
         others = []
         for entry in descendants(os.getpid(), without=registered):

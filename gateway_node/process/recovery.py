@@ -34,7 +34,7 @@ from gateway_node.child.process_tree import (
     signal_all,
 )
 from gateway_node.executions.ports import EndCause, Outcome
-from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
+from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.kept_files import remove_leavings
 from gateway_node.process.outcomes import outcome_of_directory
 
@@ -57,7 +57,7 @@ class Recovery:
         self,
         journal: Journal,
         executions_folder: Path,
-        spawner: ProcessMark | None,
+        spawner: Identity | None,
         strangers: AbstractSet[Identity],
         *,
         keep_working_directories: bool,
@@ -99,7 +99,7 @@ class Recovery:
 
     async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:
         """Wait for supervisors and spawner to end their trees; end them past the patience."""
-        marks: dict[ProcessMark, Container[str]] = {
+        marks: dict[Identity, Container[str]] = {
             entry.supervisor: _SUPERVISOR_NAMES for entry in entries if entry.supervisor
         }
         if self._spawner is not None:
@@ -133,7 +133,7 @@ class Recovery:
         return {}
 
 
-def _living(marks: Mapping[ProcessMark, Container[str]]) -> list[ProcessEntry]:
+def _living(marks: Mapping[Identity, Container[str]]) -> list[ProcessEntry]:
     """Return those of the marked processes that live and have a name that they should have."""
     found = ((mark.find(), names) for mark, names in marks.items())
     return [e for e, names in found if e and e.name in names and not e.is_zombie]
@@ -169,7 +169,7 @@ def _leftovers(
     return found
 
 
-def _is_of_session(entry: ProcessEntry, script: ProcessMark | None) -> bool:
+def _is_of_session(entry: ProcessEntry, script: Identity | None) -> bool:
     if script is None or entry.start_ticks < script.start_ticks:
         return False
     leader = read_entry(entry.session)

@@ -15,7 +15,7 @@ import time
 from typing import Any, TypeVar
 
 from gateway_node.child.messages import SupervisorOrder
-from gateway_node.child.process_tree import become_subreaper
+from gateway_node.child.process_tree import become_subreaper, identify, Identity
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.values import Progress
 from gateway_node.process.containment import (
@@ -26,7 +26,6 @@ from gateway_node.process.containment import (
 from gateway_node.process.journal import (
     Journal,
     JournalEntry,
-    ProcessMark,
     read_spawner_mark,
     write_spawner_mark,
 )
@@ -71,7 +70,7 @@ class Supervisors:
         self.journal = Journal(state_dir / _JOURNAL_FOLDER)
         self.earlier: Mapping[str, JournalEntry] = {}
         """What an earlier gateway had open when this one started."""
-        self.earlier_spawner: ProcessMark | None = None
+        self.earlier_spawner: Identity | None = None
         self.containment: Containment | None = None
         self._spawner = SpawnerClient(
             state_dir / _LOG_FILE,
@@ -214,8 +213,8 @@ class Supervisors:
         return JournalEntry(
             execution_id=execution_id,
             boot_id=self.journal.boot_id,
-            supervisor=ProcessMark.of(supervisor),
-            script=None if script is None else ProcessMark.of(script),
+            supervisor=identify(supervisor),
+            script=None if script is None else identify(script),
             cgroup=None if folder is None else str(folder),
         )
 
@@ -280,7 +279,7 @@ class Supervisors:
     def _note_spawner(self, pid: int) -> None:
         self._own.add(pid)
         self._spawner_pid = pid
-        mark = ProcessMark.of(pid)
+        mark = identify(pid)
         if mark is not None:
             write_spawner_mark(self._spawner_file, self.journal.boot_id, mark)
 

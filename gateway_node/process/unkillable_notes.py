@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from gateway_node.child.exposed_files import replace_file
-from gateway_node.child.process_tree import read_entry
+from gateway_node.child.process_tree import Identity
 from gateway_node.clock import read_boot_id
 from gateway_node.executions.values import UnkillableProcess
 from gateway_node.process.kept_files import read_regular
@@ -17,8 +17,7 @@ _MAX_BYTES = 1024 * 1024
 
 def lives(process: UnkillableProcess) -> bool:
     """Tell whether exactly this process still lives."""
-    entry = read_entry(process.pid)
-    return entry is not None and entry.start_ticks == process.start_ticks and not entry.is_zombie
+    return Identity(process.pid, process.start_ticks).lives
 
 
 class UnkillableNotes:

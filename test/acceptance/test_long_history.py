@@ -18,6 +18,7 @@ from gateway_process import gateway, GatewayProcess, wait_for
 from killing import ENTITY, kill
 from ros_support import bare_node
 
+from gateway_node.child.process_tree import identify
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import GATEWAY
@@ -25,7 +26,7 @@ from gateway_node.executions.events import Change
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus
-from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
+from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.storage.database import Database
 from gateway_node.storage.executions import SqliteExecutionStore
 
@@ -88,7 +89,7 @@ def executions_of(script: str, count: int, now: datetime.datetime) -> list[Execu
 def journal_all(state_dir: Path, executions: list[Execution]) -> None:
     """Journal executions under the mark of a process that is gone, and leave output of each."""
     process = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)
-    mark = ProcessMark.of(process.pid)
+    mark = identify(process.pid)
     process.communicate(b'\n')
     journal = Journal(state_dir / 'open')
     for execution in executions:

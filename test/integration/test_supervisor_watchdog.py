@@ -18,13 +18,13 @@ import pytest
 from runner_support import Floor, floor, floor_on, wait_until
 
 from gateway_node.child.messages import SupervisorOrder
-from gateway_node.child.process_tree import read_entry
+from gateway_node.child.process_tree import identify, read_entry
 from gateway_node.child.wire import encode
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import StopAction
 from gateway_node.process import spawner_connection
-from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
+from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.limits import NO_LIMITS
 from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_connection import WaitingSupervisor
@@ -181,7 +181,7 @@ async def test_a_supervisor_that_hung_when_its_gateway_died_is_named_by_the_next
         await wait_until(asked.is_set, what='it hangs')
         journal = Journal(tmp_path / 'state' / 'open')
         (tmp_path / 'state' / 'open').mkdir(parents=True)
-        mark = ProcessMark.of(hanging.pid)
+        mark = identify(hanging.pid)
         journal.write(
             JournalEntry(execution_id='exec_1', boot_id=journal.boot_id, supervisor=mark)
         )

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway_node.process.journal import Journal, JournalEntry, ProcessMark
+from gateway_node.child.process_tree import Identity
+from gateway_node.process.journal import Journal, JournalEntry
 
 BOOT_ID = 'this-boot'
 ENTRY = JournalEntry(execution_id='exec_1', boot_id=BOOT_ID, cgroup='/sys/fs/cgroup/gateway_node')
 MARKED = JournalEntry(
     execution_id='exec_1',
     boot_id=BOOT_ID,
-    supervisor=ProcessMark(pid=4_000_000, start_ticks=10**9),
-    script=ProcessMark(pid=4_000_001, start_ticks=10**9),
+    supervisor=Identity(pid=4_000_000, start_ticks=10**9),
+    script=Identity(pid=4_000_001, start_ticks=10**9),
 )
 
 

@@ -9,7 +9,7 @@ import signal
 import stat
 
 from gateway_node.child.messages import LimitNote, SupervisorLimits
-from gateway_node.child.process_tree import ProcessEntry
+from gateway_node.child.process_tree import Identity, ProcessEntry
 from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 
 _TICKS = os.sysconf('SC_CLK_TCK')
@@ -55,7 +55,7 @@ class UsageMeter:
         self._limits = limits
         self._ended_cpu_sec = 0.0
         self._cpu_sec = 0.0
-        self._sampled: dict[tuple[int, int], ProcessEntry] = {}
+        self._sampled: dict[Identity, ProcessEntry] = {}
         self._sampled_ended_cpu_sec = 0.0
         self._unclaimed_cpu_sec = 0.0
         """Of processes for which nobody waited: the kernel charges it to no parent."""
@@ -94,7 +94,7 @@ class UsageMeter:
         self, tree: Iterable[ProcessEntry], cgroup: CgroupLeaf | None = None
     ) -> LimitNote | None:
         """Measure what lives; return the limit that is reached, if one is."""
-        present = {(entry.pid, entry.start_ticks): entry for entry in tree}
+        present = {entry.identity: entry for entry in tree}
         self._measure_cpu(present)
         if cgroup is not None:
             self._cpu_sec = max(self._cpu_sec, cgroup.cpu_sec)
@@ -104,7 +104,7 @@ class UsageMeter:
         self.max_memory_bytes = max(self.max_memory_bytes, memory)
         return self._cpu_hit() or self._whole_tree_hit(living, memory) or self._file_hit(living)
 
-    def _measure_cpu(self, present: dict[tuple[int, int], ProcessEntry]) -> None:
+    def _measure_cpu(self, present: dict[Identity, ProcessEntry]) -> None:
         """Add up what lives, what was waited for, and what vanished unclaimed (man 2 wait)."""
         vanished = sum(e.cpu_ticks for key, e in self._sampled.items() if key not in present)
         claimed = sum(
