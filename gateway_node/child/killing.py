@@ -16,6 +16,7 @@ from gateway_node.child.process_tree import (
     Identity,
     KILL_INTERVAL_SEC,
     ProcessEntry,
+    read_proc,
     signal_all,
 )
 
@@ -95,27 +96,14 @@ def note_of(entry: ProcessEntry, *, permitted: bool) -> ProcessNote:
 
 
 def _effective_user(pid: int) -> int | None:
-    try:
-        with open(f'/proc/{pid}/status', 'rb') as status:
-            for line in status:
-                if line.startswith(b'Uid:'):
-                    return int(line.split()[2])
-    except OSError:
-        return None
+    for line in read_proc(pid, 'status').splitlines():
+        if line.startswith(b'Uid:'):
+            return int(line.split()[2])
     return None
 
 
 def _command(entry: ProcessEntry) -> str:
     """Return the command line, or the name in brackets where there is none (man 1 ps)."""
-    try:
-        descriptor = os.open(f'/proc/{entry.pid}/cmdline', os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return f'[{entry.name}]'
-    try:
-        line = os.read(descriptor, 4 * _MAX_COMMAND)
-    except OSError:
-        line = b''
-    finally:
-        os.close(descriptor)
+    line = read_proc(entry.pid, 'cmdline', 4 * _MAX_COMMAND)
     words = line.rstrip(b'\0').replace(b'\0', b' ').decode(errors='replace')
     return words or f'[{entry.name}]'

@@ -129,6 +129,15 @@ def read_entry(pid: int) -> ProcessEntry | None:
     )
 
 
+def read_proc(pid: int, name: str, max_bytes: int = -1) -> bytes:
+    """Return what /proc/<pid>/<name> says (man 5 proc); empty where that cannot be read."""
+    try:
+        with open(f'/proc/{pid}/{name}', 'rb') as file:
+            return file.read(max_bytes)
+    except OSError:
+        return b''
+
+
 def all_entries() -> list[ProcessEntry]:
     """Return every process that /proc shows."""
     pids = (int(name) for name in os.listdir('/proc') if name.isdecimal())
@@ -173,11 +182,7 @@ def _listed_children(pid: int) -> list[int]:
     except OSError:
         return children
     for thread in threads:
-        try:
-            with open(f'/proc/{pid}/task/{thread}/children', 'rb') as listing:
-                children.extend(int(child) for child in listing.read().split())
-        except OSError:
-            continue
+        children.extend(map(int, read_proc(pid, f'task/{thread}/children').split()))
     return children
 
 

@@ -15,8 +15,6 @@ import time
 from gateway_node.child.contract import (
     END_FILE,
     GIVEN_RESULT_FILE,
-    PROGRESS_FIFO,
-    WORKING_DIRECTORY,
 )
 from gateway_node.child.exposed_files import INCOMING_SUFFIX
 from gateway_node.removal import remove_tree
@@ -65,17 +63,3 @@ def remove_recorded(directory: Path) -> None:
         remove_tree(directory / name)
     with contextlib.suppress(OSError):
         directory.rmdir()
-
-
-def remove_leavings(directory: Path, cgroup: str | None, *, keep_working_directory: bool) -> None:
-    """Remove of an execution what its supervisor, which was lost, would have removed.
-
-    `cgroup` is the folder of its leaf. The processes are gone.
-    """
-    with contextlib.suppress(OSError):
-        (directory / PROGRESS_FIFO).unlink()
-    if not keep_working_directory:
-        remove_tree(directory / WORKING_DIRECTORY)
-    if cgroup is not None:
-        with contextlib.suppress(OSError):
-            Path(cgroup, directory.name).rmdir()

@@ -9,13 +9,13 @@ environment, by its session, or by its cgroup, and killed.
 import asyncio
 from collections.abc import Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-import contextlib
 import logging
 import os
 from pathlib import Path
 import signal
 import time
 
+from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.contract import (
     EXECUTION_ID_VARIABLE,
     OOM_SCORE_ADJUSTMENT,
@@ -24,6 +24,7 @@ from gateway_node.child.contract import (
     SUPERVISOR_NAME,
 )
 from gateway_node.child.killing import Killing, note_of_supervisor
+from gateway_node.child.leavings import remove_leavings
 from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import (
     all_entries,
@@ -31,11 +32,11 @@ from gateway_node.child.process_tree import (
     Identity,
     ProcessEntry,
     read_entry,
+    read_proc,
     signal_all,
 )
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.journal import Journal, JournalEntry
-from gateway_node.process.kept_files import remove_leavings
 from gateway_node.process.outcomes import outcome_of_directory
 
 _log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Recovery:
             await asyncio.to_thread(
                 remove_leavings,
                 self._folder / execution_id,
-                entries[execution_id].cgroup,
+                _leaf(entries[execution_id]),
                 keep_working_directory=self._keep_working_directories,
             )
         return outcomes
@@ -120,8 +121,8 @@ class Recovery:
         killing = Killing()
         deadline = time.monotonic() + _KILL_PATIENCE_SEC
         while entries:
-            for entry in entries:
-                _kill_cgroup(entry)
+            for leaf in filter(None, map(_leaf, entries)):
+                leaf.kill()
             left = _leftovers(entries, self._strangers)
             pending = killing.round([each for each, _ in left])
             if not pending or time.monotonic() > deadline:
@@ -131,6 +132,10 @@ class Recovery:
                 return by_execution
             await asyncio.sleep(_POLL_SEC)
         return {}
+
+
+def _leaf(entry: JournalEntry) -> CgroupLeaf | None:
+    return None if entry.cgroup is None else CgroupLeaf(entry.cgroup, entry.execution_id)
 
 
 def _living(marks: Mapping[Identity, Container[str]]) -> list[ProcessEntry]:
@@ -184,24 +189,10 @@ def has_script_adjustment(pid: int) -> bool:
 
     More, since without privileges it can only be raised (man 5 proc_pid_oom_score_adj).
     """
-    try:
-        with open(f'/proc/{pid}/oom_score_adj') as adjustment:
-            return int(adjustment.read()) >= OOM_SCORE_ADJUSTMENT
-    except (OSError, ValueError):
-        return False
+    adjustment = read_proc(pid, 'oom_score_adj')
+    return bool(adjustment) and int(adjustment) >= OOM_SCORE_ADJUSTMENT
 
 
 def read_environment(pid: int) -> list[bytes]:
     """Return the variables with which a process's program began; empty where unreadable."""
-    try:
-        with open(f'/proc/{pid}/environ', 'rb') as environment:
-            return environment.read().split(b'\0')
-    except OSError:
-        return []
-
-
-def _kill_cgroup(entry: JournalEntry) -> None:
-    if entry.cgroup is not None:
-        kill = os.path.join(entry.cgroup, entry.execution_id, 'cgroup.kill')
-        with contextlib.suppress(OSError), open(kill, 'w') as file:
-            file.write('1')
+    return read_proc(pid, 'environ').split(b'\0')

@@ -14,6 +14,8 @@ from pathlib import Path
 import time
 from typing import Any, TypeVar
 
+from gateway_node.child.cgroup_leaf import CgroupLeaf
+from gateway_node.child.leavings import remove_leavings
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import become_subreaper, identify, Identity
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
@@ -29,7 +31,6 @@ from gateway_node.process.journal import (
     read_spawner_mark,
     write_spawner_mark,
 )
-from gateway_node.process.kept_files import remove_leavings
 from gateway_node.process.orphans import end_below, Orphans
 from gateway_node.process.own_processes import OwnProcesses, reap
 from gateway_node.process.script_process import SupervisedProcess
@@ -163,7 +164,7 @@ class Supervisors:
         clear_away = partial(
             remove_leavings,
             Path(order['directory']),
-            order.get('cgroup'),
+            CgroupLeaf(order['cgroup'], name) if 'cgroup' in order else None,
             keep_working_directory=order['keep_working_directory'],
         )
         process.begin(order)

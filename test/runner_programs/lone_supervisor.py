@@ -15,10 +15,10 @@ import sys
 import time
 from unittest import mock
 
+from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.messages import SupervisorMessage
 from gateway_node.child.supervision import program as program_module
 from gateway_node.child.supervision import script_start
-from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.program import execute, Program
 from gateway_node.child.wire import encode, MessageBuffer

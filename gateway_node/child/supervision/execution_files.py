@@ -11,16 +11,16 @@ import json
 import os
 import time
 
+from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.contract import END_FILE, PROGRESS_FIFO, WORKING_DIRECTORY
 from gateway_node.child.exposed_files import largest_file_bytes, replace_file
+from gateway_node.child.leavings import remove_leavings
 from gateway_node.child.messages import EndReport, ProgressTold, SupervisorOrder
 from gateway_node.child.output_frames import STDERR, STDOUT
-from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
 from gateway_node.child.supervision.output_writing import OutputLog
 from gateway_node.child.supervision.program import Program
 from gateway_node.child.supervision.progress_lines import ProgressLines
 from gateway_node.child.supervision.usage import resource_limits
-from gateway_node.removal import remove_tree
 
 _READ_BYTES = 64 * 1024
 _READS_A_TURN = 16
@@ -36,7 +36,6 @@ class ExecutionFiles:
 
     def __init__(self, order: SupervisorOrder) -> None:
         self._directory = order['directory']
-        self._keep_working_directory = order['keep_working_directory']
         self._progress = ProgressLines()
         self.working_directory = self._path(WORKING_DIRECTORY)
         self._order = order
@@ -149,21 +148,20 @@ class ExecutionFiles:
 
     def remove_leavings(self) -> None:
         """Remove what only a living script needs."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._path(PROGRESS_FIFO))
-        if self.cgroup is not None:
-            self.cgroup.remove()
-        if not self._keep_working_directory:
-            remove_tree(self.working_directory)
+        remove_leavings(
+            self._directory,
+            self.cgroup,
+            keep_working_directory=self._order['keep_working_directory'],
+        )
 
     def _make_leaf(self) -> None:
         folder = self._order.get('cgroup')
         if folder is not None:
             # The supervisor holds the tree without it too.
             with contextlib.suppress(OSError):
-                self.cgroup = CgroupLeaf(
-                    folder, self._order['execution_id'], self._order['limits']
-                )
+                leaf = CgroupLeaf(folder, self._order['execution_id'])
+                leaf.make(self._order['limits'])
+                self.cgroup = leaf
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)

@@ -8,9 +8,9 @@ import resource
 import signal
 import stat
 
+from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.messages import LimitNote, SupervisorLimits
-from gateway_node.child.process_tree import Identity, ProcessEntry
-from gateway_node.child.supervision.cgroup_leaf import CgroupLeaf
+from gateway_node.child.process_tree import Identity, ProcessEntry, read_proc
 
 _TICKS = os.sysconf('SC_CLK_TCK')
 _PAGE = os.sysconf('SC_PAGE_SIZE')
@@ -215,14 +215,11 @@ def kernel_hit(
 
 
 def _proportional_bytes(entry: ProcessEntry) -> int:
-    try:
-        with open(f'/proc/{entry.pid}/smaps_rollup') as rollup:
-            for line in rollup:
-                if line.startswith('Pss:'):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        return 0
-    return entry.resident_pages * _PAGE
+    rollup = read_proc(entry.pid, 'smaps_rollup')
+    for line in rollup.splitlines():
+        if line.startswith(b'Pss:'):
+            return int(line.split()[1]) * 1024
+    return entry.resident_pages * _PAGE if rollup else 0
 
 
 def _descriptors(pid: int) -> list[str]:

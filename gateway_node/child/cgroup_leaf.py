@@ -16,14 +16,18 @@ what is forked between two samples, which count processes."""
 
 
 class CgroupLeaf:
-    """Holds a script's processes, wherever they hide in the process tree.
+    """Holds a script's processes, wherever they hide in the process tree."""
 
-    Raises:
-        OSError: the leaf cannot be made.
-    """
-
-    def __init__(self, folder: str, name: str, limits: SupervisorLimits) -> None:
+    def __init__(self, folder: str, name: str) -> None:
+        """Take the leaf of this name in a folder of them; `make` makes it."""
         self._path = os.path.join(folder, name)
+
+    def make(self, limits: SupervisorLimits) -> None:
+        """Make the leaf, and have the kernel keep what it can of the limits.
+
+        Raises:
+            OSError: it cannot be made.
+        """
         # The folder too: another gateway may have removed it as empty.
         os.makedirs(self._path)
         if limits['memory_mb'] is not None:
@@ -75,11 +79,11 @@ class CgroupLeaf:
         self._write('cgroup.procs', pid)
 
     def kill(self) -> None:
-        """Kill everything in it."""
+        """Kill everything in it, where it is there."""
         self._write('cgroup.kill', 1)
 
     def remove(self) -> None:
-        """Remove it; it is empty."""
+        """Remove it where it is there; it is empty."""
         with contextlib.suppress(OSError):
             os.rmdir(self._path)
 
