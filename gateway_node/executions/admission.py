@@ -15,13 +15,17 @@ from typing import Any
 
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import (
     FeatureNotAvailable,
     GatewayShuttingDown,
     NotStartable,
     RunnerUnavailable,
+    StoreUnavailable,
 )
+from gateway_node.executions.events import EventKind, execution_subject, Happening
 from gateway_node.executions.held_scripts import HeldScripts
+from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line, Place, SchedulePlaces
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
 from gateway_node.executions.settings import ExecutionSettings
@@ -82,18 +86,22 @@ class Admission:
         library: ScriptLibrary,
         schemas: SchemaChecker,
         runner: ScriptRunner,
+        ledger: Ledger,
         free_space: FreeSpace,
         held_scripts: HeldScripts,
         settings: ExecutionSettings,
     ) -> None:
         self._library = library
         self._runner = runner
+        self._ledger = ledger
         self._free_space = free_space
         self._settings = settings
         self._checks = StartChecks(schemas, free_space)
         self._line = Line(settings.concurrency, held_scripts)
         self._schedule_places = SchedulePlaces(settings.restarts.max_schedules)
         self._scripts: dict[str, Script] = {}
+        self._queued: list[Candidate] = []
+        self._telling: asyncio.Task[None] | None = None
         self._directory: EntityDirectory | None = None
         self._closed = False
 
@@ -194,11 +202,33 @@ class Admission:
         # Before the runner is asked, which may have to execute a part of the script.
         place = Place(execution_id=candidate.execution_id, entity=candidate.entity, script=script)
         if candidate.accepted:
-            await self._line.wait(place)
+            turn = self._line.join(place)
+            if not turn.done():
+                await self._tell_queued(candidate)
+                await turn
         elif candidate.runs:
             self._line.take(place)
         if candidate.schedule_id is not None:
             self._schedule_places.take(candidate.schedule_id)
+
+    async def _tell_queued(self, candidate: Candidate) -> None:
+        """Tell that somebody has to wait: of all who have to at one moment with one commit."""
+        telling = self._telling if self._queued else None
+        if telling is None:
+            telling = asyncio.create_task(self._record_queued(), name='tell who waits')
+            self._telling = telling
+        self._queued.append(candidate)
+        await asyncio.shield(telling)
+
+    async def _record_queued(self) -> None:
+        await asyncio.sleep(0)
+        queued, self._queued = self._queued, []
+        news = [_queued(each) for each in queued if self._line.waits(each.execution_id)]
+        try:
+            if news:
+                await self._ledger.record(*news)
+        except StoreUnavailable as error:
+            _log.warning('cannot record that %d executions wait: %s', len(news), error)
 
     async def _check_in_with_patience(self, candidate: Candidate) -> StartOrder:
         for attempts_left in reversed(range(_ATTEMPTS)):
@@ -247,6 +277,11 @@ class Admission:
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise GatewayShuttingDown
+
+
+def _queued(candidate: Candidate) -> Happening:
+    subject = execution_subject(candidate.entity, candidate.script_id, candidate.execution_id)
+    return Happening(kind=EventKind.EXECUTION_QUEUED, subject=subject, actor=GATEWAY)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ asks nobody anything.
 
 import asyncio
 from collections.abc import Iterable
-import contextlib
 from dataclasses import dataclass
 
 from gateway_node.entities.values import EntityRef
@@ -33,12 +32,6 @@ class Place:
     script: Script
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Waiter:
-    place: Place
-    let_in: 'asyncio.Future[None]'
-
-
 class Line:
     """Gives places to executions; each has its own until it leaves."""
 
@@ -46,7 +39,7 @@ class Line:
         self._limits = limits
         self._held_scripts = held_scripts
         self._taken: dict[str, Place] = {}
-        self._waiting: list[_Waiter] = []
+        self._waiting: dict[str, tuple[Place, asyncio.Future[None]]] = {}
         self._looking: asyncio.TimerHandle | None = None
 
     def take(self, place: Place) -> None:
@@ -59,39 +52,47 @@ class Line:
         self._check(place)
         self._taken[place.execution_id] = place
 
-    async def wait(self, place: Place) -> None:
-        """Take a place; where there is none, wait: whom the limits allow in first is let in, and
-        of several the one who came first."""
-        with contextlib.suppress(ScriptAlreadyRunning, ConcurrencyLimitReached):
-            self.take(place)
-            return
-        self.leave(place.execution_id)
-        waiter = _Waiter(place=place, let_in=asyncio.get_running_loop().create_future())
-        self._waiting.append(waiter)
-        self._look_again()
+    def join(self, place: Place) -> 'asyncio.Future[None]':
+        """Take a place, or stand in line for one; return what is done once there is one.
+
+        Whom the limits allow in first is let in first, and of several the one who came first.
+        """
+        turn = asyncio.get_running_loop().create_future()
         try:
-            await waiter.let_in
-        finally:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
+            self.take(place)
+        except (ScriptAlreadyRunning, ConcurrencyLimitReached):
+            self.leave(place.execution_id)
+            self._waiting[place.execution_id] = place, turn
+            self._look_again()
+        else:
+            turn.set_result(None)
+        return turn
+
+    def waits(self, execution_id: str) -> bool:
+        """Tell whether an execution stands in line."""
+        return execution_id in self._waiting
 
     def leave(self, execution_id: str) -> None:
-        """Free the place of an execution; harmless where it has none."""
+        """Free the place of an execution, or take it out of the line; harmless where it has
+        neither."""
+        self._waiting.pop(execution_id, None)
         if self._taken.pop(execution_id, None) is not None:
             self._let_in()
 
     def _let_in(self) -> None:
-        for waiter in tuple(self._waiting):
+        if not self._waiting:
+            return
+        for place, turn in tuple(self._waiting.values()):
             if len(self._taken) >= self._limits.max_executions:
                 break
             try:
-                self._check(waiter.place)
+                self._check(place)
             except (ScriptAlreadyRunning, ConcurrencyLimitReached):
                 continue
-            self._waiting.remove(waiter)
-            if not waiter.let_in.done():
-                self._taken[waiter.place.execution_id] = waiter.place
-                waiter.let_in.set_result(None)
+            del self._waiting[place.execution_id]
+            if not turn.done():
+                self._taken[place.execution_id] = place
+                turn.set_result(None)
         self._look_again()
 
     def _check(self, place: Place) -> None:

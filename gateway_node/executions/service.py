@@ -86,6 +86,7 @@ class ExecutionService:
             library=library,
             schemas=schemas,
             runner=runner,
+            ledger=ledger,
             free_space=free_space,
             held_scripts=self._held_scripts,
             settings=settings,

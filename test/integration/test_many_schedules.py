@@ -16,7 +16,7 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
     StoreUnusable,
 )
-from gateway_node.executions.events import Change, Event, Happening
+from gateway_node.executions.events import Change, Event, EventKind, Happening
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.scripts.errors import ScriptNotFound
 
@@ -272,3 +272,31 @@ async def test_a_group_that_is_recorded_while_the_gateway_ends_is_ended_too(
         assert run.failure is not None
         assert run.failure.reason.value == 'x-gateway-shutdown'
         assert life.runner.started == ()
+
+
+async def test_whoever_has_to_wait_for_a_place_is_told_of(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them with one commit, before they run; who is let in at once is not."""
+    robot.max_schedules, robot.max_executions = 0, 1
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        for _ in range(4):
+            await life.start(script_id, EACH)
+    async with robot.gateway(online=False) as life:
+        begins = (await life.store.log_bounds()).ends
+        runs = [each.id for each in await life.all(script_id) if each.parent]
+        writes = Writes(life, monkeypatch)
+        life.bring_online()
+        for run in runs:
+            await life.finish(run)
+        events = await life.store.events(begins, limit=100)
+        kinds = [(each.subject_id, each.kind) for each in events]
+        for run in runs:
+            queued = [EventKind.EXECUTION_QUEUED] if run != runs[0] else []
+            assert [kind for subject, kind in kinds if subject == run] == [
+                *queued,
+                EventKind.EXECUTION_RUNNING,
+                EventKind.EXECUTION_ENDED,
+            ]
+        assert sorted(writes.changes) == [1] * 8 + [3]

@@ -78,7 +78,7 @@ async def test_who_waits_for_a_place_gets_it_when_the_process_has_ended(
     line = Line(limits, held_scripts)
     script = await stage.library.get(APP, script_id)
     place = Place(execution_id='exec_2', entity=APP, script=script)
-    waiting = asyncio.create_task(line.wait(place))
+    waiting = line.join(place)
     assert not (await asyncio.wait({waiting}, timeout=0.05))[0]
     stage.runner.living.clear()
     async with asyncio.timeout(10):
