@@ -43,6 +43,7 @@ from gateway_node.http_server.services import Services
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.schema_worker import SchemaWorker
+from gateway_node.reloading import ManifestReload
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
@@ -50,7 +51,7 @@ from gateway_node.running import Gateway
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.values import EVERY_VERSION
 from gateway_node.side_tasks import SideTasks
-from gateway_node.start_files import entities_manifest, managed_scripts, private_scripts
+from gateway_node.start_files import ManifestReader, Manifests, private_scripts
 from gateway_node.storage.database import Database, SQLITE_VERSION
 from gateway_node.storage.executions import SqliteExecutionStore
 from gateway_node.storage.free_space import StateSpace
@@ -86,7 +87,11 @@ async def assemble(
         runner = _runner(configuration, side_tasks, own_processes, clock)
         undo.push_async_callback(runner.close)
         await runner.start_up()
-        library = await _open_library(configuration, schemas, store, clock)
+        reader = ManifestReader(
+            entities=configuration.entities.manifest, scripts=configuration.scripts.manifest
+        )
+        manifests = await reader.read()
+        library = await _open_library(configuration, manifests, schemas, store, clock)
         undo.push_async_callback(library.close)
         free_space = StateSpace(configuration.state_dir, configuration.state_min_free_mb, clock)
         ledger = Ledger(store)
@@ -102,22 +107,37 @@ async def assemble(
             settings=_execution_settings(configuration),
         )
         directory, identities = await _entities(
-            configuration, own_node, SqliteIdentityStore(database), library, executions, clock
+            configuration,
+            own_node,
+            manifests,
+            SqliteIdentityStore(database),
+            library,
+            executions,
+            clock,
+        )
+        script_changes = ScriptChanges(
+            library=library, executions=executions, free_space=free_space
+        )
+        reload = ManifestReload(
+            reader=reader, directory=directory, library=library, script_changes=script_changes
         )
 
         async def conditions() -> dict[str, Any]:
             shortage = await free_space.shortage()
             hidden = unseen_nodes.warnings(alone=not directory.any_online)
-            warnings = (*filter(None, [shortage]), *hidden, *namesakes.warnings)
+            warnings = (
+                *filter(None, [shortage]),
+                *reload.warnings,
+                *hidden,
+                *namesakes.warnings,
+            )
             shown = _conditions(runner, database, library, server, warnings)
             return {'gateway': instance, **shown}
 
         services = Services(
             directory=directory,
             library=library,
-            script_changes=ScriptChanges(
-                library=library, executions=executions, free_space=free_space
-            ),
+            script_changes=script_changes,
             executions=executions,
             versions={**_own_versions(), **ros_versions},
             conditions=conditions,
@@ -140,6 +160,7 @@ async def assemble(
             side_tasks=side_tasks,
             unseen_nodes=unseen_nodes,
             namesakes=namesakes,
+            manifests=reload,
         )
 
 
@@ -179,6 +200,7 @@ def _runner(
 async def _entities(
     configuration: Configuration,
     own_node: NodeName,
+    manifests: Manifests,
     store: SqliteIdentityStore,
     library: ScriptLibrary,
     executions: ExecutionService,
@@ -186,13 +208,12 @@ async def _entities(
 ) -> tuple[EntityDirectory, IdentityKeeper]:
     """Return the directory of entities, with the ids that are remembered, and what keeps them."""
     remembered = await store.load_identities()
-    manifest = configuration.entities.manifest
     directory = EntityDirectory(
         host_name=socket.gethostname(),
         own_node=own_node,
         clock=clock,
         is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
-        manifest=await entities_manifest(manifest) if manifest else None,
+        manifest=manifests.entities,
         ignored_nodes=configuration.entities.ignored_nodes,
         remembered=remembered,
         used_components=await _used_components(store, library, remembered),
@@ -264,19 +285,19 @@ def _own_versions() -> dict[str, str]:
 
 async def _open_library(
     configuration: Configuration,
+    manifests: Manifests,
     schemas: SchemaWorker,
     store: SqliteExecutionStore,
     clock: Clock,
 ) -> ScriptLibrary:
     in_use = frozenset(each.script_version for each in await store.open_executions())
     scripts = configuration.scripts
-    manifest = scripts.manifest
     library = ScriptLibrary(
         scripts_dir=scripts.scripts_dir,
         max_file_bytes=scripts.max_file_size_bytes,
         schemas=schemas,
         clock=clock,
-        managed=await managed_scripts(manifest) if manifest else (),
+        managed=manifests.scripts,
         allow_uploads=scripts.allow_uploads,
         max_scripts=scripts.max_scripts or 0,
     )

@@ -129,7 +129,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             await gateway.serve()
             for url in urls:
                 _log.info('serving %s%s', url, base)
-            signals.started(gateway.runner.refresh_environment)
+            signals.started(gateway.runner.refresh_environment, gateway.reload_manifests)
             await _end_asked(signals, side_tasks)
             _log.info('shutting down')
         finally:

@@ -16,6 +16,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.service import ExecutionService
 from gateway_node.http_server.server import Server
 from gateway_node.process.runner import SupervisedScriptRunner
+from gateway_node.reloading import ManifestReload
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.side_tasks import SideTasks
@@ -43,6 +44,7 @@ class Gateway:
         side_tasks: SideTasks,
         unseen_nodes: UnseenNodes,
         namesakes: Namesakes,
+        manifests: ManifestReload,
     ) -> None:
         self._side_tasks = side_tasks
         self._tasks: list[asyncio.Task[None]] = []
@@ -52,6 +54,7 @@ class Gateway:
         self.ledger = ledger
         self._identities = identities
         self._namesakes = namesakes
+        self._manifests = manifests
         self._changed = asyncio.Event()
         self._unseen_nodes = unseen_nodes
         self._server = server
@@ -80,6 +83,11 @@ class Gateway:
             return self.directory.component_of(entity)
         except EntityNotFound:
             return entity.entity_id
+
+    async def reload_manifests(self) -> None:
+        """Take what the manifests say now, or leave all as it is where one is wrong."""
+        await self._manifests.reload()
+        self._changed.set()
 
     def on_graph(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now."""

@@ -36,13 +36,14 @@ class EndSignals:
         for number in _ASKING:
             self._loop.add_signal_handler(number, self._on_end)
 
-    def started(self, on_hangup: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Interrupt nothing any more; do `on_hangup` at each SIGHUP until the end is asked for.
+    def started(self, *on_hangup: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Interrupt nothing any more; at each SIGHUP do all of `on_hangup`, side by side.
 
-        That includes one that came before, and was blocked until now.
+        That includes one that came before, and was blocked until now, and none that comes after
+        the end was asked for.
         """
         self._starting = None
-        self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup, on_hangup)
+        self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup, *on_hangup)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def close(self) -> None:
@@ -63,14 +64,15 @@ class EndSignals:
             if task is not None:
                 task.cancel()
 
-    def _on_hangup(self, on_hangup: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _on_hangup(self, *on_hangup: Callable[[], Coroutine[Any, Any, None]]) -> None:
         # It comes twice: from the kernel, and from a shell that ends with its terminal.
         if self.end.is_set():
             return
         if self._ends_with_terminal and not has_terminal():
             self._on_end()
-        else:
-            task = asyncio.create_task(on_hangup(), name='what SIGHUP asks for')
+            return
+        for each in on_hangup:
+            task = asyncio.create_task(each(), name='what SIGHUP asks for')
             self._hanging_up.add(task)
             task.add_done_callback(self._hanging_up.discard)
             task.add_done_callback(log_failure)

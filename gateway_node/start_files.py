@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read at the start wherever it lies: on a mount that does not answer, too.
+"""What is read wherever it lies: on a mount that does not answer, too.
 
-A start waits for each of them for a while and then fails with one line. It ends at a signal all
-the same, for no thread that hangs here is waited for.
+Who reads waits for each of them for a while and then fails with one line. The process ends at a
+signal all the same, for no thread that hangs here is waited for.
 """
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ _PATIENCE_SEC = 30.0
 
 
 class FileSilent(Exception):
-    """What the start needs does not answer; it may the next time. The message names it."""
+    """What is needed does not answer; it may the next time. The message names it."""
 
     def __init__(self, parameter: str, path: Path) -> None:
         super().__init__(
@@ -32,31 +33,69 @@ class FileSilent(Exception):
         self.path = path
 
 
-async def entities_manifest(path: Path) -> EntitiesManifest:
-    """Return what a manifest declares; ManifestInvalid, FileSilent."""
-    try:
-        return await _in_time(load_entities_manifest, path)
-    except TimeoutError as error:
-        raise FileSilent('entities.manifest', path) from error
+@dataclass(frozen=True, kw_only=True)
+class Manifests:
+    """What both manifests declare; a manifest that is not configured declares nothing."""
+
+    entities: EntitiesManifest
+    scripts: tuple[ManagedScript, ...]
 
 
-async def managed_scripts(path: Path) -> tuple[ManagedScript, ...]:
-    """Return the scripts of a manifest; ManifestInvalid, FileSilent of it or of a script's."""
-    looked_at = [path]
-    try:
-        return await _in_time(load_scripts_manifest, path, looked_at.append)
-    except TimeoutError as error:
-        raise FileSilent('scripts.manifest', looked_at[-1]) from error
+class ManifestReader:
+    """Reads the manifests, each in a thread of its own, which an earlier reading may hold up."""
+
+    def __init__(self, *, entities: Path | None, scripts: Path | None) -> None:
+        """None where there is no such manifest."""
+        self._entities = entities
+        self._scripts = scripts
+        self._entities_threads = Threads('entities manifest', 1)
+        self._scripts_threads = Threads('scripts manifest', 1)
+        self._looked_at = scripts
+        """What of the scripts manifest, its own file or a script's, is read now or was last."""
+
+    @property
+    def any(self) -> bool:
+        """True where there is a manifest at all."""
+        return self._entities is not None or self._scripts is not None
+
+    async def read(self) -> Manifests:
+        """Return what the manifests declare now; ManifestInvalid, FileSilent."""
+        return Manifests(scripts=await self._read_scripts(), entities=await self._read_entities())
+
+    async def _read_entities(self) -> EntitiesManifest:
+        path = self._entities
+        if path is None:
+            return EntitiesManifest()
+        try:
+            return await _in_time(self._entities_threads, load_entities_manifest, path)
+        except TimeoutError as error:
+            raise FileSilent('entities.manifest', path) from error
+
+    async def _read_scripts(self) -> tuple[ManagedScript, ...]:
+        path = self._scripts
+        if path is None:
+            return ()
+        try:
+            return await _in_time(self._scripts_threads, self._load_scripts, path)
+        except TimeoutError as error:
+            raise FileSilent('scripts.manifest', self._looked_at or path) from error
+
+    def _load_scripts(self, path: Path) -> tuple[ManagedScript, ...]:
+        self._look_at(path)
+        return load_scripts_manifest(path, self._look_at)
+
+    def _look_at(self, path: Path) -> None:
+        self._looked_at = path
 
 
 async def private_scripts(scripts_dir: Path) -> None:
     """Keep the scripts directory private; FileSilent."""
     try:
-        await _in_time(keep_private, scripts_dir)
+        await _in_time(Threads('start', 1), keep_private, scripts_dir)
     except TimeoutError as error:
         raise FileSilent('scripts.scripts_dir', scripts_dir) from error
 
 
-async def _in_time(call: Callable[..., _Result], *arguments: object) -> _Result:
+async def _in_time(threads: Threads, call: Callable[..., _Result], *arguments: object) -> _Result:
     async with asyncio.timeout(_PATIENCE_SEC):
-        return await Threads('start', 1).run(call, *arguments)
+        return await threads.run(call, *arguments)

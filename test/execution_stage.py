@@ -81,6 +81,12 @@ class Stage:
         self.library = ScriptLibrary(
             scripts_dir=folder, max_file_bytes=1024, schemas=self.schemas, clock=self.clock
         )
+        self.directory = EntityDirectory(
+            host_name='robot',
+            own_node=NodeName(namespace='/', name='gateway_node'),
+            clock=self.clock,
+            is_held=lambda ref: True,
+        )
         self.ledger = Ledger(self.store)
         self.ledger.add_listener(self.listener)
         self.service = ExecutionService(
@@ -154,13 +160,7 @@ async def set_stage(
     patch.setattr(service_module, 'STOP_WAIT_SEC', 0.05)
     stage = Stage(folder, retention=retention)
     await stage.library.open()
-    directory = EntityDirectory(
-        host_name='robot',
-        own_node=NodeName(namespace='/', name='gateway_node'),
-        clock=stage.clock,
-        is_held=lambda ref: True,
-    )
-    await stage.service.open(directory)
+    await stage.service.open(stage.directory)
     yield stage
     stage.store.unavailable = None
     stage.runner.release()

@@ -175,6 +175,18 @@ def wait_for(look: Callable[[], Any], condition: Callable[[Any], bool], *, what:
     return seen
 
 
+def being_read(pipe: Path) -> int:
+    """Wait until somebody reads a pipe; return a descriptor to write to it."""
+
+    def opened() -> int | None:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # ENXIO: nobody reads it yet
+            return None
+
+    return int(wait_for(opened, lambda found: found is not None, what=f'{pipe} is being read'))
+
+
 def entry_point(
     state_dir: Path, parameters: Mapping[str, object] | None = None, *arguments: str
 ) -> list[str]:

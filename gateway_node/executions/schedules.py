@@ -83,6 +83,10 @@ class Schedules:
         """Return a schedule that waits, or None."""
         return self._waiting.get(execution_id)
 
+    def scripts(self) -> frozenset[tuple[EntityRef, str]]:
+        """Return the scripts of the schedules that wait, each with its entity."""
+        return frozenset((each.entity, each.script_id) for each in self._waiting.values())
+
     def scheduled_start(self) -> ScheduledStart:
         """Return what a schedule notes of a start that is made now."""
         return ScheduledStart(at=self._clock.now(), boot_time=self._clock.boot_time())

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way in which scripts change, each change by an actor: the executions are asked or told."""
 
+from collections.abc import Iterable
+
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import ScriptHasOpenExecutions
 from gateway_node.executions.ports import FreeSpace
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.managed_scripts import ManagedChanges
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import Script
@@ -79,3 +83,20 @@ class ScriptChanges:
             raise ScriptHasOpenExecutions(script_id, open_ids)
         await self._library.delete(entity, script_id)
         await self._executions.script_deleted(entity, script_id, actor=actor)
+
+    async def take_manifest(
+        self, managed: Iterable[ManagedScript], *, actor: Actor
+    ) -> ManagedChanges:
+        """Have the managed scripts of a manifest, which were checked, and no others.
+
+        Executions of a script that is gone go on and stay readable; its schedules fail.
+        """
+        changes = self._library.take_managed(managed)
+        if self._library.turned_on:
+            for entity, script_id in self._executions.scheduled_scripts():
+                present = script_id not in changes.may_lack or (
+                    await self._executions.present_version(entity, script_id)
+                )
+                if not present:
+                    await self._executions.script_deleted(entity, script_id, actor=actor)
+        return changes

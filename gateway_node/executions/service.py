@@ -262,8 +262,12 @@ class ExecutionService:
         return self._active.needing(entity, script_id)
 
     async def script_deleted(self, entity: EntityRef, script_id: str, *, actor: Actor) -> None:
-        """End the schedules of a script that `actor` deleted: they fail."""
+        """End the schedules of a script that is gone because of `actor`: they fail."""
         await self._schedules.script_deleted(entity, script_id, actor)
+
+    def scheduled_scripts(self) -> frozenset[tuple[EntityRef, str]]:
+        """Return the scripts that schedules wait to start, each with its entity."""
+        return self._schedules.scripts()
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that open executions need, or will when let in."""

@@ -68,8 +68,8 @@ class ScriptLibrary:
         Raises:
             ManifestInvalid, SchemaCheckUnavailable: see `check_managed`.
         """
+        await self.check_managed(self._managed)
         if self._uploaded is not None:
-            await self.check_managed(self._managed)
             await self._uploaded.open(versions_in_use)
 
     async def close(self) -> None:
@@ -132,12 +132,14 @@ class ScriptLibrary:
         return frozenset() if self._uploaded is None else self._uploaded.entities
 
     async def check_managed(self, managed: Iterable[ManagedScript]) -> None:
-        """Check the schemas of scripts that are to be managed.
+        """Check the schemas of scripts that are to be managed, unless scripts are turned off.
 
         Raises:
             ManifestInvalid: a managed script's parameters_schema is not acceptable.
             SchemaCheckUnavailable: there are such schemas and nothing can check them.
         """
+        if self._uploaded is None:
+            return
         for script in (each.script for each in managed):
             try:
                 await self._check_schema(script.parameters_schema)

@@ -111,7 +111,11 @@ def _file(value: object, place: str, folder: Path, on_look: Callable[[Path], Non
         raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a path')
     path = Path(os.path.abspath(folder / value))
     on_look(path)
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise ManifestInvalid(f'{place} is {shown(value)}: {error.strerror}') from error
+    if not found:
         raise ManifestInvalid(f'{place} is {value!r}: there is no file {path}')
     return path
 

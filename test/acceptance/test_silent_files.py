@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from gateway_process import (
+    being_read,
     DEADLINE_SEC,
     entry_point,
     nothing_left,
@@ -25,24 +26,13 @@ from gateway_node.main import MISCONFIGURATIONS, START_ERRORS
 from gateway_node.start_files import FileSilent
 
 
-def _opened_by_a_reader(pipe: Path) -> int | None:
-    try:
-        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:  # ENXIO: nobody reads it yet
-        return None
-
-
 def test_a_start_that_waits_for_a_silent_manifest_ends_at_a_signal(tmp_path: Path) -> None:
     """The thread that hangs in it is not waited for."""
     manifest = tmp_path / 'manifest.yaml'
     os.mkfifo(manifest)
     command = entry_point(tmp_path / 'state', {'scripts.manifest': str(manifest)})
     with nothing_left(), started(command, tmp_path) as (process, log):
-        writer = wait_for(
-            lambda: _opened_by_a_reader(manifest),
-            lambda found: found is not None,
-            what='the manifest is being read',
-        )
+        writer = being_read(manifest)
         try:
             process.send_signal(signal.SIGTERM)
             assert process.wait(DEADLINE_SEC) == 0, log.read_text()

@@ -29,6 +29,7 @@ ROOMS = COMMON | {
     'assembly',
     'main',
     'manifest_files',
+    'reloading',
     'running',
     'signals',
     'start_files',
@@ -55,8 +56,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'start_files': frozenset({'entities', 'scripts', 'storage'}),
     'surroundings': frozenset({'before_start'}),
     'removal': frozenset(),
-    'running': frozenset({'entities', 'executions', 'http_server', 'process', 'ros'}),
-    'assembly': frozenset({*CORE, *OUTER, 'running', 'start_files'}),
+    'reloading': frozenset({*CORE, 'manifest_files', 'start_files'}),
+    'running': frozenset({'entities', 'executions', 'http_server', 'process', 'reloading', 'ros'}),
+    'assembly': frozenset({*CORE, *OUTER, 'reloading', 'running', 'start_files'}),
     'main': frozenset(
         {*CORE, *OUTER, 'assembly', 'before_start', 'manifest_files', 'signals', 'start_files'}
     ),

@@ -2,17 +2,16 @@
 """What is read at the start, on a mount that does not answer."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 import os
 from pathlib import Path
 import threading
-from typing import Any
 
 import pytest
 
 from gateway_node import start_files
 from gateway_node.scripts.managed import hash_file
-from gateway_node.start_files import FileSilent
+from gateway_node.start_files import FileSilent, ManifestReader
 
 
 @pytest.fixture
@@ -24,16 +23,22 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     event.set()
 
 
-@pytest.mark.parametrize('load', [start_files.entities_manifest, start_files.managed_scripts])
+def reader(*, entities: Path | None = None, scripts: Path | None = None) -> ManifestReader:
+    """Return what reads these manifests."""
+    return ManifestReader(entities=entities, scripts=scripts)
+
+
+@pytest.mark.parametrize('manifest', ['entities', 'scripts'])
 def test_a_manifest_that_does_not_answer_is_named(
-    tmp_path: Path, answers: threading.Event, load: Callable[[Path], Coroutine[Any, Any, object]]
+    tmp_path: Path, answers: threading.Event, manifest: str
 ) -> None:
     """One line, and the event loop ends though the thread hangs."""
     file = tmp_path / 'manifest.yaml'
     os.mkfifo(file)
     try:
-        with pytest.raises(FileSilent, match=f'manifest: {file} does not answer, for longer'):
-            asyncio.run(load(file))
+        named = f'{manifest}.manifest: {file} does not answer, for longer'
+        with pytest.raises(FileSilent, match=named):
+            asyncio.run(reader(**{manifest: file}).read())
     finally:
         # Who waits for a writer is let go.
         os.close(os.open(file, os.O_RDWR | os.O_NONBLOCK))
@@ -57,7 +62,7 @@ def test_the_managed_script_that_does_not_answer_is_named(
 
     monkeypatch.setattr('gateway_node.scripts.scripts_manifest.hash_file', hash_slowly)
     with pytest.raises(FileSilent, match=f'scripts.manifest: {tmp_path}/b.sh does not answer'):
-        asyncio.run(start_files.managed_scripts(file))
+        asyncio.run(reader(scripts=file).read())
 
 
 def test_a_scripts_directory_that_does_not_answer_is_named(
