@@ -8,6 +8,9 @@ from aiohttp import hdrs, web
 
 from gateway_node.http_server.calls import Answer, Download
 
+# json.dumps makes an encoder for each call with other than the default settings.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
 
 def response_to(answer: Answer, *, status: int, head: bool) -> web.Response:
     """Build the response; to HEAD, of which aiohttp sends no body."""
@@ -16,8 +19,12 @@ def response_to(answer: Answer, *, status: int, head: bool) -> web.Response:
     headers = {} if answer.location is None else {hdrs.LOCATION: answer.location}
     if answer.body is None:
         return web.Response(status=status, headers=headers)
-    text = json.dumps(answer.body, ensure_ascii=False, allow_nan=False)
-    return web.Response(status=status, text=text, content_type='application/json', headers=headers)
+    return web.Response(
+        status=status,
+        text=_encode(answer.body),
+        content_type='application/json',
+        headers=headers,
+    )
 
 
 def attachment(file_name: str) -> str:

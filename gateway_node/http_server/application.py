@@ -2,6 +2,7 @@
 """The application that serves the table of routes."""
 
 from collections.abc import Iterable, Mapping
+import dataclasses
 import logging
 from typing import Any, Generic, TypeVar
 
@@ -101,13 +102,14 @@ class _Endpoint(Generic[At, B]):
         caller = caller_of(request, services.trusted_proxies)
         actor, base = caller.actor, f'{caller.prefix}{services.base}'
         await ask_for_body(request)
-        call = Call(at=at, body=None, actor=actor, base=base, services=services)
+        call: Call[At, Any] = Call(at=at, body=None, actor=actor, base=base, services=services)
         try:
-            await route.finds(call)
-            body = await route.body.read(request)
-            answer = await route.handler(
-                Call(at=at, body=body, actor=actor, base=base, services=services)
-            )
+            if route.finds is not None:
+                await route.finds(call)
+            if route.body is not None:
+                body = await route.body.read(request)
+                call = dataclasses.replace(call, body=body)
+            answer = await route.handler(call)
         except Exception as error:
             self._check_declared(error)
             raise

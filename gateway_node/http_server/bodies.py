@@ -44,20 +44,6 @@ class Body(ABC, Generic[T_co]):
         """Return its JSON Schema."""
 
 
-class NoBody(Body[None]):
-    """None: what a client sends is not read."""
-
-    media_type = ''
-    errors = ()
-
-    async def read(self, request: web.Request) -> None:
-        """Read nothing."""
-
-    def schema(self) -> dict[str, Any]:
-        """Tell nothing."""
-        return {}
-
-
 class JsonBody(Body[T]):
     """A JSON object, as a dataclass declares its members."""
 

@@ -51,6 +51,12 @@ class Field(ABC, Generic[T_co]):
         """Return what a text of a path, a query or a header stands for; ValueRefused."""
         return self.read(text)
 
+    def read_texts(self, texts: list[str]) -> T_co:
+        """Return what the texts stand for that a query or the headers give one name."""
+        if len(texts) > 1:
+            raise refused(f'is given {len(texts)} times; allowed: once')
+        return self.read_text(texts[0])
+
     @abstractmethod
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of what `read` takes."""

@@ -2,11 +2,11 @@
 """What a row of the table of routes says."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, KW_ONLY
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, KW_ONLY
+from typing import Generic, TypeVar
 
 from gateway_node.executions.actors import Role
-from gateway_node.http_server.bodies import Body, NoBody
+from gateway_node.http_server.bodies import Body
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.errors import (
     BodyEncoded,
@@ -20,7 +20,6 @@ from gateway_node.http_server.errors import (
     TooManyConnections,
     TransferCodingUnknown,
 )
-from gateway_node.http_server.subjects import find_nothing
 
 At = TypeVar('At')
 B = TypeVar('B')
@@ -44,10 +43,6 @@ ERRORS_OF_EVERY_REQUEST: Errors = (
 """What any request may be refused with, whatever its route."""
 
 
-def _no_body() -> Body[Any]:
-    return NoBody()
-
-
 @dataclass(frozen=True)
 class Route(Generic[At, B]):
     """A row of the table."""
@@ -67,14 +62,16 @@ class Route(Generic[At, B]):
     """The name of the schema of that, or BYTES; None for no body."""
     errors: Errors = ()
     """What the look-up and the handler may raise, the subclasses of these included."""
-    finds: Callable[[Call[At, None]], Awaitable[None]] = find_nothing
+    finds: Callable[[Call[At, None]], Awaitable[None]] | None = None
     """Looks up what must be there before the body is read; raises where it is not."""
-    body: Body[B] = field(default_factory=_no_body)
+    body: Body[B] | None = None
+    """None where no body is read, whatever a client sends."""
 
     @property
     def all_errors(self) -> Errors:
         """Every error that it may be answered with."""
-        return (*self.errors, *self.body.errors, *ERRORS_OF_EVERY_REQUEST)
+        of_body = () if self.body is None else self.body.errors
+        return (*self.errors, *of_body, *ERRORS_OF_EVERY_REQUEST)
 
     def declares(self, error: Exception) -> bool:
         """Tell whether it may be answered with this error."""

@@ -65,10 +65,6 @@ class OfExecution(OfScript):
     execution_id: str = path(ID)
 
 
-async def find_nothing(call: Call[object, Any]) -> None:
-    """Look nothing up: the handler does, or there is nothing."""
-
-
 async def find_entity(call: Call[OfEntity, Any]) -> None:
     """Raise EntityNotFound where there is no such entity."""
     call.services.directory.entity(call.at.entity)

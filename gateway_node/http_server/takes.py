@@ -10,7 +10,7 @@ All that is wrong is told at once, by JSON Pointer: `/path/script_id`, `/query/l
 `/header/If-Match`, `/body/execution_type`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 import dataclasses
 from dataclasses import dataclass
 import enum
@@ -23,7 +23,6 @@ from gateway_node.strict_json import pointer_token
 
 T = TypeVar('T')
 D = TypeVar('D')
-V = TypeVar('V')
 
 MAX_VIOLATIONS = 20
 """How many an answer names; how many there are beyond that, its message says."""
@@ -157,17 +156,19 @@ class Reader(Generic[T]):
         if unknown:
             faults.unknown(unknown, self._query_names, Place.QUERY)
         for taken in self._path:
-            values[taken.attribute] = faults.read(
-                taken, taken.field.read_text, segments[taken.name]
-            )
+            try:
+                values[taken.attribute] = taken.field.read_text(segments[taken.name])
+            except ValueRefused as error:
+                faults.refused(taken, error)
         for taken in self._texts:
             given = (query if taken.place is Place.QUERY else headers).getall(taken.name, [])
             if not given:
                 values[taken.attribute] = taken.default
-            elif len(given) > 1:
-                faults.wrong(taken, f'is given {len(given)} times; allowed: once')
-            else:
-                values[taken.attribute] = faults.read(taken, taken.field.read_text, given[0])
+                continue
+            try:
+                values[taken.attribute] = taken.field.read_texts(given)
+            except ValueRefused as error:
+                faults.refused(taken, error)
         faults.check()
         return self._kind(**values)
 
@@ -191,7 +192,10 @@ class Reader(Generic[T]):
             elif body[name] is None and taken.default is None:
                 values[taken.attribute] = None
             else:
-                values[taken.attribute] = faults.read(taken, taken.field.read, body[name])
+                try:
+                    values[taken.attribute] = taken.field.read(body[name])
+                except ValueRefused as error:
+                    faults.refused(taken, error)
         faults.check()
         return self._kind(**values)
 
@@ -205,19 +209,12 @@ class _Faults:
         self._wrong: list[tuple[str, Violation]] = []
         self._uncounted = 0
 
-    def read(self, taken: Taken, reading: Callable[[V], Any], value: V) -> Any:
-        """Return what the value stands for, or note why it stands for nothing."""
-        try:
-            return reading(value)
-        except ValueRefused as error:
-            for violation in error.violations:
-                self.wrong(taken, violation.reason, violation.path)
-
-    def wrong(self, taken: Taken, reason: str, inside: str = '') -> None:
-        """Note what is wrong with a value, or with a place inside of it."""
-        at = _pointer(taken.place, taken.name) + inside
-        message = f'{taken.name}{inside} {reason}'
-        self._wrong.append((message, Violation(path=at, reason=reason)))
+    def refused(self, taken: Taken, error: ValueRefused) -> None:
+        """Note all that is wrong with a value, by the places inside of it."""
+        for violation in error.violations:
+            at = _pointer(taken.place, taken.name) + violation.path
+            message = f'{taken.name}{violation.path} {violation.reason}'
+            self._wrong.append((message, Violation(path=at, reason=violation.reason)))
 
     def missing(self, taken: Taken) -> None:
         """Note a member that must be there."""

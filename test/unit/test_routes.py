@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from gateway_node.executions.actors import Role
-from gateway_node.http_server.bodies import JsonBody, NoBody
+from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.error_table import ERROR_TABLE, row_of
 from gateway_node.http_server.errors import ClientSilent
 from gateway_node.http_server.route import BYTES, Route
@@ -38,7 +38,7 @@ def test_a_handler_gets_what_its_route_takes(route: Route[Any, Any]) -> None:
         assert body is route.body.kind
         assert all(each.place is Place.BODY for each in taken_by(body))
     else:
-        assert body is (type(None) if isinstance(route.body, NoBody) else Form)
+        assert body is (type(None) if route.body is None else Form)
 
 
 @EVERY_ROUTE
