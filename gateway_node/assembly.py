@@ -53,9 +53,9 @@ from gateway_node.scripts.values import EVERY_VERSION
 from gateway_node.side_tasks import SideTasks
 from gateway_node.start_files import ManifestReader, Manifests, private_scripts
 from gateway_node.storage.database import Database, SQLITE_VERSION
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 from gateway_node.storage.free_space import StateSpace
-from gateway_node.storage.identities import SqliteIdentityStore
+from gateway_node.storage.identity_store import SqliteIdentityStore
 from gateway_node.storage.lock import StateDirectoryLock
 from gateway_node.storage.private import keep_private
 

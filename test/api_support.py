@@ -49,7 +49,7 @@ from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import Patience, Services
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
-from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.scripts.ports import SchemaChecker
 
 BASE = '/api/v1'
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')

@@ -37,7 +37,7 @@ from gateway_node.executions.values import (
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.storage.database import Database
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 SENSOR = NodeName(namespace='/', name='temp_sensor')
 APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')

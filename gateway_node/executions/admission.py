@@ -38,7 +38,7 @@ from gateway_node.scripts.errors import (
     ScriptsTurnedOff,
 )
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.values import Script
 
 _log = logging.getLogger(__name__)

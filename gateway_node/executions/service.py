@@ -45,7 +45,7 @@ from gateway_node.executions.values import (
 )
 from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.scripts.ports import SchemaChecker
 
 STOP_WAIT_SEC = 1.0
 """Seconds that a stop waits for the tree to go before it answers."""

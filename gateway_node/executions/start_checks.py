@@ -4,7 +4,7 @@
 from gateway_node.executions.errors import ProximityNotAvailable
 from gateway_node.executions.ports import FreeSpace, StartOrder
 from gateway_node.scripts.errors import ParametersInvalid
-from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.values import ScriptKind
 from gateway_node.strict_json import shown
 

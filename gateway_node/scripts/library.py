@@ -23,7 +23,7 @@ from gateway_node.scripts.file_names import check_file_name, settle_kind
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
-from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.uploaded_scripts import UploadedScripts
 from gateway_node.scripts.values import Script

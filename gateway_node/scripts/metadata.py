@@ -2,7 +2,7 @@
 """The metadata of an upload: what a client may say about a script, checked field by field.
 
 Pure: a JSON document comes in as Python values, a `Metadata` goes out. The schema's inside is
-checked elsewhere (`schemas.SchemaChecker`).
+checked elsewhere (`ports.SchemaChecker`).
 """
 
 from collections.abc import Callable, Mapping

@@ -28,7 +28,7 @@ from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.storage.database import Database
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 OPEN_EXECUTIONS = 100
 RECOVERY_SEC = 1.0

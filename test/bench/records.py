@@ -22,7 +22,7 @@ from gateway_node.executions.events import Change
 from gateway_node.executions.ports import ExecutionStore
 from gateway_node.executions.values import Execution, ExecutionStatus, ResourceUse
 from gateway_node.storage.database import Database
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 RECORDS = 300
 RECORD_GOAL_MS = 1.0

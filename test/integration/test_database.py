@@ -22,8 +22,8 @@ from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.errors import StoreVersionError
-from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.storage.identities import SqliteIdentityStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
+from gateway_node.storage.identity_store import SqliteIdentityStore
 from gateway_node.storage.schema import STEPS, Steps
 
 LATER_STEP: Steps = (

@@ -18,7 +18,7 @@ import pytest
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.documents import evolved, execution_of
 from gateway_node.storage.database import Database, FILE_NAME
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 FIXTURES = Path(__file__).parents[1] / 'fixtures'
 VERSIONS = sorted(path.name.removesuffix('.json') for path in FIXTURES.glob('state_*.json'))

@@ -50,8 +50,8 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.storage.database import Database
-from gateway_node.storage.executions import SqliteExecutionStore
-from gateway_node.storage.identities import SqliteIdentityStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
+from gateway_node.storage.identity_store import SqliteIdentityStore
 
 NO_BOUND = RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0)
 STARTED_AT = datetime.datetime(2026, 3, 1, 12, 0, 1, tzinfo=datetime.UTC)

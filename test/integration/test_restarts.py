@@ -20,7 +20,7 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.storage.database import Database
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 
 @pytest.fixture

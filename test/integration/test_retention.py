@@ -16,7 +16,7 @@ from gateway_node.executions.ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES, Schedule
 from gateway_node.storage.database import Database
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 
 @dataclass(frozen=True)

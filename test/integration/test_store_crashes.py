@@ -19,7 +19,7 @@ from gateway_node.executions.documents import evolved, execution_of
 from gateway_node.executions.events import Event, EventKind
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database, FILE_NAME
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 WRITES_WITHOUT_END = """
 import asyncio, pathlib, sys
@@ -27,7 +27,7 @@ from fakes import add, FakeClock, new_execution, remove, update
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database
-from gateway_node.storage.executions import SqliteExecutionStore
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 async def main(state_dir, number):
     database = await Database.open(state_dir)

@@ -29,7 +29,7 @@ from gateway_node.executions.ports import (
 )
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus, Output, Progress, StopAction
-from gateway_node.scripts.schemas import SchemaChecker
+from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.values import Script, ScriptKind
 
 ORDER = StartOrder(

@@ -2,6 +2,7 @@
 """Reads every import of the package and holds it to the rooms of the design."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,6 +250,13 @@ def test_what_may_hang_is_not_called_in_the_pool() -> None:
     assert users == MAY_USE_THE_POOL.keys()
 
 
+def test_files_share_a_name_only_where_it_is_a_role() -> None:
+    """Who looks for a file by its name finds one; a role may be played in every room."""
+    names = Counter(path.stem for path in modules())
+    shared = {name for name, number in names.items() if number > 1}
+    assert shared <= {'__init__', '__main__', 'errors', 'ports', 'values'}
+
+
 def test_every_module_lies_in_a_room_of_the_design() -> None:
     """No module stands outside of the rooms, and every room has its rule."""
     rooms = {room_of(module_name(path)) for path in modules()} - {'__init__'}
@@ -268,7 +276,7 @@ def test_every_module_lies_in_a_room_of_the_design() -> None:
         ('executions.service', 'from gateway_node.main import main'),
         ('executions.service', 'from gateway_node.manifest_files import read_manifest'),
         ('http_server.scripts', 'from gateway_node.process.runner import SupervisedScriptRunner'),
-        ('http_server.scripts', 'def f():\n    import gateway_node.storage.executions'),
+        ('http_server.scripts', 'def f():\n    import gateway_node.storage.execution_store'),
         ('storage.database', 'from gateway_node.ros import node'),
         ('ros.node', 'from gateway_node.http_server.services import Services'),
         ('process.runner', 'from gateway_node.storage import lock'),

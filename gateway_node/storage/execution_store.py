@@ -35,8 +35,8 @@ from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
-from gateway_node.storage.events import LogWriter, read_bounds, read_events
-from gateway_node.storage.retention import read_expired
+from gateway_node.storage.event_log import LogWriter, read_bounds, read_events
+from gateway_node.storage.expired import read_expired
 
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that
