@@ -106,6 +106,13 @@ async def assemble(
             clock=clock,
             settings=_execution_settings(configuration),
         )
+        script_changes = ScriptChanges(
+            library=library,
+            executions=executions,
+            store=store,
+            ledger=ledger,
+            free_space=free_space,
+        )
         directory, identities = await _entities(
             configuration,
             own_node,
@@ -114,9 +121,6 @@ async def assemble(
             library,
             executions,
             clock,
-        )
-        script_changes = ScriptChanges(
-            library=library, executions=executions, free_space=free_space
         )
         reload = ManifestReload(
             reader=reader, directory=directory, library=library, script_changes=script_changes
@@ -155,6 +159,7 @@ async def assemble(
             directory=directory,
             identities=identities,
             executions=executions,
+            script_changes=script_changes,
             ledger=ledger,
             server=server,
             side_tasks=side_tasks,

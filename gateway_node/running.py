@@ -13,6 +13,7 @@ from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityRef, GraphSnapshot
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
 from gateway_node.http_server.server import Server
 from gateway_node.process.runner import SupervisedScriptRunner
@@ -39,6 +40,7 @@ class Gateway:
         directory: EntityDirectory,
         identities: IdentityKeeper,
         executions: ExecutionService,
+        script_changes: ScriptChanges,
         ledger: Ledger,
         server: Server,
         side_tasks: SideTasks,
@@ -51,6 +53,7 @@ class Gateway:
         self.runner = runner
         self.directory = directory
         self.executions = executions
+        self._script_changes = script_changes
         self.ledger = ledger
         self._identities = identities
         self._namesakes = namesakes
@@ -65,6 +68,7 @@ class Gateway:
 
     async def open(self) -> None:
         """Bring what an earlier gateway left to an end; StoreUnavailable."""
+        await self._script_changes.open()
         await self.executions.open(self.directory)
         self._start('look after entities', self._tend_entities())
         self._start(

@@ -231,7 +231,11 @@ async def serve_api(
             directory=entities,
             library=library,
             script_changes=ScriptChanges(
-                library=library, executions=executions, free_space=free_space
+                library=library,
+                executions=executions,
+                store=store,
+                ledger=ledger,
+                free_space=free_space,
             ),
             executions=executions,
             versions={'gateway': 'test'},

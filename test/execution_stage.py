@@ -109,7 +109,11 @@ class Stage:
             ),
         )
         self.script_changes = ScriptChanges(
-            library=self.library, executions=self.service, free_space=self.free_space
+            library=self.library,
+            executions=self.service,
+            store=self.store,
+            ledger=self.ledger,
+            free_space=self.free_space,
         )
 
     async def upload(self, entity: EntityRef = APP, **metadata: Any) -> str:

@@ -79,6 +79,7 @@ class Robot:
         await life.library.open()
         if online:
             life.bring_online()
+        await life.script_changes.open()
         await life.executions.open(life.directory)
         try:
             yield life
@@ -144,7 +145,11 @@ class Life:
             ),
         )
         self.script_changes = ScriptChanges(
-            library=self.library, executions=self.executions, free_space=self.free_space
+            library=self.library,
+            executions=self.executions,
+            store=store,
+            ledger=self.ledger,
+            free_space=self.free_space,
         )
         self.directory = EntityDirectory(
             host_name='robot',

@@ -250,6 +250,9 @@ class ExecutionStore(Protocol):
     async def log_bounds(self) -> LogBounds:
         """Return where the log begins and ends."""
 
+    async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the summary of each script as the log last told it, by its subject."""
+
     async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
         """Return up to `limit` ids of ended executions that `policy` does not keep, oldest
         first."""

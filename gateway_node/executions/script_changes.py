@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way in which scripts change, each change by an actor: the executions are asked or told."""
+"""The way in which scripts change, each change by an actor: executions are asked before, the log is
+told after."""
 
 from collections.abc import Iterable
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import ScriptHasOpenExecutions
-from gateway_node.executions.ports import FreeSpace
+from gateway_node.executions.events import EventKind
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.ports import ExecutionStore, FreeSpace
+from gateway_node.executions.script_log import ScriptLog
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
@@ -20,11 +24,25 @@ class ScriptChanges:
     """Changes the scripts of the library."""
 
     def __init__(
-        self, *, library: ScriptLibrary, executions: ExecutionService, free_space: FreeSpace
+        self,
+        *,
+        library: ScriptLibrary,
+        executions: ExecutionService,
+        store: ExecutionStore,
+        ledger: Ledger,
+        free_space: FreeSpace,
     ) -> None:
         self._library = library
         self._executions = executions
         self._free_space = free_space
+        self._script_log = ScriptLog(store=store, ledger=ledger)
+
+    async def open(self) -> None:
+        """Tell the log what it was not told of the scripts; StoreUnavailable.
+
+        Called once, before any other method.
+        """
+        await self._script_log.open(self._library)
 
     async def begin_upload(self, *, replacing: bool = False) -> Upload:
         """Return an upload to write the file into, for `upload`, or for `replace`.
@@ -45,7 +63,10 @@ class ScriptChanges:
         actor: Actor,
     ) -> Script:
         """Make a script of an upload; raises what `ScriptLibrary.create` says."""
-        return await self._library.create(entity, upload, file_name, metadata)
+        tell = self._script_log.noting(EventKind.SCRIPT_UPLOADED, entity, actor)
+        script = await self._library.create(entity, upload, file_name, metadata, tell=tell)
+        await self._script_log.wait_told()
+        return script
 
     async def replace(
         self,
@@ -61,14 +82,17 @@ class ScriptChanges:
 
         Versions that open executions need are kept.
         """
-        return await self._library.replace(
+        script = await self._library.replace(
             entity,
             script_id,
             upload,
             file_name=file_name,
             metadata=metadata,
             versions_in_use=self._executions.versions_in_use,
+            tell=self._script_log.noting(EventKind.SCRIPT_REPLACED, entity, actor),
         )
+        await self._script_log.wait_told()
+        return script
 
     async def delete(self, entity: EntityRef, script_id: str, *, actor: Actor) -> None:
         """Remove a script; its ended executions stay readable, its schedules fail.
@@ -81,7 +105,9 @@ class ScriptChanges:
         open_ids = self._executions.needing(entity, script_id)
         if open_ids:
             raise ScriptHasOpenExecutions(script_id, open_ids)
-        await self._library.delete(entity, script_id)
+        tell = self._script_log.noting(EventKind.SCRIPT_DELETED, entity, actor)
+        await self._library.delete(entity, script_id, tell=tell)
+        await self._script_log.wait_told()
         await self._executions.script_deleted(entity, script_id, actor=actor)
 
     async def take_manifest(

@@ -9,6 +9,7 @@ from typing import Any
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import App, Area, Component, Function
 from gateway_node.executions.values import Execution, Failure, Output, Trigger
+from gateway_node.scripts.script_summaries import script_summary
 from gateway_node.scripts.values import Mending, Script
 
 Json = dict[str, Any]
@@ -79,25 +80,10 @@ def function_detail(base: str, function: Function) -> Json:
 
 def script_detail(scripts_href: str, script: Script) -> Json:
     """Build a script's representation; the same in lists."""
-    optional = {
-        'timeout_sec': script.timeout_sec,
-        'parameters_schema': script.parameters_schema,
-        'limits': _present(dataclasses.asdict(script.limits)) or None,
-        'mended': _mended(script.mended),
-    }
-    return {
-        'id': script.id,
-        'name': script.name,
-        'description': script.description,
-        'href': f'{scripts_href}/{script.id}',
-        'managed': script.managed,
-        'kind': script.kind.value,
-        'version': script.version,
-        'size': script.size,
-        'tags': list(script.tags),
-        'single_execution': script.single_execution,
-        'proximity_proof_required': script.proximity_proof_required,
-    } | _present(optional)
+    detail = script_summary(script) | {'href': f'{scripts_href}/{script.id}'}
+    if script.parameters_schema is not None:
+        detail['parameters_schema'] = script.parameters_schema
+    return detail
 
 
 def execution_href(base: str, execution: Execution, execution_id: str | None = None) -> str:

@@ -25,7 +25,7 @@ from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.upload import Upload
-from gateway_node.scripts.uploaded_scripts import UploadedScripts
+from gateway_node.scripts.uploaded_scripts import Tell, tell_nobody, UploadedScripts
 from gateway_node.scripts.values import Script
 
 
@@ -35,7 +35,8 @@ class ScriptLibrary:
     Every method but `has_scripts` and `entities_with_scripts` raises ScriptsTurnedOff where the
     library has no directory, and LibraryUnavailable where the disk refuses; a change that is
     refused changes nothing. A change that has begun is finished even where its caller is
-    cancelled, so that memory and disk always agree.
+    cancelled, so that memory and disk always agree. `tell` is called with the script once its
+    change is made, in the order of the changes.
     """
 
     def __init__(
@@ -131,6 +132,10 @@ class ScriptLibrary:
         """Return the entities that have uploads."""
         return frozenset() if self._uploaded is None else self._uploaded.entities
 
+    def uploads(self) -> tuple[tuple[EntityRef, Script], ...]:
+        """Return all uploads with their entities, oldest first."""
+        return () if self._uploaded is None else self._uploaded.every()
+
     async def check_managed(self, managed: Iterable[ManagedScript]) -> None:
         """Check the schemas of scripts that are to be managed, unless scripts are turned off.
 
@@ -166,7 +171,13 @@ class ScriptLibrary:
         return uploaded.begin_upload()
 
     async def create(
-        self, entity: EntityRef, upload: Upload, file_name: str, metadata: Metadata
+        self,
+        entity: EntityRef,
+        upload: Upload,
+        file_name: str,
+        metadata: Metadata,
+        *,
+        tell: Tell = tell_nobody,
     ) -> Script:
         """Make a script of an upload.
 
@@ -178,7 +189,7 @@ class ScriptLibrary:
         kind = settle_kind(file_name, metadata.kind)
         await self._check_metadata(metadata)
         await upload.finish()
-        return await uploaded.add(entity, upload, file_name, kind, metadata)
+        return await uploaded.add(entity, upload, file_name, kind, metadata, tell)
 
     async def replace(
         self,
@@ -189,6 +200,7 @@ class ScriptLibrary:
         file_name: str | None = None,
         metadata: Metadata | None = None,
         versions_in_use: Callable[[str], Collection[str]] = lambda _script_id: (),
+        tell: Tell = tell_nobody,
     ) -> Script:
         """Give a script a new file, a new file name where there is one, and what `metadata` names.
 
@@ -212,9 +224,10 @@ class ScriptLibrary:
             file_name=file_name,
             metadata=metadata,
             versions_in_use=versions_in_use,
+            tell=tell,
         )
 
-    async def delete(self, entity: EntityRef, script_id: str) -> None:
+    async def delete(self, entity: EntityRef, script_id: str, *, tell: Tell = tell_nobody) -> None:
         """Remove a script with all its versions.
 
         Raises:
@@ -223,7 +236,7 @@ class ScriptLibrary:
         uploaded = self._uploads_with(entity, script_id)
         if not self._allow_uploads:
             raise UploadsTurnedOff
-        await uploaded.remove(entity, script_id)
+        await uploaded.remove(entity, script_id, tell)
 
     def _turned_on(self) -> UploadedScripts:
         if self._uploaded is None:

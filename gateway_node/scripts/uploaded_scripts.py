@@ -32,10 +32,20 @@ _THREADS = 4
 _CLOSE_PATIENCE_SEC = 5.0
 """For changes that have begun, as the disk may not answer."""
 
+Tell = Callable[[Script], None]
+
+
+def tell_nobody(script: Script) -> None:
+    """Nobody wants to know."""
+
 
 class UploadedScripts:
     """All uploads of all entities; a change raises LibraryUnavailable where the disk refuses it,
-    and then changes nothing."""
+    and then changes nothing.
+
+    `tell` is called with the script once its change is made, in the order of the changes, although
+    who made it is cancelled.
+    """
 
     def __init__(
         self, directory: Path, *, max_file_bytes: int, max_scripts: int, clock: Clock
@@ -93,6 +103,10 @@ class UploadedScripts:
         path = self._folders.incoming_path()
         return Upload(path, self._max_file_bytes, self._threads, self._to_the_end)
 
+    def every(self) -> tuple[tuple[EntityRef, Script], ...]:
+        """Return all uploads with their entities, oldest first."""
+        return tuple((record.entity, self._script(record)) for record in self._records.values())
+
     def check_room(self) -> None:
         """Return where one more script may be; ScriptLimitReached."""
         if 0 < self._max_scripts <= len(self._records):
@@ -105,9 +119,11 @@ class UploadedScripts:
         file_name: str,
         kind: ScriptKind,
         metadata: Metadata,
+        tell: Tell = tell_nobody,
     ) -> Script:
         """Make a script of an upload; ScriptRefused, ScriptLimitReached."""
-        return await self._take(upload, self._add(entity, upload, file_name, kind, metadata))
+        change = self._add(entity, upload, file_name, kind, metadata, tell)
+        return await self._take(upload, change)
 
     async def replace(
         self,
@@ -118,21 +134,24 @@ class UploadedScripts:
         file_name: str | None,
         metadata: Metadata,
         versions_in_use: Callable[[str], Collection[str]],
+        tell: Tell = tell_nobody,
     ) -> Script:
         """Make an upload a script's present version; ScriptRefused, ScriptNotFound.
 
         Older versions are removed, except those that `versions_in_use` returns for the script's
         id once the new version is in place.
         """
-        change = self._replace(entity, script_id, upload, file_name, metadata, versions_in_use)
+        change = self._replace(
+            entity, script_id, upload, file_name, metadata, versions_in_use, tell
+        )
         return await self._take(upload, change)
 
-    async def remove(self, entity: EntityRef, script_id: str) -> None:
+    async def remove(self, entity: EntityRef, script_id: str, tell: Tell = tell_nobody) -> None:
         """Remove a script with all its versions; ScriptNotFound."""
         record = self._record(entity, script_id)
         # Gone at once: nothing can be started of it while the disk is busy.
         del self._records[script_id]
-        await self._to_the_end.run(f'remove {script_id}', self._remove(record))
+        await self._to_the_end.run(f'remove {script_id}', self._remove(record, tell))
 
     def _record(self, entity: EntityRef, script_id: str) -> Record:
         record = self._records.get(script_id)
@@ -171,6 +190,7 @@ class UploadedScripts:
         file_name: str,
         kind: ScriptKind,
         metadata: Metadata,
+        tell: Tell,
     ) -> Record:
         beginning = await self._beginning(upload, kind)
         async with self._changes:
@@ -191,6 +211,7 @@ class UploadedScripts:
             with disk_errors('take a script'):
                 await self._threads.run(self._folders.add, record, upload.path)
             self._records[record.script_id] = record
+            tell(self._script(record))
             return record
 
     async def _replace(
@@ -201,6 +222,7 @@ class UploadedScripts:
         file_name: str | None,
         metadata: Metadata,
         versions_in_use: Callable[[str], Collection[str]],
+        tell: Tell,
     ) -> Record:
         async with self._changes:
             earlier = self._record(entity, script_id)
@@ -220,11 +242,12 @@ class UploadedScripts:
             with disk_errors('take a script'):
                 await self._threads.run(self._folders.change, record, upload.path)
             self._records[script_id] = record
+            tell(self._script(record))
             if self._may_prune:
                 await self._threads.run(self._folders.prune, record, versions_in_use(script_id))
             return record
 
-    async def _remove(self, record: Record) -> None:
+    async def _remove(self, record: Record, tell: Tell) -> None:
         async with self._changes:
             try:
                 with disk_errors('give a script up'):
@@ -234,6 +257,7 @@ class UploadedScripts:
                 raise
             # A replacement that was under way has brought it back.
             self._records.pop(record.script_id, None)
+            tell(self._script(record))
 
 
 def _without_kind(metadata: Metadata) -> Metadata:

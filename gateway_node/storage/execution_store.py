@@ -37,6 +37,7 @@ from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
 from gateway_node.storage.event_log import LogWriter, read_bounds, read_events
 from gateway_node.storage.expired import read_expired
+from gateway_node.storage.told_scripts import keep_told, read_told
 
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that
@@ -130,6 +131,10 @@ class SqliteExecutionStore:
         """Return where the log begins and ends."""
         return await self._database.read(read_bounds)
 
+    async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what the log last told of each script, by its subject."""
+        return await self._database.read(read_told)
+
     async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
         """Return up to `limit` ids that `policy` does not keep, the longest ended first."""
         up_sec = self._up_sec()
@@ -207,6 +212,7 @@ def _record(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[Even
     for each in news:
         if isinstance(each, Happening):
             subject, changes = each.subject, each.changes
+            keep_told(log.connection, each)
         else:
             subject = _subject(each.execution)
             changes = _insert(log, each) if each.new else _replace(log, each)

@@ -167,6 +167,13 @@ _LOG = (
     ORDER BY sequence
     """,
     'DROP TABLE transitions',
+    # What the log last told of each script: events go with time, and the scripts lie elsewhere.
+    """
+    CREATE TABLE told_scripts (
+        subject TEXT PRIMARY KEY,
+        summary TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
     # Names the history that the log tells.
     "ALTER TABLE store_state ADD COLUMN epoch TEXT NOT NULL DEFAULT ''",
     'UPDATE store_state SET epoch = lower(hex(randomblob(8)))',

@@ -5,11 +5,12 @@ It keeps to the same contract as the SQLite one: one suite of tests is put to bo
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
-from gateway_node.executions.documents import changed_fields, summary_of
+from gateway_node.executions.documents import changed_fields, evolved, summary_of
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -42,6 +43,7 @@ class InMemoryExecutionStore:
         self._executions: dict[str, Execution] = {}
         self._ended_at: dict[str, float] = {}
         self._events: list[Event] = []
+        self._told_scripts: dict[str, dict[str, Any]] = {}
         self._sequence = 0
         self._last_id: str | None = None
 
@@ -64,8 +66,7 @@ class InMemoryExecutionStore:
                 raise ExecutionNotFound(execution_id)
             known.add(execution_id)
         return tuple(
-            self._append(each) if isinstance(each, Happening) else self._keep(each)
-            for each in news
+            self._tell(each) if isinstance(each, Happening) else self._keep(each) for each in news
         )
 
     async def get(self, execution_id: str) -> Execution | None:
@@ -131,6 +132,11 @@ class InMemoryExecutionStore:
             begins=Cursor(epoch=EPOCH, sequence=begins),
             ends=Cursor(epoch=EPOCH, sequence=self._sequence),
         )
+
+    async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what the log last told of each script, by its subject."""
+        self._check_available()
+        return dict(self._told_scripts)
 
     async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
         """Return up to `limit` ids that `policy` does not keep, the longest ended first."""
@@ -203,6 +209,12 @@ class InMemoryExecutionStore:
         return self._append(
             Happening(kind=kind, subject=_subject(execution), actor=actor, cause=cause)
         )
+
+    def _tell(self, happening: Happening) -> Event:
+        told = self._told_scripts.pop(happening.subject, {})
+        if happening.kind is not EventKind.SCRIPT_DELETED:
+            self._told_scripts[happening.subject] = evolved(told, happening.changes)
+        return self._append(happening)
 
     def _append(self, happening: Happening) -> Event:
         self._sequence += 1

@@ -3,7 +3,7 @@
 
 import asyncio
 
-from gateway_node.executions.events import Event, STATUS_KINDS
+from gateway_node.executions.events import Event, EventKind, STATUS_KINDS
 from gateway_node.executions.values import Execution, ExecutionStatus
 
 
@@ -20,6 +20,7 @@ class RecordingListener:
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Keep an event."""
         self.events.append(event)
+        self._told.set()
         if execution is not None:
             self._take(execution)
 
@@ -45,6 +46,15 @@ class RecordingListener:
                 execution.status in statuses if statuses else not execution.is_open
             ):
                 return execution
+            self._told.clear()
+            await self._told.wait()
+
+    async def wait_for_kind(self, kind: EventKind) -> Event:
+        """Wait until something of this kind was told; return the last event of it."""
+        while True:
+            for event in reversed(self.events):
+                if event.kind is kind:
+                    return event
             self._told.clear()
             await self._told.wait()
 

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator
 import datetime
 from pathlib import Path
+from typing import Any
 
 from clients import CLIENT
 from fakes import (
@@ -201,6 +202,31 @@ async def test_what_is_no_change_of_status_is_in_the_log_too(store: ExecutionSto
     (event,) = await store.record([Change(execution=stopped, kind=kind, actor=CLIENT)])
     assert await store.get(running.id) == stopped
     assert event.changes.keys() == {'stop_trigger'}
+
+
+async def test_what_was_told_of_scripts_is_known(store: ExecutionStore) -> None:
+    """The summary of each script is what its happenings made of it; of one that is gone, none."""
+    kept, gone = 'apps/arm/scripts/kept', 'apps/arm/scripts/gone'
+
+    def happening(kind: EventKind, subject: str, **changes: Any) -> Happening:
+        return Happening(kind=kind, subject=subject, actor=CLIENT, changes=changes)
+
+    uploaded, replaced = EventKind.SCRIPT_UPLOADED, EventKind.SCRIPT_REPLACED
+    await store.record(
+        [
+            happening(uploaded, kept, version='a', tags=['x'], limits={'cpu_sec': 1}),
+            happening(uploaded, gone, version='a'),
+        ]
+    )
+    assert set(await store.told_scripts()) == {kept, gone}
+    await store.record(
+        [
+            happening(replaced, kept, version='b', tags=None, limits={'memory_mb': 2}),
+            happening(EventKind.SCRIPT_DELETED, gone),
+        ]
+    )
+    told = {kept: {'version': 'b', 'limits': {'memory_mb': 2}}}
+    assert await store.told_scripts() == told
 
 
 async def test_changes_recorded_together_are_kept_together(store: ExecutionStore) -> None:

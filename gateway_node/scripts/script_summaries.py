@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scripts as JSON values: what there is to know of one, in short."""
+
+import dataclasses
+from typing import Any
+
+from gateway_node.scripts.values import Script
+
+
+def script_summary(script: Script) -> dict[str, Any]:
+    """Return what is known of a script, but for its parameters_schema, which may be long."""
+    limits = dataclasses.asdict(script.limits)
+    optional = {
+        'timeout_sec': script.timeout_sec,
+        'limits': {name: bound for name, bound in limits.items() if bound is not None},
+        'mended': [mending.value for mending in script.mended],
+    }
+    return {
+        'id': script.id,
+        'name': script.name,
+        'description': script.description,
+        'managed': script.managed,
+        'kind': script.kind.value,
+        'version': script.version,
+        'size': script.size,
+        'tags': list(script.tags),
+        'single_execution': script.single_execution,
+        'proximity_proof_required': script.proximity_proof_required,
+        **{name: value for name, value in optional.items() if value},
+    }
