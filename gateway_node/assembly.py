@@ -25,6 +25,7 @@ from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityType, NodeName
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
@@ -95,6 +96,7 @@ async def assemble(
         undo.push_async_callback(library.close)
         free_space = StateSpace(configuration.state_dir, configuration.state_min_free_mb, clock)
         ledger = Ledger(store)
+        ledger.add_listener(LogLines())
         executions = ExecutionService(
             library=library,
             schemas=schemas,

@@ -19,6 +19,7 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.ports import Outcome, RetentionPolicy
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
@@ -118,6 +119,7 @@ class Life:
         )
         self.ledger = Ledger(store)
         self.ledger.add_listener(self.listener)
+        self.ledger.add_listener(LogLines())
         self.executions = ExecutionService(
             library=self.library,
             schemas=schemas,

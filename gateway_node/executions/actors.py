@@ -28,6 +28,10 @@ class Actor:
     origin: str
     """The address of a client, or `gateway`."""
 
+    def __str__(self) -> str:
+        """Return who it is, for a person."""
+        return self.origin if self.name is None else f'{self.name}@{self.origin}'
+
 
 GATEWAY = Actor(name=None, role=Role.ADMIN, origin='gateway')
 """The gateway itself: it starts what is due, ends what ran out of time, forgets what is old."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way in which scripts change, each change by an actor: executions are asked before, the log is
-told after."""
+"""The way in which scripts change, each change by an actor: executions are asked before, the log
+is told after."""
 
 from collections.abc import Iterable
 
