@@ -34,6 +34,14 @@ from gateway_node.side_tasks import SideTasks
 
 HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
 DEADLINE_SEC = 20.0
+_RUN = os.environ.setdefault('GATEWAY_TEST_RUN', secrets.token_hex(4))
+"""Of tests and the programs that they start; tests run side by side, and a recovery ends whatever
+on the machine bears one of its executions' ids."""
+
+
+def run_id(number: int) -> str:
+    """Return the id of an execution of which no other run of tests has one."""
+    return f'exec_{_RUN}_{number:04}'
 
 
 async def wait_until(condition: Callable[[], bool], *, what: str) -> None:

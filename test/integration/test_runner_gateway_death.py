@@ -14,7 +14,7 @@ import time
 
 from helper_processes import HELPERS, SUPERVISOR
 import pytest
-from runner_support import HOSTILE, living_descendants, wait_until
+from runner_support import HOSTILE, living_descendants, run_id, wait_until
 
 from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.child.process_tree import become_subreaper, read_entry
@@ -110,7 +110,7 @@ async def test_a_killed_gateway_leaves_nothing_behind(
     await wait_until(lambda: not below(gateway), what='every tree is gone')
     assert time.monotonic() - killed < TREE_GONE_SEC
     assert await recover(tmp_path / 'state') == dict.fromkeys(
-        ('exec_0001', 'exec_0002', 'exec_0003', 'exec_0004'), EndCause.GATEWAY_LOST
+        map(run_id, range(1, 5)), EndCause.GATEWAY_LOST
     )
     assert await recover(tmp_path / 'state') == {}
 
@@ -123,7 +123,7 @@ async def test_a_start_right_after_the_kill_waits_for_the_earlier_supervisors(
     await all_written(tmp_path / 'state', 1)
     gateway.kill()
     await asyncio.sleep(0.05)
-    assert set(await recover(tmp_path / 'state')) == {'exec_0001', 'exec_0002'}
+    assert set(await recover(tmp_path / 'state')) == {run_id(1), run_id(2)}
     gateway.wait()
     assert below(gateway) == []
 
@@ -140,7 +140,7 @@ async def test_output_of_the_time_before_the_gateways_death_is_kept(
     )
     await runner.start_up()
     await runner.recover()
-    assert (await runner.output('exec_0001')).stdout == 'up\n'
+    assert (await runner.output(run_id(1))).stdout == 'up\n'
     await runner.close()
 
 
@@ -152,7 +152,7 @@ async def flooded(tmp_path: Path, start_gateway: Callable[..., Gateway]) -> Gate
     script = tmp_path / 'floods.sh'
     script.write_text(FLOODS)
     gateway = start_gateway(str(script))
-    sign = tmp_path / 'state' / 'executions' / 'exec_0001' / 'flooded'
+    sign = tmp_path / 'state' / 'executions' / run_id(1) / 'flooded'
     await wait_until(sign.exists, what='all is written')
     return gateway
 
@@ -162,9 +162,9 @@ async def recovered_output(state: Path) -> Output:
     runner = SupervisedScriptRunner(state, own_processes=OwnProcesses(), side_tasks=SideTasks())
     await runner.start_up()
     runner.acknowledge(await runner.recover())
-    output = await runner.output('exec_0001')
+    output = await runner.output(run_id(1))
     await runner.close()
-    assert set(os.listdir(state / 'executions' / 'exec_0001')) <= {
+    assert set(os.listdir(state / 'executions' / run_id(1))) <= {
         'flooded',
         'output.head',
         'output.tail',
@@ -229,7 +229,7 @@ async def test_everything_of_the_gateway_killed_leaves_nothing_behind(
     gateway.wait()
     await wait_until(lambda: SUPERVISOR not in below(gateway), what='the helpers are gone')
     assert 'sleep' in below(gateway)
-    assert set(await recover(tmp_path / 'state')) == {'exec_0001', 'exec_0002'}
+    assert set(await recover(tmp_path / 'state')) == {run_id(1), run_id(2)}
     assert below(gateway) == []
 
 
@@ -242,7 +242,7 @@ async def test_a_stopped_gateway_does_not_stop_the_clock(
     await wait_until(lambda: not supervisors(gateway), what='the supervisor has ended the script')
     gateway.send_signal(signal.SIGCONT)
     assert gateway.stdout is not None
-    assert gateway.stdout.readline() == 'exec_0001 timed_out\n'
+    assert gateway.stdout.readline() == f'{run_id(1)} timed_out\n'
 
 
 async def test_a_journal_that_points_at_a_stranger_harms_nobody(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ async def test_a_journal_that_points_at_a_stranger_harms_nobody(tmp_path: Path) 
         entry = read_entry(pid)
         assert entry is not None
         write_entry(tmp_path, boot_id(), pid, entry.start_ticks + 1)
-        assert await recover(tmp_path) == {'exec_0001': EndCause.GATEWAY_LOST}
+        assert await recover(tmp_path) == {run_id(1): EndCause.GATEWAY_LOST}
         assert read_entry(pid) is not None
 
 
@@ -261,7 +261,7 @@ async def test_a_journal_that_names_another_program_harms_nobody(tmp_path: Path)
         entry = read_entry(pid)
         assert entry is not None
         write_entry(tmp_path, boot_id(), pid, entry.start_ticks)
-        assert await recover(tmp_path) == {'exec_0001': EndCause.GATEWAY_LOST}
+        assert await recover(tmp_path) == {run_id(1): EndCause.GATEWAY_LOST}
         assert read_entry(pid) is not None
 
 
@@ -271,15 +271,15 @@ async def test_a_journal_of_another_boot_harms_nobody(tmp_path: Path) -> None:
         entry = read_entry(pid)
         assert entry is not None
         write_entry(tmp_path, 'another', pid, entry.start_ticks)
-        assert await recover(tmp_path) == {'exec_0001': EndCause.GATEWAY_LOST}
+        assert await recover(tmp_path) == {run_id(1): EndCause.GATEWAY_LOST}
         assert read_entry(pid) is not None
 
 
 async def test_a_damaged_journal_does_not_stop_the_start(tmp_path: Path) -> None:
     """An entry that cannot be read is an execution that ended, and a log line."""
     (tmp_path / 'open').mkdir()
-    (tmp_path / 'open' / 'exec_0001.json').write_text('{"exec')
-    assert await recover(tmp_path) == {'exec_0001': EndCause.GATEWAY_LOST}
+    (tmp_path / 'open' / f'{run_id(1)}.json').write_text('{"exec')
+    assert await recover(tmp_path) == {run_id(1): EndCause.GATEWAY_LOST}
 
 
 @contextlib.contextmanager
@@ -302,10 +302,10 @@ def write_entry(state: Path, boot: str, pid: int, start_ticks: int) -> None:
     """Write a journal entry that names the process as supervisor and as script."""
     (state / 'open').mkdir()
     mark = {'pid': pid, 'start_ticks': start_ticks}
-    (state / 'open' / 'exec_0001.json').write_text(
+    (state / 'open' / f'{run_id(1)}.json').write_text(
         json.dumps(
             {
-                'execution_id': 'exec_0001',
+                'execution_id': run_id(1),
                 'boot_id': boot,
                 'supervisor': mark,
                 'script': mark,

@@ -13,7 +13,7 @@ import sys
 
 from helper_processes import HELPERS, SPAWNER, SUPERVISOR
 import pytest
-from runner_support import HOSTILE, wait_until, without_helpers
+from runner_support import HOSTILE, run_id, wait_until, without_helpers
 
 from gateway_node.child import killing
 from gateway_node.child.process_tree import (
@@ -29,6 +29,7 @@ from gateway_node.side_tasks import SideTasks
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'gateway.py'
 PATIENCE_SEC = 20.0
+EARLIER = run_id(1)
 FIRST, LATE = 'sleep 100001', 'sleep 100002'
 
 
@@ -99,7 +100,7 @@ async def test_children_from_before_the_gateway_live_when_its_spawner_dies(
             os.kill(entry.pid, signal.SIGKILL)
         assert gateway.stdout is not None
         said = {await asyncio.to_thread(gateway.stdout.readline) for _ in range(2)}
-        assert said == {f'exec_000{n} supervisor_lost\n' for n in (1, 2)}
+        assert said == {f'{run_id(n)} supervisor_lost\n' for n in (1, 2)}
         left = await without_helpers(gateway.pid, descendants(gateway.pid))
         assert {e.identity for e in left} == {e.identity for e in strangers}
         assert set(map(command_line, left)) == {FIRST, LATE}
@@ -191,7 +192,7 @@ def test_a_session_is_a_scripts_only_with_the_scripts_own_leader(
 ) -> None:
     """Pids are given again within one boot, as in a container that is started again."""
     with session() as leader:
-        journal(tmp_path, 'exec_earlier', leader, older_by)
+        journal(tmp_path, EARLIER, leader, older_by)
         with gateway_after('', tmp_path):
             entry = read_entry(leader.pid)
             assert (entry is not None and not entry.is_zombie) == lives
@@ -202,7 +203,7 @@ def test_a_gateway_that_a_script_started_does_not_end_its_own_surroundings(
 ) -> None:
     """What it bears itself is no mark of what an earlier gateway left."""
     with session() as leader:
-        journal(tmp_path, 'exec_earlier', leader, 1)
-        surroundings = {'GATEWAY_EXECUTION_ID': 'exec_earlier'}
+        journal(tmp_path, EARLIER, leader, 1)
+        surroundings = {'GATEWAY_EXECUTION_ID': EARLIER}
         with gateway_after(f'{FIRST} >&- & ', tmp_path, environment=surroundings) as gateway:
             assert set(below(gateway)) == {FIRST}

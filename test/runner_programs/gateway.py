@@ -2,7 +2,7 @@
 """A stand-in for the gateway that a test may kill: a runner that starts scripts and waits.
 
 argv: a state directory, in which it ends what an earlier one left, then a script for each
-execution (`exec_0001`, ...). It says `up` once all have started, and each end's cause.
+execution (`run_id(1)`, ...). It says `up` once all have started, and each end's cause.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 import sys
 
-from runner_support import Floor
+from runner_support import Floor, run_id
 
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
@@ -35,9 +35,7 @@ async def main() -> None:
     floor = Floor(runner, state, own_processes)
     processes = [
         await floor.start(
-            floor.order(
-                floor.script(script), timeout_sec=TIMEOUT_SEC, execution_id=f'exec_{number:04}'
-            )
+            floor.order(floor.script(script), timeout_sec=TIMEOUT_SEC, execution_id=run_id(number))
         )
         for number, script in enumerate(scripts, start=1)
     ]
