@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environment variables that a script finds."""
+"""The environment variables that a script finds, and the folder from which it imports."""
 
 from collections.abc import Mapping
 import json
@@ -142,3 +142,17 @@ def internal_environment(
         'PYTHONPATH': os.pathsep.join(folder for folder in folders if folder),
         'PYTHONUNBUFFERED': '1',
     }
+
+
+def make_python_folder(folder: Path) -> None:
+    """Make a folder in which Python finds this package and nothing else.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder.mkdir(exist_ok=True, mode=0o700)
+    package = Path(__file__).resolve().parent.parent
+    link = folder / package.name
+    if not link.is_symlink() or link.readlink() != package:
+        link.unlink(missing_ok=True)
+        link.symlink_to(package)

@@ -23,6 +23,8 @@ from gateway_node.process.kept_files import read_regular
 
 _log = logging.getLogger(__name__)
 
+_FOLDER = 'open'
+_SPAWNER_FILE = 'spawner.json'
 _SUFFIX = '.json'
 _MAX_BYTES = 64 * 1024
 _ENTRY_BYTES = 4096
@@ -42,15 +44,34 @@ class JournalEntry:
 
 
 class Journal:
-    """The folder of open executions.
+    """The folder of open executions, and a file that says who the spawner is.
 
-    Raises on writing:
-        OSError: an entry cannot be written.
+    Raises on writing an entry:
+        OSError: it cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = state_dir / _FOLDER
+        self._spawner_file = state_dir / _SPAWNER_FILE
         self.boot_id = read_boot_id()
+        self._earlier: Mapping[str, JournalEntry] = {}
+        self.earlier_spawner: Identity | None = None
+        """That of an earlier gateway in this boot, where it noted one."""
+
+    def open(self) -> None:
+        """Read what an earlier gateway had open, before anything is written.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._earlier = self.read()
+        self.earlier_spawner = self._read_spawner()
+
+    def take_earlier(self) -> Mapping[str, JournalEntry]:
+        """Return what an earlier gateway had open, by execution id; only once."""
+        earlier, self._earlier = self._earlier, {}
+        return earlier
 
     def write(self, entry: JournalEntry) -> None:
         """Keep the entry in place of an earlier one of the same execution.
@@ -88,6 +109,25 @@ class Journal:
             entries[path.stem] = entry
         return entries
 
+    def note_spawner(self, spawner: Identity) -> None:
+        """Keep who the spawner is, for a later gateway; nothing fails without."""
+        document = {'boot_id': self.boot_id, **spawner._asdict()}
+        with contextlib.suppress(OSError), open(open_fresh(str(self._spawner_file)), 'w') as file:
+            json.dump(document, file)
+
+    def forget_spawner(self) -> None:
+        """Take note that there is none any more."""
+        self._spawner_file.unlink(missing_ok=True)
+
+    def _read_spawner(self) -> Identity | None:
+        try:
+            noted = json.loads(read_regular(self._spawner_file, _MAX_BYTES))
+            if noted['boot_id'] == self.boot_id:
+                return Identity(pid=noted['pid'], start_ticks=noted['start_ticks'])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return None
+
     def _path(self, execution_id: str) -> Path:
         return self._folder / f'{execution_id}{_SUFFIX}'
 
@@ -106,20 +146,3 @@ def _parse(fields: dict[str, Any]) -> JournalEntry:
         for name in ('supervisor', 'script')
     }
     return JournalEntry(**{**fields, **marks})
-
-
-def write_spawner_mark(file: Path, boot_id: str, mark: Identity) -> None:
-    """Note who the spawner is, for a later gateway; nothing fails without."""
-    with contextlib.suppress(OSError), open(open_fresh(str(file)), 'w') as fresh:
-        json.dump({'boot_id': boot_id, **mark._asdict()}, fresh)
-
-
-def read_spawner_mark(file: Path, boot_id: str) -> Identity | None:
-    """Return the spawner of an earlier gateway in this boot, or None."""
-    try:
-        noted = json.loads(read_regular(file, _MAX_BYTES))
-        if noted['boot_id'] == boot_id:
-            return Identity(pid=noted['pid'], start_ticks=noted['start_ticks'])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return None

@@ -8,7 +8,7 @@ its pipes and its out-of-memory adjustment.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 import os
 import time
 
@@ -16,11 +16,15 @@ from gateway_node.child.killing import KILL_PATIENCE_SEC, Killing, note_of_super
 from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import descendants, Identity, ProcessEntry
 from gateway_node.process.own_processes import OwnProcesses, reap
+from gateway_node.process.spawner_client import SpawnerClient
 from gateway_node.process.spawner_connection import TreeGone
 from gateway_node.side_tasks import SideTasks
 
 _POLL_SEC = 0.01
 _STRANGERS_INTERVAL_SEC = 0.25
+_SPAWNER_PATIENCE_SEC = 15.0
+"""Longer than the spawner tries to kill what a lost supervisor left."""
+_SPAWNER_LOOK_SEC = 0.25
 
 
 async def end_below(supervisor: ProcessEntry) -> TreeGone:
@@ -41,11 +45,11 @@ class Orphans:
     """Ends orphans, and leaves strangers alone; `begin` before anything is started."""
 
     def __init__(
-        self, own: OwnProcesses, *, side_tasks: SideTasks, spawner_lives: Callable[[], bool]
+        self, own: OwnProcesses, spawner: SpawnerClient, *, side_tasks: SideTasks
     ) -> None:
         self._own = own
+        self._spawner = spawner
         self._side_tasks = side_tasks
-        self._spawner_lives = spawner_lives
         self._without_spawner: set[str] = set()
         """Executions whose supervisors lost their spawner."""
         self._given_up: dict[Identity, ProcessNote] = {}
@@ -75,6 +79,22 @@ class Orphans:
         self._without_spawner.discard(execution_id)
         if not self._without_spawner:
             self._given_up.clear()
+
+    async def end_left(
+        self, gone: 'asyncio.Future[TreeGone]', stuck: ProcessEntry | None
+    ) -> TreeGone:
+        """Have ended what a lost supervisor left, by whoever it came to; name what lives on.
+
+        `gone` is its spawner's word, `stuck` the supervisor where it hangs and is given up.
+        """
+        if stuck is not None:
+            return await end_below(stuck)
+        deadline = time.monotonic() + _SPAWNER_PATIENCE_SEC
+        while not gone.done():
+            await asyncio.wait({gone}, timeout=_SPAWNER_LOOK_SEC)
+            if time.monotonic() > deadline:
+                self._spawner.force_restart()
+        return await self.end_all() if gone.cancelled() else gone.result()
 
     async def end_all(self) -> TreeGone:
         """Kill and reap all orphans that became children of this process, and what is below.
@@ -117,4 +137,4 @@ class Orphans:
 
     def _is_without_orphans(self) -> bool:
         """Tell whether all of every script lies below the spawner, which lives."""
-        return self._spawner_lives() and not self._without_spawner and not self._ending
+        return self._spawner.lives and not self._without_spawner and not self._ending

@@ -58,22 +58,21 @@ class Recovery:
         self,
         journal: Journal,
         executions_folder: Path,
-        spawner: Identity | None,
         strangers: AbstractSet[Identity],
         *,
         keep_working_directories: bool,
     ) -> None:
         self._journal = journal
         self._folder = executions_folder
-        self._spawner = spawner
         self._strangers = strangers
         self._keep_working_directories = keep_working_directories
 
-    async def conclude(self, entries: Mapping[str, JournalEntry]) -> Mapping[str, Outcome]:
-        """End what lives of the entries' executions; return how each ended.
+    async def conclude(self) -> Mapping[str, Outcome]:
+        """End what lives of the journal's earlier executions; return how each ended.
 
         The entries stay in the journal until somebody has recorded the ends.
         """
+        entries = self._journal.take_earlier()
         current = [e for e in entries.values() if e.boot_id == self._journal.boot_id]
         await self._await_helpers(current)
         left = await self._sweep(current)
@@ -103,8 +102,8 @@ class Recovery:
         marks: dict[Identity, Container[str]] = {
             entry.supervisor: _SUPERVISOR_NAMES for entry in entries if entry.supervisor
         }
-        if self._spawner is not None:
-            marks[self._spawner] = (SPAWNER_NAME,)
+        if self._journal.earlier_spawner is not None:
+            marks[self._journal.earlier_spawner] = (SPAWNER_NAME,)
         waiting = _living(marks)
         signal_all(waiting, signal.SIGCONT)
         deadline = time.monotonic() + _PATIENCE_SEC

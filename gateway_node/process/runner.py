@@ -3,28 +3,29 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-import itertools
 import json
 import os
 from pathlib import Path
 import signal
 from typing import Any
 
-from gateway_node.child.contract import DESCRIBE
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
 from gateway_node.executions.ports import Outcome, StartOrder
-from gateway_node.executions.values import Output, Progress, StopAction, UnkillableProcess
-from gateway_node.process.command_line import command_line, launch_program
+from gateway_node.executions.values import Output, Progress, UnkillableProcess
+from gateway_node.process.command_line import command_line
+from gateway_node.process.companions import Companions
 from gateway_node.process.environment import (
-    internal_environment,
+    make_python_folder,
     script_environment,
     without_secrets,
 )
 from gateway_node.process.installed_interpreters import InstalledInterpreters
+from gateway_node.process.internal_programs import InternalPrograms
+from gateway_node.process.journal import Journal
 from gateway_node.process.kept_files import remove_recorded
-from gateway_node.process.launch_fragments import LaunchFragments, READING_TIMEOUT_SEC
+from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_reading import read_output
 from gateway_node.process.own_processes import OwnProcesses
@@ -36,13 +37,12 @@ from gateway_node.process.supervisors import Supervisors
 from gateway_node.process.unkillable_notes import lives, UnkillableNotes
 from gateway_node.removal import remove_tree
 from gateway_node.scripts.arguments import declared_arguments
-from gateway_node.scripts.values import Limits, Script, ScriptKind
+from gateway_node.scripts.values import Limits, ScriptKind
 from gateway_node.side_tasks import SideTasks
 
 LAUNCH_GRACE_SEC = 12.0
 """Least grace of a launch fragment: launch itself escalates for 10 s."""
-_DESCRIBE_LIMITS = Limits(cpu_sec=15.0, memory_mb=1024, processes=64, file_size_mb=64, output_mb=8)
-"""Of reading what a launch fragment declares, where it sets no limits itself."""
+_LOG_FILE = 'supervision.log'
 _EXECUTIONS_FOLDER = 'executions'
 _UNKILLABLE_FILE = 'unkillable.json'
 _INTERNAL_FOLDER = 'internal'
@@ -74,18 +74,25 @@ class SupervisedScriptRunner:
         self._default_limits = default_limits or Limits()
         self._keep_working_directories = keep_working_directories
         self._own = own_processes
-        self._supervisors = Supervisors(self._state_dir, self._own, side_tasks=side_tasks)
+        self._journal = Journal(self._state_dir)
+        self._supervisors = Supervisors(
+            self._state_dir / _LOG_FILE, self._journal, self._own, side_tasks=side_tasks
+        )
+        self._python_folder = self._state_dir / _PYTHON_FOLDER
+        self._internal = InternalPrograms(
+            self._state_dir / _INTERNAL_FOLDER, self._python_folder, self._supervisors
+        )
         self._unkillable = UnkillableNotes(self._state_dir / _UNKILLABLE_FILE)
         self._environment = SourcedEnvironment(
             without_secrets(os.environ if base_environment is None else base_environment),
             setup_files,
             self._state_dir / _INTERNAL_FOLDER,
-            self._run_internally,
+            self._internal.run,
             clock,
         )
         self._interpreters = InstalledInterpreters()
-        self._fragments = LaunchFragments(self._describe, clock)
-        self._internal_numbers = itertools.count(1)
+        self._fragments = LaunchFragments(self._internal.describe, clock)
+        self._putting_away = Companions()
 
     @property
     def containment(self) -> Mapping[str, Any]:
@@ -112,9 +119,9 @@ class SupervisedScriptRunner:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await asyncio.to_thread(remove_tree, self._state_dir / _INTERNAL_FOLDER)
-            (self._state_dir / _INTERNAL_FOLDER).mkdir(mode=0o700)
-            self._offer_script_api()
+            await asyncio.to_thread(self._internal.make_folder)
+            make_python_folder(self._python_folder)
+            self._journal.open()
             await self._supervisors.start_up()
         except OSError as error:
             raise RunnerUnavailable(
@@ -181,10 +188,10 @@ class SupervisedScriptRunner:
             directory.mkdir(mode=0o700)
         except OSError as error:
             raise SpawnFailed(f'{directory} cannot be made: {error.strerror}') from error
-        process = await self._start(supervisor_order, on_progress)
+        warnings: Sequence[str] = ()
         if order.script.kind is ScriptKind.LAUNCH:
-            process.warnings = self._fragments.warnings(order.script, order.parameters)
-        return process
+            warnings = self._fragments.warnings(order.script, order.parameters)
+        return await self._supervisors.start(supervisor_order, on_progress, warnings)
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
@@ -201,7 +208,7 @@ class SupervisedScriptRunner:
         Until then `recover` of the next gateway tells of them. What the record holds is removed
         here, but not before the supervisors are gone; returns at once.
         """
-        self._supervisors.accompany(self._put_away(tuple(execution_ids)))
+        self._putting_away.start('put away', self._put_away(tuple(execution_ids)))
 
     async def kept(self) -> tuple[str, ...]:
         """Return the ids of all executions of which something is kept, in order."""
@@ -217,14 +224,12 @@ class SupervisedScriptRunner:
         Executions whose end earlier gateways had seen, but not acknowledged, are among them.
         """
         recovery = Recovery(
-            self._supervisors.journal,
+            self._journal,
             self._folder,
-            self._supervisors.earlier_spawner,
             self._own.strangers,
             keep_working_directories=self._keep_working_directories,
         )
-        earlier, self._supervisors.earlier = self._supervisors.earlier, {}
-        return await recovery.conclude(earlier)
+        return await recovery.conclude()
 
     def lives(self, process: UnkillableProcess) -> bool:
         """Tell whether a process that could not be ended still lives."""
@@ -241,6 +246,7 @@ class SupervisedScriptRunner:
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""
         await self._fragments.close()
+        await self._putting_away.wait()
         await self._supervisors.close()
 
     async def _put_away(self, execution_ids: tuple[str, ...]) -> None:
@@ -250,57 +256,11 @@ class SupervisedScriptRunner:
     def _remove_recorded(self, execution_ids: tuple[str, ...]) -> None:
         for execution_id in execution_ids:
             remove_recorded(self._folder / execution_id)
-            self._supervisors.journal.remove(execution_id)
+            self._journal.remove(execution_id)
 
     def _remove_all(self, execution_id: str) -> None:
         remove_tree(self._folder / execution_id)
-        self._supervisors.journal.remove(execution_id)
-
-    async def _start(
-        self, order: SupervisorOrder, on_progress: Callable[[Progress], None]
-    ) -> SupervisedProcess:
-        try:
-            process = await self._begin(order, on_progress, journalled=True)
-        except RunnerUnavailable as error:
-            raise SpawnFailed(str(error)) from error
-        try:
-            pid = await process.started()
-        except BaseException as error:
-            left = await self._give_up(process, Path(order['directory']))
-            if left and not isinstance(error, SpawnFailed):
-                message = 'its end was asked for before it had begun'
-                raise SpawnFailed(message, left) from error
-            raise
-        self._supervisors.note_script(process, pid)
-        return process
-
-    async def _begin(
-        self, order: SupervisorOrder, on_progress: Callable[[Progress], None], *, journalled: bool
-    ) -> SupervisedProcess:
-        """Have a supervisor take the order; its directory is removed where none does."""
-        try:
-            return await self._supervisors.start(order, on_progress, journalled=journalled)
-        except BaseException:
-            await asyncio.to_thread(remove_tree, Path(order['directory']))
-            raise
-
-    async def _give_up(
-        self, process: SupervisedProcess, directory: Path
-    ) -> tuple[UnkillableProcess, ...]:
-        """End what is left of it and remove the directory, also where nobody waits any more.
-
-        What could not be ended is returned.
-        """
-        process.stop(StopAction.FORCED_TERMINATION)
-        await asyncio.shield(self._supervisors.accompany(self._clear_away(process, directory)))
-        return (await process.ended()).unkillable_processes
-
-    async def _clear_away(self, process: SupervisedProcess, directory: Path) -> None:
-        # The supervisor can be gone before its tree is: the outcome waits for both.
-        await process.ended()
-        await process.supervisor_gone()
-        self._supervisors.journal.remove(process.execution_id)
-        await asyncio.to_thread(remove_tree, directory)
+        self._journal.remove(execution_id)
 
     def _supervisor_order(
         self, order: StartOrder, runs_by: Sequence[str], directory: Path, world: ScriptWorld
@@ -312,9 +272,7 @@ class SupervisedScriptRunner:
             directory=str(directory),
             script_file=str(order.script.runs_from),
             argv=command_line(order, runs_by),
-            environment=script_environment(
-                world.variables, order, directory, self._state_dir / _PYTHON_FOLDER
-            ),
+            environment=script_environment(world.variables, order, directory, self._python_folder),
             # A line, as `read` wants it.
             stdin=json.dumps(dict(order.parameters)) + '\n',
             timeout_sec=order.timeout_sec,
@@ -323,52 +281,3 @@ class SupervisedScriptRunner:
             limits=supervisor_limits(order.script.limits, self._default_limits),
             keep_working_directory=self._keep_working_directories,
         )
-
-    async def _describe(self, script: Script, world: ScriptWorld) -> Outcome:
-        """Run the program that tells what a launch fragment declares."""
-        directory = self._state_dir / _INTERNAL_FOLDER / f'describe_{next(self._internal_numbers)}'
-        outcome, _ = await self._run_internally(
-            SupervisorOrder(
-                execution_id=directory.name,
-                directory=str(directory),
-                argv=[*launch_program(world.interpreters), DESCRIBE, str(script.path)],
-                environment=internal_environment(
-                    {**world.variables, **script.environment},
-                    directory,
-                    self._state_dir / _PYTHON_FOLDER,
-                ),
-                stdin='',
-                timeout_sec=READING_TIMEOUT_SEC,
-                grace_sec=1.0,
-                stop_signal=signal.SIGTERM,
-                limits=supervisor_limits(script.limits, _DESCRIBE_LIMITS),
-                keep_working_directory=False,
-            )
-        )
-        return outcome
-
-    async def _run_internally(self, order: SupervisorOrder) -> tuple[Outcome, str]:
-        """Run something of the gateway's own under supervision; its directory stays till then.
-
-        Raises:
-            RunnerUnavailable, SpawnFailed: it cannot be started.
-        """
-        directory = Path(order['directory'])
-        os.mkdir(directory, mode=0o700)
-        process = await self._begin(order, lambda _: None, journalled=False)
-        try:
-            outcome = await process.ended()
-            await process.supervisor_gone()
-            return outcome, (await asyncio.to_thread(read_output, directory)).stderr
-        finally:
-            await self._give_up(process, directory)
-
-    def _offer_script_api(self) -> None:
-        """Make a folder in which Python finds this package and nothing else."""
-        folder = self._state_dir / _PYTHON_FOLDER
-        folder.mkdir(exist_ok=True, mode=0o700)
-        package = Path(__file__).resolve().parent.parent
-        link = folder / package.name
-        if not link.is_symlink() or link.readlink() != package:
-            link.unlink(missing_ok=True)
-            link.symlink_to(package)

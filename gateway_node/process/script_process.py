@@ -42,10 +42,15 @@ class SupervisedProcess:
         directory: Path,
         supervisor: WaitingSupervisor,
         on_progress: Callable[[Progress], None],
+        warnings: Sequence[str] = (),
     ) -> None:
+        """Take a supervisor that waits for its order.
+
+        `warnings` are what was noticed before the start; the outcome carries them too.
+        """
         self.execution_id = execution_id
         self.supervisor_pid = supervisor.pid
-        self._directory = directory
+        self.directory = directory
         self._channel = supervisor.channel
         self._pidfd = supervisor.pidfd
         self._on_progress = on_progress
@@ -56,8 +61,7 @@ class SupervisedProcess:
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._last_words: asyncio.Task[None] | None = None
-        self.warnings: tuple[str, ...] = ()
-        """What was noticed at the start; the outcome carries it too."""
+        self._warnings = tuple(warnings)
         self._misunderstood = False
         """True where it told the end, and that could not be made an outcome."""
         self._watchdog = Watchdog(
@@ -96,7 +100,7 @@ class SupervisedProcess:
     async def ended(self) -> Outcome:
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
         outcome = await asyncio.shield(self._outcome)
-        return replace(outcome, warnings=(*self.warnings, *outcome.warnings))
+        return replace(outcome, warnings=(*self._warnings, *outcome.warnings))
 
     @property
     def has_ended(self) -> bool:
@@ -151,8 +155,8 @@ class SupervisedProcess:
         )
 
     def _read_end(self, otherwise: Outcome, left: Sequence[ProcessNote]) -> Outcome:
-        self.output.keep(self._directory)
-        return outcome_of_directory(self._directory, otherwise, left)
+        self.output.keep(self.directory)
+        return outcome_of_directory(self.directory, otherwise, left)
 
     def _conclude_unheard(self, outcome: Outcome) -> None:
         if not self._started.done():
@@ -219,7 +223,7 @@ class SupervisedProcess:
             case 'spawn_failed':
                 self._take_last_words(outcome_of_failed_start, message)
             case 'ended':
-                self._take_last_words(outcome_of_report, message, self._directory)
+                self._take_last_words(outcome_of_report, message, self.directory)
 
     def _take_last_words(self, understand: Callable[..., Outcome], *words: Any) -> None:
         self._watchdog.expect_nothing_heard()

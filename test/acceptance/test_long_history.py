@@ -91,7 +91,8 @@ def journal_all(state_dir: Path, executions: list[Execution]) -> None:
     process = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)
     mark = identify(process.pid)
     process.communicate(b'\n')
-    journal = Journal(state_dir / 'open')
+    journal = Journal(state_dir)
+    journal.open()
     for execution in executions:
         journal.write(
             JournalEntry(

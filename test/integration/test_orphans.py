@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import contextlib
 import subprocess
 
+from orphan_support import orphans_without_spawner
 import pytest
 
 from gateway_node.child import killing
@@ -12,7 +13,6 @@ from gateway_node.child.process_tree import ProcessEntry, Sent
 from gateway_node.process import orphans as orphans_module
 from gateway_node.process.orphans import Orphans
 from gateway_node.process.own_processes import OwnProcesses
-from gateway_node.side_tasks import SideTasks
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ async def given_up(orphans: Orphans) -> set[int]:
 
 async def test_what_could_not_be_ended_is_named_for_all_who_lost_that_spawner() -> None:
     """Nobody knows whose of them it is; what has died since is not named any more."""
-    orphans = Orphans(OwnProcesses(), side_tasks=SideTasks(), spawner_lives=lambda: False)
+    orphans = orphans_without_spawner(OwnProcesses())
     orphans.note_spawner_lost(['exec_1', 'exec_2'])
     with orphan() as second:
         with orphan() as first:
@@ -55,7 +55,7 @@ async def test_what_could_not_be_ended_is_named_for_all_who_lost_that_spawner() 
 
 async def test_what_an_earlier_spawner_left_is_not_named_for_those_of_a_later_one() -> None:
     """It lives on, and has nothing to do with the executions that lose their spawner now."""
-    orphans = Orphans(OwnProcesses(), side_tasks=SideTasks(), spawner_lives=lambda: False)
+    orphans = orphans_without_spawner(OwnProcesses())
     with orphan() as yesterdays, orphan():
         assert yesterdays in await given_up(orphans)
         orphans.note_spawner_lost(['exec_2'])

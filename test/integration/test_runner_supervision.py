@@ -436,7 +436,7 @@ async def test_an_execution_goes_on_whose_script_cannot_be_journalled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its supervisor is in the journal; a line in the log tells why the script is not."""
-    monkeypatch.setattr('gateway_node.process.supervisors.Journal', WithoutDescriptors)
+    monkeypatch.setattr('gateway_node.process.runner.Journal', WithoutDescriptors)
     async with asyncio.timeout(PATIENCE_SEC), floor_on(tmp_path) as floor:
         told = floor.folder / 'told'
         order = floor.order(floor.script(f'until [ -e {told} ]; do sleep 0.01; done; exit 4'))

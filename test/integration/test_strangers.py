@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from helper_processes import HELPERS, SPAWNER, SUPERVISOR
+from orphan_support import orphans_without_spawner
 import pytest
 from runner_support import HOSTILE, run_id, wait_until, without_helpers
 
@@ -23,9 +24,7 @@ from gateway_node.child.process_tree import (
     read_entry,
     Sent,
 )
-from gateway_node.process.orphans import Orphans
 from gateway_node.process.own_processes import OwnProcesses
-from gateway_node.side_tasks import SideTasks
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'gateway.py'
 PATIENCE_SEC = 20.0
@@ -106,11 +105,6 @@ async def test_children_from_before_the_gateway_live_when_its_spawner_dies(
         assert set(map(command_line, left)) == {FIRST, LATE}
 
 
-def orphans_below(own: OwnProcesses) -> Orphans:
-    """Return what ends orphans where no spawner lives."""
-    return Orphans(own, side_tasks=SideTasks(), spawner_lives=lambda: False)
-
-
 def sleeping() -> 'subprocess.Popen[bytes]':
     """Start a process that does nothing."""
     return subprocess.Popen(['sleep', '600'])
@@ -122,7 +116,7 @@ async def test_a_process_that_is_being_started_is_not_taken_for_an_orphan() -> N
     with sleeping() as orphan:
         with own.starting():
             started = sleeping()
-            ending = asyncio.create_task(orphans_below(own).end_all())
+            ending = asyncio.create_task(orphans_without_spawner(own).end_all())
             await asyncio.wait({ending}, timeout=0.1)
             own.add(started.pid)
         with started:
@@ -139,7 +133,7 @@ async def test_what_cannot_be_ended_is_named_to_all_that_ask_and_reaped_at_last(
     """Two executions may have lost their supervisors at once, and nobody knows whose it is."""
     monkeypatch.setattr(killing, 'REFUSED_PATIENCE_SEC', 0.0)
     monkeypatch.setattr(killing, 'signal_all', lambda entries, _: Sent([], list(entries)))
-    orphans = orphans_below(OwnProcesses())
+    orphans = orphans_without_spawner(OwnProcesses())
     orphans.note_spawner_lost(['exec_1', 'exec_2'])
     orphan = sleeping()
     try:

@@ -179,8 +179,8 @@ async def test_a_supervisor_that_hung_when_its_gateway_died_is_named_by_the_next
     with hanging_file(tmp_path / 'mount') as (file, asked):
         hanging = hung_on(file)
         await wait_until(asked.is_set, what='it hangs')
-        journal = Journal(tmp_path / 'state' / 'open')
-        (tmp_path / 'state' / 'open').mkdir(parents=True)
+        journal = Journal(tmp_path / 'state')
+        journal.open()
         mark = identify(hanging.pid)
         journal.write(
             JournalEntry(execution_id='exec_1', boot_id=journal.boot_id, supervisor=mark)

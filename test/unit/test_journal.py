@@ -20,9 +20,16 @@ MARKED = JournalEntry(
 )
 
 
+def opened(state_dir: Path) -> Journal:
+    """Return the journal of a new gateway."""
+    journal = Journal(state_dir)
+    journal.open()
+    return journal
+
+
 def test_the_last_entry_of_an_execution_counts(tmp_path: Path) -> None:
     """Whichever of two is the longer one, the later covers the earlier."""
-    journal = Journal(tmp_path)
+    journal = opened(tmp_path)
     for entry in (ENTRY, MARKED, ENTRY):
         journal.write(entry)
         assert journal.read() == {'exec_1': entry}
@@ -32,10 +39,12 @@ def test_the_last_entry_of_an_execution_counts(tmp_path: Path) -> None:
 
 def test_an_entry_that_was_cut_is_of_another_boot(tmp_path: Path) -> None:
     """The execution is known to have been open, and nobody is signalled for it."""
-    journal = Journal(tmp_path)
+    journal = opened(tmp_path)
     journal.write(MARKED)
-    (tmp_path / 'exec_1.json').write_bytes((tmp_path / 'exec_1.json').read_bytes()[:100])
-    (tmp_path / 'exec_2.json').touch()
+    (tmp_path / 'open' / 'exec_1.json').write_bytes(
+        (tmp_path / 'open' / 'exec_1.json').read_bytes()[:100]
+    )
+    (tmp_path / 'open' / 'exec_2.json').touch()
     assert journal.read() == {
         name: JournalEntry(execution_id=name, boot_id='') for name in ('exec_1', 'exec_2')
     }
@@ -45,7 +54,7 @@ def test_an_entry_that_is_too_long_is_refused(tmp_path: Path) -> None:
     """Cut, or longer than the others, it could not be covered by the next one."""
     long = JournalEntry(execution_id='exec_1', boot_id=BOOT_ID, cgroup='/sys' + 'x' * 4096)
     with pytest.raises(OSError, match='too long'):
-        Journal(tmp_path).write(long)
+        opened(tmp_path).write(long)
 
 
 @pytest.mark.parametrize('make', [os.mkfifo, lambda path: path.symlink_to('victim')])
@@ -53,7 +62,29 @@ def test_what_a_script_put_in_an_entrys_place_is_not_written_to(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     """A pipe would hang the gateway, a link lead elsewhere: an error says so at once."""
-    make(tmp_path / 'exec_1.json')
+    opened(tmp_path)
+    make(tmp_path / 'open' / 'exec_1.json')
     with pytest.raises(OSError, match=r'exec_1\.json'):
-        Journal(tmp_path).write(ENTRY)
-    assert not (tmp_path / 'victim').exists()
+        opened(tmp_path).write(ENTRY)
+    assert not (tmp_path / 'open' / 'victim').exists()
+
+
+def test_what_an_earlier_gateway_had_open_is_taken_over_once(tmp_path: Path) -> None:
+    """What is begun since then is not of it."""
+    opened(tmp_path).write(ENTRY)
+    later = opened(tmp_path)
+    later.write(JournalEntry(execution_id='exec_2', boot_id=BOOT_ID))
+    assert later.take_earlier() == {'exec_1': ENTRY}
+    assert later.take_earlier() == {}
+
+
+def test_the_spawner_of_an_earlier_gateway_is_known_until_it_has_ended(tmp_path: Path) -> None:
+    """One that was forgotten, or is of another boot, is nobody's."""
+    spawner = Identity(pid=4_000_002, start_ticks=10**9)
+    opened(tmp_path).note_spawner(spawner)
+    later = opened(tmp_path)
+    assert later.earlier_spawner == spawner
+    (tmp_path / 'spawner.json').write_text('{"boot_id": "x", "pid": 1, "start_ticks": 1}')
+    assert opened(tmp_path).earlier_spawner is None
+    later.forget_spawner()
+    assert opened(tmp_path).earlier_spawner is None

@@ -110,6 +110,7 @@ MAY_USE_THE_POOL = {
     'demo.__main__': 'a request with a deadline of its own',
     'http_server.reading': 'CPU only',
     'process.recovery': 'the state directory',
+    'process.internal_programs': 'the state directory',
     'process.runner': 'the state directory',
     'process.script_process': 'the state directory, and CPU',
     'process.supervisors': 'the state directory',

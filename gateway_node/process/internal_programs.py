@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gateway runs for itself, under supervision like scripts, but in no journal.
+
+A shell that sources the set-up files, and the program that tells what a launch fragment declares:
+both execute what others wrote.
+"""
+
+import asyncio
+import itertools
+import os
+from pathlib import Path
+import signal
+
+from gateway_node.child.contract import DESCRIBE
+from gateway_node.child.messages import SupervisorOrder
+from gateway_node.executions.ports import Outcome
+from gateway_node.process.command_line import launch_program
+from gateway_node.process.environment import internal_environment
+from gateway_node.process.launch_fragments import READING_TIMEOUT_SEC
+from gateway_node.process.limits import supervisor_limits
+from gateway_node.process.output_reading import read_output
+from gateway_node.process.sourcing import ScriptWorld
+from gateway_node.process.supervisors import Supervisors
+from gateway_node.removal import remove_tree
+from gateway_node.scripts.values import Limits, Script
+
+_DESCRIBE_LIMITS = Limits(cpu_sec=15.0, memory_mb=1024, processes=64, file_size_mb=64, output_mb=8)
+"""Of reading what a launch fragment declares, where it sets no limits itself."""
+
+
+class InternalPrograms:
+    """Runs them; `make_folder` before use."""
+
+    def __init__(self, folder: Path, python_folder: Path, supervisors: Supervisors) -> None:
+        self._folder = folder
+        self._python_folder = python_folder
+        self._supervisors = supervisors
+        self._numbers = itertools.count(1)
+
+    def make_folder(self) -> None:
+        """Make the folder of their directories, in place of an earlier gateway's; blocks.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        remove_tree(self._folder)
+        self._folder.mkdir(mode=0o700)
+
+    async def describe(self, script: Script, world: ScriptWorld) -> Outcome:
+        """Run the program that tells what a launch fragment declares.
+
+        Raises:
+            RunnerUnavailable, SpawnFailed: it cannot be started.
+        """
+        directory = self._folder / f'describe_{next(self._numbers)}'
+        outcome, _ = await self.run(
+            SupervisorOrder(
+                execution_id=directory.name,
+                directory=str(directory),
+                argv=[*launch_program(world.interpreters), DESCRIBE, str(script.path)],
+                environment=internal_environment(
+                    {**world.variables, **script.environment}, directory, self._python_folder
+                ),
+                stdin='',
+                timeout_sec=READING_TIMEOUT_SEC,
+                grace_sec=1.0,
+                stop_signal=signal.SIGTERM,
+                limits=supervisor_limits(script.limits, _DESCRIBE_LIMITS),
+                keep_working_directory=False,
+            )
+        )
+        return outcome
+
+    async def run(self, order: SupervisorOrder) -> tuple[Outcome, str]:
+        """Run a program to its end; return how it ended, and its stderr.
+
+        Its directory is made here, and is there until then.
+
+        Raises:
+            RunnerUnavailable, SpawnFailed: it cannot be started.
+            OSError: its directory cannot be made.
+        """
+        os.mkdir(order['directory'], mode=0o700)
+        process = await self._supervisors.begin(order, lambda _: None, journalled=False)
+        try:
+            outcome = await process.ended()
+            await process.supervisor_gone()
+            return outcome, (await asyncio.to_thread(read_output, process.directory)).stderr
+        finally:
+            await self._supervisors.give_up(process)
