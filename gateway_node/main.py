@@ -22,10 +22,11 @@ from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.ros.errors import ConfigurationInvalid, RosUnavailable
 from gateway_node.ros.logging_bridge import logging_to
 from gateway_node.ros.namesakes import Namesakes
-from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
+from gateway_node.ros.node import GatewayNode
 from gateway_node.ros.queued_logging import StderrHandler, unblock_output
 from gateway_node.ros.start_deadline import start_deadline
 from gateway_node.ros.unseen_nodes import UnseenNodes
+from gateway_node.ros.versions import rmw_identifier, ros_distribution
 from gateway_node.scripts.errors import LibraryUnavailable, SchemaCheckUnavailable
 from gateway_node.side_tasks import SideTaskFailed, SideTasks
 from gateway_node.signals import EndSignals

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from gateway_node.ros.errors import ParameterInvalid
-from gateway_node.ros.specifications import PARAMETERS, ParameterValue
+from gateway_node.ros.parameter_specification import ParameterValue
+from gateway_node.ros.specifications import PARAMETERS
 from gateway_node.scripts.values import Limits
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network

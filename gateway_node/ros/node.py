@@ -10,10 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 import contextlib
 import enum
-import importlib.metadata
 import logging
-import os
-import re
 import threading
 
 import rclpy
@@ -24,13 +21,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import get_rmw_implementation_identifier, remove_ros_args
+from rclpy.utilities import remove_ros_args
 
 from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
-from gateway_node.executions.listeners import Guard
 from gateway_node.executions.values import Execution
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.errors import ArgumentUnknown, RosRefused, start_error
+from gateway_node.ros.graph_watch import GraphWatch
 from gateway_node.ros.parameter_sources import ParameterSources
 from gateway_node.ros.parameters import declare_parameters
 from gateway_node.ros.report_queue import Replay
@@ -180,7 +177,7 @@ class GatewayNode:
         if self._phase is not _Phase.CREATED:
             raise RuntimeError(f'the node cannot be started: it is {self._phase.value}')
         self._phase = _Phase.STARTED
-        watch = _GraphWatch(self._node, loop, on_graph)
+        watch = GraphWatch(self._node, loop, on_graph)
         # A steady clock: the graph is polled also where the simulation's clock stands still.
         self._node.create_timer(
             GRAPH_INTERVAL_SEC, watch.poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -216,7 +213,7 @@ class GatewayNode:
             return
         self._guard.trigger()
 
-    def _spin(self, watch: '_GraphWatch') -> None:
+    def _spin(self, watch: GraphWatch) -> None:
         try:
             self._surviving(watch.poll)
             self._surviving(self._publish_queued)
@@ -243,54 +240,6 @@ class GatewayNode:
     def _publish_queued(self) -> None:
         if self._status_topic is not None:
             self._status_topic.publish_queued()
-
-
-class _GraphWatch:
-    """Polls the graph on the ROS thread and tells the event loop of changes."""
-
-    def __init__(
-        self,
-        node: Node,
-        loop: asyncio.AbstractEventLoop,
-        on_graph: Callable[[GraphSnapshot], None],
-    ) -> None:
-        self._node = node
-        self._loop = loop
-        self._on_graph = on_graph
-        self._guard = Guard()
-        self._last: GraphSnapshot | None = None
-
-    def poll(self) -> None:
-        """Look at the graph; tell of it where it changed."""
-        seen = self._node.get_node_names_and_namespaces()
-        own = (self._node.get_name(), self._node.get_namespace())
-        snapshot = GraphSnapshot(
-            nodes=frozenset(NodeName(namespace=namespace, name=name) for name, namespace in seen),
-            namesakes=max(0, seen.count(own) - 1),
-        )
-        if snapshot == self._last:
-            return
-        self._last = snapshot
-        # RuntimeError: the loop is closed, and nobody is left who could be told.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._guard.tell, self._on_graph, snapshot)
-
-
-def ros_distribution() -> str:
-    """Return the ROS distribution's name: $ROS_DISTRO, else what pip installed, else `unknown`."""
-    sourced = os.environ.get('ROS_DISTRO')
-    if sourced:
-        return sourced
-    for distribution in importlib.metadata.distributions():
-        wheel = re.fullmatch(r'ros-([a-z]+)-rclpy', distribution.metadata['Name'] or '')
-        if wheel:
-            return wheel.group(1)
-    return 'unknown'
-
-
-def rmw_identifier() -> str:
-    """Return the name of the middleware in use, such as `rmw_fastrtps_cpp`."""
-    return str(get_rmw_implementation_identifier())
 
 
 def _reason(error: RuntimeError) -> str:

@@ -10,12 +10,12 @@ from rclpy.parameter import Parameter
 
 from gateway_node.ros.configuration import checked_values, Configuration, configuration_from
 from gateway_node.ros.errors import ParameterInvalid, ParameterUnknown
-from gateway_node.ros.specifications import (
-    PARAMETERS,
+from gateway_node.ros.parameter_specification import (
     ParameterSpecification,
     ParameterType,
     ParameterValue,
 )
+from gateway_node.ros.specifications import PARAMETERS
 
 _SIM_TIME = 'use_sim_time'
 _OF_EVERY_NODE = (_SIM_TIME, 'start_type_description_service')

@@ -34,7 +34,8 @@ from gateway_node.ros.errors import (
     RosUnavailable,
 )
 from gateway_node.ros.logging_bridge import logging_to
-from gateway_node.ros.node import GatewayNode, rmw_identifier, ros_distribution
+from gateway_node.ros.node import GatewayNode
+from gateway_node.ros.versions import rmw_identifier, ros_distribution
 
 pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 

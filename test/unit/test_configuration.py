@@ -15,7 +15,8 @@ from gateway_node.ros.errors import (
     RosUnavailable,
     start_error,
 )
-from gateway_node.ros.specifications import PARAMETERS, ParameterType
+from gateway_node.ros.parameter_specification import ParameterType
+from gateway_node.ros.specifications import PARAMETERS
 from gateway_node.scripts.values import Limits
 
 ENVIRON = {'HOME': '/home/kim'}

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway_node.ros.specifications import PARAMETERS, ParameterSpecification
+from gateway_node.ros.parameter_specification import ParameterSpecification
+from gateway_node.ros.specifications import PARAMETERS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = (ROOT / 'config' / 'gateway.yaml').read_text(encoding='utf-8')

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Polls the graph on the ROS thread and tells the event loop of changes."""
+
+import asyncio
+from collections.abc import Callable
+import contextlib
+
+from rclpy.node import Node
+
+from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.listeners import Guard
+
+
+class GraphWatch:
+    """The graph as it was seen last."""
+
+    def __init__(
+        self,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        on_graph: Callable[[GraphSnapshot], None],
+    ) -> None:
+        self._node = node
+        self._loop = loop
+        self._on_graph = on_graph
+        self._guard = Guard()
+        self._last: GraphSnapshot | None = None
+
+    def poll(self) -> None:
+        """Look at the graph; tell of it where it changed."""
+        seen = self._node.get_node_names_and_namespaces()
+        own = (self._node.get_name(), self._node.get_namespace())
+        snapshot = GraphSnapshot(
+            nodes=frozenset(NodeName(namespace=namespace, name=name) for name, namespace in seen),
+            namesakes=max(0, seen.count(own) - 1),
+        )
+        if snapshot == self._last:
+            return
+        self._last = snapshot
+        # RuntimeError: the loop is closed, and nobody is left who could be told.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._guard.tell, self._on_graph, snapshot)
