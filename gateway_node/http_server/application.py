@@ -125,7 +125,7 @@ class _Endpoint(Generic[At, B]):
         undeclared = ErrorUndeclared(self.route, error)
         if self._strict:
             raise undeclared from error
-        _log.error('%s', undeclared)
+        _log.error('%s', undeclared, exc_info=error)
 
 
 def _serve(

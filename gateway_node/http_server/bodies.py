@@ -10,7 +10,6 @@ from gateway_node.http_server.errors import (
     BodyTooLarge,
     ClientSilent,
     ClientSlow,
-    InvalidRequest,
     MediaTypeWrong,
 )
 from gateway_node.http_server.multipart_form import MultipartForm
@@ -26,18 +25,12 @@ class Body(ABC, Generic[T_co]):
     """One kind of body."""
 
     media_type: str
-    errors: tuple[type[Exception], ...] = (
-        MediaTypeWrong,
-        BodyTooLarge,
-        ClientSilent,
-        ClientSlow,
-        InvalidRequest,
-    )
-    """What reading it raises, beside InvalidParameter, which every route can."""
+    errors: tuple[type[Exception], ...] = (MediaTypeWrong, BodyTooLarge, ClientSilent, ClientSlow)
+    """What reading it raises, beside what every request may be refused with."""
 
     @abstractmethod
     async def read(self, request: web.Request) -> T_co:
-        """Return what the body says; raises `errors` and InvalidParameter."""
+        """Return what the body says; raises `errors`, InvalidParameter and InvalidRequest."""
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
