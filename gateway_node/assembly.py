@@ -26,7 +26,7 @@ from gateway_node.entities.values import EntityType, NodeName
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.log_lines import LogLines
-from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
@@ -332,6 +332,10 @@ def _execution_settings(configuration: Configuration) -> ExecutionSettings:
             max_executions=history.max_executions or 0,
             max_age_sec=(history.max_age_days or 0) * DAY_SEC,
             max_failed_age_sec=(history.max_failed_age_days or 0) * DAY_SEC,
+        ),
+        log=LogPolicy(
+            max_events=configuration.log.max_events or 0,
+            max_age_sec=(configuration.log.max_age_days or 0) * DAY_SEC,
         ),
         restarts=RestartSettings(
             max_schedules=restart.max_schedules or 0,

@@ -119,9 +119,8 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             path_of=lambda execution: execution_href(base, execution),
             component_of=gateway.component_of,
             gateway=instance,
-            replay=gateway.ledger.replay,
         )
-        gateway.ledger.add_listener(topic)
+        await topic.follow(gateway.ledger)
         # The addresses first: where they are taken, no schedule may have started anything.
         urls = await gateway.bind(configuration.server.host, configuration.server.port)
         try:

@@ -23,6 +23,7 @@ from fakes import (
     FakeScript,
     FakeScriptRunner,
     InMemoryExecutionStore,
+    KEEP_THE_LOG,
     RecordingListener,
 )
 
@@ -191,7 +192,7 @@ async def serve_api(
     )
     await library.open()
     ledger = Ledger(store)
-    ledger.add_listener(listener)
+    listener.listen_to(ledger)
     executions = ExecutionService(
         library=library,
         schemas=schemas,
@@ -209,6 +210,7 @@ async def serve_api(
                 max_executions_per_entity=max_executions_per_entity,
             ),
             retention=RetentionPolicy(max_executions=1000, max_age_sec=0, max_failed_age_sec=0),
+            log=KEEP_THE_LOG,
             restarts=RestartSettings(
                 min_interval_sec=60,
                 entity_timeout_sec=30,

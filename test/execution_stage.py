@@ -15,6 +15,7 @@ from fakes import (
     FakeScript,
     FakeScriptRunner,
     InMemoryExecutionStore,
+    KEEP_THE_LOG,
     RecordingListener,
 )
 import pytest
@@ -88,7 +89,7 @@ class Stage:
             is_held=lambda ref: True,
         )
         self.ledger = Ledger(self.store)
-        self.ledger.add_listener(self.listener)
+        self.listener.listen_to(self.ledger)
         self.service = ExecutionService(
             library=self.library,
             schemas=self.schemas,
@@ -103,6 +104,7 @@ class Stage:
                 stop_grace_period_sec=5,
                 concurrency=ConcurrencyLimits(max_executions=3, max_executions_per_entity=2),
                 retention=retention,
+                log=KEEP_THE_LOG,
                 restarts=RestartSettings(
                     min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
                 ),

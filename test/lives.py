@@ -12,6 +12,7 @@ from fakes import (
     FakeFreeSpace,
     FakeSchemaChecker,
     FakeScriptRunner,
+    KEEP_THE_LOG,
     RecordingListener,
 )
 
@@ -86,6 +87,7 @@ class Robot:
             yield life
         finally:
             await database.close()
+            store.log.close()
             killed = asyncio.all_tasks() - of_others
             for task in killed:
                 task.cancel()
@@ -118,7 +120,7 @@ class Life:
             clock=robot.clock,
         )
         self.ledger = Ledger(store)
-        self.ledger.add_listener(self.listener)
+        self.listener.listen_to(self.ledger)
         self.ledger.add_listener(LogLines())
         self.executions = ExecutionService(
             library=self.library,
@@ -138,6 +140,7 @@ class Life:
                 retention=RetentionPolicy(
                     max_executions=robot.max_kept, max_age_sec=0, max_failed_age_sec=0
                 ),
+                log=KEEP_THE_LOG,
                 restarts=RestartSettings(
                     min_interval_sec=60,
                     entity_timeout_sec=robot.entity_timeout_sec,

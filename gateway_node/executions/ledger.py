@@ -2,7 +2,7 @@
 """The one way in which anything changes: check, persist, then tell everyone."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import contextlib
 import logging
 from typing import Any
@@ -15,12 +15,12 @@ from gateway_node.executions.events import (
     Event,
     EventKind,
     Happening,
-    STATUS_KINDS,
 )
+from gateway_node.executions.following import Follower, OpenSummaries
 from gateway_node.executions.listeners import Guard
-from gateway_node.executions.ports import EventListener, ExecutionStore
+from gateway_node.executions.ports import EventListener, ExecutionStore, ProgressListener
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus, OPEN_STATUSES
+from gateway_node.executions.values import Execution, ExecutionStatus
 
 _log = logging.getLogger(__name__)
 
@@ -34,13 +34,38 @@ class Ledger:
     def __init__(self, store: ExecutionStore) -> None:
         self._store = store
         self._listeners: list[EventListener] = []
+        self._progress_listeners: list[ProgressListener] = []
         self._guard = Guard()
         self._last_attempts = asyncio.Event()
         self._last_attempts.set()
 
     def add_listener(self, listener: EventListener) -> None:
-        """Tell `listener` of everything from now on."""
+        """Tell `listener` of everything that is recorded here, from now on."""
         self._listeners.append(listener)
+
+    def remove_listener(self, listener: EventListener) -> None:
+        """Tell `listener` nothing more."""
+        self._listeners.remove(listener)
+
+    def add_progress_listener(self, listener: ProgressListener) -> None:
+        """Tell `listener` of progress from now on."""
+        self._progress_listeners.append(listener)
+
+    def follow(
+        self, after: Cursor | None = None, *, on_news: Callable[[], None] = lambda: None
+    ) -> Follower:
+        """Return a reader of the log, from a place on or from now on; see `Follower`.
+
+        `remove_listener` lets it go.
+        """
+        log = self._store.log
+        follower = Follower(log, after or log.end, on_news=on_news)
+        self.add_listener(follower)
+        return follower
+
+    async def open_summaries(self) -> OpenSummaries:
+        """Return the executions that are open now, for a follower that begins now."""
+        return OpenSummaries(await self._store.open_executions())
 
     def begin_waiting(self) -> None:
         """Wait for a store that is not to be had; before, that is an error of the start."""
@@ -117,49 +142,8 @@ class Ledger:
 
     def tell_progress(self, execution: Execution) -> None:
         """Tell the listeners of progress; it is not recorded until the next transition."""
-        for listener in self._listeners:
+        for listener in self._progress_listeners:
             self._guard.tell(listener.on_progress, execution)
-
-    async def replay(self, after: int, limit: int) -> list[tuple[Execution, Event]]:
-        """Return up to `limit` changes of status after a sequence, in order; StoreUnavailable.
-
-        For listeners that could not take them when they were told. Of an execution that was
-        removed meanwhile there is nothing.
-        """
-        found: list[tuple[Execution, Event]] = []
-        epoch = (await self._store.log_bounds()).ends.epoch
-        while not found:
-            cursor = Cursor(epoch=epoch, sequence=after)
-            events = await self._store.events(cursor, limit=limit)
-            if not events:
-                break
-            for event in events:
-                execution = await self._as_of(event)
-                if execution is not None:
-                    found.append((execution, event))
-            after = events[-1].sequence
-        return found
-
-    async def _as_of(self, event: Event) -> Execution | None:
-        """Return what an execution was like at an event, as far as its later state tells."""
-        if event.kind not in STATUS_KINDS:
-            return None
-        execution = await self._store.get(event.subject_id)
-        if execution is None:
-            return None
-        status = ExecutionStatus(event.changes['status'])
-        if status not in OPEN_STATUSES:
-            return execution
-        return execution.evolve(
-            status=status,
-            started_at=None if status is ExecutionStatus.PREPARED else execution.started_at,
-            completed_at=None,
-            duration_ms=None,
-            exit_code=None,
-            signal=None,
-            failure=None,
-            output_parameters=None,
-        )
 
     async def _persist(self, change: Change) -> None:
         while True:
@@ -181,5 +165,5 @@ class Ledger:
             self._tell_one(event, each.execution if isinstance(each, Change) else None)
 
     def _tell_one(self, event: Event, execution: Execution | None) -> None:
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             self._guard.tell(listener.on_event, event, execution)

@@ -199,11 +199,62 @@ class RetentionPolicy:
     """For failed executions, in place of `max_age_sec`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LogPolicy:
+    """Which events are kept; 0 sets no bound. Ages are counted as those of executions are.
+
+    For a follower that holds its place, twice as many are kept, and for twice as long.
+    """
+
+    max_events: int
+    max_age_sec: float
+
+
+class EventLog(Protocol):
+    """The one log of what happened; all raise StoreUnavailable where it cannot be read."""
+
+    @property
+    def end(self) -> Cursor:
+        """The place behind the newest event that `ExecutionStore` returned."""
+
+    async def bounds(self) -> LogBounds:
+        """Return where the log begins and ends."""
+
+    async def events(self, after: Cursor, *, limit: int) -> tuple[Event, ...]:
+        """Return up to `limit` events behind a place in the log, in sequence.
+
+        Raises:
+            LogBegins: the log does not reach back to it.
+        """
+
+    async def hold(self, name: str, after: Cursor) -> None:
+        """Keep the events behind a place for a follower of that name, as long as it does not
+        stay away for too long.
+
+        Raises:
+            LogBegins: the log does not reach back to it.
+        """
+
+    async def held(self, name: str) -> Cursor | None:
+        """Return the place from which on events are kept for a follower; None where there is
+        none, or it stayed away for too long."""
+
+    async def release(self, name: str) -> None:
+        """Keep nothing for a follower any more."""
+
+    async def prune(self, policy: LogPolicy) -> None:
+        """Remove the oldest events that `policy` does not keep and no follower holds."""
+
+
 class ExecutionStore(Protocol):
-    """Keeps executions and the one log of what happened.
+    """Keeps executions, and logs what happens in the same commit.
 
     A change is kept when the call returns. All raise StoreUnavailable where it cannot be.
     """
+
+    @property
+    def log(self) -> EventLog:
+        """The log of what happened."""
 
     @property
     def may_have_forgotten(self) -> bool:
@@ -240,16 +291,6 @@ class ExecutionStore(Protocol):
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, schedules included, oldest first."""
 
-    async def events(self, after: Cursor, *, limit: int) -> tuple[Event, ...]:
-        """Return up to `limit` events behind a place in the log, in sequence.
-
-        Raises:
-            LogBegins: the log does not reach back to it.
-        """
-
-    async def log_bounds(self) -> LogBounds:
-        """Return where the log begins and ends."""
-
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the summary of each script as the log last told it, by its subject."""
 
@@ -279,6 +320,10 @@ class EventListener(Protocol):
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Take an event, with the execution as it is then where it is kept; must return at
         once."""
+
+
+class ProgressListener(Protocol):
+    """Is told of progress, on the event loop; it is not recorded until the next status."""
 
     def on_progress(self, execution: Execution) -> None:
         """Take a change of progress; must return at once."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removing ended executions that are not kept any longer, in the background."""
+"""Removing ended executions and events that are not kept any longer, in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,12 @@ import logging
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import ExecutionStore, RetentionPolicy, ScriptRunner
+from gateway_node.executions.ports import (
+    ExecutionStore,
+    LogPolicy,
+    RetentionPolicy,
+    ScriptRunner,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +36,7 @@ class Retention:
         ledger: Ledger,
         runner: ScriptRunner,
         policy: RetentionPolicy,
+        log_policy: LogPolicy,
         on_removed: Callable[[], Awaitable[None]],
     ) -> None:
         """`on_removed` is awaited each time something was removed."""
@@ -39,6 +45,7 @@ class Retention:
         self._ledger = ledger
         self._runner = runner
         self._policy = policy
+        self._log_policy = log_policy
         self._due = asyncio.Event()
         self._of_earlier_lives: tuple[str, ...] = ()
 
@@ -73,10 +80,11 @@ class Retention:
                     await self._due.wait()
 
     async def sweep(self) -> None:
-        """Remove everything that the policy does not keep; StoreUnavailable."""
+        """Remove everything that the policies do not keep; StoreUnavailable."""
         while expired := await self._store.expired(self._policy, limit=BATCH):
             await self.remove(*expired, actor=GATEWAY, cause='retention')
             await self._store.shrink()
+        await self._store.log.prune(self._log_policy)
 
     async def _remove_leftovers(self) -> None:
         """Remove what is kept of executions that the store does not know: a crash left it.

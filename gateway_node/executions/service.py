@@ -79,6 +79,7 @@ class ExecutionService:
             ledger=ledger,
             runner=runner,
             policy=settings.retention,
+            log_policy=settings.log,
             on_removed=self._read_entities,
         )
         self._held_scripts = HeldScripts(runner)

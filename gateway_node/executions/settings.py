@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.ports import LogPolicy, RetentionPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,4 +37,5 @@ class ExecutionSettings:
     stop_grace_period_sec: float
     concurrency: ConcurrencyLimits
     retention: RetentionPolicy
+    log: LogPolicy
     restarts: RestartSettings

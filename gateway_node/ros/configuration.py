@@ -88,6 +88,16 @@ class HistoryConfiguration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogConfiguration:
+    """How much is kept of the log of what happened."""
+
+    max_events: int | None
+    """None for no limit."""
+    max_age_days: float | None
+    """None for no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestartConfiguration:
     """What happens to executions over a start of the gateway."""
 
@@ -112,6 +122,7 @@ class Configuration:
     entities: EntitiesConfiguration
     environment: EnvironmentConfiguration
     history: HistoryConfiguration
+    log: LogConfiguration
     restart: RestartConfiguration
     status_topic: str
 
@@ -157,6 +168,10 @@ def configuration_from(
             max_executions=cast(int, values['history.max_executions']) or None,
             max_age_days=cast(float, values['history.max_age_days']) or None,
             max_failed_age_days=cast(float, values['history.max_failed_age_days']) or None,
+        ),
+        log=LogConfiguration(
+            max_events=cast(int, values['log.max_events']) or None,
+            max_age_days=cast(float, values['log.max_age_days']) or None,
         ),
         restart=RestartConfiguration(
             **_group(values, 'restart')

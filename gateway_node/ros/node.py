@@ -30,7 +30,6 @@ from gateway_node.ros.errors import ArgumentUnknown, RosRefused, start_error
 from gateway_node.ros.graph_watch import GraphWatch
 from gateway_node.ros.parameter_sources import ParameterSources
 from gateway_node.ros.parameters import declare_parameters
-from gateway_node.ros.report_queue import Replay
 from gateway_node.ros.status_reports import Reporter
 from gateway_node.ros.status_topic import StatusTopic
 
@@ -146,15 +145,13 @@ class GatewayNode:
         path_of: Callable[[Execution], str],
         component_of: Callable[[EntityRef], str],
         gateway: str,
-        replay: Replay,
     ) -> StatusTopic:
-        """Advertise the status topic, once and before the start; it is a TransitionListener.
+        """Advertise the status topic, once and before the start; its `follow` comes next.
 
         `path_of` gives an execution's path in the API, `component_of` the id of the component
         that an entity is located on; both are called on the event loop and may not raise.
-        `gateway` tells this gateway's messages from those of another of its name. `replay` reads
-        from the log what could not be published in time. What is told before the start is
-        published at the start, in order.
+        `gateway` tells this gateway's messages from those of another of its name. What is told
+        before the start is published at the start, in order.
         """
         if self._phase is not _Phase.CREATED or self._status_topic is not None:
             raise RuntimeError('the status topic is created once, before the start')
@@ -162,7 +159,6 @@ class GatewayNode:
             node=self._node,
             topic=self._configuration.status_topic,
             reporter=Reporter(path_of=path_of, component_of=component_of, gateway=gateway),
-            replay=replay,
             wake=self._wake,
         )
         return self._status_topic

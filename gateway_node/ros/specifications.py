@@ -238,6 +238,26 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='The same for failed executions, which are kept longer; 0 for no limit.',
     ),
     ParameterSpecification(
+        name='log.max_events',
+        type=_INTEGER,
+        default=100_000,
+        unit='events',
+        minimum=0,
+        maximum=1_000_000_000,
+        description='Events of the log of what happened that are kept, some 400 bytes each; twice '
+        'as many where somebody follows the log and has not read them; 0 for no limit.',
+    ),
+    ParameterSpecification(
+        name='log.max_age_days',
+        type=_NUMBER,
+        default=30.0,
+        unit='days',
+        minimum=0,
+        maximum=36_500,
+        description='Time that the gateway was up since an event, up to which it is kept; twice '
+        'as long for who has not read it; 0 for no limit.',
+    ),
+    ParameterSpecification(
         name='restart.max_schedules',
         type=_INTEGER,
         default=100,

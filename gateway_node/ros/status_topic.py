@@ -15,9 +15,9 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from gateway_node.executions.events import Event, STATUS_KINDS
+from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.values import Execution
-from gateway_node.ros.report_queue import Replay, ReportQueue
+from gateway_node.ros.report_queue import ReportQueue
 from gateway_node.ros.status_reports import ProgressCoalescer, Reporter, StatusReport
 
 _log = logging.getLogger(__name__)
@@ -28,9 +28,9 @@ _ACKNOWLEDGE_SEC = 0.5
 
 
 class StatusTopic:
-    """Publishes changes of executions; an EventListener.
+    """Publishes changes of executions; a ProgressListener, and a follower of the log.
 
-    `on_event`, `on_progress` and `flush` belong to the event loop, `publish_queued` and
+    `follow`, `on_progress` and `flush` belong to the event loop, `publish_queued` and
     `wait_for_acknowledgements` to the ROS thread. `wake` gets the ROS thread to look at the queue.
     """
 
@@ -40,13 +40,14 @@ class StatusTopic:
         node: Node,
         topic: str,
         reporter: Reporter,
-        replay: Replay,
         wake: Callable[[], None],
     ) -> None:
         """Advertise `topic`."""
         self._node = node
-        self._reports = ReportQueue(report=reporter.report, replay=replay, wake=wake)
         self._coalescer = ProgressCoalescer(PROGRESS_INTERVAL_SEC)
+        self._reports = ReportQueue(
+            report=reporter.report, settle=self._coalescer.settle, wake=wake
+        )
         self._flush_timer: asyncio.TimerHandle | None = None
         self._publisher = node.create_publisher(
             DiagnosticArray,
@@ -59,14 +60,13 @@ class StatusTopic:
             ),
         )
 
-    def on_event(self, event: Event, execution: Execution | None) -> None:
-        """Queue a change of status; none is ever left out."""
-        if execution is None or event.kind not in STATUS_KINDS:
-            return
-        pending = self._coalescer.settle(execution)
-        if pending is not None:
-            self._reports.put_progress(pending)
-        self._reports.put(execution, event)
+    async def follow(self, ledger: Ledger) -> None:
+        """Tell of everything that happens from now on; no change of status is ever left out.
+
+        Called once. StoreUnavailable.
+        """
+        await self._reports.follow(ledger)
+        ledger.add_progress_listener(self)
 
     def on_progress(self, execution: Execution) -> None:
         """Queue a change of progress, now or when its turn comes."""

@@ -103,15 +103,28 @@ class Database:
         return self._set_aside
 
     @property
+    def inode(self) -> int:
+        """The number of the file's inode."""
+        return self._inode
+
+    @property
     def write_error(self) -> str | None:
         """Why the file cannot be written at the moment; None where it can. It is tried anew
         every few seconds, whether or not somebody has something to write."""
         return self._write_error
 
-    async def write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Let `change` write in one transaction; it is on the disk when this returns."""
+    async def write(
+        self,
+        change: Callable[[sqlite3.Connection], _Result],
+        *,
+        then: Callable[[_Result], None] = lambda _: None,
+    ) -> _Result:
+        """Let `change` write in one transaction; it is on the disk when this returns.
+
+        `then` is given what it returns once that is so, on the thread.
+        """
         try:
-            result = await self._submit(lambda: self._write(change))
+            result = await self._submit(lambda: self._write(change, then))
         except StoreUnavailable as error:
             self._write_error = str(error)
             if self._probing is None or self._probing.done():
@@ -185,7 +198,11 @@ class Database:
             raise StoreUnavailable(f'{self.path} is closed')
         return self._connection
 
-    def _write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
+    def _write(
+        self,
+        change: Callable[[sqlite3.Connection], _Result],
+        then: Callable[[_Result], None] = lambda _: None,
+    ) -> _Result:
         connection = self._open_connection()
         self._check_in_place()
         _roll_back(connection)  # where an earlier attempt to do so failed
@@ -197,6 +214,7 @@ class Database:
             with contextlib.suppress(sqlite3.Error):
                 _roll_back(connection)
             raise
+        then(result)
         return result
 
     def _check_in_place(self) -> None:

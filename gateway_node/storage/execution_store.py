@@ -24,18 +24,17 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.executions.events import (
     Change,
-    Cursor,
     Event,
     EventKind,
     execution_subject,
     Happening,
-    LogBounds,
 )
 from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
-from gateway_node.storage.event_log import LogWriter, read_bounds, read_events
+from gateway_node.storage.event_log import SqliteEventLog
+from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.expired import read_expired
 from gateway_node.storage.told_scripts import keep_told, read_told
 
@@ -47,20 +46,37 @@ much of the ages, so that something is kept a little longer."""
 class SqliteExecutionStore:
     """The `ExecutionStore` that outlives the gateway."""
 
-    def __init__(self, database: Database, clock: Clock, *, epoch: str, up_sec: float) -> None:
-        """Continue on a database whose earlier gateways were up for `up_sec` seconds."""
-        self._epoch = epoch
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        log: SqliteEventLog,
+        up_sec: Callable[[], float],
+    ) -> None:
+        """Take the parts that `open` made."""
         self._database = database
         self._clock = clock
-        self._up_sec_before = up_sec
-        self._begun = clock.monotonic()
-        self._kept_up_sec = up_sec
+        self._log = log
+        self._up_sec = up_sec
+        """Tells the seconds that all gateways on this database were up."""
+        self._kept_up_sec = up_sec()
 
     @classmethod
     async def open(cls, database: Database, clock: Clock) -> 'SqliteExecutionStore':
         """Return the store of an open database; StoreUnavailable."""
-        epoch, up_sec = await database.read(_state)
-        return cls(database, clock, epoch=epoch, up_sec=up_sec)
+        begun, before = clock.monotonic(), await database.read(_up_sec)
+
+        def up_sec() -> float:
+            return before + clock.monotonic() - begun
+
+        log = await SqliteEventLog.open(database, up_sec)
+        return cls(database, clock, log=log, up_sec=up_sec)
+
+    @property
+    def log(self) -> SqliteEventLog:
+        """The log of what happened."""
+        return self._log
 
     @property
     def may_have_forgotten(self) -> bool:
@@ -74,8 +90,7 @@ class SqliteExecutionStore:
             ExecutionNotFound: a change that is not new is of an execution that is not kept.
             ValueError: the id of a new execution is taken.
         """
-        log = self._log_writer()
-        return await self._database.write(lambda connection: tuple(_record(log(connection), news)))
+        return await self._write(lambda log: _record(log, news))
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
@@ -110,26 +125,11 @@ class SqliteExecutionStore:
         Raises:
             ExecutionNotDeletable: one of them is open.
         """
-        log = self._log_writer()
-        return await self._database.write(
-            lambda connection: tuple(_remove(log(connection), execution_ids, actor, cause))
-        )
+        return await self._write(lambda log: _remove(log, execution_ids, actor, cause))
 
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, schedules included, oldest first."""
         return await self._select('ended_sec IS NULL ORDER BY id', ())
-
-    async def events(self, after: Cursor, *, limit: int) -> tuple[Event, ...]:
-        """Return up to `limit` events behind a place in the log, in sequence.
-
-        Raises:
-            LogBegins: the log does not reach back to it.
-        """
-        return await self._database.read(lambda connection: read_events(connection, after, limit))
-
-    async def log_bounds(self) -> LogBounds:
-        """Return where the log begins and ends."""
-        return await self._database.read(read_bounds)
 
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the log last told of each script, by its subject."""
@@ -177,16 +177,19 @@ class SqliteExecutionStore:
             pass  # some time up is forgotten: what is kept is kept a little longer
         finally:
             await self._database.close()
+            self._log.close()
 
-    def _log_writer(self) -> Callable[[sqlite3.Connection], LogWriter]:
-        at, up_sec = self._clock.now(), self._up_sec()
-        return lambda connection: LogWriter(
-            connection=connection, epoch=self._epoch, at=at, up_sec=up_sec
+    async def _write(self, change: Callable[[LogWriter], Iterator[Event]]) -> tuple[Event, ...]:
+        """Let `change` write, with the events that it gives; return those."""
+        epoch, at, up_sec = self._log.end.epoch, self._clock.now(), self._up_sec()
+        events = await self._database.write(
+            lambda connection: tuple(
+                change(LogWriter(connection=connection, epoch=epoch, at=at, up_sec=up_sec))
+            ),
+            then=self._log.note,
         )
-
-    def _up_sec(self) -> float:
-        """Return the seconds that all gateways on this database were up."""
-        return self._up_sec_before + self._clock.monotonic() - self._begun
+        self._log.told(events)
+        return events
 
     async def _select(self, condition: str, values: tuple[object, ...]) -> tuple[Execution, ...]:
         query = f'SELECT document, parameters FROM executions WHERE {condition}'
@@ -197,11 +200,10 @@ class SqliteExecutionStore:
         )
 
 
-def _state(connection: sqlite3.Connection) -> tuple[str, float]:
-    epoch: str
+def _up_sec(connection: sqlite3.Connection) -> float:
     up_sec: float
-    epoch, up_sec = connection.execute('SELECT epoch, up_sec FROM store_state').fetchone()
-    return epoch, up_sec
+    (up_sec,) = connection.execute('SELECT up_sec FROM store_state').fetchone()
+    return up_sec
 
 
 def _keep_up_sec(connection: sqlite3.Connection, up_sec: float) -> None:

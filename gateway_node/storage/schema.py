@@ -174,6 +174,13 @@ _LOG = (
         summary TEXT NOT NULL
     ) WITHOUT ROWID
     """,
+    # Who has not read everything behind a place yet, and needs it.
+    """
+    CREATE TABLE followers (
+        name TEXT PRIMARY KEY,
+        sequence INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
     # Names the history that the log tells.
     "ALTER TABLE store_state ADD COLUMN epoch TEXT NOT NULL DEFAULT ''",
     'UPDATE store_state SET epoch = lower(hex(randomblob(8)))',

@@ -2,11 +2,11 @@
 """In-memory fakes of the ports, for tests of what uses them; no file, process or thread."""
 
 from fakes.clock import FakeClock
+from fakes.event_log import KEEP_THE_LOG
 from fakes.execution_store import InMemoryExecutionStore
 from fakes.executions import (
     add,
     AN_APP,
-    event_of,
     new_execution,
     next_change,
     remove,
@@ -21,6 +21,7 @@ from fakes.script_runner import FakeScript, FakeScriptRunner
 
 __all__ = [
     'AN_APP',
+    'KEEP_THE_LOG',
     'FakeClock',
     'FakeFreeSpace',
     'FakeSchemaChecker',
@@ -30,7 +31,6 @@ __all__ = [
     'InMemoryIdentityStore',
     'RecordingListener',
     'add',
-    'event_of',
     'new_execution',
     'next_change',
     'remove',

@@ -7,6 +7,7 @@ It keeps to the same contract as the SQLite one: one suite of tests is put to bo
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fakes.event_log import InMemoryEventLog
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
@@ -14,22 +15,17 @@ from gateway_node.executions.documents import changed_fields, evolved, summary_o
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
-    LogBegins,
     StoreUnavailable,
 )
 from gateway_node.executions.events import (
     Change,
-    Cursor,
     Event,
     EventKind,
     execution_subject,
     Happening,
-    LogBounds,
 )
 from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus
-
-EPOCH = 'in_memory'
 
 
 class InMemoryExecutionStore:
@@ -42,10 +38,14 @@ class InMemoryExecutionStore:
         self._clock = clock
         self._executions: dict[str, Execution] = {}
         self._ended_at: dict[str, float] = {}
-        self._events: list[Event] = []
         self._told_scripts: dict[str, dict[str, Any]] = {}
-        self._sequence = 0
+        self._log = InMemoryEventLog(clock, self._check_available)
         self._last_id: str | None = None
+
+    @property
+    def log(self) -> InMemoryEventLog:
+        """The log of what happened."""
+        return self._log
 
     async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
         """Keep all of `news`, or none; return the event of each.
@@ -111,28 +111,6 @@ class InMemoryExecutionStore:
         self._check_available()
         return tuple(execution for execution in self._by_id() if execution.is_open)
 
-    async def events(self, after: Cursor, *, limit: int) -> tuple[Event, ...]:
-        """Return up to `limit` events behind a place in the log, in sequence.
-
-        Raises:
-            LogBegins: the log does not reach back to it.
-        """
-        bounds = await self.log_bounds()
-        within = bounds.begins.sequence <= after.sequence <= bounds.ends.sequence
-        if after.epoch != EPOCH or not within:
-            raise LogBegins(after, bounds.begins)
-        found = [event for event in self._events if event.sequence > after.sequence]
-        return tuple(found[:limit])
-
-    async def log_bounds(self) -> LogBounds:
-        """Return where the log begins and ends."""
-        self._check_available()
-        begins = self._events[0].sequence - 1 if self._events else self._sequence
-        return LogBounds(
-            begins=Cursor(epoch=EPOCH, sequence=begins),
-            ends=Cursor(epoch=EPOCH, sequence=self._sequence),
-        )
-
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the log last told of each script, by its subject."""
         self._check_available()
@@ -193,7 +171,7 @@ class InMemoryExecutionStore:
             self._ended_at.setdefault(execution.id, self._clock.monotonic())
         summary = summary_of(execution)
         changes = changed_fields(summary_of(before), summary) if before else summary
-        return self._append(
+        return self._log.append(
             Happening(
                 kind=change.kind,
                 subject=_subject(execution),
@@ -206,7 +184,7 @@ class InMemoryExecutionStore:
     def _remove(self, execution: Execution, actor: Actor, cause: str) -> Event:
         del self._executions[execution.id], self._ended_at[execution.id]
         kind = EventKind.EXECUTION_DELETED
-        return self._append(
+        return self._log.append(
             Happening(kind=kind, subject=_subject(execution), actor=actor, cause=cause)
         )
 
@@ -214,22 +192,7 @@ class InMemoryExecutionStore:
         told = self._told_scripts.pop(happening.subject, {})
         if happening.kind is not EventKind.SCRIPT_DELETED:
             self._told_scripts[happening.subject] = evolved(told, happening.changes)
-        return self._append(happening)
-
-    def _append(self, happening: Happening) -> Event:
-        self._sequence += 1
-        event = Event(
-            epoch=EPOCH,
-            sequence=self._sequence,
-            at=self._clock.now(),
-            kind=happening.kind,
-            subject=happening.subject,
-            actor=happening.actor,
-            cause=happening.cause,
-            changes=happening.changes,
-        )
-        self._events.append(event)
-        return event
+        return self._log.append(happening)
 
     def _by_id(self, *, reverse: bool = False) -> list[Execution]:
         return [self._executions[each] for each in sorted(self._executions, reverse=reverse)]

@@ -6,8 +6,7 @@ from typing import Any
 
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY
-from gateway_node.executions.documents import summary_of
-from gateway_node.executions.events import Change, Event, EventKind, execution_subject
+from gateway_node.executions.events import Change, Event, EventKind
 from gateway_node.executions.ports import ExecutionStore
 from gateway_node.executions.values import (
     Execution,
@@ -58,23 +57,6 @@ async def remove(store: ExecutionStore, *execution_ids: str) -> tuple[Event, ...
     return await store.remove(execution_ids, actor=GATEWAY, cause='retention')
 
 
-def event_of(execution: Execution, sequence: int = 1) -> Event:
-    """Return an event that brought an execution into its status."""
-    change = Change.first(execution, GATEWAY)
-    if execution.status is not ExecutionStatus.PREPARED:
-        change = next_change(execution)
-    return Event(
-        epoch='in_memory',
-        sequence=sequence,
-        at=execution.created_at,
-        kind=change.kind,
-        subject=execution_subject(execution.entity, execution.script_id, execution.id),
-        actor=change.actor,
-        cause=change.cause,
-        changes=summary_of(execution),
-    )
-
-
 async def whole_log(store: ExecutionStore) -> tuple[Event, ...]:
     """Return all events of a store."""
-    return await store.events((await store.log_bounds()).begins, limit=1_000_000)
+    return await store.log.events((await store.log.bounds()).begins, limit=1_000_000)

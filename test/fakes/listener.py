@@ -4,11 +4,12 @@
 import asyncio
 
 from gateway_node.executions.events import Event, EventKind, STATUS_KINDS
+from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.values import Execution, ExecutionStatus
 
 
 class RecordingListener:
-    """An `EventListener` that keeps what it was told."""
+    """An `EventListener`, and a `ProgressListener`, that keeps what it was told."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -16,6 +17,11 @@ class RecordingListener:
         self.executions: dict[str, Execution] = {}
         """Each execution as last told."""
         self._told = asyncio.Event()
+
+    def listen_to(self, ledger: Ledger) -> None:
+        """Be told of everything from now on."""
+        ledger.add_listener(self)
+        ledger.add_progress_listener(self)
 
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Keep an event."""

@@ -292,9 +292,9 @@ async def test_the_log_is_read_in_parts(store: ExecutionStore) -> None:
         await started(store, new_execution(number))
     (epoch,) = {event.epoch for event in await whole_log(store)}
     places = [Cursor(epoch=epoch, sequence=sequence) for sequence in (0, 2, 4, 6)]
-    parts = [await store.events(place, limit=2) for place in places]
+    parts = [await store.log.events(place, limit=2) for place in places]
     assert [[each.sequence for each in part] for part in parts] == [[1, 2], [3, 4], [5, 6], []]
-    assert (await store.log_bounds()) == LogBounds(begins=places[0], ends=places[-1])
+    assert (await store.log.bounds()) == LogBounds(begins=places[0], ends=places[-1])
 
 
 @pytest.mark.parametrize(('epoch', 'sequence'), [('another', 1), (None, 3), (None, -1)])
@@ -304,12 +304,12 @@ async def test_the_log_says_where_it_begins(
     """A place that it does not reach back to, of another history, or that it has not come to
     yet, is refused."""
     await started(store, new_execution(1))
-    bounds = await store.log_bounds()
+    bounds = await store.log.bounds()
     after = Cursor(epoch=epoch or bounds.begins.epoch, sequence=sequence)
     with pytest.raises(LogBegins) as refused:
-        await store.events(after, limit=10)
+        await store.log.events(after, limit=10)
     assert (refused.value.after, refused.value.begins) == (after, bounds.begins)
-    assert len(await store.events(refused.value.begins, limit=10)) == 2
+    assert len(await store.log.events(refused.value.begins, limit=10)) == 2
 
 
 async def test_a_page_is_newest_first_and_tells_of_more(store: ExecutionStore) -> None:

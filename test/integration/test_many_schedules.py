@@ -284,13 +284,13 @@ async def test_whoever_has_to_wait_for_a_place_is_told_of(
         for _ in range(4):
             await life.start(script_id, EACH)
     async with robot.gateway(online=False) as life:
-        begins = (await life.store.log_bounds()).ends
+        begins = life.store.log.end
         runs = [each.id for each in await life.all(script_id) if each.parent]
         writes = Writes(life, monkeypatch)
         life.bring_online()
         for run in runs:
             await life.finish(run)
-        events = await life.store.events(begins, limit=100)
+        events = await life.store.log.events(begins, limit=100)
         kinds = [(each.subject_id, each.kind) for each in events]
         for run in runs:
             queued = [EventKind.EXECUTION_QUEUED] if run != runs[0] else []

@@ -4,7 +4,6 @@
 import asyncio
 from collections.abc import Sequence
 
-from clients import CLIENT
 from fakes import add, FakeClock, InMemoryExecutionStore, new_execution
 import pytest
 
@@ -54,28 +53,3 @@ async def test_what_can_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> 
     kept = await store.get(execution.id)
     assert kept is not None
     assert kept.status is ExecutionStatus.RUNNING
-
-
-async def test_a_missed_change_is_told_as_it_was() -> None:
-    """A later end does not show in the changes before it; removed executions are left out."""
-    store = FailingStore()
-    ledger = Ledger(store)
-    first, removed = new_execution(1), new_execution(2)
-    await ledger.begin(first, removed, actor=CLIENT)
-    running = await ledger.advance(
-        first, ExecutionStatus.RUNNING, None, started_at=first.created_at
-    )
-    ended = await ledger.advance(
-        running,
-        ExecutionStatus.COMPLETED,
-        'exited',
-        exit_code=0,
-        completed_at=first.created_at,
-        output_parameters={},
-    )
-    await ledger.advance(removed, ExecutionStatus.TERMINATED, 'stop')
-    await ledger.remove(removed.id, actor=CLIENT, cause='client')
-    replayed = await ledger.replay(0, 1) + await ledger.replay(1, 10)
-    assert [execution for execution, _ in replayed] == [first, running, ended]
-    assert [event.sequence for _, event in replayed] == [1, 3, 4]
-    assert await ledger.replay(6, 10) == []

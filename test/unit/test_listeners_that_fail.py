@@ -33,8 +33,10 @@ async def test_a_listener_that_raises_ends_no_script(
     """The script goes its way, those after it hear everything, each kind of failure is logged
     once, with its traceback."""
     after = RecordingListener()
-    stage.ledger.add_listener(Failing())
-    stage.ledger.add_listener(after)
+    failing = Failing()
+    stage.ledger.add_listener(failing)
+    stage.ledger.add_progress_listener(failing)
+    after.listen_to(stage.ledger)
     start = stage.runner.start
 
     async def start_and_report(

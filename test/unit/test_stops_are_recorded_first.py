@@ -87,7 +87,7 @@ class Stage:
         )
 
         ledger = Ledger(self.store)
-        ledger.add_listener(self.listener)
+        self.listener.listen_to(ledger)
         active = ActiveExecution(
             execution, order, runner=self.runner, ledger=ledger, clock=FakeClock()
         )

@@ -9,6 +9,7 @@ from fakes import (
     FakeClock,
     FakeScriptRunner,
     InMemoryExecutionStore,
+    KEEP_THE_LOG,
     new_execution,
 )
 import pytest
@@ -55,7 +56,12 @@ async def test_a_sweep_that_the_store_refused_is_made_later(
         await add(store, new_execution(number, status=COMPLETED))
     store.unavailable = 'disk full'
     retention = Retention(
-        store=store, ledger=Ledger(store), runner=runner, policy=KEEP_ONE, on_removed=on_removed
+        store=store,
+        ledger=Ledger(store),
+        runner=runner,
+        policy=KEEP_ONE,
+        log_policy=KEEP_THE_LOG,
+        on_removed=on_removed,
     )
     sweeping = asyncio.create_task(retention.keep_sweeping())
     await wait_until(lambda: 'disk full' in caplog.text, what='a refused sweep')
@@ -76,7 +82,12 @@ async def test_an_end_during_a_sweep_is_swept_after_it() -> None:
 
     store, runner = HeldStore(), FakeScriptRunner()
     retention = Retention(
-        store=store, ledger=Ledger(store), runner=runner, policy=KEEP_ONE, on_removed=on_removed
+        store=store,
+        ledger=Ledger(store),
+        runner=runner,
+        policy=KEEP_ONE,
+        log_policy=KEEP_THE_LOG,
+        on_removed=on_removed,
     )
     sweeping = asyncio.create_task(retention.keep_sweeping())
     await store.found.wait()

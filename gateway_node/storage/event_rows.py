@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one log of what happened, in SQL."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+import datetime
+import json
+import sqlite3
+from typing import Any
+
+from gateway_node.executions.actors import Actor, GATEWAY, Role
+from gateway_node.executions.documents import to_text
+from gateway_node.executions.errors import LogBegins
+from gateway_node.executions.events import Cursor, Event, EventKind, LogBounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogWriter:
+    """What all events of one commit share."""
+
+    connection: sqlite3.Connection
+    epoch: str
+    at: datetime.datetime
+    up_sec: float
+    """The gateway's total time up."""
+
+    def append(
+        self,
+        kind: EventKind,
+        subject: str,
+        *,
+        actor: Actor,
+        cause: str | None,
+        changes: Mapping[str, Any],
+    ) -> Event:
+        """Add an event to the log; return it."""
+        cursor = self.connection.execute(
+            """
+            INSERT INTO events (at, up_sec, kind, subject, actor, cause, changes)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            """,
+            (
+                self.at.isoformat(),
+                self.up_sec,
+                kind.value,
+                subject,
+                _actor_text(actor),
+                cause,
+                to_text(changes),
+            ),
+        )
+        sequence = cursor.lastrowid
+        assert sequence is not None
+        return Event(
+            epoch=self.epoch,
+            sequence=sequence,
+            at=self.at,
+            kind=kind,
+            subject=subject,
+            actor=actor,
+            cause=cause,
+            changes=changes,
+        )
+
+
+def read_epoch(connection: sqlite3.Connection) -> str:
+    """Return the name of the history that the log tells."""
+    epoch: str
+    (epoch,) = connection.execute('SELECT epoch FROM store_state').fetchone()
+    return epoch
+
+
+def read_bounds(connection: sqlite3.Connection) -> LogBounds:
+    """Return where the log begins and ends."""
+    epoch = read_epoch(connection)
+    newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    ends = newest[0] if newest else 0
+    (oldest,) = connection.execute('SELECT min(sequence) FROM events').fetchone()
+    begins = ends if oldest is None else oldest - 1
+    return LogBounds(
+        begins=Cursor(epoch=epoch, sequence=begins), ends=Cursor(epoch=epoch, sequence=ends)
+    )
+
+
+def read_events(connection: sqlite3.Connection, after: Cursor, limit: int) -> tuple[Event, ...]:
+    """Return up to `limit` events behind a place in the log; LogBegins."""
+    bounds = read_bounds(connection)
+    within = bounds.begins.sequence <= after.sequence <= bounds.ends.sequence
+    if after.epoch != bounds.ends.epoch or not within:
+        raise LogBegins(after, bounds.begins)
+    rows = connection.execute(
+        """
+        SELECT sequence, at, kind, subject, actor, cause, changes FROM events
+        WHERE sequence > ? ORDER BY sequence LIMIT ?
+        """,
+        (after.sequence, limit),
+    )
+    return tuple(_events(after.epoch, rows))
+
+
+def _events(epoch: str, rows: Iterable[tuple[Any, ...]]) -> Iterable[Event]:
+    for sequence, at, kind, subject, actor, cause, changes in rows:
+        yield Event(
+            epoch=epoch,
+            sequence=sequence,
+            at=datetime.datetime.fromisoformat(at),
+            kind=EventKind(kind),
+            subject=subject,
+            actor=_actor(actor),
+            cause=cause,
+            changes=json.loads(changes),
+        )
+
+
+def _actor_text(actor: Actor) -> str | None:
+    """Return an actor as JSON; None for the gateway, which most events are of."""
+    if actor == GATEWAY:
+        return None
+    return to_text({'name': actor.name, 'role': actor.role.value, 'origin': actor.origin})
+
+
+def _actor(text: str | None) -> Actor:
+    if text is None:
+        return GATEWAY
+    values = json.loads(text)
+    return Actor(name=values['name'], role=Role(values['role']), origin=values['origin'])
