@@ -27,7 +27,7 @@ from gateway_node.executions.values import Output, Progress
 from gateway_node.process.environment import LOG_DIRECTORY
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
-from gateway_node.process.script_process import SupervisedProcess
+from gateway_node.process.supervised_process import SupervisedProcess
 from gateway_node.scripts.file_names import kind_by_name
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
 from gateway_node.side_tasks import SideTasks

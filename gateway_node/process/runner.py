@@ -30,9 +30,9 @@ from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.output_reading import read_output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.recovery import Recovery
-from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.sourced_environment import SourcedEnvironment
 from gateway_node.process.sourcing import ScriptWorld
+from gateway_node.process.supervised_process import SupervisedProcess
 from gateway_node.process.supervisors import Supervisors
 from gateway_node.process.unkillable_notes import lives, UnkillableNotes
 from gateway_node.removal import remove_tree

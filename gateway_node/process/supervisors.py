@@ -26,9 +26,9 @@ from gateway_node.process.containment import (
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.orphans import Orphans
 from gateway_node.process.own_processes import OwnProcesses, reap
-from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_client import SpawnerClient
 from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
+from gateway_node.process.supervised_process import SupervisedProcess
 from gateway_node.removal import remove_tree
 from gateway_node.side_tasks import log_failure, SideTasks
 

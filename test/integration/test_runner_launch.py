@@ -273,7 +273,7 @@ async def test_a_fragment_that_hangs_says_why_its_start_took_so_long(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is given up after a while, let through, and the execution carries a warning."""
-    monkeypatch.setattr('gateway_node.process.runner.READING_TIMEOUT_SEC', 1.0)
+    monkeypatch.setattr('gateway_node.process.internal_programs.READING_TIMEOUT_SEC', 1.0)
     path = floor.folder / 'hangs_once.launch.py'
     path.write_text(
         'import pathlib, time\n'

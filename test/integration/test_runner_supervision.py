@@ -27,7 +27,7 @@ from gateway_node.child.exposed_files import largest_file_bytes
 from gateway_node.child.process_tree import descendants
 from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.executions.ports import EndCause
-from gateway_node.process import outcomes, script_process, spawner_connection
+from gateway_node.process import outcomes, spawner_connection, supervised_process
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.schema_worker import SchemaWorker
@@ -174,7 +174,7 @@ async def test_an_end_that_is_not_understood_is_told_as_that(
     def misunderstand(*_: object) -> NoReturn:
         raise error
 
-    for module in (script_process, outcomes):
+    for module in (supervised_process, outcomes):
         monkeypatch.setattr(module, 'outcome_of_report', misunderstand)
     order = floor.order(floor.script('echo up'))
     async with asyncio.timeout(PATIENCE_SEC):

@@ -26,8 +26,8 @@ from gateway_node.executions.values import StopAction
 from gateway_node.process import spawner_connection
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.limits import NO_LIMITS
-from gateway_node.process.script_process import SupervisedProcess
 from gateway_node.process.spawner_connection import WaitingSupervisor
+from gateway_node.process.supervised_process import SupervisedProcess
 from gateway_node.scripts.values import Limits, ScriptKind
 
 __all__ = ['floor']
@@ -40,7 +40,11 @@ EXEC_SEC = 0.5
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the time that a supervisor has for a tree that resists."""
-    for name in ('script_process.LINGER_SEC', 'watchdog.KILL_PATIENCE_SEC', 'watchdog._HUNG_SEC'):
+    for name in (
+        'supervised_process.LINGER_SEC',
+        'watchdog.KILL_PATIENCE_SEC',
+        'watchdog._HUNG_SEC',
+    ):
         monkeypatch.setattr(f'gateway_node.process.{name}', 0.0)
 
 

@@ -112,7 +112,7 @@ MAY_USE_THE_POOL = {
     'process.recovery': 'the state directory',
     'process.internal_programs': 'the state directory',
     'process.runner': 'the state directory',
-    'process.script_process': 'the state directory, and CPU',
+    'process.supervised_process': 'the state directory, and CPU',
     'process.supervisors': 'the state directory',
     'storage.database': 'the state directory',
 }
