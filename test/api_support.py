@@ -6,7 +6,7 @@ execution in any state.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 import contextlib
 from dataclasses import dataclass
 import ipaddress
@@ -171,7 +171,7 @@ async def serve_api(
     patience: Patience | None = None,
     path_prefix: str = '',
     trusted_proxies: tuple[str, ...] = (),
-    routes: Iterable[Route[Any, Any]] = ROUTES,
+    routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The application that serves the table of routes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import logging
 from typing import Any, Generic, TypeVar
@@ -44,7 +44,7 @@ class ErrorUndeclared(Exception):
 
 
 def build_application(
-    services: Services, routes: Iterable[Route[Any, Any]] = ROUTES, *, strict: bool = False
+    services: Services, routes: Sequence[Route[Any, Any]] = ROUTES, *, strict: bool = False
 ) -> web.Application:
     """Build the application of a gateway.
 
@@ -55,11 +55,12 @@ def build_application(
     for route in routes:
         _serve(served, services.base, _Endpoint(route, services, strict=strict))
     _serve(served, services.path_prefix, _Endpoint(UNVERSIONED, services, strict=strict))
+    all_methods = sorted({route.method for route in routes} | {hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
     async def answer(request: web.Request) -> web.StreamResponse:
         found = served.find(request.rel_url.raw_path)
         if found is None:
-            return _answer_other(request)
+            return _answer_other(request, all_methods)
         endpoint = found.methods.get(request.method)
         if endpoint is not None:
             return await endpoint.answer(request, found.segments)
@@ -157,13 +158,12 @@ def _options(methods: Iterable[str]) -> web.Response:
     return web.Response(status=204, headers={hdrs.ALLOW: ','.join(methods)})
 
 
-def _answer_other(request: web.Request) -> web.StreamResponse:
+def _answer_other(request: web.Request, methods: Sequence[str]) -> web.StreamResponse:
     """Tell of the whole server where OPTIONS asks for that (RFC 9110, section 9.3.7); else 404.
 
     It does so by `*`, or by an absolute target without a path (RFC 9112, section 3.2.4). CONNECT
     has no path at all.
     """
-    methods = sorted({route.method for route in ROUTES} | {hdrs.METH_HEAD, hdrs.METH_OPTIONS})
     if request.method == hdrs.METH_CONNECT:
         raise web.HTTPMethodNotAllowed(request.method, methods)
     if request.method == hdrs.METH_OPTIONS and (request.raw_path == '*' or not request.path):

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of routes agrees with itself."""
 
+import inspect
 import re
+import sys
 from typing import Any, get_args, get_type_hints
 
+from jsonschema import Draft202012Validator
 import pytest
 
 from gateway_node.executions.actors import Role
+from gateway_node.http_server import uploads
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.error_table import ERROR_TABLE, row_of
 from gateway_node.http_server.errors import ClientSilent
@@ -42,6 +46,23 @@ def test_a_handler_gets_what_its_route_takes(route: Route[Any, Any]) -> None:
 
 
 @EVERY_ROUTE
+def test_a_handler_sees_nothing_of_aiohttp(route: Route[Any, Any]) -> None:
+    """It gets values and gives values back; an upload's parts come through a port."""
+    modules = [sys.modules[route.handler.__module__], uploads]
+    assert not any('aiohttp' in inspect.getsource(module) for module in modules)
+
+
+@EVERY_ROUTE
+def test_what_a_route_takes_has_schemas(route: Route[Any, Any]) -> None:
+    """Each is JSON Schema 2020-12."""
+    for taken in taken_by(route.takes):
+        Draft202012Validator.check_schema(taken.schema())
+    if route.body is not None:
+        Draft202012Validator.check_schema(route.body.schema())
+        assert route.body.media_type
+
+
+@EVERY_ROUTE
 def test_what_a_route_answers_has_a_schema(route: Route[Any, Any]) -> None:
     """By its name; a route that answers nothing says 204."""
     assert route.answers in {None, BYTES, *SCHEMAS}
@@ -64,6 +85,12 @@ def test_each_error_of_a_route_has_an_answer(route: Route[Any, Any]) -> None:
 def test_each_answer_to_an_error_is_of_some_route() -> None:
     """No row of the table of errors is dead."""
     assert ERROR_TABLE.keys() == {kind for route in ROUTES for kind in route.all_errors}
+
+
+@pytest.mark.parametrize('name', SCHEMAS)
+def test_the_schemas_are_json_schema(name: str) -> None:
+    """2020-12, which OpenAPI 3.1 takes as it is."""
+    Draft202012Validator.check_schema(SCHEMAS[name])
 
 
 def test_no_schema_is_unused() -> None:

@@ -2,7 +2,11 @@
 """Reading what a route takes, from where it is declared to stand."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from multidict import CIMultiDict, MultiDict
 import pytest
 
@@ -130,3 +134,25 @@ def test_a_body_tells_its_schema() -> None:
     assert list(schema['properties']) == ['action', 'words', 'note']
     assert schema['additionalProperties'] is False
     assert schema['properties']['note'] == {'anyOf': [{'type': 'string'}, {'type': 'null'}]}
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(['stop', 'a', 'toolong', '\0', '']),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+BODIES = st.dictionaries(st.sampled_from(['action', 'words', 'note', 'acton']), VALUES)
+
+
+@given(BODIES)
+def test_a_body_is_taken_where_its_schema_takes_it(body: dict[str, Any]) -> None:
+    """The schema that is shown is the one that is kept, for the body as a whole too."""
+    try:
+        Reader(Body).read_body(body)
+        taken = True
+    except (InvalidParameter, InvalidRequest):
+        taken = False
+    assert taken == Draft202012Validator(body_schema(Body)).is_valid(body)
