@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.events import Change, Cursor, Event, Happening, LogBounds
+from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -140,6 +141,28 @@ class ScriptRunner(Protocol):
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
+
+    async def output_lines(
+        self,
+        execution_id: str,
+        *,
+        after: int = 0,
+        limit: int,
+        stream: OutputStream | None = None,
+    ) -> OutputLines:
+        """Return up to `limit` lines that are kept, of one stream or both, with numbers above
+        `after`; while it runs and after.
+
+        They are fewer where they are long, and all there are at the moment only where a further
+        reading behind `last` gives none.
+        """
+
+    def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_output` on the event loop when there may be more lines; return what ends that.
+
+        At most ten times a second, and once more when the tree has ended; never for an execution
+        whose script does not run.
+        """
 
     def acknowledge(self, execution_ids: Iterable[str]) -> None:
         """Take note that these ends are recorded.

@@ -21,6 +21,8 @@ from gateway_node.removal import remove_tree
 
 _SCARCITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _RECORDED = (END_FILE, f'{END_FILE}{INCOMING_SUFFIX}', GIVEN_RESULT_FILE)
+_MAX_OUTPUT_BYTES = 8 * 1024 * 1024
+"""More than the frames of a full head are."""
 _SCARCITY_PATIENCE_SEC = 30.0
 _SCARCITY_INTERVAL_SEC = 0.05
 
@@ -43,6 +45,14 @@ def read_regular(path: Path, max_bytes: int, start: int = 0) -> bytes:
             return file.read(max_bytes)
     finally:
         os.close(descriptor)
+
+
+def read_kept_file(path: Path, start: int = 0, max_bytes: int = _MAX_OUTPUT_BYTES) -> bytes:
+    """Return what of a file of the output is there from an offset on; empty where nothing is."""
+    try:
+        return read_regular(path, max_bytes, start)
+    except OSError:
+        return b''
 
 
 def _open_to_read(path: Path) -> int:

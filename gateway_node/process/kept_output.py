@@ -17,12 +17,9 @@ from gateway_node.child.output_frames import (
     unpack,
     unpack_tail,
 )
-from gateway_node.process.kept_files import read_regular
+from gateway_node.process.kept_files import read_kept_file
 from gateway_node.process.running_output import SharedOutput
 from gateway_node.process.unnumbered_output import read_unnumbered
-
-_MAX_FILE_BYTES = 8 * 1024 * 1024
-"""More than the frames of a full head are."""
 
 
 class KeptOutput(NamedTuple):
@@ -40,17 +37,14 @@ def read_kept(directory: Path, shared: SharedOutput | None) -> KeptOutput:
     """Return what there is of an execution's output."""
     # The head last: read before the tail, it could end before the tail that was read begins.
     shown = b'' if shared is None else shared.read()
-    tail = _read_file(directory / TAIL_FILE)
-    head = _read_file(directory / HEAD_FILE)
-    if not all(content.startswith(FORM) for content in (head, tail) if content):
+    tail = read_kept_file(directory / TAIL_FILE)
+    head = read_kept_file(directory / HEAD_FILE)
+    if is_unnumbered(head) or is_unnumbered(tail):
         return KeptOutput(*read_unnumbered(head, tail))
     totals, frames = unpack_tail(tail or shown)
     return KeptOutput(unpack(head), frames, totals)
 
 
-def _read_file(path: Path, start: int = 0) -> bytes:
-    """Return what is in a file, from an offset on; empty where that is nothing."""
-    try:
-        return read_regular(path, _MAX_FILE_BYTES, start)
-    except OSError:
-        return b''
+def is_unnumbered(content: bytes) -> bool:
+    """Tell whether a file that begins so is one of the version before."""
+    return bool(content) and not content.startswith(FORM)

@@ -21,7 +21,7 @@ from gateway_node.executions.values import Output
 from gateway_node.process.kept_output import read_kept
 from gateway_node.process.running_output import SharedOutput
 
-_MAX_CHARACTER_BYTES = 4
+LONGEST_CHARACTER_BYTES = 4
 
 
 def read_output(
@@ -82,8 +82,8 @@ def _show(kept: _Kept, *, ended: bool) -> _Shown:
 
 def character_start(content: bytes | bytearray, at: int) -> int:
     """Return `at`, or the end of the character that begins before it and ends after it."""
-    for start in range(max(0, at - _MAX_CHARACTER_BYTES + 1), at):
-        for end in range(at + 1, start + _MAX_CHARACTER_BYTES + 1):
+    for start in range(max(0, at - LONGEST_CHARACTER_BYTES + 1), at):
+        for end in range(at + 1, start + LONGEST_CHARACTER_BYTES + 1):
             with contextlib.suppress(UnicodeDecodeError):
                 if len(content[start:end].decode()) == 1:
                     return end

@@ -12,6 +12,7 @@ from typing import Any
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
+from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, UnkillableProcess
 from gateway_node.process.command_line import command_line
@@ -27,6 +28,7 @@ from gateway_node.process.journal import Journal
 from gateway_node.process.kept_files import remove_recorded
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import supervisor_limits
+from gateway_node.process.line_reading import LineReader
 from gateway_node.process.output_reading import read_output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.recovery import Recovery
@@ -91,6 +93,7 @@ class SupervisedScriptRunner:
             clock,
         )
         self._interpreters = InstalledInterpreters()
+        self._lines = LineReader(self._folder)
         self._fragments = LaunchFragments(self._internal.describe, clock)
         self._putting_away = Companions()
 
@@ -202,6 +205,32 @@ class SupervisedScriptRunner:
             read_output, self._folder / execution_id, shared, ended=ended
         )
 
+    async def output_lines(
+        self,
+        execution_id: str,
+        *,
+        after: int = 0,
+        limit: int,
+        stream: OutputStream | None = None,
+    ) -> OutputLines:
+        """Return up to `limit` lines behind `after`, while it runs and after; none where it is
+        unknown."""
+        process = self._supervisors.find(execution_id)
+        return await asyncio.to_thread(
+            self._lines.read,
+            execution_id,
+            None if process is None else process.output.shared,
+            after=after,
+            limit=limit,
+            stream=stream,
+            ended=process is None or process.has_ended,
+        )
+
+    def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_output` when there may be more lines; return what ends that."""
+        process = self._supervisors.find(execution_id)
+        return (lambda: None) if process is None else process.output.watch(on_output)
+
     def acknowledge(self, execution_ids: Iterable[str]) -> None:
         """Take note that these ends are recorded.
 
@@ -260,6 +289,7 @@ class SupervisedScriptRunner:
 
     def _remove_all(self, execution_id: str) -> None:
         remove_tree(self._folder / execution_id)
+        self._lines.forget(execution_id)
         self._journal.remove(execution_id)
 
     def _supervisor_order(

@@ -3,8 +3,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from gateway_node.executions.output_lines import OutputLine, OutputLines, OutputStream
 from gateway_node.executions.ports import (
     EndCause,
     Outcome,
@@ -40,6 +42,11 @@ class FakeScript:
         self._stop_asked.set()
         if self.obedient and not self._outcome.done():
             self.end(Outcome(cause=EndCause.EXITED, signal=_SIGNALS[action], end_asked=True))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the test has ended it."""
+        return self._outcome.done()
 
     async def ended(self) -> Outcome:
         """Wait for `end`."""
@@ -85,6 +92,8 @@ class FakeScriptRunner:
         """Cleared by a test, it keeps every `start` waiting."""
         self.outputs: dict[str, Output] = {}
         """What `output` returns, by execution id."""
+        self.lines: dict[str, list[OutputLine]] = {}
+        """What `output_lines` returns, by execution id."""
         self.recovered: dict[str, Outcome] = {}
         """What `recover` returns."""
         self.living: set[UnkillableProcess] = set()
@@ -96,7 +105,24 @@ class FakeScriptRunner:
         self.hold_starts.set()
         self._obedient = obedient
         self._scripts: dict[str, FakeScript] = {}
+        self._watchers: list[tuple[str, Callable[[], None]]] = []
         self._changed = asyncio.Condition()
+
+    def say(self, execution_id: str, text: str) -> None:
+        """Write one line to stdout, as a script would."""
+        said = self.lines.setdefault(execution_id, [])
+        said.append(
+            OutputLine(
+                number=len(said) + 1,
+                stream=OutputStream.STDOUT,
+                elapsed_ms=0,
+                text=text,
+                whole=True,
+            )
+        )
+        for told, on_output in tuple(self._watchers):
+            if told == execution_id:
+                on_output()
 
     async def script(self, execution_id: str) -> FakeScript:
         """Wait until this execution's script is started; return it."""
@@ -142,6 +168,34 @@ class FakeScriptRunner:
     async def output(self, execution_id: str) -> Output:
         """Return what the test put into `outputs`; else nothing was written."""
         return self.outputs.get(execution_id, Output())
+
+    async def output_lines(
+        self,
+        execution_id: str,
+        *,
+        after: int = 0,
+        limit: int,
+        stream: OutputStream | None = None,
+    ) -> OutputLines:
+        """Return what was said; all of it is complete where no script runs."""
+        said = self.lines.get(execution_id, [])
+        asked = [line for line in said[after:] if stream in (None, line.stream)][:limit]
+        last = asked[-1].number if len(asked) == limit else max(after, len(said))
+        script = self._scripts.get(execution_id)
+        ended = script is None or script.has_ended
+        return OutputLines(
+            lines=tuple(asked),
+            dropped=(),
+            unfinished=(),
+            last=last,
+            complete=ended and last >= len(said),
+        )
+
+    def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_output` with each line that is said."""
+        watcher = (execution_id, on_output)
+        self._watchers.append(watcher)
+        return partial(self._watchers.remove, watcher)
 
     def acknowledge(self, execution_ids: Iterable[str]) -> None:
         """Note the ids."""

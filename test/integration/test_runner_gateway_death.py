@@ -18,6 +18,7 @@ from runner_support import HOSTILE, living_descendants, run_id, wait_until
 
 from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.child.process_tree import become_subreaper, read_entry
+from gateway_node.executions.output_lines import OutputLines
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import Output
 from gateway_node.process.own_processes import OwnProcesses
@@ -157,19 +158,20 @@ async def flooded(tmp_path: Path, start_gateway: Callable[..., Gateway]) -> Gate
     return gateway
 
 
-async def recovered_output(state: Path) -> Output:
-    """Return what a later gateway shows of the output."""
+async def recovered_output(state: Path) -> tuple[Output, OutputLines]:
+    """Return what a later gateway shows of the output, and its lines."""
     runner = SupervisedScriptRunner(state, own_processes=OwnProcesses(), side_tasks=SideTasks())
     await runner.start_up()
     runner.acknowledge(await runner.recover())
     output = await runner.output(run_id(1))
+    lines = await runner.output_lines(run_id(1), limit=10)
     await runner.close()
     assert set(os.listdir(state / 'executions' / run_id(1))) <= {
         'flooded',
         'output.head',
         'output.tail',
     }
-    return output
+    return output, lines
 
 
 async def test_the_tail_survives_the_gateway(
@@ -178,9 +180,11 @@ async def test_the_tail_survives_the_gateway(
     """The supervisor writes it when it has ended the tree."""
     gateway = await flooded(tmp_path, start_gateway)
     gateway.kill()
-    output = await recovered_output(tmp_path / 'state')
+    output, lines = await recovered_output(tmp_path / 'state')
     assert output.stdout.endswith('xend\n')
     assert output.dropped_bytes == 300_004 - 2 * SHOWN_BYTES
+    (line,) = lines.lines
+    assert (line.number, line.text[-4:], line.whole) == (1, 'xend', False)
 
 
 async def test_a_tail_that_is_lost_with_all_who_hold_it_is_counted(
@@ -192,11 +196,13 @@ async def test_a_tail_that_is_lost_with_all_who_hold_it_is_counted(
     for pid in supervisors(gateway):
         os.kill(pid, signal.SIGKILL)
     gateway.kill()
-    output = await recovered_output(tmp_path / 'state')
+    output, lines = await recovered_output(tmp_path / 'state')
     dropped = output.dropped_bytes
     assert output.stdout == 'x' * SHOWN_BYTES + f'\n[... {dropped} bytes dropped ...]\n'
     in_the_pipe = 65_536
     assert (300_004 - in_the_pipe) / 2 - SHOWN_BYTES <= dropped <= 300_004 - SHOWN_BYTES
+    (line,) = lines.lines
+    assert line.text == 'x' * SHOWN_BYTES + f' [... {dropped} bytes dropped ...] '
 
 
 async def test_killed_supervisors_and_a_killed_gateway_leave_nothing_behind(

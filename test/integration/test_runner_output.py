@@ -2,16 +2,19 @@
 """Output of real scripts: on the disk, in memory, and where it is when somebody is killed."""
 
 import asyncio
+from dataclasses import replace
 import os
 from pathlib import Path
 import resource
+import time
 
 from runner_support import Floor, floor, floor_on, wait_until
 
 from gateway_node.child.output_frames import SHOWN_BYTES
+from gateway_node.executions.output_lines import OutputLine, OutputLines, OutputStream
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import StopAction
-from gateway_node.scripts.values import ScriptKind
+from gateway_node.scripts.values import Script, ScriptKind
 
 __all__ = ['floor']
 
@@ -62,7 +65,8 @@ async def test_what_is_recorded_before_the_supervisor_is_gone_is_removed_after(
     floor.runner.acknowledge([order.execution_id])
     folder = kept_of(floor, order.execution_id)
     await wait_until(lambda: not folder.exists(), what='the folder is gone')
-    assert os.listdir(floor.folder / 'state' / 'open') == []
+    journal = floor.folder / 'state' / 'open'
+    await wait_until(lambda: not os.listdir(journal), what='the journal has no entry')
 
 
 async def test_what_is_recorded_of_a_lost_execution_is_removed(tmp_path: Path) -> None:
@@ -197,3 +201,108 @@ async def test_output_that_no_file_takes_is_told_as_lost(floor: Floor) -> None:
     outcome, output = await floor.run(floor.order(script))
     assert (output.stdout, output.stderr) == ('', '')
     assert outcome.warnings == ('14 bytes of the output are lost: the disk did not take them',)
+
+
+async def seen_to_the_end(floor: Floor, execution_id: str, news: asyncio.Event) -> OutputLines:
+    """Follow an execution's lines whenever there are news; return all of them as one reading."""
+    lines: list[OutputLine] = []
+    last = 0
+    while True:
+        news.clear()
+        read = await floor.runner.output_lines(execution_id, after=last, limit=100)
+        lines += read.lines
+        assert read.dropped == ()
+        if read.complete:
+            return replace(read, lines=tuple(lines))
+        if read.last == last:
+            async with asyncio.timeout(20):
+                await news.wait()
+        last = read.last
+
+
+async def test_lines_are_followed_while_the_script_runs(floor: Floor) -> None:
+    """Whoever reads on whenever there are news sees each line once, in order, to the end."""
+    script = floor.script(
+        'import sys, time\n'
+        'for n in range(1000):\n'
+        ' print(n, file=sys.stderr if n % 3 else sys.stdout, flush=True)\n'
+        ' time.sleep(0.0005)\n'
+        'sys.stdout.write("no end")\n',
+        ScriptKind.PYTHON,
+    )
+    order = floor.order(script)
+    await floor.start(order)
+    news = asyncio.Event()
+    end_watch = floor.runner.watch_output(order.execution_id, news.set)
+    followed = await seen_to_the_end(floor, order.execution_id, news)
+    end_watch()
+    assert [line.number for line in followed.lines] == list(range(1, 1002))
+    by_stream = {
+        stream: [line.text for line in followed.lines if line.stream is stream]
+        for stream in OutputStream
+    }
+    assert by_stream[OutputStream.STDOUT] == [str(n) for n in range(0, 1000, 3)] + ['no end']
+    assert by_stream[OutputStream.STDERR] == [str(n) for n in range(1000) if n % 3]
+    assert followed.lines[0].elapsed_ms + 300 < followed.lines[-1].elapsed_ms
+    again = await floor.runner.output_lines(order.execution_id, limit=2000)
+    assert again == followed
+
+
+async def test_new_output_is_told_ten_times_a_second_at_most(floor: Floor) -> None:
+    """However often it comes; not where there is none, nor in the first tenth, but at the end."""
+    flood = floor.script('i=0; while [ $((i+=1)) -lt 600 ]; do echo; sleep 0.001; done')
+    begun = time.monotonic()
+    told = await told_times(floor, flood)
+    assert told[0] - begun >= 0.1
+    assert 2 <= len(told) <= 2 + (told[-1] - begun) * 10
+    assert len(await told_times(floor, floor.script('sleep 0.3'))) == 1
+
+
+async def told_times(floor: Floor, script: Script) -> list[float]:
+    """Run a script; return when there was said to be more output."""
+    times: list[float] = []
+    order = floor.order(script)
+    process = await floor.start(order)
+    floor.runner.watch_output(order.execution_id, lambda: times.append(time.monotonic()))
+    await process.ended()
+    return times
+
+
+async def test_lines_keep_their_numbers_when_the_supervisor_is_killed(floor: Floor) -> None:
+    """The gateway has those that the supervisor had shown, with the count of the dropped ones."""
+    floods = 'seq 100000; echo end >&2'
+    script = floor.script(f'{floods}; {until_told(floor)}kill -KILL $PPID; sleep 600')
+    order = floor.order(script)
+    process = await floor.start(order)
+    news = asyncio.Event()
+    floor.runner.watch_output(order.execution_id, news.set)
+    async with asyncio.timeout(20):
+        while (await floor.runner.output_lines(order.execution_id, limit=10**6)).last < 100_001:
+            await news.wait()
+            news.clear()
+    running = await floor.runner.output_lines(order.execution_id, after=10_000, limit=10**6)
+    tell(floor)
+    outcome = await process.ended()
+    assert outcome.cause is EndCause.SUPERVISOR_LOST
+    ended = await floor.runner.output_lines(order.execution_id, after=10_000, limit=10**6)
+    assert ended == replace(running, complete=True)
+    assert [line.text for line in ended.lines if line.stream is OutputStream.STDERR] == ['end']
+    counted = [line for line in ended.lines if line.whole and line.text != 'end']
+    # The end of the other stream may have been read before.
+    assert all(int(line.text) in (line.number, line.number - 1) for line in counted)
+    (gap,) = ended.dropped
+    assert (gap.last - gap.first + 1) + len(ended.lines) == 90_001
+
+
+async def test_a_later_gateway_reads_the_same_lines(tmp_path: Path) -> None:
+    """Their numbers are in the files."""
+    async with floor_on(tmp_path) as first:
+        order = first.order(first.script('seq 100000; exit 3'))
+        await first.run(order)
+        last = await first.runner.output_lines(order.execution_id, after=99_998, limit=9)
+    async with floor_on(tmp_path) as later:
+        assert last == await later.runner.output_lines(order.execution_id, after=99_998, limit=9)
+    assert [(line.number, line.text) for line in last.lines] == [
+        (99_999, '99999'),
+        (100_000, '100000'),
+    ]

@@ -206,3 +206,22 @@ async def test_a_checker_refuses_on_demand() -> None:
         await checker.check_schema({})
     with pytest.raises(ValueError, match='no'):
         await checker.check_parameters({}, {})
+
+
+async def test_a_script_says_what_the_test_says() -> None:
+    """Its lines can be followed as those of a real one."""
+    runner = FakeScriptRunner()
+    script = await runner.start(ORDER, ignore)
+    heard: list[str] = []
+    end_watch = runner.watch_output(ORDER.execution_id, lambda: heard.append('more'))
+    runner.say(ORDER.execution_id, 'one')
+    runner.say(ORDER.execution_id, 'two')
+    end_watch()
+    runner.say(ORDER.execution_id, 'three')
+    assert heard == ['more', 'more']
+    read = await runner.output_lines(ORDER.execution_id, after=1, limit=1)
+    assert [(line.number, line.text) for line in read.lines] == [(2, 'two')]
+    assert (read.last, read.complete) == (2, False)
+    script.exit()
+    rest = await runner.output_lines(ORDER.execution_id, after=read.last, limit=9)
+    assert ([line.text for line in rest.lines], rest.complete) == (['three'], True)
