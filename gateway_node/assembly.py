@@ -332,6 +332,7 @@ def _execution_settings(configuration: Configuration) -> ExecutionSettings:
             max_executions=history.max_executions or 0,
             max_age_sec=(history.max_age_days or 0) * DAY_SEC,
             max_failed_age_sec=(history.max_failed_age_days or 0) * DAY_SEC,
+            max_disk_bytes=history.max_disk_bytes,
         ),
         log=LogPolicy(
             max_events=configuration.log.max_events or 0,

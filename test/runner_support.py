@@ -183,7 +183,11 @@ def setup_file(folder: Path, content: str | bytes, name: str = 'setup.bash') -> 
 
 @contextlib.asynccontextmanager
 async def floor_on(
-    folder: Path, setup_files: Sequence[Path] = (), clock: Clock | None = None
+    folder: Path,
+    setup_files: Sequence[Path] = (),
+    clock: Clock | None = None,
+    *,
+    keep_working_directories: bool = False,
 ) -> AsyncIterator[Floor]:
     """Give a started runner with the set-up files, closed at the end."""
     own_processes = OwnProcesses()
@@ -192,6 +196,7 @@ async def floor_on(
         own_processes=own_processes,
         setup_files=setup_files,
         clock=clock,
+        keep_working_directories=keep_working_directories,
         side_tasks=SideTasks(),
     )
     await runner.start_up()

@@ -256,8 +256,15 @@ class ActiveExecution:
             final.cause,
             **final_changes(self.execution, final, outcome),
             completed_at=self._clock.now(),
+            kept_bytes=await self._kept_bytes(outcome),
         )
         self._runner.acknowledge([self._record.id])
+
+    async def _kept_bytes(self, outcome: Outcome | None) -> int:
+        if outcome is not None and outcome.kept_bytes is not None:
+            return outcome.kept_bytes
+        (kept_bytes,) = await self._runner.kept_bytes([self._record.id])
+        return kept_bytes
 
     async def _advance(self, status: ExecutionStatus, cause: str | None, **changes: Any) -> None:
         async with self._writing:

@@ -64,6 +64,9 @@ class Change:
     """Who made it."""
     cause: str | None = None
     """Why, in a word: the trigger's type, the kind of stop, the failure's vendor code."""
+    kept_bytes: int | None = None
+    """Of the disk, that what is kept beside the record takes once it has ended; None before, and
+    where nobody measured it."""
 
     @classmethod
     def first(cls, execution: Execution, actor: Actor) -> 'Change':

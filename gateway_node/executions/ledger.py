@@ -83,9 +83,17 @@ class Ledger:
         await self.record(*(Change.first(each, actor) for each in executions))
 
     async def advance(
-        self, execution: Execution, status: ExecutionStatus, cause: str | None, **changes: Any
+        self,
+        execution: Execution,
+        status: ExecutionStatus,
+        cause: str | None,
+        *,
+        kept_bytes: int | None = None,
+        **changes: Any,
     ) -> Execution:
         """Bring an execution into its next status, which the gateway does, and return it.
+
+        `kept_bytes` of the disk are taken by what is kept of one that has ended.
 
         What happened has happened: while the store cannot take it, this waits and tries again.
         StoreUnavailable only before `begin_waiting` and after `stop_waiting`, and StoreUnusable,
@@ -93,7 +101,11 @@ class Ledger:
         """
         advanced = advance(execution, status, **changes)
         kind = EventKind.EXECUTION_RUNNING if advanced.is_open else EventKind.EXECUTION_ENDED
-        await self._persist(Change(execution=advanced, kind=kind, actor=GATEWAY, cause=cause))
+        await self._persist(
+            Change(
+                execution=advanced, kind=kind, actor=GATEWAY, cause=cause, kept_bytes=kept_bytes
+            )
+        )
         return advanced
 
     async def record(self, *news: Change | Happening) -> None:

@@ -108,8 +108,14 @@ async def _ending(
         stop_trigger=final.stop_trigger,
         completed_at=clock.now(),
     )
-    kind = EventKind.EXECUTION_ENDED
-    return [*changes, Change(execution=ended, kind=kind, actor=GATEWAY, cause=final.cause)]
+    end = Change(
+        execution=ended,
+        kind=EventKind.EXECUTION_ENDED,
+        actor=GATEWAY,
+        cause=final.cause,
+        kept_bytes=None if outcome is None else outcome.kept_bytes,
+    )
+    return [*changes, end]
 
 
 async def _final_status(

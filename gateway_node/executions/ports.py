@@ -98,6 +98,8 @@ class Outcome:
     """What it printed, where it gave no result and all of stdout is a JSON object that is one."""
     warnings: tuple[str, ...] = ()
     """What the execution is to carry as its warnings, whatever its final status."""
+    kept_bytes: int | None = None
+    """Of the disk, that what is kept beside the record takes; None where nobody measured it."""
 
 
 class ScriptProcess(Protocol):
@@ -176,6 +178,10 @@ class ScriptRunner(Protocol):
     async def kept(self) -> tuple[str, ...]:
         """Return the ids of all executions of which something is kept."""
 
+    async def kept_bytes(self, execution_ids: Sequence[str]) -> Sequence[int]:
+        """Return how much of the disk is taken by what is kept of each of these ended
+        executions."""
+
     async def recover(self) -> Mapping[str, Outcome]:
         """End what an earlier gateway left running; return how it ended, by execution id."""
 
@@ -220,6 +226,9 @@ class RetentionPolicy:
     max_age_sec: float
     max_failed_age_sec: float
     """For failed executions, in place of `max_age_sec`."""
+    max_disk_bytes: int = 0
+    """Of the disk, for all that ended executions keep: those that failed go after all others, and
+    what was not measured stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,6 +329,13 @@ class ExecutionStore(Protocol):
     async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
         """Return up to `limit` ids of ended executions that `policy` does not keep, oldest
         first."""
+
+    async def unmeasured(self, *, limit: int) -> tuple[str, ...]:
+        """Return up to `limit` ids of ended executions of which nobody has measured how much of
+        the disk they take, in order."""
+
+    async def measure(self, kept_bytes: Mapping[str, int]) -> None:
+        """Note how much of the disk is taken by what is kept of these beside their records."""
 
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""

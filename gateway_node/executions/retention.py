@@ -19,7 +19,7 @@ from gateway_node.executions.ports import (
 _log = logging.getLogger(__name__)
 
 BATCH = 50
-"""Executions that are removed before others get a turn."""
+"""Executions that are removed, or measured, before others get a turn."""
 INTERVAL_SEC = 600.0
 """Seconds after which a sweep is made although nothing ended: executions age."""
 RETRY_SEC = 60.0
@@ -59,15 +59,16 @@ class Retention:
 
     async def keep_sweeping(self) -> None:
         """Sweep until cancelled."""
-        leftovers_removed = False
+        earlier_lives_settled = False
         while True:
             # Before the look: what ends during it is looked for once more.
             self._due.clear()
             pause_sec = INTERVAL_SEC
             try:
-                if not leftovers_removed:
+                if not earlier_lives_settled:
                     await self._remove_leftovers()
-                    leftovers_removed = True
+                    await self._measure()
+                    earlier_lives_settled = True
                 await self.sweep()
             except StoreUnavailable as error:
                 _log.warning('cannot prune the history: %s', error)
@@ -96,6 +97,14 @@ class Retention:
                 if await self._store.get(execution_id) is None:
                     await self._runner.discard(execution_id)
         self._of_earlier_lives = ()
+
+    async def _measure(self) -> None:
+        """Measure what earlier versions kept, and what ended with an earlier gateway."""
+        if not self._policy.max_disk_bytes:
+            return
+        while unmeasured := await self._store.unmeasured(limit=BATCH):
+            kept_bytes = await self._runner.kept_bytes(unmeasured)
+            await self._store.measure(dict(zip(unmeasured, kept_bytes, strict=True)))
 
     async def remove(self, *execution_ids: str, actor: Actor, cause: str) -> None:
         """Remove ended executions with all that was kept of them; StoreUnavailable."""

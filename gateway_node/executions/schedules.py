@@ -276,7 +276,7 @@ class Schedules:
     ) -> Change:
         ended = advance(schedule, status, completed_at=self._clock.now(), **changes)
         removed = EventKind.SCHEDULE_REMOVED
-        return Change(execution=ended, kind=removed, actor=actor, cause=cause)
+        return Change(execution=ended, kind=removed, actor=actor, cause=cause, kept_bytes=0)
 
     async def _record(self, changes: Sequence[Change]) -> None:
         """Record changes, all or none, those of waiting schedules here as well."""

@@ -15,10 +15,14 @@ import time
 from gateway_node.child.contract import (
     END_FILE,
     GIVEN_RESULT_FILE,
+    PROGRESS_FIFO,
+    WORKING_DIRECTORY,
 )
 from gateway_node.child.exposed_files import INCOMING_SUFFIX
 from gateway_node.removal import remove_tree
 
+_BLOCK_BYTES = 512
+"""Of `st_blocks`, whatever the file system's own are (man 3 stat)."""
 _SCARCITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _RECORDED = (END_FILE, f'{END_FILE}{INCOMING_SUFFIX}', GIVEN_RESULT_FILE)
 _MAX_OUTPUT_BYTES = 8 * 1024 * 1024
@@ -73,3 +77,29 @@ def remove_recorded(directory: Path) -> None:
         remove_tree(directory / name)
     with contextlib.suppress(OSError):
         directory.rmdir()
+
+
+def kept_bytes(directory: Path, *, keep_working_directory: bool) -> int:
+    """Return how much of the disk is taken by what stays of an ended execution.
+
+    That is without what is removed once its end is recorded, or by its supervisor, which may be
+    at it; with folders, and as far as paths reach. Holes and links count for what they take.
+    """
+    leaving = {*_RECORDED, PROGRESS_FIFO}
+    if not keep_working_directory:
+        leaving.add(WORKING_DIRECTORY)
+    blocks = 0
+    folders = [os.fspath(directory)]
+    for folder in folders:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name in leaving and folder == folders[0]:
+                    continue
+                with contextlib.suppress(OSError):
+                    blocks += entry.stat(follow_symlinks=False).st_blocks
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+    if blocks:
+        with contextlib.suppress(OSError):
+            blocks += directory.stat().st_blocks
+    return blocks * _BLOCK_BYTES

@@ -25,7 +25,7 @@ from gateway_node.process.environment import (
 from gateway_node.process.installed_interpreters import InstalledInterpreters
 from gateway_node.process.internal_programs import InternalPrograms
 from gateway_node.process.journal import Journal
-from gateway_node.process.kept_files import remove_recorded
+from gateway_node.process.kept_files import kept_bytes, remove_recorded
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.line_reading import LineReader
@@ -243,6 +243,11 @@ class SupervisedScriptRunner:
         """Return the ids of all executions of which something is kept, in order."""
         return tuple(sorted(await asyncio.to_thread(os.listdir, self._folder)))
 
+    async def kept_bytes(self, execution_ids: Sequence[str]) -> Sequence[int]:
+        """Return how much of the disk is taken by what is kept of each of these ended
+        executions."""
+        return await asyncio.to_thread(lambda: [*map(self._kept_bytes, execution_ids)])
+
     async def discard(self, execution_id: str) -> None:
         """Remove all that was kept of an ended execution."""
         await asyncio.to_thread(self._remove_all, execution_id)
@@ -286,6 +291,11 @@ class SupervisedScriptRunner:
         for execution_id in execution_ids:
             remove_recorded(self._folder / execution_id)
             self._journal.remove(execution_id)
+
+    def _kept_bytes(self, execution_id: str) -> int:
+        return kept_bytes(
+            self._folder / execution_id, keep_working_directory=self._keep_working_directories
+        )
 
     def _remove_all(self, execution_id: str) -> None:
         remove_tree(self._folder / execution_id)

@@ -21,6 +21,7 @@ from gateway_node.executions.final_status import told_unkillable
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction
+from gateway_node.process.kept_files import kept_bytes
 from gateway_node.process.outcomes import (
     outcome_of_directory,
     outcome_of_failed_start,
@@ -67,6 +68,7 @@ class SupervisedProcess:
         self._watchdog = Watchdog(
             execution_id, supervisor.pidfd, supervisor.channel, self._give_up_supervisor
         )
+        self._keeps_working_directory = False
         self._grace_sec = 0.0
         self._longest_sec = math.inf
         """That a supervisor has from now on, or from the start of the program."""
@@ -85,6 +87,7 @@ class SupervisedProcess:
         It has the time limit for the start of the program, which can be slow, and once more for
         the program itself.
         """
+        self._keeps_working_directory = order['keep_working_directory']
         self._grace_sec = order['grace_sec'] + 2 * LINGER_SEC
         self._send(order)
         self._allow(order['timeout_sec'] + self._grace_sec)
@@ -156,7 +159,11 @@ class SupervisedProcess:
 
     def _read_end(self, otherwise: Outcome, left: Sequence[ProcessNote]) -> Outcome:
         self.output.keep(self.directory)
-        return outcome_of_directory(self.directory, otherwise, left)
+        return self._measured(outcome_of_directory(self.directory, otherwise, left))
+
+    def _measured(self, outcome: Outcome) -> Outcome:
+        kept = kept_bytes(self.directory, keep_working_directory=self._keeps_working_directory)
+        return replace(outcome, kept_bytes=kept)
 
     def _conclude_unheard(self, outcome: Outcome) -> None:
         if not self._started.done():
@@ -231,7 +238,8 @@ class SupervisedProcess:
 
     async def _conclude_told(self, understand: Callable[..., Outcome], *words: Any) -> None:
         try:
-            self._conclude(await asyncio.to_thread(understand, *words))
+            outcome = await asyncio.to_thread(lambda: self._measured(understand(*words)))
+            self._conclude(outcome)
         except Exception:
             # Its companion concludes, once the tree is gone, whatever this was.
             self._misunderstood = True

@@ -85,6 +85,13 @@ class HistoryConfiguration:
     """None for no limit."""
     max_failed_age_days: float | None
     """None for no limit."""
+    max_disk_mb: float | None
+    """MiB; None for no limit."""
+
+    @property
+    def max_disk_bytes(self) -> int:
+        """`max_disk_mb` in bytes; 0 for no limit."""
+        return int((self.max_disk_mb or 0) * 1024 * 1024)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +175,7 @@ def configuration_from(
             max_executions=cast(int, values['history.max_executions']) or None,
             max_age_days=cast(float, values['history.max_age_days']) or None,
             max_failed_age_days=cast(float, values['history.max_failed_age_days']) or None,
+            max_disk_mb=cast(float, values['history.max_disk_mb']) or None,
         ),
         log=LogConfiguration(
             max_events=cast(int, values['log.max_events']) or None,

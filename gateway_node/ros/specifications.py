@@ -238,6 +238,16 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='The same for failed executions, which are kept longer; 0 for no limit.',
     ),
     ParameterSpecification(
+        name='history.max_disk_mb',
+        type=_NUMBER,
+        default=4096.0,
+        unit='MiB',
+        minimum=0,
+        maximum=16_777_216,
+        description='Disk space for all that ended executions keep; beyond it the oldest are '
+        'removed, failed ones after all others; 0 for no limit.',
+    ),
+    ParameterSpecification(
         name='log.max_events',
         type=_INTEGER,
         default=100_000,

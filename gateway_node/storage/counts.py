@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many executions there are, in SQL."""
+"""How many executions there are, and how much of the disk they take, in SQL."""
 
 from collections.abc import Mapping
 import sqlite3
@@ -10,6 +10,15 @@ from gateway_node.executions.values import ExecutionStatus
 def read_counts(connection: sqlite3.Connection) -> Mapping[ExecutionStatus, int]:
     """Return how many executions stand in each status."""
     counts = dict.fromkeys(ExecutionStatus, 0)
-    for status, executions in connection.execute('SELECT * FROM status_counts'):
+    for status, executions in connection.execute('SELECT status, executions FROM status_counts'):
         counts[ExecutionStatus(status)] = executions
     return counts
+
+
+def read_kept_bytes(connection: sqlite3.Connection) -> int:
+    """Return how much of the disk is taken by all ended executions that were measured."""
+    kept_bytes: int
+    (kept_bytes,) = connection.execute(
+        'SELECT coalesce(sum(kept_bytes), 0) FROM status_counts'
+    ).fetchone()
+    return kept_bytes

@@ -145,6 +145,25 @@ class SqliteExecutionStore:
             lambda connection: read_expired(connection, policy, limit, up_sec)
         )
 
+    async def unmeasured(self, *, limit: int) -> tuple[str, ...]:
+        """Return up to `limit` ids of ended executions that nobody has measured, in order."""
+        query = """
+            SELECT id FROM executions WHERE ended_sec IS NOT NULL AND kept_bytes IS NULL
+            ORDER BY id LIMIT ?
+        """
+        return await self._database.read(
+            lambda connection: tuple(each for (each,) in connection.execute(query, (limit,)))
+        )
+
+    async def measure(self, kept_bytes: Mapping[str, int]) -> None:
+        """Note how much of the disk is taken by what is kept of these beside their records."""
+        change = """
+            UPDATE executions SET kept_bytes = ? + length(document) + length(parameters)
+            WHERE id = ? AND ended_sec IS NOT NULL
+        """
+        rows = [(each, execution_id) for execution_id, each in kept_bytes.items()]
+        await self._database.write(lambda connection: connection.executemany(change, rows))
+
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""
         return await self._database.read(read_counts)
@@ -268,11 +287,15 @@ def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
     if row is None:
         raise ExecutionNotFound(execution.id)
     summary = summary_of(execution)
+    document, parameters = to_text(summary), to_parameters(execution)
+    kept_bytes = change.kept_bytes
+    if kept_bytes is not None:
+        kept_bytes += len(document) + len(parameters)
     log.connection.execute(
         """
         UPDATE executions SET
             status = ?, scheduled = ?, exit_code = ?, ended_sec = coalesce(ended_sec, ?),
-            document = ?, parameters = ?
+            document = ?, parameters = ?, kept_bytes = ?
         WHERE id = ?
         """,
         (
@@ -280,8 +303,9 @@ def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
             execution.is_schedule,
             execution.exit_code,
             None if execution.is_open else log.up_sec,
-            to_text(summary),
-            to_parameters(execution),
+            document,
+            parameters,
+            kept_bytes,
             execution.id,
         ),
     )

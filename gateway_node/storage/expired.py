@@ -1,34 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is not kept any longer, in SQL."""
 
+from collections.abc import Iterator
 import sqlite3
+from typing import NamedTuple
 
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES
-from gateway_node.storage.counts import read_counts
+from gateway_node.storage.counts import read_counts, read_kept_bytes
+
+
+class _Ended(NamedTuple):
+    """An ended execution; the longest ended is the least."""
+
+    ended_sec: float
+    id: str
+    failed: bool
+    kept_bytes: int | None
 
 
 def read_expired(
     connection: sqlite3.Connection, policy: RetentionPolicy, limit: int, up_sec: float
 ) -> tuple[str, ...]:
-    """Look at the `limit` longest ended of each status: those that expired are among them."""
-    query = """
-        SELECT ended_sec, id FROM executions WHERE status = ? AND ended_sec IS NOT NULL
-        ORDER BY ended_sec, id LIMIT ?
+    """Return up to `limit` ids: by number and age, the longest ended first, then by the disk.
+
+    It looks at the `limit` longest ended of each status: those that expired are among them.
     """
-    ended = sorted(
-        (ended_sec, execution_id, status)
-        for status in sorted(FINAL_STATUSES, key=lambda each: each.value)
-        for ended_sec, execution_id in connection.execute(query, (status.value, limit))
-    )
     surplus = 0
     if policy.max_executions:
         counts = read_counts(connection)
         surplus = sum(counts[status] for status in FINAL_STATUSES) - policy.max_executions
     expired = []
-    for rank, (ended_sec, execution_id, status) in enumerate(ended):
+    for rank, each in enumerate(sorted(_longest_ended(connection, limit))):
+        max_age = policy.max_failed_age_sec if each.failed else policy.max_age_sec
+        if rank < surplus or 0 < max_age < up_sec - each.ended_sec:
+            expired.append(each)
+    if policy.max_disk_bytes and len(expired) < limit:
+        surplus_bytes = read_kept_bytes(connection) - policy.max_disk_bytes
+        surplus_bytes -= sum(each.kept_bytes or 0 for each in expired)
+        if surplus_bytes > 0:
+            measured = {*_longest_ended(connection, limit, 'AND kept_bytes IS NOT NULL')}
+            # Those that failed behind as many others as are looked at, or behind all of them.
+            left = sorted(measured - {*expired}, key=lambda each: (each.failed, each))
+            expired += _first_bytes(left, surplus_bytes)
+    return tuple(each.id for each in expired[:limit])
+
+
+def _longest_ended(
+    connection: sqlite3.Connection, limit: int, condition: str = ''
+) -> Iterator[_Ended]:
+    query = f"""
+        SELECT ended_sec, id, kept_bytes FROM executions
+        WHERE status = ? AND ended_sec IS NOT NULL {condition} ORDER BY ended_sec, id LIMIT ?
+    """
+    for status in FINAL_STATUSES:
         failed = status is ExecutionStatus.FAILED
-        max_age = policy.max_failed_age_sec if failed else policy.max_age_sec
-        if rank < surplus or 0 < max_age < up_sec - ended_sec:
-            expired.append(execution_id)
-    return tuple(expired[:limit])
+        for ended_sec, execution_id, kept_bytes in connection.execute(
+            query, (status.value, limit)
+        ):
+            yield _Ended(ended_sec, execution_id, failed, kept_bytes)
+
+
+def _first_bytes(measured: list[_Ended], surplus_bytes: int) -> Iterator[_Ended]:
+    """Yield the first ones that take the surplus together."""
+    for each in measured:
+        if surplus_bytes <= 0:
+            return
+        yield each
+        surplus_bytes -= each.kept_bytes or 0

@@ -186,9 +186,63 @@ _LOG = (
     'UPDATE store_state SET epoch = lower(hex(randomblob(8)))',
 )
 
+_KEPT_BYTES = (
+    # Of the disk, that is taken by all that is kept of an ended execution, its documents
+    # included. NULL before its end, and where nobody has measured it. What expires is looked for
+    # in the index alone: `kept_bytes` lies behind `parameters`, which may be long.
+    'ALTER TABLE executions ADD COLUMN kept_bytes INTEGER',
+    'DROP INDEX ended_executions',
+    """
+    CREATE INDEX ended_executions ON executions (status, ended_sec, id, kept_bytes)
+    WHERE ended_sec IS NOT NULL
+    """,
+    """
+    CREATE INDEX unmeasured_executions ON executions (id)
+    WHERE ended_sec IS NOT NULL AND kept_bytes IS NULL
+    """,
+    'ALTER TABLE status_counts ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0',
+    'DROP TRIGGER count_added',
+    'DROP TRIGGER count_changed',
+    'DROP TRIGGER count_removed',
+    """
+    CREATE TRIGGER count_added AFTER INSERT ON executions
+    BEGIN
+        INSERT OR IGNORE INTO status_counts VALUES (NEW.status, 0, 0);
+        UPDATE status_counts SET
+            executions = executions + 1,
+            kept_bytes = kept_bytes + coalesce(NEW.kept_bytes, 0)
+        WHERE status = NEW.status;
+    END
+    """,
+    """
+    CREATE TRIGGER count_changed AFTER UPDATE OF status, kept_bytes ON executions
+    WHEN OLD.status <> NEW.status OR OLD.kept_bytes IS NOT NEW.kept_bytes
+    BEGIN
+        INSERT OR IGNORE INTO status_counts VALUES (NEW.status, 0, 0);
+        UPDATE status_counts SET
+            executions = executions + 1,
+            kept_bytes = kept_bytes + coalesce(NEW.kept_bytes, 0)
+        WHERE status = NEW.status;
+        UPDATE status_counts SET
+            executions = executions - 1,
+            kept_bytes = kept_bytes - coalesce(OLD.kept_bytes, 0)
+        WHERE status = OLD.status;
+    END
+    """,
+    """
+    CREATE TRIGGER count_removed AFTER DELETE ON executions
+    BEGIN
+        UPDATE status_counts SET
+            executions = executions - 1,
+            kept_bytes = kept_bytes - coalesce(OLD.kept_bytes, 0)
+        WHERE status = OLD.status;
+    END
+    """,
+)
+
 Steps = tuple[tuple[str, ...], ...]
 
-STEPS: Steps = (_FIRST, _LOG)
+STEPS: Steps = (_FIRST, _LOG, _KEPT_BYTES)
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 
 

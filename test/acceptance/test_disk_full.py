@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import Answer, gateway, refused
+from gateway_process import Answer, gateway, refused, wait_for
 from killing import ENTITY, kill, start_ready
 from ros_support import bare_node
 from small_disks import filled, mounted
@@ -160,3 +160,26 @@ def assert_too_little_is_free(answer: Answer) -> None:
         r'state has \d\.\d MiB free, less than state_min_free_mb \(4\)', answer.body['message']
     )
     assert int(answer.headers['retry-after']) > 0
+
+
+def test_what_is_kept_has_a_bound(tmp_path: Path) -> None:
+    """Beyond `history.max_disk_mb` the oldest go, with their output; failed ones stay longest."""
+    kept = tmp_path / 'state' / 'executions'
+    with gateway(tmp_path, {'history.max_disk_mb': 1.5}) as api:
+        api.wait_for_app('temp_sensor')
+        # 128 KiB as output, and as much as its result.
+        script_id = api.upload(ENTITY, 'head -c 131072 /dev/zero | tr \'\\0\' x; exit "$1"\n')
+        hrefs = []
+        for exit_code in (3, *[0] * 9):
+            hrefs.append(api.start(ENTITY, script_id, arguments=[str(exit_code)]))
+            api.wait_for_status(hrefs[-1], 'failed' if exit_code else 'completed')
+        path = f'/{ENTITY}/scripts/{script_id}/executions'
+        listed = api.wait_for(path, lambda body: len(body['items']) < 7, what='the oldest go')
+        newest = [each['href'] for each in listed['items']]
+        assert newest == [*reversed(hrefs[11 - len(newest) :]), hrefs[0]]
+        wait_for(
+            lambda: len([*kept.iterdir()]),
+            lambda left: left == len(newest),
+            what='so does their output',
+        )
+        assert len(newest) > 3

@@ -11,7 +11,13 @@ from fakes.event_log import InMemoryEventLog
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
-from gateway_node.executions.documents import changed_fields, evolved, summary_of
+from gateway_node.executions.documents import (
+    changed_fields,
+    evolved,
+    summary_of,
+    to_document,
+    to_parameters,
+)
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -38,6 +44,8 @@ class InMemoryExecutionStore:
         self._clock = clock
         self._executions: dict[str, Execution] = {}
         self._ended_at: dict[str, float] = {}
+        self._kept_bytes: dict[str, int] = {}
+        """Of those that were measured."""
         self._told_scripts: dict[str, dict[str, Any]] = {}
         self._log = InMemoryEventLog(clock, self._check_available)
         self._last_id: str | None = None
@@ -124,12 +132,25 @@ class InMemoryExecutionStore:
         surplus = len(ended) - policy.max_executions if policy.max_executions else 0
         expired = []
         for rank, execution_id in enumerate(ended):
-            failed = self._executions[execution_id].status is ExecutionStatus.FAILED
+            failed = self._has_failed(execution_id)
             max_age = policy.max_failed_age_sec if failed else policy.max_age_sec
             too_old = max_age > 0 and now - self._ended_at[execution_id] > max_age
             if rank < surplus or too_old:
                 expired.append(execution_id)
+        if policy.max_disk_bytes:
+            expired += self._over_the_disk([each for each in ended if each not in expired], policy)
         return tuple(expired[:limit])
+
+    async def unmeasured(self, *, limit: int) -> tuple[str, ...]:
+        """Return up to `limit` ids of ended executions that nobody has measured, in order."""
+        self._check_available()
+        return tuple(sorted(self._ended_at.keys() - self._kept_bytes.keys())[:limit])
+
+    async def measure(self, kept_bytes: Mapping[str, int]) -> None:
+        """Note how much of the disk is taken by what is kept of these beside their records."""
+        self._check_available()
+        for execution_id in kept_bytes.keys() & self._ended_at.keys():
+            self._measure(self._executions[execution_id], kept_bytes[execution_id])
 
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""
@@ -169,6 +190,8 @@ class InMemoryExecutionStore:
             self._last_id = max(self._last_id or '', execution.id)
         if not execution.is_open:
             self._ended_at.setdefault(execution.id, self._clock.monotonic())
+            if change.kept_bytes is not None:
+                self._measure(execution, change.kept_bytes)
         summary = summary_of(execution)
         changes = changed_fields(summary_of(before), summary) if before else summary
         return self._log.append(
@@ -183,6 +206,7 @@ class InMemoryExecutionStore:
 
     def _remove(self, execution: Execution, actor: Actor, cause: str) -> Event:
         del self._executions[execution.id], self._ended_at[execution.id]
+        self._kept_bytes.pop(execution.id, None)
         kind = EventKind.EXECUTION_DELETED
         return self._log.append(
             Happening(kind=kind, subject=_subject(execution), actor=actor, cause=cause)
@@ -193,6 +217,24 @@ class InMemoryExecutionStore:
         if happening.kind is not EventKind.SCRIPT_DELETED:
             self._told_scripts[happening.subject] = evolved(told, happening.changes)
         return self._log.append(happening)
+
+    def _measure(self, execution: Execution, kept_bytes: int) -> None:
+        documents = len(to_document(execution)) + len(to_parameters(execution))
+        self._kept_bytes[execution.id] = kept_bytes + documents
+
+    def _over_the_disk(self, ended: list[str], policy: RetentionPolicy) -> list[str]:
+        """Return the first of these, failed ones last, without which the others have room."""
+        surplus = sum(self._kept_bytes.values()) - policy.max_disk_bytes
+        surplus -= sum(self._kept_bytes.get(each, 0) for each in self._ended_at.keys() - {*ended})
+        found = []
+        for each in sorted(ended, key=self._has_failed):
+            if surplus > 0 and each in self._kept_bytes:
+                found.append(each)
+                surplus -= self._kept_bytes[each]
+        return found
+
+    def _has_failed(self, execution_id: str) -> bool:
+        return self._executions[execution_id].status is ExecutionStatus.FAILED
 
     def _by_id(self, *, reverse: bool = False) -> list[Execution]:
         return [self._executions[each] for each in sorted(self._executions, reverse=reverse)]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Executions as a test needs them, and their way into a store."""
 
+import dataclasses
 import datetime
 from typing import Any
 
@@ -40,9 +41,16 @@ async def add(store: ExecutionStore, execution: Execution) -> Event:
     return event
 
 
-async def update(store: ExecutionStore, execution: Execution, cause: str | None = None) -> Event:
+async def update(
+    store: ExecutionStore,
+    execution: Execution,
+    cause: str | None = None,
+    *,
+    kept_bytes: int | None = None,
+) -> Event:
     """Put the next status of one execution into a store."""
-    (event,) = await store.record([next_change(execution, cause)])
+    change = dataclasses.replace(next_change(execution, cause), kept_bytes=kept_bytes)
+    (event,) = await store.record([change])
     return event
 
 

@@ -101,6 +101,8 @@ class FakeScriptRunner:
         self.noted: dict[str, tuple[UnkillableProcess, ...]] = {}
         self.acknowledged: list[str] = []
         self.discarded: list[str] = []
+        self.kept_bytes_of: dict[str, int] = {}
+        """What `kept_bytes` returns, 0 for others."""
         self.closed = False
         self.hold_starts.set()
         self._obedient = obedient
@@ -205,6 +207,10 @@ class FakeScriptRunner:
         """Note the id and forget its output."""
         self.discarded.append(execution_id)
         self.outputs.pop(execution_id, None)
+
+    async def kept_bytes(self, execution_ids: Sequence[str]) -> Sequence[int]:
+        """Return what the test said."""
+        return [self.kept_bytes_of.get(each, 0) for each in execution_ids]
 
     async def kept(self) -> tuple[str, ...]:
         """Return the ids of `outputs`."""

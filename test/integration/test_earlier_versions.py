@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """State directories that earlier versions wrote open in this one, and nothing of them is lost."""
 
+import asyncio
 import contextlib
 import json
 from pathlib import Path
@@ -155,3 +156,23 @@ async def test_the_log_of_an_earlier_version_becomes_that_of_this_one(
     }
     assert (await add(store, new_execution(1))).sequence > max(sequence for sequence, *_ in known)
     await store.close()
+
+
+async def test_what_an_earlier_version_kept_is_measured(version: str, tmp_path: Path) -> None:
+    """In the background, for the bound of the disk: outputs and documents."""
+    query = """
+        SELECT id, kept_bytes - length(document) - length(parameters) FROM executions
+        WHERE ended_sec IS NOT NULL
+    """
+    async with assembled_gateway(tmp_path, GRAPH):
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+            deadline = time.monotonic() + DEADLINE_SEC
+            while None in (kept := dict(connection.execute(query))).values():
+                assert time.monotonic() < deadline, kept
+                await asyncio.sleep(0.01)
+    assert any(kept.values())
+    for execution_id, kept_bytes in kept.items():
+        files = (tmp_path / 'executions' / execution_id).glob('output.*')
+        blocks = sum(file.stat().st_blocks for file in files)
+        # The folder itself, which not every file system counts.
+        assert kept_bytes - 512 * blocks in range(64 * 1024), execution_id

@@ -3,19 +3,23 @@
 
 import asyncio
 from collections.abc import Sequence
+import contextlib
 from dataclasses import dataclass, field
 import datetime
 from pathlib import Path
+import sqlite3
 import tempfile
 
 from fakes import add, FakeClock, InMemoryExecutionStore, new_execution, remove, update
 from hypothesis import given, settings
 from hypothesis import strategies as st
+import pytest
 
+from gateway_node.executions.documents import to_document, to_parameters
 from gateway_node.executions.ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES, Schedule
-from gateway_node.storage.database import Database
+from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.execution_store import SqliteExecutionStore
 
 
@@ -32,6 +36,16 @@ class End:
 
     which: int
     status: ExecutionStatus
+    kept_bytes: int | None
+    """None where nobody measures it."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What was not measured is."""
+
+    kept_bytes: int
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -60,14 +74,19 @@ class CleanUp:
     limit: int
 
 
-Event = Begin | End | Pass | Jump | Restart | CleanUp
+Event = Begin | End | Measure | Pass | Jump | Restart | CleanUp
 
 FINAL = st.sampled_from(sorted(FINAL_STATUSES, key=str))
+KEPT = st.sampled_from([0, 5_000, 20_000])
 LIVES = st.lists(
     st.builds(Begin, scheduled=st.booleans())
     | st.builds(
-        End, which=st.integers(0, 9), status=st.sampled_from(sorted(FINAL_STATUSES, key=str))
+        End,
+        which=st.integers(0, 9),
+        status=st.sampled_from(sorted(FINAL_STATUSES, key=str)),
+        kept_bytes=st.none() | KEPT,
     )
+    | st.builds(Measure, kept_bytes=KEPT, limit=st.integers(1, 4))
     | st.builds(Pass, seconds=st.integers(0, 50))
     | st.builds(Jump, days=st.integers(-10_000, 10_000))
     | st.just(Restart())
@@ -77,7 +96,30 @@ LIVES = st.lists(
 BOUNDS = st.sampled_from([0, 1, 3, 10])
 AGES = st.sampled_from([0.0, 10.0, 60.0])
 POLICIES = st.builds(
-    RetentionPolicy, max_executions=BOUNDS, max_age_sec=AGES, max_failed_age_sec=AGES
+    RetentionPolicy,
+    max_executions=BOUNDS,
+    max_age_sec=AGES,
+    max_failed_age_sec=AGES,
+    max_disk_bytes=st.sampled_from([0, 1, 4_000, 12_000, 50_000]),
+)
+
+
+ENDS = st.lists(
+    st.builds(
+        End,
+        which=st.just(0),
+        status=st.sampled_from(sorted(FINAL_STATUSES, key=str)),
+        kept_bytes=st.sampled_from([None, 0, 5_000, 20_000]),
+    ),
+    min_size=4,
+    max_size=10,
+)
+DISK_POLICIES = st.builds(
+    RetentionPolicy,
+    max_executions=st.sampled_from([0, 6]),
+    max_age_sec=st.sampled_from([0.0, 3.0]),
+    max_failed_age_sec=st.sampled_from([0.0, 3.0]),
+    max_disk_bytes=st.sampled_from([1, 8_000, 20_000, 60_000]),
 )
 
 
@@ -88,20 +130,50 @@ class Model:
     policy: RetentionPolicy
     up_sec: int = 0
     open: dict[str, Execution] = field(default_factory=dict)
-    ended: dict[str, tuple[int, ExecutionStatus]] = field(default_factory=dict)
-    """When it ended, in seconds up, and how; by id."""
+    ended: dict[str, tuple[int, Execution]] = field(default_factory=dict)
+    """When it ended, in seconds up, and its last state; by id."""
+    measured: dict[str, int] = field(default_factory=dict)
+    """Bytes of the disk, documents included; by id."""
+
+    def measure(self, execution_id: str, kept_bytes: int) -> None:
+        """Note what is kept of an ended execution beside its record."""
+        _, execution = self.ended[execution_id]
+        documents = to_document(execution), to_parameters(execution)
+        self.measured[execution_id] = kept_bytes + sum(map(len, documents))
 
     def expired(self) -> list[str]:
-        """Return what the policy does not keep, the longest ended first."""
+        """Return what the policy does not keep, the longest ended first; then, for the disk, the
+        longest ended that did not fail, and those that did."""
         order = sorted(self.ended, key=lambda each: (self.ended[each][0], each))
         kept = order[-self.policy.max_executions :] if self.policy.max_executions else order
-        return [each for each in order if each not in kept or self._too_old(each)]
+        gone = [each for each in order if each not in kept or self._too_old(each)]
+        for each in sorted((each for each in order if each not in gone), key=self._failed):
+            if each in self.measured and self._is_too_much({*order} - {*gone}):
+                gone.append(each)
+        return gone
+
+    def _is_too_much(self, ids: set[str]) -> bool:
+        taken = sum(self.measured.get(each, 0) for each in ids)
+        return 0 < self.policy.max_disk_bytes < taken
+
+    def _failed(self, execution_id: str) -> bool:
+        return self.ended[execution_id][1].status is ExecutionStatus.FAILED
 
     def _too_old(self, execution_id: str) -> bool:
-        ended_at, status = self.ended[execution_id]
-        failed = status is ExecutionStatus.FAILED
+        failed = self._failed(execution_id)
         max_age = self.policy.max_failed_age_sec if failed else self.policy.max_age_sec
-        return max_age > 0 and self.up_sec - ended_at > max_age
+        return max_age > 0 and self.up_sec - self.ended[execution_id][0] > max_age
+
+
+def summed(state_dir: Path) -> int:
+    """Return the sum that the database keeps beside its rows."""
+    with contextlib.closing(sqlite3.connect(state_dir / FILE_NAME)) as connection:
+        rows, kept = (
+            connection.execute(f'SELECT coalesce(sum(kept_bytes), 0) FROM {table}').fetchone()[0]
+            for table in ('executions', 'status_counts')
+        )
+    assert rows == kept
+    return int(kept)
 
 
 class Life:
@@ -114,18 +186,22 @@ class Life:
         self._store: ExecutionStore = InMemoryExecutionStore(self._clock)
         self._next = 0
 
-    async def lead(self, events: Sequence[Event]) -> None:
-        """Go through the events; the store agrees with the model after each."""
+    async def lead(self, events: Sequence[Event], *, compare_each: bool = True) -> None:
+        """Go through the events; the store agrees with the model after each, or after all."""
         if self._state_dir is not None:
             await self._open(self._state_dir)
         for event in events:
             await self._meet(event)
-            await self._compare()
+            if compare_each:
+                await self._compare()
+        await self._compare()
         while expired := self.model.expired():
             await self._clean_up(limit=2)
             assert len(self.model.expired()) < len(expired)
         await self._compare()
         await self._store.close()
+        if self._state_dir is not None:
+            assert summed(self._state_dir) == sum(self.model.measured.values())
 
     async def _open(self, state_dir: Path) -> None:
         self._store = await SqliteExecutionStore.open(await Database.open(state_dir), self._clock)
@@ -140,6 +216,8 @@ class Life:
                 self.model.open[execution.id] = execution
             case End():
                 await self._end(event)
+            case Measure():
+                await self._measure(event)
             case Pass():
                 self._clock.advance(event.seconds)
                 self.model.up_sec += event.seconds
@@ -159,13 +237,25 @@ class Life:
         execution = self.model.open.pop(execution_id)
         if event.status is ExecutionStatus.COMPLETED:
             execution = advance(execution, ExecutionStatus.RUNNING)
-        await update(self._store, advance(execution, event.status), 'ended')
-        self.model.ended[execution_id] = (self.model.up_sec, event.status)
+        ended = advance(execution, event.status)
+        await update(self._store, ended, 'ended', kept_bytes=event.kept_bytes)
+        self.model.ended[execution_id] = (self.model.up_sec, ended)
+        if event.kept_bytes is not None:
+            self.model.measure(execution_id, event.kept_bytes)
+
+    async def _measure(self, event: Measure) -> None:
+        unmeasured = await self._store.unmeasured(limit=event.limit)
+        missing = sorted(self.model.ended.keys() - self.model.measured.keys())
+        assert unmeasured == tuple(missing[: event.limit])
+        await self._store.measure(dict.fromkeys(unmeasured, event.kept_bytes))
+        for execution_id in unmeasured:
+            self.model.measure(execution_id, event.kept_bytes)
 
     async def _clean_up(self, limit: int) -> None:
         for execution_id in await self._store.expired(self.model.policy, limit=limit):
             await remove(self._store, execution_id)
             del self.model.ended[execution_id]
+            self.model.measured.pop(execution_id, None)
 
     async def _compare(self) -> None:
         expired = self.model.expired()
@@ -193,3 +283,16 @@ def test_retention_keeps_what_the_policy_says_over_restarts_and_jumps(
     """The same for SQLite, whatever restarts and jumps of the clock lie in between."""
     with tempfile.TemporaryDirectory() as state_dir:
         asyncio.run(Life(policy, Path(state_dir)).lead(events))
+
+
+@settings(deadline=None, max_examples=40)
+@given(DISK_POLICIES, ENDS)
+@pytest.mark.parametrize('in_memory', [True, False])
+def test_what_is_kept_fits_the_disk(
+    in_memory: bool, policy: RetentionPolicy, ends: list[End]
+) -> None:
+    """The longest ended go, failed ones after all others, and none that nobody measured."""
+    events = [each for end in ends for each in (Begin(scheduled=False), end, Pass(seconds=1))]
+    with tempfile.TemporaryDirectory() as state_dir:
+        life = Life(policy, None if in_memory else Path(state_dir))
+        asyncio.run(life.lead(events, compare_each=False))

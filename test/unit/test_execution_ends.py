@@ -29,7 +29,7 @@ from gateway_node.executions.errors import (
     SpawnFailed,
 )
 from gateway_node.executions.events import Event
-from gateway_node.executions.ports import EndCause, LimitReached, Outcome
+from gateway_node.executions.ports import EndCause, LimitReached, Outcome, RetentionPolicy
 from gateway_node.executions.values import (
     Execution,
     FailureReason,
@@ -49,6 +49,29 @@ async def test_a_stopped_execution_ends_terminated_whatever_its_exit(stage: Stag
     assert (ended.status, ended.exit_code, ended.failure) == (TERMINATED, 0, None)
     assert ended.stop_trigger == Trigger(type=TriggerType.MANUAL, setting='stop')
     assert not ended.terminating
+
+
+async def test_what_an_execution_keeps_is_recorded_with_its_end(stage: Stage) -> None:
+    """In the same commit; where its outcome does not tell it, it is measured before."""
+    script_id = await stage.upload()
+    told, measured = [await stage.running(script_id) for _ in range(2)]
+    told[1].end(Outcome(cause=EndCause.EXITED, exit_code=0, kept_bytes=100_000))
+    stage.runner.kept_bytes_of[measured[0].id] = 200_000
+    measured[1].exit(0)
+    for execution, _ in (told, measured):
+        await stage.listener.wait_for(execution.id)
+    assert await stage.store.unmeasured(limit=1) == ()
+    bounds = {
+        max_bytes: RetentionPolicy(
+            max_executions=0, max_age_sec=0, max_failed_age_sec=0, max_disk_bytes=max_bytes
+        )
+        for max_bytes in (299_999, 310_000)
+    }
+    expired = {
+        max_bytes: len(await stage.store.expired(policy, limit=10))
+        for max_bytes, policy in bounds.items()
+    }
+    assert expired == {299_999: 1, 310_000: 0}
 
 
 async def test_an_obedient_script_is_terminated_in_the_answer(stage: Stage) -> None:

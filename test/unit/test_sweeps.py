@@ -11,6 +11,7 @@ from fakes import (
     InMemoryExecutionStore,
     KEEP_THE_LOG,
     new_execution,
+    update,
 )
 import pytest
 from ros_support import wait_until
@@ -23,6 +24,7 @@ from gateway_node.executions.values import ExecutionStatus
 
 KEEP_ONE = RetentionPolicy(max_executions=1, max_age_sec=0, max_failed_age_sec=0)
 COMPLETED = ExecutionStatus.COMPLETED
+FAILED = ExecutionStatus.FAILED
 
 
 class HeldStore(InMemoryExecutionStore):
@@ -101,3 +103,65 @@ async def test_an_end_during_a_sweep_is_swept_after_it() -> None:
     sweeping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sweeping
+
+
+class CountingStore(InMemoryExecutionStore):
+    """A store that counts the sweeps that found nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock())
+        self.sweeps = 0
+
+    async def expired(self, policy: RetentionPolicy, *, limit: int) -> tuple[str, ...]:
+        """Note where there is nothing."""
+        expired = await super().expired(policy, limit=limit)
+        self.sweeps += not expired
+        return expired
+
+
+async def swept(store: CountingStore, runner: FakeScriptRunner, max_bytes: int) -> None:
+    """Let a retention with a bound for the disk make its first sweep."""
+    policy = RetentionPolicy(
+        max_executions=0, max_age_sec=0, max_failed_age_sec=0, max_disk_bytes=max_bytes
+    )
+
+    async def on_removed() -> None:
+        pass
+
+    retention = Retention(
+        store=store,
+        ledger=Ledger(store),
+        runner=runner,
+        policy=policy,
+        log_policy=KEEP_THE_LOG,
+        on_removed=on_removed,
+    )
+    sweeping = asyncio.create_task(retention.keep_sweeping())
+    await wait_until(lambda: store.sweeps > 0, what='a sweep')
+    sweeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeping
+
+
+async def test_what_an_earlier_version_kept_is_measured_before_anything_is_removed() -> None:
+    """The newest ones would go otherwise, which alone say what they take."""
+    store, runner = CountingStore(), FakeScriptRunner()
+    for number in range(120):
+        execution = new_execution(number)
+        await add(store, execution)
+        await update(
+            store, execution.evolve(status=FAILED), kept_bytes=None if number < 118 else 0
+        )
+        runner.kept_bytes_of[execution.id] = 100_000
+    await swept(store, runner, max_bytes=1_000_000)
+    assert await store.unmeasured(limit=1) == ()
+    # With its documents none takes 100,000 bytes alone: there is room for nine.
+    assert runner.discarded == [new_execution(number).id for number in range(118 - 9)]
+
+
+async def test_without_a_bound_nothing_is_measured() -> None:
+    """It would be of no use, and costs the disk."""
+    store, runner = CountingStore(), FakeScriptRunner()
+    await add(store, new_execution(1, status=COMPLETED))
+    await swept(store, runner, max_bytes=0)
+    assert await store.unmeasured(limit=10) == (new_execution(1).id,)
