@@ -96,7 +96,9 @@ async def assemble(
         undo.push_async_callback(library.close)
         free_space = StateSpace(configuration.state_dir, configuration.state_min_free_mb, clock)
         ledger = Ledger(store)
-        ledger.add_listener(LogLines())
+        log_lines = LogLines()
+        ledger.add_listener(log_lines)
+        undo.callback(log_lines.write)
         executions = ExecutionService(
             library=library,
             schemas=schemas,

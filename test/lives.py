@@ -121,7 +121,8 @@ class Life:
         )
         self.ledger = Ledger(store)
         self.listener.listen_to(self.ledger)
-        self.ledger.add_listener(LogLines())
+        self.log_lines = LogLines()
+        self.ledger.add_listener(self.log_lines)
         self.executions = ExecutionService(
             library=self.library,
             schemas=schemas,

@@ -1,13 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line in the gateway's log for each start, stop and end."""
+"""A line in the gateway's log for each start, stop and end.
 
+ROS's logger takes a quarter of a millisecond for a message, and the loop cannot run meanwhile. So
+lines wait a little, past the answer to whoever asked, and those that come close together are one
+message.
+"""
+
+import asyncio
+from collections.abc import Iterator
 import logging
-from typing import Any
 
 from gateway_node.executions.events import Event, EventKind
 from gateway_node.executions.values import Execution
 
 _log = logging.getLogger(__name__)
+
+LINGER_SEC = 0.2
+"""How long lines wait for others."""
+_MESSAGE_BYTES = 3500
+"""Of one message: a pipe that has room takes 4096 bytes as a whole (man 7 pipe, PIPE_BUF)."""
 
 _SENTENCES = {
     EventKind.EXECUTION_ACCEPTED: 'start accepted',
@@ -18,34 +29,57 @@ _SENTENCES = {
     EventKind.SCHEDULE_REMOVED: 'schedule removed',
 }
 _ENDS = frozenset({EventKind.EXECUTION_ENDED, EventKind.SCHEDULE_REMOVED})
-_HAVE_REASONS = _ENDS | {EventKind.EXECUTION_STOP_ACCEPTED}
+_HAVE_CAUSES = _ENDS | {EventKind.EXECUTION_STOP_ACCEPTED}
 
 
 class LogLines:
     """Listens to the log of what happened and writes what a person reads along."""
 
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
+
     def on_event(self, event: Event, execution: Execution | None) -> None:
-        """Write the line of an event, where it has one."""
+        """Take the line of an event, where it has one."""
         sentence = _SENTENCES.get(event.kind)
         if sentence is None or execution is None:
             return
-        # A schedule that stays starts an execution that has a line of its own.
-        if event.kind is not EventKind.SCHEDULE_STARTED or not execution.is_schedule:
-            _log.info(sentence, extra=_fields(event, execution))
+        if event.kind is EventKind.SCHEDULE_STARTED and execution.is_schedule:
+            return  # what it starts has a line of its own
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(LINGER_SEC, self.write)
+        fields = ' '.join(f'{name}={value}' for name, value in _fields(event, execution))
+        self._waiting.append(f'{sentence}: {fields}')
 
     def on_progress(self, execution: Execution) -> None:
-        """Write nothing."""
+        """Take nothing."""
+
+    def write(self) -> None:
+        """Write what waits."""
+        lines, self._waiting = self._waiting, []
+        for message in _messages(lines):
+            _log.info('%s', message)
 
 
-def _fields(event: Event, execution: Execution) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        'execution': execution.id,
-        'entity': execution.entity.path,
-        'script': execution.script_id,
-        'actor': event.actor,
-    }
+def _fields(event: Event, execution: Execution) -> Iterator[tuple[str, object]]:
+    yield 'execution', execution.id
+    yield 'entity', execution.entity.path
+    yield 'script', execution.script_id
+    yield 'actor', event.actor
     if event.kind in _ENDS:
-        fields |= {'status': execution.status.value, 'duration_ms': execution.duration_ms}
-    if event.kind in _HAVE_REASONS:
-        fields['cause'] = event.cause
-    return {name: value for name, value in fields.items() if value is not None}
+        yield 'status', execution.status.value
+        if execution.duration_ms is not None:
+            yield 'duration_ms', execution.duration_ms
+    if event.kind in _HAVE_CAUSES and event.cause is not None:
+        yield 'cause', event.cause
+
+
+def _messages(lines: list[str]) -> Iterator[str]:
+    """Return as few messages as hold all lines."""
+    message = ''
+    for line in lines:
+        if message and len(message) + len(line) >= _MESSAGE_BYTES:
+            yield message
+            message = ''
+        message = f'{message}\n{line}' if message else line
+    if message:
+        yield message

@@ -8,14 +8,15 @@ from lives import Robot, RUNNING
 import pytest
 
 from gateway_node.executions.values import ExecutionType
-from gateway_node.ros.queued_logging import FieldsFormatter
+
+LOGGER = 'gateway_node.executions.log_lines'
 
 
 async def test_a_start_of_the_gateway_writes_no_line_twice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One line for each execution that it ends or starts, whatever led to that."""
-    caplog.set_level(logging.INFO, logger='gateway_node.executions.log_lines')
+    caplog.set_level(logging.INFO, logger=LOGGER)
     robot = Robot(tmp_path)
     async with robot.gateway() as life:
         script_id = await life.upload()
@@ -23,6 +24,7 @@ async def test_a_start_of_the_gateway_writes_no_line_twice(
         await life.listener.wait_for(left_open.id, RUNNING)
         once = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
         each = await life.start(script_id, ExecutionType.ON_RESTART)
+        life.log_lines.write()
     caplog.clear()
     robot.clock.advance(3600)
     async with robot.gateway() as life:
@@ -30,11 +32,11 @@ async def test_a_start_of_the_gateway_writes_no_line_twice(
         assert child.parent == each.id
         await life.finish(child.id)
         await life.finish(once.id)
-    formatter = FieldsFormatter()
+        life.log_lines.write()
+    written = '\n'.join(each.getMessage() for each in caplog.records if each.name == LOGGER)
     lines = sorted(
-        formatter.format(record).replace(f' entity=apps/temp_sensor script={script_id}', '')
-        for record in caplog.records
-        if record.name.endswith('log_lines')
+        line.replace(f' entity=apps/temp_sensor script={script_id}', '')
+        for line in written.splitlines()
     )
     ended = 'actor=gateway status=completed duration_ms=500 cause=exited'
     assert lines == sorted(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway's log has one line for each start, stop and end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 import logging
@@ -9,89 +10,141 @@ from pathlib import Path
 from execution_stage import APP, NOW, set_stage, Stage, STOP
 import pytest
 
+from gateway_node.executions import log_lines
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionType
-from gateway_node.ros.queued_logging import FieldsFormatter
 
 ADA = Actor(name='ada', role=Role.OPERATOR, origin='192.0.2.7')
 NOBODY = Actor(name=None, role=Role.ADMIN, origin='192.0.2.8')
+
+
+class Log:
+    """What was written of executions."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture, writer: LogLines) -> None:
+        self._caplog = caplog
+        self.writer = writer
+
+    @property
+    def messages(self) -> list[str]:
+        """What ROS's logger gets."""
+        records = self._caplog.records
+        return [each.getMessage() for each in records if each.name == log_lines.__name__]
+
+    def of(self, execution: Execution) -> list[str]:
+        """Write what waits; return all lines, without what they all say of this execution."""
+        self.writer.write()
+        same = f'execution={execution.id} entity=apps/temp_sensor script={execution.script_id} '
+        lines = '\n'.join(self.messages).splitlines()
+        assert all(same in line for line in lines)
+        return [line.replace(same, '') for line in lines]
 
 
 @pytest.fixture
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     policy = RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0)
     async with set_stage(tmp_path / 'scripts', policy, monkeypatch) as built:
-        built.ledger.add_listener(LogLines())
         yield built
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """The log of what happens to executions, and nothing else."""
-    caplog.set_level(logging.INFO, logger='gateway_node.executions.log_lines')
-    return caplog
+def log(stage: Stage, caplog: pytest.LogCaptureFixture) -> Log:
+    caplog.set_level(logging.INFO, logger=log_lines.__name__)
+    writer = LogLines()
+    stage.ledger.add_listener(writer)
+    return Log(caplog, writer)
 
 
-def lines(log: pytest.LogCaptureFixture, execution: Execution) -> list[str]:
-    """Return the lines as they are written, without what they all say of this execution."""
-    formatter = FieldsFormatter()
-    same = f'execution={execution.id} entity=apps/temp_sensor script={execution.script_id} '
-    written = [formatter.format(each) for each in log.records if each.name.endswith('log_lines')]
-    assert all(same in each for each in written)
-    return [each.replace(same, '') for each in written]
-
-
-async def test_a_start_and_an_end_have_a_line_each(
-    stage: Stage, log: pytest.LogCaptureFixture
-) -> None:
+async def test_a_start_and_an_end_have_a_line_each(stage: Stage, log: Log) -> None:
     """The start says who wanted it, the end how it ended and how long it took."""
     script_id = await stage.upload()
     execution = await stage.service.start(APP, script_id, NOW, actor=NOBODY)
     (await stage.runner.script(execution.id)).exit(0)
     await stage.listener.wait_for(execution.id)
-    assert lines(log, execution) == [
+    assert log.of(execution) == [
         'start accepted: actor=192.0.2.8',
         'execution ended: actor=gateway status=completed duration_ms=500 cause=exited',
     ]
 
 
-async def test_an_end_says_why(stage: Stage, log: pytest.LogCaptureFixture) -> None:
+async def test_an_end_says_why(stage: Stage, log: Log) -> None:
     """What failed names its reason as the API does."""
     execution, script = await stage.running(await stage.upload())
     script.exit(3)
     await stage.listener.wait_for(execution.id)
-    assert lines(log, execution)[1:] == [
+    assert log.of(execution)[1:] == [
         'execution ended: actor=gateway status=failed duration_ms=500 '
         'cause=x-gateway-script-failed'
     ]
 
 
-async def test_a_stop_has_one_line_however_often_it_is_asked_for(
-    stage: Stage, log: pytest.LogCaptureFixture
-) -> None:
+async def test_a_stop_has_one_line_however_often_it_is_asked_for(stage: Stage, log: Log) -> None:
     """It says who stopped, and how; the end has a line of its own."""
     execution, script = await stage.running(await stage.upload())
-    log.clear()
     for _ in range(3):
         await stage.service.stop(APP, execution.script_id, execution.id, STOP, actor=ADA)
     script.exit(0)
     await stage.listener.wait_for(execution.id)
-    assert lines(log, execution) == [
+    assert log.of(execution)[1:] == [
         'stop accepted: actor=ada@192.0.2.7 cause=stop',
         'execution ended: actor=gateway status=terminated duration_ms=500 cause=stop',
     ]
 
 
-async def test_a_schedule_has_lines_of_its_own(
-    stage: Stage, log: pytest.LogCaptureFixture
-) -> None:
+async def test_a_schedule_has_lines_of_its_own(stage: Stage, log: Log) -> None:
     """Made by one, removed by another."""
     wish = replace(NOW, execution_type=ExecutionType.ON_RESTART)
     schedule = await stage.service.start(APP, await stage.upload(), wish, actor=ADA)
     await stage.service.stop(APP, schedule.script_id, schedule.id, STOP, actor=NOBODY)
-    assert lines(log, schedule) == [
+    assert log.of(schedule) == [
         'schedule made: actor=ada@192.0.2.7',
         'schedule removed: actor=192.0.2.8 status=terminated cause=stop',
     ]
+
+
+async def test_lines_that_come_close_together_are_one_message(
+    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are written a moment later, by themselves."""
+    monkeypatch.setattr(log_lines, 'LINGER_SEC', 0.05)
+    written = asyncio.Event()
+    write = log.writer.write
+
+    def write_and_tell() -> None:
+        write()
+        written.set()
+
+    monkeypatch.setattr(log.writer, 'write', write_and_tell)
+    await make_schedules(stage, 3)
+    async with asyncio.timeout(10):
+        await written.wait()
+    (message,) = log.messages
+    assert message.count('schedule made: ') == 3
+    assert len(message.splitlines()) == 3
+    await end_schedules(stage)
+
+
+async def test_a_message_fits_into_a_pipe_that_has_room(stage: Stage, log: Log) -> None:
+    """A storm is several messages, each written as a whole, and no line is lost."""
+    await make_schedules(stage, 100)
+    log.writer.write()
+    assert all(len(message) < 4000 for message in log.messages)
+    assert len('\n'.join(log.messages).splitlines()) == 100
+    assert len(log.messages) < 10
+    await end_schedules(stage)
+
+
+async def make_schedules(stage: Stage, number: int) -> None:
+    """Have executions that nobody drives."""
+    wish = replace(NOW, execution_type=ExecutionType.ON_RESTART)
+    script_id = await stage.upload()
+    for _ in range(number):
+        await stage.service.start(APP, script_id, wish, actor=ADA)
+
+
+async def end_schedules(stage: Stage) -> None:
+    """Leave nothing open."""
+    for each in await stage.store.open_executions():
+        await stage.service.delete(APP, each.script_id, each.id, actor=ADA)
