@@ -14,7 +14,7 @@ import pytest
 
 from gateway_node.entities.values import GraphSnapshot
 from gateway_node.executions.errors import RunnerUnavailable
-from gateway_node.http_server.error_table import row_of
+from gateway_node.http_server.error_table import ERROR_TABLE, row_of
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
 from gateway_node.scripts.managed import ManagedScript
@@ -458,3 +458,22 @@ def test_the_contract_of_a_route_says_what_its_row_of_the_table_says(
     answers = [row for kind in route.all_errors if (row := row_of(kind)) is not None]
     assert told <= {(answer.status, answer.error_code) for answer in answers}
     assert {(row.body == '-') for row in rows if row.status < 400} == {route.answers is None}
+
+
+NOT_OF_ONE_ROUTE = {
+    (405, 'invalid-request', None),
+    (500, 'vendor-error', 'x-gateway-internal-error'),
+}
+"""What is answered where a path has no such method, and where the gateway itself is broken."""
+
+
+def test_the_documented_errors_are_those_of_the_table_of_errors() -> None:
+    """An answer that is not written down fails here, and one that is never given."""
+    text = (Path(__file__).parents[2] / 'docs' / 'api.md').read_text(encoding='utf-8')
+    table = text.split('## Errors')[1].split('\n## ')[0]
+    documented = set()
+    for status, codes in re.findall(r'^\| (\d+) \| (.+?) \|', table, re.MULTILINE):
+        error_code, *vendor_codes = re.findall(r'`([a-z-]+)`', codes)
+        documented.add((int(status), error_code, *(vendor_codes or [None])))
+    answered = {(row.status, row.error_code, row.vendor_code) for row in ERROR_TABLE.values()}
+    assert documented == answered | NOT_OF_ONE_ROUTE
