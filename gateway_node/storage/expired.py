@@ -26,23 +26,30 @@ def read_expired(
 
     It looks at the `limit` longest ended of each status: those that expired are among them.
     """
-    surplus = 0
+    surplus = surplus_bytes = 0
     if policy.max_executions:
         counts = read_counts(connection)
         surplus = sum(counts[status] for status in FINAL_STATUSES) - policy.max_executions
-    expired = []
-    for rank, each in enumerate(sorted(_longest_ended(connection, limit))):
-        max_age = policy.max_failed_age_sec if each.failed else policy.max_age_sec
-        if rank < surplus or 0 < max_age < up_sec - each.ended_sec:
-            expired.append(each)
-    if policy.max_disk_bytes and len(expired) < limit:
+    if policy.max_disk_bytes:
         surplus_bytes = read_kept_bytes(connection) - policy.max_disk_bytes
-        surplus_bytes -= sum(each.kept_bytes or 0 for each in expired)
-        if surplus_bytes > 0:
-            measured = {*_longest_ended(connection, limit, 'AND kept_bytes IS NOT NULL')}
-            # Those that failed behind as many others as are looked at, or behind all of them.
-            left = sorted(measured - {*expired}, key=lambda each: (each.failed, each))
-            expired += _first_bytes(left, surplus_bytes)
+
+    def is_too_old(ended: _Ended) -> bool:
+        max_age = policy.max_failed_age_sec if ended.failed else policy.max_age_sec
+        return 0 < max_age < up_sec - ended.ended_sec
+
+    if max(surplus, surplus_bytes) <= 0 and not any(
+        map(is_too_old, _longest_ended(connection, 1))
+    ):
+        # As nearly always: this is asked after each end.
+        return ()
+    ended = enumerate(sorted(_longest_ended(connection, limit)))
+    expired = [each for rank, each in ended if rank < surplus or is_too_old(each)]
+    surplus_bytes -= sum(each.kept_bytes or 0 for each in expired)
+    if surplus_bytes > 0 and len(expired) < limit:
+        measured = {*_longest_ended(connection, limit, 'AND kept_bytes IS NOT NULL')}
+        # Those that failed behind as many others as are looked at, or behind all of them.
+        left = sorted(measured - {*expired}, key=lambda each: (each.failed, each))
+        expired += _first_bytes(left, surplus_bytes)
     return tuple(each.id for each in expired[:limit])
 
 
