@@ -2,7 +2,7 @@
 """The assembled gateway in the test's own process: all rooms are real, the graph is told it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 import contextlib
 from pathlib import Path
 import time
@@ -27,10 +27,11 @@ async def assembled_gateway(
     *,
     unseen_nodes: UnseenNodes | None = None,
     namesakes: Namesakes | None = None,
+    parameters: Mapping[str, object] | None = None,
 ) -> AsyncIterator[ClientSession]:
     """Assemble a gateway that sees `graph`, serve it, and yield a client of it."""
     async with assemble(
-        configuration_from({'state_dir': str(state_dir)}, environ={}),
+        configuration_from({'state_dir': str(state_dir), **(parameters or {})}, environ={}),
         own_node=OWN_NODE,
         instance='robot-1',
         ros_versions={},

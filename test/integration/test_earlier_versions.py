@@ -17,7 +17,9 @@ from make_state import shortened
 import pytest
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.documents import evolved, execution_of
+from gateway_node.executions.events import EventKind
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.execution_store import SqliteExecutionStore
 
@@ -155,6 +157,24 @@ async def test_the_log_of_an_earlier_version_becomes_that_of_this_one(
         'once_on_restart': {'schedule.made'},
     }
     assert (await add(store, new_execution(1))).sequence > max(sequence for sequence, *_ in known)
+    await store.close()
+
+
+async def test_the_scripts_of_an_earlier_version_are_told(version: str, tmp_path: Path) -> None:
+    """The log did not tell of scripts; the first start tells of each that was uploaded."""
+    uploaded = {
+        path.removeprefix('/api/v1/')
+        for path, known in answers_of(version).items()
+        if 'kind' in known and 'version' in known
+    }
+    assert uploaded
+    async with assembled_gateway(tmp_path, GRAPH):
+        pass
+    database = await Database.open(tmp_path)
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    told = [each for each in await whole_log(store) if each.kind is EventKind.SCRIPT_UPLOADED]
+    assert {event.subject for event in told} == uploaded
+    assert {(event.actor, event.cause) for event in told} == {(GATEWAY, 'found')}
     await store.close()
 
 
