@@ -35,10 +35,19 @@ class SupervisorOrder(TypedDict):
     keep_working_directory: bool
 
 
+class AskerNote(TypedDict):
+    """Who asked for an end: an `executions.values.Trigger`, which nobody here understands."""
+
+    type: str
+    setting: str | None
+    username: str | None
+
+
 class EndWish(TypedDict):
     """The gateway's later messages to a supervisor."""
 
     end: Literal['stop', 'kill']
+    asked_by: AskerNote | None
 
 
 class ProcessNote(TypedDict):
@@ -86,6 +95,8 @@ class EndReport(TypedDict):
     """Lines on the progress channel that said nothing that is understood."""
     end_asked: bool
     """True where the gateway asked for the end while the main process lived."""
+    end_asked_by: AskerNote | None
+    """Who asked last, whatever lived then; where the gateway died, nothing else may say so."""
 
 
 class ScriptStarted(TypedDict):

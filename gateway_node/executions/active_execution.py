@@ -160,7 +160,7 @@ class ActiveExecution:
         action = self._stop.to_tell
         if action is not None and self._process is not None and not self._decided:
             self._stop = self._stop.tell()
-            self._process.stop(action)
+            self._process.stop(action, self._stop.trigger)
 
     def _call_off(self) -> None:
         """Let nothing be started any more."""

@@ -122,11 +122,22 @@ async def _final_status(
     execution: Execution, outcome: Outcome | None, runner: ScriptRunner
 ) -> FinalStatus:
     if outcome is not None:
-        if outcome.end_asked and execution.stop_trigger is None:
-            # A client's stop is recorded before the script hears of it: it was the shutdown.
-            shutdown = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
-            execution = execution.evolve(stop_trigger=shutdown)
+        if execution.stop_trigger is None:
+            execution = execution.evolve(stop_trigger=_unrecorded_stop(outcome))
         output = await runner.output(execution.id)
         return final_status_of(execution, outcome, output)
     began = 'while the script ran' if execution.started_at else 'before the script started'
     return status_without_outcome(execution, FailureReason.RESTARTED, f'the gateway died {began}')
+
+
+def _unrecorded_stop(outcome: Outcome) -> Trigger | None:
+    """Return who asked for the end where a store that stalled did not take it.
+
+    A client's stop was accepted then, whatever of the tree was left; the gateway's own shutdown
+    counts where it met the script.
+    """
+    asked_by = outcome.end_asked_by
+    if asked_by is not None and asked_by.type is TriggerType.MANUAL:
+        return asked_by
+    shutdown = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
+    return shutdown if outcome.end_asked else None

@@ -20,6 +20,7 @@ from gateway_node.executions.values import (
     Progress,
     ResourceUse,
     StopAction,
+    Trigger,
     UnkillableProcess,
 )
 from gateway_node.scripts.values import Script
@@ -92,6 +93,8 @@ class Outcome:
     resource_use: ResourceUse | None = None
     end_asked: bool = False
     """True where the service asked for the end while the main process lived."""
+    end_asked_by: Trigger | None = None
+    """Who asked last, whatever lived then, as far as the runner was told."""
     result: Mapping[str, Any] | None = None
     """What the script gave as its result, where it gave one."""
     printed: Mapping[str, Any] | None = None
@@ -105,8 +108,11 @@ class Outcome:
 class ScriptProcess(Protocol):
     """A started script: its whole process tree."""
 
-    def stop(self, action: StopAction) -> None:
-        """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop."""
+    def stop(self, action: StopAction, asked_by: Trigger | None = None) -> None:
+        """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop.
+
+        The outcome says who asked, also to a later gateway.
+        """
 
     async def ended(self) -> Outcome:
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""

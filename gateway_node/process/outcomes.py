@@ -11,10 +11,10 @@ import pwd
 from typing import Any
 
 from gateway_node.child.contract import END_FILE, GIVEN_RESULT_FILE, MAX_RESULT_BYTES
-from gateway_node.child.messages import ProcessNote
+from gateway_node.child.messages import AskerNote, ProcessNote
 from gateway_node.child.output_frames import OBJECT_BYTES
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
-from gateway_node.executions.values import ResourceUse, UnkillableProcess
+from gateway_node.executions.values import ResourceUse, Trigger, TriggerType, UnkillableProcess
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.output_reading import read_stdout_beginning, read_whole_stdout
 from gateway_node.scripts.values import Limits
@@ -80,6 +80,7 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
             max_memory_bytes=_count(report, 'max_memory_bytes'), cpu_sec=_amount(report, 'cpu_sec')
         ),
         end_asked=_field(report, 'end_asked', bool | None) or False,
+        end_asked_by=_asker(_field(report, 'end_asked_by', dict | None)),
         result=result,
         printed=printed,
         warnings=tuple(filter(None, (complaint, printed_complaint, loss if lost_bytes else ''))),
@@ -190,6 +191,23 @@ def _limit(limit: Mapping[str, Any] | None) -> LimitReached | None:
         raise ValueError(f'limit is {limit!r:.80}')
     return LimitReached(
         name=limit['name'], value=_amount(limit, 'value'), used=_amount(limit, 'used')
+    )
+
+
+def asker_note(asked_by: Trigger) -> AskerNote:
+    """Return who asked for an end as a supervisor keeps it."""
+    return AskerNote(
+        type=asked_by.type.value, setting=asked_by.setting, username=asked_by.username
+    )
+
+
+def _asker(note: Mapping[str, Any] | None) -> Trigger | None:
+    if note is None:
+        return None
+    return Trigger(
+        type=TriggerType(_field(note, 'type', str)),
+        setting=_field(note, 'setting', str | None),
+        username=_field(note, 'username', str | None),
     )
 
 

@@ -20,9 +20,10 @@ from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.final_status import told_unkillable
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EndCause, Outcome
-from gateway_node.executions.values import Progress, StopAction
+from gateway_node.executions.values import Progress, StopAction, Trigger
 from gateway_node.process.kept_files import kept_bytes
 from gateway_node.process.outcomes import (
+    asker_note,
     outcome_of_directory,
     outcome_of_failed_start,
     outcome_of_report,
@@ -92,10 +93,11 @@ class SupervisedProcess:
         self._send(order)
         self._allow(order['timeout_sec'] + self._grace_sec)
 
-    def stop(self, action: StopAction) -> None:
+    def stop(self, action: StopAction, asked_by: Trigger | None = None) -> None:
         """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop."""
         stop = action is StopAction.STOP
-        self._send(EndWish(end='stop' if stop else 'kill'))
+        asker = None if asked_by is None else asker_note(asked_by)
+        self._send(EndWish(end='stop' if stop else 'kill', asked_by=asker))
         if self._last_words is None and not self.has_ended and not self._exited.done():
             self._watchdog.expect_heard()
             self._allow(self._grace_sec if stop else 0.0)

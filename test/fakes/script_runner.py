@@ -16,6 +16,7 @@ from gateway_node.executions.values import (
     Output,
     Progress,
     StopAction,
+    Trigger,
     UnkillableProcess,
 )
 
@@ -36,12 +37,19 @@ class FakeScript:
         self._stop_asked = asyncio.Event()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
-    def stop(self, action: StopAction) -> None:
+    def stop(self, action: StopAction, asked_by: Trigger | None = None) -> None:
         """Note that the end was asked for; an obedient script ends by SIGTERM or SIGKILL."""
         self.stops.append(action)
         self._stop_asked.set()
         if self.obedient and not self._outcome.done():
-            self.end(Outcome(cause=EndCause.EXITED, signal=_SIGNALS[action], end_asked=True))
+            self.end(
+                Outcome(
+                    cause=EndCause.EXITED,
+                    signal=_SIGNALS[action],
+                    end_asked=True,
+                    end_asked_by=asked_by,
+                )
+            )
 
     @property
     def has_ended(self) -> bool:

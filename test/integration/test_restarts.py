@@ -321,6 +321,24 @@ async def test_a_shutdown_that_was_cut_short_is_still_named(robot: Robot) -> Non
         assert failed.stop_trigger == Trigger(type=TriggerType.SYSTEM, setting='shutdown')
 
 
+@pytest.mark.parametrize('met_the_script', [True, False])
+async def test_a_clients_stop_that_no_record_took_is_kept(
+    robot: Robot, met_the_script: bool
+) -> None:
+    """The store stalled, the stop was accepted and told, the gateway died: it is terminated."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        running = await life.start(script_id, ExecutionType.NOW)
+        await life.listener.wait_for(running.id, RUNNING)
+    client = Trigger(type=TriggerType.MANUAL, setting='stop')
+    outcome = Outcome(
+        cause=EndCause.EXITED, exit_code=1, end_asked=met_the_script, end_asked_by=client
+    )
+    async with robot.gateway(recovered={running.id: outcome}) as life:
+        ended = await life.executions.get(APP, script_id, running.id)
+        assert (ended.status, ended.stop_trigger) == (TERMINATED, client)
+
+
 async def test_a_shutdown_that_met_leftovers_only_is_not_named(robot: Robot) -> None:
     """Noted or not, it did not end the script: the next gateway says so too."""
     async with robot.gateway() as life:

@@ -14,7 +14,7 @@ from runner_support import DEADLINE_SEC, Floor, floor, living_scripts, wait_unti
 
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause
-from gateway_node.executions.values import StopAction
+from gateway_node.executions.values import StopAction, Trigger, TriggerType
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import ArgumentDefinition, ScriptKind
@@ -221,6 +221,18 @@ async def test_a_stop_lets_the_script_finish_its_business(floor: Floor) -> None:
     outcome = await process.ended()
     assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 7)
     assert (await floor.runner.output(order.execution_id)).stdout == 'up\nbye\n'
+
+
+async def test_an_end_says_who_asked_for_it(floor: Floor) -> None:
+    """The last one counts; the supervisor writes it down too, for a gateway that dies."""
+    order = floor.order(floor.script('trap "" TERM; echo up; while :; do sleep 0.1; done'))
+    process = await floor.start(order)
+    await floor.written(order, 'up\n')
+    client = Trigger(type=TriggerType.MANUAL, setting='stop', username='ada')
+    process.stop(StopAction.STOP, Trigger(type=TriggerType.SYSTEM, setting='shutdown'))
+    process.stop(StopAction.FORCED_TERMINATION, client)
+    outcome = await process.ended()
+    assert (outcome.end_asked, outcome.end_asked_by) == (True, client)
 
 
 async def test_a_script_that_resists_is_killed_after_the_grace_period(floor: Floor) -> None:

@@ -71,6 +71,13 @@ def test_a_script_that_has_ended_has_its_own_end(tmp_path: Path, moment: str) ->
     assert report['leftover_processes'] == 1
 
 
+def test_a_stop_that_meets_leftovers_only_is_reported_all_the_same(tmp_path: Path) -> None:
+    """It was accepted: where no record took that, a later gateway learns it from here."""
+    report = supervised(tmp_path, 'sleep 40 & exit 3', 'ended, then stopped')
+    assert report['end_asked'] is False
+    assert report['end_asked_by'] == {'type': 'manual', 'setting': 'stop', 'username': None}
+
+
 def test_ten_megabytes_of_output_cost_the_disk_what_is_kept(tmp_path: Path) -> None:
     """All that a supervisor writes, its end file and messages included, is 1.2 times that."""
     script = 'for i in 1 2 3 4; do head -c 2500000 /dev/zero; sleep 0.15; done'

@@ -16,13 +16,14 @@ import time
 from unittest import mock
 
 from gateway_node.child.cgroup_leaf import CgroupLeaf
-from gateway_node.child.messages import SupervisorMessage
+from gateway_node.child.messages import AskerNote, EndWish, SupervisorMessage
 from gateway_node.child.supervision import program as program_module
 from gateway_node.child.supervision import script_start
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.program import execute, Program
 from gateway_node.child.wire import encode, MessageBuffer
 
+CLIENT = AskerNote(type='manual', setting='stop', username=None)
 OURS, THEIRS = socket.socketpair()
 
 
@@ -46,7 +47,7 @@ def executed_and_ended(program: Program, wait: Callable[[int], None]) -> int:
 def ended_then_stopped(program: Program, wait: Callable[[int], None]) -> int:
     """Return when the script has ended and a stop has come, neither of them noticed."""
     pid = executed_and_ended(program, wait)
-    THEIRS.sendall(encode({'end': 'stop'}))
+    THEIRS.sendall(encode(EndWish(end='stop', asked_by=CLIENT)))
     return pid
 
 
@@ -91,7 +92,7 @@ def main() -> None:
         'begun, then given up': begun_and_given_up,
     }.get(moment[0], execute)
     if moment == ['hangs, then stopped']:
-        THEIRS.sendall(encode({'end': 'stop'}))
+        THEIRS.sendall(encode(EndWish(end='stop', asked_by=CLIENT)))
     become = hang if moment[0].startswith('hangs') else program_module._become
     # A plain directory in a cgroup's place has no such file.
     procs = '/dev/null' if moment == ['in a plain leaf'] else CgroupLeaf.procs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway_node.executions.ports import EndCause, LimitReached
-from gateway_node.executions.values import ResourceUse
+from gateway_node.executions.values import ResourceUse, Trigger, TriggerType
 from gateway_node.process.outcomes import outcome_of_report
 
 REPORT = {
@@ -24,6 +24,7 @@ REPORT = {
     'stdout_bytes': 0,
     'progress_garbage': 0,
     'end_asked': True,
+    'end_asked_by': {'type': 'manual', 'setting': 'stop', 'username': 'ada'},
 }
 
 
@@ -35,14 +36,16 @@ def test_a_report_is_the_outcome(tmp_path: Path) -> None:
     assert outcome.limit == LimitReached(name='cpu_sec', value=1.0, used=1.2)
     assert outcome.resource_use == ResourceUse(max_memory_bytes=1000, cpu_sec=0.5)
     assert (outcome.duration_sec, outcome.leftover_processes, outcome.end_asked) == (1.5, 2, True)
+    client = Trigger(type=TriggerType.MANUAL, setting='stop', username='ada')
+    assert outcome.end_asked_by == client
 
 
 def test_a_report_from_before_an_update_is_understood(tmp_path: Path) -> None:
     """What earlier supervisors did not say is as if nothing had happened."""
     earlier: dict[str, Any] = {**REPORT, 'message': ''}
-    del earlier['end_asked'], earlier['progress_garbage']
+    del earlier['end_asked'], earlier['end_asked_by'], earlier['progress_garbage']
     outcome = outcome_of_report(earlier, tmp_path)
-    assert (outcome.exit_code, outcome.end_asked) == (0, False)
+    assert (outcome.exit_code, outcome.end_asked, outcome.end_asked_by) == (0, False, None)
 
 
 def test_progress_that_was_not_understood_is_logged(

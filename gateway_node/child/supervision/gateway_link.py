@@ -65,7 +65,7 @@ class GatewayLink:
             self._early = self.receive()
             if self.lost:
                 raise ConnectionResetError('the gateway is gone')
-            if any('end' in message for message in self._early):
+            if self._early:
                 raise InterruptedError('its end was asked for before it had begun')
             if left_sec == 0.0:
                 raise TimeoutError(f'it had not begun after {timeout_sec:g} s')

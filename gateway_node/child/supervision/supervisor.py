@@ -15,6 +15,7 @@ import time
 
 from gateway_node.child import process_tree
 from gateway_node.child.messages import (
+    AskerNote,
     Cause,
     EndReport,
     LimitNote,
@@ -53,6 +54,7 @@ class Supervisor:
         self._limit_reached: LimitNote | None = None
         self._meter = usage.UsageMeter(order['limits'], files.working_directory)
         self._end_asked = False
+        self._end_asked_by: AskerNote | None = None
         self._abandoned = False
         """True once the loss of the gateway was acted on."""
         self._progress_told = -math.inf
@@ -138,13 +140,13 @@ class Supervisor:
     def _listen(self) -> None:
         self._gateway.push()
         for message in self._gateway.receive():
-            if 'end' in message:
-                # What has ended by now has ended by itself.
-                self._reap()
-                self._end_asked = self._end_asked or self._status is None
-            if message.get('end') == 'kill':
+            # What has ended by now has ended by itself.
+            self._reap()
+            self._end_asked = self._end_asked or self._status is None
+            self._end_asked_by = message['asked_by'] or self._end_asked_by
+            if message['end'] == 'kill':
                 self._ladder.kill()
-            elif message.get('end') == 'stop':
+            else:
                 self._ladder.stop()
 
     def _abandon(self) -> None:
@@ -249,4 +251,5 @@ class Supervisor:
             lost_output_bytes=self._files.output.lost_bytes,
             progress_garbage=self._files.progress_garbage,
             end_asked=self._end_asked,
+            end_asked_by=self._end_asked_by,
         )
