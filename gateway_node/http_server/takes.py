@@ -108,7 +108,10 @@ def member(field: Field[T]) -> T:
 
 
 def optional(field: Field[T], *, default: D) -> T | D:
-    """Declare a member of a JSON body that may be left out."""
+    """Declare a member of a JSON body that may be left out.
+
+    All requests share the default: its type has to be one that nobody can change, as a Mapping.
+    """
     return cast('T | D', _declared(Place.BODY, field, default))
 
 
