@@ -4,10 +4,8 @@
 ROS aside, whose node exists before there is a loop: `main.py` brings the two together.
 """
 
-import asyncio
 from collections.abc import (
     AsyncIterator,
-    Iterable,
     Mapping,
     Sequence,
 )
@@ -17,17 +15,16 @@ import socket
 from typing import Any
 
 from gateway_node import __version__
+from gateway_node.adapters import Adapters, open_adapters
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.host import remembers_host
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityType, NodeName
-from gateway_node.executions.ids import ExecutionIds
-from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.ports import LogPolicy, RetentionPolicy
-from gateway_node.executions.script_changes import ScriptChanges
+from gateway_node.executions.room import execution_room, ExecutionRoom
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
@@ -41,9 +38,6 @@ from gateway_node.http_server.open_connections import ConnectionLimits, connecti
 from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import Services
-from gateway_node.process.own_processes import OwnProcesses
-from gateway_node.process.runner import SupervisedScriptRunner
-from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.reloading import ManifestReload
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
@@ -52,13 +46,9 @@ from gateway_node.running import Gateway
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.values import EVERY_VERSION
 from gateway_node.side_tasks import SideTasks
-from gateway_node.start_files import ManifestReader, Manifests, private_scripts
-from gateway_node.storage.database import Database, SQLITE_VERSION
-from gateway_node.storage.execution_store import SqliteExecutionStore
-from gateway_node.storage.free_space import StateSpace
+from gateway_node.start_files import ManifestReader, Manifests
+from gateway_node.storage.database import SQLITE_VERSION
 from gateway_node.storage.identity_store import SqliteIdentityStore
-from gateway_node.storage.lock import StateDirectoryLock
-from gateway_node.storage.private import keep_private
 
 DAY_SEC = 86400.0
 
@@ -80,73 +70,47 @@ async def assemble(
 
     `strict` is for tests, see `build_application`.
     """
-    own_processes = OwnProcesses()
     async with contextlib.AsyncExitStack() as undo:
-        database, store = await _open_storage(configuration, clock, undo)
-        schemas = SchemaWorker(own_processes=own_processes)
-        undo.push_async_callback(schemas.close)
-        runner = _runner(configuration, side_tasks, own_processes, clock)
-        undo.push_async_callback(runner.close)
-        await runner.start_up()
+        adapters = await open_adapters(configuration, clock, side_tasks, undo)
         reader = ManifestReader(
             entities=configuration.entities.manifest, scripts=configuration.scripts.manifest
         )
         manifests = await reader.read()
-        library = await _open_library(configuration, manifests, schemas, store, clock)
+        library = await _open_library(configuration, adapters, manifests)
         undo.push_async_callback(library.close)
-        free_space = StateSpace(configuration.state_dir, configuration.state_min_free_mb, clock)
-        ledger = Ledger(store)
-        log_lines = LogLines()
-        ledger.add_listener(log_lines)
-        undo.callback(log_lines.write)
-        executions = ExecutionService(
-            library=library,
-            schemas=schemas,
-            store=store,
-            runner=runner,
-            free_space=free_space,
-            ledger=ledger,
-            ids=ExecutionIds(await store.last_id()),
-            clock=clock,
-            settings=_execution_settings(configuration),
-        )
-        script_changes = ScriptChanges(
-            library=library,
-            executions=executions,
-            store=store,
-            ledger=ledger,
-            free_space=free_space,
-        )
+        room = await _execution_room(configuration, adapters, library, undo)
         directory, identities = await _entities(
-            configuration,
-            own_node,
-            manifests,
-            SqliteIdentityStore(database),
-            library,
-            executions,
-            clock,
+            configuration, adapters, manifests, own_node, library, room.service
         )
         reload = ManifestReload(
-            reader=reader, directory=directory, library=library, script_changes=script_changes
+            reader=reader, directory=directory, library=library, script_changes=room.script_changes
         )
 
         async def conditions() -> dict[str, Any]:
-            shortage = await free_space.shortage()
-            hidden = unseen_nodes.warnings(alone=not directory.any_online)
-            warnings = (
-                *filter(None, [shortage]),
-                *reload.warnings,
-                *hidden,
-                *namesakes.warnings,
-            )
-            shown = _conditions(runner, database, library, server, warnings)
-            return {'gateway': instance, **shown}
+            return {
+                'gateway': instance,
+                'warnings': [
+                    *adapters.database.warnings,
+                    *adapters.runner.environment_warnings,
+                    *library.warnings,
+                    *server.warnings,
+                    *filter(None, [await adapters.free_space.shortage()]),
+                    *reload.warnings,
+                    *unseen_nodes.warnings(alone=not directory.any_online),
+                    *namesakes.warnings,
+                ],
+                'connections': server.connections,
+                'supervision': {
+                    **adapters.runner.containment,
+                    'spawner_restarts': adapters.runner.spawner_restarts,
+                },
+            }
 
         services = Services(
             directory=directory,
             library=library,
-            script_changes=script_changes,
-            executions=executions,
+            script_changes=room.script_changes,
+            executions=room.service,
             versions={**_own_versions(), **ros_versions},
             conditions=conditions,
             clock=clock,
@@ -159,12 +123,12 @@ async def assemble(
             build_application(services, strict=strict), _connection_limits(configuration)
         )
         yield Gateway(
-            runner=runner,
+            runner=adapters.runner,
             directory=directory,
             identities=identities,
-            executions=executions,
-            script_changes=script_changes,
-            ledger=ledger,
+            executions=room.service,
+            script_changes=room.script_changes,
+            ledger=room.ledger,
             server=server,
             side_tasks=side_tasks,
             unseen_nodes=unseen_nodes,
@@ -173,54 +137,43 @@ async def assemble(
         )
 
 
-async def _open_storage(
-    configuration: Configuration, clock: Clock, undo: contextlib.AsyncExitStack
-) -> tuple[Database, SqliteExecutionStore]:
-    """Take the state directory for this gateway alone, and open what is kept there."""
-    lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
-    undo.callback(lock.release)
-    await asyncio.to_thread(keep_private, configuration.state_dir)
-    if configuration.scripts.scripts_dir is not None:
-        await private_scripts(configuration.scripts.scripts_dir)
-    database = await Database.open(configuration.state_dir)
-    undo.push_async_callback(database.close)
-    store = await SqliteExecutionStore.open(database, clock)
-    undo.push_async_callback(store.close)
-    return database, store
-
-
-def _runner(
+async def _execution_room(
     configuration: Configuration,
-    side_tasks: SideTasks,
-    own_processes: OwnProcesses,
-    clock: Clock,
-) -> SupervisedScriptRunner:
-    return SupervisedScriptRunner(
-        configuration.state_dir,
-        side_tasks=side_tasks,
-        own_processes=own_processes,
-        setup_files=configuration.environment.setup_files,
-        default_limits=configuration.default_limits,
-        keep_working_directories=configuration.scripts.keep_working_directories,
-        clock=clock,
+    adapters: Adapters,
+    library: ScriptLibrary,
+    undo: contextlib.AsyncExitStack,
+) -> ExecutionRoom:
+    room = execution_room(
+        library=library,
+        schemas=adapters.schemas,
+        store=adapters.store,
+        runner=adapters.runner,
+        free_space=adapters.free_space,
+        clock=adapters.clock,
+        settings=_execution_settings(configuration),
+        last_id=await adapters.store.last_id(),
     )
+    log_lines = LogLines()
+    room.ledger.add_listener(log_lines)
+    undo.callback(log_lines.write)
+    return room
 
 
 async def _entities(
     configuration: Configuration,
-    own_node: NodeName,
+    adapters: Adapters,
     manifests: Manifests,
-    store: SqliteIdentityStore,
+    own_node: NodeName,
     library: ScriptLibrary,
     executions: ExecutionService,
-    clock: Clock,
 ) -> tuple[EntityDirectory, IdentityKeeper]:
     """Return the directory of entities, with the ids that are remembered, and what keeps them."""
+    store = SqliteIdentityStore(adapters.database)
     remembered = await store.load_identities()
     directory = EntityDirectory(
         host_name=socket.gethostname(),
         own_node=own_node,
-        clock=clock,
+        clock=adapters.clock,
         is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
         manifest=manifests.entities,
         ignored_nodes=configuration.entities.ignored_nodes,
@@ -251,39 +204,6 @@ async def _used_components(
     return (*await identities.used_components(), *uploaded)
 
 
-def _conditions(
-    runner: SupervisedScriptRunner,
-    database: Database,
-    library: ScriptLibrary,
-    server: Server,
-    graph_warnings: Iterable[str],
-) -> dict[str, Any]:
-    """Return what /health shows of processes, storage, scripts, addresses and the graph."""
-    warnings = [
-        f'a corrupt database was set aside: {path}; outputs are kept until it is removed'
-        for path in database.set_aside
-    ]
-    if database.write_error is not None:
-        warnings.append(
-            f'nothing can be recorded: {database.write_error}; executions that have ended are '
-            'shown as running until it can'
-        )
-    if damaged := library.set_aside:
-        warnings.append(
-            f'damaged scripts were set aside and are not served: {len(damaged)} in '
-            f'{damaged[0].parent}'
-        )
-    warnings.extend(runner.environment_warnings)
-    warnings.extend(library.warnings)
-    warnings.extend(server.warnings)
-    warnings.extend(graph_warnings)
-    return {
-        'warnings': warnings,
-        'connections': server.connections,
-        'supervision': {**runner.containment, 'spawner_restarts': runner.spawner_restarts},
-    }
-
-
 def _own_versions() -> dict[str, str]:
     return {
         'gateway': __version__,
@@ -293,24 +213,20 @@ def _own_versions() -> dict[str, str]:
 
 
 async def _open_library(
-    configuration: Configuration,
-    manifests: Manifests,
-    schemas: SchemaWorker,
-    store: SqliteExecutionStore,
-    clock: Clock,
+    configuration: Configuration, adapters: Adapters, manifests: Manifests
 ) -> ScriptLibrary:
-    in_use = frozenset(each.script_version for each in await store.open_executions())
+    in_use = frozenset(each.script_version for each in await adapters.store.open_executions())
     scripts = configuration.scripts
     library = ScriptLibrary(
         scripts_dir=scripts.scripts_dir,
         max_file_bytes=scripts.max_file_size_bytes,
-        schemas=schemas,
-        clock=clock,
+        schemas=adapters.schemas,
+        clock=adapters.clock,
         managed=manifests.scripts,
         allow_uploads=scripts.allow_uploads,
         max_scripts=scripts.max_scripts or 0,
     )
-    await library.open(EVERY_VERSION if store.may_have_forgotten else in_use)
+    await library.open(EVERY_VERSION if adapters.store.may_have_forgotten else in_use)
     return library
 
 

@@ -30,10 +30,8 @@ from fakes import (
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.executions.ids import ExecutionIds
-from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
-from gateway_node.executions.script_changes import ScriptChanges
+from gateway_node.executions.room import execution_room
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
@@ -191,16 +189,12 @@ async def serve_api(
         max_scripts=max_scripts,
     )
     await library.open()
-    ledger = Ledger(store)
-    listener.listen_to(ledger)
-    executions = ExecutionService(
+    room = execution_room(
         library=library,
         schemas=schemas,
         store=store,
         runner=runner,
         free_space=free_space,
-        ledger=ledger,
-        ids=ExecutionIds(),
         clock=clock,
         settings=ExecutionSettings(
             default_timeout_sec=300,
@@ -218,7 +212,10 @@ async def serve_api(
                 max_schedules=max_schedules,
             ),
         ),
+        last_id=None,
     )
+    executions = room.service
+    listener.listen_to(room.ledger)
     entities = EntityDirectory(
         host_name=HOST,
         own_node=OWN_NODE,
@@ -232,13 +229,7 @@ async def serve_api(
         Services(
             directory=entities,
             library=library,
-            script_changes=ScriptChanges(
-                library=library,
-                executions=executions,
-                store=store,
-                ledger=ledger,
-                free_space=free_space,
-            ),
+            script_changes=room.script_changes,
             executions=executions,
             versions={'gateway': 'test'},
             conditions=nothing_amiss,

@@ -24,11 +24,8 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions import ledger as ledger_module
 from gateway_node.executions import service as service_module
-from gateway_node.executions.ids import ExecutionIds
-from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import RetentionPolicy
-from gateway_node.executions.script_changes import ScriptChanges
-from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.room import execution_room
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
     ExecutionSettings,
@@ -88,16 +85,12 @@ class Stage:
             clock=self.clock,
             is_held=lambda ref: True,
         )
-        self.ledger = Ledger(self.store)
-        self.listener.listen_to(self.ledger)
-        self.service = ExecutionService(
+        room = execution_room(
             library=self.library,
             schemas=self.schemas,
             store=self.store,
             runner=self.runner,
             free_space=self.free_space,
-            ledger=self.ledger,
-            ids=ExecutionIds(),
             clock=self.clock,
             settings=ExecutionSettings(
                 default_timeout_sec=300,
@@ -109,14 +102,11 @@ class Stage:
                     min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
                 ),
             ),
+            last_id=None,
         )
-        self.script_changes = ScriptChanges(
-            library=self.library,
-            executions=self.service,
-            store=self.store,
-            ledger=self.ledger,
-            free_space=self.free_space,
-        )
+        self.ledger, self.service = room.ledger, room.service
+        self.script_changes = room.script_changes
+        self.listener.listen_to(self.ledger)
 
     async def upload(self, entity: EntityRef = APP, **metadata: Any) -> str:
         """Upload a script; return its id."""

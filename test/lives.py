@@ -18,12 +18,9 @@ from fakes import (
 
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
-from gateway_node.executions.ids import ExecutionIds
-from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.ports import Outcome, RetentionPolicy
-from gateway_node.executions.script_changes import ScriptChanges
-from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.room import execution_room
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
     ExecutionSettings,
@@ -119,18 +116,12 @@ class Life:
             schemas=schemas,
             clock=robot.clock,
         )
-        self.ledger = Ledger(store)
-        self.listener.listen_to(self.ledger)
-        self.log_lines = LogLines()
-        self.ledger.add_listener(self.log_lines)
-        self.executions = ExecutionService(
+        room = execution_room(
             library=self.library,
             schemas=schemas,
             store=store,
             runner=self.runner,
             free_space=self.free_space,
-            ledger=self.ledger,
-            ids=ExecutionIds(last_id),
             clock=robot.clock,
             settings=ExecutionSettings(
                 default_timeout_sec=300,
@@ -149,14 +140,13 @@ class Life:
                     max_schedules=robot.max_schedules,
                 ),
             ),
+            last_id=last_id,
         )
-        self.script_changes = ScriptChanges(
-            library=self.library,
-            executions=self.executions,
-            store=store,
-            ledger=self.ledger,
-            free_space=self.free_space,
-        )
+        self.ledger, self.executions = room.ledger, room.service
+        self.script_changes = room.script_changes
+        self.listener.listen_to(self.ledger)
+        self.log_lines = LogLines()
+        self.ledger.add_listener(self.log_lines)
         self.directory = EntityDirectory(
             host_name='robot',
             own_node=NodeName(namespace='/', name='gateway_node'),

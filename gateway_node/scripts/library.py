@@ -80,8 +80,15 @@ class ScriptLibrary:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is wrong with the managed scripts, in sentences."""
-        return self._managed.warnings
+        """What is wrong with the scripts, in sentences."""
+        damaged = self.set_aside
+        if not damaged:
+            return self._managed.warnings
+        folder = damaged[0].parent
+        return (
+            f'damaged scripts were set aside and are not served: {len(damaged)} in {folder}',
+            *self._managed.warnings,
+        )
 
     @property
     def turned_on(self) -> bool:

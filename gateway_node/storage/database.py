@@ -113,6 +113,21 @@ class Database:
         every few seconds, whether or not somebody has something to write."""
         return self._write_error
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the database, in sentences."""
+        aside = [
+            f'a corrupt database was set aside: {path}; outputs are kept until it is removed'
+            for path in self._set_aside
+        ]
+        if self._write_error is None:
+            return tuple(aside)
+        return (
+            *aside,
+            f'nothing can be recorded: {self._write_error}; executions that have ended are '
+            'shown as running until it can',
+        )
+
     async def write(
         self,
         change: Callable[[sqlite3.Connection], _Result],

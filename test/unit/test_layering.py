@@ -23,6 +23,7 @@ ROOMS = COMMON | {
     *CORE,
     *OUTER,
     '__main__',
+    'adapters',
     'before_start',
     'child',
     'demo',
@@ -59,7 +60,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'removal': frozenset(),
     'reloading': frozenset({*CORE, 'manifest_files', 'start_files'}),
     'running': frozenset({'entities', 'executions', 'http_server', 'process', 'reloading', 'ros'}),
-    'assembly': frozenset({*CORE, *OUTER, 'reloading', 'running', 'start_files'}),
+    'adapters': frozenset({'process', 'ros', 'start_files', 'storage'}),
+    'assembly': frozenset({*CORE, *OUTER, 'adapters', 'reloading', 'running', 'start_files'}),
     'main': frozenset(
         {*CORE, *OUTER, 'assembly', 'before_start', 'manifest_files', 'signals', 'start_files'}
     ),
@@ -106,7 +108,7 @@ STARTERS = frozenset(
 MAY_START = frozenset({'process', 'child', 'demo', 'init', 'surroundings'})
 
 MAY_USE_THE_POOL = {
-    'assembly': 'the state directory, which nothing works without',
+    'adapters': 'the state directory, which nothing works without',
     'demo.__main__': 'a request with a deadline of its own',
     'http_server.reading': 'CPU only',
     'process.recovery': 'the state directory',

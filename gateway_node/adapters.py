@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The adapters of the inner rooms' ports, opened: storage, schema children, the script runner."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from gateway_node.clock import Clock
+from gateway_node.process.own_processes import OwnProcesses
+from gateway_node.process.runner import SupervisedScriptRunner
+from gateway_node.process.schema_worker import SchemaWorker
+from gateway_node.ros.configuration import Configuration
+from gateway_node.side_tasks import SideTasks
+from gateway_node.start_files import private_scripts
+from gateway_node.storage.database import Database
+from gateway_node.storage.execution_store import SqliteExecutionStore
+from gateway_node.storage.free_space import StateSpace
+from gateway_node.storage.lock import StateDirectoryLock
+from gateway_node.storage.private import keep_private
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapters:
+    """What the inner rooms are made with."""
+
+    database: Database
+    store: SqliteExecutionStore
+    schemas: SchemaWorker
+    runner: SupervisedScriptRunner
+    free_space: StateSpace
+    clock: Clock
+
+
+async def open_adapters(
+    configuration: Configuration,
+    clock: Clock,
+    side_tasks: SideTasks,
+    undo: contextlib.AsyncExitStack,
+) -> Adapters:
+    """Open the adapters; `undo` closes them. Raises what `main.START_ERRORS` lists."""
+    database, store = await _open_storage(configuration, clock, undo)
+    own_processes = OwnProcesses()
+    schemas = SchemaWorker(own_processes=own_processes)
+    undo.push_async_callback(schemas.close)
+    runner = SupervisedScriptRunner(
+        configuration.state_dir,
+        side_tasks=side_tasks,
+        own_processes=own_processes,
+        setup_files=configuration.environment.setup_files,
+        default_limits=configuration.default_limits,
+        keep_working_directories=configuration.scripts.keep_working_directories,
+        clock=clock,
+    )
+    undo.push_async_callback(runner.close)
+    await runner.start_up()
+    return Adapters(
+        database=database,
+        store=store,
+        schemas=schemas,
+        runner=runner,
+        free_space=StateSpace(configuration.state_dir, configuration.state_min_free_mb, clock),
+        clock=clock,
+    )
+
+
+async def _open_storage(
+    configuration: Configuration, clock: Clock, undo: contextlib.AsyncExitStack
+) -> tuple[Database, SqliteExecutionStore]:
+    """Take the state directory for this gateway alone, and open what is kept there."""
+    lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
+    undo.callback(lock.release)
+    await asyncio.to_thread(keep_private, configuration.state_dir)
+    if configuration.scripts.scripts_dir is not None:
+        await private_scripts(configuration.scripts.scripts_dir)
+    database = await Database.open(configuration.state_dir)
+    undo.push_async_callback(database.close)
+    store = await SqliteExecutionStore.open(database, clock)
+    undo.push_async_callback(store.close)
+    return database, store

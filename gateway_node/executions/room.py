@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The room of executions, assembled: for the gateway as for the tests of it."""
+
+from dataclasses import dataclass
+
+from gateway_node.clock import Clock
+from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.ports import ExecutionStore, FreeSpace, ScriptRunner
+from gateway_node.executions.script_changes import ScriptChanges
+from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.settings import ExecutionSettings
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.ports import SchemaChecker
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionRoom:
+    """What the other rooms have of this one."""
+
+    ledger: Ledger
+    service: ExecutionService
+    script_changes: ScriptChanges
+
+
+def execution_room(
+    *,
+    library: ScriptLibrary,
+    schemas: SchemaChecker,
+    store: ExecutionStore,
+    runner: ScriptRunner,
+    free_space: FreeSpace,
+    clock: Clock,
+    settings: ExecutionSettings,
+    last_id: str | None,
+) -> ExecutionRoom:
+    """Make the room of the library and of what its ports are; `last_id` is the store's.
+
+    Nothing runs yet: `ScriptChanges.open` and `ExecutionService.open` follow.
+    """
+    ledger = Ledger(store)
+    service = ExecutionService(
+        library=library,
+        schemas=schemas,
+        store=store,
+        runner=runner,
+        free_space=free_space,
+        ledger=ledger,
+        ids=ExecutionIds(last_id),
+        clock=clock,
+        settings=settings,
+    )
+    script_changes = ScriptChanges(
+        library=library,
+        executions=service,
+        store=store,
+        ledger=ledger,
+        free_space=free_space,
+    )
+    return ExecutionRoom(ledger=ledger, service=service, script_changes=script_changes)
