@@ -1,56 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SQLite file, on a thread of its own: opening, transactions, closing.
+"""The open database: one connection that writes, and another one that reads.
 
-Sources: sqlite.org/wal.html, sqlite.org/pragma.html, sqlite.org/rescode.html.
+A long list then holds no commit up, and no commit a read (sqlite.org/wal.html).
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 import contextlib
-import logging
 from pathlib import Path
 import sqlite3
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.side_tasks import log_failure
-from gateway_node.storage.schema import check_version, migrate, STEPS, Steps, version_of
-
-_log = logging.getLogger(__name__)
+from gateway_node.storage.connection import Connection
+from gateway_node.storage.database_file import connect, files_set_aside, open_file
+from gateway_node.storage.schema import STEPS, Steps, version_of
 
 FILE_NAME = 'gateway.sqlite3'
 SQLITE_VERSION = sqlite3.sqlite_version
 """Of the SQLite library in use."""
 
-_CHECKED_BYTES = 32 * 1024 * 1024
-"""Up to this size a file is checked at each start, which takes some 0.1 s; a larger one only
-where a reader met corruption in it."""
-_BUSY_SEC = 1.0
-"""How long a lock held by somebody's sqlite3 shell is waited for."""
-_MAX_WAL_BYTES = 4 * 1024 * 1024
 _VACUUM_PAGES = 256
 """Pages given back in one step: a megabyte, some milliseconds."""
 _SPARE_PAGES = 256
 """Free pages that are left for the next executions: giving back and taking again wears a disk."""
 _PROBE_SEC = 5.0
 """Seconds between trials to write after a write failed."""
-_CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PASSING_CODES = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_READONLY,
-    }
-)
-"""What the machine is to blame for, and what can be over the next time."""
+_MAX_GROWN_WAL_BYTES = 64 * 1024 * 1024
+"""From here on a commit waits, a second at most, for the read that keeps the WAL from being
+folded into the file: two thousand commits during one read."""
 
 _Result = TypeVar('_Result')
 
@@ -58,19 +37,18 @@ _Result = TypeVar('_Result')
 class Database:
     """One open database file.
 
-    Calls are done one after the other in the order in which they were made, each submitted when
-    its coroutine is first stepped. A call once submitted is done, also where its caller is
-    cancelled meanwhile. Each raises StoreUnavailable, and changes nothing, where the file cannot
-    be read or written; the next call tries anew. Where it is corrupt, or gone, that is
-    StoreUnusable. A sqlite3.Error is a defect of what was asked for.
+    Writes are done one after the other, and so are reads, both as `Connection` says; a read that
+    is asked for after a write has returned sees what that wrote. Each call raises
+    StoreUnavailable, and changes nothing, where the file cannot be read or written; the next call
+    tries anew. Where it is corrupt, or gone, that is StoreUnusable.
     """
 
-    def __init__(self, path: Path, thread: ThreadPoolExecutor, steps: Steps) -> None:
-        """Take the parts that `open` made."""
+    def __init__(self, path: Path) -> None:
+        """Take the path of the file; `open` opens it."""
         self.path = path
-        self._thread = thread
-        self._steps = steps
-        self._connection: sqlite3.Connection | None = None
+        self._writer = Connection(path, 'storage')
+        self._reader = Connection(path, 'storage reads')
+        self._wal = path.with_name(f'{path.name}-wal')
         self._inode = 0
         self._write_error: str | None = None
         self._set_aside: tuple[Path, ...] = ()
@@ -86,14 +64,15 @@ class Database:
             StoreVersionError: a newer gateway wrote it.
             StoreUnavailable: it cannot be opened (permissions, disk full).
         """
-        thread = ThreadPoolExecutor(1, thread_name_prefix='storage')
-        database = cls(state_dir / FILE_NAME, thread, steps)
+        database = cls(state_dir / FILE_NAME)
         try:
-            await database._submit(database._open)
-            aside = await asyncio.to_thread(lambda: sorted(_set_aside_files(database.path)))
-            database._set_aside = tuple(path for _, path in aside)
+            await database._writer.open(lambda: open_file(database.path, steps))
+            await database._reader.open(lambda: _connect_to_read(database.path))
+            inode = await asyncio.to_thread(lambda: database.path.stat().st_ino)
+            database._inode = inode
+            database._set_aside = await asyncio.to_thread(files_set_aside, database.path)
         except BaseException:
-            thread.shutdown(wait=False)
+            await database.close()
             raise
         return database
 
@@ -138,8 +117,15 @@ class Database:
 
         `then` is given what it returns once that is so, on the thread.
         """
+
+        def write(connection: sqlite3.Connection) -> _Result:
+            result = self._write(connection, change)
+            then(result)
+            self._bound_wal(connection)
+            return result
+
         try:
-            result = await self._submit(lambda: self._write(change, then))
+            result = await self._writer.use(write)
         except StoreUnavailable as error:
             self._write_error = str(error)
             if self._probing is None or self._probing.done():
@@ -150,75 +136,37 @@ class Database:
         return result
 
     async def read(self, query: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Let `query` read."""
-        return await self._submit(lambda: query(self._open_connection()))
+        """Let `query` read, all of it as at one moment; it cannot write."""
+        return await self._reader.use(lambda connection: _read(connection, query))
 
     async def shrink(self) -> bool:
         """Give free pages beyond a spare megabyte back, a step of it; True where more are left.
 
-        The file gets smaller with the last step.
+        The file gets smaller with the last step, unless somebody reads just then.
         """
-        return await self.read(_shrink)
+        return await self._writer.use(_shrink)
 
     async def close(self) -> None:
         """Close the file after all that was submitted; closing again is harmless."""
         if self._probing is not None:
             self._probing.cancel()
-        with contextlib.suppress(StoreUnavailable):
-            await self._submit(self._close)
-        self._thread.shutdown(wait=False)
+        # The last connection folds the WAL into the file, for which it has to be able to write.
+        await self._reader.close()
+        await self._writer.close()
 
     async def _probe(self) -> None:
         """Write the version over itself until that works."""
         while self._write_error is not None:
             await asyncio.sleep(_PROBE_SEC)
             with contextlib.suppress(StoreUnavailable):
-                await self._submit(lambda: self._write(_write_nothing_new))
+                await self._writer.use(
+                    lambda connection: self._write(connection, _write_nothing_new)
+                )
                 self._write_error = None
 
-    async def _submit(self, work: Callable[[], _Result]) -> _Result:
-        try:
-            submitted = self._thread.submit(self._translate_errors, work)
-        except RuntimeError as error:
-            raise StoreUnavailable(f'{self.path} is closed') from error
-        done = asyncio.wrap_future(submitted)
-        try:
-            # Shielded: asyncio would cancel what the thread has not begun yet.
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            done.add_done_callback(self._note_unheard)
-            raise
-
-    def _note_unheard(self, done: 'asyncio.Future[Any]') -> None:
-        """Take the error of a call whose caller went away; say it where it is a defect."""
-        error = None if done.cancelled() else done.exception()
-        if error is not None and not isinstance(error, StoreUnavailable):
-            _log.error('failed, and nobody waits for it: %s: %r', self.path, error)
-
-    def _translate_errors(self, work: Callable[[], _Result]) -> _Result:
-        try:
-            return work()
-        except sqlite3.Error as error:
-            if _is_corrupt(error):
-                # The next start then looks at the whole file, however long it takes.
-                with contextlib.suppress(OSError):
-                    _suspicion(self.path).touch()
-                raise StoreUnusable(f'{self.path}: {error}; start the gateway again') from error
-            if _code(error) in _PASSING_CODES:
-                raise StoreUnavailable(f'{self.path}: {error}') from error
-            raise
-
-    def _open_connection(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise StoreUnavailable(f'{self.path} is closed')
-        return self._connection
-
     def _write(
-        self,
-        change: Callable[[sqlite3.Connection], _Result],
-        then: Callable[[_Result], None] = lambda _: None,
+        self, connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], _Result]
     ) -> _Result:
-        connection = self._open_connection()
         self._check_in_place()
         _roll_back(connection)  # where an earlier attempt to do so failed
         connection.execute('BEGIN IMMEDIATE')
@@ -229,7 +177,6 @@ class Database:
             with contextlib.suppress(sqlite3.Error):
                 _roll_back(connection)
             raise
-        then(result)
         return result
 
     def _check_in_place(self) -> None:
@@ -243,85 +190,28 @@ class Database:
                 f'{self.path} was removed or replaced while in use; start the gateway again'
             )
 
-    def _open(self) -> None:
-        connection = _connect(self.path)
-        try:
-            _prepare(connection, self.path, self._steps)
-        except sqlite3.Error as error:
-            if not _is_corrupt(error):
-                connection.close()
-                raise
-            # Before the close, which would fold the WAL into the file and remove it.
-            kept = _set_aside(self.path)
-            connection.close()
-            _log.error(
-                '%s is corrupt (%s); it is kept as %s, the history begins anew',
-                self.path,
-                error,
-                kept,
-            )
-            connection = _connect(self.path)
-            _prepare(connection, self.path, self._steps)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-        self._inode = self.path.stat().st_ino
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _bound_wal(self, connection: sqlite3.Connection) -> None:
+        """Fold a WAL that has grown long into the file, for which the present read has to end."""
+        # What was committed is, whether or not this can be done now.
+        with contextlib.suppress(OSError, sqlite3.Error):
+            if self._wal.stat().st_size > _MAX_GROWN_WAL_BYTES:
+                connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=_BUSY_SEC, isolation_level=None)
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    connection = connect(path)
+    connection.execute('PRAGMA query_only = ON')
+    return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, steps: Steps) -> None:
-    """Check the file, bring it to the newest version and set the connection up."""
-    check_version(connection, path, steps)
-    if version_of(connection) == 0:
-        _refuse_foreign_tables(connection)
-        # Has no effect once the first table, or the WAL, is there.
-        connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
-    elif _suspicion(path).exists():
-        _check(connection, 'integrity_check')
-    elif path.stat().st_size <= _CHECKED_BYTES:
-        _check(connection, 'quick_check')
-    connection.execute('PRAGMA journal_mode = WAL')
-    connection.execute('PRAGMA synchronous = FULL')
-    connection.execute(f'PRAGMA journal_size_limit = {_MAX_WAL_BYTES}')
-    migrate(connection, steps)
-    with contextlib.suppress(OSError):
-        _suspicion(path).unlink(missing_ok=True)
-
-
-def _refuse_foreign_tables(connection: sqlite3.Connection) -> None:
-    if connection.execute('SELECT count(*) FROM sqlite_schema').fetchone()[0]:
-        raise _corrupt('it has tables, but not the version of a gateway')
-
-
-def _check(connection: sqlite3.Connection, pragma: str) -> None:
-    finding = connection.execute(f'PRAGMA {pragma}(1)').fetchone()[0]
-    if finding != 'ok':
-        raise _corrupt(finding)
-
-
-def _corrupt(finding: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(finding)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
-
-
-def _is_corrupt(error: sqlite3.Error) -> bool:
-    return _code(error) in _CORRUPT_CODES
-
-
-def _code(error: sqlite3.Error) -> int:
-    # Errors of Python's own module carry no code; the low byte is the primary one.
-    code: int = getattr(error, 'sqlite_errorcode', 0) & 0xFF
-    return code
+def _read(
+    connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], _Result]
+) -> _Result:
+    connection.execute('BEGIN')
+    try:
+        return query(connection)
+    finally:
+        _roll_back(connection)
 
 
 def _write_nothing_new(connection: sqlite3.Connection) -> None:
@@ -341,41 +231,16 @@ def _shrink(connection: sqlite3.Connection) -> bool:
     connection.executescript(f'PRAGMA incremental_vacuum({min(surplus, _VACUUM_PAGES)})')
     if _surplus_pages(connection) > 0:
         return True
-    # Only a checkpoint cuts the file.
-    connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
+    # Only a checkpoint cuts the file. One that would have to wait for a read is made later.
+    (busy_ms,) = connection.execute('PRAGMA busy_timeout').fetchone()
+    connection.execute('PRAGMA busy_timeout = 0')
+    try:
+        connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
+    finally:
+        connection.execute(f'PRAGMA busy_timeout = {busy_ms}')
     return False
 
 
 def _surplus_pages(connection: sqlite3.Connection) -> int:
     free_pages: int = connection.execute('PRAGMA freelist_count').fetchone()[0]
     return free_pages - _SPARE_PAGES
-
-
-def _suspicion(path: Path) -> Path:
-    """Return the mark that a reader found the file corrupt."""
-    return path.with_name(f'{path.name}.suspect')
-
-
-def _set_aside_files(path: Path) -> Iterator[tuple[int, Path]]:
-    prefix = f'{path.name}.corrupt-'
-    for each in path.parent.glob(f'{prefix}*'):
-        number = each.name.removeprefix(prefix)
-        if number.isdecimal():
-            yield int(number), each
-
-
-def _set_aside(path: Path) -> Path:
-    """Rename a corrupt file with its WAL, so that the sqlite3 shell can still open it."""
-    number = max((number for number, _ in _set_aside_files(path)), default=0) + 1
-    kept = path.with_name(f'{path.name}.corrupt-{number}')
-    # The file itself last: a WAL left alone would be taken for that of the fresh file.
-    for suffix in ('-wal', '-shm', ''):
-        try:
-            path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise StoreUnavailable(
-                f'{path} is corrupt and cannot be set aside: {error}'
-            ) from error
-    return kept

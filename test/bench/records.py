@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import replace
 import datetime
 import functools
+import itertools
 import json
 import os
 from pathlib import Path
@@ -31,6 +32,7 @@ PAGES = 200
 RESULT_PAGES = 20
 PAGE = 100
 """The API's default."""
+LONG_PAGE = 1000
 PAGE_GOAL_MS = 2.0
 APART_GOAL = 1.5
 BATCH = 10_000
@@ -104,6 +106,12 @@ async def _page_cost(folder: Path, few: int, many: int) -> list[Line]:
             functools.partial(_page, large, script_id=GIVES_RESULTS),
             functools.partial(_page, large),
         )
+        numbers = itertools.count(2 * many)
+        alone, beside_list = await _interleaved(
+            PAGES,
+            functools.partial(_record, large, numbers),
+            functools.partial(_record_beside_a_list, large, numbers),
+        )
     apart = max(ratio(of_large, of_small), ratio(deep, of_small))
     return [
         Line(
@@ -123,6 +131,11 @@ async def _page_cost(folder: Path, few: int, many: int) -> list[Line]:
             figure=f'{PAGE} with results of 64 KiB, which a list leaves out',
             series=of_results,
             ratio=ratio(of_results, beside),
+        ),
+        Line(
+            figure=f'store.record while {LONG_PAGE:,} are read',
+            series=beside_list,
+            ratio=ratio(beside_list, alone),
         ),
         Line(
             figure=f'of the newest {PAGE}, decoding',
@@ -157,6 +170,15 @@ async def _record(store: ExecutionStore, numbers: Iterator[int]) -> float:
     begun = time.perf_counter()
     await store.record([change])
     return (time.perf_counter() - begun) * 1000
+
+
+async def _record_beside_a_list(store: ExecutionStore, numbers: Iterator[int]) -> float:
+    reading = asyncio.create_task(store.page(AN_APP, 'self_test', limit=LONG_PAGE))
+    # It is on its way to the reading thread after this.
+    await asyncio.sleep(0)
+    took = await _record(store, numbers)
+    await reading
+    return took
 
 
 async def _append(descriptor: int) -> float:
