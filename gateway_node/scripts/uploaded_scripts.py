@@ -57,6 +57,8 @@ class UploadedScripts:
         self._clock = clock
         self._threads = Threads('library', _THREADS)
         self._records: dict[str, Record] = {}
+        self._removing: dict[str, Record] = {}
+        """Of scripts whose deletion was asked for and is not done yet."""
         self._changes = asyncio.Lock()
         self._to_the_end = ToTheEnd()
         self._may_prune = True
@@ -148,10 +150,10 @@ class UploadedScripts:
 
     async def remove(self, entity: EntityRef, script_id: str, tell: Tell = tell_nobody) -> None:
         """Remove a script with all its versions; ScriptNotFound."""
-        record = self._record(entity, script_id)
+        self._record(entity, script_id)
         # Gone at once: nothing can be started of it while the disk is busy.
-        del self._records[script_id]
-        await self._to_the_end.run(f'remove {script_id}', self._remove(record, tell))
+        self._removing[script_id] = self._records.pop(script_id)
+        await self._to_the_end.run(f'remove {script_id}', self._remove(script_id, tell))
 
     def _record(self, entity: EntityRef, script_id: str) -> Record:
         record = self._records.get(script_id)
@@ -241,23 +243,23 @@ class UploadedScripts:
             )
             with disk_errors('take a script'):
                 await self._threads.run(self._folders.change, record, upload.path)
-            self._records[script_id] = record
+            # A deletion that was asked for meanwhile is not taken back.
+            records = self._removing if script_id in self._removing else self._records
+            records[script_id] = record
             tell(self._script(record))
             if self._may_prune:
                 await self._threads.run(self._folders.prune, record, versions_in_use(script_id))
             return record
 
-    async def _remove(self, record: Record, tell: Tell) -> None:
+    async def _remove(self, script_id: str, tell: Tell) -> None:
         async with self._changes:
             try:
                 with disk_errors('give a script up'):
-                    await self._threads.run(self._folders.remove, record.script_id)
+                    await self._threads.run(self._folders.remove, script_id)
             except LibraryUnavailable:
-                self._records[record.script_id] = record
+                self._records[script_id] = self._removing.pop(script_id)
                 raise
-            # A replacement that was under way has brought it back.
-            self._records.pop(record.script_id, None)
-            tell(self._script(record))
+            tell(self._script(self._removing.pop(script_id)))
 
 
 def _without_kind(metadata: Metadata) -> Metadata:

@@ -257,6 +257,32 @@ async def test_a_deleted_script_is_gone(library: ScriptLibrary, tmp_path: Path) 
     assert await (await _reopened(tmp_path)).list(APP) == ()
 
 
+async def test_a_replacement_does_not_bring_back_what_is_being_deleted(
+    library: ScriptLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted while it is replaced, and again right after: it is gone, and the second is told."""
+    script = await _create(library)
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(path: Path, kind: ScriptKind) -> Beginning:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(PATIENCE_SEC)
+        return read_beginning(path, kind)
+
+    monkeypatch.setattr(uploaded_scripts, 'read_beginning', slowly)
+    replacing = asyncio.create_task(_replace(library, script, b'two'))
+    await begun.wait()
+    deleting = asyncio.create_task(library.delete(APP, script.id))
+    go_on.set()
+    await replacing
+    with pytest.raises(ScriptNotFound):
+        await library.delete(APP, script.id)
+    await deleting
+    assert await library.list(APP) == ()
+    assert await (await _reopened(tmp_path)).list(APP) == ()
+
+
 @pytest.mark.parametrize(
     ('content', 'file_name', 'metadata', 'error'),
     [
