@@ -56,6 +56,7 @@ class Robot:
         self.entity_timeout_sec = 30.0
         self.start_prepared = False
         self.max_executions = 10
+        self.max_executions_per_entity = 10
         self.max_kept = 0
         self.max_schedules = 0
 
@@ -127,7 +128,8 @@ class Life:
                 default_timeout_sec=300,
                 stop_grace_period_sec=5,
                 concurrency=ConcurrencyLimits(
-                    max_executions=robot.max_executions, max_executions_per_entity=10
+                    max_executions=robot.max_executions,
+                    max_executions_per_entity=robot.max_executions_per_entity,
                 ),
                 retention=RetentionPolicy(
                     max_executions=robot.max_kept, max_age_sec=0, max_failed_age_sec=0

@@ -2,7 +2,7 @@
 """One open execution: from its record to the final status, whatever happens in between."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 import contextlib
 from dataclasses import replace
 import logging
@@ -34,7 +34,8 @@ _RECORD_PATIENCE_SEC = 0.5
 """How long a stop waits for its record before the script hears of it all the same."""
 
 
-_Work = TypeVar('_Work')
+_Enter = Callable[[], Awaitable[StartOrder]]
+_Result = TypeVar('_Result')
 
 
 class ActiveExecution:
@@ -80,15 +81,15 @@ class ActiveExecution:
             return present.evolve(progress=self._progress)
         return present
 
-    async def drive(self, entering: Coroutine[Any, Any, StartOrder] | None = None) -> None:
+    async def drive(self, enter: _Enter | None = None) -> None:
         """Start the script and see it through to the final status.
 
-        `entering` gives what is to be started, where that is not known yet. It may wait, and
-        raises NotStartable where there will be no start.
+        `enter` gives what is to be started, where that is not known yet. It may wait, and raises
+        NotStartable where there will be no start.
         """
         try:
-            if entering is not None:
-                self.order = await self._unless_called_off(entering)
+            if enter is not None:
+                await self._unless_called_off(lambda: self._take_order(enter))
             await self._see_through()
         except NotStartable as error:
             reason, message = error.reason, str(error)
@@ -196,22 +197,25 @@ class ActiveExecution:
 
     async def _start(self) -> ScriptProcess | None:
         """Start the script; None where a stop comes first."""
-        assert self.order is not None
+        order = self.order
+        assert order is not None
         try:
-            starting = self._runner.start(self.order, self._on_progress)
-            self._process = await self._unless_called_off(starting)
+            self._process = await self._unless_called_off(
+                lambda: self._runner.start(order, self._on_progress)
+            )
         except SpawnFailed as error:
             raise NotStartable(FailureReason.SPAWN_FAILED, str(error), error.left) from error
         return self._process
 
-    async def _unless_called_off(self, work: Coroutine[Any, Any, _Work]) -> _Work | None:
+    async def _take_order(self, enter: _Enter) -> None:
+        # At once: between the two the script could be deleted as that of a schedule that waits.
+        self.order = await enter()
+
+    async def _unless_called_off(self, work: Callable[[], Awaitable[_Result]]) -> _Result | None:
         """Return what `work` gives; None where nothing is to start, and then it is cancelled."""
 
-        async def unless() -> _Work | None:
-            if not self._called_off.done():
-                return await work
-            work.close()
-            return None
+        async def unless() -> _Result | None:
+            return None if self._called_off.done() else await work()
 
         working = asyncio.create_task(unless())
         await asyncio.wait({working, self._called_off}, return_when=asyncio.FIRST_COMPLETED)
@@ -220,7 +224,6 @@ class ActiveExecution:
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
-        work.close()
         return None
 
     def _end_unstarted(self) -> None:

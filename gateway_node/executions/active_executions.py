@@ -80,7 +80,7 @@ class ActiveExecutions:
     def begin_accepted(self, execution: Execution) -> None:
         """Begin to drive a recorded execution, which is still to be let in."""
         active = self._add(execution)
-        self._spawn(self._drive(active, self._admission.enter(accepted(execution))))
+        self._spawn(self._drive(active, lambda: self._admission.enter(accepted(execution))))
 
     def stop_all(self, action: StopAction) -> None:
         """Ask every execution to end because the gateway ends, those that come later too."""
@@ -128,10 +128,10 @@ class ActiveExecutions:
     async def _drive(
         self,
         active: ActiveExecution,
-        entering: Coroutine[Any, Any, StartOrder] | None = None,
+        enter: Callable[[], Awaitable[StartOrder]] | None = None,
     ) -> None:
         try:
-            await active.drive(entering)
+            await active.drive(enter)
         finally:
             self._held_scripts.add(active.execution)
             self._remove(active)

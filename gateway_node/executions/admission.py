@@ -244,12 +244,15 @@ class Admission:
     async def _script(self, candidate: Candidate) -> Script:
         """Return the script as it was accepted, else as it is now, and keep that version.
 
-        Nobody keeps versions of a managed script: it is always as it is now.
+        Nobody keeps versions of a managed script: it is always as it is now. What is gone is gone
+        in each version. ScriptNotFound.
         """
+        script = await self._library.get(candidate.entity, candidate.script_id)
         kept = self._scripts.get(candidate.execution_id)
         if candidate.accepted and kept is not None and not kept.managed:
             return kept
-        return await self.accept(candidate.execution_id, candidate.entity, candidate.script_id)
+        self._scripts[candidate.execution_id] = script
+        return script
 
     async def _wait_online(self, entity: EntityRef) -> None:
         assert self._directory is not None, 'admission is not open'

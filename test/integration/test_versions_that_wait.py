@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was accepted is what runs: versions stay as they are while executions wait."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 from clients import CLIENT
 from lives import APP, COMPLETED, FAILED, Life, Robot, RUNNING
@@ -151,3 +153,28 @@ async def test_a_version_that_is_refused_for_good_is_kept_no_longer(robot: Robot
         life.runner.refusal = None
         started = await life.start(script_id, ExecutionType.NOW)
         assert (await life.finish(started.id)).status is COMPLETED
+
+
+async def test_a_schedule_is_not_let_in_while_its_script_is_being_deleted(robot: Robot) -> None:
+    """It was no obstacle to the deletion, and its version goes with the script."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        once = await life.start(script_id, ONCE)
+    async with robot.gateway(online=False) as life:
+        delete, gone, go_on = life.library.delete, asyncio.Event(), asyncio.Event()
+
+        async def slowly(*args: Any, **kwargs: Any) -> None:
+            await delete(*args, **kwargs)
+            gone.set()
+            await go_on.wait()
+
+        life.library.delete = slowly  # type: ignore[method-assign]
+        deleting = asyncio.create_task(life.script_changes.delete(APP, script_id, actor=CLIENT))
+        await gone.wait()
+        life.bring_online()
+        failed = await life.listener.wait_for(once.id)
+        assert failed.failure is not None
+        assert failed.failure.reason is FailureReason.SCRIPT_GONE
+        go_on.set()
+        await deleting
+        assert life.runner.started == ()
