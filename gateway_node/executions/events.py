@@ -54,6 +54,12 @@ STATUS_KINDS = FIRST_KINDS | {
 """What brings an execution into a status."""
 
 
+SCRIPT_KINDS = frozenset(
+    {EventKind.SCRIPT_UPLOADED, EventKind.SCRIPT_REPLACED, EventKind.SCRIPT_DELETED}
+)
+"""What tells of a script."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """A new state of one execution, and what led to it."""
@@ -85,7 +91,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Happening:
-    """What happened to something else than an execution."""
+    """What happened and left each execution as it was, whatever it happened to."""
 
     kind: EventKind
     subject: str

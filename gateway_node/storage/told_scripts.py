@@ -6,11 +6,13 @@ import sqlite3
 from typing import Any
 
 from gateway_node.executions.documents import evolved, to_text
-from gateway_node.executions.events import EventKind, Happening
+from gateway_node.executions.events import EventKind, Happening, SCRIPT_KINDS
 
 
 def keep_told(connection: sqlite3.Connection, happening: Happening) -> None:
-    """Keep what a happening tells of a script."""
+    """Keep what a happening tells of a script, where it does."""
+    if happening.kind not in SCRIPT_KINDS:
+        return
     subject = happening.subject
     if happening.kind is EventKind.SCRIPT_DELETED:
         connection.execute('DELETE FROM told_scripts WHERE subject = ?', (subject,))

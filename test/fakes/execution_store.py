@@ -29,6 +29,7 @@ from gateway_node.executions.events import (
     EventKind,
     execution_subject,
     Happening,
+    SCRIPT_KINDS,
 )
 from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus
@@ -213,9 +214,10 @@ class InMemoryExecutionStore:
         )
 
     def _tell(self, happening: Happening) -> Event:
-        told = self._told_scripts.pop(happening.subject, {})
-        if happening.kind is not EventKind.SCRIPT_DELETED:
-            self._told_scripts[happening.subject] = evolved(told, happening.changes)
+        if happening.kind in SCRIPT_KINDS:
+            told = self._told_scripts.pop(happening.subject, {})
+            if happening.kind is not EventKind.SCRIPT_DELETED:
+                self._told_scripts[happening.subject] = evolved(told, happening.changes)
         return self._log.append(happening)
 
     def _measure(self, execution: Execution, kept_bytes: int) -> None:

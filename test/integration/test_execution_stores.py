@@ -223,6 +223,7 @@ async def test_what_was_told_of_scripts_is_known(store: ExecutionStore) -> None:
         [
             happening(replaced, kept, version='b', tags=None, limits={'memory_mb': 2}),
             happening(EventKind.SCRIPT_DELETED, gone),
+            happening(EventKind.EXECUTION_QUEUED, 'apps/a/scripts/s/executions/e'),
         ]
     )
     told = {kept: {'version': 'b', 'limits': {'memory_mb': 2}}}
