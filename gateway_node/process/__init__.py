@@ -4,8 +4,8 @@
 It fulfils the ports of `executions` and `scripts`; it knows neither HTTP, SQL nor ROS. What runs
 in the processes is in `child`, from which this room takes only what both sides of the fork use.
 
-`runner` makes supervisor orders of executions: `command_line` and `environment` say what is
-executed and what it finds. `supervisors` has the order carried out by a supervisor that the
-`spawner_client` got, and sees the `supervised_process` to its end; `outcomes` says how that was.
-What an earlier gateway left is in the `journal`, and `recovery` ends it.
+`runner` is the way in. `supervisor_orders` says what is to be executed and what it finds, with
+`command_line`, `environment` and their like. `supervisors` has that done by a supervisor, which
+comes from the `spawner_client`, and sees each `supervised_process` to its end; `outcomes` says how
+that was. What an earlier gateway left is in the `journal`, and `recovery` ends it.
 """

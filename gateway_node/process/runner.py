@@ -3,47 +3,37 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-import json
 import os
 from pathlib import Path
-import signal
 from typing import Any
 
-from gateway_node.child.messages import SupervisorOrder
 from gateway_node.clock import Clock, SystemClock
-from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
+from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, UnkillableProcess
-from gateway_node.process.command_line import command_line
 from gateway_node.process.companions import Companions
 from gateway_node.process.environment import (
     make_python_folder,
-    script_environment,
     without_secrets,
 )
-from gateway_node.process.installed_interpreters import InstalledInterpreters
 from gateway_node.process.internal_programs import InternalPrograms
 from gateway_node.process.journal import Journal
 from gateway_node.process.kept_files import kept_bytes, remove_recorded
 from gateway_node.process.launch_fragments import LaunchFragments
-from gateway_node.process.limits import supervisor_limits
 from gateway_node.process.line_reading import LineReader
 from gateway_node.process.output_reading import read_output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.recovery import Recovery
 from gateway_node.process.sourced_environment import SourcedEnvironment
-from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.process.supervised_process import SupervisedProcess
+from gateway_node.process.supervisor_orders import SupervisorOrders
 from gateway_node.process.supervisors import Supervisors
 from gateway_node.process.unkillable_notes import lives, UnkillableNotes
 from gateway_node.removal import remove_tree
-from gateway_node.scripts.arguments import declared_arguments
-from gateway_node.scripts.values import Limits, ScriptKind
+from gateway_node.scripts.values import Limits
 from gateway_node.side_tasks import SideTasks
 
-LAUNCH_GRACE_SEC = 12.0
-"""Least grace of a launch fragment: launch itself escalates for 10 s."""
 _LOG_FILE = 'supervision.log'
 _EXECUTIONS_FOLDER = 'executions'
 _UNKILLABLE_FILE = 'unkillable.json'
@@ -73,7 +63,6 @@ class SupervisedScriptRunner:
         clock = clock or SystemClock()
         self._state_dir = state_dir.absolute()
         self._folder = self._state_dir / _EXECUTIONS_FOLDER
-        self._default_limits = default_limits or Limits()
         self._keep_working_directories = keep_working_directories
         self._own = own_processes
         self._journal = Journal(self._state_dir)
@@ -92,9 +81,15 @@ class SupervisedScriptRunner:
             self._internal.run,
             clock,
         )
-        self._interpreters = InstalledInterpreters()
         self._lines = LineReader(self._folder)
         self._fragments = LaunchFragments(self._internal.describe, clock)
+        self._orders = SupervisorOrders(
+            self._environment,
+            self._fragments,
+            self._python_folder,
+            default_limits=default_limits or Limits(),
+            keep_working_directories=keep_working_directories,
+        )
         self._putting_away = Companions()
 
     @property
@@ -158,19 +153,9 @@ class SupervisedScriptRunner:
                 fragment requires or allows others.
             RunnerUnavailable: nothing can be started at the moment.
         """
-        declared_arguments(order.script, order.parameters)
-        present = self._environment.present
-        if present is not None:
-            # Where the set-up files have to be sourced first, the start says it.
-            await self._interpreters.of(order.script, present)
+        await self._orders.vet_script(order)
         self._supervisors.check()
-        if order.script.kind is ScriptKind.LAUNCH:
-            try:
-                world = await self._environment.world()
-            except SpawnFailed:
-                # The start says so, in the execution.
-                return
-            await self._fragments.check(order.script, order.parameters, world)
+        await self._orders.vet_fragment(order)
 
     async def start(
         self, order: StartOrder, on_progress: Callable[[Progress], None]
@@ -180,20 +165,13 @@ class SupervisedScriptRunner:
         Raises:
             SpawnFailed: the process could not be started; nothing is left behind.
         """
-        world = await self._environment.world()
-        try:
-            runs_by = await self._interpreters.of(order.script, world)
-        except (RunnerUnavailable, ScriptNotRunnable) as error:
-            raise SpawnFailed(str(error)) from error
         directory = self._folder / order.execution_id
-        supervisor_order = self._supervisor_order(order, runs_by, directory, world)
+        supervisor_order = await self._orders.make(order, directory)
         try:
             directory.mkdir(mode=0o700)
         except OSError as error:
             raise SpawnFailed(f'{directory} cannot be made: {error.strerror}') from error
-        warnings: Sequence[str] = ()
-        if order.script.kind is ScriptKind.LAUNCH:
-            warnings = self._fragments.warnings(order.script, order.parameters)
+        warnings = self._orders.warnings(order)
         return await self._supervisors.start(supervisor_order, on_progress, warnings)
 
     async def output(self, execution_id: str) -> Output:
@@ -301,23 +279,3 @@ class SupervisedScriptRunner:
         remove_tree(self._folder / execution_id)
         self._lines.forget(execution_id)
         self._journal.remove(execution_id)
-
-    def _supervisor_order(
-        self, order: StartOrder, runs_by: Sequence[str], directory: Path, world: ScriptWorld
-    ) -> SupervisorOrder:
-        kind, grace_sec = order.script.kind, order.stop_grace_period_sec
-        launch = kind is ScriptKind.LAUNCH
-        return SupervisorOrder(
-            execution_id=order.execution_id,
-            directory=str(directory),
-            script_file=str(order.script.runs_from),
-            argv=command_line(order, runs_by),
-            environment=script_environment(world.variables, order, directory, self._python_folder),
-            # A line, as `read` wants it.
-            stdin=json.dumps(dict(order.parameters)) + '\n',
-            timeout_sec=order.timeout_sec,
-            grace_sec=max(grace_sec, LAUNCH_GRACE_SEC) if launch else grace_sec,
-            stop_signal=signal.SIGINT if launch else signal.SIGTERM,
-            limits=supervisor_limits(order.script.limits, self._default_limits),
-            keep_working_directory=self._keep_working_directories,
-        )
