@@ -10,6 +10,7 @@ from collections.abc import (
     Sequence,
 )
 import contextlib
+from dataclasses import dataclass
 import platform
 import socket
 from typing import Any
@@ -53,15 +54,23 @@ from gateway_node.storage.identity_store import SqliteIdentityStore
 DAY_SEC = 86400.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class NodeSide:
+    """What comes with the node, which exists before there is a loop."""
+
+    name: NodeName
+    versions: Mapping[str, str]
+    """Of ROS and of its middleware."""
+    unseen_nodes: UnseenNodes
+    namesakes: Namesakes
+
+
 @contextlib.asynccontextmanager
 async def assemble(
     configuration: Configuration,
+    node_side: NodeSide,
     *,
-    own_node: NodeName,
     instance: str,
-    ros_versions: Mapping[str, str],
-    unseen_nodes: UnseenNodes,
-    namesakes: Namesakes,
     clock: Clock,
     side_tasks: SideTasks,
     strict: bool = False,
@@ -72,46 +81,17 @@ async def assemble(
     """
     async with contextlib.AsyncExitStack() as undo:
         adapters = await open_adapters(configuration, clock, side_tasks, undo)
-        reader = ManifestReader(
-            entities=configuration.entities.manifest, scripts=configuration.scripts.manifest
-        )
-        manifests = await reader.read()
-        library = await _open_library(configuration, adapters, manifests)
-        undo.push_async_callback(library.close)
-        room = await _execution_room(configuration, adapters, library, undo)
-        directory, identities = await _entities(
-            configuration, adapters, manifests, own_node, library, room.service
-        )
-        reload = ManifestReload(
-            reader=reader, directory=directory, library=library, script_changes=room.script_changes
-        )
+        inner = await _inner_rooms(configuration, adapters, node_side.name, undo)
 
         async def conditions() -> dict[str, Any]:
-            return {
-                'gateway': instance,
-                'warnings': [
-                    *adapters.database.warnings,
-                    *adapters.runner.environment_warnings,
-                    *library.warnings,
-                    *server.warnings,
-                    *filter(None, [await adapters.free_space.shortage()]),
-                    *reload.warnings,
-                    *unseen_nodes.warnings(alone=not directory.any_online),
-                    *namesakes.warnings,
-                ],
-                'connections': server.connections,
-                'supervision': {
-                    **adapters.runner.containment,
-                    'spawner_restarts': adapters.runner.spawner_restarts,
-                },
-            }
+            return {'gateway': instance, **await _conditions(adapters, inner, node_side, server)}
 
         services = Services(
-            directory=directory,
-            library=library,
-            script_changes=room.script_changes,
-            executions=room.service,
-            versions={**_own_versions(), **ros_versions},
+            directory=inner.directory,
+            library=inner.library,
+            script_changes=inner.executions.script_changes,
+            executions=inner.executions.service,
+            versions={**_own_versions(), **node_side.versions},
             conditions=conditions,
             clock=clock,
             started=clock.monotonic(),
@@ -124,17 +104,77 @@ async def assemble(
         )
         yield Gateway(
             runner=adapters.runner,
-            directory=directory,
-            identities=identities,
-            executions=room.service,
-            script_changes=room.script_changes,
-            ledger=room.ledger,
+            directory=inner.directory,
+            identities=inner.identities,
+            executions=inner.executions,
+            manifests=inner.manifests,
             server=server,
             side_tasks=side_tasks,
-            unseen_nodes=unseen_nodes,
-            namesakes=namesakes,
-            manifests=reload,
+            unseen_nodes=node_side.unseen_nodes,
+            namesakes=node_side.namesakes,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _InnerRooms:
+    """Entities, scripts and executions, and what has their manifests read anew."""
+
+    library: ScriptLibrary
+    executions: ExecutionRoom
+    directory: EntityDirectory
+    identities: IdentityKeeper
+    manifests: ManifestReload
+
+
+async def _inner_rooms(
+    configuration: Configuration,
+    adapters: Adapters,
+    own_node: NodeName,
+    undo: contextlib.AsyncExitStack,
+) -> _InnerRooms:
+    reader = ManifestReader(
+        entities=configuration.entities.manifest, scripts=configuration.scripts.manifest
+    )
+    manifests = await reader.read()
+    library = await _open_library(configuration, adapters, manifests)
+    undo.push_async_callback(library.close)
+    executions = await _execution_room(configuration, adapters, library, undo)
+    directory, identities = await _entities(
+        configuration, adapters, manifests, own_node, library, executions.service
+    )
+    return _InnerRooms(
+        library=library,
+        executions=executions,
+        directory=directory,
+        identities=identities,
+        manifests=ManifestReload(
+            reader=reader,
+            directory=directory,
+            library=library,
+            script_changes=executions.script_changes,
+        ),
+    )
+
+
+async def _conditions(
+    adapters: Adapters, inner: _InnerRooms, node_side: NodeSide, server: Server
+) -> dict[str, Any]:
+    """Return what /health shows of the rooms; what is wrong, each of them tells itself."""
+    runner = adapters.runner
+    return {
+        'warnings': [
+            *adapters.database.warnings,
+            *runner.environment_warnings,
+            *inner.library.warnings,
+            *server.warnings,
+            *filter(None, [await adapters.free_space.shortage()]),
+            *inner.manifests.warnings,
+            *node_side.unseen_nodes.warnings(alone=not inner.directory.any_online),
+            *node_side.namesakes.warnings,
+        ],
+        'connections': server.connections,
+        'supervision': {**runner.containment, 'spawner_restarts': runner.spawner_restarts},
+    }
 
 
 async def _execution_room(

@@ -11,7 +11,7 @@ import secrets
 import socket
 import sys
 
-from gateway_node.assembly import assemble
+from gateway_node.assembly import assemble, NodeSide
 from gateway_node.before_start import StartRefused
 from gateway_node.clock import SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
@@ -102,15 +102,18 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         user_id=os.geteuid(),
         monotonic=clock.monotonic,
     )
+    node_side = NodeSide(
+        name=node.name,
+        versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
+        unseen_nodes=unseen_nodes,
+        namesakes=Namesakes(node.name),
+    )
     # Of this process alone: robots can have one hostname, and gateways of one host one name.
     instance = f'{socket.gethostname()}-{secrets.token_hex(3)}'
     async with assemble(
         configuration,
-        own_node=node.name,
+        node_side,
         instance=instance,
-        ros_versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
-        unseen_nodes=unseen_nodes,
-        namesakes=Namesakes(node.name),
         clock=clock,
         side_tasks=side_tasks,
     ) as gateway:

@@ -12,9 +12,7 @@ from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityRef, GraphSnapshot
 from gateway_node.executions.errors import StoreUnavailable
-from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.script_changes import ScriptChanges
-from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.room import ExecutionRoom
 from gateway_node.http_server.server import Server
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.reloading import ManifestReload
@@ -39,9 +37,7 @@ class Gateway:
         runner: SupervisedScriptRunner,
         directory: EntityDirectory,
         identities: IdentityKeeper,
-        executions: ExecutionService,
-        script_changes: ScriptChanges,
-        ledger: Ledger,
+        executions: ExecutionRoom,
         server: Server,
         side_tasks: SideTasks,
         unseen_nodes: UnseenNodes,
@@ -52,9 +48,9 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self.runner = runner
         self.directory = directory
-        self.executions = executions
-        self._script_changes = script_changes
-        self.ledger = ledger
+        self.ledger = executions.ledger
+        self._executions = executions.service
+        self._script_changes = executions.script_changes
         self._identities = identities
         self._namesakes = namesakes
         self._manifests = manifests
@@ -69,7 +65,7 @@ class Gateway:
     async def open(self) -> None:
         """Bring what an earlier gateway left to an end; StoreUnavailable."""
         await self._script_changes.open()
-        await self.executions.open(self.directory)
+        await self._executions.open(self.directory)
         self._start('look after entities', self._tend_entities())
         self._start(
             'look for hidden nodes',
@@ -79,7 +75,7 @@ class Gateway:
     async def serve(self) -> None:
         """Answer clients, and meanwhile start what is still due of the schedules."""
         await self._server.serve()
-        self._start('start schedules', self.executions.start_schedules())
+        self._start('start schedules', self._executions.start_schedules())
 
     def component_of(self, entity: EntityRef) -> str:
         """Return the id of an entity's component; the entity's own where it is not known."""
@@ -104,14 +100,14 @@ class Gateway:
 
         `kill` set means that nobody waits for a graceful end any more.
         """
-        self.executions.close()
+        self._executions.close()
         await self._server.stop_accepting()
-        closed = asyncio.ensure_future(self.executions.wait_closed())
+        closed = asyncio.ensure_future(self._executions.wait_closed())
         killed = asyncio.ensure_future(kill.wait())
         await asyncio.wait({closed, killed}, return_when=asyncio.FIRST_COMPLETED)
         killed.cancel()
         if not closed.done():
-            self.executions.kill()
+            self._executions.kill()
         await closed
         await self._server.close()
         if self._tasks:

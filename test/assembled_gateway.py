@@ -9,7 +9,7 @@ import time
 
 from aiohttp import ClientSession
 
-from gateway_node.assembly import assemble
+from gateway_node.assembly import assemble, NodeSide
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.ros.configuration import configuration_from
@@ -32,12 +32,14 @@ async def assembled_gateway(
     """Assemble a gateway that sees `graph`, serve it, and yield a client of it."""
     async with assemble(
         configuration_from({'state_dir': str(state_dir), **(parameters or {})}, environ={}),
-        own_node=OWN_NODE,
+        NodeSide(
+            name=OWN_NODE,
+            versions={},
+            unseen_nodes=unseen_nodes
+            or UnseenNodes(rmw='none', domain_id=0, user_id=0, monotonic=time.monotonic),
+            namesakes=namesakes or Namesakes(OWN_NODE),
+        ),
         instance='robot-1',
-        ros_versions={},
-        unseen_nodes=unseen_nodes
-        or UnseenNodes(rmw='none', domain_id=0, user_id=0, monotonic=time.monotonic),
-        namesakes=namesakes or Namesakes(OWN_NODE),
         clock=SystemClock(),
         side_tasks=SideTasks(),
         strict=True,
