@@ -103,7 +103,8 @@ def joined(first: Frame, second: Frame) -> Frame:
 
 def header(frame: Frame) -> bytes:
     """Return what stands before the content of a frame: numbers of as few bytes as each needs."""
-    skips = b''.join(map(_number, frame.skips))
+    small = max(frame.skips, default=0) < 128
+    skips = bytes(frame.skips) if small else b''.join(map(_number, frame.skips))
     numbers = (frame.stream, len(frame.content), frame.milliseconds, frame.ended, len(skips))
     return b''.join(map(_number, numbers)) + skips
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads output as versions before kept it: in frames without line numbers.
 
-Its lines are numbered here, in the order in which their frames were written; how many were
-dropped nobody counted, so one number is left out for those of a stream.
+Its lines are numbered here, in the order of their frames' times. How many were dropped nobody
+counted, so each stream's that were have one number: that of the line that its head cut, if any.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,20 +24,32 @@ _NANOSECONDS_A_MILLISECOND = 1_000_000
 
 def read_unnumbered(head: bytes, tail: bytes) -> tuple[list[Frame], list[Frame], Totals | None]:
     """Return the frames of head and tail, and what the tail says of all that there was."""
-    first, lines = _numbered(_unpack(head, 0), 0)
+    first = [frame for frame in _unpack(head, 0) if frame.stream != NOTE]
+    notes = [frame for frame in _unpack(head, 0) if frame.stream == NOTE]
+    last = list(_unpack(tail, _TOTALS.size))
     totals = _unpack_totals(tail)
-    if totals is None:
-        return first, [], None
-    # Both streams followed each other there.
-    arrived = sorted(_unpack(tail, _TOTALS.size), key=lambda frame: frame.milliseconds)
-    gaps = sum(
-        _size(first, stream) + _size(arrived, stream) < totals.written(stream)
+    gaps = {
+        stream
         for stream in (STDOUT, STDERR)
-    )
-    # What the heads cut ends with a number that is left out.
-    beyond = {'stdout_beyond': lines + 1, 'stderr_beyond': lines + gaps} if gaps else {}
-    last, lines = _numbered(arrived, lines + gaps)
-    return first, last, totals._replace(lines=lines, **beyond)
+        if totals and _size(first, stream) + _size(last, stream) < totals.written(stream)
+    }
+    lines = 0
+    beyond: dict[int, int] = {}
+    numbered: tuple[list[Frame], list[Frame]] = ([], [])
+    arrived = sorted([*((f, 0) for f in first), *((f, 1) for f in last)], key=_time)
+    for frame, part in arrived:
+        if part and frame.stream in gaps and frame.stream not in beyond:
+            lines += 1
+            beyond[frame.stream] = lines
+        numbered[part].append(frame._replace(ended=lines))
+        lines = numbered[part][-1].last_line
+    if totals is not None:
+        totals = Totals(*totals[:2], lines, beyond.get(STDOUT, 0), beyond.get(STDERR, 0))
+    return [*numbered[0], *notes], numbered[1], totals
+
+
+def _time(arrived: tuple[Frame, int]) -> int:
+    return arrived[0].milliseconds
 
 
 def _unpack(content: bytes, offset: int) -> Iterator[Frame]:
@@ -56,16 +68,6 @@ def _unpack_totals(content: bytes) -> Totals | None:
         return None
     stdout_bytes, stderr_bytes = _TOTALS.unpack_from(content)
     return Totals(stdout_bytes, stderr_bytes)
-
-
-def _numbered(frames: Iterable[Frame], lines: int) -> tuple[list[Frame], int]:
-    """Return frames in the order of their arrival with numbers, and the last number."""
-    numbered = []
-    for frame in frames:
-        numbered.append(frame._replace(ended=lines))
-        if frame.stream != NOTE:
-            lines = numbered[-1].last_line
-    return numbered, lines
 
 
 def _size(frames: Iterable[Frame], stream: int) -> int:

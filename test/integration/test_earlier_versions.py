@@ -20,6 +20,8 @@ from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.documents import evolved, execution_of
 from gateway_node.executions.events import EventKind
+from gateway_node.executions.output_lines import OutputStream
+from gateway_node.process.line_reading import LineReader
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.execution_store import SqliteExecutionStore
 
@@ -196,3 +198,25 @@ async def test_what_an_earlier_version_kept_is_measured(version: str, tmp_path: 
         blocks = sum(file.stat().st_blocks for file in files)
         # The folder itself, which not every file system counts.
         assert kept_bytes - 512 * blocks in range(64 * 1024), execution_id
+
+
+def test_output_of_an_earlier_version_has_lines(version: str, tmp_path: Path) -> None:
+    """Numbered by reading them: those of a stream that were dropped, which nobody counted, are
+    one."""
+    reader = LineReader(tmp_path / 'executions')
+    for path, known in answers_of(version).items():
+        if 'output' not in known or known['status'] in ('prepared', 'running'):
+            continue
+        name = path.rpartition('/')[2]
+        read = reader.read(name, None, after=0, limit=10**6, stream=None, ended=True)
+        assert read.complete
+        stdout = [line.text for line in read.lines if line.stream is OutputStream.STDOUT]
+        stderr = [line.text for line in read.lines if line.stream is OutputStream.STDERR]
+        assert known['output']['stderr'].splitlines() == stderr
+        if stderr == ['begins', 'ends']:
+            assert (read.lines[0].text, stdout[-1]) == ('begins', '25000')
+            assert not all(line.whole for line in read.lines)
+            assert read.last - len(read.lines) in (0, 1)
+        else:
+            assert known['output']['stdout'].splitlines() == stdout
+            assert [line.number for line in read.lines] == list(range(1, read.last + 1))
