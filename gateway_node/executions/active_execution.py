@@ -12,6 +12,7 @@ from gateway_node.clock import Clock
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.final_status import (
+    final_changes,
     final_status_of,
     FinalStatus,
     status_without_outcome,
@@ -290,28 +291,3 @@ class ActiveExecution:
             news = present.is_open and present.stop_trigger != self._record.stop_trigger
             if news and await self._ledger.note_stop(present, self._stop.actor):
                 self._record = present
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)
-
-
-def final_changes(
-    execution: Execution, final: FinalStatus, outcome: Outcome | None
-) -> dict[str, Any]:
-    """Return the fields of an execution that its end sets."""
-    changes: dict[str, Any] = {
-        'failure': final.failure,
-        'output_parameters': final.output_parameters,
-        'unkillable_processes': final.left,
-        'warnings': execution.warn(*final.warnings).warnings,
-    }
-    if outcome is not None:
-        changes |= {
-            'duration_ms': _milliseconds(outcome.duration_sec),
-            'exit_code': outcome.exit_code,
-            'signal': outcome.signal,
-            'leftover_processes': outcome.leftover_processes,
-            'resource_use': outcome.resource_use,
-        }
-    return changes

@@ -115,6 +115,31 @@ def status_without_outcome(
     )
 
 
+def final_changes(
+    execution: Execution, final: FinalStatus, outcome: Outcome | None
+) -> dict[str, Any]:
+    """Return the fields of an execution that its end sets."""
+    changes: dict[str, Any] = {
+        'failure': final.failure,
+        'output_parameters': final.output_parameters,
+        'unkillable_processes': final.left,
+        'warnings': execution.warn(*final.warnings).warnings,
+    }
+    if outcome is not None:
+        changes |= {
+            'duration_ms': _milliseconds(outcome.duration_sec),
+            'exit_code': outcome.exit_code,
+            'signal': outcome.signal,
+            'leftover_processes': outcome.leftover_processes,
+            'resource_use': outcome.resource_use,
+        }
+    return changes
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
 def _failure(
     outcome: Outcome, output: Output, timeout_sec: float | None, ended_by: Trigger | None
 ) -> Failure | None:

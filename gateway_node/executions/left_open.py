@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import logging
 
 from gateway_node.clock import Clock
-from gateway_node.executions.active_execution import final_changes
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import Change, EventKind
 from gateway_node.executions.final_status import (
+    final_changes,
     final_status_of,
     FinalStatus,
     status_without_outcome,
