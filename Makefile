@@ -46,7 +46,7 @@ test-slow: setup
 
 # make bench ROWS='start record': those rows. From within test/, as Python has a package `test`.
 bench: setup
-	@cd test && ../$(BIN)/python -m bench $(ROWS)
+	@cd test && PYTHONPATH=support ../$(BIN)/python -m bench $(ROWS)
 
 clean:
 	rm -rf $(VENV) $(NOBLE_VENV) build install log .mypy_cache .pytest_cache .ruff_cache

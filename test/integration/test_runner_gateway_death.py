@@ -13,6 +13,7 @@ import sys
 import time
 
 from helper_processes import HELPERS, SUPERVISOR
+from import_path import IMPORT_PATH
 import pytest
 from runner_support import HOSTILE, living_descendants, run_id, wait_until
 
@@ -41,7 +42,7 @@ def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     def start(*names: str, timeout_sec: float = 600) -> Gateway:
         environment = {
             **os.environ,
-            'PYTHONPATH': str(PROGRAM.parent.parent),
+            'PYTHONPATH': IMPORT_PATH,
             'TEST_TIMEOUT_SEC': str(timeout_sec),
         }
         scripts = [str(HOSTILE / name) for name in names]

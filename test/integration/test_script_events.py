@@ -11,6 +11,7 @@ from typing import Any
 
 from clients import CLIENT
 from fakes import whole_log
+from import_path import IMPORT_PATH
 from lives import APP, Life, Robot
 import pytest
 
@@ -237,7 +238,7 @@ async def test_a_gateway_that_is_killed_at_any_moment_tells_every_change_once(
 
 def changing(state_dir: Path) -> subprocess.Popen[str]:
     """Start a process that changes scripts until it is killed."""
-    folders = (Path(__file__).parents[1], Path(__file__).parent)
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, folders))}
+    path = os.pathsep.join((IMPORT_PATH, str(Path(__file__).parent)))
+    env = {**os.environ, 'PYTHONPATH': path}
     command = [sys.executable, '-c', CHANGES_WITHOUT_END, str(state_dir)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)

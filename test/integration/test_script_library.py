@@ -16,6 +16,7 @@ import sys
 import threading
 from typing import Any
 
+from import_path import IMPORT_PATH
 import pytest
 from small_disks import mounted
 
@@ -557,7 +558,7 @@ asyncio.run(main())
 
 
 def _uploader(directory: Path) -> 'subprocess.Popen[bytes]':
-    folders = [str(folder) for folder in Path(__file__).parents[:2]]
+    folders = [str(Path(__file__).parent), *IMPORT_PATH.split(os.pathsep)]
     program = UPLOADER.format(folders=folders, directory=str(directory))
     return subprocess.Popen([sys.executable, '-c', program], stdout=subprocess.PIPE)
 

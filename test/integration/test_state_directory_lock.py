@@ -12,6 +12,7 @@ import threading
 import time
 
 from fakes import FakeClock
+from import_path import IMPORT_PATH
 import pytest
 
 from gateway_node.executions.errors import StoreUnavailable
@@ -44,7 +45,7 @@ def holding(script: str, state_dir: Path) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])},
+        env={**os.environ, 'PYTHONPATH': IMPORT_PATH},
     )
 
 

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from fakes import add, FakeClock, new_execution, update, whole_log
+from import_path import IMPORT_PATH
 import pytest
 
 from gateway_node.executions.documents import evolved, execution_of
@@ -102,7 +103,7 @@ async def sound_log(state_dir: Path) -> tuple[Event, ...]:
 def writing(state_dir: Path, number: int) -> subprocess.Popen[str]:
     """Start a process that writes executions from `number` on."""
     command = [sys.executable, '-c', WRITES_WITHOUT_END, str(state_dir), str(number)]
-    env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])}
+    env = {**os.environ, 'PYTHONPATH': IMPORT_PATH}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
 

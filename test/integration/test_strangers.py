@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from helper_processes import HELPERS, SPAWNER, SUPERVISOR
+from import_path import IMPORT_PATH
 from orphan_support import orphans_without_spawner
 import pytest
 from runner_support import HOSTILE, run_id, wait_until, without_helpers
@@ -38,7 +39,7 @@ def gateway_after(
 ) -> Iterator['subprocess.Popen[str]']:
     """Start a gateway in a shell that did something else before; it is `up` when this yields."""
     command = [sys.executable, str(PROGRAM), str(state), *(str(HOSTILE / s) for s in scripts)]
-    variables = {'PYTHONPATH': str(PROGRAM.parent.parent), **(environment or {})}
+    variables = {'PYTHONPATH': IMPORT_PATH, **(environment or {})}
     become_subreaper()
     with subprocess.Popen(
         ['bash', '-c', f'{line} exec "$@"', 'bash', *command],

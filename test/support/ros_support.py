@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-PROGRAMS = Path(__file__).parent / 'ros_programs'
+PROGRAMS = Path(__file__).parents[1] / 'ros_programs'
 DEADLINE_SEC = 20.0
 
 

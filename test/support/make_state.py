@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a state directory with something of everything, by the gateway of this checkout.
 
-`PYTHONPATH=test python test/make_state.py NAME` writes `NAME.tar.gz` and `NAME.json` into
+`python test/support/make_state.py NAME` writes `NAME.tar.gz` and `NAME.json` into
 `fixtures/`: the directory as its last gateway, killed, left it, and what that one answered.
 It needs a ROS graph; run it where the host is called `robot`.
 """
@@ -20,7 +20,7 @@ from gateway_process import BASE, gateway, GatewayProcess
 from killing import kill
 from ros_support import bare_node
 
-FOLDER = Path(__file__).parent / 'fixtures'
+FOLDER = Path(__file__).parents[1] / 'fixtures'
 HOST = 'components/robot'
 APP = 'apps/temp_sensor'
 FINAL = ('completed', 'failed', 'terminated')

@@ -17,7 +17,7 @@ from helper_processes import SPARE, SPAWNER, without_idle_helpers
 from gateway_node.child.process_tree import descendants
 from gateway_node.process.recovery import has_script_adjustment, read_environment
 
-HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
+HOSTILE = Path(__file__).parents[1] / 'integration' / 'hostile'
 ANSWER_SEC = 0.2
 """The longest that any answer may take while a script does its worst."""
 SLACK = 5

@@ -32,7 +32,7 @@ from gateway_node.scripts.file_names import kind_by_name
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
 from gateway_node.side_tasks import SideTasks
 
-HOSTILE = Path(__file__).parent / 'integration' / 'hostile'
+HOSTILE = Path(__file__).parents[1] / 'integration' / 'hostile'
 DEADLINE_SEC = 20.0
 _RUN = os.environ.setdefault('GATEWAY_TEST_RUN', secrets.token_hex(4))
 """Of tests and the programs that they start; tests run side by side, and a recovery ends whatever
