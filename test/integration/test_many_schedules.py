@@ -2,7 +2,8 @@
 """How many schedules there may be, and how many start at once with the gateway."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+import contextlib
 from pathlib import Path
 
 from clients import CLIENT
@@ -52,6 +53,23 @@ class Writes:
             raise self.refusal
         self.changes.append(len(changes))
         return await self._record(changes)
+
+
+async def leave(robot: Robot, *execution_types: ExecutionType) -> tuple[str, list[Execution]]:
+    """Let a gateway leave executions of one script; return the script's id and them."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        return script_id, [await life.start(script_id, each) for each in execution_types]
+
+
+@contextlib.asynccontextmanager
+async def all_of_them_due(robot: Robot, patch: pytest.MonkeyPatch) -> AsyncIterator[Life]:
+    """Start a gateway that leaves every schedule to `start_schedules`, in one group."""
+    group = schedules_module.GROUP
+    patch.setattr(schedules_module, 'GROUP', 0)
+    async with robot.gateway() as life:
+        patch.setattr(schedules_module, 'GROUP', group)
+        yield life
 
 
 async def test_a_schedule_beyond_the_limit_is_refused(robot: Robot) -> None:
@@ -112,9 +130,7 @@ async def test_what_is_not_recorded_takes_no_place(robot: Robot) -> None:
 
 async def test_a_once_on_restart_counts_until_it_is_used_up(robot: Robot) -> None:
     """While it waits for its entity it is still a schedule."""
-    async with robot.gateway() as life:
-        script_id = await life.upload()
-        once = [await life.start(script_id, ONCE) for _ in range(2)]
+    script_id, once = await leave(robot, ONCE, ONCE)
     async with robot.gateway(online=False) as life:
         with pytest.raises(ScheduleLimitReached):
             await life.start(script_id, EACH)
@@ -127,9 +143,7 @@ async def test_a_once_on_restart_counts_until_it_is_used_up(robot: Robot) -> Non
 async def test_a_state_beyond_the_limit_is_opened_and_kept(robot: Robot) -> None:
     """A limit that was set later ends no schedule; there is room once enough have gone."""
     robot.max_schedules = 0
-    async with robot.gateway() as life:
-        script_id = await life.upload()
-        schedules = [await life.start(script_id, EACH) for _ in range(3)]
+    script_id, schedules = await leave(robot, EACH, EACH, EACH)
     robot.max_schedules = 2
     robot.clock.advance(3600)
     async with robot.gateway() as life:
@@ -175,9 +189,7 @@ async def test_what_clients_do_before_its_turn_counts(
 ) -> None:
     """What was stopped or deleted starts nothing, a new schedule waits for the next start."""
     robot.max_schedules = 0
-    async with robot.gateway() as life:
-        script_id = await life.upload()
-        first, stopped, deleted, kept = [await life.start(script_id, EACH) for _ in range(4)]
+    script_id, (first, stopped, deleted, kept) = await leave(robot, EACH, EACH, EACH, EACH)
     monkeypatch.setattr(schedules_module, 'GROUP', 1)
     async with robot.gateway() as life:
         ended = await life.executions.stop(
@@ -203,12 +215,8 @@ async def test_schedules_that_the_store_does_not_take_are_started_later(
 ) -> None:
     """Each of them once."""
     monkeypatch.setattr(schedules_module, '_RETRY_SEC', 0.01)
-    async with robot.gateway() as life:
-        script_id = await life.upload()
-        schedules = [await life.start(script_id, each) for each in (EACH, ONCE)]
-    monkeypatch.setattr(schedules_module, 'GROUP', 0)
-    async with robot.gateway() as life:
-        monkeypatch.setattr(schedules_module, 'GROUP', 2)
+    script_id, schedules = await leave(robot, EACH, ONCE)
+    async with all_of_them_due(robot, monkeypatch) as life:
         Writes(life, monkeypatch).refused = 3
         await life.executions.start_schedules()
         each, once, run = await life.all(script_id)
@@ -221,12 +229,8 @@ async def test_a_store_that_takes_nothing_any_more_is_not_asked_for_ever(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The schedules wait for the next start, which starts them."""
-    async with robot.gateway() as life:
-        script_id = await life.upload()
-        await life.start(script_id, EACH)
-    monkeypatch.setattr(schedules_module, 'GROUP', 0)
-    async with robot.gateway() as life:
-        monkeypatch.setattr(schedules_module, 'GROUP', 1)
+    script_id, _ = await leave(robot, EACH)
+    async with all_of_them_due(robot, monkeypatch) as life:
         writes = Writes(life, monkeypatch)
         writes.refused, writes.refusal = 1, StoreUnusable('corrupt')
         await life.executions.start_schedules()
@@ -239,9 +243,7 @@ async def test_a_gateway_that_ends_leaves_what_is_not_started(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was started is ended with the rest; later groups wait for the next start."""
-    async with robot.gateway() as life:
-        script_id = await life.upload()
-        schedules = [await life.start(script_id, EACH) for _ in range(2)]
+    script_id, schedules = await leave(robot, EACH, EACH)
     monkeypatch.setattr(schedules_module, 'GROUP', 1)
     async with robot.gateway() as life:
         first = (await life.all(script_id))[-1]
@@ -257,12 +259,8 @@ async def test_a_group_that_is_recorded_while_the_gateway_ends_is_ended_too(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited for, starts nothing, and its executions say that it was the shutdown."""
-    async with robot.gateway() as life:
-        script_id = await life.upload()
-        await life.start(script_id, EACH)
-    monkeypatch.setattr(schedules_module, 'GROUP', 0)
-    async with robot.gateway() as life:
-        monkeypatch.setattr(schedules_module, 'GROUP', 1)
+    script_id, _ = await leave(robot, EACH)
+    async with all_of_them_due(robot, monkeypatch) as life:
         starting = asyncio.create_task(life.executions.start_schedules())
         await asyncio.sleep(0)  # the record is under way
         life.executions.close()
@@ -279,10 +277,7 @@ async def test_whoever_has_to_wait_for_a_place_is_told_of(
 ) -> None:
     """All of them with one commit, before they run; who is let in at once is not."""
     robot.max_schedules, robot.max_executions = 0, 1
-    async with robot.gateway() as life:
-        script_id = await life.upload()
-        for _ in range(4):
-            await life.start(script_id, EACH)
+    script_id, _ = await leave(robot, EACH, EACH, EACH, EACH)
     async with robot.gateway(online=False) as life:
         begins = life.store.log.end
         runs = [each.id for each in await life.all(script_id) if each.parent]
