@@ -10,10 +10,11 @@ import signal
 import subprocess
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import entry_point, GatewayProcess, nothing_left, started, wait_for
+from gateway_process import entry_point, GatewayProcess, nothing_left, started
 from helper_processes import SPAWNER, SUPERVISOR
 
 from gateway_node.child.process_tree import descendants, ProcessEntry

@@ -12,10 +12,11 @@ import socket
 import sys
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import entry_point, gateway, nothing_left, refused, started, wait_for
+from gateway_process import entry_point, gateway, nothing_left, refused, started
 from ros_support import PROGRAMS
 from terminals import terminal
 

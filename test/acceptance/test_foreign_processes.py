@@ -10,6 +10,7 @@ import signal
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
@@ -20,7 +21,7 @@ from foreign_processes import (
     WITHOUT_CGROUPS,
     WITHOUT_KILL,
 )
-from gateway_process import entry_point, GatewayProcess, nothing_left, started, wait_for
+from gateway_process import entry_point, GatewayProcess, nothing_left, started
 
 SLEEPS = f"{AS_OTHER} sh -c 'echo up; exec sleep 602' & wait\n"
 LOSES_SUPERVISOR = f"{AS_OTHER} sh -c 'echo; exec sleep 601' | {{ read up; kill -9 $PPID; }}\n"

@@ -14,10 +14,11 @@ import time
 from typing import Any
 
 import pytest
+from waiting import DEADLINE_SEC, wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import Answer, DEADLINE_SEC, gateway, wait_for
+from gateway_process import Answer, gateway
 from hostile_support import answering, assert_holds, FINAL, GRACE_SEC, Ground, ground_on, SLACK
 from small_disks import filled, mounted
 

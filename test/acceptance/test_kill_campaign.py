@@ -10,10 +10,11 @@ import time
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import GatewayProcess, nothing_left, wait_for
+from gateway_process import GatewayProcess, nothing_left
 from kill_campaign import (
     Acknowledged,
     FINAL,

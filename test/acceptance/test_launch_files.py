@@ -18,13 +18,13 @@ from typing import Any
 import urllib.request
 
 import pytest
+from waiting import DEADLINE_SEC, wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 # Not imported: launch has loggers that are made after it keep their records to themselves.
 if importlib.util.find_spec('launch_ros') is None:
     pytest.skip('launch_ros comes with a ROS distribution only', allow_module_level=True)
 
-from gateway_process import DEADLINE_SEC, wait_for
 from ros_support import ended_at_exit, PROGRAMS, python_program, ros_domain
 
 pytestmark = pytest.mark.usefixtures(ros_domain.__name__)

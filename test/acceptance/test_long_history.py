@@ -10,11 +10,12 @@ import sys
 import time
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from fakes import new_execution, next_change
-from gateway_process import gateway, GatewayProcess, wait_for
+from gateway_process import gateway, GatewayProcess
 from killing import ENTITY, kill
 from ros_support import bare_node
 

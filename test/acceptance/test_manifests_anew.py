@@ -6,10 +6,11 @@ from pathlib import Path
 import signal
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import being_read, gateway, GatewayProcess, wait_for
+from gateway_process import being_read, gateway, GatewayProcess
 
 
 def write(folder: Path, *, component: str, script: str) -> None:

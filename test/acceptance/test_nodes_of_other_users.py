@@ -11,11 +11,12 @@ import subprocess
 import sys
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from foreign_processes import skip_where_users_cannot_change, UID
-from gateway_process import gateway, wait_for
+from gateway_process import gateway
 from ros_support import bare_node
 
 # Python may lie where only root may read; what others may write is what matters.

@@ -10,10 +10,11 @@ import sys
 import xml.etree.ElementTree
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('colcon_core', reason='colcon is not installed')
 
-from gateway_process import entry_point, nothing_left, started, wait_for
+from gateway_process import entry_point, nothing_left, started
 from syntax import parsed
 
 from gateway_node import __version__

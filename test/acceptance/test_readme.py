@@ -20,10 +20,11 @@ import sys
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import nothing_left, started, wait_for
+from gateway_process import nothing_left, started
 
 ROOT = Path(__file__).parents[2]
 DEFAULT_PORT = '8080'

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import gateway, GatewayProcess, wait_for
+from gateway_process import gateway, GatewayProcess
 from killing import ENTITY, kill
 from ros_support import bare_node
 

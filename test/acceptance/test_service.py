@@ -11,10 +11,11 @@ import subprocess
 import sys
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import nothing_left, serving, started, wait_for
+from gateway_process import nothing_left, serving, started
 
 from gateway_node.before_start import MISCONFIGURED
 from gateway_node.main import START_DEADLINE_SEC

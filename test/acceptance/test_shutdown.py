@@ -1,29 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of the gateway: by one signal, by two, by a kill, and what is there afterwards."""
 
+import contextlib
 import os
 from pathlib import Path
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 from typing import Any
 
 import pytest
+from waiting import DEADLINE_SEC, wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import (
-    Answer,
-    DEADLINE_SEC,
-    entry_point,
-    gateway,
-    GatewayProcess,
-    nothing_left,
-    started,
-    wait_for,
-)
+from gateway_process import Answer, entry_point, gateway, GatewayProcess, nothing_left, started
 from ros_support import bare_node, PROGRAMS, status_echo
 from terminals import press_ctrl_c, terminal
 
@@ -180,7 +174,9 @@ def end_by(api: GatewayProcess, *numbers: signal.Signals) -> None:
     while api.process.poll() is None and time.monotonic() - begun < DEADLINE_SEC:
         for number in numbers:
             api.signal(number)
-        time.sleep(0.001)  # no wait for anything: signals that come together merge
+        # Signals that come together merge.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            api.process.wait(0.001)
     end_in_time(api, 2)
     assert time.monotonic() - begun < SLACK * 2
 

@@ -7,18 +7,11 @@ from pathlib import Path
 import signal
 
 import pytest
+from waiting import DEADLINE_SEC, wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import (
-    being_read,
-    DEADLINE_SEC,
-    entry_point,
-    nothing_left,
-    serving,
-    started,
-    wait_for,
-)
+from gateway_process import being_read, entry_point, nothing_left, serving, started
 from hanging_mount import hanging_file
 
 from gateway_node.child.process_tree import descendants

@@ -20,10 +20,11 @@ import urllib.error
 import urllib.request
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import entry_point, gateway, nothing_left, refused, started, wait_for
+from gateway_process import entry_point, gateway, nothing_left, refused, started
 
 from gateway_node import __version__
 from gateway_node.before_start import MISCONFIGURED

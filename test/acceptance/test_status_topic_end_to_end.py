@@ -7,10 +7,11 @@ import time
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import gateway, GatewayProcess, wait_for
+from gateway_process import gateway, GatewayProcess
 from ros_support import bare_node, status_echo
 
 TOPIC = '/gateway_node/execution_status'

@@ -10,17 +10,11 @@ import subprocess
 import time
 
 import pytest
+from waiting import DEADLINE_SEC, wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import (
-    BASE,
-    DEADLINE_SEC,
-    entry_point,
-    GatewayProcess,
-    nothing_left,
-    wait_for,
-)
+from gateway_process import BASE, entry_point, GatewayProcess, nothing_left
 
 END_SEC = 30.0
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import select
 from typing import Any
 
-from gateway_process import BASE, gateway, GatewayProcess, wait_for
+from gateway_process import BASE, gateway, GatewayProcess
+from waiting import wait_for
 
 PATIENCE_SEC = 20.0
 NO_LIMITS = {

@@ -11,8 +11,9 @@ import signal
 import subprocess
 import time
 
-from gateway_process import entry_point, GatewayProcess, nothing_left, started, wait_for
+from gateway_process import entry_point, GatewayProcess, nothing_left, started
 from killing import shared_memory_removed
+from waiting import wait_for
 
 from bench.figures import at_most, interleaved, Line, ratio, surplus
 from bench.gateways import Client, NO_LIMITS, PATIENCE_SEC, write_manifest

@@ -15,6 +15,7 @@ from typing import Any, cast
 from aiohttp import web
 from loop_clock import LoopClock
 import pytest
+from waiting import wait_until
 
 from gateway_node.http_server import open_connections
 from gateway_node.http_server.connections import Connection
@@ -55,12 +56,10 @@ class Stage:
         return Client(reader=reader, writer=writer)
 
     async def until_open(self, count: int) -> None:
-        """Wait until so many connections are open; each turn lets the server go on."""
-        async with asyncio.timeout(DEADLINE_SEC):
-            while True:
-                if self.server.connections['open'] == count:
-                    return
-                await asyncio.sleep(0.005)
+        """Wait until so many connections are open."""
+        await wait_until(
+            lambda: self.server.connections['open'] == count, what=f'{count} connections are open'
+        )
 
     async def close(self) -> None:
         """Let go of all clients."""

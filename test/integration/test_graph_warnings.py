@@ -8,7 +8,7 @@ import time
 from aiohttp import ClientSession
 from api_support import BASE
 import pytest
-from ros_support import wait_until
+from waiting import wait_until
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from clients import CLIENT
 from lives import APP, COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING, TERMINATED
 import pytest
-from ros_support import wait_until
+from waiting import wait_until
 
 from gateway_node.executions import admission
 from gateway_node.executions.actors import GATEWAY

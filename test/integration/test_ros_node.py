@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
@@ -21,7 +22,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from ros_support import bare_node, ros_domain, wait_until
+from ros_support import bare_node, ros_domain
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.ros.errors import (

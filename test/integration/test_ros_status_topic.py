@@ -10,10 +10,11 @@ from typing import Any
 
 from fakes import FakeClock, InMemoryExecutionStore, next_change
 import pytest
+from waiting import wait_until
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from ros_support import ros_domain, status_echo, wait_until
+from ros_support import ros_domain, status_echo
 
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY

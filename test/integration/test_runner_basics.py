@@ -10,7 +10,8 @@ import sys
 import time
 
 import pytest
-from runner_support import DEADLINE_SEC, Floor, floor, living_scripts, wait_until
+from runner_support import DEADLINE_SEC, Floor, floor, living_scripts
+from waiting import wait_until
 
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause

@@ -4,7 +4,8 @@
 from pathlib import Path
 
 import pytest
-from runner_support import Floor, floor, wait_until
+from runner_support import Floor, floor
+from waiting import wait_until
 
 from gateway_node.executions.ports import EndCause
 from gateway_node.scripts.values import Limits, ScriptKind

@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from runner_support import DEADLINE_SEC, floor_on, living_descendants, setup_file, wait_until
+from runner_support import DEADLINE_SEC, floor_on, living_descendants, setup_file
+from waiting import wait_until
 
 from gateway_node.scripts.values import ScriptKind
 

@@ -15,7 +15,8 @@ import time
 from helper_processes import HELPERS, SUPERVISOR
 from import_path import IMPORT_PATH
 import pytest
-from runner_support import HOSTILE, living_descendants, run_id, wait_until
+from runner_support import HOSTILE, living_descendants, run_id
+from waiting import wait_until
 
 from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.child.process_tree import become_subreaper, read_entry

@@ -15,15 +15,8 @@ import time
 
 from helper_processes import SPARE, SPAWNER
 import pytest
-from runner_support import (
-    Floor,
-    floor,
-    floor_on,
-    HOSTILE,
-    living_descendants,
-    living_scripts,
-    wait_until,
-)
+from runner_support import Floor, floor, floor_on, HOSTILE, living_descendants, living_scripts
+from waiting import wait_until
 
 from gateway_node.child.process_tree import read_entry
 from gateway_node.executions.errors import RunnerUnavailable

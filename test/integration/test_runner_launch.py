@@ -7,7 +7,8 @@ from pathlib import Path
 import time
 
 import pytest
-from runner_support import Floor, floor, living_scripts, wait_until
+from runner_support import Floor, floor, living_scripts
+from waiting import wait_until
 
 from gateway_node.executions.errors import KindNotAvailable
 from gateway_node.executions.ports import EndCause

@@ -8,7 +8,8 @@ from pathlib import Path
 import resource
 import time
 
-from runner_support import Floor, floor, floor_on, wait_until
+from runner_support import Floor, floor, floor_on
+from waiting import wait_until
 
 from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.executions.output_lines import OutputLine, OutputLines, OutputStream

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner_support import Floor, floor, wait_until
+from runner_support import Floor, floor
+from waiting import wait_until
 
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Output, Progress

@@ -14,14 +14,8 @@ from typing import NoReturn
 
 from helper_processes import HELPERS, SPAWNER
 import pytest
-from runner_support import (
-    Floor,
-    floor,
-    floor_on,
-    living_descendants,
-    wait_until,
-    without_helpers,
-)
+from runner_support import Floor, floor, floor_on, living_descendants, without_helpers
+from waiting import wait_until
 
 from gateway_node.child.exposed_files import largest_file_bytes
 from gateway_node.child.process_tree import descendants

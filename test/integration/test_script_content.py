@@ -10,7 +10,7 @@ import threading
 import aiohttp
 from api_support import Api, serve_api
 import pytest
-from runner_support import wait_until
+from waiting import wait_until
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.managed import ManagedScript

@@ -8,7 +8,8 @@ import time
 
 from fakes import FakeClock
 import pytest
-from runner_support import DEADLINE_SEC, Floor, floor_on, setup_file, wait_until
+from runner_support import DEADLINE_SEC, Floor, floor_on, setup_file
+from waiting import wait_until
 
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.process import sourced_environment

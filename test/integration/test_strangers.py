@@ -15,7 +15,8 @@ from helper_processes import HELPERS, SPAWNER, SUPERVISOR
 from import_path import IMPORT_PATH
 from orphan_support import orphans_without_spawner
 import pytest
-from runner_support import HOSTILE, run_id, wait_until, without_helpers
+from runner_support import HOSTILE, run_id, without_helpers
+from waiting import wait_until
 
 from gateway_node.child import killing
 from gateway_node.child.process_tree import (

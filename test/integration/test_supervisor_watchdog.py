@@ -15,7 +15,8 @@ import time
 from hanging_mount import hanging_file
 from helper_processes import SUPERVISOR
 import pytest
-from runner_support import Floor, floor, floor_on, wait_until
+from runner_support import Floor, floor, floor_on
+from waiting import wait_until
 
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import identify, read_entry

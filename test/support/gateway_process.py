@@ -21,11 +21,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from waiting import DEADLINE_SEC, wait_for
 
 from gateway_node.child.process_tree import become_subreaper, descendants, ProcessEntry
 
-DEADLINE_SEC = 45.0
-"""How long anything that must come may take; the graph forgets a killed node after some 20 s."""
 GONE_SEC = 10.0
 """How long processes may need to go after a kill: 2 s, with fivefold slack."""
 BASE = '/api/v1'
@@ -165,16 +164,6 @@ class GatewayProcess:
         return self.process.wait(DEADLINE_SEC)
 
 
-def wait_for(look: Callable[[], Any], condition: Callable[[Any], bool], *, what: str) -> Any:
-    """Look until what is seen meets the condition; return it, or fail past the deadline."""
-    deadline = time.monotonic() + DEADLINE_SEC
-    while not condition(seen := look()):
-        if time.monotonic() > deadline:
-            pytest.fail(f'not within {DEADLINE_SEC:g} s: {what}; last seen: {seen!r}')
-        time.sleep(0.02)
-    return seen
-
-
 def being_read(pipe: Path) -> int:
     """Wait until somebody reads a pipe; return a descriptor to write to it."""
 
@@ -184,7 +173,9 @@ def being_read(pipe: Path) -> int:
         except OSError:  # ENXIO: nobody reads it yet
             return None
 
-    return int(wait_for(opened, lambda found: found is not None, what=f'{pipe} is being read'))
+    found = wait_for(opened, lambda found: found is not None, what=f'{pipe} is being read')
+    assert found is not None
+    return found
 
 
 def entry_point(

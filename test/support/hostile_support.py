@@ -11,8 +11,9 @@ import threading
 import time
 from typing import Any
 
-from gateway_process import gateway, GatewayProcess, wait_for
+from gateway_process import gateway, GatewayProcess
 from helper_processes import SPARE, SPAWNER, without_idle_helpers
+from waiting import wait_for
 
 from gateway_node.child.process_tree import descendants
 from gateway_node.process.recovery import has_script_adjustment, read_environment

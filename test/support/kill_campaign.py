@@ -22,8 +22,9 @@ import threading
 import time
 from typing import Any
 
-from gateway_process import Answer, entry_point, GatewayProcess, started, wait_for
+from gateway_process import Answer, entry_point, GatewayProcess, started
 from killing import shared_memory_removed
+from waiting import wait_for
 
 from gateway_node.child.process_tree import descendants
 from gateway_node.executions.transitions import ALLOWED

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """For tests with a real graph: nodes in processes of their own, subscribers, and waiting."""
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 import contextlib
 import json
 import os
@@ -11,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -28,15 +26,6 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     return domain
-
-
-async def wait_until(condition: Callable[[], bool], *, what: str) -> None:
-    """Return once `condition` holds; fail the test past the deadline."""
-    deadline = time.monotonic() + DEADLINE_SEC
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f'not within {DEADLINE_SEC:g} s: {what}')
-        await asyncio.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 from helper_processes import HELPERS, SPAWNER, without_idle_helpers
 import pytest
+from waiting import wait_until
 
 from gateway_node.child.process_tree import (
     become_subreaper,
@@ -42,15 +43,6 @@ on the machine bears one of its executions' ids."""
 def run_id(number: int) -> str:
     """Return the id of an execution of which no other run of tests has one."""
     return f'exec_{_RUN}_{number:04}'
-
-
-async def wait_until(condition: Callable[[], bool], *, what: str) -> None:
-    """Return once `condition` holds; fail the test past the deadline."""
-    deadline = time.monotonic() + DEADLINE_SEC
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f'not within {DEADLINE_SEC:g} s: {what}')
-        await asyncio.sleep(0.01)
 
 
 def living_descendants(without: Sequence[int] = ()) -> list[ProcessEntry]:

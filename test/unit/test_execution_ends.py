@@ -19,7 +19,7 @@ from execution_stage import (
 )
 from fakes import RecordingListener
 import pytest
-from ros_support import wait_until
+from waiting import wait_until
 
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,

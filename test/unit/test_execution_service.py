@@ -7,7 +7,7 @@ from clients import CLIENT
 from execution_stage import APP, COMPLETED, NOW, PREPARED, RUNNING, Stage
 from fakes import whole_log
 import pytest
-from ros_support import wait_until
+from waiting import wait_until
 
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,

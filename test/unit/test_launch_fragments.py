@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fakes import FakeClock
 import pytest
-from ros_support import wait_until
+from waiting import wait_until
 
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome

@@ -10,7 +10,7 @@ from typing import Any
 from clients import CLIENT
 from fakes import FakeClock, InMemoryExecutionStore, new_execution
 import pytest
-from ros_support import wait_until
+from waiting import wait_until
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import Event

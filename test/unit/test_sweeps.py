@@ -14,7 +14,7 @@ from fakes import (
     update,
 )
 import pytest
-from ros_support import wait_until
+from waiting import wait_until
 
 from gateway_node.executions import retention as retention_module
 from gateway_node.executions.ledger import Ledger

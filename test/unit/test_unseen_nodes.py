@@ -7,7 +7,7 @@ from pathlib import Path
 import pwd
 
 import pytest
-from ros_support import wait_until
+from waiting import wait_until
 
 from gateway_node.ros.unseen_nodes import MOMENT_SEC, Queue, queues, UnseenNodes
 
