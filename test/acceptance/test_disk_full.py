@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import Answer, gateway, refused, wait_for
+from gateway_process import Answer, gateway, refused
 from killing import ENTITY, kill, start_ready
 from ros_support import bare_node
 from small_disks import filled, mounted
+from waiting import wait_for
 
 SIZE = '8m'
 NO_BOUND = {'state_min_free_mb': 0}

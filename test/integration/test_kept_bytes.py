@@ -5,7 +5,8 @@ from pathlib import Path
 import subprocess
 
 import pytest
-from runner_support import Floor, floor_on, wait_until
+from runner_support import Floor, floor_on
+from waiting import wait_until
 
 from gateway_node.executions.ports import EndCause, StartOrder
 
