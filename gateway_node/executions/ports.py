@@ -165,6 +165,17 @@ class ScriptRunner(Protocol):
         reading behind `last` gives none.
         """
 
+    async def newest_output_lines(
+        self,
+        execution_id: str,
+        *,
+        before: int | None = None,
+        limit: int,
+        stream: OutputStream | None = None,
+    ) -> OutputLines:
+        """Return the last `limit` lines that are kept, with numbers below `before` if that is
+        given; by number too, and fewer where they are long."""
+
     def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
         """Call `on_output` on the event loop when there may be more lines; return what ends that.
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads lines of a script's output from any number on; while it runs, and after: in a thread."""
 
-from collections import OrderedDict
+from collections import deque, OrderedDict
 from collections.abc import Iterator
 import heapq
+import itertools
 from operator import attrgetter
 from pathlib import Path
 import threading
@@ -36,6 +37,9 @@ from gateway_node.process.unnumbered_output import read_unnumbered
 MAX_CHARACTERS = 256 * 1024
 """Of the lines of one reading, but for the last of them."""
 _MAX_INDEXES = 64
+_BEYOND_ALL_LINES = 2**63
+_WIDER = 4
+"""How many times more numbers are looked at where too few of the last ones are of kept lines."""
 _STREAMS = {STDOUT: OutputStream.STDOUT, STDERR: OutputStream.STDERR}
 
 
@@ -57,17 +61,47 @@ class LineReader:
         stream: OutputStream | None,
         ended: bool,
     ) -> OutputLines:
-        """Return up to `limit` lines behind `after`, of one stream or both."""
+        """Return the first `limit` lines behind `after`, of one stream or both."""
+        page = _Page(after, limit, stream)
+        self._fill(page, execution_id, shared, ended=ended)
+        return page.lines
+
+    def read_newest(
+        self,
+        execution_id: str,
+        shared: SharedOutput | None,
+        *,
+        before: int | None,
+        limit: int,
+        stream: OutputStream | None,
+        ended: bool,
+    ) -> OutputLines:
+        """Return the last `limit` lines, of one stream or both, with numbers below `before`."""
+        end = _Page(_BEYOND_ALL_LINES, 0, stream)
+        last = self._fill(end, execution_id, shared, ended=ended) + len(_STREAMS)
+        below = last + 1 if before is None else min(before, last + 1)
+        for span in (limit * _WIDER**step for step in itertools.count()):
+            after = max(0, below - 1 - span)
+            page = _Page(after, limit, stream, below)
+            self._fill(page, execution_id, shared, ended=ended)
+            if page.is_full or not after:
+                break
+        return page.lines
+
+    def _fill(
+        self, page: '_Page', execution_id: str, shared: SharedOutput | None, *, ended: bool
+    ) -> int:
+        """Put lines into a page; return the number of the last line end that was seen."""
         directory = self._folder / execution_id
+        after = page.last
         heads, unfiled, totals = self._kept(directory, shared, after, ended=ended)
         cut = [
             StreamLines(each, head, [f for f in unfiled if f.stream == each], totals, after)
             for each, head in heads.items()
         ]
-        known = totals.lines
-        if ended:
-            known = max([known, *(frame.last_line for frame in _last_frames(heads, unfiled))])
-        page = _Page(after, limit, stream)
+        ends = [frame.last_line for frame in _last_frames(heads, unfiled)]
+        last = max([totals.lines, *ends])
+        known = last if ended else totals.lines
         if page.fill(heapq.merge(*cut, key=attrgetter('number')), known, ended=ended):
             begun = [each.unfinished(final=ended) for each in cut]
             found = sorted(filter(None, begun), key=attrgetter('milliseconds'))
@@ -75,7 +109,7 @@ class LineReader:
                 page.complete(found, known)
             else:
                 page.add_unfinished(found)
-        return page.lines
+        return last
 
     def forget(self, execution_id: str) -> None:
         """Keep nothing of an execution that is removed."""
@@ -128,26 +162,38 @@ def _split(frames: list[Frame]) -> tuple[dict[int, StreamHead], Totals]:
 
 
 class _Page:
-    """What one reading returns."""
+    """What one reading returns: the first lines behind a number, or the last ones below one."""
 
-    def __init__(self, after: int, limit: int, stream: OutputStream | None) -> None:
-        self._lines: list[OutputLine] = []
+    def __init__(
+        self, after: int, limit: int, stream: OutputStream | None, below: int | None = None
+    ) -> None:
+        self.last = after
+        self._lines: deque[OutputLine] = deque()
         self._dropped: list[DroppedLines] = []
         self._unfinished: list[UnfinishedLine] = []
-        self._last = after
-        self._left = limit
+        self._limit = limit
         self._characters = 0
         self._stream = stream
+        self._below = below
         self._complete = False
+        self._gave_way = False
+
+    @property
+    def is_full(self) -> bool:
+        """True where no more lines have room."""
+        return (
+            self._gave_way or len(self._lines) >= self._limit or self._characters > MAX_CHARACTERS
+        )
 
     @property
     def lines(self) -> OutputLines:
         """All of it."""
+        first = self._lines[0].number if self._gave_way else 0
         return OutputLines(
             lines=tuple(self._lines),
-            dropped=tuple(self._dropped),
+            dropped=tuple(gap for gap in self._dropped if gap.last > first),
             unfinished=tuple(self._unfinished),
-            last=self._last,
+            last=self.last,
             complete=self._complete,
         )
 
@@ -158,10 +204,10 @@ class _Page:
         that it may only not have been shown yet.
         """
         for line in lines:
-            if line.number <= self._last:
+            if line.number <= self.last:
                 # Nothing but a script that writes into its output's files makes such a line.
                 continue
-            if line.number - 1 > max(known, self._last) and not ended:
+            if line.number - 1 > max(known, self.last) and not ended:
                 return False
             if not self._take(line):
                 return False
@@ -184,19 +230,22 @@ class _Page:
     def complete(self, begun: list[Line], known: int) -> None:
         """Put in, as lines behind the `known` ones, what no line end will follow."""
         numbered = [line._replace(number=known + 1 + i) for i, line in enumerate(begun)]
-        self._complete = all(self._take(line) for line in numbered if line.number > self._last)
+        self._complete = all(self._take(line) for line in numbered if line.number > self.last)
 
     def _wants(self, line: Line) -> bool:
         return self._stream in (None, _STREAMS[line.stream])
 
     def _take(self, line: Line) -> bool:
-        """Take a line; return False where there is no room."""
-        if not self._left or self._characters > MAX_CHARACTERS:
+        """Take a line; return False where it is one too many."""
+        if self._below is None:
+            if self.is_full:
+                return False
+        elif line.number >= self._below:
+            self._drop_to(line.number)
             return False
         self._drop_to(line.number - 1)
-        self._last = line.number
+        self.last = line.number
         if self._wants(line):
-            self._left -= 1
             self._characters += len(line.text)
             self._lines.append(
                 OutputLine(
@@ -207,9 +256,21 @@ class _Page:
                     whole=line.whole,
                 )
             )
+            self._give_way()
         return True
 
+    def _give_way(self) -> None:
+        """Let go of the first lines where the last ones are asked for and are too many."""
+        while self._below is not None and (
+            len(self._lines) > self._limit
+            or (self._characters > MAX_CHARACTERS and len(self._lines) > 1)
+        ):
+            self._characters -= len(self._lines.popleft().text)
+            self._gave_way = True
+
     def _drop_to(self, number: int) -> None:
-        if number > self._last:
-            self._dropped.append(DroppedLines(first=self._last + 1, last=number))
-            self._last = number
+        if self._below is not None:
+            number = min(number, self._below - 1)
+        if number > self.last:
+            self._dropped.append(DroppedLines(first=self.last + 1, last=number))
+            self.last = number

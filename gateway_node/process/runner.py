@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 import os
 from pathlib import Path
 from typing import Any
@@ -193,16 +194,29 @@ class SupervisedScriptRunner:
     ) -> OutputLines:
         """Return up to `limit` lines behind `after`, while it runs and after; none where it is
         unknown."""
+        read = self._reading(self._lines.read, execution_id)
+        return await asyncio.to_thread(read, after=after, limit=limit, stream=stream)
+
+    async def newest_output_lines(
+        self,
+        execution_id: str,
+        *,
+        before: int | None = None,
+        limit: int,
+        stream: OutputStream | None = None,
+    ) -> OutputLines:
+        """Return the last `limit` lines, below `before` if that is given."""
+        read = self._reading(self._lines.read_newest, execution_id)
+        return await asyncio.to_thread(read, before=before, limit=limit, stream=stream)
+
+    def _reading(
+        self, read: Callable[..., OutputLines], execution_id: str
+    ) -> Callable[..., OutputLines]:
+        """Return what reads an execution's lines as they are now."""
         process = self._supervisors.find(execution_id)
-        return await asyncio.to_thread(
-            self._lines.read,
-            execution_id,
-            None if process is None else process.output.shared,
-            after=after,
-            limit=limit,
-            stream=stream,
-            ended=process is None or process.has_ended,
-        )
+        shared = None if process is None else process.output.shared
+        ended = process is None or process.has_ended
+        return partial(read, execution_id, shared, ended=ended)
 
     def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
         """Call `on_output` when there may be more lines; return what ends that."""

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -200,6 +201,19 @@ class FakeScriptRunner:
             last=last,
             complete=ended and last >= len(said),
         )
+
+    async def newest_output_lines(
+        self,
+        execution_id: str,
+        *,
+        before: int | None = None,
+        limit: int,
+        stream: OutputStream | None = None,
+    ) -> OutputLines:
+        """Return the last of what was said, as `output_lines` does."""
+        read = await self.output_lines(execution_id, limit=2**63, stream=stream)
+        asked = [line for line in read.lines if before is None or line.number < before]
+        return replace(read, lines=tuple(asked[-limit:]))
 
     def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
         """Call `on_output` with each line that is said."""

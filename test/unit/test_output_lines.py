@@ -226,6 +226,11 @@ def test_every_line_is_seen_once_or_told_as_dropped(
             final = each.read_all(None, limit=limit, ended=True)
             assert final.complete
             assert final.unfinished == ()
+        whole = told.reader.read('e', None, after=0, limit=99, stream=None, ended=True)
+        newest = told.reader.read_newest(
+            'e', None, before=after, limit=limit, stream=None, ended=True
+        )
+    assert newest.lines == tuple(each for each in whole.lines if each.number < after)[-limit:]
     expected = told.expected
     for line in [*told.follower.lines, *late.lines]:
         expected.check(line)
@@ -314,6 +319,19 @@ class Kept:
         """Read once."""
         return self.reader.read(
             'e', self.shared, after=after, limit=limit, stream=stream, ended=ended
+        )
+
+    def newest(
+        self,
+        limit: int,
+        before: int | None = None,
+        stream: OutputStream | None = None,
+        *,
+        ended: bool = False,
+    ) -> OutputLines:
+        """Read the last ones."""
+        return self.reader.read_newest(
+            'e', self.shared, before=before, limit=limit, stream=stream, ended=ended
         )
 
     def end(self) -> None:
@@ -429,6 +447,28 @@ def test_the_lines_at_the_cuts_are_told_to_be_cut(kept: Kept) -> None:
     assert (last.number, last.text, last.whole) == (1004, 'last', True)
 
 
+def test_the_newest_lines_are_read_from_the_end(kept: Kept) -> None:
+    """As many as were asked for, however many before them were dropped, and back from any."""
+    kept.log.write(STDOUT, b'first\nsecond\n', 1.0)
+    kept.log.write(STDERR, b'between\n', 1.0)
+    for _ in range(30):
+        kept.log.write(STDOUT, b'y\n' * 25_000, 2.0)
+    kept.log.write(STDERR, b'error\n', 3.0)
+    kept.log.write(STDOUT, b'last', 3.0)
+    kept.share()
+    total = 750_004
+    assert texts(kept.newest(2)) == [(total - 1, 'y'), (total, 'error')]
+    assert [begun.text for begun in kept.newest(2).unfinished] == ['last']
+    assert texts(kept.newest(2, before=total)) == [(total - 2, 'y'), (total - 1, 'y')]
+    errors = kept.newest(2, stream=OutputStream.STDERR)
+    assert texts(errors) == [(3, 'between'), (total, 'error')]
+    assert texts(kept.newest(9, before=4)) == [(1, 'first'), (2, 'second'), (3, 'between')]
+    kept.end()
+    ended = kept.newest(2, ended=True)
+    assert texts(ended) == [(total, 'error'), (total + 1, 'last')]
+    assert ended.complete
+
+
 def test_a_reading_is_bounded_by_characters_too(kept: Kept) -> None:
     """One line is there in any case."""
     line = b'{' + b'x' * (MAX_CHARACTERS // 3) + b'\n'
@@ -436,6 +476,7 @@ def test_a_reading_is_bounded_by_characters_too(kept: Kept) -> None:
         kept.log.write(STDOUT, line, 1.0)
     assert len(kept.read().lines) == 3
     assert len(kept.read(after=2).lines) == 3
+    assert [line.number for line in kept.newest(9).lines] == [8, 9]
 
 
 def test_a_follower_of_a_long_head_does_not_read_it_from_its_begin(kept: Kept) -> None:
