@@ -48,6 +48,10 @@ _RETRY_SEC = 1.0
 """Between attempts to let in what the runner or the schema check refused for the moment."""
 
 
+_TELL_PATIENCE_SEC = 0.5
+"""How long who has to wait waits for the record of that."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """What wants in."""
@@ -218,7 +222,10 @@ class Admission:
             telling = asyncio.create_task(self._record_queued(), name='tell who waits')
             self._telling = telling
         self._queued.append(candidate)
-        await asyncio.shield(telling)
+        # A disk that stalls keeps nobody from a place.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TELL_PATIENCE_SEC):
+                await asyncio.shield(telling)
 
     async def _record_queued(self) -> None:
         await asyncio.sleep(0)
@@ -228,7 +235,7 @@ class Admission:
             if news:
                 await self._ledger.record(*news)
         except StoreUnavailable as error:
-            _log.warning('cannot record that %d executions wait: %s', len(news), error)
+            _log.warning('cannot record who has to wait: %s', error)
 
     async def _check_in_with_patience(self, candidate: Candidate) -> StartOrder:
         for attempts_left in reversed(range(_ATTEMPTS)):

@@ -10,6 +10,7 @@ from clients import CLIENT
 from lives import APP, COMPLETED, FAILED, Life, Robot, TERMINATED
 import pytest
 
+from gateway_node.executions import admission
 from gateway_node.executions import schedules as schedules_module
 from gateway_node.executions.errors import (
     RunnerUnavailable,
@@ -295,3 +296,29 @@ async def test_whoever_has_to_wait_for_a_place_is_told_of(
                 EventKind.EXECUTION_ENDED,
             ]
         assert sorted(writes.changes) == [1] * 8 + [3]
+
+
+@pytest.mark.parametrize('disk', ['full', 'stalled'])
+async def test_whoever_waits_gets_a_place_though_nothing_can_be_told_of_it(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, disk: str
+) -> None:
+    """What the store does not take is a line in the log; nobody waits long for it."""
+    robot.max_executions = 1
+    monkeypatch.setattr(admission, '_TELL_PATIENCE_SEC', 0.01)
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        for _ in range(2):
+            await life.start(script_id, EACH)
+    async with robot.gateway(online=False) as life:
+
+        async def refuse(*_: object) -> None:
+            if disk == 'stalled':
+                await asyncio.Event().wait()
+            raise StoreUnavailable('disk full')
+
+        monkeypatch.setattr(life.ledger, 'record', refuse)
+        life.bring_online()
+        for run in [each.id for each in await life.all(script_id) if each.parent]:
+            assert (await life.finish(run)).status is COMPLETED
+    told = 'cannot record who has to wait: disk full' in caplog.messages
+    assert told is (disk == 'full')
