@@ -47,6 +47,7 @@ setup(
             'colcon-ros',
             'hypothesis',
             'mypy',
+            'openapi-spec-validator',
             'pytest',
             'pytest-asyncio',
             'pytest-timeout',

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from gateway_node.http_server.calls import Answer, Download
+from gateway_node.http_server.calls import Answer, Document, Download
 
 # json.dumps makes an encoder for each call with other than the default settings.
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -19,6 +19,10 @@ def response_to(answer: Answer, *, status: int, head: bool) -> web.Response:
     headers = {} if answer.location is None else {hdrs.LOCATION: answer.location}
     if answer.body is None:
         return web.Response(status=status, headers=headers)
+    if isinstance(answer.body, Document):
+        return web.Response(
+            status=status, body=answer.body.content, content_type=answer.body.media_type
+        )
     return web.Response(
         status=status,
         text=_encode(answer.body),

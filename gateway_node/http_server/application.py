@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 
 from gateway_node.http_server.answers import response_to
 from gateway_node.http_server.callers import caller_of
-from gateway_node.http_server.calls import Call
+from gateway_node.http_server.calls import Call, Description
 from gateway_node.http_server.entrance import (
     admit,
     ask_for_body,
@@ -20,6 +20,7 @@ from gateway_node.http_server.entrance import (
 )
 from gateway_node.http_server.error_table import answer_errors, row_of
 from gateway_node.http_server.fields import Choice
+from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.paths import Paths
 from gateway_node.http_server.reading import MAX_JSON_BYTES
 from gateway_node.http_server.route import Route
@@ -51,10 +52,15 @@ def build_application(
     `strict` is for tests: an error that a route does not declare is answered 500, in place of
     what the table of errors says.
     """
+    description = OpenApi(routes, version=services.versions['gateway'])
+
+    def endpoint(route: Route[Any, Any]) -> _Endpoint[Any, Any]:
+        return _Endpoint(route, services, description, strict=strict)
+
     served: Paths[_Endpoint[Any, Any]] = Paths()
     for route in routes:
-        _serve(served, services.base, _Endpoint(route, services, strict=strict))
-    _serve(served, services.path_prefix, _Endpoint(UNVERSIONED, services, strict=strict))
+        _serve(served, services.base, endpoint(route))
+    _serve(served, services.path_prefix, endpoint(UNVERSIONED))
     all_methods = sorted({route.method for route in routes} | {hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -88,9 +94,12 @@ def build_application(
 class _Endpoint(Generic[At, B]):
     """A route as it is served."""
 
-    def __init__(self, route: Route[At, B], services: Services, *, strict: bool) -> None:
+    def __init__(
+        self, route: Route[At, B], services: Services, description: Description, *, strict: bool
+    ) -> None:
         self.route = route
         self._services = services
+        self._description = description
         self._strict = strict
         self._reader = Reader(route.takes)
 
@@ -103,7 +112,14 @@ class _Endpoint(Generic[At, B]):
         caller = caller_of(request, services.trusted_proxies)
         actor, base = caller.actor, f'{caller.prefix}{services.base}'
         await ask_for_body(request)
-        call: Call[At, Any] = Call(at=at, body=None, actor=actor, base=base, services=services)
+        call: Call[At, Any] = Call(
+            at=at,
+            body=None,
+            actor=actor,
+            base=base,
+            services=services,
+            description=self._description,
+        )
         try:
             if route.finds is not None:
                 await route.finds(call)

@@ -2,6 +2,7 @@
 """The kinds of bodies that a route may take, each with what it is refused for."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from gateway_node.http_server.errors import (
 from gateway_node.http_server.multipart_form import MultipartForm
 from gateway_node.http_server.reading import json_object
 from gateway_node.http_server.takes import body_schema, Reader
-from gateway_node.http_server.uploads import Form, FORM_SCHEMA
+from gateway_node.http_server.uploads import Form, FORM_ENCODING, FORM_SCHEMA
 
 T = TypeVar('T')
 T_co = TypeVar('T_co', covariant=True)
@@ -24,7 +25,11 @@ T_co = TypeVar('T_co', covariant=True)
 class Body(ABC, Generic[T_co]):
     """One kind of body."""
 
+    name: str
+    """Of its schema."""
     media_type: str
+    encoding: Mapping[str, str] = {}
+    """The media types of the parts, of a body that has parts."""
     errors: tuple[type[Exception], ...] = (MediaTypeWrong, BodyTooLarge, ClientSilent, ClientSlow)
     """What reading it raises, beside what every request may be refused with."""
 
@@ -45,6 +50,7 @@ class JsonBody(Body[T]):
     def __init__(self, kind: type[T]) -> None:
         self.kind = kind
         """The dataclass."""
+        self.name = kind.__name__
         self._reader = Reader(kind)
 
     async def read(self, request: web.Request) -> T:
@@ -59,7 +65,9 @@ class JsonBody(Body[T]):
 class UploadBody(Body[Form]):
     """The form of an upload, whose parts the handler reads: they are too large to be held."""
 
+    name = 'Upload'
     media_type = 'multipart/form-data'
+    encoding = FORM_ENCODING
 
     async def read(self, request: web.Request) -> Form:
         """Return the form; nothing of it is read yet, not even its type."""

@@ -2,7 +2,7 @@
 """What a handler is given, and what it gives back: values, and nothing of aiohttp."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from gateway_node.executions.actors import Actor
 from gateway_node.http_server.representations import Json
@@ -11,6 +11,16 @@ from gateway_node.scripts.content import Content
 
 At_co = TypeVar('At_co', covariant=True)
 Body_co = TypeVar('Body_co', covariant=True)
+
+
+class Description(Protocol):
+    """What is served, as clients are told."""
+
+    endpoints: list[str]
+    """Method and path of every route, below the base."""
+
+    def document_below(self, base: str) -> bytes:
+        """Return the OpenAPI document for who sees the API below a base, as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +37,8 @@ class Call(Generic[At_co, Body_co]):
     """The API's base path, as whoever asks sees it: in front of every href of the answer."""
     services: Services
     """What it may call."""
+    description: Description
+    """Of all routes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +50,17 @@ class Download:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Document:
+    """What is kept as the bytes to be answered."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a handler answers; the status is the route's."""
 
-    body: Json | Download | None = None
+    body: Json | Download | Document | None = None
     location: str | None = None
     """The path of what came into being."""

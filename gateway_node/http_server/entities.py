@@ -18,44 +18,44 @@ from gateway_node.http_server.subjects import ByAreaId, ByEntityId, ByFunctionId
 
 
 async def list_apps(call: Call[Nothing, None]) -> Answer:
-    """GET /apps."""
+    """List the apps: the nodes of the robot."""
     apps = call.services.directory.apps()
     return Answer(body=listing(app_reference(call.base, app) for app in apps))
 
 
 async def show_app(call: Call[ByEntityId, None]) -> Answer:
-    """GET /apps/{id}."""
+    """Show an app."""
     app = call.services.directory.app(call.at.entity_id)
     return Answer(body=app_detail(call.base, app))
 
 
 async def show_app_location(call: Call[ByEntityId, None]) -> Answer:
-    """GET /apps/{id}/is-located-on: the one component that the app is located on."""
+    """List the one component that an app is located on."""
     directory = call.services.directory
     component = directory.component(directory.app(call.at.entity_id).component_id)
     return Answer(body=listing([component_reference(call.base, component)]))
 
 
 async def list_components(call: Call[Nothing, None]) -> Answer:
-    """GET /components."""
+    """List the components; the host is the first."""
     components = call.services.directory.components()
     return Answer(body=listing(component_reference(call.base, each) for each in components))
 
 
 async def show_component(call: Call[ByEntityId, None]) -> Answer:
-    """GET /components/{id}."""
+    """Show a component."""
     component = call.services.directory.component(call.at.entity_id)
     return Answer(body=component_detail(call.base, component))
 
 
 async def list_hosted_apps(call: Call[ByEntityId, None]) -> Answer:
-    """GET /components/{id}/hosts."""
+    """List the apps that are located on a component."""
     component = call.services.directory.component(call.at.entity_id)
     return _apps(call, component.app_ids)
 
 
 async def list_areas(call: Call[Nothing, None]) -> Answer:
-    """GET /areas."""
+    """List the areas."""
     areas = call.services.directory.areas()
     return Answer(
         body=listing(reference(call.base, 'areas', area.id, area.name) for area in areas)
@@ -63,13 +63,13 @@ async def list_areas(call: Call[Nothing, None]) -> Answer:
 
 
 async def show_area(call: Call[ByAreaId, None]) -> Answer:
-    """GET /areas/{id}."""
+    """Show an area."""
     area = call.services.directory.area(call.at.area_id)
     return Answer(body=area_detail(call.base, area))
 
 
 async def list_area_components(call: Call[ByAreaId, None]) -> Answer:
-    """GET /areas/{id}/components."""
+    """List the components of an area."""
     directory = call.services.directory
     area = directory.area(call.at.area_id)
     components = (directory.component(each) for each in area.component_ids)
@@ -77,7 +77,7 @@ async def list_area_components(call: Call[ByAreaId, None]) -> Answer:
 
 
 async def list_functions(call: Call[Nothing, None]) -> Answer:
-    """GET /functions."""
+    """List the functions."""
     functions = call.services.directory.functions()
     return Answer(
         body=listing(reference(call.base, 'functions', each.id, each.name) for each in functions)
@@ -85,13 +85,13 @@ async def list_functions(call: Call[Nothing, None]) -> Answer:
 
 
 async def show_function(call: Call[ByFunctionId, None]) -> Answer:
-    """GET /functions/{id}."""
+    """Show a function."""
     function = call.services.directory.function(call.at.function_id)
     return Answer(body=function_detail(call.base, function))
 
 
 async def list_function_hosts(call: Call[ByFunctionId, None]) -> Answer:
-    """GET /functions/{id}/hosts."""
+    """List the apps that serve a function."""
     function = call.services.directory.function(call.at.function_id)
     return _apps(call, function.app_ids)
 

@@ -55,7 +55,8 @@ def _vendor(status: int, vendor_code: str, headers: dict[str, str] | None = None
 
 _TOO_LATE = Row(status=408, error_code='invalid-request', closes=True)
 _TOO_LARGE = _vendor(413, 'too-large')
-_INTERNAL = _vendor(500, 'internal-error')
+INTERNAL_ERROR = _vendor(500, 'internal-error')
+"""A defect: any route may have one."""
 
 ERROR_TABLE: dict[type[Exception], Row] = {
     requests.InvalidParameter: _INVALID_PARAMETER,
@@ -163,7 +164,9 @@ def _domain_error(request: web.Request, error: Exception) -> web.Response:
     if row is not None:
         return generic_error(row, str(error), _violations(error))
     _log.exception('%s %s failed', request.method, request.path)
-    return generic_error(_INTERNAL, 'an internal error; the log of the gateway has the traceback')
+    return generic_error(
+        INTERNAL_ERROR, 'an internal error; the log of the gateway has the traceback'
+    )
 
 
 def _violations(error: Exception) -> dict[str, Any]:
@@ -180,7 +183,7 @@ def _http_exception(request: web.Request, error: web.HTTPException) -> web.Strea
     if error.status == 413:
         return generic_error(_TOO_LARGE, 'the body is too large')
     if error.status >= 500:
-        return generic_error(_INTERNAL, error.reason)
+        return generic_error(INTERNAL_ERROR, error.reason)
     headers = {name: error.headers[name] for name in ('Allow',) if name in error.headers}
     row = Row(status=error.status, error_code='invalid-request', headers=headers)
     message = error.text or error.reason

@@ -61,7 +61,10 @@ class StopBody:
 
 
 async def start_execution(call: Call[OfScript, StartBody]) -> Answer:
-    """POST {entity}/scripts/{id}/executions."""
+    """Start an execution of a script.
+
+    It is on record when this is answered, and runs as soon as the limits allow.
+    """
     request = StartRequest(
         execution_type=call.body.execution_type,
         parameters=call.body.parameters,
@@ -78,7 +81,10 @@ async def start_execution(call: Call[OfScript, StartBody]) -> Answer:
 
 
 async def list_executions(call: Call[OfPage, None]) -> Answer:
-    """GET {entity}/scripts/{id}/executions: newest first, `next` where older ones follow."""
+    """List the executions of a script, newest first.
+
+    `next` is the path of the following page, where there is one.
+    """
     at, executions = call.at, call.services.executions
     page = await executions.page(at.entity, at.script_id, limit=at.limit, before=at.before)
     version = await executions.present_version(at.entity, at.script_id)
@@ -90,7 +96,7 @@ async def list_executions(call: Call[OfPage, None]) -> Answer:
 
 
 async def show_execution(call: Call[OfExecution, None]) -> Answer:
-    """GET {entity}/scripts/{id}/executions/{id}."""
+    """Show an execution, with its output and its result."""
     at = call.at
     executions = call.services.executions
     execution = await executions.get(at.entity, at.script_id, at.execution_id)
@@ -98,7 +104,10 @@ async def show_execution(call: Call[OfExecution, None]) -> Answer:
 
 
 async def stop_execution(call: Call[OfExecution, StopBody]) -> Answer:
-    """PUT {entity}/scripts/{id}/executions/{id}: `{"action": "stop"}`."""
+    """Stop an execution.
+
+    Its end is waited for a second; one that resists is answered with `terminating`.
+    """
     at = call.at
     executions = call.services.executions
     execution = await executions.stop(
@@ -108,7 +117,7 @@ async def stop_execution(call: Call[OfExecution, StopBody]) -> Answer:
 
 
 async def delete_execution(call: Call[OfExecution, None]) -> Answer:
-    """DELETE {entity}/scripts/{id}/executions/{id}."""
+    """Remove an execution that has ended, or a schedule."""
     at = call.at
     await call.services.executions.delete(
         at.entity, at.script_id, at.execution_id, actor=call.actor

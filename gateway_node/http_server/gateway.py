@@ -3,7 +3,7 @@
 
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.values import ExecutionStatus
-from gateway_node.http_server.calls import Answer, Call
+from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import API_VERSION
 from gateway_node.http_server.subjects import Nothing
@@ -13,21 +13,36 @@ SOVD_VERSION = '1.0.0'
 
 
 async def show_root(call: Call[Nothing, None]) -> Answer:
-    """GET / of the API: what there is."""
+    """Tell what there is."""
     here = call.services
-    collections = ('apps', 'components', 'areas', 'functions', 'health', 'version-info')
+    collections = (
+        'apps',
+        'components',
+        'areas',
+        'functions',
+        'health',
+        'version-info',
+        'openapi.json',
+    )
     return Answer(
         body={
             'name': 'gateway_node',
             'version': here.versions['gateway'],
             'api_version': API_VERSION,
             **{name: f'{call.base}/{name}' for name in collections},
+            'endpoints': call.description.endpoints,
         }
     )
 
 
+async def show_description(call: Call[Nothing, None]) -> Answer:
+    """Describe the API (OpenAPI 3.1)."""
+    content = call.description.document_below(call.base)
+    return Answer(body=Document(content=content, media_type='application/json'))
+
+
 async def show_version_info(call: Call[Nothing, None]) -> Answer:
-    """GET /version-info, under the base and unversioned.
+    """List the versions of the API.
 
     SOVD names the list `sovd_info`; `items` holds the same for clients that read every list alike.
     """
@@ -41,7 +56,10 @@ async def show_version_info(call: Call[Nothing, None]) -> Answer:
 
 
 async def show_health(call: Call[Nothing, None]) -> Answer:
-    """GET /health: 200 also where something is amiss, which `status` then says."""
+    """Tell how the gateway is.
+
+    The status is 200 also where something is amiss, which `status` then says.
+    """
     here = call.services
     apps = here.directory.apps()
     health: Json = {

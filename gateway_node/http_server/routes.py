@@ -83,6 +83,9 @@ _GATEWAY_ROUTES = (
     Route(
         'GET', '/version-info', VIEWER, gateway.show_version_info, Nothing, answers='VersionInfo'
     ),
+    Route(
+        'GET', '/openapi.json', VIEWER, gateway.show_description, Nothing, answers='Description'
+    ),
     Route('GET', '/health', VIEWER, gateway.show_health, Nothing, answers='Health'),
 )
 

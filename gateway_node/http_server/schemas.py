@@ -133,6 +133,19 @@ SCHEMAS: dict[str, Schema] = {
             'functions': _HREF,
             'health': _HREF,
             'version-info': _HREF,
+            'openapi.json': _HREF,
+            'endpoints': _TEXTS,
+        }
+    ),
+    'Description': _object(
+        {
+            'openapi': {'const': '3.1.0'},
+            'info': _ANY_OBJECT,
+            'servers': _array(_object({'url': _HREF})),
+            'security': _array(_ANY_OBJECT),
+            'tags': _array(_object({'name': _TEXT, 'description': _TEXT})),
+            'paths': _ANY_OBJECT,
+            'components': _ANY_OBJECT,
         }
     ),
     'VersionInfo': _object(
@@ -142,7 +155,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             'status': {'enum': ['ok', 'degraded']},
             'uptime_sec': _AMOUNT,
-            'versions': {'type': 'object', 'additionalProperties': _TEXT, 'required': ['gateway']},
+            'versions': _object({'gateway': _TEXT}) | {'additionalProperties': _TEXT},
             'entities': _object({'apps': _COUNT, 'apps_online': _COUNT, 'components': _COUNT}),
             'gateway': _TEXT,
             'warnings': _TEXTS,

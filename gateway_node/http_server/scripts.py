@@ -15,14 +15,14 @@ from gateway_node.scripts.values import Script
 
 
 async def list_scripts(call: Call[OfEntity, None]) -> Answer:
-    """GET {entity}/scripts."""
+    """List the scripts of an entity."""
     scripts = await call.services.library.list(call.at.entity)
     href = _scripts_href(call)
     return Answer(body=listing(script_detail(href, script) for script in scripts))
 
 
 async def upload_script(call: Call[OfEntity, Form]) -> Answer:
-    """POST {entity}/scripts."""
+    """Upload a script."""
     async with receive(call.body, call.services.script_changes) as received:
         script = await call.services.script_changes.upload(
             call.at.entity,
@@ -36,13 +36,16 @@ async def upload_script(call: Call[OfEntity, Form]) -> Answer:
 
 
 async def show_script(call: Call[OfScript, None]) -> Answer:
-    """GET {entity}/scripts/{id}."""
+    """Show a script."""
     script = await call.services.library.get(call.at.entity, call.at.script_id)
     return Answer(body=script_detail(_scripts_href(call), script))
 
 
 async def replace_script(call: Call[OfScript, Form]) -> Answer:
-    """PUT {entity}/scripts/{id}: a new version under the same id."""
+    """Replace the file of a script: a new version under the same id.
+
+    What the metadata does not name stays.
+    """
     async with receive(call.body, call.services.script_changes, replacing=True) as received:
         script = await call.services.script_changes.replace(
             call.at.entity,
@@ -56,14 +59,14 @@ async def replace_script(call: Call[OfScript, Form]) -> Answer:
 
 
 async def delete_script(call: Call[OfScript, None]) -> Answer:
-    """DELETE {entity}/scripts/{id}."""
+    """Remove a script."""
     at = call.at
     await call.services.script_changes.delete(at.entity, at.script_id, actor=call.actor)
     return Answer()
 
 
 async def download_script(call: Call[OfScript, None]) -> Answer:
-    """GET {entity}/scripts/{id}/content: the bytes as they were uploaded, always all of them."""
+    """Download the file of a script, always all of it, as it was uploaded."""
     script, content = await _content(call.services.library, call.at.entity, call.at.script_id)
     return Answer(body=Download(content=content, file_name=script.path.name))
 

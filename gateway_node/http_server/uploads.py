@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receiving an upload: the `file` streamed to disk, the `metadata` beside it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,18 +10,24 @@ from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.http_server.errors import BodyTooLarge, InvalidRequest
 from gateway_node.http_server.reading import MAX_JSON_BYTES, parse_object
 from gateway_node.scripts.metadata import Metadata, parse_metadata
+from gateway_node.scripts.metadata_schema import METADATA_SCHEMA
 from gateway_node.scripts.upload import Upload
 
 FORM_SCHEMA: dict[str, Any] = {
     'type': 'object',
     'properties': {
         'file': {'type': 'string', 'contentMediaType': 'application/octet-stream'},
-        'metadata': {'type': 'object'},
+        'metadata': METADATA_SCHEMA,
     },
     'required': ['file'],
     'additionalProperties': False,
 }
 """What the parts of the form are."""
+FORM_ENCODING: Mapping[str, str] = {
+    'file': 'application/octet-stream',
+    'metadata': 'application/json',
+}
+"""The media types of the parts; a client may as well name others, or none."""
 _MAX_AROUND_BYTES = 64 * 1024
 """Of a form beside the file and the metadata: boundaries, headers, what is in front and behind."""
 

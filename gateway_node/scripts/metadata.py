@@ -187,6 +187,8 @@ def _number(
     whole: bool = False,
 ) -> float | None:
     low, high = bounds
+    if whole and isinstance(value, float) and value.is_integer():
+        value = int(value)  # in JSON, 5 and 5.0 are one number
     good_type = isinstance(value, int) or (isinstance(value, float) and not whole)
     if not good_type or isinstance(value, bool) or not isinstance(value, (int, float)):
         wanted = 'a whole number' if whole else 'a number'

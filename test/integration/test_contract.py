@@ -284,7 +284,8 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
 
 
 FIELDS = {
-    'server': {'name', 'version', 'apps', 'components', 'health', 'version-info'},
+    'server': {'name', 'version', 'apps', 'components', 'health', 'version-info', 'endpoints'},
+    'description': {'openapi', 'info', 'servers', 'paths', 'components'},
     'health': {'status', 'uptime_sec', 'versions', 'entities', 'executions'},
     'area': {'id', 'name', 'href', 'components'},
     'function': {'id', 'name', 'href', 'hosts'},

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The description of the API (OpenAPI 3.1), made of the table of routes.
+
+What stands in it is what the application reads requests by and answers them by.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+import enum
+import functools
+import inspect
+import json
+import re
+from typing import Any
+
+from gateway_node.http_server.bodies import Body
+from gateway_node.http_server.openapi_answers import responses_of
+from gateway_node.http_server.route import Route
+from gateway_node.http_server.schemas import reference_to, Schema, SCHEMAS
+from gateway_node.http_server.takes import Place, Taken, taken_by
+
+_BASES = 16
+"""Below how many bases a gateway is described at once: its own, and one a proxy's prefix."""
+_TAGS = {
+    'gateway': 'What tells about the gateway itself.',
+    'entities': 'What can be diagnosed: apps, components, areas and functions.',
+    'scripts': 'What can be executed.',
+    'executions': 'Executions of scripts: started, followed, stopped, removed.',
+}
+_TAG_OF_SEGMENT = {
+    'executions': 'executions',
+    'scripts': 'scripts',
+    'apps': 'entities',
+    'components': 'entities',
+    'areas': 'entities',
+    'functions': 'entities',
+}
+"""The first that a path has decides."""
+
+
+class OpenApi:
+    """Describes the rows of a table of routes."""
+
+    def __init__(self, routes: Sequence[Route[Any, Any]], *, version: str) -> None:
+        self._routes = routes
+        self._version = version
+        self.endpoints = [f'{route.method} {route.path or "/"}' for route in routes]
+        self.document_below = functools.lru_cache(_BASES)(self._document_below)
+
+    def _document_below(self, base: str) -> bytes:
+        """Return the document, as JSON, for who sees the API below `base`."""
+        paths: dict[str, dict[str, Any]] = {}
+        for route, name in zip(self._routes, _operation_ids(self._routes), strict=True):
+            item = paths.setdefault(route.path or '/', {})
+            item[route.method.lower()] = _operation(route, name)
+        return json.dumps(
+            {
+                'openapi': '3.1.0',
+                'info': {
+                    'title': 'gateway_node',
+                    'version': self._version,
+                    'summary': 'Diagnostic scripts of a ROS 2 robot, in the style of SOVD.',
+                    'license': {'name': 'Apache-2.0', 'identifier': 'Apache-2.0'},
+                },
+                'servers': [{'url': base}],
+                'security': [],
+                'tags': [{'name': name, 'description': text} for name, text in _TAGS.items()],
+                'paths': paths,
+                'components': {'schemas': SCHEMAS | _bodies(self._routes)},
+            },
+            ensure_ascii=False,
+        ).encode()
+
+
+def _operation_ids(routes: Iterable[Route[Any, Any]]) -> list[str]:
+    """Return the names of the handlers; the second row of one has its path behind it."""
+    names = []
+    met: Counter[str] = Counter()
+    for route in routes:
+        name = route.handler.__name__
+        met[name] += 1
+        if met[name] > 1:
+            name += '_of_' + '_'.join(re.findall(r'\w+', route.path))
+        names.append(name)
+    return names
+
+
+def _operation(route: Route[Any, Any], name: str) -> dict[str, Any]:
+    summary, _, description = (inspect.getdoc(route.handler) or '').partition('\n\n')
+    operation: dict[str, Any] = {
+        'operationId': name,
+        'tags': [_tag(route.path)],
+        'summary': summary.rstrip('.'),
+        'x-gateway-role': route.role.value,
+    }
+    if description:
+        operation['description'] = description
+    if parameters := [_parameter(taken) for taken in taken_by(route.takes)]:
+        operation['parameters'] = parameters
+    if route.body is not None:
+        operation['requestBody'] = _request_body(route.body)
+    operation['responses'] = responses_of(route)
+    return operation
+
+
+def _tag(path: str) -> str:
+    segments = path.split('/')
+    return next((tag for name, tag in _TAG_OF_SEGMENT.items() if name in segments), 'gateway')
+
+
+def _parameter(taken: Taken) -> dict[str, Any]:
+    schema = taken.schema()
+    if not taken.required and taken.default is not None:
+        schema = schema | {'default': _as_json(taken.default)}
+    return {
+        'name': taken.name,
+        'in': taken.place.value,
+        'required': taken.required or taken.place is Place.PATH,
+        'schema': schema,
+    }
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, enum.Enum):
+        return value.value
+    return [_as_json(each) for each in value] if isinstance(value, (tuple, frozenset)) else value
+
+
+def _request_body(body: Body[Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {'schema': reference_to(body.name)}
+    if body.encoding:
+        content['encoding'] = {
+            name: {'contentType': media_type} for name, media_type in body.encoding.items()
+        }
+    return {'required': True, 'content': {body.media_type: content}}
+
+
+def _bodies(routes: Iterable[Route[Any, Any]]) -> dict[str, Schema]:
+    return {route.body.name: route.body.schema() for route in routes if route.body is not None}

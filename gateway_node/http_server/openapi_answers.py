@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a route answers, as OpenAPI's responses: where nothing is wrong, and each of its errors."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+import inspect
+from typing import Any
+
+from aiohttp import hdrs
+
+from gateway_node.http_server.error_table import INTERNAL_ERROR, Row, row_of
+from gateway_node.http_server.route import BYTES, Route
+from gateway_node.http_server.schemas import reference_to
+
+_TEXT = {'type': 'string'}
+_HEADERS: dict[str, dict[str, Any]] = {
+    hdrs.LOCATION: {
+        'description': 'The path of what came into being.',
+        'schema': {'type': 'string', 'format': 'uri-reference'},
+    },
+    hdrs.CONTENT_DISPOSITION: {
+        'description': 'The name of the file (RFC 6266).',
+        'schema': _TEXT,
+    },
+    hdrs.RETRY_AFTER: {
+        'description': 'After how many seconds to try again.',
+        'schema': {'type': 'integer', 'minimum': 1},
+    },
+    hdrs.ACCEPT_ENCODING: {'description': 'What a body may be encoded in.', 'schema': _TEXT},
+}
+_DEFECT = 'A defect of the gateway; its log has the traceback.'
+
+
+def responses_of(route: Route[Any, Any]) -> dict[str, Any]:
+    """Return the responses by their status."""
+    errors: dict[int, list[tuple[Row, str]]] = {INTERNAL_ERROR.status: [(INTERNAL_ERROR, _DEFECT)]}
+    for kind in route.all_errors:
+        row = row_of(kind)
+        assert row is not None, f'{kind.__name__} has no answer'
+        errors.setdefault(row.status, []).append((row, _sentence(kind)))
+    return {str(route.status): _success(route)} | {
+        str(status): _error(told) for status, told in sorted(errors.items())
+    }
+
+
+def _success(route: Route[Any, Any]) -> dict[str, Any]:
+    status = HTTPStatus(route.status)
+    response: dict[str, Any] = {'description': status.description or status.phrase}
+    if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
+        response['headers'] = _headers([hdrs.LOCATION])
+    if route.answers == BYTES:
+        response['headers'] = _headers([hdrs.CONTENT_DISPOSITION])
+        content = {'schema': {'type': 'string', 'format': 'binary'}}
+        response['content'] = {'application/octet-stream': content}
+    elif route.answers is not None:
+        response['content'] = {'application/json': {'schema': reference_to(route.answers)}}
+    return response
+
+
+def _error(told: list[tuple[Row, str]]) -> dict[str, Any]:
+    """Build what one status means, which several errors may share."""
+    response: dict[str, Any] = {
+        'description': '\n'.join(f'- {_codes(row)}: {sentence}' for row, sentence in told),
+        'content': {'application/json': {'schema': reference_to('GenericError')}},
+    }
+    if headers := _headers(dict.fromkeys(name for row, _ in told for name in row.headers)):
+        response['headers'] = headers
+    return response
+
+
+def _codes(row: Row) -> str:
+    return f'`{row.error_code}`' + (f', `{row.vendor_code}`' if row.vendor_code else '')
+
+
+def _sentence(kind: type[Exception]) -> str:
+    return ' '.join((inspect.getdoc(kind) or '').partition('\n\n')[0].split())
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {str(name): _HEADERS[name] for name in names}

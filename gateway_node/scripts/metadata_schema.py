@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON Schema (2020-12) of what `metadata.py` reads, for who describes it to clients.
+
+A test holds the two to each other: what the one takes the other takes.
+"""
+
+from typing import Any
+
+from gateway_node.scripts.file_names import UPLOADED_KINDS
+from gateway_node.scripts.metadata import (
+    LIMIT_RANGES,
+    MAX_DESCRIPTION_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    MAX_TIMEOUT_SEC,
+    WHOLE_LIMITS,
+)
+
+_LINE_BREAKS = r'\u0009\u000a\u000d'
+_CONTROL = (
+    r'\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f'
+    r'\u2028\u2029\u202a-\u202e\u2066-\u2069'
+)
+"""As `file_names.first_control` has them, `_LINE_BREAKS` aside."""
+
+
+def _text(max_length: int) -> dict[str, Any]:
+    return {
+        'type': 'string',
+        'maxLength': max_length,
+        'pattern': r'\S',
+        'not': {'pattern': f'[{_CONTROL}{_LINE_BREAKS}]'},
+    }
+
+
+def _number(name: str, low: float, high: float) -> dict[str, Any]:
+    kind = 'integer' if name in WHOLE_LIMITS else 'number'
+    return {'type': kind, 'minimum': low, 'maximum': high}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let `null` stand for the default."""
+    return {'anyOf': [schema, {'type': 'null'}]}
+
+
+_LIMITS: dict[str, Any] = {
+    'type': 'object',
+    'properties': {
+        name: _or_null(_number(name, low, high)) for name, (low, high) in LIMIT_RANGES.items()
+    },
+    'additionalProperties': False,
+}
+_FIELDS: dict[str, dict[str, Any]] = {
+    'name': _text(MAX_NAME_LENGTH),
+    'description': {
+        'type': 'string',
+        'maxLength': MAX_DESCRIPTION_LENGTH,
+        'not': {'pattern': f'[{_CONTROL}]'},
+    },
+    'tags': {'type': 'array', 'items': _text(MAX_TAG_LENGTH), 'maxItems': MAX_TAGS},
+    'timeout_sec': {'type': 'number', 'minimum': 0.01, 'maximum': MAX_TIMEOUT_SEC},
+    'single_execution': {'type': 'boolean'},
+    'proximity_proof_required': {'type': 'boolean'},
+    'parameters_schema': {'type': 'object', 'description': 'A JSON Schema (2020-12).'},
+    'kind': {'enum': [kind.value for kind in UPLOADED_KINDS]},
+    'limits': _LIMITS,
+}
+
+METADATA_SCHEMA: dict[str, Any] = {
+    'type': 'object',
+    'properties': {name: _or_null(schema) for name, schema in _FIELDS.items()},
+    'additionalProperties': False,
+}
