@@ -32,17 +32,19 @@ class RosLogHandler(logging.Handler):
             self.handleError(record)
 
     def _forward(self, level: int, message: str) -> None:
-        # One call for each severity: rclpy refuses another severity from the same line.
+        # One call for each severity: rclpy refuses another severity from the same line. `log`, as
+        # rclpy looks up the file of every frame down to here: `info` and its like are one more.
+        # The numbers of severities are the same.
         if level >= logging.CRITICAL:
-            self._logger.fatal(message)
+            self._logger.log(message, logging.CRITICAL)
         elif level >= logging.ERROR:
-            self._logger.error(message)
+            self._logger.log(message, logging.ERROR)
         elif level >= logging.WARNING:
-            self._logger.warning(message)
+            self._logger.log(message, logging.WARNING)
         elif level >= logging.INFO:
-            self._logger.info(message)
+            self._logger.log(message, logging.INFO)
         else:
-            self._logger.debug(message)
+            self._logger.log(message, logging.DEBUG)
 
 
 @contextlib.contextmanager

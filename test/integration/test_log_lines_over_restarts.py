@@ -8,6 +8,7 @@ from lives import Robot, RUNNING
 import pytest
 
 from gateway_node.executions.values import ExecutionType
+from gateway_node.ros.queued_logging import FieldsFormatter
 
 LOGGER = 'gateway_node.executions.log_lines'
 
@@ -33,10 +34,11 @@ async def test_a_start_of_the_gateway_writes_no_line_twice(
         await life.finish(child.id)
         await life.finish(once.id)
         life.log_lines.write()
-    written = '\n'.join(each.getMessage() for each in caplog.records if each.name == LOGGER)
+    formatter = FieldsFormatter()
     lines = sorted(
-        line.replace(f' entity=apps/temp_sensor script={script_id}', '')
-        for line in written.splitlines()
+        formatter.format(record).replace(f' entity=apps/temp_sensor script={script_id}', '')
+        for record in caplog.records
+        if record.name == LOGGER
     )
     ended = 'actor=gateway status=completed duration_ms=500 cause=exited'
     assert lines == sorted(

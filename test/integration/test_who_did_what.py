@@ -13,6 +13,7 @@ import pytest
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import EventKind
+from gateway_node.ros.queued_logging import FieldsFormatter
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
 
@@ -46,7 +47,7 @@ async def test_what_a_client_behind_a_proxy_does_is_told_as_its_own(
         (EventKind.EXECUTION_ACCEPTED, CLIENT),
     ]
     assert log[-1] == (EventKind.EXECUTION_ENDED, GATEWAY)
-    lines = '\n'.join(record.getMessage() for record in caplog.records).splitlines()
+    lines = [FieldsFormatter().format(record) for record in caplog.records]
     assert [line.partition(':')[0] for line in lines if f'execution={execution} ' in line] == [
         'start accepted',
         'execution ended',

@@ -15,6 +15,7 @@ from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionType
+from gateway_node.ros.queued_logging import FieldsFormatter
 
 ADA = Actor(name='ada', role=Role.OPERATOR, origin='192.0.2.7')
 NOBODY = Actor(name=None, role=Role.ADMIN, origin='192.0.2.8')
@@ -28,18 +29,18 @@ class Log:
         self.writer = writer
 
     @property
-    def messages(self) -> list[str]:
-        """What ROS's logger gets."""
+    def lines(self) -> list[str]:
+        """What ROS's logger gets, a message each."""
+        formatter = FieldsFormatter()
         records = self._caplog.records
-        return [each.getMessage() for each in records if each.name == log_lines.__name__]
+        return [formatter.format(each) for each in records if each.name == log_lines.__name__]
 
     def of(self, execution: Execution) -> list[str]:
         """Write what waits; return all lines, without what they all say of this execution."""
         self.writer.write()
         same = f'execution={execution.id} entity=apps/temp_sensor script={execution.script_id} '
-        lines = '\n'.join(self.messages).splitlines()
-        assert all(same in line for line in lines)
-        return [line.replace(same, '') for line in lines]
+        assert all(same in line for line in self.lines)
+        return [line.replace(same, '') for line in self.lines]
 
 
 @pytest.fixture
@@ -104,10 +105,10 @@ async def test_a_schedule_has_lines_of_its_own(stage: Stage, log: Log) -> None:
     ]
 
 
-async def test_lines_that_come_close_together_are_one_message(
+async def test_lines_are_written_a_moment_later_each_by_itself(
     stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are written a moment later, by themselves."""
+    """Nobody's answer waits for them, and each has what ROS puts in front of a line."""
     monkeypatch.setattr(log_lines, 'LINGER_SEC', 0.05)
     written = asyncio.Event()
     write = log.writer.write
@@ -117,34 +118,13 @@ async def test_lines_that_come_close_together_are_one_message(
         written.set()
 
     monkeypatch.setattr(log.writer, 'write', write_and_tell)
-    await make_schedules(stage, 3)
+    script_id = await stage.upload()
+    wish = replace(NOW, execution_type=ExecutionType.ON_RESTART)
+    for _ in range(3):
+        await stage.service.start(APP, script_id, wish, actor=ADA)
     async with asyncio.timeout(10):
         await written.wait()
-    (message,) = log.messages
-    assert message.count('schedule made: ') == 3
-    assert len(message.splitlines()) == 3
-    await end_schedules(stage)
-
-
-async def test_a_message_fits_into_a_pipe_that_has_room(stage: Stage, log: Log) -> None:
-    """A storm is several messages, each written as a whole, and no line is lost."""
-    await make_schedules(stage, 100)
-    log.writer.write()
-    assert all(len(message) < 4000 for message in log.messages)
-    assert len('\n'.join(log.messages).splitlines()) == 100
-    assert len(log.messages) < 10
-    await end_schedules(stage)
-
-
-async def make_schedules(stage: Stage, number: int) -> None:
-    """Have executions that nobody drives."""
-    wish = replace(NOW, execution_type=ExecutionType.ON_RESTART)
-    script_id = await stage.upload()
-    for _ in range(number):
-        await stage.service.start(APP, script_id, wish, actor=ADA)
-
-
-async def end_schedules(stage: Stage) -> None:
-    """Leave nothing open."""
+    assert [line.partition(': ')[0] for line in log.lines] == ['schedule made'] * 3
+    assert not any('\n' in line for line in log.lines)
     for each in await stage.store.open_executions():
         await stage.service.delete(APP, each.script_id, each.id, actor=ADA)
