@@ -143,7 +143,8 @@ def printed_object(content: bytes | None) -> tuple[Mapping[str, Any] | None, str
     if content is None or not _begins_as_object(content):
         return None, ''
     try:
-        return _object(content), ''
+        # What begins as an object, and is JSON, is one.
+        return parse(content), ''
     except NotJson:
         return None, ''
     except JsonRefused as error:
