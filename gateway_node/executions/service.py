@@ -71,7 +71,6 @@ class ExecutionService:
         self._store = store
         self._runner = runner
         self._ledger = ledger
-        self._ids = ids
         self._clock = clock
         self._settings = settings
         self._retention = Retention(
