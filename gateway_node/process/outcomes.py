@@ -15,7 +15,7 @@ from gateway_node.child.messages import AskerNote, ProcessNote
 from gateway_node.child.output_frames import OBJECT_BYTES
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import ResourceUse, Trigger, TriggerType, UnkillableProcess
-from gateway_node.process.kept_files import read_regular
+from gateway_node.process.kept_files import kept_bytes, read_regular
 from gateway_node.process.output_reading import read_stdout_beginning, read_whole_stdout
 from gateway_node.scripts.values import Limits
 from gateway_node.strict_json import JsonRefused, NotJson, parse
@@ -27,7 +27,11 @@ _LIMIT_NAMES = frozenset(field.name for field in fields(Limits))
 
 
 def outcome_of_directory(
-    directory: Path, otherwise: Outcome, left: Sequence[ProcessNote] = ()
+    directory: Path,
+    otherwise: Outcome,
+    left: Sequence[ProcessNote] = (),
+    *,
+    keep_working_directory: bool,
 ) -> Outcome:
     """Return how a script ended whose supervisor is gone.
 
@@ -37,17 +41,23 @@ def outcome_of_directory(
     outcome = otherwise
     try:
         report = _object(read_regular(directory / END_FILE, _MAX_END_BYTES))
-        outcome = outcome_of_report(report, directory)
+        outcome = outcome_of_report(report, directory, keep_working_directory)
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
         _log.warning('an end file is none: directory %s, %s', directory, error)
     told = [*outcome.unkillable_processes, *map(_unkillable, left)]
     by_identity = {(process.pid, process.start_ticks): process for process in told}
-    return replace(outcome, unkillable_processes=tuple(by_identity.values()))
+    return replace(
+        outcome,
+        unkillable_processes=tuple(by_identity.values()),
+        kept_bytes=kept_bytes(directory, keep_working_directory=keep_working_directory),
+    )
 
 
-def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
+def outcome_of_report(
+    report: Mapping[str, Any], directory: Path, keep_working_directory: bool
+) -> Outcome:
     """Return the outcome that a supervisor's `EndReport` tells.
 
     Raises:
@@ -84,6 +94,7 @@ def outcome_of_report(report: Mapping[str, Any], directory: Path) -> Outcome:
         result=result,
         printed=printed,
         warnings=tuple(filter(None, (complaint, printed_complaint, loss if lost_bytes else ''))),
+        kept_bytes=kept_bytes(directory, keep_working_directory=keep_working_directory),
     )
 
 

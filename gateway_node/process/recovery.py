@@ -7,9 +7,8 @@ environment, by its session, or by its cgroup, and killed.
 """
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 import logging
 import os
 from pathlib import Path
@@ -38,7 +37,6 @@ from gateway_node.child.process_tree import (
 )
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.process.journal import Journal, JournalEntry
-from gateway_node.process.kept_files import kept_bytes
 from gateway_node.process.outcomes import outcome_of_directory
 
 _log = logging.getLogger(__name__)
@@ -83,19 +81,20 @@ class Recovery:
             for supervisor in _living({mark: _SUPERVISOR_NAMES} if mark else {}):
                 # It hangs in the kernel.
                 left.setdefault(entry.execution_id, []).insert(0, note_of_supervisor(supervisor))
-        return {
-            execution_id: await asyncio.to_thread(
-                self._conclude, entry, left.get(execution_id, ())
+        outcomes = {}
+        for execution_id, entry in entries.items():
+            directory, keep = self._folder / execution_id, self._keep_working_directories
+            outcomes[execution_id] = await asyncio.to_thread(
+                outcome_of_directory,
+                directory,
+                _GATEWAY_LOST,
+                left.get(execution_id, ()),
+                keep_working_directory=keep,
             )
-            for execution_id, entry in entries.items()
-        }
-
-    def _conclude(self, entry: JournalEntry, left: Sequence[ProcessNote]) -> Outcome:
-        """Return how one of them ended; only what is kept of it stays."""
-        directory, keep = self._folder / entry.execution_id, self._keep_working_directories
-        outcome = outcome_of_directory(directory, _GATEWAY_LOST, left)
-        remove_leavings(directory, _leaf(entry), keep_working_directory=keep)
-        return replace(outcome, kept_bytes=kept_bytes(directory, keep_working_directory=keep))
+            await asyncio.to_thread(
+                remove_leavings, directory, _leaf(entry), keep_working_directory=keep
+            )
+        return outcomes
 
     async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:
         """Wait for supervisors and spawner to end their trees; end them past the patience."""

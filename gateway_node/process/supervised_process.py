@@ -21,7 +21,6 @@ from gateway_node.executions.final_status import told_unkillable
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction, Trigger
-from gateway_node.process.kept_files import kept_bytes
 from gateway_node.process.outcomes import (
     asker_note,
     outcome_of_directory,
@@ -161,11 +160,12 @@ class SupervisedProcess:
 
     def _read_end(self, otherwise: Outcome, left: Sequence[ProcessNote]) -> Outcome:
         self.output.keep(self.directory)
-        return self._measured(outcome_of_directory(self.directory, otherwise, left))
-
-    def _measured(self, outcome: Outcome) -> Outcome:
-        kept = kept_bytes(self.directory, keep_working_directory=self._keeps_working_directory)
-        return replace(outcome, kept_bytes=kept)
+        return outcome_of_directory(
+            self.directory,
+            otherwise,
+            left,
+            keep_working_directory=self._keeps_working_directory,
+        )
 
     def _conclude_unheard(self, outcome: Outcome) -> None:
         if not self._started.done():
@@ -232,7 +232,8 @@ class SupervisedProcess:
             case 'spawn_failed':
                 self._take_last_words(outcome_of_failed_start, message)
             case 'ended':
-                self._take_last_words(outcome_of_report, message, self.directory)
+                keep = self._keeps_working_directory
+                self._take_last_words(outcome_of_report, message, self.directory, keep)
 
     def _take_last_words(self, understand: Callable[..., Outcome], *words: Any) -> None:
         self._watchdog.expect_nothing_heard()
@@ -240,8 +241,7 @@ class SupervisedProcess:
 
     async def _conclude_told(self, understand: Callable[..., Outcome], *words: Any) -> None:
         try:
-            outcome = await asyncio.to_thread(lambda: self._measured(understand(*words)))
-            self._conclude(outcome)
+            self._conclude(await asyncio.to_thread(understand, *words))
         except Exception:
             # Its companion concludes, once the tree is gone, whatever this was.
             self._misunderstood = True

@@ -31,7 +31,11 @@ REPORT = {
 def test_a_report_is_the_outcome(tmp_path: Path) -> None:
     """Every field arrives; the limit by its name."""
     limit = {'name': 'cpu_sec', 'value': 1, 'used': 1.2}
-    outcome = outcome_of_report({**REPORT, 'cause': 'limit_reached', 'limit': limit}, tmp_path)
+    outcome = outcome_of_report(
+        {**REPORT, 'cause': 'limit_reached', 'limit': limit},
+        tmp_path,
+        keep_working_directory=False,
+    )
     assert outcome.cause is EndCause.LIMIT_REACHED
     assert outcome.limit == LimitReached(name='cpu_sec', value=1.0, used=1.2)
     assert outcome.resource_use == ResourceUse(max_memory_bytes=1000, cpu_sec=0.5)
@@ -44,7 +48,7 @@ def test_a_report_from_before_an_update_is_understood(tmp_path: Path) -> None:
     """What earlier supervisors did not say is as if nothing had happened."""
     earlier: dict[str, Any] = {**REPORT, 'message': ''}
     del earlier['end_asked'], earlier['end_asked_by'], earlier['progress_garbage']
-    outcome = outcome_of_report(earlier, tmp_path)
+    outcome = outcome_of_report(earlier, tmp_path, keep_working_directory=False)
     assert (outcome.exit_code, outcome.end_asked, outcome.end_asked_by) == (0, False, None)
 
 
@@ -53,5 +57,7 @@ def test_progress_that_was_not_understood_is_logged(
 ) -> None:
     """The author of the script finds the count in the gateway's log."""
     with caplog.at_level(logging.WARNING):
-        outcome_of_report({**REPORT, 'progress_garbage': 3}, tmp_path / 'exec_1')
+        outcome_of_report(
+            {**REPORT, 'progress_garbage': 3}, tmp_path / 'exec_1', keep_working_directory=False
+        )
     assert '3 lines of progress were not understood: execution exec_1' in caplog.text
