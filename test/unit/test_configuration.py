@@ -132,9 +132,12 @@ def test_setup_files_keep_their_order() -> None:
 
 
 def test_zero_means_no_limit_of_the_history() -> None:
-    """history.* of 0 limits nothing."""
+    """history.* of 0 limits nothing, nor does log.*."""
     history = configured(history__max_executions=0, history__max_age_days=0).history
     assert (history.max_executions, history.max_age_days) == (None, None)
+    log = configured(log__max_events=0, log__max_age_days=0).log
+    assert (log.max_events, log.max_age_days) == (None, None)
+    assert configured(log__max_events=5).log.max_events == 5
 
 
 def test_a_default_limit_of_zero_is_none() -> None:

@@ -12,13 +12,14 @@ from fakes import (
     KEEP_THE_LOG,
     new_execution,
     update,
+    whole_log,
 )
 import pytest
 from waiting import wait_until
 
 from gateway_node.executions import retention as retention_module
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.values import ExecutionStatus
 
@@ -165,3 +166,24 @@ async def test_without_a_bound_nothing_is_measured() -> None:
     await add(store, new_execution(1, status=COMPLETED))
     await swept(store, runner, max_bytes=0)
     assert await store.unmeasured(limit=10) == (new_execution(1).id,)
+
+
+async def test_a_sweep_prunes_the_log_too() -> None:
+    """It is bounded by itself: executions stay of whose beginning it no longer tells."""
+
+    async def on_removed() -> None:
+        """Nothing is."""
+
+    store = InMemoryExecutionStore(FakeClock())
+    for number in range(1, 6):
+        await add(store, new_execution(number))
+    await Retention(
+        store=store,
+        ledger=Ledger(store),
+        runner=FakeScriptRunner(),
+        policy=KEEP_ONE,
+        log_policy=LogPolicy(max_events=2, max_age_sec=0),
+        on_removed=on_removed,
+    ).sweep()
+    assert [each.sequence for each in await whole_log(store)] == [4, 5]
+    assert len(await store.open_executions()) == 5
