@@ -88,6 +88,12 @@ class Frame(NamedTuple):
         return self._replace(ended=before.last_line, content=content, skips=skips)
 
 
+NOTHING = Frame(NOTE, 0, 0, b'')
+"""In place of a frame of which nothing is left."""
+LEAST_HEADER_BYTES = 5
+"""Without its skips, each of which takes one byte at least."""
+
+
 def joined(first: Frame, second: Frame) -> Frame:
     """Return two frames of a stream, one right behind the other, with the time of the first."""
     skips = first.skips
@@ -98,7 +104,8 @@ def joined(first: Frame, second: Frame) -> Frame:
         between = second.ended - last_line + own[0]
         if between or any(own[1:]):
             skips = (*skips, *[0] * missing, between, *own[1:])
-    return first._replace(content=first.content + second.content, skips=skips)
+    content = first.content + second.content
+    return Frame(first.stream, first.milliseconds, first.ended, content, skips)
 
 
 def header(frame: Frame) -> bytes:

@@ -5,7 +5,15 @@ import contextlib
 import os
 
 from gateway_node.child.exposed_files import open_fresh
-from gateway_node.child.output_frames import FORM, Frame, header, joined, pack
+from gateway_node.child.output_frames import (
+    FORM,
+    Frame,
+    header,
+    joined,
+    LEAST_HEADER_BYTES,
+    NOTHING,
+    pack,
+)
 
 _FREE_HEADERS_BYTES = 4096
 """For the headers of small frames: one block of the disk."""
@@ -42,15 +50,20 @@ class OutputHead:
         held = self.held.pop(frame.stream, None)
         if held is not None:
             frame = joined(held, frame)
+        size = len(frame.content)
+        if not full and self._too_dear(LEAST_HEADER_BYTES + len(frame.skips), size):
+            # A header need not be made to see that.
+            self.held[frame.stream] = frame
+            return NOTHING
         header_bytes = len(header(frame))
-        if not full and self._too_dear(header_bytes, len(frame.content)):
+        if not full and self._too_dear(header_bytes, size):
             self.held[frame.stream] = frame
         elif self.append(frame):
             self._headers_bytes += header_bytes
             self.content_bytes += len(frame.content)
         else:
             return frame
-        return frame._replace(content=b'')
+        return NOTHING
 
     def append(self, frame: Frame) -> bool:
         """Write the frame at the end; return False where the disk does not take it."""

@@ -152,11 +152,15 @@ class OutputLog:
         stream = frame.stream
         if stream == STDOUT and not self._begun:
             self._look_for_an_object(frame.content)
-        kept = frame.first(self._room[stream])
+        kept = frame
+        if len(frame.content) > self._room[stream]:
+            kept = frame.first(self._room[stream])
         room = self._room[stream] - len(kept.content)
         unkept = self._head.add(kept, full=not room)
         # No gap within the head: once a piece is missing all that follows is the tail's.
         self._room[stream] = 0 if unkept.content else room
+        if kept is frame:
+            return unkept
         rest = frame.beyond(len(kept.content))
         return joined(unkept, rest) if unkept.content else rest
 
