@@ -53,6 +53,7 @@ setup(
             'pytest-timeout',
             'pytest-xdist',
             'ruff',
+            'schemathesis',
             'types-PyYAML',
             'types-jsonschema',
         ],

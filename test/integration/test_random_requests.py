@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""schemathesis reads the description of an assembled gateway, and sends it whatever that allows
+and forbids: each answer has to be one that is described."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+import sys
+
+from aiohttp import ClientSession
+from assembled_gateway import assembled_gateway, OWN_NODE
+import pytest
+
+from gateway_node.entities.values import GraphSnapshot, NodeName
+
+TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
+BASE = '/api/v1'
+SCRIPT = f'{BASE}/apps/temp_sensor/scripts/self_test'
+MANIFEST = """
+scripts:
+  - {id: self_test, name: Self test, path: self_test.sh, entities: ['apps/*']}
+"""
+ENTITIES = """
+components:
+  - {id: engine_ecu, name: Engine ECU, nodes: ['/ecu/*']}
+functions:
+  - {id: monitoring, name: Monitoring, namespaces: ['/powertrain/*']}
+"""
+WHAT_IS_THERE = """
+[parameters]
+"path.collection" = "apps"
+"path.entity_id" = "temp_sensor"
+"path.script_id" = "self_test"
+"path.execution_id" = "{execution_id}"
+"path.area_id" = "powertrain"
+"path.function_id" = "monitoring"
+
+[[operations]]
+include-path-regex = "^/components/"
+parameters = {{ "path.entity_id" = "powertrain_engine" }}
+"""
+WHAT_NO_SCHEMA_TELLS = """
+# What is too large is refused, whatever else is wrong with it.
+[checks.negative_data_rejection]
+expected-statuses = ["400", "404", "405", "409", "413", "415", "429", "5xx"]
+
+# The name of a file has to tell its kind.
+[[operations]]
+include-operation-id = ["upload_script", "replace_script"]
+checks.positive_data_acceptance.enabled = false
+"""
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[ClientSession]:
+    """Serve a gateway with something of each kind."""
+    (tmp_path / 'self_test.sh').write_text('true\n')
+    (tmp_path / 'scripts.yaml').write_text(MANIFEST)
+    (tmp_path / 'entities.yaml').write_text(ENTITIES)
+    parameters = {
+        'scripts.manifest': str(tmp_path / 'scripts.yaml'),
+        'entities.manifest': str(tmp_path / 'entities.yaml'),
+    }
+    graph = GraphSnapshot(nodes=frozenset({OWN_NODE, TEMP_SENSOR}))
+    async with assembled_gateway(tmp_path / 'state', graph, parameters=parameters) as client:
+        yield client
+
+
+async def known_ids(gateway: ClientSession) -> str:
+    """Start an execution; return the configuration that names it and all else that is there."""
+    answer = await gateway.post(f'{SCRIPT}/executions', json={'execution_type': 'now'})
+    return WHAT_IS_THERE.format(execution_id=(await answer.json())['id'])
+
+
+async def find_nothing(
+    gateway: ClientSession, directory: Path, config: str, *options: str
+) -> None:
+    """Have schemathesis send requests; it finds nothing."""
+    (directory / 'schemathesis.toml').write_text(config + WHAT_NO_SCHEMA_TELLS)
+    description = await gateway.get(f'{BASE}/openapi.json')
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, '-m', 'schemathesis.cli', '--config-file', 'schemathesis.toml', 'run'),
+        *(str(description.url), '--seed=1', '--no-color', '--warnings=off'),
+        *options,
+        cwd=directory,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    # A request may have a megabyte.
+    lines = [line[:400] for line in output.decode(errors='replace').splitlines()]
+    assert process.returncode == 0, '\n'.join(lines)
+
+
+async def test_a_few_requests_are_answered_as_described(
+    gateway: ClientSession, tmp_path: Path
+) -> None:
+    """The short form of the campaigns below."""
+    config = await known_ids(gateway)
+    await find_nothing(gateway, tmp_path, config, '--phases=fuzzing', '-n', '4')
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_requests_for_what_is_there_are_answered_as_described(
+    gateway: ClientSession, tmp_path: Path
+) -> None:
+    """Each value at its bounds and beyond, and then any."""
+    config = await known_ids(gateway)
+    options = ('--phases=coverage,fuzzing', '-n', '200', '--continue-on-failure')
+    await find_nothing(gateway, tmp_path, config, *options)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_requests_for_anything_are_answered_as_described(
+    gateway: ClientSession, tmp_path: Path
+) -> None:
+    """Ids too; and requests that follow from each other, but no start: who knows of what."""
+    options = ('-n', '200', '--continue-on-failure', '--exclude-operation-id', 'start_execution')
+    await find_nothing(gateway, tmp_path, '', *options)
