@@ -45,6 +45,7 @@ class ScriptLog:
         self._summaries: dict[str, Mapping[str, Any]] = {}
         self._untold: deque[Happening] = deque()
         self._telling: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
 
     async def open(self, library: ScriptLibrary) -> None:
         """Tell what is not told of the scripts yet, in the gateway's name; StoreUnavailable.
@@ -104,6 +105,9 @@ class ScriptLog:
         )
 
     def _begin_telling(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         if self._telling is None or self._telling.done():
             self._telling = asyncio.create_task(self._tell(), name='tell of scripts')
             self._telling.add_done_callback(log_failure)
@@ -117,4 +121,5 @@ class ScriptLog:
             # The change is made, and whoever asked for it hears so.
             _log.warning('cannot record a change of %s: %s', self._untold[0].subject, error)
             if not isinstance(error, StoreUnusable):
-                asyncio.get_running_loop().call_later(RETRY_SEC, self._begin_telling)
+                loop = asyncio.get_running_loop()
+                self._retry = loop.call_later(RETRY_SEC, self._begin_telling)

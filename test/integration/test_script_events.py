@@ -2,6 +2,7 @@
 """The log tells of every change of a script: by whom, and what is different now."""
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 import random
@@ -21,6 +22,7 @@ from gateway_node.executions.documents import evolved
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Event, EventKind, Happening, script_subject
 from gateway_node.executions.values import ExecutionType
+from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.script_summaries import script_summary
 
@@ -214,6 +216,67 @@ async def test_what_could_not_be_told_is_tried_again(
         async with asyncio.timeout(10):
             event = await life.listener.wait_for_kind(UPLOADED)
         assert (event.actor, refusals) == (CLIENT, [])
+
+
+async def test_many_changes_that_could_not_be_told_are_tried_by_one(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that takes nothing for long is asked no more often than for a single change."""
+    monkeypatch.setattr(script_log, 'RETRY_SEC', 0.05)
+    async with robot.gateway() as life:
+        attempts: asyncio.Queue[None] = asyncio.Queue()
+        record, refusing = life.store.record, True
+
+        async def refuse(news: Any) -> tuple[Event, ...]:
+            if refusing:
+                attempts.put_nowait(None)
+                raise StoreUnavailable('disk full')
+            return await record(news)
+
+        monkeypatch.setattr(life.store, 'record', refuse)
+        for _ in range(10):
+            await upload(life)
+        while not attempts.empty():
+            attempts.get_nowait()
+        begun = asyncio.get_running_loop().time()
+        async with asyncio.timeout(30):
+            for _ in range(10):
+                await attempts.get()
+        assert asyncio.get_running_loop().time() - begun > 0.4
+        refusing = False
+        async with asyncio.timeout(10):
+            while await rebuilt(life) != await present(life):
+                await life.listener.wait_for_kind(UPLOADED)
+
+
+async def test_changes_at_once_are_told_in_the_order_in_which_they_were_made(
+    robot: Robot,
+) -> None:
+    """Uploads, replacements and deletions of the same scripts, some given up by their clients."""
+    chance = random.Random(3)
+    async with robot.gateway() as life:
+        script_ids = [await upload(life) for _ in range(3)]
+
+        async def change(number: int) -> None:
+            script_id = chance.choice(script_ids)
+            with contextlib.suppress(ScriptNotFound, asyncio.CancelledError):
+                match chance.randrange(6):
+                    case 0:
+                        script_ids.append(await upload(life))
+                    case 1:
+                        await delete(life, script_id)
+                    case _:
+                        await replace(life, script_id, b'exit %d\n' % number)
+
+        for _ in range(10):
+            tasks = [asyncio.create_task(change(number)) for number in range(12)]
+            await asyncio.sleep(0)
+            for task in chance.sample(tasks, 3):
+                task.cancel()
+            await asyncio.gather(*tasks)
+    async with robot.gateway() as life:
+        assert of_scripts(life) == []
+        assert await rebuilt(life) == await present(life)
 
 
 async def test_a_gateway_that_is_killed_at_any_moment_tells_every_change_once(
