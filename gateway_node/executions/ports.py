@@ -244,8 +244,8 @@ class RetentionPolicy:
     max_failed_age_sec: float
     """For failed executions, in place of `max_age_sec`."""
     max_disk_bytes: int = 0
-    """Of the disk, for all that ended executions keep: those that failed go after all others, and
-    what was not measured stays."""
+    """Of the disk, for all that ended executions keep: those that failed go after all others, as
+    long as they take no more than half of it, and what was not measured stays."""
 
 
 @dataclass(frozen=True, kw_only=True)

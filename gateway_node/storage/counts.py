@@ -15,10 +15,9 @@ def read_counts(connection: sqlite3.Connection) -> Mapping[ExecutionStatus, int]
     return counts
 
 
-def read_kept_bytes(connection: sqlite3.Connection) -> int:
-    """Return how much of the disk is taken by all ended executions that were measured."""
-    kept_bytes: int
-    (kept_bytes,) = connection.execute(
-        'SELECT coalesce(sum(kept_bytes), 0) FROM status_counts'
-    ).fetchone()
-    return kept_bytes
+def read_kept_bytes(connection: sqlite3.Connection) -> Mapping[ExecutionStatus, int]:
+    """Return how much of the disk is taken by ended executions that were measured, by status."""
+    kept = dict.fromkeys(ExecutionStatus, 0)
+    for status, kept_bytes in connection.execute('SELECT status, kept_bytes FROM status_counts'):
+        kept[ExecutionStatus(status)] = kept_bytes
+    return kept

@@ -31,7 +31,7 @@ def read_expired(
         counts = read_counts(connection)
         surplus = sum(counts[status] for status in FINAL_STATUSES) - policy.max_executions
     if policy.max_disk_bytes:
-        surplus_bytes = read_kept_bytes(connection) - policy.max_disk_bytes
+        surplus_bytes = sum(read_kept_bytes(connection).values()) - policy.max_disk_bytes
 
     def is_too_old(ended: _Ended) -> bool:
         max_age = policy.max_failed_age_sec if ended.failed else policy.max_age_sec
@@ -47,8 +47,15 @@ def read_expired(
     surplus_bytes -= sum(each.kept_bytes or 0 for each in expired)
     if surplus_bytes > 0 and len(expired) < limit:
         measured = {*_longest_ended(connection, limit, 'AND kept_bytes IS NOT NULL')}
-        # Those that failed behind as many others as are looked at, or behind all of them.
-        left = sorted(measured - {*expired}, key=lambda each: (each.failed, each))
+        left = sorted(measured - {*expired})
+        failed_bytes = read_kept_bytes(connection)[ExecutionStatus.FAILED]
+        failed_bytes -= sum(each.kept_bytes or 0 for each in expired if each.failed)
+        beyond_half = {
+            *_first_bytes(
+                [each for each in left if each.failed], failed_bytes - policy.max_disk_bytes / 2
+            )
+        }
+        left.sort(key=lambda each: (each not in beyond_half, each.failed))
         expired += _first_bytes(left, surplus_bytes)
     return tuple(each.id for each in expired[:limit])
 
@@ -68,7 +75,7 @@ def _longest_ended(
             yield _Ended(ended_sec, execution_id, failed, kept_bytes)
 
 
-def _first_bytes(measured: list[_Ended], surplus_bytes: int) -> Iterator[_Ended]:
+def _first_bytes(measured: list[_Ended], surplus_bytes: float) -> Iterator[_Ended]:
     """Yield the first ones that take the surplus together."""
     for each in measured:
         if surplus_bytes <= 0:

@@ -225,12 +225,21 @@ class InMemoryExecutionStore:
         self._kept_bytes[execution.id] = kept_bytes + documents
 
     def _over_the_disk(self, ended: list[str], policy: RetentionPolicy) -> list[str]:
-        """Return the first of these, failed ones last, without which the others have room."""
+        """Return the first of these without which the others have room: failed ones last, but
+        first those without which the failed ones take half of it."""
+        measured = [each for each in ended if each in self._kept_bytes]
         surplus = sum(self._kept_bytes.values()) - policy.max_disk_bytes
         surplus -= sum(self._kept_bytes.get(each, 0) for each in self._ended_at.keys() - {*ended})
+        failed = [each for each in measured if self._has_failed(each)]
+        failed_surplus = sum(map(self._kept_bytes.__getitem__, failed)) - policy.max_disk_bytes / 2
+        beyond_half = self._first_bytes(failed, failed_surplus)
+        measured.sort(key=lambda each: (each not in beyond_half, self._has_failed(each)))
+        return self._first_bytes(measured, surplus)
+
+    def _first_bytes(self, measured: list[str], surplus: float) -> list[str]:
         found = []
-        for each in sorted(ended, key=self._has_failed):
-            if surplus > 0 and each in self._kept_bytes:
+        for each in measured:
+            if surplus > 0:
                 found.append(each)
                 surplus -= self._kept_bytes[each]
         return found

@@ -2,7 +2,7 @@
 """Retention as properties of any life that a store may lead, put to every implementation."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 import contextlib
 from dataclasses import dataclass, field
 import datetime
@@ -143,18 +143,25 @@ class Model:
 
     def expired(self) -> list[str]:
         """Return what the policy does not keep, the longest ended first; then, for the disk, the
-        longest ended that did not fail, and those that did."""
+        longest ended of those that failed while these take more than half of it, of those that
+        did not fail, and of those that did."""
         order = sorted(self.ended, key=lambda each: (self.ended[each][0], each))
         kept = order[-self.policy.max_executions :] if self.policy.max_executions else order
         gone = [each for each in order if each not in kept or self._too_old(each)]
-        for each in sorted((each for each in order if each not in gone), key=self._failed):
-            if each in self.measured and self._is_too_much({*order} - {*gone}):
+        left = [each for each in order if each not in gone and each in self.measured]
+        failed = [each for each in left if self._failed(each)]
+        half = self.policy.max_disk_bytes / 2
+        beyond_half = []
+        while failed and self._taken(failed) > half:
+            beyond_half.append(failed.pop(0))
+        others = [each for each in left if not self._failed(each)]
+        for each in (*beyond_half, *others, *failed):
+            if 0 < self.policy.max_disk_bytes < self._taken({*order} - {*gone}):
                 gone.append(each)
         return gone
 
-    def _is_too_much(self, ids: set[str]) -> bool:
-        taken = sum(self.measured.get(each, 0) for each in ids)
-        return 0 < self.policy.max_disk_bytes < taken
+    def _taken(self, ids: Collection[str]) -> int:
+        return sum(self.measured.get(each, 0) for each in ids)
 
     def _failed(self, execution_id: str) -> bool:
         return self.ended[execution_id][1].status is ExecutionStatus.FAILED
@@ -291,8 +298,34 @@ def test_retention_keeps_what_the_policy_says_over_restarts_and_jumps(
 def test_what_is_kept_fits_the_disk(
     in_memory: bool, policy: RetentionPolicy, ends: list[End]
 ) -> None:
-    """The longest ended go, failed ones after all others, and none that nobody measured."""
+    """The longest ended go, failed ones after all others but what of them takes more than half,
+    and none that nobody measured."""
     events = [each for end in ends for each in (Begin(scheduled=False), end, Pass(seconds=1))]
     with tempfile.TemporaryDirectory() as state_dir:
         life = Life(policy, None if in_memory else Path(state_dir))
         asyncio.run(life.lead(events, compare_each=False))
+
+
+@pytest.mark.parametrize('in_memory', [True, False])
+@pytest.mark.parametrize(('failed_bytes', 'goes'), [(10_000, 0), (6_000, 1)])
+async def test_failures_that_fill_the_disk_leave_half_of_it_to_others(
+    in_memory: bool, tmp_path: Path, failed_bytes: int, goes: int
+) -> None:
+    """So that whoever started what ends well can read how; else failed ones go last."""
+    clock = FakeClock()
+    store: ExecutionStore = InMemoryExecutionStore(clock)
+    if not in_memory:
+        store = await SqliteExecutionStore.open(await Database.open(tmp_path), clock)
+    policy = RetentionPolicy(
+        max_executions=0, max_age_sec=0, max_failed_age_sec=0, max_disk_bytes=15_000
+    )
+    failed, completed = new_execution(0), new_execution(1)
+    for execution in (failed, completed):
+        await add(store, execution)
+    await update(store, advance(failed, ExecutionStatus.FAILED), kept_bytes=failed_bytes)
+    clock.advance(1)
+    running = advance(completed, ExecutionStatus.RUNNING)
+    await update(store, running)
+    await update(store, advance(running, ExecutionStatus.COMPLETED), kept_bytes=10_000)
+    assert await store.expired(policy, limit=50) == ((failed, completed)[goes].id,)
+    await store.close()
