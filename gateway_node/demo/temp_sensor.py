@@ -60,13 +60,20 @@ def main(args: Sequence[str] | None = None) -> None:
     spinning = threading.Thread(target=executor.spin, name='ros')
     spinning.start()
     os.read(told, 1)
-    for number in _ENDING_SIGNALS:
-        # Python gives up handlers of its own before its very end.
-        signal.signal(number, signal.SIG_IGN)
+    _ignore_ending_signals()
     executor.shutdown()
     spinning.join()
     node.destroy_node()
     context.try_shutdown()
+
+
+def _ignore_ending_signals() -> None:
+    """Ignore them for good: Python gives up handlers of its own before its very end."""
+    # One that comes at the very moment is reported there, with a traceback.
+    report, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.unraisablehook = report
 
 
 if __name__ == '__main__':
