@@ -226,7 +226,7 @@ async def test_lines_are_followed_while_the_script_runs(floor: Floor) -> None:
     script = floor.script(
         'import sys, time\n'
         'for n in range(1000):\n'
-        ' print(n, file=sys.stderr if n % 3 else sys.stdout, flush=True)\n'
+        ' print(f"{n:040}", file=sys.stderr if n % 3 else sys.stdout, flush=True)\n'
         ' time.sleep(0.0005)\n'
         'sys.stdout.write("no end")\n',
         ScriptKind.PYTHON,
@@ -242,8 +242,8 @@ async def test_lines_are_followed_while_the_script_runs(floor: Floor) -> None:
         stream: [line.text for line in followed.lines if line.stream is stream]
         for stream in OutputStream
     }
-    assert by_stream[OutputStream.STDOUT] == [str(n) for n in range(0, 1000, 3)] + ['no end']
-    assert by_stream[OutputStream.STDERR] == [str(n) for n in range(1000) if n % 3]
+    assert by_stream[OutputStream.STDOUT] == [f'{n:040}' for n in range(0, 1000, 3)] + ['no end']
+    assert by_stream[OutputStream.STDERR] == [f'{n:040}' for n in range(1000) if n % 3]
     assert followed.lines[0].elapsed_ms + 300 < followed.lines[-1].elapsed_ms
     again = await floor.runner.output_lines(order.execution_id, limit=2000)
     assert again == followed
