@@ -245,7 +245,8 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         minimum=0,
         maximum=16_777_216,
         description='Disk space for all that ended executions keep; beyond it the oldest are '
-        'removed, failed ones after all others; 0 for no limit.',
+        'removed, failed ones after all others unless they take more than half of it; 0 for no '
+        'limit.',
     ),
     ParameterSpecification(
         name='log.max_events',
