@@ -71,3 +71,40 @@ async def test_what_is_not_installed_is_refused_at_the_start(api: Api) -> None:
     assert (status, body['error_code']) == (501, 'not-implemented')
     assert '/opt/bash' in body['message']
     assert await api.store.last_id() is None
+
+
+async def test_a_request_cannot_name_an_executable(api: Api) -> None:
+    """What is executed is chosen by who uploads, or by the manifest: no field takes a path."""
+    script_id = await api.upload('apps/temp_sensor')
+    path = f'/apps/temp_sensor/scripts/{script_id}/executions'
+    for field in ('executable_name', 'path', 'script'):
+        start = {'execution_type': 'now', field: '/bin/true'}
+        status, body = await api.json('POST', path, json=start)
+        assert (status, body['error_code']) == (400, 'invalid-request')
+        assert field in body['message']
+        upload = form(b'true\n', 'check.sh', {field: '/bin/true'})
+        status, body = await api.json('POST', '/apps/temp_sensor/scripts', data=upload)
+        assert status == 400
+    assert api.runner.started == ()
+
+
+async def test_what_ran_is_outdated_once_its_script_is_another(api: Api) -> None:
+    """Replaced by other bytes, or deleted; by the same bytes it is the same."""
+    script_id = await api.upload('apps/temp_sensor')
+    path = f'/apps/temp_sensor/scripts/{script_id}'
+    execution_id, script = await api.running('apps/temp_sensor', script_id)
+    script.exit(0)
+    await api.listener.wait_for(execution_id)
+
+    async def is_outdated() -> bool:
+        _, body = await api.json('GET', f'{path}/executions/{execution_id}')
+        return bool(body['is_outdated'])
+
+    assert not await is_outdated()
+    await api.request('PUT', path, data=form(b'true\n', 'check.sh'))
+    assert not await is_outdated()
+    await api.request('PUT', path, data=form(b'false\n', 'check.sh'))
+    assert await is_outdated()
+    await api.request('PUT', path, data=form(b'true\n', 'check.sh'))
+    await api.request('DELETE', path)
+    assert await is_outdated()
