@@ -20,6 +20,7 @@ from gateway_node.http_server.entrance import (
 )
 from gateway_node.http_server.error_table import answer_errors, row_of
 from gateway_node.http_server.fields import Choice
+from gateway_node.http_server.media_types import offered_by
 from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.paths import Paths
 from gateway_node.http_server.reading import MAX_JSON_BYTES
@@ -102,6 +103,8 @@ class _Endpoint(Generic[At, B]):
         self._description = description
         self._strict = strict
         self._reader = Reader(route.takes)
+        self._chooses = len(offered_by(route.takes)) > 1
+        """Whether `Accept` decides what is answered."""
 
     async def answer(
         self, request: web.Request, segments: Mapping[str, str]
@@ -130,7 +133,10 @@ class _Endpoint(Generic[At, B]):
         except Exception as error:
             self._check_declared(error)
             raise
-        return response_to(answer, status=route.status, head=request.method == hdrs.METH_HEAD)
+        response = response_to(answer, status=route.status, head=request.method == hdrs.METH_HEAD)
+        if self._chooses:
+            response.headers[hdrs.VARY] = hdrs.ACCEPT
+        return response
 
     def _check_declared(self, error: Exception) -> None:
         """Tell of an error that has an answer, and that the route does not declare.

@@ -8,6 +8,7 @@ as the handlers want it. Where each stands, and under which name, is `takes.py`'
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 import enum
+import re
 from typing import Any, Generic, TypeVar
 
 from gateway_node.entities.names import ID_PATTERN, is_id
@@ -19,6 +20,8 @@ Choice_co = TypeVar('Choice_co', bound=enum.Enum, covariant=True)
 
 _SHOWN = 80
 """Characters of a value that a message repeats."""
+_DIGITS = 18
+"""That a number in a text may have; more than any bound has."""
 
 
 class ValueRefused(Exception):
@@ -111,11 +114,14 @@ class ExecutionId(Field[str]):
 
 
 class Integer(Field[int]):
-    """A whole number from `minimum` to `maximum`."""
+    """A whole number from `minimum` to `maximum`; `nonzero`, any of them but 0."""
 
-    def __init__(self, minimum: int, maximum: int) -> None:
+    def __init__(self, minimum: int, maximum: int, *, nonzero: bool = False) -> None:
         self._minimum = minimum
         self._maximum = maximum
+        self._nonzero = nonzero
+        sign = '-?' if minimum < 0 else ''
+        self._text = re.compile(f'{sign}[0-9]{{1,{_DIGITS}}}')
 
     def read(self, value: object) -> int:
         """Return the number."""
@@ -124,17 +130,38 @@ class Integer(Field[int]):
 
     def read_text(self, text: str) -> int:
         """Return the number; int() would take spaces, underscores and digits of every script."""
-        plain = text.isascii() and text.isdigit() and len(text) < 10
+        plain = self._text.fullmatch(text)
         return self._within(int(text) if plain else None, text)
 
     def _within(self, number: int | None, given: object) -> int:
-        if number is None or not self._minimum <= number <= self._maximum:
-            raise refused(f'is {shown(given)}; allowed: {self._minimum} to {self._maximum}')
+        outside = number is None or not self._minimum <= number <= self._maximum
+        if number is None or outside or (self._nonzero and number == 0):
+            but = ', but not 0' if self._nonzero else ''
+            raise refused(f'is {shown(given)}; allowed: {self._minimum} to {self._maximum}{but}')
         return number
 
     def schema(self) -> dict[str, Any]:
         """Tell the range."""
-        return {'type': 'integer', 'minimum': self._minimum, 'maximum': self._maximum}
+        schema = {'type': 'integer', 'minimum': self._minimum, 'maximum': self._maximum}
+        return schema | ({'not': {'const': 0}} if self._nonzero else {})
+
+
+class Flag(Field[bool]):
+    """True or false."""
+
+    def read(self, value: object) -> bool:
+        """Return it."""
+        if not isinstance(value, bool):
+            raise refused(f'is {shown(value)}; allowed: true, false')
+        return value
+
+    def read_text(self, text: str) -> bool:
+        """Return what the word stands for."""
+        return self.read({'true': True, 'false': False}.get(text, text))
+
+    def schema(self) -> dict[str, Any]:
+        """Tell that it is one or the other."""
+        return {'type': 'boolean'}
 
 
 class Choice(Field[Choice_co]):

@@ -14,6 +14,7 @@ import re
 from typing import Any
 
 from gateway_node.http_server.bodies import Body
+from gateway_node.http_server.media_types import is_accept
 from gateway_node.http_server.openapi_answers import responses_of
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.schemas import reference_to, Schema, SCHEMAS
@@ -95,7 +96,7 @@ def _operation(route: Route[Any, Any], name: str) -> dict[str, Any]:
     }
     if description:
         operation['description'] = description
-    if parameters := [_parameter(taken) for taken in taken_by(route.takes)]:
+    if parameters := _parameters(route):
         operation['parameters'] = parameters
     if route.body is not None:
         operation['requestBody'] = _request_body(route.body)
@@ -106,6 +107,11 @@ def _operation(route: Route[Any, Any], name: str) -> dict[str, Any]:
 def _tag(path: str) -> str:
     segments = path.split('/')
     return next((tag for name, tag in _TAG_OF_SEGMENT.items() if name in segments), 'gateway')
+
+
+def _parameters(route: Route[Any, Any]) -> list[dict[str, Any]]:
+    """Return them without `Accept`, which OpenAPI ignores here: the answers say what it is for."""
+    return [_parameter(taken) for taken in taken_by(route.takes) if not is_accept(taken)]
 
 
 def _parameter(taken: Taken) -> dict[str, Any]:

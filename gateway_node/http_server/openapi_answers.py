@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import hdrs
 
 from gateway_node.http_server.error_table import INTERNAL_ERROR, Row, row_of
+from gateway_node.http_server.media_types import JSON, offered_by
 from gateway_node.http_server.route import BYTES, Route
 from gateway_node.http_server.schemas import reference_to
 
@@ -53,7 +54,10 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
         content = {'schema': {'type': 'string', 'format': 'binary'}}
         response['content'] = {'application/octet-stream': content}
     elif route.answers is not None:
-        response['content'] = {'application/json': {'schema': reference_to(route.answers)}}
+        first, *others = offered_by(route.takes)
+        response['content'] = {first: {'schema': reference_to(route.answers)}} | {
+            media_type: {'schema': _TEXT} for media_type in others
+        }
     return response
 
 
@@ -61,7 +65,7 @@ def _error(told: list[tuple[Row, str]]) -> dict[str, Any]:
     """Build what one status means, which several errors may share."""
     response: dict[str, Any] = {
         'description': '\n'.join(f'- {_codes(row)}: {sentence}' for row, sentence in told),
-        'content': {'application/json': {'schema': reference_to('GenericError')}},
+        'content': {JSON: {'schema': reference_to('GenericError')}},
     }
     if headers := _headers(dict.fromkeys(name for row, _ in told for name in row.headers)):
         response['headers'] = headers

@@ -8,6 +8,7 @@ from aiohttp import ClientResponse
 from jsonschema import Draft202012Validator
 
 from gateway_node.http_server.error_table import row_of
+from gateway_node.http_server.media_types import offered_by
 from gateway_node.http_server.route import BYTES, Route
 from gateway_node.http_server.routes import ROUTES
 from gateway_node.http_server.schemas import reference_to, SCHEMAS
@@ -45,7 +46,10 @@ async def _check_body(route: Route[Any, Any], response: ClientResponse) -> None:
         assert await response.read() == b''
     elif route.answers == BYTES:
         assert response.content_type == 'application/octet-stream'
+    elif response.content_type in offered_by(route.takes)[1:]:
+        assert 'Accept' in response.headers['Vary']
     else:
+        assert response.content_type == 'application/json'
         validate(route.answers, await response.json())
 
 

@@ -12,6 +12,7 @@ from gateway_node.http_server.fields import (
     Choice,
     ExecutionId,
     Field,
+    Flag,
     Id,
     Integer,
     JsonObject,
@@ -25,6 +26,8 @@ FIELDS: dict[str, Field[Any]] = {
     'id': Id(),
     'execution id': ExecutionId(),
     'integer': Integer(1, 10),
+    'integer but 0': Integer(-1, 10, nonzero=True),
+    'flag': Flag(),
     'choice': Choice(StopAction),
     'arguments': Arguments(max_items=2, max_bytes=4),
     'object': JsonObject(max_names=2),
@@ -100,6 +103,28 @@ def test_a_number_in_a_text_is_read_as_a_number() -> None:
     assert Integer(1, 10).read_text('7') == 7
     with pytest.raises(ValueRefused):
         Integer(1, 10).read('7')
+
+
+def test_a_number_below_zero_is_read_where_the_range_has_such() -> None:
+    """A page of a list is asked for by either sign, and 0 is none."""
+    around = Integer(-1000, 1000, nonzero=True)
+    assert (around.read_text('-1000'), around.read_text('7')) == (-1000, 7)
+    for text in ('0', '-0', '-1001', '--1', '- 1', '-'):
+        with pytest.raises(ValueRefused, match='allowed: -1000 to 1000, but not 0'):
+            around.read_text(text)
+
+
+def test_a_number_may_have_as_many_digits_as_its_bounds_need() -> None:
+    """Line numbers do not end with what nine digits hold."""
+    assert Integer(0, 2**53).read_text('4294967296') == 2**32
+
+
+def test_a_flag_in_a_text_is_a_word() -> None:
+    """As in JSON, and no other."""
+    assert [Flag().read_text(text) for text in ('true', 'false')] == [True, False]
+    for text in ('True', '1', 'yes', ''):
+        with pytest.raises(ValueRefused, match='allowed: true, false'):
+            Flag().read_text(text)
 
 
 def test_a_choice_is_read_as_its_member() -> None:

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The description of the API says what the table of routes says, of every row."""
 
+from dataclasses import dataclass
 import json
 import re
 from typing import Any
 
 import pytest
 
+from gateway_node.executions.actors import Role
+from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.error_table import row_of
+from gateway_node.http_server.media_types import accepts, is_accept, JSON, TEXT
 from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
@@ -26,12 +30,21 @@ def operation(route: Route[Any, Any]) -> dict[str, Any]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Either:
+    """Takes a choice of two."""
+
+    accept: str = accepts(JSON, TEXT)
+
+
 @EVERY_ROUTE
 def test_a_route_is_described(route: Route[Any, Any]) -> None:
     """With who may ask, all that it takes, and all that it answers."""
     told = operation(route)
     assert told['x-gateway-role'] == route.role.value
-    taken = [(each.name, each.place.value) for each in taken_by(route.takes)]
+    taken = [
+        (each.name, each.place.value) for each in taken_by(route.takes) if not is_accept(each)
+    ]
     assert [(each['name'], each['in']) for each in told.get('parameters', ())] == taken
     assert ('requestBody' in told) == (route.body is not None)
     refused = {row.status for kind in route.all_errors if (row := row_of(kind)) is not None}
@@ -57,6 +70,21 @@ def test_each_error_of_a_route_is_told_by_its_codes(route: Route[Any, Any]) -> N
         assert content == {'schema': {'$ref': '#/components/schemas/GenericError'}}
         assert f'`{row.vendor_code or row.error_code}`' in response['description']
         assert row.headers.keys() <= response.get('headers', {}).keys()
+
+
+def test_what_accept_may_ask_for_is_told_as_contents() -> None:
+    """OpenAPI knows no parameter of that name; the first is the one that has the schema."""
+
+    async def show(call: Call[Either, None]) -> Answer:
+        """Show it."""
+        return Answer()
+
+    route = Route('GET', '', Role.VIEWER, show, Either, answers='Server')
+    told = json.loads(OpenApi([route], version='1').document_below(''))['paths']['/']['get']
+    assert 'parameters' not in told
+    content = told['responses']['200']['content']
+    assert list(content) == ['application/json', 'text/plain']
+    assert content['text/plain']['schema'] == {'type': 'string'}
 
 
 def test_a_name_belongs_to_one_operation() -> None:
