@@ -282,7 +282,14 @@ class ActiveExecution:
     def _as_started(self) -> dict[str, Any]:
         """Return the fields that say what of the script is, or is to be, started."""
         assert self.order is not None
-        return {'script_version': self.order.script.version, 'mended': self.order.script.mended}
+        script = self.order.script
+        return {
+            'script_version': script.version,
+            'script_name': script.name,
+            'script_kind': script.kind,
+            'script_tags': script.tags,
+            'mended': script.mended,
+        }
 
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""

@@ -68,6 +68,11 @@ class Candidate:
     schedule_id: str | None = None
     """The schedule that it becomes, or that comes with it; it takes a place of its own."""
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Its ids: of the execution, of the schedule, or of both."""
+        return (self.execution_id, *([self.schedule_id] if self.schedule_id else []))
+
 
 def accepted(execution: Execution) -> Candidate:
     """Return a recorded execution, or a schedule that becomes one, as a candidate."""
@@ -139,9 +144,8 @@ class Admission:
                     return await self._wait_in(candidate)
             return await self._walk_in(candidate)
         except BaseException:
-            self.leave(candidate.execution_id)
-            if candidate.schedule_id is not None:
-                self.leave(candidate.schedule_id)
+            for each in candidate.ids:
+                self.leave(each)
             raise
 
     async def accept(self, execution_id: str, entity: EntityRef, script_id: str) -> Script:

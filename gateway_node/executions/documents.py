@@ -27,7 +27,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
-from gateway_node.scripts.values import Mending
+from gateway_node.scripts.values import Mending, ScriptKind
 
 _Document = Mapping[str, Any]
 
@@ -69,6 +69,9 @@ def summary_of(execution: Execution) -> dict[str, Any]:
         'entity': execution.entity.path,
         'script_id': execution.script_id,
         'script_version': execution.script_version,
+        'script_name': execution.script_name,
+        'script_kind': execution.script_kind and execution.script_kind.value,
+        'script_tags': list(execution.script_tags) or None,
         'execution_type': execution.execution_type.value,
         'status': execution.status.value,
         'trigger': _trigger_document(execution.trigger),
@@ -125,6 +128,9 @@ def execution_of(document: _Document) -> Execution:
         entity=_entity(document['entity']),
         script_id=document['script_id'],
         script_version=document['script_version'],
+        script_name=document.get('script_name'),
+        script_kind=_script_kind(document.get('script_kind')),
+        script_tags=tuple(document.get('script_tags', ())),
         execution_type=_execution_type(document['execution_type']),
         status=_status(document['status']),
         trigger=_trigger(document['trigger']),
@@ -155,6 +161,11 @@ _entity = functools.lru_cache(maxsize=256)(EntityRef.from_path)
 _execution_type = functools.cache(ExecutionType)
 _status = functools.cache(ExecutionStatus)
 _mending = functools.cache(Mending)
+_kind = functools.cache(ScriptKind)
+
+
+def _script_kind(kind: str | None) -> ScriptKind | None:
+    return None if kind is None else _kind(kind)
 
 
 def _mended(mendings: Iterable[str] | None) -> tuple[Mending, ...]:

@@ -8,7 +8,9 @@ import secrets
 PREFIX = 'exec_'
 
 _ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-_RANDOM_BITS = 80
+_RANDOM_BITS = 65
+_SEQUENCE_BITS = 15
+"""Between the milliseconds and the random bits: ids of one millisecond count up."""
 _LENGTH = 26
 EXECUTION_ID_PATTERN = rf'{PREFIX}[0-7][{_ALPHABET}]{{{_LENGTH - 1}}}'
 """As a regular expression of Python and of JSON Schema."""
@@ -20,23 +22,49 @@ def is_execution_id(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
+def number_of(execution_id: str) -> int:
+    """Return what of an id makes it grow: 63 bits, another one for each id that is given.
+
+    Ids of gateways before may share one; ValueError where it has not the form of an id.
+    """
+    if not is_execution_id(execution_id):
+        raise ValueError(f'{execution_id!r} is no id of an execution')
+    return _decode(execution_id.removeprefix(PREFIX)) >> _RANDOM_BITS
+
+
 class ExecutionIds:
     """Gives ids that grow strictly, also past the greatest of an earlier life.
 
-    Source of the form: the ULID specification (48 bits of milliseconds, 80 random bits,
-    Crockford's base 32). Where the clock stands or goes back, the last id plus one is next.
+    Source of the form: the ULID specification (48 bits of milliseconds, 80 more, Crockford's
+    base 32). Of the 80, the first 15 count up within a millisecond, and where the clock stands or
+    goes back; the rest is random.
     """
 
     def __init__(self, last: str | None = None) -> None:
         """Begin after `last`, the greatest id ever given."""
-        self._last = _decode(last.removeprefix(PREFIX)) if last else 0
+        self._last = number_of(last) if last else -1
+        self._pending: set[str] = set()
 
     def next(self, now: datetime.datetime) -> str:
-        """Return the next id at the wall time `now`."""
+        """Return the next id at the wall time `now`; it is pending until it is settled."""
         milliseconds = int(now.timestamp() * 1000)
-        fresh = milliseconds << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
-        self._last = max(fresh, self._last + 1)
-        return PREFIX + _encode(self._last)
+        self._last = max(milliseconds << _SEQUENCE_BITS, self._last + 1)
+        number = self._last << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        execution_id = PREFIX + _encode(number)
+        self._pending.add(execution_id)
+        return execution_id
+
+    def settle(self, *execution_ids: str) -> None:
+        """Note that these are on record, or never will be; harmless where that was noted."""
+        self._pending.difference_update(execution_ids)
+
+    @property
+    def oldest_pending(self) -> str | None:
+        """The least id that may still come on record, after greater ones; None where none may.
+
+        Who reads executions upwards has to stop short of it, not to miss any.
+        """
+        return min(self._pending, default=None)
 
 
 def _encode(number: int) -> str:

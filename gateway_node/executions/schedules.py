@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 import contextlib
+import datetime
 import logging
 
 from gateway_node.clock import Clock
@@ -146,6 +147,8 @@ class Schedules:
             except Exception:
                 self._admission.leave(execution.id)
                 raise
+            finally:
+                self._ids.settle(execution.id)
 
         await self._to_the_end.run(f'record the schedule {execution.id}', schedule())
 
@@ -195,6 +198,8 @@ class Schedules:
                 if change.new:
                     self._admission.leave(change.execution.id)
             raise
+        finally:
+            self._ids.settle(*(change.execution.id for change in changes))
         for execution in starting:
             self._waiting.pop(execution.id, None)
             self._active.begin_accepted(execution)
@@ -209,31 +214,40 @@ class Schedules:
             kind = EventKind.SCHEDULE_SKIPPED
             changes.append(Change(execution=skipped, kind=kind, actor=GATEWAY))
             return None
-        execution_id = self._ids.next(self._clock.now())
+        now = self._clock.now()
+        execution_id = self._ids.next(now)
         try:
             script = await self._admission.accept(
                 execution_id, schedule.entity, schedule.script_id
             )
-        except ScriptNotFound:
+        except BaseException as error:
+            self._ids.settle(execution_id)
+            if not isinstance(error, ScriptNotFound):
+                raise
             changes.append(self._without_script(schedule, GATEWAY))
             return None
-        execution = self._execution_of(schedule, execution_id, script)
+        execution = self._execution_of(schedule, execution_id, script, now)
         changes.append(Change.first(execution, GATEWAY))
         noted = schedule.evolve(as_schedule=schedule.as_schedule.started(self.scheduled_start()))
         kind = EventKind.SCHEDULE_STARTED
         changes.append(Change(execution=noted, kind=kind, actor=GATEWAY))
         return execution
 
-    def _execution_of(self, schedule: Execution, execution_id: str, script: Script) -> Execution:
+    def _execution_of(
+        self, schedule: Execution, execution_id: str, script: Script, now: datetime.datetime
+    ) -> Execution:
         return Execution(
             id=execution_id,
             entity=schedule.entity,
             script_id=schedule.script_id,
             script_version=script.version,
+            script_name=script.name,
+            script_kind=script.kind,
+            script_tags=script.tags,
             execution_type=schedule.execution_type,
             status=ExecutionStatus.PREPARED,
             trigger=Trigger(type=TriggerType.RESTART, setting=schedule.id),
-            created_at=self._clock.now(),
+            created_at=now,
             input_parameters=schedule.input_parameters,
             arguments=schedule.arguments,
             mended=script.mended,

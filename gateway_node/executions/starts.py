@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+import datetime
 from typing import Any
 
 from gateway_node.clock import Clock
@@ -62,13 +63,16 @@ class Starts:
 
         Raises what `ExecutionService.start` says.
         """
-        candidate = self._candidate(entity, script_id, request)
-        order = await self._admission.enter(candidate)
-        execution = self._new_execution(order, request, actor)
+        asked_at = self._clock.now()
+        candidate = self._candidate(entity, script_id, request, asked_at)
+        try:
+            order = await self._admission.enter(candidate)
+        except BaseException:
+            self._ids.settle(*candidate.ids)
+            raise
+        execution = self._new_execution(order, request, actor, asked_at)
         if candidate.schedule_id is None:
-            await self._active.begin(
-                execution, order, lambda: self._ledger.begin(execution, actor=actor)
-            )
+            await self._start(execution, order, actor)
         elif candidate.runs:
             execution = execution.evolve(schedule=candidate.schedule_id)
             await self._start_with_schedule(execution, order, actor)
@@ -77,12 +81,18 @@ class Starts:
             await self._schedules.schedule(execution, actor)
         return execution
 
-    def _candidate(self, entity: EntityRef, script_id: str, request: StartRequest) -> Candidate:
-        execution_id = self._ids.next(self._clock.now())
+    def _candidate(
+        self,
+        entity: EntityRef,
+        script_id: str,
+        request: StartRequest,
+        asked_at: datetime.datetime,
+    ) -> Candidate:
+        execution_id = self._ids.next(asked_at)
         runs = request.execution_type in _RUNS_NOW
         schedule_id = None
         if request.execution_type is not ExecutionType.NOW:
-            schedule_id = self._ids.next(self._clock.now()) if runs else execution_id
+            schedule_id = self._ids.next(asked_at) if runs else execution_id
         return Candidate(
             execution_id=execution_id,
             entity=entity,
@@ -92,6 +102,15 @@ class Starts:
             runs=runs,
             schedule_id=schedule_id,
         )
+
+    async def _start(self, execution: Execution, order: StartOrder, actor: Actor) -> None:
+        async def record() -> None:
+            try:
+                await self._ledger.begin(execution, actor=actor)
+            finally:
+                self._ids.settle(execution.id)
+
+        await self._active.begin(execution, order, record)
 
     async def _start_with_schedule(
         self, execution: Execution, order: StartOrder, actor: Actor
@@ -111,20 +130,31 @@ class Starts:
             except Exception:
                 self._admission.leave(schedule.id)
                 raise
+            finally:
+                self._ids.settle(execution.id, schedule.id)
             self._schedules.add([schedule])
 
         await self._active.begin(execution, order, record)
 
-    def _new_execution(self, order: StartOrder, request: StartRequest, actor: Actor) -> Execution:
+    def _new_execution(
+        self,
+        order: StartOrder,
+        request: StartRequest,
+        actor: Actor,
+        asked_at: datetime.datetime,
+    ) -> Execution:
         return Execution(
             id=order.execution_id,
             entity=order.entity,
             script_id=order.script.id,
             script_version=order.script.version,
+            script_name=order.script.name,
+            script_kind=order.script.kind,
+            script_tags=order.script.tags,
             execution_type=request.execution_type,
             status=ExecutionStatus.PREPARED,
             trigger=Trigger(type=TriggerType.MANUAL, username=actor.name),
-            created_at=self._clock.now(),
+            created_at=asked_at,
             input_parameters=order.parameters,
             arguments=order.arguments,
             mended=order.script.mended,

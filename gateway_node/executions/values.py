@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
-from gateway_node.scripts.values import Mending
+from gateway_node.scripts.values import Mending, ScriptKind
 
 
 class ExecutionStatus(enum.Enum):
@@ -210,6 +210,10 @@ class Execution:
     entity: EntityRef
     script_id: str
     script_version: str
+    script_name: str | None = None
+    """As it was for this execution, as kind and tags were; None on records of version 0.1.0."""
+    script_kind: ScriptKind | None = None
+    script_tags: tuple[str, ...] = ()
     execution_type: ExecutionType
     status: ExecutionStatus
     trigger: Trigger

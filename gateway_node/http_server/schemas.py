@@ -85,6 +85,9 @@ _EXECUTION: Schema = {
     'created_at': _TIME,
 }
 _EXECUTION_WHERE_KNOWN: Schema = {
+    'script_name': _TEXT,
+    'kind': _choice(ScriptKind),
+    'tags': _TEXTS,
     'mended': _MENDED,
     'parent': _TEXT,
     'schedule': _HREF,

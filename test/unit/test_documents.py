@@ -36,7 +36,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
-from gateway_node.scripts.values import Mending
+from gateway_node.scripts.values import Mending, ScriptKind
 
 TEXTS = st.text(max_size=8)
 ANY_TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
@@ -67,6 +67,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     'script_id': TEXTS,
     'script_version': TEXTS,
+    'script_name': st.none() | TEXTS,
+    'script_kind': st.none() | st.sampled_from(ScriptKind),
+    'script_tags': st.lists(TEXTS, max_size=3).map(tuple),
     'execution_type': st.sampled_from(ExecutionType),
     'status': st.sampled_from(ExecutionStatus),
     'trigger': TRIGGERS,
@@ -165,7 +168,7 @@ def test_every_field_that_is_known_is_in_the_document(execution: Execution) -> N
     known |= {'last_scheduled_start'} if schedule and schedule.last_start else set()
     known -= {
         name
-        for name in ('mended', 'unkillable_processes', 'warnings')
+        for name in ('script_tags', 'mended', 'unkillable_processes', 'warnings')
         if not getattr(execution, name)
     }
     assert json.loads(to_document(execution)).keys() == known

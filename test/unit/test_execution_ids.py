@@ -6,7 +6,7 @@ import re
 
 from hypothesis import given, strategies
 
-from gateway_node.executions.ids import ExecutionIds, PREFIX
+from gateway_node.executions.ids import ExecutionIds, number_of, PREFIX
 
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 MOMENTS = strategies.datetimes(
@@ -51,3 +51,23 @@ def test_ids_of_one_moment_differ() -> None:
 def test_two_gateways_give_different_ids() -> None:
     """The random part keeps gateways on several hosts apart."""
     assert ExecutionIds().next(NOW) != ExecutionIds().next(NOW)
+
+
+@given(strategies.lists(MOMENTS, min_size=1, max_size=20))
+def test_each_id_has_a_number_that_grows_with_it(moments: list[datetime.datetime]) -> None:
+    """63 bits: a database orders by it."""
+    ids = ExecutionIds()
+    numbers = [number_of(ids.next(moment)) for moment in moments]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] < 1 << 63
+
+
+def test_an_id_is_pending_until_it_is_settled() -> None:
+    """Who reads upwards stops short of the oldest that may still come on record."""
+    ids = ExecutionIds()
+    first, second = ids.next(NOW), ids.next(NOW)
+    assert ids.oldest_pending == first
+    ids.settle(first)
+    assert ids.oldest_pending == second
+    ids.settle(first, second)
+    assert ids.oldest_pending is None

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which executions somebody asks for, as values; a compiler a database makes queries of them.
+
+What a filter leaves unset (None) holds for every execution. Several values of one field are
+alternatives; all fields have to hold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import datetime
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.values import ExecutionStatus, ExecutionType, TriggerType
+from gateway_node.scripts.values import ScriptKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerFilter:
+    """A trigger's type, and what of it where that is named."""
+
+    type: TriggerType
+    setting: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """A part of time; an end that is unset is open. An execution that lacks the moment is outside
+    of any part but the whole."""
+
+    after: datetime.datetime | None = None
+    """The first moment that is within."""
+    before: datetime.datetime | None = None
+    """The first one after it that is not."""
+
+
+EVER = Moments()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionFilter:
+    """What holds for the executions that are asked for."""
+
+    entity: EntityRef | None = None
+    """The one entity below which they are asked for."""
+    script_id: str | None = None
+    """The one script of it."""
+    statuses: frozenset[ExecutionStatus] | None = None
+    entities: frozenset[str] | None = None
+    """Paths (`apps/arm`), or patterns of these: `*` is any text, `?` one character."""
+    located: frozenset[EntityRef] | None = None
+    """What a component is made of: itself, and what is located on it."""
+    scripts: frozenset[str] | None = None
+    """Ids, or names as they were when the execution was accepted."""
+    tags: frozenset[str] | None = None
+    kinds: frozenset[ScriptKind] | None = None
+    exit_codes: frozenset[int] | None = None
+    signals: frozenset[int] | None = None
+    vendor_codes: frozenset[str] | None = None
+    """Of the error: values of `FailureReason`."""
+    execution_types: frozenset[ExecutionType] | None = None
+    triggers: frozenset[TriggerFilter] | None = None
+    stop_triggers: frozenset[TriggerFilter] | None = None
+    usernames: frozenset[str] | None = None
+    """Of who started it."""
+    parents: frozenset[str] | None = None
+    """Ids of executions."""
+    schedules: frozenset[str] | None = None
+    """Ids of schedules: those themselves, what they started, and what they came with."""
+    priorities: frozenset[int] | None = None
+    terminating: bool | None = None
+    scheduled: bool | None = None
+    created: Moments = EVER
+    started: Moments = EVER
+    completed: Moments = EVER
+    min_duration_ms: int | None = None
+    max_duration_ms: int | None = None
+    """Inclusive, as the least is."""
+    result_contains: str | None = None
+    """A text in the JSON of the output parameters, in any case of its letters."""
+    parameters: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Of input parameters by their names: texts as they are, all else as JSON."""
+    present_versions: frozenset[str] | None = None
+    """The versions that scripts have now: without executions of earlier ones."""
