@@ -27,7 +27,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
-from gateway_node.scripts.values import Mending, ScriptKind
+from gateway_node.scripts.values import Mending, ScriptKind, Verdict
 
 _Document = Mapping[str, Any]
 
@@ -97,6 +97,9 @@ def summary_of(execution: Execution) -> dict[str, Any]:
         ]
         or None,
         'resource_use': _resource_use_document(execution.resource_use),
+        'verdict': execution.verdict and execution.verdict.value,
+        'summary': execution.summary,
+        'metrics': dict(execution.metrics) or None,
         'failure': _failure_document(execution.failure),
         'warnings': list(execution.warnings) or None,
     }
@@ -151,6 +154,9 @@ def execution_of(document: _Document) -> Execution:
         leftover_processes=document.get('leftover_processes'),
         unkillable_processes=_unkillable(document.get('unkillable_processes')),
         resource_use=_resource_use(document.get('resource_use')),
+        verdict=_verdict(document.get('verdict')),
+        summary=document.get('summary'),
+        metrics=document.get('metrics', {}),
         failure=_failure(document.get('failure')),
         warnings=tuple(document.get('warnings', ())),
     )
@@ -162,10 +168,15 @@ _execution_type = functools.cache(ExecutionType)
 _status = functools.cache(ExecutionStatus)
 _mending = functools.cache(Mending)
 _kind = functools.cache(ScriptKind)
+_known_verdict = functools.cache(Verdict)
 
 
 def _script_kind(kind: str | None) -> ScriptKind | None:
     return None if kind is None else _kind(kind)
+
+
+def _verdict(value: str | None) -> Verdict | None:
+    return None if value is None else _known_verdict(value)
 
 
 def _mended(mendings: Iterable[str] | None) -> tuple[Mending, ...]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
-from gateway_node.scripts.values import Mending, ScriptKind
+from gateway_node.executions.findings import Check, findings_of
+from gateway_node.scripts.values import Mending, ScriptKind, Verdict
 
 
 class ExecutionStatus(enum.Enum):
@@ -247,6 +248,13 @@ class Execution:
     output_parameters: Mapping[str, Any] | None = None
     """What the script gave as its result; always set when COMPLETED, where it gave one when
     FAILED."""
+    verdict: Verdict | None = None
+    """What the script found; None where it did not say. Like `summary` and `metrics`, from the
+    result."""
+    summary: str | None = None
+    """One line for a person."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """What was measured, by name."""
     failure: Failure | None = None
     """Set when FAILED."""
     warnings: tuple[str, ...] = ()
@@ -271,6 +279,11 @@ class Execution:
     def terminating(self) -> bool:
         """True from an accepted stop to the end of the process tree."""
         return self.is_open and self.stop_trigger is not None
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What the script looked at, as `output_parameters` tell it."""
+        return findings_of(self.output_parameters).checks
 
     def warn(self, *sentences: str) -> 'Execution':
         """Return a copy that carries these warnings too: each once, all of them bounded."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import App, Area, Component, Function
+from gateway_node.executions.findings import Check
 from gateway_node.executions.values import Execution, Failure, Output, Trigger
 from gateway_node.scripts.script_summaries import script_summary
 from gateway_node.scripts.values import Mending, Script
@@ -136,6 +137,9 @@ def execution_summary(base: str, execution: Execution, present_version: str | No
         'resource_use': (
             dataclasses.asdict(execution.resource_use) if execution.resource_use else None
         ),
+        'verdict': execution.verdict and execution.verdict.value,
+        'summary': execution.summary,
+        'metrics': dict(execution.metrics) or None,
         'error': _failure(execution.failure),
         'terminating': execution.terminating or None,
         'warnings': list(execution.warnings) or None,
@@ -146,11 +150,18 @@ def execution_summary(base: str, execution: Execution, present_version: str | No
 def execution_detail(
     base: str, execution: Execution, present_version: str | None, output: Output
 ) -> Json:
-    """Build an execution's detail: with its output and, once completed, its parameters."""
+    """Build an execution's detail: with its output and, once completed, its parameters and what
+    of them are checks."""
     detail = execution_summary(base, execution, present_version)
     if execution.output_parameters is not None:
         detail['parameters'] = dict(execution.output_parameters)
+    if checks := execution.checks:
+        detail['checks'] = [_check(check) for check in checks]
     return detail | {'output': dataclasses.asdict(output)}
+
+
+def _check(check: Check) -> Json:
+    return _present(dataclasses.asdict(check) | {'verdict': check.verdict.value})
 
 
 def _mended(mendings: tuple[Mending, ...]) -> list[str] | None:

@@ -10,6 +10,7 @@ import enum
 from typing import Any
 
 from gateway_node.entities.values import ComponentKind
+from gateway_node.executions.findings import MAX_CHECKS, MAX_METRICS, MAX_TEXT_CHARACTERS
 from gateway_node.executions.values import (
     ExecutionStatus,
     ExecutionType,
@@ -18,7 +19,7 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.http_server.error_table import ERROR_TABLE
-from gateway_node.scripts.values import Mending, ScriptKind
+from gateway_node.scripts.values import Mending, ScriptKind, Verdict
 
 Schema = dict[str, Any]
 
@@ -68,6 +69,11 @@ _VERSION: Schema = {
     'vendor_info': _object({'name': _TEXT, 'version': _TEXT}),
 }
 _TRIGGER = _object({'type': _choice(TriggerType)}, {'setting': _TEXT, 'username': _TEXT})
+_CLIPPED = _TEXT | {'maxLength': MAX_TEXT_CHARACTERS}
+_CHECK = _object(
+    {'name': _CLIPPED, 'verdict': _choice(Verdict)},
+    {'value': {}, 'unit': _CLIPPED, 'expected': {}, 'hint': _CLIPPED},
+)
 _MENDED = _array(_choice(Mending))
 
 _EXECUTION: Schema = {
@@ -105,6 +111,13 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'leftover_processes': _COUNT,
     'unkillable_processes': _array(_object({'pid': _COUNT, 'user': _TEXT, 'command': _TEXT})),
     'resource_use': _object({'max_memory_bytes': _COUNT, 'cpu_sec': _AMOUNT}),
+    'verdict': _choice(Verdict),
+    'summary': _CLIPPED,
+    'metrics': {
+        'type': 'object',
+        'additionalProperties': {'type': 'number'},
+        'maxProperties': MAX_METRICS,
+    },
     'error': _object(
         {
             'error_code': {'const': 'vendor-error'},
@@ -234,7 +247,8 @@ SCHEMAS: dict[str, Schema] = {
     'Execution': _object(
         _EXECUTION
         | {'output': _object({'stdout': _TEXT, 'stderr': _TEXT, 'dropped_bytes': _COUNT})},
-        _EXECUTION_WHERE_KNOWN | {'parameters': _ANY_OBJECT},
+        _EXECUTION_WHERE_KNOWN
+        | {'parameters': _ANY_OBJECT, 'checks': _array(_CHECK, maxItems=MAX_CHECKS)},
     ),
     'StartedExecution': _object(
         {'id': _TEXT, 'status': _choice(ExecutionStatus), 'href': _HREF}, {'schedule': _HREF}

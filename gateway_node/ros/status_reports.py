@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import datetime
 import enum
+import json
 
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
@@ -74,6 +75,9 @@ class Reporter:
                 ('started_at', _time(execution.started_at)),
                 ('completed_at', _time(execution.completed_at)),
                 ('gateway', self.gateway),
+                ('verdict', execution.verdict.value if execution.verdict else ''),
+                ('summary', execution.summary or ''),
+                ('metrics', json.dumps(execution.metrics) if execution.metrics else ''),
             ),
         )
 

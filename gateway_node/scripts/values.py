@@ -32,6 +32,19 @@ class ScriptKind(enum.Enum):
     """Any executable file; managed scripts only."""
 
 
+class Verdict(enum.Enum):
+    """What a script found, apart from whether it ran."""
+
+    PASS = 'PASS'
+    """What it looked at is as it should be."""
+    WARN = 'WARN'
+    """It works, and somebody should look at it."""
+    FAIL = 'FAIL'
+    """It is not as it should be."""
+    SKIP = 'SKIP'
+    """It could not be looked at, or need not be."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Bounds of one execution's use of the machine; None sets no bound."""

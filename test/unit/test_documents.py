@@ -36,7 +36,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
-from gateway_node.scripts.values import Mending, ScriptKind
+from gateway_node.scripts.values import Mending, ScriptKind, Verdict
 
 TEXTS = st.text(max_size=8)
 ANY_TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
@@ -97,6 +97,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'leftover_processes': st.none() | NUMBERS,
     'resource_use': st.none() | st.builds(ResourceUse, max_memory_bytes=NUMBERS, cpu_sec=SECONDS),
     'output_parameters': st.none() | OBJECTS,
+    'verdict': st.none() | st.sampled_from(Verdict),
+    'summary': st.none() | ANY_TEXTS,
+    'metrics': st.dictionaries(ANY_TEXTS, SECONDS | st.integers(), max_size=3),
     'failure': st.none()
     | st.builds(
         Failure,
@@ -168,7 +171,7 @@ def test_every_field_that_is_known_is_in_the_document(execution: Execution) -> N
     known |= {'last_scheduled_start'} if schedule and schedule.last_start else set()
     known -= {
         name
-        for name in ('script_tags', 'mended', 'unkillable_processes', 'warnings')
+        for name in ('script_tags', 'mended', 'unkillable_processes', 'metrics', 'warnings')
         if not getattr(execution, name)
     }
     assert json.loads(to_document(execution)).keys() == known

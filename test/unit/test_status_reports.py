@@ -18,6 +18,7 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.ros.status_reports import ProgressCoalescer, Reporter, ReportLevel
+from gateway_node.scripts.values import Verdict
 
 MORNING = datetime.datetime(2026, 2, 14, 10, 30, tzinfo=datetime.UTC)
 REPORTER = Reporter(
@@ -66,11 +67,15 @@ def test_the_level_follows_the_status(status: ExecutionStatus, level: ReportLeve
 
 
 def test_a_report_carries_every_value_of_an_ended_execution() -> None:
-    """id, status, progress, entity, script_id, exit_code, started_at, completed_at and gateway."""
+    """id, status, progress, entity, script_id, exit_code, started_at, completed_at, gateway, and
+    what the script found; metrics as JSON."""
     ended = execution(
         45,
         status=ExecutionStatus.FAILED,
         exit_code=3,
+        verdict=Verdict.WARN,
+        summary='the tank is nearly empty',
+        metrics={'litres': 4.5, 'leaks': 0},
         started_at=MORNING,
         completed_at=MORNING + datetime.timedelta(milliseconds=1500),
     )
@@ -84,13 +89,17 @@ def test_a_report_carries_every_value_of_an_ended_execution() -> None:
         'started_at': '2026-02-14T10:30:00.000Z',
         'completed_at': '2026-02-14T10:30:01.500Z',
         'gateway': 'robot7-5c1f0e',
+        'verdict': 'WARN',
+        'summary': 'the tank is nearly empty',
+        'metrics': '{"litres": 4.5, "leaks": 0}',
     }
 
 
 def test_what_is_not_known_yet_is_an_empty_value() -> None:
     """The keys are always the same, so that a subscriber can rely on them."""
     early = dict(REPORTER.report(execution()).values)
-    assert (early['progress'], early['exit_code'], early['started_at']) == ('', '', '')
+    names = ('progress', 'exit_code', 'started_at', 'verdict', 'summary', 'metrics')
+    assert [early[name] for name in names] == [''] * len(names)
 
 
 def test_the_first_progress_passes_at_once() -> None:
