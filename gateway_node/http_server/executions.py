@@ -8,37 +8,15 @@ from typing import Any
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.fields import (
-    Arguments,
-    Choice,
-    ExecutionId,
-    Integer,
-    JsonObject,
-    Text,
-)
-from gateway_node.http_server.representations import (
-    execution_detail,
-    execution_href,
-    execution_summary,
-    listing,
-)
+from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
+from gateway_node.http_server.representations import execution_detail, execution_href
 from gateway_node.http_server.subjects import OfExecution, OfScript
-from gateway_node.http_server.takes import member, optional, query
+from gateway_node.http_server.takes import member, optional
 
-DEFAULT_PAGE = 100
-MAX_PAGE = 1000
 MAX_PARAMETERS = 1000
 MAX_ARGUMENTS = 256
 MAX_ARGUMENT_BYTES = 32 * 1024
 """Bytes of one argument; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfPage(OfScript):
-    """Takes a page of a script's executions."""
-
-    limit: int = query(Integer(1, MAX_PAGE), default=DEFAULT_PAGE)
-    before: str | None = query(ExecutionId(), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,21 +56,6 @@ async def start_execution(call: Call[OfScript, StartBody]) -> Answer:
     if execution.schedule is not None:
         body['schedule'] = execution_href(call.base, execution, execution.schedule)
     return Answer(body=body, location=href)
-
-
-async def list_executions(call: Call[OfPage, None]) -> Answer:
-    """List the executions of a script, newest first.
-
-    `next` is the path of the following page, where there is one.
-    """
-    at, executions = call.at, call.services.executions
-    page = await executions.page(at.entity, at.script_id, limit=at.limit, before=at.before)
-    version = await executions.present_version(at.entity, at.script_id)
-    body = listing(execution_summary(call.base, each, version) for each in page.executions)
-    if page.more:
-        href = f'{call.base}/{at.entity.path}/scripts/{at.script_id}/executions'
-        body['next'] = f'{href}?limit={at.limit}&before={page.executions[-1].id}'
-    return Answer(body=body)
 
 
 async def show_execution(call: Call[OfExecution, None]) -> Answer:

@@ -25,6 +25,8 @@ At = TypeVar('At')
 B = TypeVar('B')
 Errors = tuple[type[Exception], ...]
 
+VIEWER, OPERATOR, CONFIGURATOR = Role.VIEWER, Role.OPERATOR, Role.CONFIGURATOR
+
 BYTES = 'bytes'
 """In place of a schema's name: a file as it is."""
 

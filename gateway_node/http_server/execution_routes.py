@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The routes of executions."""
+
+from typing import Any
+
+from gateway_node.executions.errors import (
+    ConcurrencyLimitReached,
+    DiskSpaceLow,
+    ExecutionNotDeletable,
+    ExecutionNotFound,
+    ExecutionNotStoppable,
+    FeatureNotAvailable,
+    GatewayShuttingDown,
+    RunnerUnavailable,
+    ScheduleLimitReached,
+    ScriptAlreadyRunning,
+    StoreUnavailable,
+)
+from gateway_node.http_server import execution_lists, executions
+from gateway_node.http_server.bodies import JsonBody
+from gateway_node.http_server.route import OPERATOR, Route, VIEWER
+from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPT, ERRORS_OF_SCRIPTS
+from gateway_node.http_server.subjects import (
+    find_execution,
+    find_script,
+    find_scripts,
+    OfExecution,
+    OfScript,
+)
+from gateway_node.scripts.errors import ParametersInvalid, SchemaCheckUnavailable
+
+_EXECUTION = (*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable)
+_START = (
+    GatewayShuttingDown,
+    ParametersInvalid,
+    FeatureNotAvailable,
+    ScriptAlreadyRunning,
+    ConcurrencyLimitReached,
+    ScheduleLimitReached,
+    SchemaCheckUnavailable,
+    DiskSpaceLow,
+    RunnerUnavailable,
+    StoreUnavailable,
+)
+
+EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
+    Route(
+        'GET',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions',
+        VIEWER,
+        execution_lists.list_executions,
+        execution_lists.OfPage,
+        finds=find_scripts,
+        answers='ExecutionList',
+        errors=(*ERRORS_OF_SCRIPT, StoreUnavailable),
+    ),
+    Route(
+        'POST',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions',
+        OPERATOR,
+        executions.start_execution,
+        OfScript,
+        finds=find_script,
+        body=JsonBody(executions.StartBody),
+        status=202,
+        answers='StartedExecution',
+        errors=(*ERRORS_OF_SCRIPT, *_START),
+    ),
+    Route(
+        'GET',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}',
+        VIEWER,
+        executions.show_execution,
+        OfExecution,
+        finds=find_scripts,
+        answers='Execution',
+        errors=_EXECUTION,
+    ),
+    Route(
+        'PUT',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}',
+        OPERATOR,
+        executions.stop_execution,
+        OfExecution,
+        finds=find_execution,
+        body=JsonBody(executions.StopBody),
+        answers='Execution',
+        errors=(*_EXECUTION, ExecutionNotStoppable),
+    ),
+    Route(
+        'DELETE',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}',
+        OPERATOR,
+        executions.delete_execution,
+        OfExecution,
+        finds=find_scripts,
+        status=204,
+        errors=(*_EXECUTION, ExecutionNotDeletable, ExecutionNotStoppable),
+    ),
+)

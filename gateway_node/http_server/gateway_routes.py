@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The routes of the gateway itself."""
+
+from typing import Any
+
+from gateway_node.http_server import gateway
+from gateway_node.http_server.route import Route, VIEWER
+from gateway_node.http_server.subjects import Nothing
+
+GATEWAY_ROUTES: tuple[Route[Any, Any], ...] = (
+    Route('GET', '', VIEWER, gateway.show_root, Nothing, answers='Server'),
+    Route(
+        'GET', '/version-info', VIEWER, gateway.show_version_info, Nothing, answers='VersionInfo'
+    ),
+    Route(
+        'GET', '/openapi.json', VIEWER, gateway.show_description, Nothing, answers='Description'
+    ),
+    Route('GET', '/health', VIEWER, gateway.show_health, Nothing, answers='Health'),
+)
+
+UNVERSIONED = Route(
+    'GET', '/version-info', VIEWER, gateway.show_version_info, Nothing, answers='VersionInfo'
+)
+"""Served below the prefix, not below the base (SOVD)."""
