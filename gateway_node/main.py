@@ -129,7 +129,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         try:
             await gateway.open()
             node.start(asyncio.get_running_loop(), gateway.on_graph)
-            await gateway.serve()
+            gateway.start_schedules()
             for url in urls:
                 _log.info('serving %s%s', url, base)
             signals.started(gateway.runner.refresh_environment, gateway.reload_manifests)

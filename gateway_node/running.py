@@ -59,8 +59,13 @@ class Gateway:
         self._server = server
 
     async def bind(self, host: str, port: int) -> tuple[str, ...]:
-        """Take the addresses of the server; return their URLs. ListenFailed."""
-        return await self._server.bind(host, port)
+        """Take the addresses of the server; return their URLs. ListenFailed.
+
+        Probes are answered from now on. Who asks for anything else waits until `open` is done.
+        """
+        urls = await self._server.bind(host, port)
+        await self._server.serve()
+        return urls
 
     async def open(self) -> None:
         """Bring what an earlier gateway left to an end; StoreUnavailable."""
@@ -72,9 +77,8 @@ class Gateway:
             self._unseen_nodes.keep_looking(lambda: not self.directory.any_online),
         )
 
-    async def serve(self) -> None:
-        """Answer clients, and meanwhile start what is still due of the schedules."""
-        await self._server.serve()
+    def start_schedules(self) -> None:
+        """Start what is still due of the schedules, while clients are answered."""
         self._start('start schedules', self._executions.start_schedules())
 
     def component_of(self, entity: EntityRef) -> str:

@@ -182,6 +182,13 @@ class StoreUnusable(StoreUnavailable):
     """Nothing can be recorded any more; the message says why. Only another start can help."""
 
 
+class GatewayRecovering(Exception):
+    """The gateway starts, and brings to an end what an earlier one left open."""
+
+    def __init__(self) -> None:
+        super().__init__('the gateway is starting: what an earlier one left is brought to an end')
+
+
 class GatewayShuttingDown(Exception):
     """The gateway is ending and starts nothing any more."""
 

@@ -354,6 +354,9 @@ class ExecutionStore(Protocol):
     async def measure(self, kept_bytes: Mapping[str, int]) -> None:
         """Note how much of the disk is taken by what is kept of these beside their records."""
 
+    async def check(self) -> None:
+        """Return where it can be read and, as far as is known, written; cheap."""
+
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""
 

@@ -19,6 +19,8 @@ from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
+    GatewayRecovering,
+    GatewayShuttingDown,
     StoreUnavailable,
 )
 from gateway_node.executions.held_scripts import HeldScripts
@@ -49,6 +51,8 @@ from gateway_node.scripts.ports import SchemaChecker
 
 STOP_WAIT_SEC = 1.0
 """Seconds that a stop waits for the tree to go before it answers."""
+STORE_PATIENCE_SEC = 2.0
+"""For the store to say that it is there."""
 
 
 class ExecutionService:
@@ -118,6 +122,9 @@ class ExecutionService:
         )
         self._entities: frozenset[EntityRef] = frozenset()
         self._sweeping: asyncio.Task[None] | None = None
+        self._opened = False
+        self._closed = False
+        self._opened_or_closed = asyncio.Event()
 
     async def open(self, directory: EntityDirectory) -> None:
         """End what an earlier gateway left open, then let schedules start their executions.
@@ -147,6 +154,31 @@ class ExecutionService:
             self._retention.keep_sweeping(), name='sweep the history'
         )
         self._ledger.begin_waiting()
+        self._opened = True
+        self._opened_or_closed.set()
+
+    async def wait_open(self) -> None:
+        """Wait until `open` has returned; GatewayShuttingDown where it never will."""
+        await self._opened_or_closed.wait()
+        if not self._opened:
+            raise GatewayShuttingDown
+
+    async def check_ready(self) -> None:
+        """Return where executions can be started and found.
+
+        Raises:
+            GatewayShuttingDown, GatewayRecovering: as their names say.
+            StoreUnavailable: it cannot be used, or does not answer.
+        """
+        if self._closed:
+            raise GatewayShuttingDown
+        if not self._opened:
+            raise GatewayRecovering
+        try:
+            async with asyncio.timeout(STORE_PATIENCE_SEC):
+                await self._store.check()
+        except TimeoutError as error:
+            raise StoreUnavailable('the store does not answer') from error
 
     async def start_schedules(self) -> None:
         """Let the schedules that `open` left start their executions, while others are served.
@@ -290,6 +322,8 @@ class ExecutionService:
 
     def close(self) -> None:
         """Accept nothing more and ask every open execution to end; `wait_closed` follows."""
+        self._closed = True
+        self._opened_or_closed.set()
         self._admission.close()
         self._schedules.close()
         self._ledger.stop_waiting()

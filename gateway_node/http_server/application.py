@@ -114,6 +114,8 @@ class _Endpoint(Generic[At, B]):
         at = self._reader.read(segments, request.query, request.headers)
         caller = caller_of(request, services.trusted_proxies)
         actor, base = caller.actor, f'{caller.prefix}{services.base}'
+        if not route.is_probe:
+            await services.executions.wait_open()
         await ask_for_body(request)
         call: Call[At, Any] = Call(
             at=at,

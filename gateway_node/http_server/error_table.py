@@ -100,6 +100,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.DiskSpaceLow: _vendor(503, 'disk-space-low', _RETRY_LATER),
     executions.RunnerUnavailable: _vendor(503, 'runner-unavailable', _RETRY),
     executions.StoreUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
+    executions.GatewayRecovering: _vendor(503, 'recovering', _RETRY),
     executions.GatewayShuttingDown: _vendor(503, 'shutting-down', _RETRY),
 }
 

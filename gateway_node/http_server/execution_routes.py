@@ -10,7 +10,6 @@ from gateway_node.executions.errors import (
     ExecutionNotFound,
     ExecutionNotStoppable,
     FeatureNotAvailable,
-    GatewayShuttingDown,
     RunnerUnavailable,
     ScheduleLimitReached,
     ScriptAlreadyRunning,
@@ -31,7 +30,6 @@ from gateway_node.scripts.errors import ParametersInvalid, SchemaCheckUnavailabl
 
 _EXECUTION = (*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable)
 _START = (
-    GatewayShuttingDown,
     ParametersInvalid,
     FeatureNotAvailable,
     ScriptAlreadyRunning,

@@ -64,6 +64,7 @@ async def show_health(call: Call[Nothing, None]) -> Answer:
     apps = here.directory.apps()
     health: Json = {
         'status': 'ok',
+        'sqlite_version': here.versions['sqlite'],
         'uptime_sec': round(here.clock.monotonic() - here.started, 3),
         'versions': dict(here.versions),
         'entities': {
@@ -81,3 +82,14 @@ async def show_health(call: Call[Nothing, None]) -> Answer:
         health['status'] = 'degraded'
         health['warnings'] = [*health['warnings'], str(error)]
     return Answer(body=health)
+
+
+async def show_liveness(call: Call[Nothing, None]) -> Answer:
+    """Tell that the gateway's process answers, whatever else is amiss."""
+    return Answer(body={'status': 'ok'})
+
+
+async def show_readiness(call: Call[Nothing, None]) -> Answer:
+    """Tell whether executions can be started and found."""
+    await call.services.executions.check_ready()
+    return Answer(body={'status': 'ok'})

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from gateway_node.executions.errors import GatewayRecovering, StoreUnavailable
 from gateway_node.http_server import gateway
 from gateway_node.http_server.route import Route, VIEWER
 from gateway_node.http_server.subjects import Nothing
@@ -16,6 +17,25 @@ GATEWAY_ROUTES: tuple[Route[Any, Any], ...] = (
         'GET', '/openapi.json', VIEWER, gateway.show_description, Nothing, answers='Description'
     ),
     Route('GET', '/health', VIEWER, gateway.show_health, Nothing, answers='Health'),
+    Route(
+        'GET',
+        '/health/live',
+        VIEWER,
+        gateway.show_liveness,
+        Nothing,
+        answers='Probe',
+        is_probe=True,
+    ),
+    Route(
+        'GET',
+        '/health/ready',
+        VIEWER,
+        gateway.show_readiness,
+        Nothing,
+        answers='Probe',
+        errors=(GatewayRecovering, StoreUnavailable),
+        is_probe=True,
+    ),
 )
 
 UNVERSIONED = Route(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, KW_ONLY
 from typing import Generic, TypeVar
 
 from gateway_node.executions.actors import Role
+from gateway_node.executions.errors import GatewayShuttingDown
 from gateway_node.http_server.bodies import Body
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.errors import (
@@ -41,6 +42,7 @@ ERRORS_OF_EVERY_REQUEST: Errors = (
     HeaderLate,
     HeaderTooLarge,
     TooManyConnections,
+    GatewayShuttingDown,
 )
 """What any request may be refused with, whatever its route."""
 
@@ -68,6 +70,8 @@ class Route(Generic[At, B]):
     """Looks up what must be there before the body is read; raises where it is not."""
     body: Body[B] | None = None
     """None where no body is read, whatever a client sends."""
+    is_probe: bool = False
+    """Answered while the gateway starts, too: who asks for anything else waits meanwhile."""
 
     @property
     def all_errors(self) -> Errors:

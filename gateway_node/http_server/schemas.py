@@ -170,6 +170,7 @@ SCHEMAS: dict[str, Schema] = {
     'Health': _object(
         {
             'status': {'enum': ['ok', 'degraded']},
+            'sqlite_version': _TEXT,
             'uptime_sec': _AMOUNT,
             'versions': _object({'gateway': _TEXT}) | {'additionalProperties': _TEXT},
             'entities': _object({'apps': _COUNT, 'apps_online': _COUNT, 'components': _COUNT}),
@@ -189,6 +190,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         {'executions': _object({status.value: _COUNT for status in ExecutionStatus})},
     ),
+    'Probe': _object({'status': {'const': 'ok'}}),
     'Reference': _object(_REFERENCE),
     'ReferenceList': _list_of('Reference'),
     'AppReference': _object(_APP),

@@ -47,7 +47,7 @@ class Services:
     script_changes: ScriptChanges
     executions: ExecutionService
     versions: Mapping[str, str]
-    """What /health shows of software, `gateway` among them."""
+    """What /health shows of software, `gateway` and `sqlite` among them."""
     conditions: Callable[[], Awaitable[Mapping[str, Any]]]
     """What other rooms show in /health, in JSON values; `warnings` is a list of sentences."""
     clock: Clock

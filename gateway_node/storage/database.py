@@ -107,6 +107,17 @@ class Database:
             'shown as running until it can',
         )
 
+    async def check(self) -> None:
+        """Return where the file is in its place and can be read, and the last write was made."""
+        if self._write_error is not None:
+            raise StoreUnavailable(self._write_error)
+
+        def look(connection: sqlite3.Connection) -> None:
+            self._check_in_place()
+            version_of(connection)
+
+        await self.read(look)
+
     async def write(
         self,
         change: Callable[[sqlite3.Connection], _Result],

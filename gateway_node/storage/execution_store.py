@@ -164,6 +164,10 @@ class SqliteExecutionStore:
         rows = [(each, execution_id) for execution_id, each in kept_bytes.items()]
         await self._database.write(lambda connection: connection.executemany(change, rows))
 
+    async def check(self) -> None:
+        """Return where it can be read and, as far as is known, written; cheap."""
+        await self._database.check()
+
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""
         return await self._database.read(read_counts)

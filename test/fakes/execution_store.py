@@ -153,6 +153,10 @@ class InMemoryExecutionStore:
         for execution_id in kept_bytes.keys() & self._ended_at.keys():
             self._measure(self._executions[execution_id], kept_bytes[execution_id])
 
+    async def check(self) -> None:
+        """Return where it is there."""
+        self._check_available()
+
     async def counts(self) -> Mapping[ExecutionStatus, int]:
         """Return how many executions stand in each status."""
         self._check_available()

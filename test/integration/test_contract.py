@@ -206,6 +206,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "gateway's limit reached": running,
     "schedules' limit reached": schedule,
     "scripts' limit reached": nothing_more,
+    'gateway recovering': nothing_more,
     'gateway shutting down': shutting_down,
     'runner unavailable': runner_unavailable,
     'disk space low': disk_space_low,
@@ -224,6 +225,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     'scripts off': {'scripts': False},
+    'gateway recovering': {'recovering': True},
     "entity's limit reached": {'max_executions_per_entity': 1},
     "gateway's limit reached": {'max_executions': 1},
     "schedules' limit reached": {'max_schedules': 1},
@@ -286,7 +288,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
 FIELDS = {
     'server': {'name', 'version', 'apps', 'components', 'health', 'version-info', 'endpoints'},
     'description': {'openapi', 'info', 'servers', 'paths', 'components'},
-    'health': {'status', 'uptime_sec', 'versions', 'entities', 'executions'},
+    'health': {'status', 'sqlite_version', 'uptime_sec', 'versions', 'entities', 'executions'},
     'area': {'id', 'name', 'href', 'components'},
     'function': {'id', 'name', 'href', 'hosts'},
     'entity': {'id', 'name', 'href', 'online', 'scripts'},
@@ -410,6 +412,7 @@ CONCERNS_ALSO: dict[str, set[str]] = {
     'DELETE {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off'},
     'GET {entity}/scripts/{id}/executions': {'script deleted after an execution'},
     'POST {entity}/scripts/{id}/executions': REFUSALS_OF_A_START,
+    'GET /health/ready': {'gateway recovering', 'gateway shutting down', 'store unavailable'},
 }
 """The states that concern one method."""
 

@@ -171,8 +171,12 @@ async def serve_api(
     trusted_proxies: tuple[str, ...] = (),
     routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
+    recovering: bool = False,
 ) -> AsyncIterator[Api]:
-    """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`."""
+    """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`.
+
+    Where it is `recovering` it is not open yet.
+    """
     clock = FakeClock()
     store = InMemoryExecutionStore(clock)
     schemas = schemas or FakeSchemaChecker()
@@ -223,7 +227,8 @@ async def serve_api(
         is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
         manifest=_MANIFEST,
     )
-    await executions.open(entities)
+    if not recovering:
+        await executions.open(entities)
     entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
     application = build_application(
         Services(
@@ -231,7 +236,7 @@ async def serve_api(
             library=library,
             script_changes=room.script_changes,
             executions=executions,
-            versions={'gateway': 'test'},
+            versions={'gateway': 'test', 'sqlite': '3.45.1'},
             conditions=nothing_amiss,
             clock=clock,
             started=clock.monotonic(),

@@ -15,6 +15,7 @@ from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.ros.configuration import configuration_from
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
+from gateway_node.running import Gateway
 from gateway_node.side_tasks import SideTasks
 
 OWN_NODE = NodeName(namespace='/', name='gateway_node')
@@ -30,6 +31,24 @@ async def assembled_gateway(
     parameters: Mapping[str, object] | None = None,
 ) -> AsyncIterator[ClientSession]:
     """Assemble a gateway that sees `graph`, serve it, and yield a client of it."""
+    async with bound_gateway(
+        state_dir, unseen_nodes=unseen_nodes, namesakes=namesakes, parameters=parameters
+    ) as (gateway, client):
+        await gateway.open()
+        gateway.on_graph(graph)
+        gateway.start_schedules()
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def bound_gateway(
+    state_dir: Path,
+    *,
+    unseen_nodes: UnseenNodes | None = None,
+    namesakes: Namesakes | None = None,
+    parameters: Mapping[str, object] | None = None,
+) -> AsyncIterator[tuple[Gateway, ClientSession]]:
+    """Assemble a gateway that is not opened yet, and yield it with a client of it."""
     async with assemble(
         configuration_from({'state_dir': str(state_dir), **(parameters or {})}, environ={}),
         NodeSide(
@@ -46,10 +65,7 @@ async def assembled_gateway(
     ) as gateway:
         (url,) = await gateway.bind('127.0.0.1', 0)
         try:
-            await gateway.open()
-            gateway.on_graph(graph)
-            await gateway.serve()
             async with ClientSession(url) as client:
-                yield client
+                yield gateway, client
         finally:
             await gateway.close(asyncio.Event())
