@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from gateway_node.entities.entities_manifest import EntitiesManifest
 from gateway_node.entities.host import HOST_HOLDER
 from gateway_node.entities.identities import Identity
+from gateway_node.entities.names import RESERVED_IDS
 from gateway_node.entities.values import App, Component, ComponentKind, EntityType, NodeName
 
 
@@ -57,7 +58,7 @@ class Arrangement:
             node=node,
             online=node in self._online,
             component_id=self._location(node),
-            area_id=node.segments[0] if node.segments else None,
+            area_id=_area_id(node.segments[0]) if node.segments else None,
         )
 
     def _location(self, node: NodeName) -> str:
@@ -111,8 +112,13 @@ class Arrangement:
                 app_ids=self._located_on(component_id),
                 online=namespace in present,
                 namespace=namespace,
-                area_id=namespace.split('/')[1],
+                area_id=_area_id(namespace.split('/')[1]),
             )
 
     def _located_on(self, component_id: str) -> tuple[str, ...]:
         return tuple(self._app_ids_on.get(component_id, ()))
+
+
+def _area_id(segment: str) -> str:
+    """Return the id of an area; no name of ROS has a hyphen, so that it is no other segment's."""
+    return f'{segment}-area' if segment in RESERVED_IDS else segment

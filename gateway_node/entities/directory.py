@@ -202,14 +202,18 @@ class EntityDirectory:
         self._book.count_unseen()
         # Graphs come when something changes: what the last one held was there until now.
         self._see(self._present)
-        return self._book.forget_stale()
+        forgotten = self._book.forget_stale()
+        if forgotten:
+            # Who is there has lost an id that nobody may have, and gets another one.
+            self._see(self._present)
+        return forgotten
 
     def _see_host(self, wish: str) -> str:
         host = self._book.seen(EntityType.COMPONENT, HOST_HOLDER, [wish])
         return host.ref.entity_id
 
     def _see(self, nodes: set[NodeName]) -> None:
-        self._see_host(self._host_id)
+        self._host_id = self._see_host(self._host_id)
         for node in sorted(nodes):
             self._book.seen(EntityType.APP, node.fully_qualified_name, _app_wishes(node))
         for namespace in sorted({node.namespace for node in nodes} - {'/'}):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from gateway_node.entities.names import is_id
+from gateway_node.entities.names import is_id, RESERVED_IDS
 from gateway_node.entities.values import NodeName
 from gateway_node.manifest_files import items, ManifestInvalid, mapping, read_manifest, text
 from gateway_node.strict_json import shown
@@ -77,6 +77,8 @@ def _declaration(value: object, place: str) -> Declaration:
         raise ManifestInvalid(
             f'{place}.id is {shown(entity_id)}; allowed: letters, digits, "_", "-" and "."'
         )
+    if entity_id in RESERVED_IDS:
+        raise ManifestInvalid(f'{place}.id is {entity_id!r}, which is kept for descriptions')
     declaration = Declaration(
         id=entity_id,
         name=text(item.get('name', entity_id), f'{place}.name', may_be_empty=True),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 import itertools
 
+from gateway_node.entities.names import RESERVED_IDS
 from gateway_node.entities.values import EntityRef, EntityType
 
 REMEMBERED_SEC = 24 * 3600.0
@@ -110,7 +111,8 @@ class IdentityBook:
     def forget_stale(self) -> bool:
         """Drop the pairs whose holder went long ago and on whose id nothing hangs.
 
-        A declaration has gone as soon as no manifest has it. Tells whether there were any.
+        A declaration has gone as soon as no manifest has it, and so has whoever holds an id that
+        nobody may have any more. Tells whether there were any.
         """
         stale = [
             identity
@@ -123,13 +125,17 @@ class IdentityBook:
         return bool(stale)
 
     def _has_gone(self, identity: Identity) -> bool:
+        if identity.ref.entity_id in RESERVED_IDS:
+            return True
         if identity.declared:
             return identity.ref not in self._declared
         return identity.unseen_sec > REMEMBERED_SEC
 
     def _free_ref(self, entity_type: EntityType, wishes: Iterable[str]) -> EntityRef:
         refs = (EntityRef(entity_type=entity_type, entity_id=wish) for wish in _endless(wishes))
-        return next(ref for ref in refs if ref not in self._by_ref)
+        return next(
+            ref for ref in refs if ref not in self._by_ref and ref.entity_id not in RESERVED_IDS
+        )
 
     def _keep(self, identity: Identity) -> None:
         self._by_ref[identity.ref] = identity

@@ -9,6 +9,9 @@ MAX_ID_LENGTH = 256
 ID_PATTERN = rf'[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_ID_LENGTH - 1}}}'
 """As a regular expression of Python and of JSON Schema."""
 
+RESERVED_IDS = frozenset({'docs'})
+"""What nothing is called in whose place a path could say that: `/apps/docs` describes the apps."""
+
 _ID = re.compile(ID_PATTERN)
 _NOT_IN_ID = re.compile(r'[^A-Za-z0-9_-]+')
 

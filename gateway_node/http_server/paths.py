@@ -55,16 +55,27 @@ class Paths(Generic[T]):
             del segments[-1]
         if '%' in raw_path:
             segments = [unquote(segment) for segment in segments]
-        node = self._root
-        for segment in segments:
-            below = node.below.get(segment) or (node.below_any if segment else None)
-            if below is None:
-                return None
-            node = below
-        if not node.methods:
+        node = _walk(self._root, segments, 0)
+        if node is None:
             return None
         named = {name: segments[number] for number, name in node.names.items()}
         return Found(methods=node.methods, segments=named)
+
+
+def _walk(node: _Node[T], segments: list[str], start: int) -> _Node[T] | None:
+    """Return where the segments from `start` lead; what stands there itself goes before what a
+    placeholder stands for."""
+    for number in range(start, len(segments)):
+        segment = segments[number]
+        below = node.below.get(segment)
+        below_any = node.below_any if segment else None
+        if below is not None and below_any is not None:
+            return _walk(below, segments, number + 1) or _walk(below_any, segments, number + 1)
+        next_node = below or below_any
+        if next_node is None:
+            return None
+        node = next_node
+    return node if node.methods else None
 
 
 def _children(

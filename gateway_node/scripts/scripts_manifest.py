@@ -10,7 +10,7 @@ from pathlib import Path
 import re
 from typing import Any
 
-from gateway_node.entities.names import is_id
+from gateway_node.entities.names import is_id, RESERVED_IDS
 from gateway_node.entities.values import EntityRef
 from gateway_node.manifest_files import items, ManifestInvalid, mapping, read_manifest, text
 from gateway_node.scripts.errors import ScriptRefused
@@ -101,6 +101,8 @@ def _script_id(value: object, place: str) -> str:
         raise ManifestInvalid(
             f'{place} is {shown(value)}; allowed: letters, digits, "_", "-", "."'
         )
+    if value in RESERVED_IDS:
+        raise ManifestInvalid(f'{place} is {value!r}, which is kept for descriptions')
     if is_uploaded_id(value):
         raise ManifestInvalid(f"{place} is {value!r}, which has the form of an uploaded script's")
     return value

@@ -212,6 +212,41 @@ def test_an_id_stays_while_something_hangs_on_it() -> None:
     assert robot.apps() == {'camera': '(camera)', 'b_camera': '/b/camera'}
 
 
+def test_nothing_gets_an_id_behind_which_a_path_says_something_else() -> None:
+    """A node, a namespace, an area and a host called `docs`: `/apps/docs` describes the apps."""
+    robot = Robot(host_name='docs')
+    robot.show('/docs', '/a/docs', '/docs/camera')
+    assert robot.apps() == {
+        'docs_2': '/docs', 'a_docs': '/a/docs', 'camera': '/docs/camera'
+    }  # fmt: skip
+    robot.show('/b/docs')
+    assert 'b_docs' in robot.apps()
+    kinds = {each.id: each.kind for each in robot.directory.components()}
+    assert kinds == {
+        'docs_2': ComponentKind.HOST,
+        'a': ComponentKind.NAMESPACE,
+        'b': ComponentKind.NAMESPACE,
+        'docs_3': ComponentKind.NAMESPACE,
+    }
+    assert robot.directory.component('docs_3').area_id == 'docs-area'
+    assert robot.directory.area('docs-area').component_ids == ('docs_3',)
+
+
+def test_such_an_id_of_an_earlier_gateway_stays_while_something_hangs_on_it() -> None:
+    """What hangs on it stays where it was; then who is still there gets another id at once."""
+    earlier = Identity(ref=app_ref('docs'), holder='/a/docs')
+    robot = Robot(remembered=[earlier])
+    robot.held.add(app_ref('docs'))
+    robot.show('/a/docs', '/b/docs')
+    assert robot.apps() == {'docs': '/a/docs', 'b_docs': '/b/docs'}
+    robot.held.clear()
+    robot.directory.forget_stale()
+    assert robot.apps() == {'a_docs': '/a/docs', 'b_docs': '/b/docs'}
+    again = Robot(remembered=[earlier])
+    again.show('/a/docs')
+    assert again.apps() == {'a_docs': '/a/docs'}
+
+
 @pytest.mark.parametrize('year', [1970, 2099])
 def test_a_jump_of_the_wall_clock_forgets_nothing(year: int) -> None:
     """What is remembered is counted on the monotonic clock."""
@@ -547,6 +582,7 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
             'functions: [{id: a, nodes: ["/x"]}, {id: a, nodes: ["/y"]}]',
             "functions: the id 'a' stands there twice",
         ),
+        ('functions: [{id: docs, nodes: ["/x"]}]', "functions[0].id is 'docs', which is kept"),
         ('components: [', 'is no YAML'),
         ('components: &a [*a]', 'an alias stands inside what it names'),
         ('!!python/object/apply:os.getcwd []', 'python/object/apply:os.getcwd; allowed'),

@@ -17,6 +17,7 @@ def paths() -> Paths[str]:
         ('GET', '/v1/apps/{thing}'),
         ('GET', '/v1/{kind}/{thing}/scripts'),
         ('POST', '/v1/{kind}/{thing}/scripts'),
+        ('GET', '/v1/apps/docs'),
     ):
         served.add(method, path, f'{method} {path}', choices)
     return served
@@ -29,6 +30,8 @@ def paths() -> Paths[str]:
         ('/v1/', {'GET'}, {}),
         ('/v1/apps', {'GET'}, {}),
         ('/v1/apps/x', {'GET'}, {'thing': 'x'}),
+        ('/v1/apps/docs/', {'GET'}, {}),
+        ('/v1/apps/docs/scripts', {'GET', 'POST'}, {'kind': 'apps', 'thing': 'docs'}),
         ('/v1/%61pps/%78', {'GET'}, {'thing': 'x'}),
         ('/v1/apps/a%2fb', {'GET'}, {'thing': 'a/b'}),
         ('/v1/apps/apps', {'GET'}, {'thing': 'apps'}),
@@ -49,7 +52,7 @@ def test_a_path_is_found_with_what_stands_for_its_placeholders(
     'path',
     ['', '/', '//', '*', 'v1', '/v1//', '/v1/areas', '/v1/apps//', '/v1//scripts', '/v1/x/y/z',
      '/v1/components', '/v1/components/x', '/v1/areas/x/scripts', '/v1/apps/x/scripts/y',
-     '/v1/../v1'],
+     '/v1/../v1', '/v1/apps/docs/docs'],
 )  # fmt: skip
 def test_no_other_path_is_found(paths: Paths[str], path: str) -> None:
     """No placeholder stands for nothing, and a choice for nothing else."""

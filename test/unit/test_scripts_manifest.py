@@ -133,6 +133,7 @@ MERGES = 'a: &a {k: 1}\n' + ''.join(
         ('scripts: [{id: a b, path: tools/plain, entities: apps/*, kind: sh}]', 'id is .a b'),
         ('scripts: [{id: script_0123456789abcdef, path: tools/plain, entities: apps/*, kind: sh}]',
          'has the form of an uploaded'),
+        ('scripts: [{id: docs, path: tools/plain, entities: apps/*, kind: sh}]', 'kept for desc'),
         ('scripts: [{id: a, path: tools, entities: apps/*}]', "path is 'tools': there is no file"),
         (f'scripts: [{{id: a, path: {"a" * 300}, entities: apps/*}}]', 'File name too long'),
         ('scripts: [{id: a, path: "a\\0b", entities: apps/*}]', 'path is .*; allowed: a path'),
