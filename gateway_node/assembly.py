@@ -24,7 +24,6 @@ from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityType, NodeName
 from gateway_node.executions.log_lines import LogLines
-from gateway_node.executions.ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.room import execution_room, ExecutionRoom
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
@@ -32,6 +31,7 @@ from gateway_node.executions.settings import (
     ExecutionSettings,
     RestartSettings,
 )
+from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.host_names import host_names

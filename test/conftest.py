@@ -13,7 +13,7 @@ from pathlib import Path
 from execution_stage import set_stage, Stage
 import pytest
 
-from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.store_ports import RetentionPolicy
 
 _GRAPHS = itertools.count(1)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway_node.executions.documents import evolved, execution_of, summary_of
 from gateway_node.executions.events import Cursor, Event, FIRST_KINDS
-from gateway_node.executions.ports import EventLog
+from gateway_node.executions.store_ports import EventLog
 from gateway_node.executions.values import Execution
 
 LIMIT = 100

@@ -18,7 +18,8 @@ from gateway_node.executions.events import (
 )
 from gateway_node.executions.following import Follower, OpenSummaries
 from gateway_node.executions.listeners import Guard
-from gateway_node.executions.ports import EventListener, ExecutionStore, ProgressListener
+from gateway_node.executions.ports import EventListener, ProgressListener
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus
 

@@ -15,7 +15,8 @@ from gateway_node.executions.final_status import (
 )
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import ExecutionStore, Outcome, ScriptRunner
+from gateway_node.executions.ports import Outcome, ScriptRunner
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,

@@ -9,12 +9,8 @@ import logging
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import (
-    ExecutionStore,
-    LogPolicy,
-    RetentionPolicy,
-    ScriptRunner,
-)
+from gateway_node.executions.ports import ScriptRunner
+from gateway_node.executions.store_ports import ExecutionStore, LogPolicy, RetentionPolicy
 
 _log = logging.getLogger(__name__)
 

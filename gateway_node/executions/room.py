@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from gateway_node.clock import Clock
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import ExecutionStore, FreeSpace, ScriptRunner
+from gateway_node.executions.ports import FreeSpace, ScriptRunner
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import ExecutionSettings
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.ports import SchemaChecker
 

@@ -9,9 +9,10 @@ from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import ScriptHasOpenExecutions
 from gateway_node.executions.events import EventKind
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import ExecutionStore, FreeSpace
+from gateway_node.executions.ports import FreeSpace
 from gateway_node.executions.script_log import ScriptLog
 from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges

@@ -21,7 +21,7 @@ from gateway_node.executions.documents import changed_fields
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import EventKind, Happening, script_subject
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import ExecutionStore
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.script_summaries import script_summary
 from gateway_node.scripts.values import Script

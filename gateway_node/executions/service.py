@@ -27,16 +27,12 @@ from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
-from gateway_node.executions.ports import (
-    ExecutionPage,
-    ExecutionStore,
-    FreeSpace,
-    ScriptRunner,
-)
+from gateway_node.executions.ports import FreeSpace, ScriptRunner
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.starts import StartRequest, Starts
+from gateway_node.executions.store_ports import ExecutionPage, ExecutionStore
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,

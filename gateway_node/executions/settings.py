@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from gateway_node.executions.ports import LogPolicy, RetentionPolicy
+from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 
 from gateway_node.executions.events import Cursor, Event, LogBounds
-from gateway_node.executions.ports import LogPolicy
+from gateway_node.executions.store_ports import LogPolicy
 from gateway_node.storage.database import Database
 from gateway_node.storage.event_rows import read_bounds, read_events
 from gateway_node.storage.mark import FILE_NAME as MARK_FILE_NAME

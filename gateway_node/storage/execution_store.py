@@ -29,7 +29,7 @@ from gateway_node.executions.events import (
     execution_subject,
     Happening,
 )
-from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
+from gateway_node.executions.store_ports import ExecutionPage, RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database

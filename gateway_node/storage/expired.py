@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import sqlite3
 from typing import NamedTuple
 
-from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.counts import read_counts, read_kept_bytes
 

@@ -20,7 +20,7 @@ from gateway_node.clock import SystemClock
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.documents import executions_from, to_document
 from gateway_node.executions.events import Change
-from gateway_node.executions.ports import ExecutionStore
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import Execution, ExecutionStatus, ResourceUse
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from gateway_node.clock import Clock
 from gateway_node.executions.errors import LogBegins
 from gateway_node.executions.events import Cursor, Event, Happening, LogBounds
-from gateway_node.executions.ports import LogPolicy
+from gateway_node.executions.store_ports import LogPolicy
 
 EPOCH = 'in_memory'
 KEEP_THE_LOG = LogPolicy(max_events=0, max_age_sec=0)

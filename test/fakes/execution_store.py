@@ -31,7 +31,7 @@ from gateway_node.executions.events import (
     Happening,
     SCRIPT_KINDS,
 )
-from gateway_node.executions.ports import ExecutionPage, RetentionPolicy
+from gateway_node.executions.store_ports import ExecutionPage, RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus
 
 

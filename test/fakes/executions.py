@@ -8,7 +8,7 @@ from typing import Any
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import Change, Event, EventKind
-from gateway_node.executions.ports import ExecutionStore
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,

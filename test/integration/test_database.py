@@ -18,7 +18,7 @@ from small_disks import filled, mounted
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
-from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.errors import StoreVersionError

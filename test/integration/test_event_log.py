@@ -19,7 +19,7 @@ import pytest
 
 from gateway_node.executions.errors import LogBegins
 from gateway_node.executions.events import Cursor
-from gateway_node.executions.ports import ExecutionStore, LogPolicy
+from gateway_node.executions.store_ports import ExecutionStore, LogPolicy
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage import event_log as event_log_module
 from gateway_node.storage.database import Database, FILE_NAME

@@ -41,7 +41,7 @@ from gateway_node.executions.events import (
     LogBounds,
     script_subject,
 )
-from gateway_node.executions.ports import ExecutionStore, RetentionPolicy
+from gateway_node.executions.store_ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import pytest
 
 from gateway_node.executions.documents import to_document, to_parameters
-from gateway_node.executions.ports import ExecutionStore, RetentionPolicy
+from gateway_node.executions.store_ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES, Schedule
 from gateway_node.storage.database import Database, FILE_NAME

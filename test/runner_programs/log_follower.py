@@ -21,7 +21,7 @@ from gateway_node.executions.errors import LogBegins
 from gateway_node.executions.events import Cursor
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import LogPolicy
+from gateway_node.executions.store_ports import LogPolicy
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore

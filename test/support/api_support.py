@@ -30,7 +30,6 @@ from fakes import (
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
@@ -38,6 +37,7 @@ from gateway_node.executions.settings import (
     ExecutionSettings,
     RestartSettings,
 )
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.open_connections import ConnectionLimits

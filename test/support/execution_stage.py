@@ -24,7 +24,6 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions import ledger as ledger_module
 from gateway_node.executions import service as service_module
-from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
@@ -32,6 +31,7 @@ from gateway_node.executions.settings import (
     RestartSettings,
 )
 from gateway_node.executions.starts import StartRequest
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,

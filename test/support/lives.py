@@ -19,7 +19,7 @@ from fakes import (
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions.log_lines import LogLines
-from gateway_node.executions.ports import Outcome, RetentionPolicy
+from gateway_node.executions.ports import Outcome
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
@@ -27,6 +27,7 @@ from gateway_node.executions.settings import (
     RestartSettings,
 )
 from gateway_node.executions.starts import StartRequest
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,

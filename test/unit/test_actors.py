@@ -10,7 +10,7 @@ import pytest
 
 from gateway_node.executions.actors import Actor, GATEWAY, Role
 from gateway_node.executions.events import Change, Event, Happening
-from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import ExecutionType, Trigger, TriggerType
 
 ADA = Actor(name='ada', role=Role.OPERATOR, origin='192.0.2.7')

@@ -14,8 +14,8 @@ from gateway_node.executions.errors import (
     ExecutionNotFound,
     ScriptHasOpenExecutions,
 )
-from gateway_node.executions.ports import RetentionPolicy
 from gateway_node.executions.starts import StartRequest
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import (
     ExecutionType,
     Progress,

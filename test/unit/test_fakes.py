@@ -22,11 +22,11 @@ from gateway_node.executions.errors import SpawnFailed, StoreUnavailable
 from gateway_node.executions.ports import (
     EndCause,
     EventListener,
-    ExecutionStore,
     Outcome,
     ScriptRunner,
     StartOrder,
 )
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus, Output, Progress, StopAction
 from gateway_node.scripts.ports import SchemaChecker

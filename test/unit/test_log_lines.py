@@ -13,7 +13,7 @@ import pytest
 from gateway_node.executions import log_lines
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.log_lines import LogLines
-from gateway_node.executions.ports import RetentionPolicy
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionType
 from gateway_node.ros.queued_logging import FieldsFormatter
 

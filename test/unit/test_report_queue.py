@@ -15,7 +15,7 @@ from waiting import wait_until
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import Event
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import LogPolicy
+from gateway_node.executions.store_ports import LogPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus, Progress
 from gateway_node.ros.report_queue import ReportQueue
 from gateway_node.ros.status_reports import ReportLevel, StatusReport

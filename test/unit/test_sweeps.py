@@ -19,8 +19,8 @@ from waiting import wait_until
 
 from gateway_node.executions import retention as retention_module
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.retention import Retention
+from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.values import ExecutionStatus
 
 KEEP_ONE = RetentionPolicy(max_executions=1, max_age_sec=0, max_failed_age_sec=0)
