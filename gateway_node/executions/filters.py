@@ -37,6 +37,15 @@ EVER = Moments()
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScriptVersion:
+    """A script of an entity, in one version."""
+
+    entity: EntityRef
+    script_id: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExecutionFilter:
     """What holds for the executions that are asked for."""
 
@@ -79,5 +88,6 @@ class ExecutionFilter:
     """A text in the JSON of the output parameters, in any case of its letters."""
     parameters: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Of input parameters by their names: texts as they are, all else as JSON."""
-    present_versions: frozenset[str] | None = None
-    """The versions that scripts have now: without executions of earlier ones."""
+    present_versions: frozenset[ScriptVersion] | None = None
+    """Every script in the version that it has now: without executions of others. The same bytes
+    may be another script's too, so that a version alone tells nothing."""
