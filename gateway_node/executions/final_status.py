@@ -2,9 +2,10 @@
 """What the end of a process tree means for its execution."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway_node.executions.findings import findings_of
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
     Execution,
@@ -16,6 +17,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
+from gateway_node.scripts.values import Verdict
 
 STDERR_TAIL_CHARACTERS = 2048
 """How much of stderr an error carries; the rest is in `output`."""
@@ -41,6 +43,9 @@ class FinalStatus:
     cause: str
     failure: Failure | None = None
     output_parameters: Mapping[str, Any] | None = None
+    verdict: Verdict | None = None
+    summary: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
     stop_trigger: Trigger | None = None
     """Who ended it, where that was the gateway or a client."""
     warnings: tuple[str, ...] = ()
@@ -55,36 +60,53 @@ def final_status_of(
 
     `timeout_sec` is None where it is not known any more, after a restart.
     """
-    left = outcome.unkillable_processes
-    warnings = (*outcome.warnings, *_warnings(left))
     if execution.stop_accepted:
-        return FinalStatus(
-            status=ExecutionStatus.TERMINATED,
-            cause='stop',
-            output_parameters=outcome.result,
-            stop_trigger=execution.stop_trigger,
-            warnings=warnings,
-            left=left,
+        return _with_findings(
+            FinalStatus(
+                status=ExecutionStatus.TERMINATED,
+                cause='stop',
+                output_parameters=outcome.result,
+                stop_trigger=execution.stop_trigger,
+            ),
+            outcome,
         )
     # A script that had ended when the end was asked for has its own end: it was only leftovers
     # that the gateway ended.
     ended_by = execution.stop_trigger if outcome.end_asked else None
     failure = _failure(outcome, output, timeout_sec, ended_by)
     if failure is None:
-        return FinalStatus(
-            status=ExecutionStatus.COMPLETED,
-            cause='exited',
-            output_parameters=_output_parameters(outcome, output),
-            warnings=warnings,
-            left=left,
+        return _with_findings(
+            FinalStatus(
+                status=ExecutionStatus.COMPLETED,
+                cause='exited',
+                output_parameters=_output_parameters(outcome, output),
+            ),
+            outcome,
         )
-    return FinalStatus(
-        status=ExecutionStatus.FAILED,
-        cause=failure.reason.value,
-        failure=failure,
-        output_parameters=outcome.result,
-        stop_trigger=_own_stop(outcome) or ended_by,
-        warnings=warnings,
+    return _with_findings(
+        FinalStatus(
+            status=ExecutionStatus.FAILED,
+            cause=failure.reason.value,
+            failure=failure,
+            output_parameters=outcome.result,
+            stop_trigger=_own_stop(outcome) or ended_by,
+        ),
+        outcome,
+    )
+
+
+def _with_findings(final: FinalStatus, outcome: Outcome) -> FinalStatus:
+    """Add what the script found, what could not be ended, and all that there is to warn of."""
+    findings = findings_of(final.output_parameters)
+    left = outcome.unkillable_processes
+    # The checks of one that did not come to its end say nothing of those that it did not make.
+    complete = final.status is ExecutionStatus.COMPLETED
+    return replace(
+        final,
+        verdict=findings.verdict_of_all if complete else findings.verdict,
+        summary=findings.summary,
+        metrics=findings.metrics,
+        warnings=(*outcome.warnings, *findings.complaints, *_warnings(left)),
         left=left,
     )
 
@@ -122,6 +144,9 @@ def final_changes(
     changes: dict[str, Any] = {
         'failure': final.failure,
         'output_parameters': final.output_parameters,
+        'verdict': final.verdict,
+        'summary': final.summary,
+        'metrics': final.metrics,
         'unkillable_processes': final.left,
         'warnings': execution.warn(*final.warnings).warnings,
     }

@@ -10,6 +10,7 @@ import json
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.scripts.values import Verdict
 
 
 class ReportLevel(enum.IntEnum):
@@ -18,15 +19,16 @@ class ReportLevel(enum.IntEnum):
     OK = 0
     """Nothing to worry about: prepared, running, completed."""
     WARN = 1
-    """A client stopped it."""
+    """A client stopped it, or it found something that somebody should look at."""
     ERROR = 2
-    """It failed."""
+    """It failed, or what it looked at did."""
 
 
 _LEVELS = {
     ExecutionStatus.FAILED: ReportLevel.ERROR,
     ExecutionStatus.TERMINATED: ReportLevel.WARN,
 }
+_VERDICT_LEVELS = {Verdict.FAIL: ReportLevel.ERROR, Verdict.WARN: ReportLevel.WARN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ class Reporter:
         progress = execution.progress
         return StatusReport(
             name=self.path_of(execution),
-            level=_LEVELS.get(execution.status, ReportLevel.OK),
+            level=_level(execution),
             message=execution.status.value,
             hardware_id=self.component_of(execution.entity),
             values=(
@@ -136,6 +138,14 @@ class ProgressCoalescer:
     def next_due(self) -> float | None:
         """Return when the first kept one may be told; None where nothing is kept."""
         return min((self._next_at[execution_id] for execution_id in self._pending), default=None)
+
+
+def _level(execution: Execution) -> ReportLevel:
+    """Return the worse of what the status and the verdict mean."""
+    found = ReportLevel.OK
+    if execution.verdict is not None:
+        found = _VERDICT_LEVELS.get(execution.verdict, ReportLevel.OK)
+    return max(found, _LEVELS.get(execution.status, ReportLevel.OK))
 
 
 def _text(value: int | None) -> str:

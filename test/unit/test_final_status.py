@@ -8,11 +8,13 @@ from fakes import new_execution
 import pytest
 
 from gateway_node.executions.final_status import (
+    final_changes,
     final_status_of,
     status_without_outcome,
     STDERR_TAIL_CHARACTERS,
     told_unkillable,
 )
+from gateway_node.executions.findings import Check
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
     Execution,
@@ -23,7 +25,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
-from gateway_node.scripts.values import Limits
+from gateway_node.scripts.values import Limits, Verdict
 
 WELL = Outcome(cause=EndCause.EXITED, exit_code=0)
 STOPPED = Trigger(type=TriggerType.MANUAL, setting='stop')
@@ -129,6 +131,62 @@ def test_output_parameters_are_the_result_else_what_was_printed_else_both_stream
     outcome = Outcome(cause=EndCause.EXITED, exit_code=0, result=given, printed=printed)
     end = final_status_of(running(), outcome, Output(stdout='o', stderr='e'))
     assert (end.status, end.output_parameters) == (ExecutionStatus.COMPLETED, told)
+
+
+FOUND = {
+    'verdict': 'WARN',
+    'summary': 'the tank is nearly empty',
+    'checks': [{'name': 'level', 'verdict': 'FAIL'}],
+    'metrics': {'litres': 4.5},
+}
+CHECKED = {'checks': FOUND['checks']}
+
+
+def test_what_a_script_found_is_in_its_result_however_it_ended() -> None:
+    """A FAIL is no failure, and a failure no FAIL."""
+    outcomes = [
+        replace(WELL, result=FOUND),
+        replace(WELL, printed=FOUND),
+        Outcome(cause=EndCause.EXITED, exit_code=1, result=FOUND),
+        Outcome(cause=EndCause.TIMED_OUT, signal=9, result=FOUND),
+    ]
+    ends = [final_status_of(running(), outcome, Output()) for outcome in outcomes]
+    ends.append(final_status_of(running(stop_trigger=STOPPED), outcomes[0], Output()))
+    assert [end.status.value for end in ends] == [
+        *('completed', 'completed', 'failed', 'failed', 'terminated')
+    ]
+    for end in ends:
+        changed = running().evolve(**final_changes(running(), end, None))
+        assert changed.verdict is Verdict.WARN
+        assert changed.summary == 'the tank is nearly empty'
+        assert changed.metrics == {'litres': 4.5}
+        assert changed.checks == (Check(name='level', verdict=Verdict.FAIL),)
+        assert changed.output_parameters == FOUND
+
+
+def test_the_checks_of_one_that_did_not_come_to_its_end_are_not_all() -> None:
+    """So they give no verdict; those of one that did do."""
+    good = final_status_of(running(), replace(WELL, result=CHECKED), Output())
+    bad = final_status_of(
+        running(), Outcome(cause=EndCause.EXITED, exit_code=1, result=CHECKED), Output()
+    )
+    assert (good.status, good.verdict) == (ExecutionStatus.COMPLETED, Verdict.FAIL)
+    assert (bad.status, bad.verdict) == (ExecutionStatus.FAILED, None)
+
+
+def test_what_a_failing_script_printed_tells_nothing() -> None:
+    """It is no result, as before."""
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=1, printed=FOUND)
+    assert final_status_of(running(), outcome, Output()).verdict is None
+
+
+def test_what_is_not_taken_of_a_result_is_a_warning() -> None:
+    """The result stays as it is, and the status too."""
+    result = {'verdict': 'green'}
+    end = final_status_of(running(), replace(WELL, result=result), Output())
+    assert (end.status, end.verdict) == (ExecutionStatus.COMPLETED, None)
+    assert end.output_parameters == {'verdict': 'green'}
+    assert end.warnings == ("the result's /verdict is 'green'; allowed: PASS, WARN, FAIL, SKIP",)
 
 
 FOREIGN = UnkillableProcess(

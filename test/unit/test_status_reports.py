@@ -66,6 +66,25 @@ def test_the_level_follows_the_status(status: ExecutionStatus, level: ReportLeve
     assert REPORTER.report(execution(status=status)).level is level
 
 
+@pytest.mark.parametrize(
+    ('status', 'verdict', 'level'),
+    [
+        (ExecutionStatus.COMPLETED, Verdict.PASS, ReportLevel.OK),
+        (ExecutionStatus.COMPLETED, Verdict.SKIP, ReportLevel.OK),
+        (ExecutionStatus.COMPLETED, Verdict.WARN, ReportLevel.WARN),
+        (ExecutionStatus.COMPLETED, Verdict.FAIL, ReportLevel.ERROR),
+        (ExecutionStatus.TERMINATED, Verdict.PASS, ReportLevel.WARN),
+        (ExecutionStatus.TERMINATED, Verdict.FAIL, ReportLevel.ERROR),
+        (ExecutionStatus.FAILED, Verdict.PASS, ReportLevel.ERROR),
+    ],
+)
+def test_a_verdict_makes_the_level_worse_never_better(
+    status: ExecutionStatus, verdict: Verdict, level: ReportLevel
+) -> None:
+    """Who watches levels looks for what is wrong with the robot."""
+    assert REPORTER.report(execution(status=status, verdict=verdict)).level is level
+
+
 def test_a_report_carries_every_value_of_an_ended_execution() -> None:
     """id, status, progress, entity, script_id, exit_code, started_at, completed_at, gateway, and
     what the script found; metrics as JSON."""
