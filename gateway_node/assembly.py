@@ -32,6 +32,7 @@ from gateway_node.executions.settings import (
     RestartSettings,
 )
 from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
+from gateway_node.executions.values import Executor
 from gateway_node.http_server.application import build_application
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.host_names import host_names
@@ -138,7 +139,7 @@ async def _inner_rooms(
     manifests = await reader.read()
     library = await _open_library(configuration, adapters, manifests)
     undo.push_async_callback(library.close)
-    executions = await _execution_room(configuration, adapters, library, undo)
+    executions = await _execution_room(configuration, adapters, own_node, library, undo)
     directory, identities = await _entities(
         configuration, adapters, manifests, own_node, library, executions.service
     )
@@ -180,6 +181,7 @@ async def _conditions(
 async def _execution_room(
     configuration: Configuration,
     adapters: Adapters,
+    own_node: NodeName,
     library: ScriptLibrary,
     undo: contextlib.AsyncExitStack,
 ) -> ExecutionRoom:
@@ -190,6 +192,7 @@ async def _execution_room(
         runner=adapters.runner,
         free_space=adapters.free_space,
         clock=adapters.clock,
+        executor=Executor(name=own_node.fully_qualified_name, host=socket.gethostname()),
         settings=_execution_settings(configuration),
         last_id=await adapters.store.last_id(),
     )

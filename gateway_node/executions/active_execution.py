@@ -23,6 +23,7 @@ from gateway_node.executions.stop import Stop
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
+    Executor,
     FailureReason,
     Progress,
     StopAction,
@@ -55,6 +56,7 @@ class ActiveExecution:
         runner: ScriptRunner,
         ledger: Ledger,
         clock: Clock,
+        executor: Executor,
     ) -> None:
         """Take an execution, with what is to be started where it was let in already."""
         self.order = order
@@ -63,6 +65,7 @@ class ActiveExecution:
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
+        self._executor = executor
         self._process: ScriptProcess | None = None
         self._stop = Stop(trigger=execution.stop_trigger)
         self._refusal: NotStartable | None = None
@@ -280,7 +283,7 @@ class ActiveExecution:
             self._record = await self._ledger.use_up(schedule)
 
     def _as_started(self) -> dict[str, Any]:
-        """Return the fields that say what of the script is, or is to be, started."""
+        """Return the fields that say what of the script is, or is to be, started, and by whom."""
         assert self.order is not None
         script = self.order.script
         return {
@@ -289,12 +292,14 @@ class ActiveExecution:
             'script_kind': script.kind,
             'script_tags': script.tags,
             'mended': script.mended,
+            'executor': self._executor,
+            'changed_at': self._clock.now(),
         }
 
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""
         async with self._writing:
-            present = self.execution
+            present = self.execution.evolve(changed_at=self._clock.now())
             news = present.is_open and present.stop_trigger != self._record.stop_trigger
             if news and await self._ledger.note_stop(present, self._stop.actor):
                 self._record = present

@@ -14,7 +14,7 @@ from gateway_node.executions.errors import NotStartable
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import ScriptRunner, StartOrder
-from gateway_node.executions.values import Execution, StopAction, Trigger, TriggerType
+from gateway_node.executions.values import Execution, Executor, StopAction, Trigger, TriggerType
 from gateway_node.side_tasks import log_failure
 from gateway_node.to_the_end import ToTheEnd
 
@@ -31,6 +31,7 @@ class ActiveExecutions:
         runner: ScriptRunner,
         ledger: Ledger,
         clock: Clock,
+        executor: Executor,
         held_scripts: HeldScripts,
         on_end: Callable[[Execution], None],
     ) -> None:
@@ -39,6 +40,7 @@ class ActiveExecutions:
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
+        self._executor = executor
         self._held_scripts = held_scripts
         self._on_end = on_end
         self._active: dict[str, ActiveExecution] = {}
@@ -102,7 +104,12 @@ class ActiveExecutions:
 
     def _add(self, execution: Execution, order: StartOrder | None = None) -> ActiveExecution:
         active = ActiveExecution(
-            execution, order, runner=self._runner, ledger=self._ledger, clock=self._clock
+            execution,
+            order,
+            runner=self._runner,
+            ledger=self._ledger,
+            clock=self._clock,
+            executor=self._executor,
         )
         self._active[execution.id] = active
         if self._stopping is not None:

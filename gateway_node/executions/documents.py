@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Executions as two JSON documents, and back; no field is lost either way.
 
-What may be long, and no list shows, is in the second one: input and output parameters.
+What no list shows is in the second one: input and output parameters, which may be long, and what
+else there is to know of one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
+    Executor,
     Failure,
     FailureReason,
     Progress,
@@ -107,15 +109,31 @@ def summary_of(execution: Execution) -> dict[str, Any]:
 
 
 def to_parameters(execution: Execution) -> str:
-    """Return the JSON document of an execution's input and output parameters."""
+    """Return the JSON document of an execution's input and output parameters, and the rest."""
     parameters = [execution.input_parameters, execution.output_parameters]
+    if rest := _rest_document(execution):
+        parameters.append(rest)
     return json.dumps(parameters, separators=(',', ':'))
+
+
+def _rest_document(execution: Execution) -> dict[str, Any]:
+    executor, changed_at = execution.executor, execution.changed_at
+    return {
+        **({'executor': dataclasses.asdict(executor)} if executor else {}),
+        **({'changed_at': changed_at.isoformat()} if changed_at else {}),
+    }
 
 
 def execution_from(text: str, parameters: str) -> Execution:
     """Return the execution that `to_document` and `to_parameters` were given."""
-    given, result = json.loads(parameters)
-    return execution_of(json.loads(text)).evolve(input_parameters=given, output_parameters=result)
+    given, result, *rest = json.loads(parameters)
+    (more,) = rest or [{}]
+    return execution_of(json.loads(text)).evolve(
+        input_parameters=given,
+        output_parameters=result,
+        executor=Executor(**more['executor']) if 'executor' in more else None,
+        changed_at=_moment(more.get('changed_at')),
+    )
 
 
 def executions_from(texts: Iterable[str]) -> tuple[Execution, ...]:
@@ -125,7 +143,7 @@ def executions_from(texts: Iterable[str]) -> tuple[Execution, ...]:
 
 
 def execution_of(document: _Document) -> Execution:
-    """Return the execution of a summary, without its parameters."""
+    """Return the execution of a summary: without its parameters, and the rest beside them."""
     return Execution(
         id=document['id'],
         entity=_entity(document['entity']),

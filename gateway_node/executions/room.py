@@ -11,6 +11,7 @@ from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.store_ports import ExecutionStore
+from gateway_node.executions.values import Executor
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.ports import SchemaChecker
 
@@ -32,6 +33,7 @@ def execution_room(
     runner: ScriptRunner,
     free_space: FreeSpace,
     clock: Clock,
+    executor: Executor,
     settings: ExecutionSettings,
     last_id: str | None,
 ) -> ExecutionRoom:
@@ -49,6 +51,7 @@ def execution_room(
         ledger=ledger,
         ids=ExecutionIds(last_id),
         clock=clock,
+        executor=executor,
         settings=settings,
     )
     script_changes = ScriptChanges(

@@ -210,7 +210,9 @@ class Schedules:
         interval_sec = self._settings.min_interval_sec
         if schedule.as_schedule.starts_too_soon(self._clock.boot_time(), interval_sec):
             _log.warning('%s starts nothing: too soon after its last start', schedule.id)
-            skipped = schedule.evolve(as_schedule=schedule.as_schedule.skipped())
+            skipped = schedule.evolve(
+                as_schedule=schedule.as_schedule.skipped(), changed_at=self._clock.now()
+            )
             kind = EventKind.SCHEDULE_SKIPPED
             changes.append(Change(execution=skipped, kind=kind, actor=GATEWAY))
             return None
@@ -228,7 +230,9 @@ class Schedules:
             return None
         execution = self._execution_of(schedule, execution_id, script, now)
         changes.append(Change.first(execution, GATEWAY))
-        noted = schedule.evolve(as_schedule=schedule.as_schedule.started(self.scheduled_start()))
+        noted = schedule.evolve(
+            as_schedule=schedule.as_schedule.started(self.scheduled_start()), changed_at=now
+        )
         kind = EventKind.SCHEDULE_STARTED
         changes.append(Change(execution=noted, kind=kind, actor=GATEWAY))
         return execution

@@ -36,6 +36,7 @@ from gateway_node.executions.store_ports import ExecutionPage, ExecutionStore
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
+    Executor,
     Output,
     StopAction,
     Trigger,
@@ -65,6 +66,7 @@ class ExecutionService:
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
+        executor: Executor,
         settings: ExecutionSettings,
     ) -> None:
         self._library = library
@@ -96,6 +98,7 @@ class ExecutionService:
             runner=runner,
             ledger=ledger,
             clock=clock,
+            executor=executor,
             held_scripts=self._held_scripts,
             on_end=self._on_end,
         )

@@ -203,6 +203,16 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Executor:
+    """The gateway that runs an execution's script, as it was then."""
+
+    name: str
+    """The fully qualified name of its node."""
+    host: str
+    """Its hostname."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution:
     """One execution of a script; a value, changed only by `evolve`."""
 
@@ -257,6 +267,10 @@ class Execution:
     """What was measured, by name."""
     failure: Failure | None = None
     """Set when FAILED."""
+    executor: Executor | None = None
+    """Set when its script is to be started; None on records of version 0.1.0."""
+    changed_at: datetime.datetime | None = None
+    """When its record last changed while it was open; None where it never did."""
     warnings: tuple[str, ...] = ()
     """What a person should know although it changes no status; a sentence each. See `warn`."""
 
@@ -279,6 +293,11 @@ class Execution:
     def terminating(self) -> bool:
         """True from an accepted stop to the end of the process tree."""
         return self.is_open and self.stop_trigger is not None
+
+    @property
+    def updated_at(self) -> datetime.datetime:
+        """When its record last changed."""
+        return self.completed_at or self.changed_at or self.started_at or self.created_at
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -150,9 +150,14 @@ def execution_summary(base: str, execution: Execution, present_version: str | No
 def execution_detail(
     base: str, execution: Execution, present_version: str | None, output: Output
 ) -> Json:
-    """Build an execution's detail: with its output and, once completed, its parameters and what
-    of them are checks."""
-    detail = execution_summary(base, execution, present_version)
+    """Build an execution's detail: with its input, its output and, once completed, its parameters
+    and what of them are checks."""
+    detail = execution_summary(base, execution, present_version) | {
+        'input_parameters': dict(execution.input_parameters),
+        'updated_at': _time(execution.updated_at),
+    }
+    if execution.executor is not None:
+        detail['executor'] = dataclasses.asdict(execution.executor)
     if execution.output_parameters is not None:
         detail['parameters'] = dict(execution.output_parameters)
     if checks := execution.checks:

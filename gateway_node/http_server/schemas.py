@@ -248,9 +248,17 @@ SCHEMAS: dict[str, Schema] = {
     'ExecutionList': _list_of('ExecutionSummary', {'next': _HREF}),
     'Execution': _object(
         _EXECUTION
-        | {'output': _object({'stdout': _TEXT, 'stderr': _TEXT, 'dropped_bytes': _COUNT})},
+        | {
+            'input_parameters': _ANY_OBJECT,
+            'updated_at': _TIME,
+            'output': _object({'stdout': _TEXT, 'stderr': _TEXT, 'dropped_bytes': _COUNT}),
+        },
         _EXECUTION_WHERE_KNOWN
-        | {'parameters': _ANY_OBJECT, 'checks': _array(_CHECK, maxItems=MAX_CHECKS)},
+        | {
+            'executor': _object({'name': _TEXT, 'host': _TEXT}),
+            'parameters': _ANY_OBJECT,
+            'checks': _array(_CHECK, maxItems=MAX_CHECKS),
+        },
     ),
     'StartedExecution': _object(
         {'id': _TEXT, 'status': _choice(ExecutionStatus), 'href': _HREF}, {'schedule': _HREF}

@@ -7,6 +7,8 @@ from fakes.execution_store import InMemoryExecutionStore
 from fakes.executions import (
     add,
     AN_APP,
+    as_listed,
+    EXECUTOR,
     new_execution,
     next_change,
     remove,
@@ -21,6 +23,7 @@ from fakes.script_runner import FakeScript, FakeScriptRunner
 
 __all__ = [
     'AN_APP',
+    'EXECUTOR',
     'KEEP_THE_LOG',
     'FakeClock',
     'FakeFreeSpace',
@@ -31,6 +34,7 @@ __all__ = [
     'InMemoryIdentityStore',
     'RecordingListener',
     'add',
+    'as_listed',
     'new_execution',
     'next_change',
     'remove',

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fakes.event_log import InMemoryEventLog
+from fakes.executions import as_listed
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
@@ -92,7 +93,7 @@ class InMemoryExecutionStore:
         """
         self._check_available()
         found = [
-            execution.evolve(input_parameters={}, output_parameters=None)
+            as_listed(execution)
             for execution in self._by_id(reverse=True)
             if execution.entity == entity
             and execution.script_id == script_id

@@ -13,11 +13,14 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
+    Executor,
     Trigger,
     TriggerType,
 )
 
 AN_APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
+
+EXECUTOR = Executor(name='/gateway_node', host='robot')
 
 
 def new_execution(number: int, **fields: Any) -> Execution:
@@ -33,6 +36,13 @@ def new_execution(number: int, **fields: Any) -> Execution:
         'created_at': datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC),
     }
     return Execution(**(defaults | fields))
+
+
+def as_listed(execution: Execution) -> Execution:
+    """Return an execution without what no list shows."""
+    return execution.evolve(
+        input_parameters={}, output_parameters=None, executor=None, changed_at=None
+    )
 
 
 async def add(store: ExecutionStore, execution: Execution) -> Event:

@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import ClientResponse, ClientSession, FormData, web
 from declared_answers import check_declared
 from fakes import (
+    EXECUTOR,
     FakeClock,
     FakeFreeSpace,
     FakeSchemaChecker,
@@ -200,6 +201,7 @@ async def serve_api(
         runner=runner,
         free_space=free_space,
         clock=clock,
+        executor=EXECUTOR,
         settings=ExecutionSettings(
             default_timeout_sec=300,
             stop_grace_period_sec=5,

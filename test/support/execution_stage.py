@@ -9,6 +9,7 @@ from typing import Any
 
 from clients import CLIENT
 from fakes import (
+    EXECUTOR,
     FakeClock,
     FakeFreeSpace,
     FakeSchemaChecker,
@@ -92,6 +93,7 @@ class Stage:
             runner=self.runner,
             free_space=self.free_space,
             clock=self.clock,
+            executor=EXECUTOR,
             settings=ExecutionSettings(
                 default_timeout_sec=300,
                 stop_grace_period_sec=5,

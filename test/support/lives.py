@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clients import CLIENT
 from fakes import (
+    EXECUTOR,
     FakeClock,
     FakeFreeSpace,
     FakeSchemaChecker,
@@ -60,6 +61,7 @@ class Robot:
         self.max_executions_per_entity = 10
         self.max_kept = 0
         self.max_schedules = 0
+        self.executor = EXECUTOR
 
     @contextlib.asynccontextmanager
     async def gateway(
@@ -125,6 +127,7 @@ class Life:
             runner=self.runner,
             free_space=self.free_space,
             clock=robot.clock,
+            executor=robot.executor,
             settings=ExecutionSettings(
                 default_timeout_sec=300,
                 stop_grace_period_sec=5,

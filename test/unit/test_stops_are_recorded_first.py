@@ -10,6 +10,7 @@ from clients import CLIENT
 from fakes import (
     add,
     AN_APP,
+    EXECUTOR,
     FakeClock,
     FakeScriptRunner,
     InMemoryExecutionStore,
@@ -89,7 +90,12 @@ class Stage:
         ledger = Ledger(self.store)
         self.listener.listen_to(ledger)
         active = ActiveExecution(
-            execution, order, runner=self.runner, ledger=ledger, clock=FakeClock()
+            execution,
+            order,
+            runner=self.runner,
+            ledger=ledger,
+            clock=FakeClock(),
+            executor=EXECUTOR,
         )
         driving = asyncio.create_task(active.drive())
         yield active
