@@ -70,3 +70,5 @@ class OutputLines:
     """The line behind which to go on."""
     complete: bool
     """True where nothing will ever come behind `last`."""
+    earlier: bool = False
+    """Of the newest lines: True where there may be kept ones before the first of these."""

@@ -174,6 +174,14 @@ class ScriptRunner(Protocol):
         """Return the last `limit` lines that are kept, with numbers below `before` if that is
         given; by number too, and fewer where they are long."""
 
+    async def output_text(self, execution_id: str, *, stream: OutputStream | None = None) -> bytes:
+        """Return all that is kept of one stream or both, as the script wrote it; while it runs
+        and after.
+
+        Both come line by line, by number, what has no end yet last. Where bytes of a stream were
+        dropped a line says how many.
+        """
+
     def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
         """Call `on_output` on the event loop when there may be more lines; return what ends that.
 

@@ -30,6 +30,7 @@ from gateway_node.executions.output_lines import (
 from gateway_node.process.head_index import HeadIndex, StreamHead
 from gateway_node.process.kept_files import read_kept_file
 from gateway_node.process.kept_output import is_unnumbered
+from gateway_node.process.output_text import joined_text
 from gateway_node.process.running_output import SharedOutput
 from gateway_node.process.stream_lines import Line, StreamLines
 from gateway_node.process.unnumbered_output import read_unnumbered
@@ -87,6 +88,22 @@ class LineReader:
             if page.is_full or not after:
                 break
         return page.lines
+
+    def read_text(
+        self,
+        execution_id: str,
+        shared: SharedOutput | None,
+        *,
+        stream: OutputStream | None,
+        ended: bool,
+    ) -> bytes:
+        """Return all that is kept of one stream or both, as it came."""
+        heads, unfiled, totals = self._kept(self._folder / execution_id, shared, 0, ended=ended)
+        return joined_text(
+            {each: heads[each] for each in heads if stream in (None, _STREAMS[each])},
+            unfiled,
+            totals,
+        )
 
     def _fill(
         self, page: '_Page', execution_id: str, shared: SharedOutput | None, *, ended: bool
@@ -167,7 +184,7 @@ class _Page:
     def __init__(
         self, after: int, limit: int, stream: OutputStream | None, below: int | None = None
     ) -> None:
-        self.last = after
+        self.last = self._after = after
         self._lines: deque[OutputLine] = deque()
         self._dropped: list[DroppedLines] = []
         self._unfinished: list[UnfinishedLine] = []
@@ -195,6 +212,7 @@ class _Page:
             unfinished=tuple(self._unfinished),
             last=self.last,
             complete=self._complete,
+            earlier=self._gave_way or (self._below is not None and self._after > 0),
         )
 
     def fill(self, lines: Iterator[Line], known: int, *, ended: bool) -> bool:

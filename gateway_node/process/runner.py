@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway_node.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
@@ -34,6 +34,8 @@ from gateway_node.process.unkillable_notes import lives, UnkillableNotes
 from gateway_node.removal import remove_tree
 from gateway_node.scripts.values import Limits
 from gateway_node.side_tasks import SideTasks
+
+Read = TypeVar('Read')
 
 _LOG_FILE = 'supervision.log'
 _EXECUTIONS_FOLDER = 'executions'
@@ -209,10 +211,13 @@ class SupervisedScriptRunner:
         read = self._reading(self._lines.read_newest, execution_id)
         return await asyncio.to_thread(read, before=before, limit=limit, stream=stream)
 
-    def _reading(
-        self, read: Callable[..., OutputLines], execution_id: str
-    ) -> Callable[..., OutputLines]:
-        """Return what reads an execution's lines as they are now."""
+    async def output_text(self, execution_id: str, *, stream: OutputStream | None = None) -> bytes:
+        """Return all that is kept of one stream or both, while it runs and after."""
+        read = self._reading(self._lines.read_text, execution_id)
+        return await asyncio.to_thread(read, stream=stream)
+
+    def _reading(self, read: Callable[..., Read], execution_id: str) -> Callable[..., Read]:
+        """Return what reads an execution's output as it is now."""
         process = self._supervisors.find(execution_id)
         shared = None if process is None else process.output.shared
         ended = process is None or process.has_ended

@@ -76,7 +76,7 @@ class StreamLines:
             yield from self._lines_behind(gap, size)
         else:
             # The head can have got meanwhile what was the tail's when that was read.
-            yield from self._lines_of(_behind(self._unfiled, -gap))
+            yield from self._lines_of(behind(self._unfiled, -gap))
 
     def unfinished(self, *, final: bool, number: int = 0) -> Line | None:
         """Return what follows the last line, where something does."""
@@ -88,19 +88,17 @@ class StreamLines:
 
     def _lines_behind(self, gap: int, size: int) -> Iterator[Line]:
         """Yield what there is of the line that was cut, and the lines beyond the gap."""
-        first = b''.join(f.content for f in self._unfiled[: 2 * LONGEST_CHARACTER_BYTES])
-        start = character_start(first, max(0, size - SHOWN_BYTES))
-        frames = _behind(self._unfiled, start)
+        before, frames = shown_tail(self._unfiled, size)
         number = self._totals.beyond(self._stream)
         if self._begun.is_empty:
-            self._begun = _Begun(whole=first[:start].endswith(b'\n'))
-        elif number in (0, _first_number(frames)):
-            self._begun.drop(gap + start)
+            self._begun = _Begun(whole=before.endswith(b'\n'))
+        elif number in (0, first_number(frames)):
+            self._begun.drop(gap + len(before))
         else:
             if number > self._after:
                 self._begun.whole = False
                 yield self._cut_line(number)
-            self._begun = _Begun(whole=first[:start].endswith(b'\n'))
+            self._begun = _Begun(whole=before.endswith(b'\n'))
         yield from self._lines_of(frames)
 
     def _cut_line(self, number: int) -> Line:
@@ -112,7 +110,7 @@ class StreamLines:
         for frame in frames:
             *ends, rest = frame.content.split(b'\n')
             begun: _Begun | None = self._begun
-            for content, number in zip(ends, _numbers(frame), strict=False):
+            for content, number in zip(ends, line_numbers(frame), strict=False):
                 if number > self._after:
                     line = Line(number, self._stream, frame.milliseconds, '', True)
                     yield _finished(line, begun, content)
@@ -131,7 +129,14 @@ def _finished(line: Line, begun: _Begun | None, content: bytes) -> Line:
     return line._replace(text=begun.text(final=True), whole=begun.whole)
 
 
-def _numbers(frame: Frame) -> Iterator[int]:
+def shown_tail(unfiled: list[Frame], size: int) -> tuple[bytes, list[Frame]]:
+    """Return what is shown of a tail of so many bytes behind a gap, and the few bytes before."""
+    first = b''.join(frame.content for frame in unfiled[: 2 * LONGEST_CHARACTER_BYTES])
+    start = character_start(first, max(0, size - SHOWN_BYTES))
+    return first[:start], behind(unfiled, start)
+
+
+def line_numbers(frame: Frame) -> Iterator[int]:
     """Yield the numbers of the lines that end in a frame, and go on."""
     number = frame.ended
     for skipped in chain(frame.skips, repeat(0)):
@@ -139,12 +144,12 @@ def _numbers(frame: Frame) -> Iterator[int]:
         yield number
 
 
-def _first_number(frames: list[Frame]) -> int:
+def first_number(frames: list[Frame]) -> int:
     """Return the number of the first line that ends in the frames; 0 where none does."""
-    return next((next(_numbers(frame)) for frame in frames if b'\n' in frame.content), 0)
+    return next((next(line_numbers(frame)) for frame in frames if b'\n' in frame.content), 0)
 
 
-def _behind(frames: list[Frame], count: int) -> list[Frame]:
+def behind(frames: list[Frame], count: int) -> list[Frame]:
     """Return what follows so many first bytes of the frames."""
     for index, frame in enumerate(frames):
         if count < len(frame.content):

@@ -213,7 +213,12 @@ class FakeScriptRunner:
         """Return the last of what was said, as `output_lines` does."""
         read = await self.output_lines(execution_id, limit=2**63, stream=stream)
         asked = [line for line in read.lines if before is None or line.number < before]
-        return replace(read, lines=tuple(asked[-limit:]))
+        return replace(read, lines=tuple(asked[-limit:]), earlier=len(asked) > limit)
+
+    async def output_text(self, execution_id: str, *, stream: OutputStream | None = None) -> bytes:
+        """Return what was said, a line each."""
+        read = await self.output_lines(execution_id, limit=2**63, stream=stream)
+        return ''.join(f'{line.text}\n' for line in read.lines).encode()
 
     def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
         """Call `on_output` with each line that is said."""
