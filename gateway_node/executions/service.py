@@ -27,6 +27,8 @@ from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
+from gateway_node.executions.output_lines import OutputStream
+from gateway_node.executions.output_pages import LinesWanted, OutputPage, read_page
 from gateway_node.executions.ports import FreeSpace, ScriptRunner
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
@@ -212,6 +214,14 @@ class ExecutionService:
     async def output(self, execution_id: str) -> Output:
         """Return what is kept of an execution's output, also while it runs."""
         return await self._runner.output(execution_id)
+
+    async def output_page(self, execution: Execution, wanted: LinesWanted) -> OutputPage:
+        """Return lines of an execution's output, also while it runs."""
+        return await read_page(self._runner, execution, wanted)
+
+    async def output_text(self, execution_id: str, stream: OutputStream | None) -> bytes:
+        """Return all that is kept of one stream or both as it came, also while it runs."""
+        return await self._runner.output_text(execution_id, stream=stream)
 
     async def page(
         self, entity: EntityRef, script_id: str, *, limit: int, before: str | None

@@ -6,7 +6,9 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from gateway_node.http_server.calls import Answer, Document, Download
+from gateway_node.http_server.calls import Answer, Document, Download, TextPart
+from gateway_node.http_server.media_types import TEXT
+from gateway_node.http_server.parts import is_known, part_of
 
 # json.dumps makes an encoder for each call with other than the default settings.
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -16,6 +18,8 @@ def response_to(answer: Answer, *, status: int, head: bool) -> web.Response:
     """Build the response; to HEAD, of which aiohttp sends no body."""
     if isinstance(answer.body, Download):
         return _download(answer.body, status, head=head)
+    if isinstance(answer.body, TextPart):
+        return _text(answer.body, status, head=head)
     headers = {} if answer.location is None else {hdrs.LOCATION: answer.location}
     if answer.body is None:
         return web.Response(status=status, headers=headers)
@@ -43,6 +47,24 @@ def attachment(file_name: str) -> str:
     whole = quote(file_name, safe='', errors='replace')
     return f'attachment; filename="{plain}"' + (
         f"; filename*=UTF-8''{whole}" if plain != file_name else ''
+    )
+
+
+def _text(text: TextPart, status: int, *, head: bool) -> web.Response:
+    """Build the response to GET, of which a part may do, or to HEAD (RFC 9110, section 14.2)."""
+    content = text.content
+    headers = {hdrs.ETAG: text.tag, hdrs.ACCEPT_RANGES: 'bytes'}
+    if text.file_name is not None:
+        headers[hdrs.CONTENT_DISPOSITION] = attachment(text.file_name)
+    if is_known(text.asked, text.tag):
+        return web.Response(status=304, headers=headers)
+    part = None if head else part_of(text.asked, text.tag, len(content))
+    if part is not None:
+        begin, end = part
+        headers[hdrs.CONTENT_RANGE] = f'bytes {begin}-{end - 1}/{len(content)}'
+        content, status = content[begin:end], 206
+    return web.Response(
+        status=status, body=content, content_type=TEXT, charset='utf-8', headers=headers
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from gateway_node.executions.actors import Actor
+from gateway_node.http_server.parts import OfPart
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import Services
 from gateway_node.scripts.content import Content
@@ -58,9 +59,23 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextPart:
+    """A text of which a part may do."""
+
+    content: bytes
+    """UTF-8, as far as it is text."""
+    tag: str
+    """Its validator."""
+    asked: OfPart
+    """Of it."""
+    file_name: str | None
+    """As which it is to be saved, where it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a handler answers; the status is the route's."""
 
-    body: Json | Download | Document | None = None
+    body: Json | Download | Document | TextPart | None = None
     location: str | None = None
     """The path of what came into being."""

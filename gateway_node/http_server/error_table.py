@@ -76,6 +76,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     requests.HeaderTooLarge: Row(status=431, error_code='invalid-request', closes=True),
     requests.TooManyConnections: _vendor(503, 'too-many-connections', _RETRY),
     requests.BodyTooLarge: _TOO_LARGE,
+    requests.RangeUnsatisfiable: Row(status=416, error_code='invalid-request'),
     entities.EntityNotFound: _NOT_FOUND,
     entities.AreaNotFound: _NOT_FOUND,
     entities.FunctionNotFound: _NOT_FOUND,
@@ -163,7 +164,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 def _domain_error(request: web.Request, error: Exception) -> web.Response:
     row = row_of(type(error))
     if row is not None:
-        return generic_error(row, str(error), _violations(error))
+        response = generic_error(row, str(error), _violations(error))
+        response.headers.update(getattr(error, 'headers', {}))
+        return response
     _log.exception('%s %s failed', request.method, request.path)
     return generic_error(
         INTERNAL_ERROR, 'an internal error; the log of the gateway has the traceback'

@@ -129,5 +129,13 @@ class TooManyConnections(Exception):
         self.limit = limit
 
 
+class RangeUnsatisfiable(Exception):
+    """The part that is asked for begins behind the end."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f'Range begins behind the end; there are {size} bytes')
+        self.headers = {'Content-Range': f'bytes */{size}'}
+
+
 class BodyTooLarge(Exception):
     """The body is larger than this route takes."""

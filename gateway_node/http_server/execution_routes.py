@@ -15,7 +15,7 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
     StoreUnavailable,
 )
-from gateway_node.http_server import execution_lists, executions
+from gateway_node.http_server import execution_lists, executions, output
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPT, ERRORS_OF_SCRIPTS
@@ -72,6 +72,16 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         OfExecution,
         finds=find_scripts,
         answers='Execution',
+        errors=_EXECUTION,
+    ),
+    Route(
+        'GET',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}/output',
+        VIEWER,
+        output.show_output,
+        output.OfOutput,
+        finds=find_scripts,
+        answers='OutputLines',
         errors=_EXECUTION,
     ),
     Route(

@@ -23,6 +23,11 @@ _HEADERS: dict[str, dict[str, Any]] = {
         'description': 'The name of the file (RFC 6266).',
         'schema': _TEXT,
     },
+    hdrs.CONTENT_RANGE: {
+        'description': 'Which bytes these are, and of how many.',
+        'schema': _TEXT,
+    },
+    hdrs.ETAG: {'description': 'Names this very content.', 'schema': _TEXT},
     hdrs.RETRY_AFTER: {
         'description': 'After how many seconds to try again.',
         'schema': {'type': 'integer', 'minimum': 1},
@@ -39,7 +44,8 @@ def responses_of(route: Route[Any, Any]) -> dict[str, Any]:
         row = row_of(kind)
         assert row is not None, f'{kind.__name__} has no answer'
         errors.setdefault(row.status, []).append((row, _sentence(kind)))
-    return {str(route.status): _success(route)} | {
+    parts = _parts(route) if route.in_parts else {}
+    return {str(route.status): _success(route), **parts} | {
         str(status): _error(told) for status, told in sorted(errors.items())
     }
 
@@ -59,6 +65,22 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
             media_type: {'schema': _TEXT} for media_type in others
         }
     return response
+
+
+def _parts(route: Route[Any, Any]) -> dict[str, Any]:
+    """Return what is answered where a part will do, or nothing need be answered."""
+    contents = {media_type: {'schema': _TEXT} for media_type in offered_by(route.takes)[1:]}
+    return {
+        '206': {
+            'description': 'The part that `Range` asks for.',
+            'headers': _headers([hdrs.CONTENT_RANGE, hdrs.ETAG]),
+            'content': contents,
+        },
+        '304': {
+            'description': 'The client has it, as `If-None-Match` says.',
+            'headers': _headers([hdrs.ETAG]),
+        },
+    }
 
 
 def _error(told: list[tuple[Row, str]]) -> dict[str, Any]:

@@ -18,9 +18,11 @@ from gateway_node.http_server.errors import (
     InvalidParameter,
     InvalidRequest,
     OriginForeign,
+    RangeUnsatisfiable,
     TooManyConnections,
     TransferCodingUnknown,
 )
+from gateway_node.http_server.parts import OfPart
 
 At = TypeVar('At')
 B = TypeVar('B')
@@ -74,10 +76,21 @@ class Route(Generic[At, B]):
     """Answered while the gateway starts, too: who asks for anything else waits meanwhile."""
 
     @property
+    def in_parts(self) -> bool:
+        """Whether it answers a part (206), or that the client has it all (304), where asked to."""
+        return issubclass(self.takes, OfPart)
+
+    @property
+    def statuses(self) -> set[int]:
+        """What it may answer with where nothing is wrong."""
+        return {self.status, *((206, 304) if self.in_parts else ())}
+
+    @property
     def all_errors(self) -> Errors:
         """Every error that it may be answered with."""
         of_body = () if self.body is None else self.body.errors
-        return (*self.errors, *of_body, *ERRORS_OF_EVERY_REQUEST)
+        of_parts = (RangeUnsatisfiable,) if self.in_parts else ()
+        return (*self.errors, *of_body, *of_parts, *ERRORS_OF_EVERY_REQUEST)
 
     def declares(self, error: Exception) -> bool:
         """Tell whether it may be answered with this error."""

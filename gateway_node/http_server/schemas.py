@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway_node.entities.values import ComponentKind
 from gateway_node.executions.findings import MAX_CHECKS, MAX_METRICS, MAX_TEXT_CHARACTERS
+from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.values import (
     ExecutionStatus,
     ExecutionType,
@@ -129,6 +130,9 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'terminating': _FLAG,
     'warnings': _array(_TEXT, maxItems=MAX_WARNINGS),
 }
+
+_LINE: Schema = {'stream': _choice(OutputStream), 'time': _TIME, 'text': _TEXT}
+_CUT_LINE: Schema = {'whole': {'const': False}}
 
 SCHEMAS: dict[str, Schema] = {
     'GenericError': _object(
@@ -259,6 +263,15 @@ SCHEMAS: dict[str, Schema] = {
             'parameters': _ANY_OBJECT,
             'checks': _array(_CHECK, maxItems=MAX_CHECKS),
         },
+    ),
+    'OutputLines': _object(
+        {
+            'items': _array(_object({'number': _COUNT} | _LINE, _CUT_LINE)),
+            'dropped': _array(_object({'first': _COUNT, 'last': _COUNT})),
+            'unfinished': _array(_object(_LINE, _CUT_LINE)),
+            'last': _COUNT,
+        },
+        {'next': _HREF},
     ),
     'StartedExecution': _object(
         {'id': _TEXT, 'status': _choice(ExecutionStatus), 'href': _HREF}, {'schedule': _HREF}

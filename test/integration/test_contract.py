@@ -404,6 +404,7 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/scripts/{id}/content': SCRIPT_STATES,
     '{entity}/scripts/{id}/executions': SCRIPT_STATES | USES_OF_A_SCRIPT,
     '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
+    '{entity}/scripts/{id}/executions/{id}/output': EXECUTION_STATES,
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""
 CONCERNS_ALSO: dict[str, set[str]] = {

@@ -48,6 +48,11 @@ expected-statuses = ["400", "404", "405", "409", "413", "415", "429", "5xx"]
 [[operations]]
 include-operation-id = ["upload_script", "replace_script"]
 checks.positive_data_acceptance.enabled = false
+
+# What is for lines is refused with what is for text.
+[[operations]]
+include-operation-id = ["show_output"]
+checks.positive_data_acceptance.enabled = false
 """
 
 

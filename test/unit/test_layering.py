@@ -110,6 +110,7 @@ MAY_START = frozenset({'process', 'child', 'demo', 'init', 'surroundings'})
 MAY_USE_THE_POOL = {
     'adapters': 'the state directory, which nothing works without',
     'demo.__main__': 'a request with a deadline of its own',
+    'http_server.output': 'CPU only',
     'http_server.reading': 'CPU only',
     'process.recovery': 'the state directory',
     'process.internal_programs': 'the state directory',

@@ -233,7 +233,11 @@ def test_the_newest_lines_are_read_from_the_end(kept: Kept) -> None:
     assert texts(kept.newest(2, before=total)) == [(total - 2, 'y'), (total - 1, 'y')]
     errors = kept.newest(2, stream=OutputStream.STDERR)
     assert texts(errors) == [(3, 'between'), (total, 'error')]
-    assert texts(kept.newest(9, before=4)) == [(1, 'first'), (2, 'second'), (3, 'between')]
+    oldest = kept.newest(9, before=4)
+    assert texts(oldest) == [(1, 'first'), (2, 'second'), (3, 'between')]
+    assert (errors.earlier, oldest.earlier) == (False, False)
+    assert kept.newest(2).earlier
+    assert kept.newest(1, stream=OutputStream.STDERR).earlier
     kept.end()
     ended = kept.newest(2, ended=True)
     assert texts(ended) == [(total, 'error'), (total + 1, 'last')]
@@ -247,7 +251,9 @@ def test_a_reading_is_bounded_by_characters_too(kept: Kept) -> None:
         kept.log.write(STDOUT, line, 1.0)
     assert len(kept.read().lines) == 3
     assert len(kept.read(after=2).lines) == 3
-    assert [line.number for line in kept.newest(9).lines] == [8, 9]
+    newest = kept.newest(9)
+    assert [line.number for line in newest.lines] == [8, 9]
+    assert newest.earlier
 
 
 def test_a_follower_of_a_long_head_does_not_read_it_from_its_begin(kept: Kept) -> None:

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages of an execution's output: the lines behind a number, or those before one."""
+
+from dataclasses import dataclass
+
+from gateway_node.executions.output_lines import (
+    DroppedLines,
+    OutputLine,
+    OutputStream,
+    UnfinishedLine,
+)
+from gateway_node.executions.ports import ScriptRunner
+from gateway_node.executions.values import Execution
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinesWanted:
+    """Which lines a page is to have."""
+
+    limit: int
+    """Positive: the first ones behind the reference, or of all. Negative: the last ones before
+    it, or of all. Never 0."""
+    reference: int | None
+    """The number of a line, which need not be kept."""
+    stream: OutputStream | None
+    """None: both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputPage:
+    """Lines that are kept, oldest first."""
+
+    lines: tuple[OutputLine, ...]
+    dropped: tuple[DroppedLines, ...]
+    unfinished: tuple[UnfinishedLine, ...]
+    last: int
+    """The line behind which newer ones come."""
+    next: int | None
+    """The reference of the page behind this one, or before it, as it was asked for; None where
+    there is none. Of a script that is not over there is one behind: it may be empty yet."""
+
+
+async def read_page(runner: ScriptRunner, execution: Execution, wanted: LinesWanted) -> OutputPage:
+    """Read a page of what is kept at the moment."""
+    if wanted.limit > 0:
+        found = await runner.output_lines(
+            execution.id, after=wanted.reference or 0, limit=wanted.limit, stream=wanted.stream
+        )
+        # What waits to be started has no output yet, and what is over may not be on record yet.
+        following = None if found.complete and not execution.is_open else found.last
+    else:
+        found = await runner.newest_output_lines(
+            execution.id, before=wanted.reference, limit=-wanted.limit, stream=wanted.stream
+        )
+        following = found.lines[0].number if found.lines and found.earlier else None
+    return OutputPage(
+        lines=found.lines,
+        dropped=found.dropped,
+        unfinished=found.unfinished,
+        last=found.last,
+        next=following,
+    )
