@@ -47,6 +47,8 @@ PROGRESS_FD = 3
 """The script's descriptor of PROGRESS_FIFO."""
 MAX_PROGRESS_LINE_BYTES = 4096
 MAX_RESULT_BYTES = 1024 * 1024
+VERDICTS = ('PASS', 'WARN', 'FAIL', 'SKIP')
+"""What a script may say that it found; the values of `scripts.values.Verdict`."""
 OOM_SCORE_ADJUSTMENT = 800
 """Scripts go first when memory runs out; inherited, so it also marks every process of a tree."""
 LINGER_SEC = 1.0

@@ -4,9 +4,10 @@
 from dataclasses import fields
 from typing import get_args
 
+from gateway_node.child.contract import VERDICTS
 from gateway_node.child.messages import Cause, SupervisorLimits
 from gateway_node.executions.ports import EndCause
-from gateway_node.scripts.values import Limits
+from gateway_node.scripts.values import Limits, Verdict
 
 
 def test_each_cause_that_a_supervisor_names_is_one_of_executions() -> None:
@@ -18,3 +19,8 @@ def test_each_cause_that_a_supervisor_names_is_one_of_executions() -> None:
 def test_a_supervisor_keeps_every_limit_that_a_script_can_have() -> None:
     """And none that nobody can set."""
     assert SupervisorLimits.__annotations__.keys() == {field.name for field in fields(Limits)}
+
+
+def test_a_script_may_say_the_four_verdicts() -> None:
+    """In their order."""
+    assert [verdict.value for verdict in Verdict] == list(VERDICTS)
