@@ -57,5 +57,6 @@ def read_boot_id() -> str:
 
 def rfc3339(moment: datetime.datetime) -> str:
     """Write a moment as RFC 3339 in UTC with `Z`, to the millisecond."""
-    text = moment.astimezone(datetime.UTC).isoformat(timespec='milliseconds')
-    return text.removesuffix('+00:00') + 'Z'
+    if moment.tzinfo is not datetime.UTC:
+        moment = moment.astimezone(datetime.UTC)
+    return moment.isoformat(timespec='milliseconds').removesuffix('+00:00') + 'Z'

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 import enum
+from functools import cached_property
 
 
 class EntityType(enum.Enum):
@@ -56,7 +57,7 @@ class EntityRef:
     entity_type: EntityType
     entity_id: str
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The entity's path below the API's base, such as `apps/temp_sensor`."""
         return f'{self.entity_type.value}/{self.entity_id}'

@@ -4,8 +4,9 @@
 from dataclasses import dataclass
 
 from gateway_node.http_server.calls import Answer, Call
+from gateway_node.http_server.execution_columns import ExecutionRows
 from gateway_node.http_server.fields import ExecutionId, Integer
-from gateway_node.http_server.representations import execution_summary, listing
+from gateway_node.http_server.representations import listing
 from gateway_node.http_server.subjects import OfScript
 from gateway_node.http_server.takes import query
 
@@ -29,7 +30,8 @@ async def list_executions(call: Call[OfPage, None]) -> Answer:
     at, executions = call.at, call.services.executions
     page = await executions.page(at.entity, at.script_id, limit=at.limit, before=at.before)
     version = await executions.present_version(at.entity, at.script_id)
-    body = listing(execution_summary(call.base, each, version) for each in page.executions)
+    rows = ExecutionRows(call.base, {(at.entity, at.script_id): version})
+    body = listing(map(rows.row, page.executions))
     if page.more:
         href = f'{call.base}/{at.entity.path}/scripts/{at.script_id}/executions'
         body['next'] = f'{href}?limit={at.limit}&before={page.executions[-1].id}'

@@ -8,8 +8,8 @@ from typing import Any
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.http_server.calls import Answer, Call
+from gateway_node.http_server.execution_columns import execution_detail, execution_href
 from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
-from gateway_node.http_server.representations import execution_detail, execution_href
 from gateway_node.http_server.subjects import OfExecution, OfScript
 from gateway_node.http_server.takes import member, optional
 

@@ -14,11 +14,12 @@ from gateway_node.executions.output_pages import LinesWanted, OutputPage
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.calls import Answer, Call, TextPart
 from gateway_node.http_server.errors import InvalidParameter
+from gateway_node.http_server.execution_columns import execution_href
 from gateway_node.http_server.fields import Choice, Flag, Integer
 from gateway_node.http_server.media_types import accepts, JSON, TEXT
 from gateway_node.http_server.parts import entity_tag, OfPart
 from gateway_node.http_server.plain_text import plain, plain_bytes
-from gateway_node.http_server.representations import execution_href, Json
+from gateway_node.http_server.representations import Json
 from gateway_node.http_server.subjects import OfExecution
 from gateway_node.http_server.takes import query
 from gateway_node.scripts.errors import Violation

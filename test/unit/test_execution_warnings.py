@@ -18,7 +18,7 @@ from gateway_node.executions.values import (
     MORE_WARNINGS,
     Output,
 )
-from gateway_node.http_server.representations import execution_detail, execution_summary
+from gateway_node.http_server.execution_columns import execution_detail, ExecutionRows
 
 
 def test_a_warning_is_kept_once_and_in_order() -> None:
@@ -55,7 +55,8 @@ def test_lists_and_the_detail_show_warnings_where_there_are_any() -> None:
     """What is unset is left out of a body."""
     plain, warned = new_execution(1), new_execution(1).warn('look here')
     for execution, told in ((plain, None), (warned, ['look here'])):
-        assert execution_summary('/api/v1', execution, None).get('warnings') == told
+        versions = {(execution.entity, execution.script_id): None}
+        assert ExecutionRows('/api/v1', versions).row(execution).get('warnings') == told
         assert execution_detail('/api/v1', execution, None, Output()).get('warnings') == told
 
 
