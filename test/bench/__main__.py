@@ -7,6 +7,7 @@ import datetime
 import os
 from pathlib import Path
 import platform
+import shutil
 import sys
 import tempfile
 
@@ -40,11 +41,14 @@ def main() -> None:
             parser.error(f'there is no row {name!r}; there are {", ".join(ROWS)}')
     _say(_machine())
     rows = {**ROWS, **FULL_ROWS} if wanted.full else ROWS
-    for name in wanted.rows or ROWS:
-        # Not /tmp, which is in memory on many machines: what is synced has to go to a disk.
-        with tempfile.TemporaryDirectory(prefix='gateway_bench_', dir='/var/tmp') as folder:
-            _keep_ros_in(Path(folder))
-            _say('\n' + table(name, list(rows[name](Path(folder)))))
+    # Not /tmp, which is in memory on many machines: what is synced has to go to a disk.
+    with tempfile.TemporaryDirectory(prefix='gateway_bench_', dir='/var/tmp') as shared:
+        for name in wanted.rows or ROWS:
+            folder = Path(shared) / name
+            folder.mkdir()
+            _keep_ros_in(folder)
+            _say('\n' + table(name, list(rows[name](folder))))
+            shutil.rmtree(folder)
 
 
 def _machine() -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Series of measurements, what they are held against, and the table that shows both."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 import statistics
 import time
@@ -87,6 +87,18 @@ def interleaved(count: int, *measures: Callable[[], float]) -> list[Series]:
         measure()
     for position in turns(count, len(measures)):
         values[position].append(measures[position]())
+    return [Series(values=each) for each in values]
+
+
+async def interleaved_on_loop(
+    count: int, *measures: Callable[[], Awaitable[float]]
+) -> list[Series]:
+    """As `interleaved`, on the event loop."""
+    values: list[list[float]] = [[] for _ in measures]
+    for measure in measures:
+        await measure()
+    for position in turns(count, len(measures)):
+        values[position].append(await measures[position]())
     return [Series(values=each) for each in values]
 
 

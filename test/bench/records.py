@@ -2,7 +2,7 @@
 """What the durable record costs: on a start, and when a long list is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 import contextlib
 from dataclasses import replace
 import datetime
@@ -15,7 +15,7 @@ import time
 
 from fakes import AN_APP, InMemoryExecutionStore, new_execution
 
-from bench.figures import at_most, Line, ratio, Series, surplus, turns
+from bench.figures import at_most, interleaved_on_loop, Line, ratio, surplus
 from gateway_node.clock import SystemClock
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.documents import executions_from, to_document
@@ -40,8 +40,6 @@ GIVES_RESULTS = 'gives_results'
 RESULT_BYTES = 64 * 1024
 """Of the 1 MiB that a result may have."""
 
-Measure = Callable[[], Awaitable[float]]
-
 
 def record_cost(folder: Path) -> Iterator[Line]:
     """One new execution recorded, against memory and against one append and fsync of 4 KiB."""
@@ -64,7 +62,7 @@ async def _record_cost(folder: Path) -> list[Line]:
     numbers = iter(range(1_000_000))
     async with _store_in(folder) as store:
         memory = InMemoryExecutionStore(clock)
-        on_disk, in_memory, appended = await _interleaved(
+        on_disk, in_memory, appended = await interleaved_on_loop(
             RECORDS,
             functools.partial(_record, store, numbers),
             functools.partial(_record, memory, numbers),
@@ -92,7 +90,7 @@ async def _page_cost(folder: Path, few: int, many: int) -> list[Line]:
         await _fill_with_results(large, many)
         page = await large.page(AN_APP, 'self_test', limit=PAGE)
         documents = [to_document(each) for each in page.executions]
-        of_small, of_large, deep, decoding, loading = await _interleaved(
+        of_small, of_large, deep, decoding, loading = await interleaved_on_loop(
             PAGES,
             functools.partial(_page, small),
             functools.partial(_page, large),
@@ -101,13 +99,13 @@ async def _page_cost(folder: Path, few: int, many: int) -> list[Line]:
             functools.partial(_timed, functools.partial(json.loads, f'[{",".join(documents)}]')),
         )
         # Apart: what they leave to the garbage collector would slow down the others.
-        of_results, beside = await _interleaved(
+        of_results, beside = await interleaved_on_loop(
             RESULT_PAGES,
             functools.partial(_page, large, script_id=GIVES_RESULTS),
             functools.partial(_page, large),
         )
         numbers = itertools.count(2 * many)
-        alone, beside_list = await _interleaved(
+        alone, beside_list = await interleaved_on_loop(
             PAGES,
             functools.partial(_record, large, numbers),
             functools.partial(_record_beside_a_list, large, numbers),
@@ -153,16 +151,6 @@ async def _store_in(folder: Path) -> AsyncIterator[SqliteExecutionStore]:
         yield store
     finally:
         await store.close()
-
-
-async def _interleaved(count: int, *measures: Measure) -> list[Series]:
-    """As `figures.interleaved`, on the event loop."""
-    values: list[list[float]] = [[] for _ in measures]
-    for measure in measures:
-        await measure()
-    for position in turns(count, len(measures)):
-        values[position].append(await measures[position]())
-    return [Series(values=each) for each in values]
 
 
 async def _record(store: ExecutionStore, numbers: Iterator[int]) -> float:
