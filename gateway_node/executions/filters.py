@@ -11,7 +11,7 @@ import datetime
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import ExecutionStatus, ExecutionType, TriggerType
-from gateway_node.scripts.values import ScriptKind
+from gateway_node.scripts.values import ScriptKind, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,7 @@ class ExecutionFilter:
     signals: frozenset[int] | None = None
     vendor_codes: frozenset[str] | None = None
     """Of the error: values of `FailureReason`."""
+    verdicts: frozenset[Verdict] | None = None
     execution_types: frozenset[ExecutionType] | None = None
     triggers: frozenset[TriggerFilter] | None = None
     stop_triggers: frozenset[TriggerFilter] | None = None

@@ -59,12 +59,12 @@ class ExecutionIds:
         self._pending.difference_update(execution_ids)
 
     @property
-    def oldest_pending(self) -> str | None:
-        """The least id that may still come on record, after greater ones; None where none may.
+    def unsettled_from(self) -> int:
+        """The number from which on ids may still come on record, after greater ones.
 
-        Who reads executions upwards has to stop short of it, not to miss any.
+        Who reads executions upwards stops short of it, as it was before the read, not to miss any.
         """
-        return min(self._pending, default=None)
+        return number_of(min(self._pending)) if self._pending else self._last + 1
 
 
 def _encode(number: int) -> str:

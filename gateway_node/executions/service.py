@@ -6,8 +6,9 @@ knows all.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import contextlib
+from dataclasses import replace
 
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -23,18 +24,25 @@ from gateway_node.executions.errors import (
     GatewayShuttingDown,
     StoreUnavailable,
 )
+from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.held_scripts import HeldScripts
-from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.ids import ExecutionIds, number_of
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.output_pages import LinesWanted, OutputPage, read_page
+from gateway_node.executions.pages import (
+    FoundNumberedPage,
+    FoundPage,
+    KeysetPage,
+    NumberedPage,
+)
 from gateway_node.executions.ports import FreeSpace, ScriptRunner
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.starts import StartRequest, Starts
-from gateway_node.executions.store_ports import ExecutionPage, ExecutionStore
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -76,6 +84,7 @@ class ExecutionService:
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
+        self._ids = ids
         self._settings = settings
         self._retention = Retention(
             store=store,
@@ -223,18 +232,31 @@ class ExecutionService:
         """Return all that is kept of one stream or both as it came, also while it runs."""
         return await self._runner.output_text(execution_id, stream=stream)
 
-    async def page(
-        self, entity: EntityRef, script_id: str, *, limit: int, before: str | None
-    ) -> ExecutionPage:
-        """Return a script's executions, newest first; ScriptNotFound where nothing knows it."""
-        page = await self._store.page(entity, script_id, limit=limit, before=before)
-        known = page.executions or (
-            before is not None and (await self._store.page(entity, script_id, limit=1)).executions
-        )
-        if not known:
-            await self._library.get(entity, script_id)
-        present = (self._present(each.id) or each for each in page.executions)
-        return ExecutionPage(executions=tuple(present), more=page.more)
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+        """Return a page of the executions that are wanted, newest first.
+
+        Read upwards it misses none: it stops short of what may still come on record.
+        ScriptNotFound where a script is asked for that nothing knows.
+        """
+        settled = self._ids.unsettled_from
+        found = await self._store.find(wanted, page)
+        executions, more = found.executions, found.more
+        if page.limit > 0:
+            kept = tuple(each for each in executions if number_of(each.id) < settled)
+            executions, more = kept, more if len(kept) == len(executions) else None
+        if not executions:
+            await self._check_known(wanted)
+        return replace(found, executions=self._as_they_are(executions), more=more)
+
+    async def find_numbered(
+        self, wanted: ExecutionFilter, page: NumberedPage
+    ) -> FoundNumberedPage:
+        """Return a page of the executions that are wanted, in its order; ScriptNotFound as
+        `find`."""
+        found = await self._store.find_numbered(wanted, page)
+        if not found.executions:
+            await self._check_known(wanted)
+        return replace(found, executions=self._as_they_are(found.executions))
 
     async def stop(
         self,
@@ -358,6 +380,23 @@ class ExecutionService:
 
     async def _read_entities(self) -> None:
         self._entities = await self._store.entities()
+
+    async def _check_known(self, wanted: ExecutionFilter) -> None:
+        """Raise ScriptNotFound where the one script that is asked for never was."""
+        if wanted.entity is None or wanted.script_id is None:
+            return
+        of_script = ExecutionFilter(entity=wanted.entity, script_id=wanted.script_id)
+        if not (await self._store.find(of_script, KeysetPage(limit=-1))).executions:
+            await self._library.get(wanted.entity, wanted.script_id)
+
+    def _as_they_are(self, recorded: Iterable[Execution]) -> tuple[Execution, ...]:
+        """Return what is known beyond the record: progress, and a stop that is not on it yet."""
+        return tuple(
+            present
+            if (present := self._present(each.id)) and present.status is each.status
+            else each
+            for each in recorded
+        )
 
     def _present(self, execution_id: str) -> Execution | None:
         active = self._active.get(execution_id)

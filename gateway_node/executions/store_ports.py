@@ -11,16 +11,14 @@ from typing import Any, Protocol
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.events import Change, Cursor, Event, Happening, LogBounds
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import (
+    FoundNumberedPage,
+    FoundPage,
+    KeysetPage,
+    NumberedPage,
+)
 from gateway_node.executions.values import Execution, ExecutionStatus
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExecutionPage:
-    """A part of a list, newest first."""
-
-    executions: tuple[Execution, ...]
-    more: bool
-    """True where older ones follow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +110,18 @@ class ExecutionStore(Protocol):
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
 
-    async def page(
-        self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
-    ) -> ExecutionPage:
-        """Return up to `limit` executions of one script with ids below `before`, newest first.
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+        """Return a page of the executions that are wanted, newest first.
 
         They come without their input and output parameters, which may be long.
+        """
+
+    async def find_numbered(
+        self, wanted: ExecutionFilter, page: NumberedPage
+    ) -> FoundNumberedPage:
+        """Return a page of the executions that are wanted, in its order, and how many there are.
+
+        They come without their input and output parameters.
         """
 
     async def remove(

@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import KeysetPage
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.execution_columns import ExecutionRows
 from gateway_node.http_server.fields import ExecutionId, Integer
@@ -28,11 +30,12 @@ async def list_executions(call: Call[OfPage, None]) -> Answer:
     `next` is the path of the following page, where there is one.
     """
     at, executions = call.at, call.services.executions
-    page = await executions.page(at.entity, at.script_id, limit=at.limit, before=at.before)
+    wanted = ExecutionFilter(entity=at.entity, script_id=at.script_id)
+    page = await executions.find(wanted, KeysetPage(limit=-at.limit, reference=at.before))
     version = await executions.present_version(at.entity, at.script_id)
     rows = ExecutionRows(call.base, {(at.entity, at.script_id): version})
     body = listing(map(rows.row, page.executions))
     if page.more:
         href = f'{call.base}/{at.entity.path}/scripts/{at.script_id}/executions'
-        body['next'] = f'{href}?limit={at.limit}&before={page.executions[-1].id}'
+        body['next'] = f'{href}?limit={at.limit}&before={page.more}'
     return Answer(body=body)

@@ -12,7 +12,6 @@ from gateway_node.executions.actors import Actor
 from gateway_node.executions.documents import (
     changed_fields,
     execution_from,
-    executions_from,
     summary_of,
     to_parameters,
     to_text,
@@ -29,13 +28,21 @@ from gateway_node.executions.events import (
     execution_subject,
     Happening,
 )
-from gateway_node.executions.store_ports import ExecutionPage, RetentionPolicy
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import (
+    FoundNumberedPage,
+    FoundPage,
+    KeysetPage,
+    NumberedPage,
+)
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
 from gateway_node.storage.event_log import SqliteEventLog
 from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.expired import read_expired
+from gateway_node.storage.searches import find_numbered_page, find_page, read_paths
 from gateway_node.storage.told_scripts import keep_told, read_told
 
 _KEEP_UP_SEC = 60.0
@@ -97,25 +104,17 @@ class SqliteExecutionStore:
         found = await self._select('id = ?', (execution_id,))
         return found[0] if found else None
 
-    async def page(
-        self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
-    ) -> ExecutionPage:
-        """Return up to `limit` executions of one script with ids below `before`, newest first.
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+        """Return a page of the executions that are wanted, newest first."""
+        return await self._database.read(lambda connection: find_page(connection, wanted, page))
 
-        They come without their input and output parameters.
-        """
-        bound = '' if before is None else 'AND id < ?'
-        query = f"""
-            SELECT document FROM executions WHERE entity = ? AND script_id = ? {bound}
-            ORDER BY id DESC LIMIT ?
-        """
-        arguments = (entity.path, script_id, *(() if before is None else (before,)), limit + 1)
-        found = await self._database.read(
-            lambda connection: executions_from(
-                document for (document,) in connection.execute(query, arguments)
-            )
+    async def find_numbered(
+        self, wanted: ExecutionFilter, page: NumberedPage
+    ) -> FoundNumberedPage:
+        """Return a page of the executions that are wanted, in its order."""
+        return await self._database.read(
+            lambda connection: find_numbered_page(connection, wanted, page)
         )
-        return ExecutionPage(executions=found[:limit], more=len(found) > limit)
 
     async def remove(
         self, execution_ids: Sequence[str], *, actor: Actor, cause: str
@@ -338,16 +337,4 @@ def _remove(
 
 
 def _entities(connection: sqlite3.Connection) -> frozenset[EntityRef]:
-    """Step through the index from one entity to the next: DISTINCT would read all of it."""
-    rows = connection.execute(
-        """
-        WITH RECURSIVE found (entity) AS (
-            SELECT min(entity) FROM executions
-            UNION ALL
-            SELECT (SELECT min(entity) FROM executions WHERE entity > found.entity)
-            FROM found WHERE found.entity IS NOT NULL
-        )
-        SELECT entity FROM found WHERE entity IS NOT NULL
-        """
-    )
-    return frozenset(EntityRef.from_path(entity) for (entity,) in rows)
+    return frozenset(map(EntityRef.from_path, read_paths(connection)))

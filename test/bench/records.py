@@ -20,6 +20,8 @@ from gateway_node.clock import SystemClock
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.documents import executions_from, to_document
 from gateway_node.executions.events import Change
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import Execution, ExecutionStatus, ResourceUse
 from gateway_node.storage.database import Database
@@ -39,6 +41,7 @@ BATCH = 10_000
 GIVES_RESULTS = 'gives_results'
 RESULT_BYTES = 64 * 1024
 """Of the 1 MiB that a result may have."""
+OF_SCRIPT = ExecutionFilter(entity=AN_APP, script_id='self_test')
 
 
 def record_cost(folder: Path) -> Iterator[Line]:
@@ -88,7 +91,7 @@ async def _page_cost(folder: Path, few: int, many: int) -> list[Line]:
         await _fill(small, few)
         await _fill(large, many)
         await _fill_with_results(large, many)
-        page = await large.page(AN_APP, 'self_test', limit=PAGE)
+        page = await large.find(OF_SCRIPT, KeysetPage(limit=-PAGE))
         documents = [to_document(each) for each in page.executions]
         of_small, of_large, deep, decoding, loading = await interleaved_on_loop(
             PAGES,
@@ -161,7 +164,7 @@ async def _record(store: ExecutionStore, numbers: Iterator[int]) -> float:
 
 
 async def _record_beside_a_list(store: ExecutionStore, numbers: Iterator[int]) -> float:
-    reading = asyncio.create_task(store.page(AN_APP, 'self_test', limit=LONG_PAGE))
+    reading = asyncio.create_task(store.find(OF_SCRIPT, KeysetPage(limit=-LONG_PAGE)))
     # It is on its way to the reading thread after this.
     await asyncio.sleep(0)
     took = await _record(store, numbers)
@@ -180,7 +183,8 @@ async def _page(
     store: ExecutionStore, *, script_id: str = 'self_test', before: str | None = None
 ) -> float:
     begun = time.perf_counter()
-    page = await store.page(AN_APP, script_id, limit=PAGE, before=before)
+    wanted = replace(OF_SCRIPT, script_id=script_id)
+    page = await store.find(wanted, KeysetPage(limit=-PAGE, reference=before))
     total = (time.perf_counter() - begun) * 1000
     if len(page.executions) != PAGE:
         raise RuntimeError(f'a page has {len(page.executions)} executions')

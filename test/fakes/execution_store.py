@@ -5,10 +5,12 @@ It keeps to the same contract as the SQLite one: one suite of tests is put to bo
 """
 
 from collections.abc import Mapping, Sequence
+import functools
 from typing import Any
 
 from fakes.event_log import InMemoryEventLog
 from fakes.executions import as_listed
+from fakes.matching import matches, sort_key
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
@@ -32,7 +34,14 @@ from gateway_node.executions.events import (
     Happening,
     SCRIPT_KINDS,
 )
-from gateway_node.executions.store_ports import ExecutionPage, RetentionPolicy
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import (
+    FoundNumberedPage,
+    FoundPage,
+    KeysetPage,
+    NumberedPage,
+)
+from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus
 
 
@@ -84,22 +93,34 @@ class InMemoryExecutionStore:
         self._check_available()
         return self._executions.get(execution_id)
 
-    async def page(
-        self, entity: EntityRef, script_id: str, *, limit: int, before: str | None = None
-    ) -> ExecutionPage:
-        """Return up to `limit` executions of one script with ids below `before`, newest first.
-
-        They come without their input and output parameters.
-        """
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+        """Return a page of the executions that are wanted, newest first."""
         self._check_available()
+        upwards, reference = page.limit > 0, page.reference
         found = [
-            as_listed(execution)
-            for execution in self._by_id(reverse=True)
-            if execution.entity == entity
-            and execution.script_id == script_id
-            and (before is None or execution.id < before)
+            execution
+            for execution in self._by_id(reverse=not upwards)
+            if matches(wanted, execution)
+            and (
+                reference is None
+                or (execution.id > reference if upwards else execution.id < reference)
+            )
         ]
-        return ExecutionPage(executions=tuple(found[:limit]), more=len(found) > limit)
+        chosen = found[: abs(page.limit)]
+        more = chosen[-1].id if len(found) > len(chosen) else None
+        newest_first = reversed(chosen) if upwards else chosen
+        return FoundPage(executions=tuple(map(as_listed, newest_first)), more=more)
+
+    async def find_numbered(
+        self, wanted: ExecutionFilter, page: NumberedPage
+    ) -> FoundNumberedPage:
+        """Return a page of the executions that are wanted, in its order."""
+        self._check_available()
+        found = [each for each in self._executions.values() if matches(wanted, each)]
+        found.sort(key=functools.partial(sort_key, page.order), reverse=True)
+        first = (page.number - 1) * page.size
+        chosen = found[first : first + page.size]
+        return FoundNumberedPage(executions=tuple(map(as_listed, chosen)), total=len(found))
 
     async def remove(
         self, execution_ids: Sequence[str], *, actor: Actor, cause: str

@@ -24,9 +24,12 @@ EXECUTOR = Executor(name='/gateway_node', host='robot')
 
 
 def new_execution(number: int, **fields: Any) -> Execution:
-    """Return a prepared execution; ids grow with `number`, `fields` take the defaults' place."""
+    """Return a prepared execution; ids grow with `number`, `fields` take the defaults' place.
+
+    An id's first half is what `ids.number_of` makes its number of.
+    """
     defaults: dict[str, Any] = {
-        'id': f'exec_{number:026d}',
+        'id': f'exec_{number:013d}{number % 1000:013d}',
         'entity': AN_APP,
         'script_id': 'self_test',
         'script_version': 'f' * 64,

@@ -41,6 +41,8 @@ from gateway_node.executions.events import (
     LogBounds,
     script_subject,
 )
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.store_ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
@@ -114,6 +116,11 @@ async def ended(
     final = advance(running, status, completed_at=COMPLETED_AT)
     await update(store, final, 'exited')
     return final
+
+
+def of_script(script_id: str) -> ExecutionFilter:
+    """Return what finds a script's executions."""
+    return ExecutionFilter(entity=AN_APP, script_id=script_id)
 
 
 async def test_what_was_added_is_found_as_it_was(store: ExecutionStore) -> None:
@@ -317,12 +324,20 @@ async def test_a_page_is_newest_first_and_tells_of_more(store: ExecutionStore) -
     """Pages follow one another by the last id of the one before."""
     for number in range(1, 6):
         await add(store, new_execution(number))
-    first = await store.page(AN_APP, 'self_test', limit=2)
-    second = await store.page(AN_APP, 'self_test', limit=2, before=first.executions[-1].id)
-    third = await store.page(AN_APP, 'self_test', limit=2, before=second.executions[-1].id)
+    first = await store.find(of_script('self_test'), KeysetPage(limit=-2))
+    second = await store.find(
+        of_script('self_test'), KeysetPage(limit=-2, reference=first.executions[-1].id)
+    )
+    third = await store.find(
+        of_script('self_test'), KeysetPage(limit=-2, reference=second.executions[-1].id)
+    )
     numbers = [[int(e.id[-2:]) for e in page.executions] for page in (first, second, third)]
     assert numbers == [[5, 4], [3, 2], [1]]
-    assert [page.more for page in (first, second, third)] == [True, True, False]
+    assert [page.more for page in (first, second, third)] == [
+        first.executions[-1].id,
+        second.executions[-1].id,
+        None,
+    ]
 
 
 async def test_a_page_holds_one_script_of_one_entity(store: ExecutionStore) -> None:
@@ -331,9 +346,9 @@ async def test_a_page_holds_one_script_of_one_entity(store: ExecutionStore) -> N
     await add(store, new_execution(1))
     await add(store, new_execution(2, script_id='other'))
     await add(store, new_execution(3, entity=component))
-    page = await store.page(AN_APP, 'self_test', limit=10)
+    page = await store.find(of_script('self_test'), KeysetPage(limit=-10))
     assert [execution.id for execution in page.executions] == [new_execution(1).id]
-    assert (await store.page(AN_APP, 'unknown', limit=10)).executions == ()
+    assert (await store.find(of_script('unknown'), KeysetPage(limit=-10))).executions == ()
 
 
 async def test_removed_executions_leave_tombstones(store: ExecutionStore) -> None:
@@ -347,7 +362,9 @@ async def test_removed_executions_leave_tombstones(store: ExecutionStore) -> Non
     assert {event.kind for event in tombstones} == {EventKind.EXECUTION_DELETED}
     assert {event.cause for event in tombstones} == {'retention'}
     assert await whole_log(store) == before + tombstones
-    assert (await store.page(AN_APP, 'self_test', limit=10)).executions == (second,)
+    assert (await store.find(of_script('self_test'), KeysetPage(limit=-10))).executions == (
+        second,
+    )
     assert await remove(store, first.id) == ()
 
 

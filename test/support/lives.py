@@ -19,7 +19,9 @@ from fakes import (
 
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
+from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.log_lines import LogLines
+from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.ports import Outcome
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.settings import (
@@ -178,7 +180,9 @@ class Life:
 
     async def all(self, script_id: str) -> list[Execution]:
         """Return the script's executions, oldest first."""
-        page = await self.executions.page(APP, script_id, limit=100, before=None)
+        page = await self.executions.find(
+            ExecutionFilter(entity=APP, script_id=script_id), KeysetPage(limit=-100)
+        )
         return list(reversed(page.executions))
 
     async def finish(self, execution_id: str) -> Execution:

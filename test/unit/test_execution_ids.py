@@ -63,11 +63,12 @@ def test_each_id_has_a_number_that_grows_with_it(moments: list[datetime.datetime
 
 
 def test_an_id_is_pending_until_it_is_settled() -> None:
-    """Who reads upwards stops short of the oldest that may still come on record."""
+    """Who reads upwards stops short of the oldest that may still come on record, of those that
+    are not given yet too."""
     ids = ExecutionIds()
     first, second = ids.next(NOW), ids.next(NOW)
-    assert ids.oldest_pending == first
+    assert ids.unsettled_from == number_of(first)
     ids.settle(first)
-    assert ids.oldest_pending == second
+    assert ids.unsettled_from == number_of(second)
     ids.settle(first, second)
-    assert ids.oldest_pending is None
+    assert number_of(second) < ids.unsettled_from <= number_of(ids.next(NOW))

@@ -14,6 +14,8 @@ from gateway_node.executions.errors import (
     ExecutionNotFound,
     ScriptHasOpenExecutions,
 )
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import (
@@ -21,6 +23,11 @@ from gateway_node.executions.values import (
     Progress,
 )
 from gateway_node.scripts.errors import ScriptNotFound
+
+
+def of_script(script_id: str) -> ExecutionFilter:
+    """Return what finds a script's executions."""
+    return ExecutionFilter(entity=APP, script_id=script_id)
 
 
 async def test_an_execution_goes_its_way_and_every_step_is_told(stage: Stage) -> None:
@@ -68,9 +75,11 @@ async def test_a_script_with_open_executions_cannot_be_deleted(stage: Stage) -> 
     await stage.listener.wait_for(execution.id)
     await stage.script_changes.delete(APP, script_id, actor=CLIENT)
     assert (await stage.get(execution)).status is COMPLETED
-    page = await stage.service.page(APP, script_id, limit=10, before=None)
+    page = await stage.service.find(of_script(script_id), KeysetPage(limit=-10, reference=None))
     assert [each.id for each in page.executions] == [execution.id]
-    page = await stage.service.page(APP, script_id, limit=10, before=execution.id)
+    page = await stage.service.find(
+        of_script(script_id), KeysetPage(limit=-10, reference=execution.id)
+    )
     assert page.executions == ()
 
 
@@ -80,7 +89,9 @@ async def test_a_page_of_a_script_that_nobody_knows_is_none(
 ) -> None:
     """Whichever page: an empty one would say that there is such a script."""
     with pytest.raises(ScriptNotFound):
-        await stage.service.page(APP, 'script_unknown', limit=10, before=before)
+        await stage.service.find(
+            of_script('script_unknown'), KeysetPage(limit=-10, reference=before)
+        )
 
 
 async def test_only_what_has_ended_can_be_deleted(stage: Stage) -> None:
@@ -126,7 +137,7 @@ async def test_the_wall_clock_may_go_back_a_year(stage: Stage) -> None:
         assert ended.duration_ms == 500
         started.append(execution.id)
     assert started == sorted(started)
-    page = await stage.service.page(APP, script_id, limit=2, before=None)
+    page = await stage.service.find(of_script(script_id), KeysetPage(limit=-2, reference=None))
     assert [each.id for each in page.executions] == started[:0:-1]
     assert page.more
 

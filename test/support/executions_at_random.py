@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Executions, filters and pages at random, from so few values that they often meet."""
+
+import dataclasses
+import datetime
+from typing import Any
+
+from fakes import new_execution
+from hypothesis import strategies
+
+from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.filters import (
+    ExecutionFilter,
+    Moments,
+    ScriptVersion,
+    TriggerFilter,
+)
+from gateway_node.executions.pages import KeysetPage, NumberedPage, Order
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    ExecutionType,
+    Failure,
+    FailureReason,
+    OPEN_STATUSES,
+    Schedule,
+    Trigger,
+    TriggerType,
+)
+from gateway_node.scripts.values import ScriptKind, Verdict
+
+NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
+ENTITIES = [
+    EntityRef(entity_type=EntityType.APP, entity_id='arm'),
+    EntityRef(entity_type=EntityType.APP, entity_id='arm_2'),
+    EntityRef(entity_type=EntityType.COMPONENT, entity_id='arm'),
+]
+PATTERNS = ['apps/arm', 'apps/*', '*/arm', 'apps/arm_?', 'apps/none', '*']
+SCRIPT_IDS = ['self_test', 'script_1']
+SCRIPT_NAMES = ['Self test', 'self_test', "it's 100 %"]
+TAGS = ['brakes', 'Brakes', 'front_left']
+VERSIONS = ['e' * 64, 'f' * 64]
+SETTINGS = ['stop', 'timeout', "'; DROP TABLE executions; --"]
+USERS = ['ann', 'Ännchen', '%']
+TEXTS = ['Straße', 'STRASSE', 'say "é"', 'É', '50%_', 'u00e9', 'a\\b', '\U0001f600', '\x1b[0m']
+VALUES: list[Any] = [1, True, None, 1.5, '1', 'true', {'b': [1], 'a': 'é'}, 'é', '{"a":1}']
+SAID = ['1', 'true', 'null', '1.5', '{"a": "é", "b": [1]}', 'é', '"1"', '{"a":1}', '[', 'NaN']
+IDS = [new_execution(number).id for number in range(0, 60, 2)]
+_few = strategies.integers(-1, 2)
+_seconds = strategies.integers(-5, 40).map(lambda each: datetime.timedelta(seconds=each / 2))
+MOMENTS = _seconds.map(lambda each: NOON + each)
+_triggers = strategies.builds(
+    Trigger,
+    type=strategies.sampled_from(TriggerType),
+    setting=strategies.sampled_from([None, *SETTINGS]),
+    username=strategies.sampled_from([None, *USERS]),
+)
+
+
+@strategies.composite
+def executions(draw: strategies.DrawFn, number: int) -> Execution:
+    """Return an execution as it is recorded at any point of its way."""
+    status = draw(strategies.sampled_from(ExecutionStatus))
+    fields: dict[str, Any] = {
+        'entity': draw(strategies.sampled_from(ENTITIES)),
+        'script_id': draw(strategies.sampled_from(SCRIPT_IDS)),
+        'script_version': draw(strategies.sampled_from(VERSIONS)),
+        'script_name': draw(strategies.sampled_from([None, *SCRIPT_NAMES])),
+        'script_kind': draw(strategies.sampled_from([None, *ScriptKind])),
+        'script_tags': tuple(draw(strategies.sets(strategies.sampled_from(TAGS)))),
+        'execution_type': draw(strategies.sampled_from(ExecutionType)),
+        'status': status,
+        'trigger': draw(_triggers),
+        'created_at': draw(MOMENTS),
+        'input_parameters': draw(
+            strategies.dictionaries(
+                strategies.sampled_from(['depth', 'x.y']), strategies.sampled_from(VALUES)
+            )
+        ),
+        'priority': draw(_few),
+        'parent': draw(strategies.sampled_from([None, *IDS[:4]])),
+        'schedule': draw(strategies.sampled_from([None, *IDS[:4]])),
+        'stop_trigger': draw(strategies.none() | _triggers),
+        'started_at': draw(strategies.none() | MOMENTS),
+    }
+    if status is ExecutionStatus.PREPARED:
+        fields['as_schedule'] = draw(strategies.sampled_from([None, Schedule()]))
+    if status not in OPEN_STATUSES:
+        fields |= draw(_ends(status))
+    return new_execution(number, **fields)
+
+
+@strategies.composite
+def _ends(draw: strategies.DrawFn, status: ExecutionStatus) -> dict[str, Any]:
+    reason = draw(strategies.sampled_from(FailureReason))
+    texts = strategies.sampled_from(TEXTS)
+    return {
+        'completed_at': draw(strategies.none() | MOMENTS),
+        'duration_ms': draw(strategies.none() | strategies.integers(0, 3)),
+        'exit_code': draw(strategies.none() | _few),
+        'signal': draw(strategies.none() | strategies.sampled_from([9, 15])),
+        'verdict': draw(strategies.sampled_from([None, *Verdict])),
+        'output_parameters': draw(strategies.none() | strategies.dictionaries(texts, texts)),
+        'failure': Failure(reason=reason, message='it failed')
+        if status is ExecutionStatus.FAILED
+        else None,
+    }
+
+
+def _some(values: Any) -> strategies.SearchStrategy[frozenset[Any]]:
+    return strategies.frozensets(strategies.sampled_from(values), min_size=1, max_size=3)
+
+
+_trigger_filters = strategies.frozensets(
+    strategies.builds(
+        TriggerFilter,
+        type=strategies.sampled_from(TriggerType),
+        setting=strategies.sampled_from([None, *SETTINGS]),
+    ),
+    min_size=1,
+    max_size=2,
+)
+_parts_of_time = strategies.builds(
+    Moments, after=strategies.none() | MOMENTS, before=strategies.none() | MOMENTS
+)
+_versions = strategies.frozensets(
+    strategies.builds(
+        ScriptVersion,
+        entity=strategies.sampled_from(ENTITIES),
+        script_id=strategies.sampled_from(SCRIPT_IDS),
+        version=strategies.sampled_from(VERSIONS),
+    ),
+    max_size=6,
+)
+_CHOICES: dict[str, strategies.SearchStrategy[Any]] = {
+    'entity': strategies.sampled_from(ENTITIES),
+    'script_id': strategies.sampled_from(SCRIPT_IDS),
+    'statuses': _some(ExecutionStatus),
+    'entities': _some(PATTERNS),
+    'located': strategies.frozensets(strategies.sampled_from(ENTITIES)),
+    'scripts': _some([*SCRIPT_IDS, *SCRIPT_NAMES, 'nobody']),
+    'tags': _some([*TAGS, 'none']),
+    'kinds': _some(ScriptKind),
+    'exit_codes': _some([-1, 0, 1, 7]),
+    'signals': _some([9, 15]),
+    'vendor_codes': _some([each.value for each in FailureReason]),
+    'verdicts': _some(Verdict),
+    'execution_types': _some(ExecutionType),
+    'triggers': _trigger_filters,
+    'stop_triggers': _trigger_filters,
+    'usernames': _some([*USERS, 'nobody']),
+    'parents': _some(IDS[:5]),
+    'schedules': _some(IDS[:5]),
+    'priorities': _some([-1, 0, 2]),
+    'terminating': strategies.booleans(),
+    'scheduled': strategies.booleans(),
+    'created': _parts_of_time,
+    'started': _parts_of_time,
+    'completed': _parts_of_time,
+    'min_duration_ms': strategies.integers(0, 3),
+    'max_duration_ms': strategies.integers(0, 3),
+    'result_contains': strategies.sampled_from(
+        ['strasse', 'É', 'say "', '"é', '%', 'u00E9', 'A\\']
+    ),
+    'parameters': strategies.dictionaries(
+        strategies.sampled_from(['depth', 'x.y']), _some(SAID), min_size=1
+    ),
+    'present_versions': _versions,
+}
+assert _CHOICES.keys() == {each.name for each in dataclasses.fields(ExecutionFilter)}
+
+
+@strategies.composite
+def filters(draw: strategies.DrawFn) -> ExecutionFilter:
+    """Return a filter of a few fields."""
+    names = draw(strategies.sets(strategies.sampled_from(sorted(_CHOICES)), max_size=3))
+    return ExecutionFilter(**{name: draw(_CHOICES[name]) for name in sorted(names)})
+
+
+KEYSET_PAGES = strategies.builds(
+    KeysetPage,
+    limit=strategies.integers(1, 5) | strategies.integers(-5, -1),
+    reference=strategies.none()
+    | strategies.integers(0, 62).map(lambda number: new_execution(number).id),
+)
+NUMBERED_PAGES = strategies.builds(
+    NumberedPage,
+    number=strategies.integers(1, 4),
+    size=strategies.integers(1, 9),
+    order=strategies.sampled_from(Order),
+)
