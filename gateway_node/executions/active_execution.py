@@ -292,6 +292,7 @@ class ActiveExecution:
             'script_kind': script.kind,
             'script_tags': script.tags,
             'mended': script.mended,
+            'exit_verdicts': script.exit_verdicts,
             'executor': self._executor,
             'changed_at': self._clock.now(),
         }

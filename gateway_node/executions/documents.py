@@ -80,6 +80,10 @@ def summary_of(execution: Execution) -> dict[str, Any]:
         'created_at': execution.created_at.isoformat(),
         'arguments': list(execution.arguments),
         'mended': [mending.value for mending in execution.mended] or None,
+        'exit_verdicts': {
+            str(code): verdict.value for code, verdict in execution.exit_verdicts.items()
+        }
+        or None,
         'priority': execution.priority,
         'parent': execution.parent,
         'schedule': execution.schedule,
@@ -158,6 +162,7 @@ def execution_of(document: _Document) -> Execution:
         created_at=datetime.datetime.fromisoformat(document['created_at']),
         arguments=tuple(document['arguments']),
         mended=_mended(document.get('mended')),
+        exit_verdicts=_exit_verdicts(document.get('exit_verdicts')),
         priority=document['priority'],
         parent=document.get('parent'),
         schedule=document.get('schedule'),
@@ -195,6 +200,12 @@ def _script_kind(kind: str | None) -> ScriptKind | None:
 
 def _verdict(value: str | None) -> Verdict | None:
     return None if value is None else _known_verdict(value)
+
+
+def _exit_verdicts(verdicts: Mapping[str, str] | None) -> dict[int, Verdict]:
+    if verdicts is None:
+        return {}
+    return {int(code): _known_verdict(value) for code, value in verdicts.items()}
 
 
 def _mended(mendings: Iterable[str] | None) -> tuple[Mending, ...]:

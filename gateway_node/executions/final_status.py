@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway_node.executions.findings import findings_of
+from gateway_node.executions.findings import findings_of, worst
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
     Execution,
@@ -73,7 +73,10 @@ def final_status_of(
     # A script that had ended when the end was asked for has its own end: it was only leftovers
     # that the gateway ended.
     ended_by = execution.stop_trigger if outcome.end_asked else None
-    failure = _failure(outcome, output, timeout_sec, ended_by)
+    exit_verdict = _exit_verdict(execution, outcome, ended_by)
+    failure = None
+    if exit_verdict is None:
+        failure = _failure(outcome, output, timeout_sec, ended_by)
     if failure is None:
         return _with_findings(
             FinalStatus(
@@ -82,6 +85,7 @@ def final_status_of(
                 output_parameters=_output_parameters(outcome, output),
             ),
             outcome,
+            exit_verdict,
         )
     return _with_findings(
         FinalStatus(
@@ -95,18 +99,33 @@ def final_status_of(
     )
 
 
-def _with_findings(final: FinalStatus, outcome: Outcome) -> FinalStatus:
+def _exit_verdict(
+    execution: Execution, outcome: Outcome, ended_by: Trigger | None
+) -> Verdict | None:
+    """Return what its exit code means; None where that is not said, or others ended it."""
+    if outcome.cause is not EndCause.EXITED or outcome.exit_code is None or ended_by is not None:
+        return None
+    return execution.exit_verdicts.get(outcome.exit_code)
+
+
+def _with_findings(
+    final: FinalStatus, outcome: Outcome, exit_verdict: Verdict | None = None
+) -> FinalStatus:
     """Add what the script found, what could not be ended, and all that there is to warn of."""
     findings = findings_of(final.output_parameters)
     left = outcome.unkillable_processes
+    verdict, printed_warning = findings.verdict, ''
     # The checks of one that did not come to its end say nothing of those that it did not make.
-    complete = final.status is ExecutionStatus.COMPLETED
+    if final.status is ExecutionStatus.COMPLETED:
+        verdict = worst(filter(None, (findings.verdict_of_all, exit_verdict)))
+        printed_warning = outcome.printed_warning
+    warnings = (*outcome.warnings, printed_warning, *findings.complaints, *_warnings(left))
     return replace(
         final,
-        verdict=findings.verdict_of_all if complete else findings.verdict,
+        verdict=verdict,
         summary=findings.summary,
         metrics=findings.metrics,
-        warnings=(*outcome.warnings, *findings.complaints, *_warnings(left)),
+        warnings=tuple(filter(None, warnings)),
         left=left,
     )
 

@@ -96,7 +96,9 @@ class Outcome:
     result: Mapping[str, Any] | None = None
     """What the script gave as its result, where it gave one."""
     printed: Mapping[str, Any] | None = None
-    """What it printed, where it gave no result and all of stdout is a JSON object that is one."""
+    """What it printed, where it exited, gave no result and all of stdout is a JSON object."""
+    printed_warning: str = ''
+    """Why something like it is not taken; of no matter where nothing printed would be."""
     warnings: tuple[str, ...] = ()
     """What the execution is to carry as its warnings, whatever its final status."""
     kept_bytes: int | None = None

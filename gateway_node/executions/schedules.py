@@ -255,6 +255,7 @@ class Schedules:
             input_parameters=schedule.input_parameters,
             arguments=schedule.arguments,
             mended=script.mended,
+            exit_verdicts=script.exit_verdicts,
             parent=schedule.id,
         )
 

@@ -158,4 +158,5 @@ class Starts:
             input_parameters=order.parameters,
             arguments=order.arguments,
             mended=order.script.mended,
+            exit_verdicts=order.script.exit_verdicts,
         )

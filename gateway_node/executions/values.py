@@ -233,6 +233,8 @@ class Execution:
     arguments: tuple[str, ...] = ()
     mended: tuple[Mending, ...] = ()
     """How the file that runs differs from the script's version."""
+    exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    """As its script had them: whoever ends it, and a later gateway, knows them."""
     priority: int = 0
     parent: str | None = None
     """The id of the schedule or the execution that led to this one."""

@@ -232,6 +232,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             'timeout_sec': _AMOUNT,
             'parameters_schema': _ANY_OBJECT,
+            'exit_verdicts': {'type': 'object', 'additionalProperties': _choice(Verdict)},
             'limits': _object(
                 {},
                 {

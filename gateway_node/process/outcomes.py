@@ -65,10 +65,10 @@ def outcome_of_report(
     """
     exit_code = _field(report, 'exit_code', int | None)
     result, complaint = read_given_result(directory)
-    printed, printed_complaint = None, ''
-    if result is None and exit_code == 0:
+    printed, printed_warning = None, ''
+    if result is None and exit_code is not None:
         stdout_bytes = _count(report, 'stdout_bytes')
-        printed, printed_complaint = read_printed_object(directory, stdout_bytes)
+        printed, printed_warning = read_printed_object(directory, stdout_bytes)
     lost_bytes = _field(report, 'lost_output_bytes', int | None)
     loss = f'{lost_bytes} bytes of the output are lost: the disk did not take them'
     garbage = _field(report, 'progress_garbage', int | None)
@@ -93,7 +93,8 @@ def outcome_of_report(
         end_asked_by=_asker(_field(report, 'end_asked_by', dict | None)),
         result=result,
         printed=printed,
-        warnings=tuple(filter(None, (complaint, printed_complaint, loss if lost_bytes else ''))),
+        printed_warning=printed_warning,
+        warnings=tuple(filter(None, (complaint, loss if lost_bytes else ''))),
         kept_bytes=kept_bytes(directory, keep_working_directory=keep_working_directory),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway_node.scripts.errors import ScriptRefused, Violation
 from gateway_node.scripts.file_names import first_control, UPLOADED_KINDS
-from gateway_node.scripts.values import Limits, ScriptKind
+from gateway_node.scripts.values import Limits, ScriptKind, Verdict
 from gateway_node.strict_json import pointer_token, shown
 
 MAX_NAME_LENGTH = 255
@@ -37,9 +37,14 @@ SCRIPT_FIELDS = (
     'single_execution',
     'proximity_proof_required',
     'parameters_schema',
+    'exit_verdicts',
     'limits',
 )
 """What a `Script` takes over from its metadata as it is."""
+
+EXIT_CODES = {str(code): code for code in range(256)}
+"""As an object's names; the codes that a process can exit with (man 2 _exit)."""
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 WHOLE_LIMITS = frozenset({'processes', 'open_files'})
 
@@ -58,6 +63,7 @@ class Metadata:
     parameters_schema: Mapping[str, Any] | None = None
     kind: ScriptKind | None = None
     """None: the file name tells."""
+    exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     named: frozenset[str] = frozenset()
     """The fields that the document named; `null` names a field and sets its default."""
@@ -78,6 +84,10 @@ class Metadata:
             document['kind'] = self.kind.value
         if 'tags' in document:
             document['tags'] = list(self.tags)
+        if 'exit_verdicts' in document:
+            document['exit_verdicts'] = {
+                str(code): verdict.value for code, verdict in self.exit_verdicts.items()
+            }
         if 'limits' in document:
             document['limits'] = {
                 limit.name: value
@@ -223,6 +233,27 @@ def _kind(value: object, path: str, violations: list[Violation]) -> ScriptKind |
     return None
 
 
+def _exit_verdicts(
+    value: object, path: str, violations: list[Violation]
+) -> dict[int, Verdict] | None:
+    if not isinstance(value, dict):
+        reason = f'is {shown(value)}; allowed: an object'
+        violations.append(Violation(path=path, reason=reason))
+        return None
+    verdicts = {}
+    for code, word in value.items():
+        place = f'{path}/{pointer_token(code)}'
+        if code not in EXIT_CODES:
+            reason = 'is no exit code; allowed: "0" to "255"'
+            violations.append(Violation(path=place, reason=reason))
+        elif not isinstance(word, str) or word not in _VERDICTS:
+            reason = f'is {shown(word)}; allowed: {", ".join(_VERDICTS)}'
+            violations.append(Violation(path=place, reason=reason))
+        else:
+            verdicts[EXIT_CODES[code]] = _VERDICTS[word]
+    return verdicts
+
+
 def _limits(value: object, path: str, violations: list[Violation]) -> Limits | None:
     if not isinstance(value, dict):
         reason = f'is {shown(value)}; allowed: an object'
@@ -252,5 +283,6 @@ _READERS: Mapping[str, Reader] = {
     'proximity_proof_required': _flag,
     'parameters_schema': _schema,
     'kind': _kind,
+    'exit_verdicts': _exit_verdicts,
     'limits': _limits,
 }

@@ -16,6 +16,7 @@ from gateway_node.scripts.metadata import (
     MAX_TIMEOUT_SEC,
     WHOLE_LIMITS,
 )
+from gateway_node.scripts.values import Verdict
 
 _LINE_BREAKS = r'\u0009\u000a\u000d'
 _CONTROL = (
@@ -64,6 +65,15 @@ _FIELDS: dict[str, dict[str, Any]] = {
     'proximity_proof_required': {'type': 'boolean'},
     'parameters_schema': {'type': 'object', 'description': 'A JSON Schema (2020-12).'},
     'kind': {'enum': [kind.value for kind in UPLOADED_KINDS]},
+    'exit_verdicts': {
+        'type': 'object',
+        # In Python, `$` matches before a line end too.
+        'propertyNames': {
+            'pattern': '^(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])$',
+            'not': {'pattern': '\\n'},
+        },
+        'additionalProperties': {'enum': [verdict.value for verdict in Verdict]},
+    },
     'limits': _LIMITS,
 }
 

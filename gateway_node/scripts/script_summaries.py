@@ -12,6 +12,9 @@ def script_summary(script: Script) -> dict[str, Any]:
     limits = dataclasses.asdict(script.limits)
     optional = {
         'timeout_sec': script.timeout_sec,
+        'exit_verdicts': {
+            str(code): verdict.value for code, verdict in script.exit_verdicts.items()
+        },
         'limits': {name: bound for name, bound in limits.items() if bound is not None},
         'mended': [mending.value for mending in script.mended],
     }

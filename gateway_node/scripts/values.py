@@ -125,6 +125,8 @@ class Script:
     """At most one open execution at a time."""
     proximity_proof_required: bool = False
     parameters_schema: Mapping[str, Any] | None = None
+    exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    """What it means that the script exits with a code; with these it has ended well."""
     limits: Limits = field(default_factory=Limits)
     argument_definitions: tuple[ArgumentDefinition, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -19,6 +19,8 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
+from gateway_node.scripts.metadata import parse_metadata
+from gateway_node.scripts.values import Verdict
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
 
@@ -257,6 +259,24 @@ async def test_an_outcome_that_the_supervisor_wrote_is_honoured(robot: Robot) ->
     async with robot.gateway(recovered={running.id: outcome}) as life:
         completed = await life.executions.get(APP, script_id, running.id)
         assert (completed.status, completed.output_parameters) == (COMPLETED, {'volts': 12})
+
+
+async def test_exit_verdicts_outlive_the_gateway(robot: Robot) -> None:
+    """They are those of the version that ran, though its script has others by now."""
+    async with robot.gateway() as life:
+        script_id = await life.upload(exit_verdicts={'1': 'FAIL'})
+        running = await life.start(script_id, ExecutionType.NOW)
+        await life.listener.wait_for(running.id, RUNNING)
+        async with await life.script_changes.begin_upload(replacing=True) as new:
+            await new.write(b'false\n')
+            metadata = parse_metadata({'exit_verdicts': {}})
+            await life.script_changes.replace(
+                APP, script_id, new, file_name='check.sh', metadata=metadata, actor=CLIENT
+            )
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=1)
+    async with robot.gateway(recovered={running.id: outcome}) as life:
+        completed = await life.executions.get(APP, script_id, running.id)
+        assert (completed.status, completed.verdict) == (COMPLETED, Verdict.FAIL)
 
 
 async def test_an_accepted_stop_outlives_the_gateway(robot: Robot) -> None:

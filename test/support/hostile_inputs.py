@@ -296,6 +296,19 @@ METADATA = (
     HostileDocument('an unknown kind', {'kind': 'perl'}, ('/kind',)),
     HostileDocument('a kind for managed scripts', {'kind': 'executable'}, ('/kind',)),
     HostileDocument('a kind that is a list', {'kind': ['sh']}, ('/kind',)),
+    HostileDocument('exit verdicts that are a list', {'exit_verdicts': []}, ('/exit_verdicts',)),
+    HostileDocument(
+        'exit codes that are none',
+        {'exit_verdicts': dict.fromkeys(('-1', '256', '01', '1.0', '1\n', '\u0663', ''), 'FAIL')},
+        tuple(
+            f'/exit_verdicts/{code}' for code in ('-1', '256', '01', '1.0', '1\n', '\\u0663', '')
+        ),
+    ),
+    HostileDocument(
+        'exit verdicts that are none',
+        {'exit_verdicts': {'1': 'fail', '2': None, '3': True, '4': ['FAIL']}},
+        tuple(f'/exit_verdicts/{code}' for code in range(1, 5)),
+    ),
     HostileDocument('limits that are a list', {'limits': []}, ('/limits',)),
     HostileDocument('an unknown limit', {'limits': {'ram': 1}}, ('/limits/ram',)),
     HostileDocument('half a process', {'limits': {'processes': 1.5}}, ('/limits/processes',)),

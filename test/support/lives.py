@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator
 import contextlib
 from pathlib import Path
+from typing import Any
 
 from clients import CLIENT
 from fakes import (
@@ -38,7 +39,7 @@ from gateway_node.executions.values import (
     Output,
 )
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.metadata import parse_metadata
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
 
@@ -166,11 +167,11 @@ class Life:
         """Let the sensor's node appear."""
         self.directory.update(GraphSnapshot(nodes=frozenset({SENSOR})))
 
-    async def upload(self) -> str:
+    async def upload(self, **metadata: Any) -> str:
         """Upload a script; return its id."""
         async with self.library.begin_upload() as upload:
             await upload.write(b'true\n')
-            script = await self.library.create(APP, upload, 'check.sh', Metadata())
+            script = await self.library.create(APP, upload, 'check.sh', parse_metadata(metadata))
         return script.id
 
     async def start(self, script_id: str, execution_type: ExecutionType) -> Execution:

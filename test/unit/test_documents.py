@@ -78,6 +78,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'input_parameters': OBJECTS,
     'arguments': st.lists(ANY_TEXTS, max_size=3).map(tuple),
     'mended': st.lists(st.sampled_from(Mending), max_size=2).map(tuple),
+    'exit_verdicts': st.dictionaries(st.integers(0, 255), st.sampled_from(Verdict), max_size=3),
     'priority': st.integers(),
     'parent': st.none() | TEXTS,
     'schedule': st.none() | TEXTS,
@@ -172,7 +173,10 @@ def test_every_field_that_is_known_is_in_the_document(execution: Execution) -> N
     known |= {'last_scheduled_start'} if schedule and schedule.last_start else set()
     known -= {
         name
-        for name in ('script_tags', 'mended', 'unkillable_processes', 'metrics', 'warnings')
+        for name in (
+            *('script_tags', 'mended', 'exit_verdicts', 'unkillable_processes', 'metrics'),
+            'warnings',
+        )
         if not getattr(execution, name)
     }
     assert json.loads(to_document(execution)).keys() == known

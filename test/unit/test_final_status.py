@@ -189,6 +189,79 @@ def test_what_is_not_taken_of_a_result_is_a_warning() -> None:
     assert end.warnings == ("the result's /verdict is 'green'; allowed: PASS, WARN, FAIL, SKIP",)
 
 
+MAPPED = {0: Verdict.PASS, 1: Verdict.FAIL, 77: Verdict.SKIP}
+
+
+@pytest.mark.parametrize(
+    ('exit_code', 'found', 'verdict'),
+    [
+        (0, {}, Verdict.PASS),
+        (1, {}, Verdict.FAIL),
+        (77, {}, Verdict.SKIP),
+        (0, FOUND, Verdict.WARN),
+        (1, FOUND, Verdict.FAIL),
+        (77, FOUND, Verdict.WARN),
+        (0, CHECKED, Verdict.FAIL),
+    ],
+)
+@pytest.mark.parametrize('how', ['result', 'printed'])
+def test_an_exit_code_that_is_a_verdict_completes(
+    how: str, exit_code: int, found: dict[str, Any], verdict: Verdict
+) -> None:
+    """Of it and what the result tells the worse one counts; the printed result counts too."""
+    outcome = Outcome(
+        cause=EndCause.EXITED,
+        exit_code=exit_code,
+        result=found if how == 'result' else None,
+        printed=found if how == 'printed' else None,
+    )
+    end = final_status_of(running(exit_verdicts=MAPPED), outcome, Output())
+    assert (end.status, end.failure, end.cause) == (ExecutionStatus.COMPLETED, None, 'exited')
+    assert (end.verdict, end.output_parameters) == (verdict, found)
+
+
+@pytest.mark.parametrize(
+    ('outcome', 'reason'),
+    [
+        (Outcome(cause=EndCause.EXITED, exit_code=2), FailureReason.SCRIPT_FAILED),
+        (Outcome(cause=EndCause.EXITED, signal=1), FailureReason.SCRIPT_FAILED),
+        (Outcome(cause=EndCause.EXITED, exit_code=1, end_asked=True), FailureReason.SHUTDOWN),
+        (Outcome(cause=EndCause.TIMED_OUT, exit_code=1), FailureReason.TIMEOUT),
+        (Outcome(cause=EndCause.GATEWAY_LOST, exit_code=1), FailureReason.RESTARTED),
+        (Outcome(cause=EndCause.SUPERVISOR_LOST, exit_code=1), FailureReason.SUPERVISOR_LOST),
+        (
+            Outcome(
+                cause=EndCause.LIMIT_REACHED,
+                exit_code=1,
+                limit=LimitReached(name='cpu_sec', value=1, used=2),
+            ),
+            FailureReason.LIMIT_CPU,
+        ),
+    ],
+)
+def test_an_exit_code_is_a_verdict_only_of_a_script_that_exited_by_itself(
+    outcome: Outcome, reason: FailureReason
+) -> None:
+    """What the gateway or a signal ended did not come to its end."""
+    execution = running(exit_verdicts=MAPPED, stop_trigger=SHUT_DOWN)
+    end = final_status_of(execution, outcome, Output())
+    assert end.failure is not None
+    assert (end.failure.reason, end.verdict) == (reason, None)
+    stopped = replace(execution, stop_trigger=STOPPED)
+    end = final_status_of(stopped, outcome, Output())
+    assert (end.status, end.verdict) == (ExecutionStatus.TERMINATED, None)
+
+
+def test_what_is_wrong_with_what_was_printed_matters_where_that_would_be_the_result() -> None:
+    """Not where the script failed, or was stopped."""
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=1, printed_warning='it is too long')
+    mapped = running(exit_verdicts=MAPPED)
+    assert final_status_of(mapped, outcome, Output()).warnings == ('it is too long',)
+    assert final_status_of(running(), outcome, Output()).warnings == ()
+    stopped = replace(mapped, stop_trigger=STOPPED)
+    assert final_status_of(stopped, outcome, Output()).warnings == ()
+
+
 FOREIGN = UnkillableProcess(
     pid=7, start_ticks=1, user='root', command='apt update', permitted=False
 )

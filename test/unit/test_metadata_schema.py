@@ -24,6 +24,9 @@ VALUES = (
     *([text] for text in TEXTS),
     *({}, {'x': 1}, {'cpu_sec': 1, 'swap_mb': 1}),
     *({name: leaf} for name in LIMIT_RANGES for leaf in LEAVES),
+    *({code: 'WARN'} for code in ('0', '9', '10', '99', '100', '199', '249', '250', '255')),
+    *({code: 'WARN'} for code in ('', '00', '256', '260', '300', '1000', '-1', '1\n', '\n1', 'a')),
+    *({'1': word} for word in ('PASS', 'WARN', 'FAIL', 'SKIP', 'pass', '', None, 1, ['PASS'])),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.file_names import check_file_name, kind_by_name, settle_kind
 from gateway_node.scripts.metadata import LIMIT_RANGES, Metadata, parse_metadata
-from gateway_node.scripts.values import Limits, ScriptKind
+from gateway_node.scripts.values import Limits, ScriptKind, Verdict
 
 
 def _named(value: object) -> str:
@@ -26,6 +26,7 @@ FULL = {
     'proximity_proof_required': True,
     'parameters_schema': {'type': 'object'},
     'kind': 'bash',
+    'exit_verdicts': {'1': 'FAIL', '77': 'SKIP'},
     'limits': {'memory_mb': 64, 'processes': 3},
 }
 
@@ -46,6 +47,7 @@ def test_full_metadata_is_read_and_written_again_unchanged() -> None:
     """What a record holds is what the client sent."""
     metadata = parse_metadata(FULL)
     assert metadata.kind is ScriptKind.BASH
+    assert metadata.exit_verdicts == {1: Verdict.FAIL, 77: Verdict.SKIP}
     assert metadata.limits == Limits(memory_mb=64, processes=3)
     assert metadata.tags == ('brakes', 'ünïcode')
     assert json.loads(json.dumps(metadata.document())) == FULL

@@ -11,7 +11,7 @@ from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.scripts_manifest import load_scripts_manifest
-from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
+from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind, Verdict
 
 FULL = """
 scripts:
@@ -32,6 +32,7 @@ scripts:
       - {name: device, flag: --device}
       - {name: verbose}
     environment: {LANG: C, EMPTY: ''}
+    exit_verdicts: {"1": FAIL}
     limits: {memory_mb: 64}
   - id: by_suffix
     path: {absolute}
@@ -70,6 +71,7 @@ def test_a_manifest_names_all_that_a_script_has(tmp_path: Path) -> None:
         single_execution=True,
         proximity_proof_required=True,
         parameters_schema=schema,
+        exit_verdicts={1: Verdict.FAIL},
         limits=Limits(memory_mb=64),
         argument_definitions=(
             ArgumentDefinition(name='device', flag='--device'),
