@@ -15,7 +15,11 @@ setup(
     maintainer='gateway_node maintainers',
     maintainer_email='gateway_node@users.noreply.github.com',
     packages=find_packages(include=[package_name, f'{package_name}.*']),
-    package_data={package_name: ['py.typed']},
+    package_data={
+        package_name: ['py.typed'],
+        # Swagger UI as it was published, and what is ours of its page.
+        f'{package_name}.http_server': ['pages/*', 'pages/swagger-ui-dist/*'],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),

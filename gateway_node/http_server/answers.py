@@ -24,9 +24,7 @@ def response_to(answer: Answer, *, status: int, head: bool) -> web.Response:
     if answer.body is None:
         return web.Response(status=status, headers=headers)
     if isinstance(answer.body, Document):
-        return web.Response(
-            status=status, body=answer.body.content, content_type=answer.body.media_type
-        )
+        return _document(answer.body, status)
     return web.Response(
         status=status,
         text=_encode(answer.body),
@@ -47,6 +45,22 @@ def attachment(file_name: str) -> str:
     whole = quote(file_name, safe='', errors='replace')
     return f'attachment; filename="{plain}"' + (
         f"; filename*=UTF-8''{whole}" if plain != file_name else ''
+    )
+
+
+def _document(document: Document, status: int) -> web.Response:
+    headers = dict(document.headers)
+    if document.tag is not None:
+        # Whoever keeps it asks whether it is still the same.
+        headers |= {hdrs.ETAG: document.tag, hdrs.CACHE_CONTROL: 'no-cache'}
+    if document.known:
+        return web.Response(status=304, headers=headers)
+    return web.Response(
+        status=status,
+        body=document.content,
+        content_type=document.media_type,
+        charset='utf-8' if document.media_type.startswith('text/') else None,
+        headers=headers,
     )
 
 

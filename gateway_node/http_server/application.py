@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from gateway_node.http_server.answers import response_to
 from gateway_node.http_server.callers import caller_of
 from gateway_node.http_server.calls import Call, Description
+from gateway_node.http_server.docs import docs_of
 from gateway_node.http_server.entrance import (
     admit,
     ask_for_body,
@@ -59,7 +60,7 @@ def build_application(
         return _Endpoint(route, services, description, strict=strict)
 
     served: Paths[_Endpoint[Any, Any]] = Paths()
-    for route in routes:
+    for route in (*routes, *docs_of(routes)):
         _serve(served, services.base, endpoint(route))
     _serve(served, services.path_prefix, endpoint(UNVERSIONED))
     all_methods = sorted({route.method for route in routes} | {hdrs.METH_HEAD, hdrs.METH_OPTIONS})

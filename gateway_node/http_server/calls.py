@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a handler is given, and what it gives back: values, and nothing of aiohttp."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from gateway_node.executions.actors import Actor
@@ -9,6 +10,7 @@ from gateway_node.http_server.parts import OfPart
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import Services
 from gateway_node.scripts.content import Content
+from gateway_node.scripts.values import Script
 
 At_co = TypeVar('At_co', covariant=True)
 Body_co = TypeVar('Body_co', covariant=True)
@@ -22,6 +24,13 @@ class Description(Protocol):
 
     def document_below(self, base: str) -> bytes:
         """Return the OpenAPI document for who sees the API below a base, as JSON."""
+
+    def part_below(self, base: str, path: str, script: Script | None) -> bytes:
+        """Return the document of a path and what lies below it, as JSON.
+
+        `path` is below the base, with values in place of its placeholders; of a script, starts
+        are described with the parameters that it takes.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +65,12 @@ class Document:
 
     content: bytes
     media_type: str
+    tag: str | None = None
+    """Its validator, where clients may keep it."""
+    known: bool = False
+    """Whether the client has it already, so that it is not sent."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """That belong to it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,8 @@ from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.representations import Json
-from gateway_node.http_server.services import API_VERSION
+from gateway_node.http_server.services import API_VERSION, SOVD_VERSION
 from gateway_node.http_server.subjects import Nothing
-
-SOVD_VERSION = '1.0.0'
-"""The version of SOVD (ISO 17978-3) whose style the API follows."""
 
 
 async def show_root(call: Call[Nothing, None]) -> Answer:
@@ -23,6 +20,7 @@ async def show_root(call: Call[Nothing, None]) -> Answer:
         'health',
         'version-info',
         'openapi.json',
+        'docs',
     )
     return Answer(
         body={

@@ -6,7 +6,6 @@ What stands in it is what the application reads requests by and answers them by.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-import enum
 import functools
 import inspect
 import json
@@ -16,9 +15,17 @@ from typing import Any
 from gateway_node.http_server.bodies import Body
 from gateway_node.http_server.media_types import is_accept
 from gateway_node.http_server.openapi_answers import responses_of
+from gateway_node.http_server.openapi_parts import (
+    Operation,
+    PathItems,
+    paths_below,
+    schemas_of,
+)
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.schemas import reference_to, Schema, SCHEMAS
+from gateway_node.http_server.services import SOVD_VERSION
 from gateway_node.http_server.takes import Place, Taken, taken_by
+from gateway_node.scripts.values import Script
 
 _BASES = 16
 """Below how many bases a gateway is described at once: its own, and one a proxy's prefix."""
@@ -48,29 +55,45 @@ class OpenApi:
         self.endpoints = [f'{route.method} {route.path or "/"}' for route in routes]
         self.document_below = functools.lru_cache(_BASES)(self._document_below)
 
+    def part_below(self, base: str, path: str, script: Script | None) -> bytes:
+        """Return the document of a path and what lies below it; see `calls.Description`."""
+        return self._document(base, paths_below(self._operations, path, script))
+
     def _document_below(self, base: str) -> bytes:
         """Return the document, as JSON, for who sees the API below `base`."""
-        paths: dict[str, dict[str, Any]] = {}
-        for route, name in zip(self._routes, _operation_ids(self._routes), strict=True):
-            item = paths.setdefault(route.path or '/', {})
-            item[route.method.lower()] = _operation(route, name)
-        return json.dumps(
-            {
-                'openapi': '3.1.0',
-                'info': {
-                    'title': 'gateway_node',
-                    'version': self._version,
-                    'summary': 'Diagnostic scripts of a ROS 2 robot, in the style of SOVD.',
-                    'license': {'name': 'Apache-2.0', 'identifier': 'Apache-2.0'},
-                },
-                'servers': [{'url': base}],
-                'security': [],
-                'tags': [{'name': name, 'description': text} for name, text in _TAGS.items()],
-                'paths': paths,
-                'components': {'schemas': SCHEMAS | _bodies(self._routes)},
+        return self._document(base, paths_below(self._operations, ''))
+
+    @functools.cached_property
+    def _operations(self) -> list[Operation]:
+        return [
+            Operation(route=route, told=_operation(route, name))
+            for route, name in zip(self._routes, _operation_ids(self._routes), strict=True)
+        ]
+
+    def _document(self, base: str, paths: PathItems) -> bytes:
+        tags = {tag for item in paths.values() for each in item.values() for tag in each['tags']}
+        document = {
+            'openapi': '3.1.0',
+            'info': {
+                'title': 'gateway_node',
+                'version': self._version,
+                'summary': 'Diagnostic scripts of a ROS 2 robot, in the style of SOVD.',
+                'description': (
+                    'Behind each path, `docs` describes what is there and below: as this '
+                    'document, or to a browser as a page.'
+                ),
+                'license': {'name': 'Apache-2.0', 'identifier': 'Apache-2.0'},
+                'x-sovd-version': SOVD_VERSION,
             },
-            ensure_ascii=False,
-        ).encode()
+            'servers': [{'url': base}],
+            'security': [],
+            'tags': [
+                {'name': name, 'description': text} for name, text in _TAGS.items() if name in tags
+            ],
+            'paths': paths,
+            'components': {'schemas': schemas_of(paths, SCHEMAS | _bodies(self._routes))},
+        }
+        return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _operation_ids(routes: Iterable[Route[Any, Any]]) -> list[str]:
@@ -115,21 +138,12 @@ def _parameters(route: Route[Any, Any]) -> list[dict[str, Any]]:
 
 
 def _parameter(taken: Taken) -> dict[str, Any]:
-    schema = taken.schema()
-    if not taken.required and taken.default is not None:
-        schema = schema | {'default': _as_json(taken.default)}
     return {
         'name': taken.name,
         'in': taken.place.value,
         'required': taken.required or taken.place is Place.PATH,
-        'schema': schema,
+        'schema': taken.schema(),
     }
-
-
-def _as_json(value: object) -> object:
-    if isinstance(value, enum.Enum):
-        return value.value
-    return [_as_json(each) for each in value] if isinstance(value, (tuple, frozenset)) else value
 
 
 def _request_body(body: Body[Any]) -> dict[str, Any]:

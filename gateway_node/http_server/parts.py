@@ -16,12 +16,18 @@ _ENTITY_TAG = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfPart:
+class OfKnown:
+    """Takes what says that there need be no answer, as the client has it."""
+
+    if_none_match: str | None = header(hdrs.IF_NONE_MATCH, Text(), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfPart(OfKnown):
     """Takes what says that a part of the answer will do, or that there need be none."""
 
     range: str | None = header(hdrs.RANGE, Text(), default=None)
     if_range: str | None = header(hdrs.IF_RANGE, Text(), default=None)
-    if_none_match: str | None = header(hdrs.IF_NONE_MATCH, Text(), default=None)
 
 
 def entity_tag(content: bytes) -> str:
@@ -29,7 +35,7 @@ def entity_tag(content: bytes) -> str:
     return f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
 
 
-def is_known(asked: OfPart, tag: str) -> bool:
+def is_known(asked: OfKnown, tag: str) -> bool:
     """Tell whether the client has what has this validator."""
     known = asked.if_none_match
     return known is not None and (known.strip() == '*' or tag in _ENTITY_TAG.findall(known))

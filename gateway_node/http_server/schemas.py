@@ -154,6 +154,7 @@ SCHEMAS: dict[str, Schema] = {
             'health': _HREF,
             'version-info': _HREF,
             'openapi.json': _HREF,
+            'docs': _HREF,
             'endpoints': _TEXTS,
         }
     ),

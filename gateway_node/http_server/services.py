@@ -15,6 +15,8 @@ from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.scripts.library import ScriptLibrary
 
 API_VERSION = 'v1'
+SOVD_VERSION = '1.0.0'
+"""The version of SOVD (ISO 17978-3) whose style the API follows."""
 
 
 def api_base(path_prefix: str) -> str:

@@ -73,8 +73,10 @@ class Taken:
         """Return the JSON Schema of its value; null stands for a default that is nothing."""
         schema = self.field.schema()
         if self.place is Place.BODY and self.default is None:
-            return {'anyOf': [schema, {'type': 'null'}]}
-        return schema
+            return {'anyOf': [schema, {'type': 'null'}], 'default': None}
+        if self.required or self.default is None:
+            return schema
+        return schema | {'default': _as_json(self.default)}
 
 
 class Texts(Protocol):
@@ -113,6 +115,12 @@ def optional(field: Field[T], *, default: D) -> T | D:
     All requests share the default: its type has to be one that nobody can change, as a Mapping.
     """
     return cast('T | D', _declared(Place.BODY, field, default))
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, enum.Enum):
+        return value.value
+    return [_as_json(each) for each in value] if isinstance(value, (tuple, frozenset)) else value
 
 
 def _declared(place: Place, field: Field[Any], default: Any, name: str = '') -> Any:

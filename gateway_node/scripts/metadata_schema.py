@@ -42,7 +42,7 @@ def _number(name: str, low: float, high: float) -> dict[str, Any]:
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Let `null` stand for the default."""
-    return {'anyOf': [schema, {'type': 'null'}]}
+    return {'anyOf': [schema, {'type': 'null'}], 'default': None}
 
 
 _LIMITS: dict[str, Any] = {

@@ -93,6 +93,16 @@ def test_the_documentation_is_installed(installed: Path) -> None:
         assert (share / page).read_bytes() == (ROOT / page).read_bytes()
 
 
+def test_the_page_that_shows_the_api_is_installed(installed: Path) -> None:
+    """With the licences of what is not ours."""
+    here = ROOT / PACKAGE / 'http_server' / 'pages'
+    (there,) = (installed / PACKAGE).rglob('http_server/pages')
+    files = [path.relative_to(here) for path in here.rglob('*') if path.is_file()]
+    assert len(files) == 9
+    for file in files:
+        assert (there / file).read_bytes() == (here / file).read_bytes()
+
+
 def test_every_ros_package_that_is_imported_is_a_dependency() -> None:
     """Rosdep installs what package.xml lists, and nothing else."""
     listed = xml.etree.ElementTree.parse(ROOT / 'package.xml').getroot()

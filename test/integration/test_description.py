@@ -36,4 +36,5 @@ async def test_what_is_described_stands_below_the_base_that_the_client_sees(api:
         assert document['servers'] == [{'url': base}]
         _, root = await api.json('GET', '', headers=headers)
         assert root['openapi.json'] == f'{base}/openapi.json'
+        assert root['docs'] == f'{base}/docs'
         assert root['endpoints'] == [f'{each.method} {each.path or "/"}' for each in ROUTES]

@@ -5,7 +5,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ('.ci', 'config', 'gateway_node', 'launch', 'test')
-SUFFIXES = frozenset({'.py', '.sh', '.yaml', '.toml', '.cfg', '.service', '.txt'})
+SUFFIXES = frozenset(
+    {'.py', '.sh', '.yaml', '.toml', '.cfg', '.service', '.txt', '.js', '.css', '.html'}
+)
+PUBLISHED = 'swagger-ui-dist'
+"""A folder with files of others, as they were published, their licence among them."""
 LINE = 'SPDX-License-Identifier: Apache-2.0'
 
 
@@ -18,7 +22,9 @@ def test_every_file_names_its_licence_in_its_first_line() -> None:
 
 
 def concerns(path: Path) -> bool:
-    """Tell whether a file is one that can say so in a comment."""
+    """Tell whether a file is one of ours that can say so in a comment."""
+    if PUBLISHED in path.parts:
+        return False
     if path.name == 'Makefile' or path.parent == ROOT / '.ci':
         return True
     return path.suffix in SUFFIXES or path.name.endswith('.launch.xml')

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 import json
+from pathlib import Path
 import re
 from typing import Any
 
@@ -16,6 +17,7 @@ from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
 from gateway_node.http_server.takes import taken_by
+from gateway_node.scripts.values import Script, ScriptKind
 
 BASE = '/robot/api/v1'
 OPEN_API = OpenApi(ROUTES, version='1.2.3')
@@ -110,6 +112,116 @@ def test_the_description_says_below_which_base_the_api_is() -> None:
     assert DOCUMENT['servers'] == [{'url': BASE}]
     assert OPEN_API.document_below(BASE) is OPEN_API.document_below(BASE)
     assert json.loads(OPEN_API.document_below('/x'))['servers'] == [{'url': '/x'}]
+
+
+def places(value: object) -> list[str]:
+    """Return all references in a document."""
+    return re.findall(r'"\$ref": "(#[^"]+)"', json.dumps(value))
+
+
+def is_there(document: Any, reference: str) -> bool:
+    """Tell whether a reference leads somewhere."""
+    for token in reference[2:].split('/'):
+        key = token.replace('~1', '/').replace('~0', '~')
+        if key not in document:
+            return False
+        document = document[key]
+    return True
+
+
+@pytest.mark.parametrize(
+    ('path', 'rest', 'others'),
+    [
+        ('', ['/', '/health', '/apps/{entity_id}', '/{collection}/{entity_id}/scripts'], []),
+        ('/health', ['/health'], ['/', '/apps']),
+        ('/apps', ['/apps', '/apps/{entity_id}', '/apps/{entity_id}/scripts'], ['/components']),
+        ('/apps/x', ['/apps/x', '/apps/x/scripts/{script_id}/content'], ['/apps', '/areas']),
+        ('/apps/x/scripts/y', ['/apps/x/scripts/y'], ['/apps/x/scripts', '/apps/x']),
+        ('/components/x/scripts', ['/components/x/scripts'], ['/components/x', '/apps/x/scripts']),
+    ],
+)
+def test_a_part_has_what_is_there_and_below(path: str, rest: list[str], others: list[str]) -> None:
+    """With what the path names in place of placeholders, and all that it refers to."""
+    part = json.loads(OPEN_API.part_below(BASE, path, None))
+    assert part['servers'] == DOCUMENT['servers']
+    assert all(each == '/' or f'{each}/'.startswith(f'{path}/') for each in part['paths'])
+    assert set(rest) <= part['paths'].keys()
+    assert not set(others) & part['paths'].keys()
+    for each, item in part['paths'].items():
+        for told in item.values():
+            named = [
+                taken['name'] for taken in told.get('parameters', ()) if taken['in'] == 'path'
+            ]
+            assert named == re.findall(r'\{(\w+)\}', each)
+    assert all(is_there(part, each) for each in places(part))
+    used = {each.rpartition('/')[2] for each in places(part)}
+    assert part['components']['schemas'].keys() == used
+    tags = {
+        tag for item in part['paths'].values() for told in item.values() for tag in told['tags']
+    }
+    assert {each['name'] for each in part['tags']} == tags
+
+
+def test_all_parts_together_are_the_whole() -> None:
+    """No operation is lost, and none is told otherwise where nothing of its path is named."""
+    assert json.loads(OPEN_API.part_below(BASE, '', None)) == DOCUMENT
+
+
+def test_a_script_is_started_with_its_own_parameters() -> None:
+    """Whose references lead where its schema stands in the document."""
+    schema = {
+        '$id': 'urn:check',
+        '$schema': 'https://json-schema.org/draft/2020-12/schema',
+        'properties': {
+            '$ref': {'$ref': '#/$defs/limit'},
+            'deep': {'items': [], 'allOf': [{'$ref': '#'}, {'$ref': '#there'}]},
+            'word': {'enum': [{'$ref': '#/$defs/limit'}], 'default': {'$ref': '#'}},
+        },
+        '$defs': {'limit': {'type': 'number', '$anchor': 'there'}},
+    }
+    script = a_script(parameters_schema=schema, proximity_proof_required=True)
+    part = json.loads(OPEN_API.part_below(BASE, '/apps/x/scripts/y', script))
+    start = part['paths']['/apps/x/scripts/y/executions']['post']
+    assert (start['x-sovd-name'], start['x-sovd-proximity-proof-required']) == ('Check', True)
+    body = start['requestBody']['content']['application/json']['schema']
+    told = body['properties']['parameters']
+    place = (
+        '#/paths/~1apps~1x~1scripts~1y~1executions/post/requestBody/content/application~1json'
+        '/schema/properties/parameters'
+    )
+    assert told == {
+        'properties': {
+            '$ref': {'$ref': f'{place}/$defs/limit'},
+            'deep': {'items': [], 'allOf': [{'$ref': place}, {'$ref': '#there'}]},
+            'word': {'enum': [{'$ref': '#/$defs/limit'}], 'default': {'$ref': '#'}},
+        },
+        '$defs': schema['$defs'],
+    }
+    assert is_there(part, f'{place}/$defs/limit')
+    assert body['required'] == ['execution_type']
+    stop = part['paths']['/apps/x/scripts/y/executions/{execution_id}']['put']
+    assert 'x-sovd-name' not in stop
+
+
+def test_a_script_without_a_schema_is_started_with_any_parameters() -> None:
+    """As every script is described."""
+    part = json.loads(OPEN_API.part_below(BASE, '/apps/x/scripts/y/executions', a_script()))
+    start = part['paths']['/apps/x/scripts/y/executions']['post']
+    body = start['requestBody']['content']['application/json']['schema']
+    assert body == DOCUMENT['components']['schemas']['StartBody']
+
+
+def a_script(**fields: Any) -> Script:
+    return Script(
+        id='y',
+        name='Check',
+        kind=ScriptKind.SH,
+        path=Path('check.sh'),
+        version='1',
+        size=1,
+        managed=False,
+        **fields,
+    )
 
 
 def _elsewhere(route: Route[Any, Any]) -> Route[Any, Any]:

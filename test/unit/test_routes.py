@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of routes agrees with itself."""
 
+from collections.abc import Iterator
 import inspect
 import re
 import sys
@@ -9,11 +10,14 @@ from typing import Any, get_args, get_type_hints
 from jsonschema import Draft202012Validator
 import pytest
 
+from gateway_node.entities.names import RESERVED_IDS
 from gateway_node.executions.actors import Role
 from gateway_node.http_server import uploads
 from gateway_node.http_server.bodies import JsonBody
+from gateway_node.http_server.docs import docs_of
 from gateway_node.http_server.error_table import ERROR_TABLE, row_of
 from gateway_node.http_server.errors import ClientSilent
+from gateway_node.http_server.fields import Choice, ValueRefused
 from gateway_node.http_server.route import BYTES, Route
 from gateway_node.http_server.routes import ROUTES, UNVERSIONED
 from gateway_node.http_server.schemas import SCHEMAS
@@ -104,6 +108,29 @@ def test_no_route_stands_twice() -> None:
     """A row that another one hides would never be served."""
     rows = [(route.method, route.path) for route in ROUTES]
     assert len(rows) == len(set(rows))
+
+
+def test_what_a_path_says_itself_cannot_be_an_id() -> None:
+    """Where one route has a word and another a placeholder, the word is no value: else what has
+    that id could not be reached."""
+    rows = [*ROUTES, *docs_of(ROUTES)]
+    words = {(tuple(begin), word) for row in rows for begin, word in _segments(row.path)}
+    for row in rows:
+        fields = {each.name: each.field for each in taken_by(row.takes)}
+        for begin, segment in _segments(row.path):
+            if not segment.startswith('{') or isinstance(fields[segment[1:-1]], Choice):
+                continue
+            for word in {word for other, word in words if other == tuple(begin)} - {segment}:
+                if not word.startswith('{') and word not in RESERVED_IDS:
+                    with pytest.raises(ValueRefused):
+                        fields[segment[1:-1]].read_text(word)
+
+
+def _segments(path: str) -> Iterator[tuple[list[str], str]]:
+    """Go through the segments of a path, each with those in front, placeholders without names."""
+    segments = path.split('/')[1:]
+    for number, segment in enumerate(segments):
+        yield [re.sub(r'\{\w+\}', '{}', each) for each in segments[:number]], segment
 
 
 def test_a_route_declares_the_subclasses_of_its_errors() -> None:

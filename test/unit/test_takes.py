@@ -133,7 +133,10 @@ def test_a_body_tells_its_schema() -> None:
     assert schema['required'] == ['action']
     assert list(schema['properties']) == ['action', 'words', 'note']
     assert schema['additionalProperties'] is False
-    assert schema['properties']['note'] == {'anyOf': [{'type': 'string'}, {'type': 'null'}]}
+    assert schema['properties']['note'] == {
+        'anyOf': [{'type': 'string'}, {'type': 'null'}],
+        'default': None,
+    }
 
 
 VALUES = st.recursive(

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Behind each path is its description: as a document, and to a browser as a page."""
+
+from collections.abc import AsyncIterator
+import hashlib
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from api_support import Api, BASE, serve_api
+from browser import browser_page, find_browser, Page
+from declared_answers import validate
+from proxies import PREFIX, PROXY, proxy
+import pytest
+
+from gateway_node.http_server import docs_page
+from gateway_node.http_server.routes import ROUTES
+
+ENTITY = '/apps/temp_sensor'
+HTML = {'Accept': 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'}
+UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
+SWAGGER_UI = """
+cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30  LICENSE
+0d20d1adef18aee3f40dd258172155521ce702ac445cb5f7b7d60ed32dad2fb2  NOTICE
+3ec28e655772dce4a5853510ebdd64963b0582a633e274e036273deff361e33c  package.json
+e6a898692f2d768e807c3ba4626068a69a2c5dd960dd6c76f3e4d3a3de180af2  swagger-ui-bundle.js
+37eb6e7e59aed57b2c1acf076574b818ea07b74265717e0bd67b59e0baf9abbb  swagger-ui-bundle.js.LICENSE.txt
+5ed08757e53da3e026d6cbecc61fe5d43585c9560b302d534ad56692519a273d  swagger-ui.css
+"""
+"""The files of swagger-ui-dist that are kept, as they are in that package (sha256sum)."""
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    """Serve a gateway that trusts a proxy."""
+    async with serve_api(tmp_path / 'state', trusted_proxies=PROXY) as api:
+        yield api
+
+
+async def described(api: Api, path: str, status: int = 200) -> Any:
+    """Return the description of a path."""
+    answer = await api.client.get(f'{BASE}{path}/docs')
+    assert answer.status == status, path
+    assert answer.content_type == 'application/json'
+    body = await answer.json()
+    validate('Description' if status == 200 else 'GenericError', body)
+    return body
+
+
+async def test_each_path_of_the_table_has_its_description(api: Api) -> None:
+    """Which has what is served there."""
+    script_id = await api.upload('apps/temp_sensor', parameters_schema={'type': 'object'})
+    values = {
+        'collection': 'apps',
+        'entity_id': 'temp_sensor',
+        'script_id': script_id,
+        'execution_id': UNKNOWN_EXECUTION,
+        'area_id': 'powertrain',
+        'function_id': 'monitoring',
+        'status': 'running',
+    }
+    for path in dict.fromkeys(route.path for route in ROUTES):
+        there = re.sub(r'\{(\w+)\}', lambda name: values[name[1]], path)
+        there = there.replace('/components/temp_sensor', '/components/powertrain_engine')
+        document = await described(api, there)
+        assert (there or '/') in document['paths']
+
+
+async def test_a_part_is_openapi(api: Api) -> None:
+    """As the whole is; also with the parameters of a script, which refer to each other."""
+    openapi = pytest.importorskip(
+        'openapi_spec_validator', '0.7', "what goes with Ubuntu's jsonschema is too old"
+    )
+    schema = {'properties': {'limit': {'$ref': '#/$defs/limit'}}, '$defs': {'limit': {}}}
+    script_id = await api.upload('apps/temp_sensor', parameters_schema=schema)
+    for path in (f'{ENTITY}/scripts/{script_id}', '/areas'):
+        document = await described(api, path)
+        assert list(openapi.OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+async def test_a_script_is_described_with_its_own_parameters(api: Api) -> None:
+    """Of one that is gone, the executions are described as those of any."""
+    script_id = await api.upload('apps/temp_sensor', parameters_schema={'maxProperties': 3})
+    path = f'{ENTITY}/scripts/{script_id}'
+
+    async def told() -> Any:
+        document = await described(api, f'{path}/executions')
+        start = document['paths'][f'{path}/executions']['post']
+        (content,) = start['requestBody']['content'].values()
+        return content['schema']
+
+    assert (await told())['properties']['parameters'] == {'maxProperties': 3}
+    assert (await api.request('DELETE', path)).status == 204
+    assert await told() == {'$ref': '#/components/schemas/StartBody'}
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        '/apps/nobody',
+        '/components/nobody/scripts',
+        '/areas/nowhere/components',
+        '/functions/nothing',
+        f'{ENTITY}/scripts/nothing',
+        f'{ENTITY}/scripts/nothing/content',
+        f'{ENTITY}/nothing',
+        '/nothing',
+        '/docs',
+    ],
+)
+async def test_what_is_not_there_is_not_described(api: Api, path: str) -> None:
+    """404, as for itself; to a browser too."""
+    body = await described(api, path, 404)
+    assert body['error_code'] == 'resource-not-found'
+    assert (await api.client.get(f'{BASE}{path}/docs', headers=HTML)).status == 404
+
+
+async def test_scripts_that_are_turned_off_are_not_described(tmp_path: Path) -> None:
+    """501, as for themselves; the rest is described."""
+    async with serve_api(tmp_path, scripts=False) as api:
+        await described(api, ENTITY)
+        await described(api, f'{ENTITY}/scripts', 501)
+
+
+@pytest.mark.parametrize('method', ['POST', 'PUT', 'DELETE'])
+async def test_a_description_is_read_only(api: Api, method: str) -> None:
+    """405 with what is allowed."""
+    answer = await api.client.request(method, f'{BASE}{ENTITY}/scripts/docs')
+    assert (answer.status, answer.headers['Allow']) == (405, 'GET,HEAD,OPTIONS')
+
+
+async def test_a_browser_gets_a_page_in_which_no_script_stands(api: Api) -> None:
+    """Which may load from its own origin only; whoever asks for anything else gets JSON."""
+    answer = await api.client.get(f'{BASE}{ENTITY}/docs/', headers=HTML)
+    page = await answer.text()
+    assert (answer.status, answer.content_type) == (200, 'text/html')
+    assert 'Accept' in answer.headers['Vary']
+    policy = answer.headers['Content-Security-Policy']
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert 'unsafe' not in policy
+    assert re.findall(r'<script(?! src="/api/v1/docs/[\w.-]+"></script>)', page) == []
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert [each for each in named if not each.startswith(f'{BASE}/docs/')] == ['data:,']
+    for path in named[1:]:
+        assert (await api.client.get(path)).status == 200
+    for accept in ('*/*', 'application/json', 'application/json, text/html;q=0.9', 'image/png'):
+        answer = await api.client.get(f'{BASE}/docs', headers={'Accept': accept})
+        assert answer.content_type == 'application/json'
+
+
+async def test_a_file_of_the_page_is_sent_once(api: Api) -> None:
+    """It has a validator, by which a browser asks for it again."""
+    for file in docs_page.PageFile:
+        path = f'{BASE}/docs/{file.value}'
+        first = await api.client.get(path)
+        assert (first.status, first.headers['Cache-Control']) == (200, 'no-cache')
+        assert first.content_type in {'text/javascript', 'text/css'}
+        assert first.headers['X-Content-Type-Options'] == 'nosniff'
+        again = await api.client.get(path, headers={'If-None-Match': first.headers['ETag']})
+        assert (again.status, await again.read()) == (304, b'')
+        other = await api.client.get(path, headers={'If-None-Match': '"other"'})
+        assert await other.read() == await first.read() != b''
+
+
+async def test_descriptions_stand_below_the_base_that_the_client_sees(api: Api) -> None:
+    """The files of the page too."""
+    async with proxy(api) as client:
+        document = await (await client.get(f'{PREFIX}{BASE}{ENTITY}/docs')).json()
+        assert document['servers'] == [{'url': f'{PREFIX}{BASE}'}]
+        page = await (await client.get(f'{PREFIX}{BASE}/docs', headers=HTML)).text()
+        for path in re.findall(r'(?:src|href)="(/[^"]+)"', page):
+            assert (await client.get(path)).status == 200
+
+
+def test_the_files_of_others_are_as_they_were_published() -> None:
+    """Swagger UI 5.35.0, with its licence, and what the licences of its parts want to be told."""
+    folder = Path(docs_page.__file__).parent / 'pages' / 'swagger-ui-dist'
+    kept = {
+        f'{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.name}'
+        for each in folder.iterdir()
+    }
+    assert kept == set(SWAGGER_UI.strip().split('\n'))
+    package = json.loads((folder / 'package.json').read_text())
+    assert (package['name'], package['version'], package['license']) == (
+        'swagger-ui-dist', '5.35.0', 'Apache-2.0'
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(find_browser() is None, reason='no browser is installed')
+async def test_a_browser_shows_the_page_and_tries_what_it_shows(api: Api, tmp_path: Path) -> None:
+    """Through a proxy: a list, an upload and a start, with what the page proposes; it asks nobody
+    else, and the browser has no complaint."""
+    script = tmp_path / 'check.sh'
+    script.write_text('true\n')
+    async with proxy(api) as client, browser_page(tmp_path / 'browser') as page:
+        base = str((await client.get(f'{PREFIX}{BASE}')).url)
+        await page.open(f'{base}{ENTITY}/scripts/docs')
+        listed = await tried(page, 'list_scripts')
+        assert listed == {'items': []}
+        await page.click('#operations-scripts-upload_script .opblock-summary-control')
+        await page.click('#operations-scripts-upload_script .try-out__btn')
+        await page.wait_for('document.querySelector("input[type=file]")')
+        await page.choose_file('input[type=file]', script)
+        uploaded = await executed(page, 'upload_script')
+        assert uploaded['name'] == 'check.sh'
+        await page.open(f'{base}{ENTITY}/scripts/{uploaded["id"]}/docs')
+        started = await tried(page, 'start_execution', tag='executions')
+        assert started['href'].startswith(f'{PREFIX}{BASE}{ENTITY}/scripts/{uploaded["id"]}/')
+        asked = [each for each in page.requests if not each.startswith('data:')]
+        assert [each for each in asked if not each.startswith(base)] == []
+        assert page.complaints == []
+
+
+async def tried(page: Page, operation: str, *, tag: str = 'scripts') -> Any:
+    """Try an operation as the page proposes; return what it says that the answer was."""
+    await page.click(f'#operations-{tag}-{operation} .opblock-summary-control')
+    await page.click(f'#operations-{tag}-{operation} .try-out__btn')
+    return await executed(page, operation, tag=tag)
+
+
+async def executed(page: Page, operation: str, *, tag: str = 'scripts') -> Any:
+    """Try an operation that is filled in; return what the page says that the answer was."""
+    await page.click(f'#operations-{tag}-{operation} .execute')
+    shown = await page.text(
+        f'#operations-{tag}-{operation} .live-responses-table .microlight code'
+    )
+    return json.loads(shown)
