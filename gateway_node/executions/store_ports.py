@@ -18,6 +18,7 @@ from gateway_node.executions.pages import (
     KeysetPage,
     NumberedPage,
 )
+from gateway_node.executions.statistics import EndCounts
 from gateway_node.executions.values import Execution, ExecutionStatus
 
 
@@ -94,6 +95,10 @@ class ExecutionStore(Protocol):
     @property
     def log(self) -> EventLog:
         """The log of what happened."""
+
+    @property
+    def end_counts(self) -> EndCounts:
+        """The ends of all executions that it ever kept, counted."""
 
     @property
     def may_have_forgotten(self) -> bool:

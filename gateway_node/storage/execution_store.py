@@ -2,6 +2,7 @@
 """Executions, and what happens to them recorded in the same commit."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
 import json
 import sqlite3
 from typing import Any
@@ -39,6 +40,8 @@ from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
+from gateway_node.storage.end_counts import count_ends
+from gateway_node.storage.end_statistics import SqliteEndCounts
 from gateway_node.storage.event_log import SqliteEventLog
 from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.expired import read_expired
@@ -65,6 +68,7 @@ class SqliteExecutionStore:
         self._database = database
         self._clock = clock
         self._log = log
+        self._end_counts = SqliteEndCounts(database)
         self._up_sec = up_sec
         """Tells the seconds that all gateways on this database were up."""
         self._kept_up_sec = up_sec()
@@ -78,12 +82,19 @@ class SqliteExecutionStore:
             return before + clock.monotonic() - begun
 
         log = await SqliteEventLog.open(database, up_sec)
+        with contextlib.suppress(StoreUnavailable):  # they are counted with the next end then
+            await database.write(count_ends)
         return cls(database, clock, log=log, up_sec=up_sec)
 
     @property
     def log(self) -> SqliteEventLog:
         """The log of what happened."""
         return self._log
+
+    @property
+    def end_counts(self) -> SqliteEndCounts:
+        """The ends of all executions that it ever kept, counted."""
+        return self._end_counts
 
     @property
     def may_have_forgotten(self) -> bool:
@@ -242,6 +253,7 @@ def _record(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[Even
             changes = _insert(log, each) if each.new else _replace(log, each)
         yield log.append(each.kind, subject, actor=each.actor, cause=each.cause, changes=changes)
     _keep_up_sec(log.connection, log.up_sec)
+    count_ends(log.connection)
 
 
 def _subject(execution: Execution) -> str:

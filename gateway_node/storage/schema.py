@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlite3
 
 from gateway_node.storage.errors import StoreVersionError
+from gateway_node.storage.statistics_schema import STATISTICS
 
 _FIRST = (
     # `document` and `parameters` are the whole execution; the columns repeat what is searched for.
@@ -242,7 +243,7 @@ _KEPT_BYTES = (
 
 Steps = tuple[tuple[str, ...], ...]
 
-STEPS: Steps = (_FIRST, _LOG, _KEPT_BYTES)
+STEPS: Steps = (_FIRST, _LOG, _KEPT_BYTES, STATISTICS)
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import functools
 from typing import Any
 
+from fakes.end_counts import InMemoryEndCounts
 from fakes.event_log import InMemoryEventLog
 from fakes.executions import as_listed
 from fakes.matching import matches, sort_key
@@ -59,12 +60,18 @@ class InMemoryExecutionStore:
         """Of those that were measured."""
         self._told_scripts: dict[str, dict[str, Any]] = {}
         self._log = InMemoryEventLog(clock, self._check_available)
+        self._end_counts = InMemoryEndCounts(self._check_available)
         self._last_id: str | None = None
 
     @property
     def log(self) -> InMemoryEventLog:
         """The log of what happened."""
         return self._log
+
+    @property
+    def end_counts(self) -> InMemoryEndCounts:
+        """The ends of all executions that it ever kept, counted."""
+        return self._end_counts
 
     async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
         """Keep all of `news`, or none; return the event of each.
@@ -213,6 +220,7 @@ class InMemoryExecutionStore:
         execution = change.execution
         before = self._executions.get(execution.id)
         self._executions[execution.id] = execution
+        self._end_counts.note(execution)
         if change.new:
             self._last_id = max(self._last_id or '', execution.id)
         if not execution.is_open:
@@ -233,6 +241,7 @@ class InMemoryExecutionStore:
 
     def _remove(self, execution: Execution, actor: Actor, cause: str) -> Event:
         del self._executions[execution.id], self._ended_at[execution.id]
+        self._end_counts.forget(execution)
         self._kept_bytes.pop(execution.id, None)
         kind = EventKind.EXECUTION_DELETED
         return self._log.append(

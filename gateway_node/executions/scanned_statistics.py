@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statistics of executions that are looked at one by one, and which statistics need that."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import replace
+import datetime
+
+from gateway_node.clock import Clock
+from gateway_node.executions.durations import Durations, NO_DURATIONS
+from gateway_node.executions.filters import EVER, ExecutionFilter
+from gateway_node.executions.pages import KeysetPage, MAX_LIMIT
+from gateway_node.executions.statistics import (
+    asks_for_counted,
+    end_statistics,
+    EndKind,
+    EndStatistics,
+    Interval,
+    kind_of,
+    MAX_POINTS,
+    OpenCounts,
+    Point,
+    Tally,
+)
+from gateway_node.executions.store_ports import ExecutionStore
+from gateway_node.executions.values import Execution, ExecutionStatus, OPEN_STATUSES
+
+SCAN_SEC = 1.0
+"""How long executions are looked at one by one; what is older then is left out."""
+
+_Points = defaultdict[datetime.datetime, dict[ExecutionStatus, list[int | None]]]
+
+
+class Statistics:
+    """Asks the counts of the store where these can answer, and its executions otherwise."""
+
+    def __init__(self, store: ExecutionStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def ended(
+        self, wanted: ExecutionFilter, interval: Interval | None = None
+    ) -> EndStatistics:
+        """Return what is known of the executions that ended and are wanted, and of each interval
+        where one is given.
+
+        Those that were removed are among them where the filter asks for nothing but what ends are
+        counted by. StoreUnavailable.
+        """
+        if asks_for_counted(wanted):
+            return await self._store.end_counts.ended(wanted, interval)
+        return await self._scan(wanted, interval)
+
+    async def open(self, wanted: ExecutionFilter) -> OpenCounts:
+        """Count the executions that are open now and wanted, whatever the filter says of the time
+        of their end. StoreUnavailable."""
+        statuses = OPEN_STATUSES if wanted.statuses is None else OPEN_STATUSES & wanted.statuses
+        if not statuses:
+            return OpenCounts()
+        wanted = replace(wanted, statuses=statuses, completed=EVER)
+        running = waiting = scheduled = 0
+        async for each in self._pages(wanted):
+            for execution in each:
+                if execution.is_schedule:
+                    scheduled += 1
+                elif execution.status is ExecutionStatus.RUNNING:
+                    running += 1
+                else:
+                    waiting += 1
+        return OpenCounts(running=running, waiting=waiting, scheduled=scheduled)
+
+    async def _scan(self, wanted: ExecutionFilter, interval: Interval | None) -> EndStatistics:
+        deadline = self._clock.monotonic() + SCAN_SEC
+        tallies: defaultdict[EndKind, list[int | None]] = defaultdict(list)
+        points: _Points = defaultdict(lambda: defaultdict(list))
+        in_time = True
+        async for each in self._pages(wanted):
+            for execution in each:
+                if execution.is_open:
+                    continue
+                tallies[kind_of(execution)].append(execution.duration_ms)
+                if interval is not None:
+                    statuses = points[_interval_begins(execution, interval)]
+                    statuses[execution.status].append(execution.duration_ms)
+            in_time = self._clock.monotonic() < deadline
+            if not in_time:
+                break
+        # The newest came first, and the last name is to be the one that is told.
+        kinds = [(kind, _tally(took)) for kind, took in reversed(tallies.items())]
+        return end_statistics(
+            totals=kinds,
+            by_script=[(kind, tally.executions) for kind, tally in kinds],
+            points=_series(points),
+            counted=wanted.completed,
+            approximate=not in_time,
+        )
+
+    async def _pages(self, wanted: ExecutionFilter) -> AsyncIterator[tuple[Execution, ...]]:
+        """Yield what is wanted, the newest first, in pages between which others get a turn."""
+        reference: str | None = None
+        while True:
+            page = KeysetPage(limit=-MAX_LIMIT, reference=reference)
+            found = await self._store.find(wanted, page)
+            yield found.executions
+            if found.more is None:
+                return
+            reference = found.more
+
+
+def _interval_begins(execution: Execution, interval: Interval) -> datetime.datetime:
+    ended = (execution.completed_at or execution.created_at).astimezone(datetime.UTC)
+    hour = ended.hour if interval is Interval.HOUR else 0
+    return ended.replace(hour=hour, minute=0, second=0, microsecond=0)
+
+
+def _series(points: _Points) -> tuple[Point, ...]:
+    return tuple(
+        Point(
+            begins=begins,
+            statuses={status: len(took) for status, took in points[begins].items()},
+            durations=sum(
+                (_tally(took).durations for took in points[begins].values()), NO_DURATIONS
+            ),
+        )
+        for begins in sorted(points)[-MAX_POINTS:]
+    )
+
+
+def _tally(durations_ms: list[int | None]) -> Tally:
+    measured = (each for each in durations_ms if each is not None)
+    return Tally(executions=len(durations_ms), durations=Durations.of(*measured))

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of the database's schema in which ends are counted; see docs/decisions/034."""
+
+_NOTE = """
+    INSERT INTO uncounted_ends (
+        number, ended_at, status, vendor_code, verdict, entity, script_id, script_name, duration_ms
+    )
+    SELECT
+        {row}number,
+        CAST(strftime('%s', coalesce(
+            json_extract({row}document, '$.completed_at'), {row}created_at
+        )) AS INTEGER),
+        {row}status,
+        json_extract({row}document, '$.failure.reason'),
+        json_extract({row}document, '$.verdict'),
+        {row}entity,
+        {row}script_id,
+        json_extract({row}document, '$.script_name'),
+        json_extract({row}document, '$.duration_ms')
+"""
+
+STATISTICS: tuple[str, ...] = (
+    # An end is noted here in the commit that records it, and counted with some others soon after:
+    # one page of the disk for an end, and few for many. `ended_at` is in seconds since 1970.
+    """
+    CREATE TABLE uncounted_ends (
+        place INTEGER PRIMARY KEY,
+        number INTEGER NOT NULL,
+        ended_at INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        vendor_code TEXT,
+        verdict TEXT,
+        entity TEXT NOT NULL,
+        script_id TEXT NOT NULL,
+        script_name TEXT,
+        duration_ms INTEGER
+    )
+    """,
+    f"""
+    CREATE TRIGGER note_end AFTER UPDATE OF ended_sec ON executions
+    WHEN OLD.ended_sec IS NULL AND NEW.ended_sec IS NOT NULL
+    BEGIN
+        {_NOTE.format(row='NEW.')};
+    END
+    """,
+    f"""
+    CREATE TRIGGER note_added_end AFTER INSERT ON executions WHEN NEW.ended_sec IS NOT NULL
+    BEGIN
+        {_NOTE.format(row='NEW.')};
+    END
+    """,
+    # What ends are counted by. Each kind of end has a row without entity and script as well, for
+    # all of these together. `newest` is the number of an execution, as in `counted_periods`.
+    """
+    CREATE TABLE end_kinds (
+        id INTEGER PRIMARY KEY,
+        status TEXT NOT NULL,
+        vendor_code TEXT,
+        verdict TEXT,
+        entity TEXT,
+        script_id TEXT,
+        script_name TEXT,
+        newest INTEGER NOT NULL
+    )
+    """,
+    'CREATE INDEX end_kinds_of_script ON end_kinds (script_id, entity)',
+    # Hours, days, months and years by UTC in which something ended, from `begins` to before
+    # `ends`. Where `parts_gone`, what is within it is not counted any more but as a whole.
+    """
+    CREATE TABLE counted_periods (
+        id INTEGER PRIMARY KEY,
+        level INTEGER NOT NULL,
+        begins INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        counts INTEGER NOT NULL,
+        newest INTEGER NOT NULL,
+        parts_gone INTEGER NOT NULL,
+        UNIQUE (level, begins)
+    )
+    """,
+    # `executions` of the kind ended in the period, `measured` of them with a duration.
+    """
+    CREATE TABLE end_counts (
+        period INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        executions INTEGER NOT NULL,
+        measured INTEGER NOT NULL,
+        total_ms INTEGER NOT NULL,
+        min_ms INTEGER,
+        max_ms INTEGER,
+        histogram BLOB NOT NULL,
+        PRIMARY KEY (period, kind)
+    ) WITHOUT ROWID
+    """,
+    f"""
+    {_NOTE.format(row='')}
+    FROM executions WHERE ended_sec IS NOT NULL ORDER BY number
+    """,
+)
