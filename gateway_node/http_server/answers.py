@@ -1,25 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what a handler answers to what goes over the line."""
 
+import asyncio
+from collections.abc import AsyncIterator
 import json
+import logging
+import socket
+import struct
 from urllib.parse import quote
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs, HttpVersion11, web
 
-from gateway_node.http_server.calls import Answer, Document, Download, TextPart
+from gateway_node.http_server.calls import Answer, Document, Download, Stream, TextPart
+from gateway_node.http_server.connections import Connection
 from gateway_node.http_server.media_types import TEXT
 from gateway_node.http_server.parts import is_known, part_of
+
+_log = logging.getLogger(__name__)
 
 # json.dumps makes an encoder for each call with other than the default settings.
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def response_to(answer: Answer, *, status: int, head: bool) -> web.Response:
+def response_to(answer: Answer, *, status: int, request: web.Request) -> web.Response:
     """Build the response; to HEAD, of which aiohttp sends no body."""
+    head = request.method == hdrs.METH_HEAD
     if isinstance(answer.body, Download):
-        return _download(answer.body, status, head=head)
+        return _download(answer.body, status, request, head=head)
     if isinstance(answer.body, TextPart):
         return _text(answer.body, status, head=head)
+    if isinstance(answer.body, Stream):
+        return _stream(answer.body, status, request)
     headers = {} if answer.location is None else {hdrs.LOCATION: answer.location}
     if answer.body is None:
         return web.Response(status=status, headers=headers)
@@ -82,16 +93,60 @@ def _text(text: TextPart, status: int, *, head: bool) -> web.Response:
     )
 
 
-def _download(download: Download, status: int, *, head: bool) -> web.Response:
+def _download(
+    download: Download, status: int, request: web.Request, *, head: bool
+) -> web.Response:
     content = download.content
     if head:
         content.close()
     return web.Response(
         status=status,
-        body=content.pieces(),
+        body=_sent(content.pieces(), request),
         content_type='application/octet-stream',
         headers={
             hdrs.CONTENT_DISPOSITION: attachment(download.file_name),
             hdrs.CONTENT_LENGTH: str(content.size),
         },
     )
+
+
+def _stream(stream: Stream, status: int, request: web.Request) -> web.Response:
+    return web.Response(
+        status=status,
+        body=_sent(_whole(stream.pieces, request), request),
+        content_type=stream.media_type,
+        charset='utf-8',
+        headers={hdrs.CONTENT_DISPOSITION: attachment(stream.file_name)},
+    )
+
+
+async def _sent(pieces: AsyncIterator[bytes], request: web.Request) -> AsyncIterator[bytes]:
+    """Have the connection know what is added to its output: so it sees how much is taken of it."""
+    connection = request.protocol
+    async for piece in pieces:
+        if isinstance(connection, Connection):
+            connection.note_output(len(piece))
+        yield piece
+
+
+async def _whole(pieces: AsyncIterator[bytes], request: web.Request) -> AsyncIterator[bytes]:
+    """Break the connection where not all pieces come; what was sent must not pass for all.
+
+    Without the last chunk HTTP/1.1 tells so by itself; in HTTP/1.0 the end of the connection is
+    the end of the body, so that it has to be reset (RFC 9112, section 8).
+    """
+    try:
+        async for piece in pieces:
+            yield piece
+    except Exception as error:
+        _log.warning('%s %s was not answered to the end: %s', request.method, request.path, error)
+        if request.version < HttpVersion11 and request.transport is not None:
+            _reset(request.transport)
+        raise ConnectionAbortedError(str(error)) from error
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close without what is not sent yet, in a way that is no end (man 7 socket, SO_LINGER)."""
+    connection = transport.get_extra_info('socket')
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    transport.abort()

@@ -136,7 +136,7 @@ class _Endpoint(Generic[At, B]):
         except Exception as error:
             self._check_declared(error)
             raise
-        response = response_to(answer, status=route.status, head=request.method == hdrs.METH_HEAD)
+        response = response_to(answer, status=route.status, request=request)
         if self._chooses:
             response.headers[hdrs.VARY] = hdrs.ACCEPT
         return response

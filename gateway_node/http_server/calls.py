@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a handler is given, and what it gives back: values, and nothing of aiohttp."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -88,9 +88,20 @@ class TextPart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stream:
+    """What is made while it is sent, and however long."""
+
+    pieces: AsyncIterator[bytes]
+    """UTF-8. Where it raises, the connection ends in a way that tells that this is not all."""
+    media_type: str
+    file_name: str
+    """As which it is to be saved."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a handler answers; the status is the route's."""
 
-    body: Json | Download | Document | TextPart | None = None
+    body: Json | Download | Document | TextPart | Stream | None = None
     location: str | None = None
     """The path of what came into being."""

@@ -142,6 +142,10 @@ class Connection(web.RequestHandler):
             return None
         return self._since
 
+    def note_output(self, size: int) -> None:
+        """Note that so many bytes of a body go to where what is not sent waits."""
+        self._stall.note_output(size)
+
     def give_way(self) -> None:
         """Close at once: another client needs the place."""
         self.force_close()
@@ -221,27 +225,34 @@ class Connection(web.RequestHandler):
 
 
 class _Stall:
-    """How well a client takes its answers, as seen at one look after another."""
+    """How well a client takes its answers, as seen at one look after another.
+
+    What an answer adds in between counts only as far as it is noted; what is sent piece by piece
+    has to be.
+    """
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
         self._since: float | None = None
         self._unsent = 0
+        self._added = 0
         self._taken = 0
 
-    def is_too_long(self, now: float, unsent: int) -> bool:
-        """Tell whether output has waited for longer than what was taken of it is worth.
+    def note_output(self, size: int) -> None:
+        """Note what is added to the output."""
+        self._added += size
 
-        What was added to the output between two looks hides as much of what was taken.
-        """
+    def is_too_long(self, now: float, unsent: int) -> bool:
+        """Tell whether output has waited for longer than what was taken of it is worth."""
+        taken = max(0, self._unsent + self._added - unsent)
+        self._unsent, self._added = unsent, 0
         if not unsent:
             self._since = None
             return False
         if self._since is None:
             self._since, self._taken = now, 0
         else:
-            self._taken += max(0, self._unsent - unsent)
-        self._unsent = unsent
+            self._taken += taken
         limits = self._limits
         return now - self._since > limits.stall_sec + self._taken / limits.bytes_per_sec
 

@@ -330,9 +330,10 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.closed = False
+        self.unsent_bytes = 0
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unsent_bytes
 
     def pause_reading(self) -> None:
         pass
@@ -389,6 +390,19 @@ async def test_requests_that_wait_on_a_connection_are_bounded(
     for _ in range(20):
         connection.data_received(ASK * 1000)
     assert len(connection._messages) <= 64
+
+
+@pytest.mark.parametrize(('taken', 'stays'), [(65536, True), (1000, False), (0, False)])
+async def test_what_was_taken_counts_although_as_much_came_behind_it(
+    wired: tuple[Connection, Wire], taken: int, stays: bool
+) -> None:
+    """An answer that is made while it is sent has always something that waits."""
+    connection, wire = wired
+    wire.unsent_bytes = 65536
+    for second in range(2000):
+        connection.look(float(second))
+        connection.note_output(taken)
+    assert wire.closed is not stays
 
 
 async def test_what_comes_behind_an_upgrade_is_not_kept(wired: tuple[Connection, Wire]) -> None:
