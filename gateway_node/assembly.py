@@ -92,6 +92,7 @@ async def assemble(
             library=inner.library,
             script_changes=inner.executions.script_changes,
             executions=inner.executions.service,
+            statistics=inner.executions.statistics,
             versions={**_own_versions(), **node_side.versions},
             conditions=conditions,
             clock=clock,

@@ -7,6 +7,7 @@ from gateway_node.clock import Clock
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import FreeSpace, ScriptRunner
+from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import ExecutionSettings
@@ -23,6 +24,7 @@ class ExecutionRoom:
     ledger: Ledger
     service: ExecutionService
     script_changes: ScriptChanges
+    statistics: Statistics
 
 
 def execution_room(
@@ -61,4 +63,9 @@ def execution_room(
         ledger=ledger,
         free_space=free_space,
     )
-    return ExecutionRoom(ledger=ledger, service=service, script_changes=script_changes)
+    return ExecutionRoom(
+        ledger=ledger,
+        service=service,
+        script_changes=script_changes,
+        statistics=Statistics(store, clock),
+    )

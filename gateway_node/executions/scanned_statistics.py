@@ -2,7 +2,7 @@
 """Statistics of executions that are looked at one by one, and which statistics need that."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 import datetime
 
@@ -20,6 +20,8 @@ from gateway_node.executions.statistics import (
     MAX_POINTS,
     OpenCounts,
     Point,
+    ScriptOfEntity,
+    ScriptRecord,
     Tally,
 )
 from gateway_node.executions.store_ports import ExecutionStore
@@ -68,6 +70,12 @@ class Statistics:
                 else:
                     waiting += 1
         return OpenCounts(running=running, waiting=waiting, scheduled=scheduled)
+
+    async def of_scripts(
+        self, scripts: Iterable[ScriptOfEntity]
+    ) -> Mapping[ScriptOfEntity, ScriptRecord]:
+        """Return what is known of each of these scripts, all in one read. StoreUnavailable."""
+        return await self._store.end_counts.of_scripts(scripts)
 
     async def _scan(self, wanted: ExecutionFilter, interval: Interval | None) -> EndStatistics:
         deadline = self._clock.monotonic() + SCAN_SEC
