@@ -67,6 +67,8 @@ class ExecutionFilter:
     vendor_codes: frozenset[str] | None = None
     """Of the error: values of `FailureReason`."""
     verdicts: frozenset[Verdict] | None = None
+    metric: str | None = None
+    """A name under which the script measured something."""
     execution_types: frozenset[ExecutionType] | None = None
     triggers: frozenset[TriggerFilter] | None = None
     stop_triggers: frozenset[TriggerFilter] | None = None

@@ -35,6 +35,7 @@ def conditions_of(wanted: ExecutionFilter) -> Iterator[Condition]:
     yield from _of_what(wanted)
     yield from _of_its_way(wanted)
     yield from _of_its_end(wanted)
+    yield from _of_what_it_found(wanted)
 
 
 def with_paths(wanted: ExecutionFilter, paths: Iterable[str]) -> ExecutionFilter:
@@ -117,8 +118,6 @@ def _of_its_end(wanted: ExecutionFilter) -> Iterator[Condition]:
         yield _among(_field('signal'), wanted.signals)
     if wanted.vendor_codes is not None:
         yield _among(_field('failure.reason'), wanted.vendor_codes)
-    if wanted.verdicts is not None:
-        yield _among(_field('verdict'), _values(wanted.verdicts))
     if wanted.stop_triggers is not None:
         yield _any_of(_is_by('stop_trigger', each) for each in wanted.stop_triggers)
     if wanted.terminating is not None:
@@ -131,6 +130,14 @@ def _of_its_end(wanted: ExecutionFilter) -> Iterator[Condition]:
         yield _holds(f'{_field("duration_ms")} >= ?', wanted.min_duration_ms)
     if wanted.max_duration_ms is not None:
         yield _holds(f'{_field("duration_ms")} <= ?', wanted.max_duration_ms)
+
+
+def _of_what_it_found(wanted: ExecutionFilter) -> Iterator[Condition]:
+    if wanted.verdicts is not None:
+        yield _among(_field('verdict'), _values(wanted.verdicts))
+    if wanted.metric is not None:
+        metrics = "SELECT 1 FROM json_each(document, '$.metrics')"
+        yield _holds(f'EXISTS ({metrics} WHERE key = ?)', wanted.metric)
 
 
 def _field(path: str) -> str:

@@ -72,6 +72,7 @@ def _of_its_end(wanted: ExecutionFilter, execution: Execution) -> Iterator[bool]
     failure = execution.failure
     yield _is_in(failure and failure.reason.value, wanted.vendor_codes)
     yield _is_in(execution.verdict, wanted.verdicts)
+    yield wanted.metric is None or wanted.metric in execution.metrics
     yield _is_by(execution.stop_trigger, wanted.stop_triggers)
     yield wanted.terminating in (None, execution.terminating)
     yield _is_within(execution.completed_at, wanted.completed)

@@ -45,6 +45,7 @@ USERS = ['ann', 'Ännchen', '%']
 TEXTS = ['Straße', 'STRASSE', 'say "é"', 'É', '50%_', 'u00e9', 'a\\b', '\U0001f600', '\x1b[0m']
 VALUES: list[Any] = [1, True, None, 1.5, '1', 'true', {'b': [1], 'a': 'é'}, 'é', '{"a":1}']
 SAID = ['1', 'true', 'null', '1.5', '{"a": "é", "b": [1]}', 'é', '"1"', '{"a":1}', '[', 'NaN']
+METRICS = ['volts', 'Volts', 'Öl "1"', 'a\\b', '$.x', 'null', "'"]
 IDS = [new_execution(number).id for number in range(0, 60, 2)]
 _few = strategies.integers(-1, 2)
 _seconds = strategies.integers(-5, 40).map(lambda each: datetime.timedelta(seconds=each / 2))
@@ -100,6 +101,7 @@ def _ends(draw: strategies.DrawFn, status: ExecutionStatus) -> dict[str, Any]:
         'exit_code': draw(strategies.none() | _few),
         'signal': draw(strategies.none() | strategies.sampled_from([9, 15])),
         'verdict': draw(strategies.sampled_from([None, *Verdict])),
+        'metrics': draw(strategies.dictionaries(strategies.sampled_from(METRICS), _few)),
         'output_parameters': draw(strategies.none() | strategies.dictionaries(texts, texts)),
         'failure': Failure(reason=reason, message='it failed')
         if status is ExecutionStatus.FAILED
@@ -145,6 +147,7 @@ _CHOICES: dict[str, strategies.SearchStrategy[Any]] = {
     'signals': _some([9, 15]),
     'vendor_codes': _some([each.value for each in FailureReason]),
     'verdicts': _some(Verdict),
+    'metric': strategies.sampled_from(METRICS),
     'execution_types': _some(ExecutionType),
     'triggers': _trigger_filters,
     'stop_triggers': _trigger_filters,
