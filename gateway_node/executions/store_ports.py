@@ -155,6 +155,12 @@ class ExecutionStore(Protocol):
     async def measure(self, kept_bytes: Mapping[str, int]) -> None:
         """Note how much of the disk is taken by what is kept of these beside their records."""
 
+    async def versions_named(self, script_id: str) -> Mapping[str, int]:
+        """Return how many executions name each version of a script, for those that any does.
+
+        It costs the same however many executions are kept.
+        """
+
     async def check(self) -> None:
         """Return where it can be read and, as far as is known, written; cheap."""
 

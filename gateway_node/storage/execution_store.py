@@ -45,6 +45,7 @@ from gateway_node.storage.end_statistics import SqliteEndCounts
 from gateway_node.storage.event_log import SqliteEventLog
 from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.expired import read_expired
+from gateway_node.storage.named_versions import read_named_versions
 from gateway_node.storage.searches import find_numbered_page, find_page, read_paths
 from gateway_node.storage.told_scripts import keep_told, read_told
 
@@ -173,6 +174,12 @@ class SqliteExecutionStore:
         """
         rows = [(each, execution_id) for execution_id, each in kept_bytes.items()]
         await self._database.write(lambda connection: connection.executemany(change, rows))
+
+    async def versions_named(self, script_id: str) -> Mapping[str, int]:
+        """Return how many executions name each version of a script."""
+        return await self._database.read(
+            lambda connection: read_named_versions(connection, script_id)
+        )
 
     async def check(self) -> None:
         """Return where it can be read and, as far as is known, written; cheap."""

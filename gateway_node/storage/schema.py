@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlite3
 
 from gateway_node.storage.errors import StoreVersionError
+from gateway_node.storage.named_versions import NAMED_VERSIONS
 from gateway_node.storage.statistics_schema import STATISTICS
 
 _FIRST = (
@@ -243,7 +244,7 @@ _KEPT_BYTES = (
 
 Steps = tuple[tuple[str, ...], ...]
 
-STEPS: Steps = (_FIRST, _LOG, _KEPT_BYTES, STATISTICS)
+STEPS: Steps = (_FIRST, _LOG, _KEPT_BYTES, (*STATISTICS, *NAMED_VERSIONS))
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 
 

@@ -4,6 +4,7 @@
 It keeps to the same contract as the SQLite one: one suite of tests is put to both.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 import functools
 from typing import Any
@@ -181,6 +182,15 @@ class InMemoryExecutionStore:
         self._check_available()
         for execution_id in kept_bytes.keys() & self._ended_at.keys():
             self._measure(self._executions[execution_id], kept_bytes[execution_id])
+
+    async def versions_named(self, script_id: str) -> Mapping[str, int]:
+        """Return how many executions name each version of a script."""
+        self._check_available()
+        return Counter(
+            each.script_version
+            for each in self._executions.values()
+            if each.script_id == script_id
+        )
 
     async def check(self) -> None:
         """Return where it is there."""

@@ -17,6 +17,7 @@ from small_disks import filled, mounted
 
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.documents import to_document
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import ExecutionStatus
@@ -464,3 +465,25 @@ async def test_a_missing_directory_is_told(tmp_path: Path) -> None:
     """The error names the file that cannot be opened."""
     with pytest.raises(StoreUnavailable, match='nowhere'):
         await Database.open(tmp_path / 'nowhere')
+
+
+async def test_the_versions_that_kept_executions_name_are_counted_at_the_migration(
+    tmp_path: Path,
+) -> None:
+    """Those of executions that an earlier version of the gateway recorded."""
+    made_at_version(tmp_path, 3)
+    connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    for number in (1, 2):
+        execution = new_execution(number)
+        connection.execute(
+            """
+            INSERT INTO executions (
+                id, entity, script_id, status, scheduled, created_at, document, parameters
+            ) VALUES (?, 'apps/temp_sensor', 'self_test', 'prepared', 0, '', ?, '[{},null]')
+            """,
+            (execution.id, to_document(execution)),
+        )
+    connection.close()
+    store = await opened(tmp_path)
+    assert await store.versions_named('self_test') == {new_execution(1).script_version: 2}
+    await store.close()

@@ -550,3 +550,22 @@ async def test_saving_identities_replaces_the_earlier_ones(identity_store: Ident
         await identity_store.save_identities([Identity(ref=ref, holder='/node')])
     (kept,) = await identity_store.load_identities()
     assert kept.ref.entity_id == 'arm'
+
+
+async def test_the_versions_that_executions_name_are_known(store: ExecutionStore) -> None:
+    """Of one script, each with the number of its executions, as long as any names it."""
+    first = [new_execution(number, script_version='a') for number in (1, 2)]
+    second = new_execution(3, script_version='b')
+    for execution in (*first, second, new_execution(4, script_id='other')):
+        await add(store, execution)
+    assert await store.versions_named('self_test') == {'a': 2, 'b': 1}
+    # What waited runs in the version that there is when its turn comes.
+    started = advance(second, ExecutionStatus.RUNNING, script_version='c', started_at=STARTED_AT)
+    await update(store, started)
+    assert await store.versions_named('self_test') == {'a': 2, 'c': 1}
+    for execution in first:
+        assert 'a' in await store.versions_named('self_test')
+        await update(store, advance(execution, ExecutionStatus.FAILED, completed_at=COMPLETED_AT))
+        await remove(store, execution.id)
+    assert await store.versions_named('self_test') == {'c': 1}
+    assert await store.versions_named('nobody') == {}
