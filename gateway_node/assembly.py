@@ -11,6 +11,7 @@ from collections.abc import (
 )
 import contextlib
 from dataclasses import dataclass
+import functools
 import platform
 import socket
 from typing import Any
@@ -23,6 +24,7 @@ from gateway_node.entities.host import remembers_host
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityType, NodeName
+from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.room import execution_room, ExecutionRoom
 from gateway_node.executions.service import ExecutionService
@@ -46,7 +48,6 @@ from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.running import Gateway
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.values import EVERY_VERSION
 from gateway_node.side_tasks import SideTasks
 from gateway_node.start_files import ManifestReader, Manifests
 from gateway_node.storage.database import SQLITE_VERSION
@@ -259,7 +260,6 @@ def _own_versions() -> dict[str, str]:
 async def _open_library(
     configuration: Configuration, adapters: Adapters, manifests: Manifests
 ) -> ScriptLibrary:
-    in_use = frozenset(each.script_version for each in await adapters.store.open_executions())
     scripts = configuration.scripts
     library = ScriptLibrary(
         scripts_dir=scripts.scripts_dir,
@@ -270,7 +270,7 @@ async def _open_library(
         allow_uploads=scripts.allow_uploads,
         max_scripts=scripts.max_scripts or 0,
     )
-    await library.open(EVERY_VERSION if adapters.store.may_have_forgotten else in_use)
+    await library.open(functools.partial(versions_to_keep, adapters.store))
     return library
 
 

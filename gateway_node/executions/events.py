@@ -131,6 +131,11 @@ class Event:
     Of an execution `documents.evolved` makes the next summary of it."""
 
     @property
+    def script_id(self) -> str:
+        """The id of the script that it happened to, or to an execution of which."""
+        return self.subject.split('/')[3]
+
+    @property
     def subject_id(self) -> str:
         """The id of what it happened to."""
         return self.subject.rpartition('/')[2]

@@ -143,8 +143,8 @@ class Ledger:
             return False
         return True
 
-    async def remove(self, *execution_ids: str, actor: Actor, cause: str) -> None:
-        """Remove ended executions, all or none; those that are not known are no matter.
+    async def remove(self, *execution_ids: str, actor: Actor, cause: str) -> tuple[Event, ...]:
+        """Remove ended executions, all or none; return the tombstones of those that were known.
 
         Raises:
             ExecutionNotDeletable, StoreUnavailable: nothing was removed.
@@ -152,6 +152,7 @@ class Ledger:
         removed = await self._store.remove(execution_ids, actor=actor, cause=cause)
         for event in removed:
             self._tell_one(event, None)
+        return removed
 
     def tell_progress(self, execution: Execution) -> None:
         """Tell the listeners of progress; it is not recorded until the next transition."""

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 import contextlib
+from dataclasses import replace
 import logging
 
 from gateway_node.executions.actors import Actor, GATEWAY
@@ -33,9 +34,14 @@ class Retention:
         runner: ScriptRunner,
         policy: RetentionPolicy,
         log_policy: LogPolicy,
-        on_removed: Callable[[], Awaitable[None]],
+        on_removed: Callable[[frozenset[str]], Awaitable[None]],
+        other_bytes: Callable[[], int],
     ) -> None:
-        """`on_removed` is awaited each time something was removed."""
+        """`on_removed` is awaited with the ids of the scripts of what was removed.
+
+        `other_bytes` of the disk are taken for executions beside what they keep themselves.
+        """
+        self._other_bytes = other_bytes
         self._on_removed = on_removed
         self._store = store
         self._ledger = ledger
@@ -78,10 +84,17 @@ class Retention:
 
     async def sweep(self) -> None:
         """Remove everything that the policies do not keep; StoreUnavailable."""
-        while expired := await self._store.expired(self._policy, limit=BATCH):
+        while expired := await self._store.expired(self._present_policy(), limit=BATCH):
             await self.remove(*expired, actor=GATEWAY, cause='retention')
             await self._store.shrink()
         await self._store.log.prune(self._log_policy)
+
+    def _present_policy(self) -> RetentionPolicy:
+        """Return the policy with the bound on the disk that is left to what executions keep."""
+        max_disk_bytes = self._policy.max_disk_bytes
+        if max_disk_bytes:
+            max_disk_bytes = max(1, max_disk_bytes - self._other_bytes())
+        return replace(self._policy, max_disk_bytes=max_disk_bytes)
 
     async def _remove_leftovers(self) -> None:
         """Remove what is kept of executions that the store does not know: a crash left it.
@@ -104,7 +117,7 @@ class Retention:
 
     async def remove(self, *execution_ids: str, actor: Actor, cause: str) -> None:
         """Remove ended executions with all that was kept of them; StoreUnavailable."""
-        await self._ledger.remove(*execution_ids, actor=actor, cause=cause)
+        tombstones = await self._ledger.remove(*execution_ids, actor=actor, cause=cause)
         for execution_id in execution_ids:
             await self._runner.discard(execution_id)
-        await self._on_removed()
+        await self._on_removed(frozenset(event.script_id for event in tombstones))

@@ -65,7 +65,9 @@ class ScriptChanges:
     ) -> Script:
         """Make a script of an upload; raises what `ScriptLibrary.create` says."""
         tell = self._script_log.noting(EventKind.SCRIPT_UPLOADED, entity, actor)
-        script = await self._library.create(entity, upload, file_name, metadata, tell=tell)
+        script = await self._library.create(
+            entity, upload, file_name, metadata, uploaded_by=str(actor), tell=tell
+        )
         await self._script_log.wait_told()
         return script
 
@@ -81,7 +83,7 @@ class ScriptChanges:
     ) -> Script:
         """Make an upload a script's next version; raises what `ScriptLibrary.replace` says.
 
-        Versions that open executions need are kept.
+        Versions that open executions need, or that kept ones name, stay.
         """
         script = await self._library.replace(
             entity,
@@ -89,14 +91,16 @@ class ScriptChanges:
             upload,
             file_name=file_name,
             metadata=metadata,
-            versions_in_use=self._executions.versions_in_use,
+            versions_in_use=self._executions.versions_to_keep,
+            uploaded_by=str(actor),
             tell=self._script_log.noting(EventKind.SCRIPT_REPLACED, entity, actor),
         )
         await self._script_log.wait_told()
         return script
 
     async def delete(self, entity: EntityRef, script_id: str, *, actor: Actor) -> None:
-        """Remove a script; its ended executions stay readable, its schedules fail.
+        """Remove a script; its ended executions stay readable, with the versions that they name;
+        its schedules fail.
 
         Raises:
             ScriptNotFound, ScriptIsManaged: as their names say.
@@ -107,7 +111,9 @@ class ScriptChanges:
         if open_ids:
             raise ScriptHasOpenExecutions(script_id, open_ids)
         tell = self._script_log.noting(EventKind.SCRIPT_DELETED, entity, actor)
-        await self._library.delete(entity, script_id, tell=tell)
+        await self._library.delete(
+            entity, script_id, versions_in_use=self._executions.versions_to_keep, tell=tell
+        )
         await self._script_log.wait_told()
         await self._executions.script_deleted(entity, script_id, actor=actor)
 

@@ -6,7 +6,7 @@ knows all.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 import contextlib
 from dataclasses import replace
 
@@ -27,6 +27,7 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds, number_of
+from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
 from gateway_node.executions.output_lines import OutputStream
@@ -92,7 +93,8 @@ class ExecutionService:
             runner=runner,
             policy=settings.retention,
             log_policy=settings.log,
-            on_removed=self._read_entities,
+            on_removed=self._on_removed,
+            other_bytes=lambda: library.old_version_bytes,
         )
         self._held_scripts = HeldScripts(runner)
         self._admission = Admission(
@@ -336,6 +338,16 @@ class ExecutionService:
         """Return the versions of a script that open executions need, or will when let in."""
         return self._admission.versions_in_use(script_id)
 
+    async def versions_to_keep(self, script_id: str) -> Container[str]:
+        """Return the versions of a script that open executions need, or that kept ones name."""
+        # What is let in is on record before it leaves: it is in the one or in the other.
+        needed = self._admission.versions_in_use(script_id)
+        return await versions_to_keep(self._store, script_id, needed=needed)
+
+    async def versions_named(self, script_id: str) -> Mapping[str, int]:
+        """Return how many executions name each version of a script; StoreUnavailable."""
+        return await self._store.versions_named(script_id)
+
     async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
         """Return the version that a script has now; None where the script is gone."""
         try:
@@ -377,6 +389,10 @@ class ExecutionService:
         if execution.is_open and execution.is_schedule:
             self._schedules.add([execution])
         self._retention.request_sweep()
+
+    async def _on_removed(self, script_ids: frozenset[str]) -> None:
+        await self._library.prune(script_ids, self.versions_to_keep)
+        await self._read_entities()
 
     async def _read_entities(self) -> None:
         self._entities = await self._store.entities()

@@ -81,6 +81,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     entities.AreaNotFound: _NOT_FOUND,
     entities.FunctionNotFound: _NOT_FOUND,
     scripts.ScriptNotFound: _NOT_FOUND,
+    scripts.VersionNotFound: _NOT_FOUND,
     scripts.ScriptIsManaged: _CONFLICT,
     scripts.ScriptTooLarge: _TOO_LARGE,
     scripts.ScriptRefused: _INVALID_PARAMETER,

@@ -10,6 +10,7 @@ from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.execution_columns import execution_detail, execution_href
 from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
+from gateway_node.http_server.representations import content_href
 from gateway_node.http_server.subjects import OfExecution, OfScript
 from gateway_node.http_server.takes import member, optional
 
@@ -92,4 +93,13 @@ async def _detail(call: Call[OfExecution, object], execution: Execution) -> Answ
     executions = call.services.executions
     version = await executions.present_version(execution.entity, execution.script_id)
     output = await executions.output(execution.id)
-    return Answer(body=execution_detail(call.base, execution, version, output))
+    body = execution_detail(call.base, execution, version, output)
+    # Of a managed script the present version is there and no other.
+    if version == execution.script_version or call.services.library.has_version(
+        execution.script_id, execution.script_version
+    ):
+        body['script_content'] = content_href(
+            f'{call.base}/{execution.entity.path}/scripts/{execution.script_id}',
+            execution.script_version,
+        )
+    return Answer(body=body)

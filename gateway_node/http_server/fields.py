@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from gateway_node.entities.names import ID_PATTERN, is_id
 from gateway_node.executions.ids import EXECUTION_ID_PATTERN, is_execution_id
 from gateway_node.scripts.errors import Violation
+from gateway_node.scripts.records import VERSION
 
 T_co = TypeVar('T_co', covariant=True)
 Choice_co = TypeVar('Choice_co', bound=enum.Enum, covariant=True)
@@ -111,6 +112,20 @@ class ExecutionId(Field[str]):
     def schema(self) -> dict[str, Any]:
         """Tell the form of an execution's id."""
         return {'type': 'string', 'pattern': f'^{EXECUTION_ID_PATTERN}$'}
+
+
+class Version(Field[str]):
+    """A version of a script."""
+
+    def read(self, value: object) -> str:
+        """Return the version."""
+        if not isinstance(value, str) or not VERSION.fullmatch(value):
+            raise refused(f'is {shown(value)}; allowed: a SHA-256, 64 digits and letters a to f')
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the form of a SHA-256."""
+        return {'type': 'string', 'pattern': f'^{VERSION.pattern}$'}
 
 
 class Integer(Field[int]):

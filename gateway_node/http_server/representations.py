@@ -4,9 +4,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gateway_node.clock import rfc3339
 from gateway_node.entities.values import App, Area, Component, Function
 from gateway_node.scripts.script_summaries import script_summary
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.values import Script, ScriptVersion
 
 Json = dict[str, Any]
 
@@ -80,6 +81,31 @@ def script_detail(scripts_href: str, script: Script) -> Json:
     if script.parameters_schema is not None:
         detail['parameters_schema'] = script.parameters_schema
     return detail
+
+
+def content_href(script_href: str, version: str) -> str:
+    """Build the path of the file of a version of a script."""
+    return f'{script_href}/content?version={version}'
+
+
+def script_version(script_href: str, version: ScriptVersion, executions: int) -> Json:
+    """Build a version of a script, which so many executions name: with what is known of the
+    script as it was then."""
+    then = {} if version.script is None else script_detail('', version.script)
+    told = {name: value for name, value in then.items() if name not in ('id', 'href', 'managed')}
+    uploaded_at = None if version.uploaded_at is None else rfc3339(version.uploaded_at)
+    return told | present(
+        {
+            'version': version.version,
+            'href': content_href(script_href, version.version),
+            'current': version.current,
+            'file_name': version.path.name,
+            'size': version.size,
+            'executions': executions,
+            'uploaded_at': uploaded_at,
+            'uploaded_by': version.uploaded_by,
+        }
+    )
 
 
 def present(values: Mapping[str, Any]) -> Json:

@@ -134,6 +134,31 @@ _EXECUTION_WHERE_KNOWN: Schema = {
 _LINE: Schema = {'stream': _choice(OutputStream), 'time': _TIME, 'text': _TEXT}
 _CUT_LINE: Schema = {'whole': {'const': False}}
 
+_SCRIPT: Schema = {
+    'description': _TEXT,
+    'kind': _choice(ScriptKind),
+    'tags': _TEXTS,
+    'single_execution': _FLAG,
+    'proximity_proof_required': _FLAG,
+}
+_SCRIPT_WHERE_SET: Schema = {
+    'timeout_sec': _AMOUNT,
+    'parameters_schema': _ANY_OBJECT,
+    'exit_verdicts': {'type': 'object', 'additionalProperties': _choice(Verdict)},
+    'limits': _object(
+        {},
+        {
+            'cpu_sec': _AMOUNT,
+            'memory_mb': _AMOUNT,
+            'processes': _COUNT,
+            'open_files': _COUNT,
+            'file_size_mb': _AMOUNT,
+            'output_mb': _AMOUNT,
+        },
+    ),
+    'mended': _MENDED,
+}
+
 SCHEMAS: dict[str, Schema] = {
     'GenericError': _object(
         {
@@ -219,36 +244,22 @@ SCHEMAS: dict[str, Schema] = {
     'Area': _object(_REFERENCE | {'components': _HREF}),
     'Function': _object(_REFERENCE | {'hosts': _HREF}, {'description': _TEXT}),
     'Script': _object(
-        _REFERENCE
-        | {
-            'description': _TEXT,
-            'managed': _FLAG,
-            'kind': _choice(ScriptKind),
-            'version': _TEXT,
-            'size': _COUNT,
-            'tags': _TEXTS,
-            'single_execution': _FLAG,
-            'proximity_proof_required': _FLAG,
-        },
-        {
-            'timeout_sec': _AMOUNT,
-            'parameters_schema': _ANY_OBJECT,
-            'exit_verdicts': {'type': 'object', 'additionalProperties': _choice(Verdict)},
-            'limits': _object(
-                {},
-                {
-                    'cpu_sec': _AMOUNT,
-                    'memory_mb': _AMOUNT,
-                    'processes': _COUNT,
-                    'open_files': _COUNT,
-                    'file_size_mb': _AMOUNT,
-                    'output_mb': _AMOUNT,
-                },
-            ),
-            'mended': _MENDED,
-        },
+        _REFERENCE | _SCRIPT | {'managed': _FLAG, 'version': _TEXT, 'size': _COUNT},
+        _SCRIPT_WHERE_SET,
     ),
     'ScriptList': _list_of('Script'),
+    'ScriptVersion': _object(
+        {
+            'version': _TEXT,
+            'href': _HREF,
+            'current': _FLAG,
+            'file_name': _TEXT,
+            'size': _COUNT,
+            'executions': _COUNT,
+        },
+        {'name': _TEXT, 'uploaded_at': _TIME, 'uploaded_by': _TEXT} | _SCRIPT | _SCRIPT_WHERE_SET,
+    ),
+    'ScriptVersionList': _list_of('ScriptVersion', {'complete': _FLAG}),
     'UploadedScript': _object(_REFERENCE),
     'ExecutionSummary': _object(_EXECUTION, _EXECUTION_WHERE_KNOWN),
     'ExecutionList': _list_of('ExecutionSummary', {'next': _HREF}),
@@ -261,6 +272,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         _EXECUTION_WHERE_KNOWN
         | {
+            'script_content': _HREF,
             'executor': _object({'name': _TEXT, 'host': _TEXT}),
             'parameters': _ANY_OBJECT,
             'checks': _array(_CHECK, maxItems=MAX_CHECKS),

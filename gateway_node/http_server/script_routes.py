@@ -4,7 +4,11 @@
 from typing import Any
 
 from gateway_node.entities.errors import EntityNotFound
-from gateway_node.executions.errors import DiskSpaceLow, ScriptHasOpenExecutions
+from gateway_node.executions.errors import (
+    DiskSpaceLow,
+    ScriptHasOpenExecutions,
+    StoreUnavailable,
+)
 from gateway_node.http_server import scripts
 from gateway_node.http_server.bodies import UploadBody
 from gateway_node.http_server.errors import ContentNotFound
@@ -20,6 +24,7 @@ from gateway_node.scripts.errors import (
     ScriptsTurnedOff,
     ScriptTooLarge,
     UploadsTurnedOff,
+    VersionNotFound,
 )
 
 ERRORS_OF_SCRIPTS = (EntityNotFound, ScriptsTurnedOff, LibraryUnavailable)
@@ -91,9 +96,19 @@ SCRIPT_ROUTES: tuple[Route[Any, Any], ...] = (
         '/{collection}/{entity_id}/scripts/{script_id}/content',
         VIEWER,
         scripts.download_script,
-        OfScript,
+        scripts.OfVersion,
         finds=find_entity,
         answers=BYTES,
-        errors=(*ERRORS_OF_SCRIPT, ContentNotFound),
+        errors=(*ERRORS_OF_SCRIPT, VersionNotFound, ContentNotFound),
+    ),
+    Route(
+        'GET',
+        '/{collection}/{entity_id}/scripts/{script_id}/versions',
+        VIEWER,
+        scripts.list_versions,
+        OfScript,
+        finds=find_entity,
+        answers='ScriptVersionList',
+        errors=(*ERRORS_OF_SCRIPT, StoreUnavailable),
     ),
 )

@@ -1,17 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handlers of scripts."""
 
+from collections.abc import Iterator
+import contextlib
+from dataclasses import dataclass
+
 from gateway_node.entities.values import EntityRef
 from gateway_node.http_server.calls import Answer, Call, Download
 from gateway_node.http_server.errors import ContentNotFound
-from gateway_node.http_server.representations import listing, script_detail
+from gateway_node.http_server.fields import Version
+from gateway_node.http_server.representations import (
+    listing,
+    script_detail,
+    script_version,
+)
 from gateway_node.http_server.subjects import OfEntity, OfScript
+from gateway_node.http_server.takes import query
 from gateway_node.http_server.uploads import Form, receive
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.errors import LibraryUnavailable, NoPlainFile
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.values import Script
+
+MAX_VERSIONS = 1000
+"""That a list has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfVersion(OfScript):
+    """Takes a version of a script, or its present one."""
+
+    version: str | None = query(Version(), default=None)
 
 
 async def list_scripts(call: Call[OfEntity, None]) -> Answer:
@@ -65,10 +85,35 @@ async def delete_script(call: Call[OfScript, None]) -> Answer:
     return Answer()
 
 
-async def download_script(call: Call[OfScript, None]) -> Answer:
-    """Download the file of a script, always all of it, as it was uploaded."""
-    script, content = await _content(call.services.library, call.at.entity, call.at.script_id)
-    return Answer(body=Download(content=content, file_name=script.path.name))
+async def download_script(call: Call[OfVersion, None]) -> Answer:
+    """Download the file of a script, always all of it, as it was uploaded.
+
+    `version` asks for one that is there, else it is the present one. An older one is there as long
+    as an execution names it, also where the script is deleted.
+    """
+    at, library = call.at, call.services.library
+    if at.version is None:
+        script, content = await _content(library, at.entity, at.script_id)
+        return Answer(body=Download(content=content, file_name=script.path.name))
+    version = await library.version(at.entity, at.script_id, at.version)
+    with _file_errors(at.script_id):
+        content = await library.version_content(version)
+    return Answer(body=Download(content=content, file_name=version.path.name))
+
+
+async def list_versions(call: Call[OfScript, None]) -> Answer:
+    """List the versions of a script that are there, newest first, at most 1000.
+
+    An older one is there as long as an execution names it, also where the script is deleted.
+    """
+    at = call.at
+    versions, more = await call.services.library.versions(
+        at.entity, at.script_id, limit=MAX_VERSIONS
+    )
+    named = await call.services.executions.versions_named(at.script_id)
+    href = f'{_scripts_href(call)}/{at.script_id}'
+    body = listing(script_version(href, each, named.get(each.version, 0)) for each in versions)
+    return Answer(body=body | ({'complete': False} if more else {}))
 
 
 async def _content(
@@ -78,16 +123,26 @@ async def _content(
     while True:
         script = await library.get(entity, script_id)
         try:
-            return script, await library.content(script)
-        except FileNotFoundError:
+            with _file_errors(script_id):
+                return script, await library.content(script)
+        except ContentNotFound:
             if (await library.get(entity, script_id)).path == script.path:
-                raise ContentNotFound(script.id) from None
-        except NoPlainFile as error:
-            raise ContentNotFound(script.id, 'no plain file') from error
-        except OSError as error:
-            raise LibraryUnavailable(
-                f'the file of script {script.id!r} cannot be read: {error.strerror}'
-            ) from error
+                raise
+
+
+@contextlib.contextmanager
+def _file_errors(script_id: str) -> Iterator[None]:
+    """Turn an OSError of the block into what is wrong with the file of a script."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ContentNotFound(script_id) from error
+    except NoPlainFile as error:
+        raise ContentNotFound(script_id, 'no plain file') from error
+    except OSError as error:
+        raise LibraryUnavailable(
+            f'the file of script {script_id!r} cannot be read: {error.strerror}'
+        ) from error
 
 
 def _scripts_href(call: Call[OfEntity, object]) -> str:

@@ -41,6 +41,18 @@ class ScriptNotFound(Exception):
         self.script_id = script_id
 
 
+class VersionNotFound(Exception):
+    """A script has, or had, no such version that is kept."""
+
+    def __init__(self, script_id: str, version: str, there: tuple[str, ...], *, more: int) -> None:
+        listed = ', '.join(there) + (f' and {more} more' if more else '')
+        super().__init__(
+            f'version {version!r} of script {script_id!r} is not kept; there are: {listed}'
+        )
+        self.script_id = script_id
+        self.version = version
+
+
 class ScriptIsManaged(Exception):
     """A managed script can be neither replaced nor deleted."""
 

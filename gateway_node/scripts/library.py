@@ -4,7 +4,7 @@
 It owns the scripts directory and nobody else writes there.
 """
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,17 @@ from gateway_node.scripts.errors import (
     ScriptRefused,
     ScriptsTurnedOff,
     UploadsTurnedOff,
+    VersionNotFound,
 )
 from gateway_node.scripts.file_names import check_file_name, settle_kind
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.old_versions import none_in_use, VersionsInUse
 from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.uploaded_scripts import Tell, tell_nobody, UploadedScripts
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.values import Script, ScriptVersion
 
 
 class ScriptLibrary:
@@ -60,11 +62,11 @@ class ScriptLibrary:
         self._schemas = schemas
         self._allow_uploads = allow_uploads
 
-    async def open(self, versions_in_use: Container[str] = ()) -> None:
+    async def open(self, versions_in_use: VersionsInUse = none_in_use) -> None:
         """Read the scripts directory, sweep what a crash left, check the managed schemas.
 
-        Versions in `versions_in_use` are kept though they are not current; where that is every
-        one, replacements keep them too. Without a scripts directory nothing is done.
+        Versions in use are kept though they are not current. Without a scripts directory nothing
+        is done.
 
         Raises:
             ManifestInvalid, SchemaCheckUnavailable: see `check_managed`.
@@ -123,7 +125,51 @@ class ScriptLibrary:
         """
         if script.managed:
             return await self._managed.content(script)
-        return await self._turned_on().content(script)
+        return await self._turned_on().content(script.path)
+
+    async def versions(
+        self, entity: EntityRef, script_id: str, *, limit: int
+    ) -> tuple[tuple[ScriptVersion, ...], bool]:
+        """Return the newest versions that are there of a script; and whether there are more.
+
+        Of a managed one that is the version that its file has now. A script may be deleted, as
+        long as a version of it is kept; else ScriptNotFound.
+        """
+        uploaded = self._turned_on()
+        managed = await self._managed.get(entity, script_id)
+        if managed is not None:
+            return (_present_version(managed),), False
+        return await uploaded.versions(entity, script_id, limit=limit)
+
+    async def version(self, entity: EntityRef, script_id: str, version: str) -> ScriptVersion:
+        """Return one of those versions; ScriptNotFound, VersionNotFound."""
+        uploaded = self._turned_on()
+        managed = await self._managed.get(entity, script_id)
+        if managed is None:
+            return await uploaded.version(entity, script_id, version)
+        if managed.version != version:
+            raise VersionNotFound(script_id, version, (managed.version,), more=0)
+        return _present_version(managed)
+
+    async def version_content(self, version: ScriptVersion) -> Content:
+        """Open the file of a version that `version` returned just now; see `Content.open`."""
+        if version.script is not None and version.script.managed:
+            return await self._managed.content(version.script)
+        return await self._turned_on().content(version.path)
+
+    def has_version(self, script_id: str, version: str) -> bool:
+        """Tell whether a version of an upload is there, which may be deleted itself."""
+        return self._uploaded is not None and self._uploaded.has_version(script_id, version)
+
+    @property
+    def old_version_bytes(self) -> int:
+        """Of the disk, that is taken by the versions of uploads that are not current."""
+        return 0 if self._uploaded is None else self._uploaded.old_version_bytes
+
+    async def prune(self, script_ids: Iterable[str], versions_in_use: VersionsInUse) -> None:
+        """Remove the versions of uploads that are neither current nor in use."""
+        if self._uploaded is not None:
+            await self._uploaded.prune(script_ids, versions_in_use)
 
     def has_scripts(self, entity: EntityRef) -> bool:
         """Tell whether an entity has uploads, or a managed script that names it without a glob."""
@@ -184,6 +230,7 @@ class ScriptLibrary:
         file_name: str,
         metadata: Metadata,
         *,
+        uploaded_by: str | None = None,
         tell: Tell = tell_nobody,
     ) -> Script:
         """Make a script of an upload.
@@ -196,7 +243,9 @@ class ScriptLibrary:
         kind = settle_kind(file_name, metadata.kind)
         await self._check_metadata(metadata)
         await upload.finish()
-        return await uploaded.add(entity, upload, file_name, kind, metadata, tell)
+        return await uploaded.add(
+            entity, upload, file_name, kind, metadata, uploaded_by=uploaded_by, tell=tell
+        )
 
     async def replace(
         self,
@@ -206,7 +255,8 @@ class ScriptLibrary:
         *,
         file_name: str | None = None,
         metadata: Metadata | None = None,
-        versions_in_use: Callable[[str], Collection[str]] = lambda _script_id: (),
+        versions_in_use: VersionsInUse = none_in_use,
+        uploaded_by: str | None = None,
         tell: Tell = tell_nobody,
     ) -> Script:
         """Give a script a new file, a new file name where there is one, and what `metadata` names.
@@ -231,11 +281,19 @@ class ScriptLibrary:
             file_name=file_name,
             metadata=metadata,
             versions_in_use=versions_in_use,
+            uploaded_by=uploaded_by,
             tell=tell,
         )
 
-    async def delete(self, entity: EntityRef, script_id: str, *, tell: Tell = tell_nobody) -> None:
-        """Remove a script with all its versions.
+    async def delete(
+        self,
+        entity: EntityRef,
+        script_id: str,
+        *,
+        versions_in_use: VersionsInUse = none_in_use,
+        tell: Tell = tell_nobody,
+    ) -> None:
+        """Remove a script with all its versions but those in use, which stay to be looked at.
 
         Raises:
             ScriptNotFound, ScriptIsManaged, UploadsTurnedOff
@@ -243,7 +301,7 @@ class ScriptLibrary:
         uploaded = self._uploads_with(entity, script_id)
         if not self._allow_uploads:
             raise UploadsTurnedOff
-        await uploaded.remove(entity, script_id, tell)
+        await uploaded.remove(entity, script_id, versions_in_use, tell)
 
     def _turned_on(self) -> UploadedScripts:
         if self._uploaded is None:
@@ -271,3 +329,13 @@ class ScriptLibrary:
     async def _check_schema(self, schema: Mapping[str, Any] | None) -> None:
         if schema is not None:
             await self._schemas.check_schema(schema)
+
+
+def _present_version(managed: Script) -> ScriptVersion:
+    return ScriptVersion(
+        version=managed.version,
+        path=managed.path,
+        size=managed.size,
+        current=True,
+        script=managed,
+    )

@@ -4,7 +4,6 @@
 Everything here can be cut off at any moment and done again.
 """
 
-from collections.abc import Container
 import os
 from pathlib import Path
 import re
@@ -15,10 +14,8 @@ FORMAT = 1
 _FILE = re.compile(r'([0-9a-f]{64})(\.[a-z.]+)')
 
 
-def move_versions(
-    home: Path, current: str, file_name: str, versions_in_use: Container[str]
-) -> None:
-    """Move the files of a script's current version, and of those in use, into their folders.
+def move_versions(home: Path, current: str, file_name: str) -> None:
+    """Move the files of a script's versions into their folders.
 
     What a version's file was called is known of the current one only; another one gets that name
     where it has its suffix, else a name made of its own. OSError.
@@ -28,8 +25,6 @@ def move_versions(
         if found is None or path.is_dir():
             continue
         version, suffix = found.groups()
-        if version != current and version not in versions_in_use:
-            continue
         keeps_name = version == current or file_name.lower().endswith(suffix)
         folder = home / version
         make_directory(folder)

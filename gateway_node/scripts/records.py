@@ -2,6 +2,7 @@
 """A script's record, as `script.json` holds it. Pure."""
 
 from dataclasses import dataclass
+import datetime
 import json
 import os
 from pathlib import Path
@@ -48,6 +49,11 @@ class Record:
     first_line: str
     """What the file asks to be run by, uninterpreted: `first_line.first_line_of`."""
     mended: tuple[Mending, ...]
+    revision: int = 1
+    """Grows with each upload of the script: the order of its versions."""
+    uploaded_at: datetime.datetime | None = None
+    """When this version was; None on records of version 0.1.0, as is by whom."""
+    uploaded_by: str | None = None
 
     @property
     def place(self) -> Path:
@@ -70,6 +76,9 @@ def encode(record: Record) -> bytes:
         'metadata': record.metadata.document(),
         'first_line': record.first_line,
         'mended': [mending.value for mending in record.mended],
+        'revision': record.revision,
+        'uploaded_at': record.uploaded_at and record.uploaded_at.isoformat(),
+        'uploaded_by': record.uploaded_by,
     }
     return json.dumps(document, indent=2).encode()
 
@@ -79,7 +88,7 @@ def decode(script_id: str, document: Any) -> Record:
     if document['format'] != FORMAT:
         raise ValueError(f'format is {document["format"]!r}; this gateway reads {FORMAT}')
     version, size, sequence = document['version'], document['size'], document['sequence']
-    first_line = document['first_line']
+    first_line, uploaded_at = document['first_line'], document.get('uploaded_at')
     check_file_name(document['file_name'])
     if not VERSION.fullmatch(version):
         raise ValueError(f'version is {version!r:.80}; allowed: a SHA-256')
@@ -99,6 +108,9 @@ def decode(script_id: str, document: Any) -> Record:
         metadata=parse_metadata(document['metadata']),
         first_line=first_line,
         mended=tuple(Mending(value) for value in document['mended']),
+        revision=int(document.get('revision', 1)),
+        uploaded_at=datetime.datetime.fromisoformat(uploaded_at) if uploaded_at else None,
+        uploaded_by=document.get('uploaded_by'),
     )
 
 

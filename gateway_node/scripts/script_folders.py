@@ -4,6 +4,7 @@
     <scripts_dir>/<script id>/script.json                    the record, replaced by rename
     <scripts_dir>/<script id>/<version>/<file name>          the upload, never changed
     <scripts_dir>/<script id>/<version>/mended/<file name>   what runs in its place, if anything
+    <scripts_dir>/<script id>/<version>.json                 see `version_folders.py`
     <scripts_dir>/.incoming/                                 what is not a script yet, or no longer
     <scripts_dir>/.damaged/                                  what could not be read, for a person
 
@@ -11,7 +12,7 @@ The version is the SHA-256 of the upload. A script comes into being, changes and
 rename each, so that a crash at any moment leaves the script as it was before or as it is after.
 """
 
-from collections.abc import Container
+from collections.abc import Callable
 from dataclasses import replace
 import json
 import logging
@@ -33,8 +34,9 @@ from gateway_node.scripts.disk import (
     write_file,
 )
 from gateway_node.scripts.mending import mend
-from gateway_node.scripts.records import DAMAGE, decode, encode, FORMAT, Record, script_of, VERSION
+from gateway_node.scripts.records import DAMAGE, decode, encode, FORMAT, Record, script_of
 from gateway_node.scripts.values import MENDED_FOLDER
+from gateway_node.scripts.version_folders import VersionFolders
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class ScriptFolders:
         self.directory = directory
         self._incoming = directory / '.incoming'
         self._damaged = directory / '.damaged'
+        self.versions = VersionFolders(directory)
 
     def incoming_path(self) -> Path:
         """Return a new name in the staging directory, which is on the same file system."""
@@ -68,21 +71,27 @@ class ScriptFolders:
         """Return the file of a record's version."""
         return self.directory / record.script_id / record.place
 
-    def load(self, versions_in_use: Container[str]) -> tuple[Record, ...]:
+    def load(self) -> tuple[Record, ...]:
         """Return all whole scripts; sweep what a crash left, set aside what is damaged."""
         make_directory(self._incoming)
         for leftover in self._incoming.iterdir():
-            _discard(leftover)
+            self.discard(leftover)
+        return self._load(self.directory, self._read)
+
+    def load_deleted(self) -> tuple[Record, ...]:
+        """Return the last records of deleted scripts of which a version is kept."""
+        if not self.versions.deleted_scripts.is_dir():
+            return ()
+        return self._load(self.versions.deleted_scripts, _read_record)
+
+    def _load(self, directory: Path, read: Callable[[Path], Record]) -> tuple[Record, ...]:
         records = []
-        for entry in sorted(self.directory.iterdir()):
+        for entry in sorted(directory.iterdir()):
             if _SCRIPT_ID.fullmatch(entry.name) and not entry.is_symlink() and entry.is_dir():
                 try:
-                    record = self._read(entry, versions_in_use)
+                    records.append(read(entry))
                 except DAMAGE as error:
                     self._set_aside(entry, error)
-                    continue
-                self.prune(record, versions_in_use)
-                records.append(record)
         return tuple(records)
 
     def set_aside(self) -> tuple[Path, ...]:
@@ -99,47 +108,52 @@ class ScriptFolders:
             os.rename(staged, home)
             sync_directory(self.directory)
         except OSError:
-            _discard(staged, home, upload)
+            self.discard(staged, home, upload)
             raise
 
-    def change(self, record: Record, upload: Path) -> None:
-        """Give a script the version and the metadata of `record`; an OSError leaves the old."""
+    def change(self, earlier: Record, record: Record, upload: Path) -> None:
+        """Give a script the version and the metadata of `record` in place of `earlier`; an OSError
+        leaves the old.
+
+        What the script was in the earlier version is noted beside that before.
+        """
         home = self.directory / record.script_id
-        staged = self.incoming_path()
+        staged, staged_note = self.incoming_path(), self.incoming_path()
+        made = [] if (home / record.version).exists() else [home / record.version]
         try:
             write_file(staged, encode(record))
             self._place(home, record, upload)
+            if earlier.version != record.version:
+                write_file(staged_note, encode(earlier))
+                os.rename(staged_note, home / f'{earlier.version}.json')
             sync_directory(home)
             os.rename(staged, home / _RECORD)
         except OSError:
-            # A version's file that is not the record's is removed by the next prune.
-            _discard(staged, upload)
+            self.discard(staged, staged_note, upload, *made)
             raise
         sync_directory(home)
 
-    def prune(self, record: Record, versions_in_use: Container[str]) -> None:
-        """Remove a script's versions that are neither current nor in use, as far as it goes."""
+    def discard_copies(self, record: Record) -> None:
+        """Remove the current version under names that its file had before, as far as it goes."""
         try:
-            for path in list((self.directory / record.script_id).iterdir()):
-                version = path.name[:64]
-                if not VERSION.fullmatch(version) or version in versions_in_use:
-                    continue
-                if path.name != record.version:
-                    _discard(path)
-                    continue
-                # Of the current version, copies under the names that the file had before.
-                for copy in (*path.iterdir(), *path.glob(f'{MENDED_FOLDER}/*')):
-                    if copy.name != MENDED_FOLDER and copy.name != record.place.name:
-                        _discard(copy)
+            self.discard(*self.versions.copies(record))
         except OSError as error:
-            _LOGGER.warning('old versions of %s stay: %s', record.script_id, error)
+            _LOGGER.warning('copies of %s stay: %s', record.script_id, error)
+
+    @staticmethod
+    def discard(*paths: Path) -> None:
+        """Remove what nothing needs any more; where it stays, it costs room only."""
+        for path in paths:
+            reason = remove_tree(path)
+            if reason is not None:
+                _LOGGER.warning('%s stays: %s', path, reason)
 
     def remove(self, script_id: str) -> None:
         """Remove a script: one rename, after which it is gone, then the files."""
         gone = self.incoming_path()
         os.rename(self.directory / script_id, gone)
         sync_directory(self.directory)
-        _discard(gone)
+        self.discard(gone)
 
     def _place(self, home: Path, record: Record, upload: Path) -> None:
         """Put an upload, and what runs in its place, into the folder of its version."""
@@ -164,14 +178,14 @@ class ScriptFolders:
             make_directory(target.parent)
             os.rename(staged, target)
         except OSError:
-            _discard(staged)
+            self.discard(staged)
             raise
         sync_directory(target.parent)
 
-    def _read(self, home: Path, versions_in_use: Container[str]) -> Record:
+    def _read(self, home: Path) -> Record:
         document = json.loads((home / _RECORD).read_bytes())
         if document['format'] == old_layout.FORMAT:
-            record = self._migrate(home, document, versions_in_use)
+            record = self._migrate(home, document)
         else:
             record = decode(home.name, document)
         script = script_of(record, self.path_of(record))
@@ -182,13 +196,13 @@ class ScriptFolders:
             raise ValueError(f'{script.runs_from} is no file')
         return record
 
-    def _migrate(self, home: Path, document: Any, versions_in_use: Container[str]) -> Record:
+    def _migrate(self, home: Path, document: Any) -> Record:
         """Bring a script of the old layout into this one."""
         lacking = {'format': FORMAT, 'first_line': '', 'mended': []}
         record = decode(home.name, document | lacking)
         # What refuses here is the disk, and no damage of the script.
         with disk_errors(f'bring {home} into the present layout'):
-            old_layout.move_versions(home, record.version, record.place.name, versions_in_use)
+            old_layout.move_versions(home, record.version, record.place.name)
             if not (home / record.place).is_file():
                 raise ValueError(f'{record.version} is no file')
             beginning = read_beginning(home / record.place, record.kind)
@@ -211,9 +225,5 @@ class ScriptFolders:
         )  # fmt: skip
 
 
-def _discard(*paths: Path) -> None:
-    """Remove what nothing needs any more; where it stays, it costs room only."""
-    for path in paths:
-        reason = remove_tree(path)
-        if reason is not None:
-            _LOGGER.warning('%s stays: %s', path, reason)
+def _read_record(home: Path) -> Record:
+    return decode(home.name, json.loads((home / _RECORD).read_bytes()))

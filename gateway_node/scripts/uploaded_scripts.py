@@ -6,7 +6,7 @@ is cancelled, so that memory and disk always agree.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Container, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,20 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.disk import disk_errors
-from gateway_node.scripts.errors import LibraryUnavailable, ScriptLimitReached, ScriptNotFound
+from gateway_node.scripts.errors import (
+    LibraryUnavailable,
+    ScriptLimitReached,
+    ScriptNotFound,
+    VersionNotFound,
+)
 from gateway_node.scripts.file_names import settle_kind
 from gateway_node.scripts.first_line import interpreter_of
 from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.old_versions import OldVersions, VersionsInUse
 from gateway_node.scripts.records import Record, script_of
 from gateway_node.scripts.script_folders import new_script_id, ScriptFolders
 from gateway_node.scripts.upload import Upload
-from gateway_node.scripts.values import EVERY_VERSION, Script, ScriptKind
+from gateway_node.scripts.values import Script, ScriptKind, ScriptVersion
 from gateway_node.threads import Threads
 from gateway_node.to_the_end import ToTheEnd
 
@@ -31,6 +37,8 @@ _THREADS = 4
 """For the scripts directory."""
 _CLOSE_PATIENCE_SEC = 5.0
 """For changes that have begun, as the disk may not answer."""
+_NAMED_VERSIONS = 20
+"""That a refusal names."""
 
 Tell = Callable[[Script], None]
 
@@ -61,23 +69,23 @@ class UploadedScripts:
         """Of scripts whose deletion was asked for and is not done yet."""
         self._changes = asyncio.Lock()
         self._to_the_end = ToTheEnd()
-        self._may_prune = True
+        self._old = OldVersions(self._folders, self._threads)
         self.set_aside: tuple[Path, ...] = ()
         """The damaged scripts that lay aside, from this start or an earlier one, at the start."""
 
-    async def open(self, versions_in_use: Container[str]) -> None:
+    async def open(self, versions_in_use: VersionsInUse) -> None:
         """Read the directory and sweep what a crash left; LibraryUnavailable.
 
-        Versions in `versions_in_use` are kept though they are not current; where that is every
-        one, replacements keep them too.
+        Versions in use are kept though they are not current.
         """
-        self._may_prune = versions_in_use is not EVERY_VERSION
         with disk_errors(f'be read (scripts.scripts_dir {self._folders.directory})'):
-            records = await self._threads.run(self._folders.load, versions_in_use)
+            records = await self._threads.run(self._folders.load)
+            self._records = {
+                record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
+            }
+            untidy = await self._old.open(records)
             self.set_aside = await self._threads.run(self._folders.set_aside)
-        self._records = {
-            record.script_id: record for record in sorted(records, key=lambda r: r.sequence)
-        }
+        await self.prune(untidy, versions_in_use)
 
     async def close(self) -> None:
         """Wait for the changes that have begun, if the disk makes them."""
@@ -96,9 +104,57 @@ class UploadedScripts:
         """Return one script; ScriptNotFound."""
         return self._script(self._record(entity, script_id))
 
-    async def content(self, script: Script) -> Content:
-        """Open the file of a script; see `Content.open`."""
-        return await Content.open(script.path, self._threads)
+    async def content(self, path: Path) -> Content:
+        """Open the file of a script, in any of its versions; see `Content.open`."""
+        return await Content.open(path, self._threads)
+
+    @property
+    def old_version_bytes(self) -> int:
+        """Of the disk, that is taken by the versions that are not current."""
+        return self._old.bytes
+
+    def has_version(self, script_id: str, version: str) -> bool:
+        """Tell whether a version of a script is there, which may be deleted itself."""
+        record = self._records.get(script_id)
+        current = record is not None and record.version == version
+        return current or version in self._old.of(script_id)
+
+    async def versions(
+        self, entity: EntityRef, script_id: str, *, limit: int
+    ) -> tuple[tuple[ScriptVersion, ...], bool]:
+        """Return the newest versions of a script, which may be deleted; and whether there are more
+        than `limit`. ScriptNotFound."""
+        record, deleted = self._present_or_deleted(entity, script_id)
+        wanted = self._newest_first(script_id)
+        with disk_errors('tell the versions of a script'):
+            found = await self._old.describe(record, wanted[:limit], deleted=deleted)
+        return found, len(wanted) > limit
+
+    async def version(self, entity: EntityRef, script_id: str, version: str) -> ScriptVersion:
+        """Return one version of a script, which may be deleted.
+
+        Raises:
+            ScriptNotFound, VersionNotFound
+        """
+        record, deleted = self._present_or_deleted(entity, script_id)
+        there = self._newest_first(script_id)
+        with disk_errors('tell the version of a script'):
+            wanted = [version] if version in there else []
+            found = await self._old.describe(record, wanted, deleted=deleted)
+        if not found:
+            more = max(0, len(there) - _NAMED_VERSIONS)
+            raise VersionNotFound(script_id, version, there[:_NAMED_VERSIONS], more=more)
+        return found[0]
+
+    async def prune(self, script_ids: Iterable[str], versions_in_use: VersionsInUse) -> None:
+        """Remove what nobody needs of scripts: versions that are neither current nor in use."""
+
+        async def prune() -> None:
+            for script_id in script_ids:
+                async with self._changes:
+                    await self._prune(script_id, versions_in_use)
+
+        await self._to_the_end.run('remove old versions', prune())
 
     def begin_upload(self) -> Upload:
         """Return an upload to write a file into."""
@@ -121,10 +177,12 @@ class UploadedScripts:
         file_name: str,
         kind: ScriptKind,
         metadata: Metadata,
+        *,
+        uploaded_by: str | None = None,
         tell: Tell = tell_nobody,
     ) -> Script:
         """Make a script of an upload; ScriptRefused, ScriptLimitReached."""
-        change = self._add(entity, upload, file_name, kind, metadata, tell)
+        change = self._add(entity, upload, file_name, kind, metadata, uploaded_by, tell)
         return await self._take(upload, change)
 
     async def replace(
@@ -135,7 +193,8 @@ class UploadedScripts:
         *,
         file_name: str | None,
         metadata: Metadata,
-        versions_in_use: Callable[[str], Collection[str]],
+        versions_in_use: VersionsInUse,
+        uploaded_by: str | None = None,
         tell: Tell = tell_nobody,
     ) -> Script:
         """Make an upload a script's present version; ScriptRefused, ScriptNotFound.
@@ -143,23 +202,51 @@ class UploadedScripts:
         Older versions are removed, except those that `versions_in_use` returns for the script's
         id once the new version is in place.
         """
-        change = self._replace(
-            entity, script_id, upload, file_name, metadata, versions_in_use, tell
-        )
-        return await self._take(upload, change)
 
-    async def remove(self, entity: EntityRef, script_id: str, tell: Tell = tell_nobody) -> None:
-        """Remove a script with all its versions; ScriptNotFound."""
+        async def change() -> Record:
+            async with self._changes:
+                record = await self._replaced(
+                    self._record(entity, script_id), upload, file_name, metadata, uploaded_by
+                )
+                tell(self._script(record))
+                await self._prune(script_id, versions_in_use)
+                return record
+
+        return await self._take(upload, change())
+
+    async def remove(
+        self,
+        entity: EntityRef,
+        script_id: str,
+        versions_in_use: VersionsInUse,
+        tell: Tell = tell_nobody,
+    ) -> None:
+        """Remove a script with all its versions that are not in use; ScriptNotFound."""
         self._record(entity, script_id)
         # Gone at once: nothing can be started of it while the disk is busy.
         self._removing[script_id] = self._records.pop(script_id)
-        await self._to_the_end.run(f'remove {script_id}', self._remove(script_id, tell))
+        removal = self._remove(script_id, versions_in_use, tell)
+        await self._to_the_end.run(f'remove {script_id}', removal)
 
     def _record(self, entity: EntityRef, script_id: str) -> Record:
         record = self._records.get(script_id)
         if record is None or record.entity != entity:
             raise ScriptNotFound(entity, script_id)
         return record
+
+    def _present_or_deleted(self, entity: EntityRef, script_id: str) -> tuple[Record, bool]:
+        """Return a script's record, and whether the script is deleted; ScriptNotFound."""
+        deleted = self._old.deleted(entity, script_id)
+        if deleted is not None:
+            return deleted, True
+        return self._record(entity, script_id), False
+
+    def _newest_first(self, script_id: str) -> tuple[str, ...]:
+        """Return the versions that are there of a script."""
+        record = self._records.get(script_id)
+        old = sorted(self._old.of(script_id).values(), key=lambda each: -each.revision)
+        current = () if record is None else (record.version,)
+        return (*current, *(each.version for each in old))
 
     def _script(self, record: Record) -> Script:
         return script_of(record, self._folders.path_of(record))
@@ -192,16 +279,18 @@ class UploadedScripts:
         file_name: str,
         kind: ScriptKind,
         metadata: Metadata,
+        uploaded_by: str | None,
         tell: Tell,
     ) -> Record:
         beginning = await self._beginning(upload, kind)
         async with self._changes:
             self.check_room()
+            now = self._clock.now()
             record = Record(
                 script_id=new_script_id(),
                 entity=entity,
                 sequence=1 + max((r.sequence for r in self._records.values()), default=0),
-                created=self._clock.now().isoformat(),
+                created=now.isoformat(),
                 file_name=file_name,
                 kind=kind,
                 version=upload.version,
@@ -209,6 +298,8 @@ class UploadedScripts:
                 metadata=_without_kind(metadata),
                 first_line=beginning.first_line,
                 mended=beginning.to_mend,
+                uploaded_at=now,
+                uploaded_by=uploaded_by,
             )
             with disk_errors('take a script'):
                 await self._threads.run(self._folders.add, record, upload.path)
@@ -216,50 +307,56 @@ class UploadedScripts:
             tell(self._script(record))
             return record
 
-    async def _replace(
+    async def _replaced(
         self,
-        entity: EntityRef,
-        script_id: str,
+        earlier: Record,
         upload: Upload,
         file_name: str | None,
         metadata: Metadata,
-        versions_in_use: Callable[[str], Collection[str]],
-        tell: Tell,
+        uploaded_by: str | None,
     ) -> Record:
-        async with self._changes:
-            earlier = self._record(entity, script_id)
-            file_name = file_name or earlier.file_name
-            kind = settle_kind(file_name, metadata.kind, earlier.kind)
-            beginning = await self._beginning(upload, kind)
-            record = replace(
-                earlier,
-                file_name=file_name,
-                kind=kind,
-                version=upload.version,
-                size=upload.size,
-                metadata=_without_kind(metadata).over(earlier.metadata),
-                first_line=beginning.first_line,
-                mended=beginning.to_mend,
-            )
-            with disk_errors('take a script'):
-                await self._threads.run(self._folders.change, record, upload.path)
-            # A deletion that was asked for meanwhile is not taken back.
-            records = self._removing if script_id in self._removing else self._records
-            records[script_id] = record
-            tell(self._script(record))
-            if self._may_prune:
-                await self._threads.run(self._folders.prune, record, versions_in_use(script_id))
-            return record
+        file_name = file_name or earlier.file_name
+        kind = settle_kind(file_name, metadata.kind, earlier.kind)
+        beginning = await self._beginning(upload, kind)
+        record = replace(
+            earlier,
+            file_name=file_name,
+            kind=kind,
+            version=upload.version,
+            size=upload.size,
+            metadata=_without_kind(metadata).over(earlier.metadata),
+            first_line=beginning.first_line,
+            mended=beginning.to_mend,
+            revision=earlier.revision + 1,
+            uploaded_at=self._clock.now(),
+            uploaded_by=uploaded_by,
+        )
+        with disk_errors('take a script'):
+            await self._threads.run(self._folders.change, earlier, record, upload.path)
+        # A deletion that was asked for meanwhile is not taken back.
+        script_id = record.script_id
+        records = self._removing if script_id in self._removing else self._records
+        records[script_id] = record
+        self._old.replace(earlier, record)
+        return record
 
-    async def _remove(self, script_id: str, tell: Tell) -> None:
+    async def _remove(self, script_id: str, versions_in_use: VersionsInUse, tell: Tell) -> None:
         async with self._changes:
             try:
                 with disk_errors('give a script up'):
-                    await self._threads.run(self._folders.remove, script_id)
+                    in_use = await versions_in_use(script_id)
+                    await self._old.retire(self._removing[script_id], in_use)
             except LibraryUnavailable:
                 self._records[script_id] = self._removing.pop(script_id)
                 raise
             tell(self._script(self._removing.pop(script_id)))
+
+    async def _prune(self, script_id: str, versions_in_use: VersionsInUse) -> None:
+        in_use = await versions_in_use(script_id)
+        await self._old.prune(script_id, in_use)
+        record = self._records.get(script_id)
+        if record is not None and record.version not in in_use:
+            await self._threads.run(self._folders.discard_copies, record)
 
 
 def _without_kind(metadata: Metadata) -> Metadata:

@@ -3,6 +3,7 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+import datetime
 import enum
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,18 @@ class Script:
     def runs_from(self) -> Path:
         """The file that is executed."""
         return self.path.parent / MENDED_FOLDER / self.path.name if self.mended else self.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptVersion:
+    """A version of a script, as it is on the disk."""
+
+    version: str
+    path: Path
+    size: int
+    current: bool = False
+    script: Script | None = None
+    """The script when this version was last current; None where nobody noted that."""
+    uploaded_at: datetime.datetime | None = None
+    uploaded_by: str | None = None
+    """Who that was, for a person."""

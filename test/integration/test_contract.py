@@ -402,6 +402,7 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/scripts': {*ENTITY_STATES, 'scripts off'},
     '{entity}/scripts/{id}': SCRIPT_STATES,
     '{entity}/scripts/{id}/content': SCRIPT_STATES,
+    '{entity}/scripts/{id}/versions': {*SCRIPT_STATES, 'script deleted after an execution'},
     '{entity}/scripts/{id}/executions': SCRIPT_STATES | USES_OF_A_SCRIPT,
     '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
     '{entity}/scripts/{id}/executions/{id}/output': EXECUTION_STATES,
@@ -413,6 +414,7 @@ CONCERNS_ALSO: dict[str, set[str]] = {
     'DELETE {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off'},
     'GET {entity}/scripts/{id}/executions': {'script deleted after an execution'},
     'POST {entity}/scripts/{id}/executions': REFUSALS_OF_A_START,
+    'GET {entity}/scripts/{id}/versions': {'store unavailable'},
     'GET /health/ready': {'gateway recovering', 'gateway shutting down', 'store unavailable'},
 }
 """The states that concern one method."""

@@ -33,7 +33,7 @@ GRAPH = GraphSnapshot(
 DEADLINE_SEC = 45.0
 STARTED_ANEW = {'last_start_at', 'skipped_starts'}
 """What a start of the gateway changes in a schedule."""
-TOLD_SINCE = {'input_parameters', 'updated_at'}
+TOLD_SINCE = {'input_parameters', 'script_content', 'updated_at'}
 """What version 0.1.0 kept of an execution, or implied, and did not answer."""
 
 

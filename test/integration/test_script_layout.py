@@ -13,6 +13,7 @@ from typing import Any
 
 from fakes import FakeSchemaChecker
 import pytest
+import versions
 
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
@@ -67,7 +68,7 @@ async def _replace(
     async with library.begin_upload() as upload:
         await upload.write(content)
         return await library.replace(
-            APP, script.id, upload, file_name=file_name, versions_in_use=lambda _: in_use
+            APP, script.id, upload, file_name=file_name, versions_in_use=versions.in_use(in_use)
         )
 
 
@@ -226,21 +227,21 @@ def _version(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-IN_USE = frozenset({_version(ONE), _version(THREE)})
 OTHERS = (('.sh', ONE), ('.sh', TWO), ('.py', THREE))
 PRESENT = b'#!/bin/bash -e\r\necho present\r\n'
 
 
 async def test_scripts_of_the_old_layout_are_there_in_the_present_one(tmp_path: Path) -> None:
-    """The current version under its file's name, those in use beside it, the others gone."""
+    """Each version in a folder of its own, until it is looked at which of them are in use."""
     home = _old_script(tmp_path, 'prüf.bash', PRESENT, *OTHERS)
-    [record] = ScriptFolders(tmp_path).load(IN_USE)
+    [record] = ScriptFolders(tmp_path).load()
     version = _version(PRESENT)
     assert _files(home) == {
         'script.json',
         f'{version}/prüf.bash',
         f'{version}/mended/prüf.bash',
         f'{_version(ONE)}/script.sh',
+        f'{_version(TWO)}/script.sh',
         f'{_version(THREE)}/script.py',
     }
     assert (home / _version(ONE) / 'script.sh').read_bytes() == ONE
@@ -294,8 +295,8 @@ def test_the_change_of_the_layout_can_be_cut_off_at_any_step(
             for name in ('rename', 'mkdir', 'open', 'fsync', 'chmod', 'fchmod', 'unlink'):
                 patch.setattr(os, name, _failing(getattr(os, name), after, error))
             with contextlib.suppress(_Crash, OSError, LibraryUnavailable):
-                ScriptFolders(directory).load(IN_USE)
-        [record] = ScriptFolders(directory).load(IN_USE)
+                ScriptFolders(directory).load()
+        [record] = ScriptFolders(directory).load()
         assert (home / record.place).read_bytes() == PRESENT
         version = record.version
         assert _files(home) == {
@@ -303,6 +304,8 @@ def test_the_change_of_the_layout_can_be_cut_off_at_any_step(
             f'{version}/check.bash',
             f'{version}/mended/check.bash',
             f'{_version(ONE)}/script.sh',
+            f'{_version(TWO)}/script.sh',
+            f'{_version(TWO)}/script.sh',
             f'{_version(THREE)}/script.py',
         }
         assert not (directory / '.damaged').exists()

@@ -19,6 +19,7 @@ from typing import Any
 from import_path import IMPORT_PATH
 import pytest
 from small_disks import mounted
+import versions
 
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
@@ -94,7 +95,7 @@ async def library(tmp_path: Path) -> AsyncIterator[ScriptLibrary]:
 
 async def _reopened(tmp_path: Path, in_use: Container[str] = ()) -> ScriptLibrary:
     library = _library(tmp_path / 'scripts')
-    await library.open(in_use)
+    await library.open(versions.in_use(in_use))
     return library
 
 
@@ -122,7 +123,7 @@ async def _replace(
     *,
     file_name: str | None = None,
     metadata: Mapping[str, Any] | None = None,
-    in_use: tuple[str, ...] = (),
+    in_use: Container[str] = (),
 ) -> Script:
     async with library.begin_upload(replacing=True) as upload:
         await upload.write(content)
@@ -132,7 +133,7 @@ async def _replace(
             upload,
             file_name=file_name,
             metadata=None if metadata is None else parse_metadata(metadata),
-            versions_in_use=lambda _: in_use,
+            versions_in_use=versions.in_use(in_use),
         )
 
 
@@ -227,8 +228,8 @@ async def test_versions_that_may_be_in_use_stay_over_a_replacement(
     """What a database that was set aside refers to is known to nobody."""
     first = await _create(library, b'one')
     later = await _reopened(tmp_path, EVERY_VERSION)
-    second = await _replace(later, first, b'two')
-    third = await _replace(later, second, b'three')
+    second = await _replace(later, first, b'two', in_use=EVERY_VERSION)
+    third = await _replace(later, second, b'three', in_use=EVERY_VERSION)
     assert [s.path.read_bytes() for s in (first, second, third)] == [b'one', b'two', b'three']
     await _reopened(tmp_path)
     assert [s.path.exists() for s in (first, second, third)] == [False, False, True]

@@ -129,7 +129,7 @@ class Stage:
                 upload,
                 file_name=file_name,
                 metadata=None,
-                versions_in_use=self.service.versions_in_use,
+                versions_in_use=self.service.versions_to_keep,
             )
 
     async def running(self, script_id: str) -> tuple[Execution, FakeScript]:

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 import contextlib
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from fakes import (
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.ports import Outcome
@@ -63,6 +65,7 @@ class Robot:
         self.max_executions = 10
         self.max_executions_per_entity = 10
         self.max_kept = 0
+        self.max_disk_bytes = 0
         self.max_schedules = 0
         self.executor = EXECUTOR
 
@@ -82,7 +85,7 @@ class Robot:
         life = Life(self, database, store, await store.last_id(), scripts=scripts)
         life.runner.recovered = recovered or {}
         life.runner.outputs = {execution_id: Output() for execution_id in kept}
-        await life.library.open()
+        await life.library.open(functools.partial(versions_to_keep, store))
         if online:
             life.bring_online()
         await life.script_changes.open()
@@ -119,7 +122,7 @@ class Life:
         schemas = FakeSchemaChecker()
         self.library = ScriptLibrary(
             scripts_dir=robot.state_dir / 'scripts' if scripts else None,
-            max_file_bytes=1024,
+            max_file_bytes=100_000,
             schemas=schemas,
             clock=robot.clock,
         )
@@ -139,7 +142,10 @@ class Life:
                     max_executions_per_entity=robot.max_executions_per_entity,
                 ),
                 retention=RetentionPolicy(
-                    max_executions=robot.max_kept, max_age_sec=0, max_failed_age_sec=0
+                    max_executions=robot.max_kept,
+                    max_age_sec=0,
+                    max_failed_age_sec=0,
+                    max_disk_bytes=robot.max_disk_bytes,
                 ),
                 log=KEEP_THE_LOG,
                 restarts=RestartSettings(

@@ -51,7 +51,7 @@ async def test_a_sweep_that_the_store_refused_is_made_later(
     monkeypatch.setattr(retention_module, 'RETRY_SEC', 0.01)
     removed = asyncio.Event()
 
-    async def on_removed() -> None:
+    async def on_removed(script_ids: frozenset[str]) -> None:
         removed.set()
 
     store, runner = InMemoryExecutionStore(FakeClock()), FakeScriptRunner()
@@ -65,6 +65,7 @@ async def test_a_sweep_that_the_store_refused_is_made_later(
         policy=KEEP_ONE,
         log_policy=KEEP_THE_LOG,
         on_removed=on_removed,
+        other_bytes=lambda: 0,
     )
     sweeping = asyncio.create_task(retention.keep_sweeping())
     await wait_until(lambda: 'disk full' in caplog.text, what='a refused sweep')
@@ -80,7 +81,7 @@ async def test_an_end_during_a_sweep_is_swept_after_it() -> None:
     """The sweep that is under way has not seen it: it is not the one that was asked for."""
     removed = asyncio.Event()
 
-    async def on_removed() -> None:
+    async def on_removed(script_ids: frozenset[str]) -> None:
         removed.set()
 
     store, runner = HeldStore(), FakeScriptRunner()
@@ -91,6 +92,7 @@ async def test_an_end_during_a_sweep_is_swept_after_it() -> None:
         policy=KEEP_ONE,
         log_policy=KEEP_THE_LOG,
         on_removed=on_removed,
+        other_bytes=lambda: 0,
     )
     sweeping = asyncio.create_task(retention.keep_sweeping())
     await store.found.wait()
@@ -126,7 +128,7 @@ async def swept(store: CountingStore, runner: FakeScriptRunner, max_bytes: int) 
         max_executions=0, max_age_sec=0, max_failed_age_sec=0, max_disk_bytes=max_bytes
     )
 
-    async def on_removed() -> None:
+    async def on_removed(script_ids: frozenset[str]) -> None:
         pass
 
     retention = Retention(
@@ -136,6 +138,7 @@ async def swept(store: CountingStore, runner: FakeScriptRunner, max_bytes: int) 
         policy=policy,
         log_policy=KEEP_THE_LOG,
         on_removed=on_removed,
+        other_bytes=lambda: 0,
     )
     sweeping = asyncio.create_task(retention.keep_sweeping())
     await wait_until(lambda: store.sweeps > 0, what='a sweep')
@@ -171,7 +174,7 @@ async def test_without_a_bound_nothing_is_measured() -> None:
 async def test_a_sweep_prunes_the_log_too() -> None:
     """It is bounded by itself: executions stay of whose beginning it no longer tells."""
 
-    async def on_removed() -> None:
+    async def on_removed(script_ids: frozenset[str]) -> None:
         """Nothing is."""
 
     store = InMemoryExecutionStore(FakeClock())
@@ -184,6 +187,7 @@ async def test_a_sweep_prunes_the_log_too() -> None:
         policy=KEEP_ONE,
         log_policy=LogPolicy(max_events=2, max_age_sec=0),
         on_removed=on_removed,
+        other_bytes=lambda: 0,
     ).sweep()
     assert [each.sequence for each in await whole_log(store)] == [4, 5]
     assert len(await store.open_executions()) == 5
