@@ -22,7 +22,8 @@ END_WITHIN_SEC = 60.0
 _TOGETHER_SEC = 0.5
 
 TO_TRY = """
-The gateway is ready, and a demo node is in the graph. Try, in another terminal:
+The gateway is ready, and a demo node is in the graph.
+{base}/docs in a browser shows what it can do. Try, in another terminal:
 
 1. List the apps (one for each ROS node):
 

@@ -111,6 +111,10 @@ async def _find(services: Services, path: str) -> Script | None:
             services.directory.entity(entity)
             if below[:1] == ['scripts']:
                 return await _find_script(services, entity, *below[1:])
+            if below[:1] == ['executions']:
+                services.library.check_turned_on()
+        case ['scripts' | 'executions', *_]:
+            services.library.check_turned_on()
     return None
 
 
