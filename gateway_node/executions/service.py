@@ -217,8 +217,15 @@ class ExecutionService:
 
     async def get(self, entity: EntityRef, script_id: str, execution_id: str) -> Execution:
         """Return an execution, open or ended; ExecutionNotFound."""
+        execution = await self.get_by_id(execution_id)
+        if execution.entity != entity or execution.script_id != script_id:
+            raise ExecutionNotFound(execution_id)
+        return execution
+
+    async def get_by_id(self, execution_id: str) -> Execution:
+        """Return an execution, whatever it is of; ExecutionNotFound."""
         execution = self._present(execution_id) or await self._store.get(execution_id)
-        if execution is None or execution.entity != entity or execution.script_id != script_id:
+        if execution is None:
             raise ExecutionNotFound(execution_id)
         return execution
 

@@ -15,6 +15,7 @@ from gateway_node.http_server.calls import Answer, Document, Download, Stream, T
 from gateway_node.http_server.connections import Connection
 from gateway_node.http_server.media_types import TEXT
 from gateway_node.http_server.parts import is_known, part_of
+from gateway_node.http_server.targets import link_field
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ def response_to(answer: Answer, *, status: int, request: web.Request) -> web.Res
     if isinstance(answer.body, Stream):
         return _stream(answer.body, status, request)
     headers = {} if answer.location is None else {hdrs.LOCATION: answer.location}
+    if answer.links:
+        headers[hdrs.LINK] = link_field(answer.links)
     if answer.body is None:
         return web.Response(status=status, headers=headers)
     if isinstance(answer.body, Document):

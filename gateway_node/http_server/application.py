@@ -20,7 +20,7 @@ from gateway_node.http_server.entrance import (
     stay_with_http,
 )
 from gateway_node.http_server.error_table import answer_errors, row_of
-from gateway_node.http_server.fields import Choice
+from gateway_node.http_server.fields import Segment
 from gateway_node.http_server.media_types import offered_by
 from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.paths import Paths
@@ -29,6 +29,7 @@ from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES, UNVERSIONED
 from gateway_node.http_server.services import SERVICES, Services
 from gateway_node.http_server.takes import Reader, taken_by
+from gateway_node.http_server.targets import Target
 
 _log = logging.getLogger(__name__)
 
@@ -123,6 +124,10 @@ class _Endpoint(Generic[At, B]):
             body=None,
             actor=actor,
             base=base,
+            target=Target(
+                path=f'{caller.prefix}{request.rel_url.raw_path}',
+                query=tuple(request.query.items()),
+            ),
             services=services,
             description=self._description,
         )
@@ -162,7 +167,7 @@ def _serve(
     choices = {
         taken.name: taken.field.values
         for taken in taken_by(route.takes)
-        if isinstance(taken.field, Choice)
+        if isinstance(taken.field, Segment)
     }
     methods = [route.method, *([hdrs.METH_HEAD] if route.method == hdrs.METH_GET else [])]
     for method in methods:

@@ -9,6 +9,7 @@ from gateway_node.executions.actors import Actor
 from gateway_node.http_server.parts import OfPart
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import Services
+from gateway_node.http_server.targets import Target
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.values import Script
 
@@ -45,6 +46,8 @@ class Call(Generic[At_co, Body_co]):
     """Who asks; every change has it."""
     base: str
     """The API's base path, as whoever asks sees it: in front of every href of the answer."""
+    target: Target
+    """What it is for."""
     services: Services
     """What it may call."""
     description: Description
@@ -105,3 +108,5 @@ class Answer:
     body: Json | Download | Document | TextPart | Stream | None = None
     location: str | None = None
     """The path of what came into being."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Paths by what they are to this answer (RFC 8288)."""

@@ -1,41 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handlers of lists of executions, and what their routes take."""
 
+import dataclasses
 from dataclasses import dataclass
 
-from gateway_node.executions.filters import ExecutionFilter
-from gateway_node.executions.pages import KeysetPage
+from gateway_node.executions.filters import ExecutionFilter, ScriptVersion
+from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.execution_columns import ExecutionRows
-from gateway_node.http_server.fields import ExecutionId, Integer
+from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, ExecutionRows
+from gateway_node.http_server.execution_queries import ExecutionQuery
+from gateway_node.http_server.fields import Choice
+from gateway_node.http_server.paging import around_keyset, around_numbered, Paging
+from gateway_node.http_server.query_fields import Columns
 from gateway_node.http_server.representations import listing
-from gateway_node.http_server.subjects import OfScript
-from gateway_node.http_server.takes import query
-
-DEFAULT_PAGE = 100
-MAX_PAGE = 1000
+from gateway_node.http_server.subjects import OfEntity, OfScript
+from gateway_node.http_server.takes import path, query
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfPage(OfScript):
-    """Takes a page of a script's executions."""
+class OfExecutions(ExecutionQuery, Paging):
+    """Takes which executions are wanted, which part of them, and what of each."""
 
-    limit: int = query(Integer(1, MAX_PAGE), default=DEFAULT_PAGE)
-    before: str | None = query(ExecutionId(), default=None)
+    fields: tuple[str, ...] | None = query(
+        Columns(EXECUTION_COLUMNS),
+        default=None,
+        about='The members of each item, those alone and in this order; all where it is left out.',
+    )
 
 
-async def list_executions(call: Call[OfPage, None]) -> Answer:
+@dataclass(frozen=True, kw_only=True)
+class OfStatus(OfExecutions):
+    """Takes those of one status."""
+
+    in_status: ExecutionStatus = path(Choice(ExecutionStatus), name='status')
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfEntityExecutions(OfExecutions, OfEntity):
+    """Takes those of one entity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfScriptExecutions(OfExecutions, OfScript):
+    """Takes those of one script."""
+
+
+async def list_executions(call: Call[OfScriptExecutions, None]) -> Answer:
     """List the executions of a script, newest first.
 
-    `next` is the path of the following page, where there is one.
+    `next` is the path of what follows, where there may be more.
     """
+    at, wanted = call.at, await wanted_executions(call)
+    return await _list(call, dataclasses.replace(wanted, entity=at.entity, script_id=at.script_id))
+
+
+async def list_entity_executions(call: Call[OfEntityExecutions, None]) -> Answer:
+    """List the executions of all scripts of an entity, newest first."""
+    wanted = dataclasses.replace(await wanted_executions(call), entity=call.at.entity)
+    return await _list(call, wanted)
+
+
+async def list_all_executions(call: Call[OfExecutions, None]) -> Answer:
+    """List the executions of all entities, newest first."""
+    return await _list(call, await wanted_executions(call))
+
+
+async def list_executions_by_status(call: Call[OfStatus, None]) -> Answer:
+    """List the executions of all entities that stand in one status, newest first."""
+    wanted = await wanted_executions(call)
+    statuses = frozenset({call.at.in_status})
+    if wanted.statuses is not None:
+        statuses &= wanted.statuses
+    return await _list(call, dataclasses.replace(wanted, statuses=statuses))
+
+
+async def wanted_executions(call: Call[ExecutionQuery, None]) -> ExecutionFilter:
+    """Return the filter that a query makes; InvalidParameter where no component is so called."""
+    wanted = call.at.filter(call.services.directory)
+    if call.at.include_outdated:
+        return wanted
+    directory = call.services.directory
+    entities = [app.ref for app in directory.apps()]
+    entities += [component.ref for component in directory.components()]
+    versions = await call.services.library.present_versions(entities)
+    present = frozenset(
+        ScriptVersion(entity=entity, script_id=script_id, version=version)
+        for (entity, script_id), version in versions.items()
+    )
+    return dataclasses.replace(wanted, present_versions=present)
+
+
+async def _list(call: Call[OfExecutions, None], wanted: ExecutionFilter) -> Answer:
     at, executions = call.at, call.services.executions
-    wanted = ExecutionFilter(entity=at.entity, script_id=at.script_id)
-    page = await executions.find(wanted, KeysetPage(limit=-at.limit, reference=at.before))
-    version = await executions.present_version(at.entity, at.script_id)
-    rows = ExecutionRows(call.base, {(at.entity, at.script_id): version})
-    body = listing(map(rows.row, page.executions))
-    if page.more:
-        href = f'{call.base}/{at.entity.path}/scripts/{at.script_id}/executions'
-        body['next'] = f'{href}?limit={at.limit}&before={page.more}'
-    return Answer(body=body)
+    if at.numbered is not None:
+        numbered = await executions.find_numbered(wanted, at.numbered)
+        found, around = numbered.executions, around_numbered(call.target, at.numbered, numbered)
+    else:
+        part = await executions.find(wanted, at.keyset)
+        found, around = part.executions, around_keyset(call.target, at.keyset, part)
+    scripts = {(each.entity, each.script_id) for each in found}
+    versions = await call.services.library.versions_of(scripts)
+    rows = ExecutionRows(call.base, versions, at.fields)
+    return Answer(body=listing(map(rows.row, found)) | around.members, links=around.links)

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from gateway_node.entities.errors import EntityNotFound
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     DiskSpaceLow,
@@ -20,13 +21,21 @@ from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPT, ERRORS_OF_SCRIPTS
 from gateway_node.http_server.subjects import (
+    ByExecutionId,
+    find_by_id,
     find_execution,
+    find_library,
     find_script,
     find_scripts,
     OfExecution,
     OfScript,
 )
-from gateway_node.scripts.errors import ParametersInvalid, SchemaCheckUnavailable
+from gateway_node.scripts.errors import (
+    LibraryUnavailable,
+    ParametersInvalid,
+    SchemaCheckUnavailable,
+    ScriptsTurnedOff,
+)
 
 _EXECUTION = (*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable)
 _START = (
@@ -41,13 +50,46 @@ _START = (
     StoreUnavailable,
 )
 
+_LIST = (ScriptsTurnedOff, LibraryUnavailable, StoreUnavailable)
+_BY_ID = (*_LIST, ExecutionNotFound)
+
 EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
+    Route(
+        'GET',
+        '/executions',
+        VIEWER,
+        execution_lists.list_all_executions,
+        execution_lists.OfExecutions,
+        finds=find_library,
+        answers='ExecutionList',
+        errors=_LIST,
+    ),
+    Route(
+        'GET',
+        '/executions/status/{status}',
+        VIEWER,
+        execution_lists.list_executions_by_status,
+        execution_lists.OfStatus,
+        finds=find_library,
+        answers='ExecutionList',
+        errors=_LIST,
+    ),
+    Route(
+        'GET',
+        '/{collection}/{entity_id}/executions',
+        VIEWER,
+        execution_lists.list_entity_executions,
+        execution_lists.OfEntityExecutions,
+        finds=find_scripts,
+        answers='ExecutionList',
+        errors=(*_LIST, EntityNotFound),
+    ),
     Route(
         'GET',
         '/{collection}/{entity_id}/scripts/{script_id}/executions',
         VIEWER,
         execution_lists.list_executions,
-        execution_lists.OfPage,
+        execution_lists.OfScriptExecutions,
         finds=find_scripts,
         answers='ExecutionList',
         errors=(*ERRORS_OF_SCRIPT, StoreUnavailable),
@@ -104,5 +146,36 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         finds=find_scripts,
         status=204,
         errors=(*_EXECUTION, ExecutionNotDeletable, ExecutionNotStoppable),
+    ),
+    Route(
+        'GET',
+        '/executions/{execution_id}',
+        VIEWER,
+        executions.show_execution,
+        ByExecutionId,
+        finds=find_library,
+        answers='Execution',
+        errors=_BY_ID,
+    ),
+    Route(
+        'PUT',
+        '/executions/{execution_id}',
+        OPERATOR,
+        executions.stop_execution,
+        ByExecutionId,
+        finds=find_by_id,
+        body=JsonBody(executions.StopBody),
+        answers='Execution',
+        errors=(*_BY_ID, ExecutionNotStoppable),
+    ),
+    Route(
+        'DELETE',
+        '/executions/{execution_id}',
+        OPERATOR,
+        executions.delete_execution,
+        ByExecutionId,
+        finds=find_library,
+        status=204,
+        errors=(*_BY_ID, ExecutionNotDeletable, ExecutionNotStoppable),
     ),
 )

@@ -11,7 +11,7 @@ from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.execution_columns import execution_detail, execution_href
 from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
 from gateway_node.http_server.representations import content_href
-from gateway_node.http_server.subjects import OfExecution, OfScript
+from gateway_node.http_server.subjects import NamesExecution, OfScript
 from gateway_node.http_server.takes import member, optional
 
 MAX_PARAMETERS = 1000
@@ -59,37 +59,33 @@ async def start_execution(call: Call[OfScript, StartBody]) -> Answer:
     return Answer(body=body, location=href)
 
 
-async def show_execution(call: Call[OfExecution, None]) -> Answer:
+async def show_execution(call: Call[NamesExecution, None]) -> Answer:
     """Show an execution, with its output and its result."""
-    at = call.at
-    executions = call.services.executions
-    execution = await executions.get(at.entity, at.script_id, at.execution_id)
-    return await _detail(call, execution)
+    return await _detail(call, await call.at.execution(call.services.executions))
 
 
-async def stop_execution(call: Call[OfExecution, StopBody]) -> Answer:
+async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
     """Stop an execution.
 
     Its end is waited for a second; one that resists is answered with `terminating`.
     """
-    at = call.at
     executions = call.services.executions
-    execution = await executions.stop(
-        at.entity, at.script_id, at.execution_id, call.body.action, actor=call.actor
+    execution = await call.at.execution(executions)
+    stopped = await executions.stop(
+        execution.entity, execution.script_id, execution.id, call.body.action, actor=call.actor
     )
-    return await _detail(call, execution)
+    return await _detail(call, stopped)
 
 
-async def delete_execution(call: Call[OfExecution, None]) -> Answer:
+async def delete_execution(call: Call[NamesExecution, None]) -> Answer:
     """Remove an execution that has ended, or a schedule."""
-    at = call.at
-    await call.services.executions.delete(
-        at.entity, at.script_id, at.execution_id, actor=call.actor
-    )
+    executions = call.services.executions
+    execution = await call.at.execution(executions)
+    await executions.delete(execution.entity, execution.script_id, execution.id, actor=call.actor)
     return Answer()
 
 
-async def _detail(call: Call[OfExecution, object], execution: Execution) -> Answer:
+async def _detail(call: Call[NamesExecution, object], execution: Execution) -> Answer:
     executions = call.services.executions
     version = await executions.present_version(execution.entity, execution.script_id)
     output = await executions.output(execution.id)

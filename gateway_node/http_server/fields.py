@@ -202,6 +202,10 @@ class Choice(Field[Choice_co]):
         return {'enum': self.values}
 
 
+class Segment(Choice[Choice_co]):
+    """A choice that decides what a path is: with any other text it is another path."""
+
+
 class Arguments(Field[tuple[str, ...]]):
     """The arguments of a program: texts without NUL, each of bounded length (execve(2))."""
 

@@ -138,11 +138,33 @@ def _parameters(route: Route[Any, Any]) -> list[dict[str, Any]]:
 
 
 def _parameter(taken: Taken) -> dict[str, Any]:
+    if taken.is_family:
+        return _family(taken)
     return {
         'name': taken.name,
         'in': taken.place.value,
+        **({'description': taken.about} if taken.about else {}),
         'required': taken.required or taken.place is Place.PATH,
         'schema': taken.schema(),
+    }
+
+
+def _family(taken: Taken) -> dict[str, Any]:
+    """Tell of any number of names: exploded, each member of an object is one of the query."""
+    schema = {
+        'type': 'object',
+        'patternProperties': {f'^{re.escape(taken.name)}.': taken.field.schema()},
+        'additionalProperties': False,
+        'maxProperties': taken.max_names,
+    }
+    return {
+        'name': taken.shown_name,
+        'in': taken.place.value,
+        'description': taken.about,
+        'required': False,
+        'style': 'form',
+        'explode': True,
+        'schema': schema,
     }
 
 

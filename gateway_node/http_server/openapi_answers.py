@@ -10,6 +10,7 @@ from aiohttp import hdrs
 
 from gateway_node.http_server.error_table import INTERNAL_ERROR, Row, row_of
 from gateway_node.http_server.media_types import JSON, offered_by
+from gateway_node.http_server.paging import Paging
 from gateway_node.http_server.route import BYTES, Route
 from gateway_node.http_server.schemas import reference_to
 
@@ -18,6 +19,10 @@ _HEADERS: dict[str, dict[str, Any]] = {
     hdrs.LOCATION: {
         'description': 'The path of what came into being.',
         'schema': {'type': 'string', 'format': 'uri-reference'},
+    },
+    hdrs.LINK: {
+        'description': 'Where the list goes on (RFC 8288): `next`, `prev`, `first`, `last`.',
+        'schema': _TEXT,
     },
     hdrs.CONTENT_DISPOSITION: {
         'description': 'The name of the file (RFC 6266).',
@@ -55,6 +60,8 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {'description': status.description or status.phrase}
     if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         response['headers'] = _headers([hdrs.LOCATION])
+    if issubclass(route.takes, Paging):
+        response['headers'] = _headers([hdrs.LINK])
     if route.answers == BYTES:
         response['headers'] = _headers([hdrs.CONTENT_DISPOSITION])
         content = {'schema': {'type': 'string', 'format': 'binary'}}

@@ -262,7 +262,19 @@ SCHEMAS: dict[str, Schema] = {
     'ScriptVersionList': _list_of('ScriptVersion', {'complete': _FLAG}),
     'UploadedScript': _object(_REFERENCE),
     'ExecutionSummary': _object(_EXECUTION, _EXECUTION_WHERE_KNOWN),
-    'ExecutionList': _list_of('ExecutionSummary', {'next': _HREF}),
+    'ExecutionColumns': _object({}, _EXECUTION | _EXECUTION_WHERE_KNOWN),
+    'Pagination': _object(
+        {'page': _COUNT, 'page_size': _COUNT, 'total_items': _COUNT, 'total_pages': _COUNT},
+        {'approximate': _FLAG},
+    ),
+    'ExecutionList': _object(
+        {
+            'items': _array(
+                {'anyOf': [reference_to('ExecutionSummary'), reference_to('ExecutionColumns')]}
+            )
+        },
+        {'next': _HREF, 'pagination': reference_to('Pagination'), 'complete': _FLAG},
+    ),
     'Execution': _object(
         _EXECUTION
         | {

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the path of a route names, and the look-up of it before a byte of the body is read."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.values import Execution
 from gateway_node.http_server.calls import Call
-from gateway_node.http_server.fields import Choice, Id
+from gateway_node.http_server.fields import ExecutionId, Id, Segment
 from gateway_node.http_server.takes import path
 
 ID = Id()
@@ -42,7 +45,7 @@ class ByFunctionId:
 class OfEntity:
     """Takes an app or a component."""
 
-    collection: EntityType = path(Choice(EntityType))
+    collection: EntityType = path(Segment(EntityType))
     entity_id: str = path(ID)
 
     @property
@@ -58,11 +61,34 @@ class OfScript(OfEntity):
     script_id: str = path(ID)
 
 
+class NamesExecution(ABC):
+    """Takes an execution."""
+
+    @abstractmethod
+    async def execution(self, executions: ExecutionService) -> Execution:
+        """Return it as it is; raises what `ExecutionService.get` raises."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class OfExecution(OfScript):
+class OfExecution(OfScript, NamesExecution):
     """Takes an execution of a script."""
 
     execution_id: str = path(ID)
+
+    async def execution(self, executions: ExecutionService) -> Execution:
+        """Return the execution; ExecutionNotFound also where the script has no such one."""
+        return await executions.get(self.entity, self.script_id, self.execution_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByExecutionId(NamesExecution):
+    """Takes an execution, whatever it is of."""
+
+    execution_id: str = path(ExecutionId())
+
+    async def execution(self, executions: ExecutionService) -> Execution:
+        """Return the execution; ExecutionNotFound."""
+        return await executions.get_by_id(self.execution_id)
 
 
 async def find_entity(call: Call[OfEntity, Any]) -> None:
@@ -85,5 +111,15 @@ async def find_script(call: Call[OfScript, Any]) -> None:
 async def find_execution(call: Call[OfExecution, Any]) -> None:
     """Raise EntityNotFound; ScriptsTurnedOff; what `ExecutionService.get` raises."""
     await find_scripts(call)
-    at = call.at
-    await call.services.executions.get(at.entity, at.script_id, at.execution_id)
+    await call.at.execution(call.services.executions)
+
+
+async def find_library(call: Call[Any, Any]) -> None:
+    """Raise ScriptsTurnedOff."""
+    call.services.library.check_turned_on()
+
+
+async def find_by_id(call: Call[ByExecutionId, Any]) -> None:
+    """Raise ScriptsTurnedOff; what `ExecutionService.get_by_id` raises."""
+    await find_library(call)
+    await call.at.execution(call.services.executions)

@@ -63,6 +63,21 @@ class Taken:
     place: Place
     field: Field[Any]
     default: Any
+    about: str = ''
+    """What it is for, for who reads the description of the API."""
+    max_names: int = 0
+    """Above 0: it is a family of values of the query, so many at most, whose names begin with
+    `name`."""
+
+    @property
+    def is_family(self) -> bool:
+        """Whether it stands for any number of names."""
+        return self.max_names > 0
+
+    @property
+    def shown_name(self) -> str:
+        """What stands for its names where they are told."""
+        return f'{self.name}NAME' if self.is_family else self.name
 
     @property
     def required(self) -> bool:
@@ -89,14 +104,20 @@ class Texts(Protocol):
         """Return all texts of a name."""
 
 
-def path(field: Field[T]) -> T:
-    """Declare a value of the path."""
-    return cast(T, _declared(Place.PATH, field, REQUIRED))
+def path(field: Field[T], *, name: str = '') -> T:
+    """Declare a value of the path; `name` where it is not the attribute's."""
+    return cast(T, _declared(Place.PATH, field, REQUIRED, name))
 
 
-def query(field: Field[T], *, default: D) -> T | D:
-    """Declare a value of the query, which may be left out."""
-    return cast('T | D', _declared(Place.QUERY, field, default))
+def query(field: Field[T], *, default: D, name: str = '', about: str = '') -> T | D:
+    """Declare a value of the query, which may be left out; `name` as for a path."""
+    return cast('T | D', _declared(Place.QUERY, field, default, name, about=about))
+
+
+def family(prefix: str, field: Field[T], *, max_names: int, about: str) -> Mapping[str, T]:
+    """Declare values of the query whose names begin with a prefix; they come by the rest of it."""
+    declared = _declared(Place.QUERY, field, {}, prefix, about=about, max_names=max_names)
+    return cast(Mapping[str, T], declared)
 
 
 def header(name: str, field: Field[T], *, default: D) -> T | D:
@@ -123,8 +144,24 @@ def _as_json(value: object) -> object:
     return [_as_json(each) for each in value] if isinstance(value, (tuple, frozenset)) else value
 
 
-def _declared(place: Place, field: Field[Any], default: Any, name: str = '') -> Any:
-    taken = Taken(attribute='', name=name, place=place, field=field, default=default)
+def _declared(
+    place: Place,
+    field: Field[Any],
+    default: Any,
+    name: str = '',
+    *,
+    about: str = '',
+    max_names: int = 0,
+) -> Any:
+    taken = Taken(
+        attribute='',
+        name=name,
+        place=place,
+        field=field,
+        default=default,
+        about=about,
+        max_names=max_names,
+    )
     return dataclasses.field(metadata={'taken': taken})
 
 
@@ -155,17 +192,24 @@ class Reader(Generic[T]):
         taken = taken_by(kind)
         self._kind = kind
         self._path = [each for each in taken if each.place is Place.PATH]
-        self._texts = [each for each in taken if each.place in (Place.QUERY, Place.HEADER)]
-        self._query_names = [each.name for each in taken if each.place is Place.QUERY]
+        in_texts = [each for each in taken if each.place in (Place.QUERY, Place.HEADER)]
+        self._texts = [each for each in in_texts if not each.is_family]
+        self._families = [each for each in in_texts if each.is_family]
+        self._shown_names = [each.shown_name for each in taken if each.place is Place.QUERY]
+        self._query_names = {each.name for each in self._texts if each.place is Place.QUERY}
         self._members = {each.name: each for each in taken if each.place is Place.BODY}
 
     def read(self, segments: Mapping[str, str], query: Texts, headers: Texts) -> T:
         """Read path, query and headers; InvalidParameter, with all that is wrong."""
         faults = _Faults()
         values: dict[str, Any] = {}
-        unknown = [name for name in dict.fromkeys(query) if name not in self._query_names]
-        if unknown:
-            faults.unknown(unknown, self._query_names, Place.QUERY)
+        others = [name for name in dict.fromkeys(query) if name not in self._query_names]
+        for taken in self._families:
+            names = [name for name in others if _is_of(taken, name)]
+            others = [name for name in others if name not in names]
+            values[taken.attribute] = _read_family(taken, names, query, faults)
+        if others:
+            faults.unknown(others, self._shown_names, Place.QUERY)
         for taken in self._path:
             try:
                 values[taken.attribute] = taken.field.read_text(segments[taken.name])
@@ -211,6 +255,28 @@ class Reader(Generic[T]):
         return self._kind(**values)
 
 
+def _is_of(taken: Taken, name: str) -> bool:
+    return len(name) > len(taken.name) and name.startswith(taken.name)
+
+
+def _read_family(
+    taken: Taken, names: list[str], query: Texts, faults: '_Faults'
+) -> dict[str, Any]:
+    """Read the values of a family, by what their names have behind its prefix."""
+    values = {}
+    if len(names) > taken.max_names:
+        reason = f'is given for {len(names)} names; allowed: {taken.max_names}'
+        faults.refused(taken, ValueRefused(Violation(path='', reason=reason)))
+        return {}
+    for name in names:
+        try:
+            texts = query.getall(name, [])
+            values[name.removeprefix(taken.name)] = taken.field.read_texts(texts)
+        except ValueRefused as error:
+            faults.refused(dataclasses.replace(taken, name=name, max_names=0), error)
+    return values
+
+
 class _Faults:
     """What is wrong with one request: what is malformed first, then what is not allowed."""
 
@@ -223,8 +289,8 @@ class _Faults:
     def refused(self, taken: Taken, error: ValueRefused) -> None:
         """Note all that is wrong with a value, by the places inside of it."""
         for violation in error.violations:
-            at = _pointer(taken.place, taken.name) + violation.path
-            message = f'{taken.name}{violation.path} {violation.reason}'
+            at = _pointer(taken.place, taken.shown_name) + violation.path
+            message = f'{taken.shown_name[:_SHOWN]}{violation.path} {violation.reason}'
             self._wrong.append((message, Violation(path=at, reason=violation.reason)))
 
     def missing(self, taken: Taken) -> None:

@@ -4,7 +4,8 @@
 It owns the scripts directory and nobody else writes there.
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.uploaded_scripts import Tell, tell_nobody, UploadedScripts
 from gateway_node.scripts.values import Script, ScriptVersion
+
+ScriptOf = tuple[EntityRef, str]
+"""An entity, and the id of a script that it has, or had."""
 
 
 class ScriptLibrary:
@@ -117,6 +121,25 @@ class ScriptLibrary:
         uploaded = self._turned_on()
         managed = await self._managed.get(entity, script_id)
         return managed or uploaded.get(entity, script_id)
+
+    async def versions_of(self, scripts: Collection[ScriptOf]) -> Mapping[ScriptOf, str | None]:
+        """Return the versions that these scripts have now; None for those that are gone."""
+        uploaded = self._turned_on()
+        versions = {each: uploaded.version_of(*each) for each in scripts}
+        managed = [each for each in scripts if self._managed.has(*each)]
+        for each, script in zip(
+            managed,
+            await asyncio.gather(*(self._managed.get(*each) for each in managed)),
+            strict=True,
+        ):
+            versions[each] = None if script is None else script.version
+        return versions
+
+    async def present_versions(self, entities: Iterable[EntityRef]) -> Mapping[ScriptOf, str]:
+        """Return the versions that all uploads have now, and the managed scripts of `entities`."""
+        uploaded = self._turned_on()
+        managed = await self._managed.versions(entities)
+        return uploaded.present_versions() | managed
 
     async def content(self, script: Script) -> Content:
         """Open the file of a script that `get` returned just now, the bytes as they were uploaded.

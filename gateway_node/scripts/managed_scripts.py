@@ -87,6 +87,17 @@ class ManagedScripts:
                 return script
         return None
 
+    async def versions(self, entities: Iterable[EntityRef]) -> dict[tuple[EntityRef, str], str]:
+        """Return the version that each has now, by each of the entities that has it and its id."""
+        files = list(self._files.values())
+        scripts = await asyncio.gather(*(file.current() for file in files))
+        return {
+            (entity, script.id): script.version
+            for entity in entities
+            for file, script in zip(files, scripts, strict=True)
+            if file.managed.belongs_to(entity)
+        }
+
     async def content(self, script: Script) -> Content:
         """Open the file of a script that `get` returned just now; see `ManagedFile.content`."""
         return await self._files[script.id].content()

@@ -104,6 +104,15 @@ class UploadedScripts:
         """Return one script; ScriptNotFound."""
         return self._script(self._record(entity, script_id))
 
+    def version_of(self, entity: EntityRef, script_id: str) -> str | None:
+        """Return the version that a script has now; None where the entity has none such."""
+        record = self._records.get(script_id)
+        return record.version if record is not None and record.entity == entity else None
+
+    def present_versions(self) -> dict[tuple[EntityRef, str], str]:
+        """Return the version that each upload has now, by its entity and its id."""
+        return {(each.entity, each.script_id): each.version for each in self._records.values()}
+
     async def content(self, path: Path) -> Content:
         """Open the file of a script, in any of its versions; see `Content.open`."""
         return await Content.open(path, self._threads)

@@ -21,6 +21,7 @@ from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
 
 ENTITIES = ('apps/temp_sensor', 'components/powertrain_engine')
+ABOUT_SCRIPTS = re.compile(r'\{entity\}| /executions')
 UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
 
 
@@ -251,7 +252,7 @@ async def scene_of(row: Row, entity: str, tmp_path: Path) -> AsyncIterator[Scene
         return
     async with serve_api(tmp_path, managed=managed, **SETTINGS.get(row.state, {})) as api:
         scene = Scene(api=api, entity=entity)
-        if row.state != 'scripts off' and '{entity}' in row.request:
+        if row.state != 'scripts off' and ABOUT_SCRIPTS.search(row.request):
             scene.script_id = await api.upload(entity)
         await SCENES[row.state](scene)
         yield scene
@@ -270,6 +271,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     path = template.replace('{entity}', f'/{scene.entity}')
     path = path.replace('scripts/{id}', f'scripts/{scene.script_id}')
     path = path.replace('executions/{id}', f'executions/{scene.execution_id}')
+    path = path.replace('{status}', 'running')
     if entity_type in named:
         known = scene.known and not scene.entity.endswith('nobody')
         path = path.replace('{id}', named[entity_type] if known else 'nobody')
@@ -404,7 +406,11 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/scripts/{id}/content': SCRIPT_STATES,
     '{entity}/scripts/{id}/versions': {*SCRIPT_STATES, 'script deleted after an execution'},
     '{entity}/scripts/{id}/executions': SCRIPT_STATES | USES_OF_A_SCRIPT,
+    '{entity}/executions': {*ENTITY_STATES, 'scripts off'},
     '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
+    '/executions': {'-', 'scripts off'},
+    '/executions/status/{status}': {'-', 'scripts off'},
+    '/executions/{id}': EXECUTION_STATES - {'entity unknown'},
     '{entity}/scripts/{id}/executions/{id}/output': EXECUTION_STATES,
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""

@@ -58,13 +58,13 @@ async def test_every_path_leads_back_through_the_proxy(tmp_path: Path, path_pref
             started = await client.post(f'{script}/executions', json=wish)
             execution = started.headers[hdrs.LOCATION]
             assert execution == (await started.json())['href']
-        page = f'{script}/executions?limit=1'
+        page = f'{script}/executions?limit=-1'
         unversioned = f'{PREFIX}{path_prefix}/version-info'
         seen = await follow(client, f'{base}/', unversioned, page)
         assert all(each.startswith(base) for each in seen - {unversioned})
         schedule = (await (await client.get(execution)).json())['schedule']
         assert {script, execution, schedule, f'{base}/apps/temp_sensor'} <= seen
-        assert any('before=' in each for each in seen)
+        assert any('id_exclusive=' in each for each in seen)
 
 
 async def test_who_is_not_trusted_changes_no_path(tmp_path: Path) -> None:

@@ -396,10 +396,12 @@ PATH_SEGMENTS = (
 QUERY_VALUES = (
     HostileText('nothing', ''),
     HostileText('zero', '0'),
-    HostileText('negative', '-1'),
+    HostileText('a plus', '%2b1'),
+    HostileText('two signs', '--1'),
     HostileText('a fraction', '1.5'),
     HostileText('an exponent', '1e3'),
     HostileText('too great', '1001'),
+    HostileText('too small', '-1001'),
     HostileText('far too great', '9' * 4000),
     HostileText('a text', 'ten'),
     HostileText('a digit of another script', '%d9%a3'),

@@ -45,7 +45,9 @@ def test_a_route_is_described(route: Route[Any, Any]) -> None:
     told = operation(route)
     assert told['x-gateway-role'] == route.role.value
     taken = [
-        (each.name, each.place.value) for each in taken_by(route.takes) if not is_accept(each)
+        (each.shown_name, each.place.value)
+        for each in taken_by(route.takes)
+        if not is_accept(each)
     ]
     assert [(each['name'], each['in']) for each in told.get('parameters', ())] == taken
     assert ('requestBody' in told) == (route.body is not None)
@@ -99,12 +101,31 @@ def test_a_name_belongs_to_one_operation() -> None:
 
 
 def test_a_default_is_told_as_it_is_sent() -> None:
-    """The first page of executions has as many as the parameter says."""
-    path = '/{collection}/{entity_id}/scripts/{script_id}/executions'
-    parameters = DOCUMENT['paths'][path]['get']['parameters']
-    (limit,) = (each for each in parameters if each['name'] == 'limit')
-    assert limit['schema']['default'] == 100
-    assert not limit['required']
+    """Lists of executions are sorted by their ids where nothing else is said."""
+    sort = parameter('sort')
+    assert sort['schema']['default'] == 'id'
+    assert not sort['required']
+
+
+def test_a_family_of_names_is_told_as_the_members_of_an_object() -> None:
+    """Exploded, each member of it is a name of the query, as it is."""
+    told = parameter('parameter.NAME')
+    assert (told['in'], told['style'], told['explode']) == ('query', 'form', True)
+    assert list(told['schema']['patternProperties']) == [r'^parameter\..']
+    assert told['schema']['additionalProperties'] is False
+
+
+def test_what_lists_are_searched_by_is_told_in_words() -> None:
+    """Each name of their query."""
+    for told in DOCUMENT['paths']['/executions']['get']['parameters']:
+        assert re.fullmatch(r'[A-Z`].+\.', told['description']), told['name']
+
+
+def parameter(name: str) -> dict[str, Any]:
+    parameters = DOCUMENT['paths']['/executions']['get']['parameters']
+    found: dict[str, Any]
+    (found,) = (each for each in parameters if each['name'] == name)
+    return found
 
 
 def test_the_description_says_below_which_base_the_api_is() -> None:

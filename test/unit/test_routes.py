@@ -136,7 +136,7 @@ def _segments(path: str) -> Iterator[tuple[list[str], str]]:
 def test_a_route_declares_the_subclasses_of_its_errors() -> None:
     """And what reading its body may raise, where it has one."""
     (start,) = (each for each in ROUTES if each.answers == 'StartedExecution')
-    (show,) = (each for each in ROUTES if each.answers == 'Execution' and each.method == 'GET')
+    show = next(each for each in ROUTES if each.answers == 'Execution' and each.method == 'GET')
     assert start.declares(ClientSilent(1.0))
     assert not show.declares(ClientSilent(1.0))
     assert not show.declares(ValueError())

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two ways through a list: from one id to the next ones, and page by page."""
+
+from dataclasses import dataclass
+
+from gateway_node.executions.pages import (
+    FoundNumberedPage,
+    FoundPage,
+    KeysetPage,
+    MAX_LIMIT,
+    NumberedPage,
+    Order,
+)
+from gateway_node.http_server.errors import InvalidParameter
+from gateway_node.http_server.fields import Choice, ExecutionId, Integer
+from gateway_node.http_server.representations import Json
+from gateway_node.http_server.takes import query
+from gateway_node.http_server.targets import Target
+from gateway_node.scripts.errors import Violation
+
+DEFAULT_LIMIT = -100
+DEFAULT_PER_PAGE = 20
+MAX_PAGE = 1_000_000_000
+
+_KEYSET = ('limit', 'id_exclusive', 'before')
+_NUMBERED = ('page', 'per_page')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paging:
+    """Takes which part of a list is wanted."""
+
+    limit: int | None = query(
+        Integer(-MAX_LIMIT, MAX_LIMIT, nonzero=True),
+        default=None,
+        about='So many: above 0 those that follow `id_exclusive` upwards, or the oldest; below 0 '
+        'those that precede it, or the newest. Without it, and without `page`, -100.',
+    )
+    id_exclusive: str | None = query(
+        ExecutionId(),
+        default=None,
+        about='The id that the wanted ones follow or precede; it need not exist any more.',
+    )
+    before: str | None = query(
+        ExecutionId(),
+        default=None,
+        about='A short form: the 100, or `limit`, that precede this id.',
+    )
+    page: int | None = query(
+        Integer(1, MAX_PAGE), default=None, about='The number of a page, from 1.'
+    )
+    per_page: int | None = query(
+        Integer(1, MAX_LIMIT), default=None, about='How many a page has; 20 where it is left out.'
+    )
+    sort: Order = query(
+        Choice(Order),
+        default=Order.ID,
+        about='What pages are sorted by, the greatest first. `limit`, `id_exclusive` and `before` '
+        'go with `id` alone.',
+    )
+
+    def __post_init__(self) -> None:
+        """Check that the two ways are not mixed; InvalidParameter."""
+        keyset = [name for name in _KEYSET if getattr(self, name) is not None]
+        numbered = [name for name in _NUMBERED if getattr(self, name) is not None]
+        wrong = []
+        if numbered:
+            reason = f'does not go with {numbered[0]}; allowed: one of the two ways'
+            wrong = [(name, reason) for name in keyset]
+        elif self.sort is not Order.ID:
+            wrong = [(name, 'goes with sort=id alone') for name in keyset]
+        if self.before is not None and self.id_exclusive is not None:
+            wrong.append(('before', 'stands for id_exclusive; allowed: one of them'))
+        if wrong:
+            name, reason = wrong[0]
+            raise InvalidParameter(
+                f'{name} {reason}',
+                tuple(Violation(path=f'/query/{name}', reason=reason) for name, reason in wrong),
+            )
+
+    @property
+    def numbered(self) -> NumberedPage | None:
+        """The page that is wanted by its number; None where it is not."""
+        if self.page is None and self.per_page is None and self.sort is Order.ID:
+            return None
+        return NumberedPage(
+            number=self.page or 1, size=self.per_page or DEFAULT_PER_PAGE, order=self.sort
+        )
+
+    @property
+    def keyset(self) -> KeysetPage:
+        """The page that is wanted by an id.
+
+        `before` says the direction itself: a positive limit beside it is as a negative one.
+        """
+        limit = self.limit or DEFAULT_LIMIT
+        if self.before is not None:
+            return KeysetPage(limit=-abs(limit), reference=self.before)
+        return KeysetPage(limit=limit, reference=self.id_exclusive)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What an answer says of the list around the part that it holds."""
+
+    members: Json
+    """Beside `items`."""
+    links: dict[str, str]
+    """By what they are, the most useful first."""
+
+
+def around_keyset(target: Target, page: KeysetPage, found: FoundPage) -> Around:
+    """Tell what is around a part that was found by an id."""
+    executions = found.executions
+
+    def at(limit: int, reference: str | None) -> str:
+        return target.with_query({'before': None, 'limit': limit, 'id_exclusive': reference})
+
+    links = {}
+    if found.more is not None:
+        links['next'] = at(page.limit, found.more)
+    if executions and page.reference is not None:
+        links['prev'] = at(-page.limit, executions[0 if page.limit < 0 else -1].id)
+    links |= {'first': at(page.limit, None), 'last': at(-page.limit, None)}
+    members: Json = {'next': links['next']} if 'next' in links else {}
+    return Around(members=members | _incomplete(found.complete), links=links)
+
+
+def around_numbered(target: Target, page: NumberedPage, found: FoundNumberedPage) -> Around:
+    """Tell what is around a page that was found by its number."""
+    pages = -(-found.total // page.size)
+    # An estimate may fall short: where a page is full there may be another one.
+    goes_on = page.number < pages or (found.approximate and len(found.executions) == page.size)
+
+    def at(number: int) -> str:
+        return target.with_query({'page': number})
+
+    links = {}
+    if goes_on:
+        links['next'] = at(page.number + 1)
+    if page.number > 1:
+        links['prev'] = at(page.number - 1)
+    links['first'] = at(1)
+    if pages and not found.approximate:
+        links['last'] = at(pages)
+    pagination: Json = {
+        'page': page.number,
+        'page_size': page.size,
+        'total_items': found.total,
+        'total_pages': pages,
+    }
+    if found.approximate:
+        pagination['approximate'] = True
+    members: Json = {'pagination': pagination}
+    if 'next' in links:
+        members['next'] = links['next']
+    return Around(members=members | _incomplete(found.complete), links=links)
+
+
+def _incomplete(complete: bool) -> Json:
+    return {} if complete else {'complete': False}

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds of values by which lists are searched."""
+
+from collections.abc import Callable, Sequence
+import datetime
+import re
+from typing import Any, TypeVar
+
+from gateway_node.entities.names import ID_PATTERN
+from gateway_node.entities.values import EntityType
+from gateway_node.executions.filters import TriggerFilter
+from gateway_node.executions.values import TriggerType
+from gateway_node.http_server.fields import Choice, Field, refused, shown, ValueRefused
+from gateway_node.scripts.errors import Violation
+
+T = TypeVar('T')
+
+MAX_VALUES = 100
+"""Of one name."""
+MAX_TEXT = 255
+"""Characters of a text that is searched for; no name has more."""
+
+_TOKEN = re.compile(r'\\[\\,]|.', re.DOTALL)
+_PLAIN = r'(?:\\[\\,]|\\(?![\\,])|[^\\,\u0000])+'
+"""A text of a list, as it is written: commas are behind a backslash."""
+
+_PATH = f'(?:{"|".join(kind.value for kind in EntityType)})/{ID_PATTERN}'
+_GLOB = r'[A-Za-z0-9_.?*/-]*[?*][A-Za-z0-9_.?*/-]*'
+_ENTITY = re.compile(f'{_PATH}|{_GLOB}')
+
+_MOMENT = re.compile(
+    r'([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.([0-9]+))?'
+    r'(?:[Zz]|([-+ ])([0-9]{2}:[0-9]{2}))'
+)
+_EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+_LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+_NO_YEAR = '0000'
+"""RFC 3339 has it, and Python has not."""
+
+
+class Several(Field[frozenset[T]]):
+    r"""One value or several: a name repeated, or commas between them.
+
+    A comma in a value is written `\,`, and a backslash in front of a comma or of another one
+    `\\`.
+    """
+
+    def __init__(self, kind: Field[T]) -> None:
+        self._kind = kind
+
+    def read(self, value: object) -> frozenset[T]:
+        """Return the values of a list; every one that is wrong is told."""
+        if not isinstance(value, list) or not value:
+            raise refused('is no list of values')
+        return self._all(value, self._kind.read)
+
+    def read_texts(self, texts: list[str]) -> frozenset[T]:
+        """Return the values of all texts; every one that is wrong is told."""
+        written = dict.fromkeys(piece for text in texts for piece in _pieces(text))
+        return self._all(list(written), self._kind.read_text)
+
+    def _all(self, written: list[Any], read: Callable[[Any], T]) -> frozenset[T]:
+        if len(written) > MAX_VALUES:
+            raise refused(f'has {len(written)} values; allowed: {MAX_VALUES}')
+        values: set[T] = set()
+        wrong: list[Violation] = []
+        for each in written:
+            try:
+                values.add(read(each))
+            except ValueRefused as error:
+                wrong += error.violations
+        if wrong:
+            raise ValueRefused(*wrong)
+        return frozenset(values)
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the values, and how many there may be."""
+        return {
+            'type': 'array',
+            'items': self._kind.schema(),
+            'minItems': 1,
+            'maxItems': MAX_VALUES,
+        }
+
+
+def _pieces(text: str) -> list[str]:
+    """Return what stands between the commas of a text that have no backslash."""
+    if '\\' not in text:
+        return text.split(',')
+    pieces = ['']
+    for token in _TOKEN.findall(text):
+        if token == ',':
+            pieces.append('')
+        else:
+            pieces[-1] += token[-1]
+    return pieces
+
+
+class SearchText(Field[str]):
+    """A text that is searched for; `listed`, one of several between commas."""
+
+    def __init__(self, max_length: int = MAX_TEXT, *, listed: bool = False) -> None:
+        self._max_length = max_length
+        self._listed = listed
+
+    def read(self, value: object) -> str:
+        """Return the text."""
+        if not isinstance(value, str) or '\0' in value or not 0 < len(value) <= self._max_length:
+            raise refused(f'is {shown(value)}; allowed: 1 to {self._max_length} characters')
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Tell how long it may be, and where it is one of several how those are told apart."""
+        several = f'{_PLAIN}(?:,{_PLAIN})*' if self._listed else r'[^\u0000]+'
+        return {'type': 'string', 'maxLength': self._max_length, 'pattern': f'^{several}$'}
+
+
+class EntityPattern(Field[str]):
+    """The path of an entity, or a pattern of such paths."""
+
+    def read(self, value: object) -> str:
+        """Return the path or the pattern."""
+        if not isinstance(value, str) or not _is_short(value) or not _ENTITY.fullmatch(value):
+            raise refused(
+                f'is {shown(value)}; allowed: a path such as apps/temp_sensor, or a pattern of '
+                'paths, where * is any text and ? one character'
+            )
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the form."""
+        return {'type': 'string', 'maxLength': 2 * MAX_TEXT, 'pattern': f'^(?:{_PATH}|{_GLOB})$'}
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= 2 * MAX_TEXT
+
+
+class TriggerText(Field[TriggerFilter]):
+    """The type of a trigger, and behind a colon what of it, where that is named."""
+
+    def __init__(self) -> None:
+        self._type = Choice(TriggerType)
+
+    def read(self, value: object) -> TriggerFilter:
+        """Return what is searched for."""
+        name, colon, setting = value.partition(':') if isinstance(value, str) else (value, '', '')
+        kind = self._type.read(name)
+        if colon and not 0 < len(setting) <= MAX_TEXT:
+            raise refused(
+                f'is {shown(value)}; allowed behind the colon: 1 to {MAX_TEXT} characters'
+            )
+        return TriggerFilter(type=kind, setting=setting or None)
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the types; a setting in a list has no comma."""
+        types = '|'.join(self._type.values)
+        return {'type': 'string', 'pattern': f'^(?:{types})(?::[^\\\\,\\u0000]{{1,{MAX_TEXT}}})?$'}
+
+
+class Moment(Field[datetime.datetime]):
+    """A moment, with its offset from UTC (RFC 3339).
+
+    A day alone is none: nobody could tell where it begins. A `+` that a form made a space is
+    understood.
+    """
+
+    def read(self, value: object) -> datetime.datetime:
+        """Return the moment in UTC."""
+        found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
+        try:
+            if found is None:
+                raise ValueError
+            return _moment(*found.groups())
+        except ValueError:
+            raise refused(
+                f'is {shown(value)}; allowed: a time with its offset from UTC (RFC 3339), such as '
+                '2026-01-31T12:00:00Z or 2026-01-31T13:00:00+01:00, where + is written %2B'
+            ) from None
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the form."""
+        return {'type': 'string', 'format': 'date-time'}
+
+
+def _moment(
+    date: str, time: str, second: str, fraction: str | None, sign: str | None, offset: str | None
+) -> datetime.datetime:
+    """Put a moment together; ValueError where there is none such, as on February 30."""
+    # Python has no leap second.
+    leap = second == '60'
+    east = {'-': '-', None: '+'}.get(sign, '+') + (offset or '00:00')
+    year = date.replace(_NO_YEAR, '0004', 1) if date.startswith(_NO_YEAR) else date
+    moment = datetime.datetime.fromisoformat(
+        f'{year}T{time}:{"59" if leap else second}.{(fraction or "")[:6]:0<6}{east}'
+    )
+    if date.startswith(_NO_YEAR):
+        return _EARLIEST
+    try:
+        return moment.astimezone(datetime.UTC) + datetime.timedelta(seconds=leap)
+    except OverflowError:
+        return _EARLIEST if date.startswith('0001') else _LATEST
+
+
+class Columns(Field[tuple[str, ...]]):
+    """Names of columns, with commas between them or one after the other."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+
+    def read(self, value: object) -> tuple[str, ...]:
+        """Return the names, each once and in the order of the list."""
+        if not isinstance(value, list) or not value:
+            raise refused('is no list of names')
+        wrong = [
+            Violation(path='', reason=f'is {shown(each)}; allowed: {", ".join(self._names)}')
+            for each in value
+            if each not in self._names
+        ]
+        if wrong:
+            raise ValueRefused(*wrong)
+        return tuple(dict.fromkeys(value))
+
+    def read_texts(self, texts: list[str]) -> tuple[str, ...]:
+        """Return the names of all texts."""
+        return self.read([name for text in texts for name in text.split(',')])
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the names."""
+        return {'type': 'array', 'items': {'enum': list(self._names)}, 'minItems': 1}
