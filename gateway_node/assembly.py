@@ -36,6 +36,7 @@ from gateway_node.executions.settings import (
 from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.values import Executor
 from gateway_node.http_server.application import build_application
+from gateway_node.http_server.execution_columns import archived_execution
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.host_names import host_names
 from gateway_node.http_server.open_connections import ConnectionLimits, connections_within
@@ -50,6 +51,7 @@ from gateway_node.running import Gateway
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.side_tasks import SideTasks
 from gateway_node.start_files import ManifestReader, Manifests
+from gateway_node.storage.archive import MonthlyArchive
 from gateway_node.storage.database import SQLITE_VERSION
 from gateway_node.storage.identity_store import SqliteIdentityStore
 
@@ -124,6 +126,8 @@ class _InnerRooms:
 
     library: ScriptLibrary
     executions: ExecutionRoom
+    archive: MonthlyArchive | None
+    """None where what is removed from the history is not archived."""
     directory: EntityDirectory
     identities: IdentityKeeper
     manifests: ManifestReload
@@ -141,13 +145,16 @@ async def _inner_rooms(
     manifests = await reader.read()
     library = await _open_library(configuration, adapters, manifests)
     undo.push_async_callback(library.close)
-    executions = await _execution_room(configuration, adapters, own_node, library, undo)
+    archive_dir = configuration.history.archive_dir
+    archive = None if archive_dir is None else MonthlyArchive(archive_dir, archived_execution)
+    executions = await _execution_room(configuration, adapters, own_node, library, archive, undo)
     directory, identities = await _entities(
         configuration, adapters, manifests, own_node, library, executions.service
     )
     return _InnerRooms(
         library=library,
         executions=executions,
+        archive=archive,
         directory=directory,
         identities=identities,
         manifests=ManifestReload(
@@ -167,6 +174,7 @@ async def _conditions(
     return {
         'warnings': [
             *adapters.database.warnings,
+            *(inner.archive.warnings if inner.archive is not None else ()),
             *runner.environment_warnings,
             *inner.library.warnings,
             *server.warnings,
@@ -185,6 +193,7 @@ async def _execution_room(
     adapters: Adapters,
     own_node: NodeName,
     library: ScriptLibrary,
+    archive: MonthlyArchive | None,
     undo: contextlib.AsyncExitStack,
 ) -> ExecutionRoom:
     room = execution_room(
@@ -197,6 +206,7 @@ async def _execution_room(
         executor=Executor(name=own_node.fully_qualified_name, host=socket.gethostname()),
         settings=_execution_settings(configuration),
         last_id=await adapters.store.last_id(),
+        archive=archive,
     )
     log_lines = LogLines()
     room.ledger.add_listener(log_lines)

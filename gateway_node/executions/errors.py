@@ -182,6 +182,10 @@ class StoreUnusable(StoreUnavailable):
     """Nothing can be recorded any more; the message says why. Only another start can help."""
 
 
+class ArchiveUnavailable(Exception):
+    """What is removed from the history cannot be archived at the moment; the message says why."""
+
+
 class GatewayRecovering(Exception):
     """The gateway starts, and brings to an end what an earlier one left open."""
 

@@ -4,7 +4,7 @@
 `test/fakes/` has an in-memory fake of each.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import enum
 from typing import Any, Protocol
@@ -221,6 +221,20 @@ class ScriptRunner(Protocol):
 
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""
+
+
+class Archive(Protocol):
+    """Keeps ended executions for good, where the history keeps them no longer."""
+
+    async def check(self) -> None:
+        """Return where something can be kept, as far as a look tells; ArchiveUnavailable."""
+
+    async def append(self, executions: AsyncIterator[Execution]) -> None:
+        """Keep these; when this returns they outlive a power cut.
+
+        After a crash, and only then, some may be kept twice. ArchiveUnavailable, and then none of
+        these is kept.
+        """
 
 
 class FreeSpace(Protocol):

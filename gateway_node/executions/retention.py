@@ -2,16 +2,17 @@
 """Removing ended executions and events that are not kept any longer, in the background."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import contextlib
 from dataclasses import replace
 import logging
 
 from gateway_node.executions.actors import Actor, GATEWAY
-from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.errors import ArchiveUnavailable, StoreUnavailable
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import ScriptRunner
+from gateway_node.executions.ports import Archive, ScriptRunner
 from gateway_node.executions.store_ports import ExecutionStore, LogPolicy, RetentionPolicy
+from gateway_node.executions.values import Execution
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +37,14 @@ class Retention:
         log_policy: LogPolicy,
         on_removed: Callable[[frozenset[str]], Awaitable[None]],
         other_bytes: Callable[[], int],
+        archive: Archive | None = None,
     ) -> None:
         """`on_removed` is awaited with the ids of the scripts of what was removed.
 
-        `other_bytes` of the disk are taken for executions beside what they keep themselves.
+        `other_bytes` of the disk are taken for executions beside what they keep themselves. What
+        the policies do not keep goes to the `archive` first.
         """
+        self._archive = archive
         self._other_bytes = other_bytes
         self._on_removed = on_removed
         self._store = store
@@ -72,7 +76,7 @@ class Retention:
                     await self._measure()
                     earlier_lives_settled = True
                 await self.sweep()
-            except StoreUnavailable as error:
+            except (ArchiveUnavailable, StoreUnavailable) as error:
                 _log.warning('cannot prune the history: %s', error)
                 pause_sec = RETRY_SEC
             except Exception:
@@ -83,11 +87,28 @@ class Retention:
                     await self._due.wait()
 
     async def sweep(self) -> None:
-        """Remove everything that the policies do not keep; StoreUnavailable."""
+        """Remove all that the policies do not keep; ArchiveUnavailable, StoreUnavailable."""
+        try:
+            await self._sweep_executions()
+        finally:
+            await self._store.log.prune(self._log_policy)
+
+    async def _sweep_executions(self) -> None:
+        if self._archive is not None:
+            # Although nothing may have expired: who reads /health is told early.
+            await self._archive.check()
         while expired := await self._store.expired(self._present_policy(), limit=BATCH):
+            if self._archive is not None:
+                await self._archive.append(self._executions(expired))
             await self.remove(*expired, actor=GATEWAY, cause='retention')
             await self._store.shrink()
-        await self._store.log.prune(self._log_policy)
+
+    async def _executions(self, execution_ids: Sequence[str]) -> AsyncIterator[Execution]:
+        # One at a time: the parameters of each may take two MiB.
+        for execution_id in execution_ids:
+            execution = await self._store.get(execution_id)
+            if execution is not None:
+                yield execution
 
     def _present_policy(self) -> RetentionPolicy:
         """Return the policy with the bound on the disk that is left to what executions keep."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gateway_node.clock import Clock
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import FreeSpace, ScriptRunner
+from gateway_node.executions.ports import Archive, FreeSpace, ScriptRunner
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
@@ -38,6 +38,7 @@ def execution_room(
     executor: Executor,
     settings: ExecutionSettings,
     last_id: str | None,
+    archive: Archive | None = None,
 ) -> ExecutionRoom:
     """Make the room of the library and of what its ports are; `last_id` is the store's.
 
@@ -55,6 +56,7 @@ def execution_room(
         clock=clock,
         executor=executor,
         settings=settings,
+        archive=archive,
     )
     script_changes = ScriptChanges(
         library=library,

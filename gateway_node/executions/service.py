@@ -38,7 +38,7 @@ from gateway_node.executions.pages import (
     KeysetPage,
     NumberedPage,
 )
-from gateway_node.executions.ports import FreeSpace, ScriptRunner
+from gateway_node.executions.ports import Archive, FreeSpace, ScriptRunner
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
@@ -79,6 +79,7 @@ class ExecutionService:
         clock: Clock,
         executor: Executor,
         settings: ExecutionSettings,
+        archive: Archive | None = None,
     ) -> None:
         self._library = library
         self._store = store
@@ -95,6 +96,7 @@ class ExecutionService:
             log_policy=settings.log,
             on_removed=self._on_removed,
             other_bytes=lambda: library.old_version_bytes,
+            archive=archive,
         )
         self._held_scripts = HeldScripts(runner)
         self._admission = Admission(

@@ -67,17 +67,30 @@ def execution_detail(
     """Build an execution's detail: with its input, its output and, once completed, its parameters
     and what of them are checks."""
     versions = {(execution.entity, execution.script_id): present_version}
-    detail = ExecutionRows(base, versions).row(execution) | {
+    row = ExecutionRows(base, versions).row(execution)
+    return row | _not_in_lists(execution) | {'output': dataclasses.asdict(output)}
+
+
+def archived_execution(execution: Execution) -> Json:
+    """Build an execution for the archive: its detail without its output, and without what is
+    true of this gateway as it is now; `schedule` is an id."""
+    names = [name for name, column in _COLUMNS.items() if column is not _of_request]
+    row = ExecutionRows('', {}, names).row(execution)
+    return row | present({'schedule': execution.schedule}) | _not_in_lists(execution)
+
+
+def _not_in_lists(execution: Execution) -> Json:
+    known: Json = {
         'input_parameters': dict(execution.input_parameters),
         'updated_at': rfc3339(execution.updated_at),
     }
     if execution.executor is not None:
-        detail['executor'] = dataclasses.asdict(execution.executor)
+        known['executor'] = dataclasses.asdict(execution.executor)
     if execution.output_parameters is not None:
-        detail['parameters'] = dict(execution.output_parameters)
+        known['parameters'] = dict(execution.output_parameters)
     if checks := execution.checks:
-        detail['checks'] = [_check(check) for check in checks]
-    return detail | {'output': dataclasses.asdict(output)}
+        known['checks'] = [_check(check) for check in checks]
+    return known
 
 
 def _check(check: Check) -> Json:

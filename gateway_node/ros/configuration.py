@@ -87,6 +87,8 @@ class HistoryConfiguration:
     """None for no limit."""
     max_disk_mb: float | None
     """MiB; None for no limit."""
+    archive_dir: Path | None
+    """Absolute; None where what is removed is not archived."""
 
     @property
     def max_disk_bytes(self) -> int:
@@ -176,6 +178,7 @@ def configuration_from(
             max_age_days=cast(float, values['history.max_age_days']) or None,
             max_failed_age_days=cast(float, values['history.max_failed_age_days']) or None,
             max_disk_mb=cast(float, values['history.max_disk_mb']) or None,
+            archive_dir=_optional_path(values, 'history.archive_dir', environ),
         ),
         log=LogConfiguration(
             max_events=cast(int, values['log.max_events']) or None,

@@ -249,6 +249,14 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         'limit.',
     ),
     ParameterSpecification(
+        name='history.archive_dir',
+        type=_STRING,
+        default='',
+        form=f'{_PATH}; empty for none',
+        description='Directory in which ended executions are archived, a file a month, before '
+        'they are removed by number, age or disk; empty: they are not.',
+    ),
+    ParameterSpecification(
         name='log.max_events',
         type=_INTEGER,
         default=100_000,

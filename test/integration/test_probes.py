@@ -3,6 +3,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientSession
 from api_support import BASE
@@ -56,3 +57,20 @@ async def test_a_gateway_without_its_database_lives_and_is_not_ready(tmp_path: P
         (tmp_path / 'gateway.sqlite3').rename(tmp_path / 'elsewhere')
         assert await answer(client, READY) == (503, 'x-gateway-storage-unavailable')
         assert await answer(client, LIVE) == (200, None)
+
+
+async def test_a_gateway_that_cannot_archive_is_degraded(tmp_path: Path) -> None:
+    """It is told from the start on, long before anything is to be archived."""
+    in_the_way = tmp_path / 'archive'
+    in_the_way.write_bytes(b'')
+    parameters = {'history.archive_dir': str(in_the_way)}
+    async with bound_gateway(tmp_path, parameters=parameters) as (gateway, client):
+        await gateway.open()
+        health: dict[str, Any] = {'warnings': []}
+        async with asyncio.timeout(30):
+            while not health['warnings']:
+                async with client.get(f'{BASE}/health') as response:
+                    health = await response.json()
+        assert health['status'] == 'degraded'
+        assert 'nothing is removed from the history' in health['warnings'][0]
+        assert str(in_the_way) in health['warnings'][0]

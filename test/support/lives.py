@@ -42,6 +42,7 @@ from gateway_node.executions.values import (
 )
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import parse_metadata
+from gateway_node.storage.archive import MonthlyArchive
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
 
@@ -66,6 +67,7 @@ class Robot:
         self.max_executions_per_entity = 10
         self.max_kept = 0
         self.max_disk_bytes = 0
+        self.archive: MonthlyArchive | None = None
         self.max_schedules = 0
         self.executor = EXECUTOR
 
@@ -156,6 +158,7 @@ class Life:
                 ),
             ),
             last_id=last_id,
+            archive=robot.archive,
         )
         self.ledger, self.executions = room.ledger, room.service
         self.script_changes = room.script_changes
