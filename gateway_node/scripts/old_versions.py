@@ -3,16 +3,17 @@
 at what ran. They lie on the disk, and which there are is held in memory."""
 
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
-import logging
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.errors import VersionNotFound
 from gateway_node.scripts.records import Record
 from gateway_node.scripts.script_folders import ScriptFolders
 from gateway_node.scripts.values import ScriptVersion
 from gateway_node.scripts.version_folders import OldVersion
 from gateway_node.threads import Threads
 
-_LOGGER = logging.getLogger(__name__)
+_NAMED_VERSIONS = 20
+"""That a refusal names."""
 
 VersionsInUse = Callable[[str], Awaitable[Container[str]]]
 """Returns the versions of a script, by its id, that are to be kept."""
@@ -82,7 +83,28 @@ class OldVersions:
             await self._threads.run(self._folders.discard, home)
             del self._deleted[script_id]
 
-    async def describe(
+    async def newest(
+        self, record: Record, limit: int, *, deleted: bool
+    ) -> tuple[tuple[ScriptVersion, ...], bool]:
+        """Return the newest versions of a script, and whether there are more than `limit`."""
+        there = self._newest_first(record, deleted=deleted)
+        return await self._describe(record, there[:limit], deleted=deleted), len(there) > limit
+
+    async def find(self, record: Record, version: str, *, deleted: bool) -> ScriptVersion:
+        """Return one version of a script; VersionNotFound."""
+        there = self._newest_first(record, deleted=deleted)
+        wanted = [version] if version in there else []
+        for found in await self._describe(record, wanted, deleted=deleted):
+            return found
+        more = max(0, len(there) - _NAMED_VERSIONS)
+        raise VersionNotFound(record.script_id, version, there[:_NAMED_VERSIONS], more=more)
+
+    def _newest_first(self, record: Record, *, deleted: bool) -> tuple[str, ...]:
+        old = sorted(self.of(record.script_id).values(), key=lambda each: -each.revision)
+        current = () if deleted else (record.version,)
+        return (*current, *(each.version for each in old))
+
+    async def _describe(
         self, record: Record, versions: Iterable[str], *, deleted: bool
     ) -> tuple[ScriptVersion, ...]:
         """Return what is known of versions of a script, without those that are gone."""

@@ -16,12 +16,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.disk import disk_errors
-from gateway_node.scripts.errors import (
-    LibraryUnavailable,
-    ScriptLimitReached,
-    ScriptNotFound,
-    VersionNotFound,
-)
+from gateway_node.scripts.errors import LibraryUnavailable, ScriptLimitReached, ScriptNotFound
 from gateway_node.scripts.file_names import settle_kind
 from gateway_node.scripts.first_line import interpreter_of
 from gateway_node.scripts.metadata import Metadata
@@ -37,8 +32,6 @@ _THREADS = 4
 """For the scripts directory."""
 _CLOSE_PATIENCE_SEC = 5.0
 """For changes that have begun, as the disk may not answer."""
-_NAMED_VERSIONS = 20
-"""That a refusal names."""
 
 Tell = Callable[[Script], None]
 
@@ -134,10 +127,8 @@ class UploadedScripts:
         """Return the newest versions of a script, which may be deleted; and whether there are more
         than `limit`. ScriptNotFound."""
         record, deleted = self._present_or_deleted(entity, script_id)
-        wanted = self._newest_first(script_id)
         with disk_errors('tell the versions of a script'):
-            found = await self._old.describe(record, wanted[:limit], deleted=deleted)
-        return found, len(wanted) > limit
+            return await self._old.newest(record, limit, deleted=deleted)
 
     async def version(self, entity: EntityRef, script_id: str, version: str) -> ScriptVersion:
         """Return one version of a script, which may be deleted.
@@ -146,14 +137,8 @@ class UploadedScripts:
             ScriptNotFound, VersionNotFound
         """
         record, deleted = self._present_or_deleted(entity, script_id)
-        there = self._newest_first(script_id)
         with disk_errors('tell the version of a script'):
-            wanted = [version] if version in there else []
-            found = await self._old.describe(record, wanted, deleted=deleted)
-        if not found:
-            more = max(0, len(there) - _NAMED_VERSIONS)
-            raise VersionNotFound(script_id, version, there[:_NAMED_VERSIONS], more=more)
-        return found[0]
+            return await self._old.find(record, version, deleted=deleted)
 
     async def prune(self, script_ids: Iterable[str], versions_in_use: VersionsInUse) -> None:
         """Remove what nobody needs of scripts: versions that are neither current nor in use."""
@@ -249,13 +234,6 @@ class UploadedScripts:
         if deleted is not None:
             return deleted, True
         return self._record(entity, script_id), False
-
-    def _newest_first(self, script_id: str) -> tuple[str, ...]:
-        """Return the versions that are there of a script."""
-        record = self._records.get(script_id)
-        old = sorted(self._old.of(script_id).values(), key=lambda each: -each.revision)
-        current = () if record is None else (record.version,)
-        return (*current, *(each.version for each in old))
 
     def _script(self, record: Record) -> Script:
         return script_of(record, self._folders.path_of(record))
