@@ -9,6 +9,7 @@ from fakes import EXECUTOR
 from lives import APP, Robot
 import pytest
 
+from gateway_node.executions import service
 from gateway_node.executions.documents import execution_from
 from gateway_node.executions.values import ExecutionType, Executor, StopAction
 
@@ -38,9 +39,12 @@ async def test_an_execution_names_the_gateway_that_ran_it(robot: Robot) -> None:
         assert told == [EXECUTOR, robot.executor]
 
 
-async def test_updated_at_is_when_the_record_last_changed(robot: Robot) -> None:
+async def test_updated_at_is_when_the_record_last_changed(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At the acceptance, the start, an accepted stop and the end; at each start of a schedule and
     each that is skipped."""
+    monkeypatch.setattr(service, 'STOP_WAIT_SEC', 0.01)
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedule = await life.start(script_id, ExecutionType.ON_RESTART)
