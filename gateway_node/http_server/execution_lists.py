@@ -5,12 +5,12 @@ import dataclasses
 from dataclasses import dataclass
 
 from gateway_node.executions.filters import ExecutionFilter, ScriptVersion
-from gateway_node.executions.values import ExecutionStatus
+from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, ExecutionRows
 from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.fields import Choice
-from gateway_node.http_server.paging import around_keyset, around_numbered, Paging
+from gateway_node.http_server.paging import Around, around_keyset, around_numbered, Paging
 from gateway_node.http_server.query_fields import Columns
 from gateway_node.http_server.representations import listing
 from gateway_node.http_server.subjects import OfEntity, OfScript
@@ -90,15 +90,21 @@ async def wanted_executions(call: Call[ExecutionQuery, None]) -> ExecutionFilter
     return dataclasses.replace(wanted, present_versions=present)
 
 
-async def _list(call: Call[OfExecutions, None], wanted: ExecutionFilter) -> Answer:
+async def find_part(
+    call: Call[Paging, None], wanted: ExecutionFilter
+) -> tuple[tuple[Execution, ...], Around]:
+    """Find the part of a list that is wanted; return it, and what is around it."""
     at, executions = call.at, call.services.executions
     if at.numbered is not None:
         numbered = await executions.find_numbered(wanted, at.numbered)
-        found, around = numbered.executions, around_numbered(call.target, at.numbered, numbered)
-    else:
-        part = await executions.find(wanted, at.keyset)
-        found, around = part.executions, around_keyset(call.target, at.keyset, part)
+        return numbered.executions, around_numbered(call.target, at.numbered, numbered)
+    part = await executions.find(wanted, at.keyset)
+    return part.executions, around_keyset(call.target, at.keyset, part)
+
+
+async def _list(call: Call[OfExecutions, None], wanted: ExecutionFilter) -> Answer:
+    found, around = await find_part(call, wanted)
     scripts = {(each.entity, each.script_id) for each in found}
     versions = await call.services.library.versions_of(scripts)
-    rows = ExecutionRows(call.base, versions, at.fields)
+    rows = ExecutionRows(call.base, versions, call.at.fields)
     return Answer(body=listing(map(rows.row, found)) | around.members, links=around.links)

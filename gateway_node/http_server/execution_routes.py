@@ -16,7 +16,7 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
     StoreUnavailable,
 )
-from gateway_node.http_server import execution_lists, executions, output
+from gateway_node.http_server import execution_lists, executions, metric_series, output
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPT, ERRORS_OF_SCRIPTS
@@ -72,6 +72,16 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         execution_lists.OfStatus,
         finds=find_library,
         answers='ExecutionList',
+        errors=_LIST,
+    ),
+    Route(
+        'GET',
+        '/executions/metrics',
+        VIEWER,
+        metric_series.list_metric,
+        metric_series.OfMetric,
+        finds=find_library,
+        answers='MetricSeries',
         errors=_LIST,
     ),
     Route(

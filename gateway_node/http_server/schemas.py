@@ -159,6 +159,13 @@ _SCRIPT_WHERE_SET: Schema = {
     'mended': _MENDED,
 }
 
+_AROUND: Schema = {
+    'next': _HREF,
+    'pagination': reference_to('Pagination'),
+    'complete': _FLAG,
+}
+"""What stands beside the items of a list that is answered in parts."""
+
 SCHEMAS: dict[str, Schema] = {
     'GenericError': _object(
         {
@@ -273,7 +280,25 @@ SCHEMAS: dict[str, Schema] = {
                 {'anyOf': [reference_to('ExecutionSummary'), reference_to('ExecutionColumns')]}
             )
         },
-        {'next': _HREF, 'pagination': reference_to('Pagination'), 'complete': _FLAG},
+        _AROUND,
+    ),
+    'MetricSeries': _object(
+        {
+            'items': _array(
+                _object(
+                    {
+                        'execution_id': _TEXT,
+                        'href': _HREF,
+                        'entity': _TEXT,
+                        'script_id': _TEXT,
+                        'at': _TIME,
+                        'value': {'type': 'number'},
+                    },
+                    {'script_name': _TEXT, 'verdict': _choice(Verdict)},
+                )
+            )
+        },
+        _AROUND,
     ),
     'Execution': _object(
         _EXECUTION

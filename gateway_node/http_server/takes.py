@@ -114,6 +114,11 @@ def query(field: Field[T], *, default: D, name: str = '', about: str = '') -> T 
     return cast('T | D', _declared(Place.QUERY, field, default, name, about=about))
 
 
+def required_query(field: Field[T], *, name: str = '', about: str = '') -> T:
+    """Declare a value of the query that must be there; `name` as for a path."""
+    return cast(T, _declared(Place.QUERY, field, REQUIRED, name, about=about))
+
+
 def family(prefix: str, field: Field[T], *, max_names: int, about: str) -> Mapping[str, T]:
     """Declare values of the query whose names begin with a prefix; they come by the rest of it."""
     declared = _declared(Place.QUERY, field, {}, prefix, about=about, max_names=max_names)
@@ -218,6 +223,8 @@ class Reader(Generic[T]):
         for taken in self._texts:
             given = (query if taken.place is Place.QUERY else headers).getall(taken.name, [])
             if not given:
+                if taken.required:
+                    faults.missing(taken)
                 values[taken.attribute] = taken.default
                 continue
             try:
@@ -294,9 +301,12 @@ class _Faults:
             self._wrong.append((message, Violation(path=at, reason=violation.reason)))
 
     def missing(self, taken: Taken) -> None:
-        """Note a member that must be there."""
+        """Note a member, or a value of the query, that must be there."""
+        noted, what = self._malformed, 'field'
+        if taken.place is Place.QUERY:
+            noted, what = self._wrong, 'query parameter'
         violation = Violation(path=_pointer(taken.place, taken.name), reason='is missing')
-        self._malformed.append((f'the field {taken.name!r} is missing', violation))
+        noted.append((f'the {what} {taken.name!r} is missing', violation))
 
     def unknown(self, names: list[str], known: list[str], place: Place) -> None:
         """Note names that nobody reads."""

@@ -272,6 +272,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     path = path.replace('scripts/{id}', f'scripts/{scene.script_id}')
     path = path.replace('executions/{id}', f'executions/{scene.execution_id}')
     path = path.replace('{status}', 'running')
+    path = path.replace('/executions/metrics', '/executions/metrics?name=volts')
     if entity_type in named:
         known = scene.known and not scene.entity.endswith('nobody')
         path = path.replace('{id}', named[entity_type] if known else 'nobody')
@@ -410,6 +411,7 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
     '/executions': {'-', 'scripts off'},
     '/executions/status/{status}': {'-', 'scripts off'},
+    '/executions/metrics': {'-', 'scripts off'},
     '/executions/{id}': EXECUTION_STATES - {'entity unknown'},
     '{entity}/scripts/{id}/executions/{id}/output': EXECUTION_STATES,
 }

@@ -22,6 +22,7 @@ from gateway_node.http_server.takes import (
     path,
     query,
     Reader,
+    required_query,
 )
 
 
@@ -62,6 +63,25 @@ def test_values_come_as_the_handler_wants_them() -> None:
     assert read('y', 'after=a&limit=7', x_client_id='me') == Head(
         thing='y', limit=7, after='a', client='me'
     )
+
+
+def test_a_value_of_the_query_may_have_to_be_there() -> None:
+    """What is missing is told as all else that is wrong."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Search:
+        text: str = required_query(Text(), name='q', about='What is searched for.')
+        limit: int = query(Integer(1, 10), default=5)
+
+    read = Reader(Search).read
+    assert read({}, MultiDict(q='a'), MultiDict()) == Search(text='a', limit=5)
+    with pytest.raises(InvalidParameter) as caught:
+        read({}, MultiDict(limit='0'), MultiDict())
+    assert str(caught.value) == "the query parameter 'q' is missing (and 1 more)"
+    assert violations(caught.value) == [
+        ('/query/q', 'is missing'),
+        ('/query/limit', "is '0'; allowed: 1 to 10"),
+    ]
 
 
 def test_all_that_is_wrong_in_path_query_and_headers_is_told_at_once() -> None:
