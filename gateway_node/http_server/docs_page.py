@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from string import Template
 
 from gateway_node.http_server.calls import Document
-from gateway_node.http_server.fields import Choice
+from gateway_node.http_server.fields import Segment
 from gateway_node.http_server.parts import entity_tag, is_known, OfKnown
 from gateway_node.http_server.takes import path
 from gateway_node.threads import Threads
@@ -49,7 +49,7 @@ class PageFile(enum.Enum):
 class OfFile(OfKnown):
     """Takes a file of the page."""
 
-    file: PageFile = path(Choice(PageFile))
+    file: PageFile = path(Segment(PageFile))
 
 
 class DocsPage:

@@ -128,7 +128,8 @@ async def test_scripts_that_are_turned_off_are_not_described(tmp_path: Path) -> 
     """501, as for themselves; the rest is described."""
     async with serve_api(tmp_path, scripts=False) as api:
         await described(api, ENTITY)
-        await described(api, f'{ENTITY}/scripts', 501)
+        for path in (f'{ENTITY}/scripts', f'{ENTITY}/executions', '/executions'):
+            await described(api, path, 501)
 
 
 @pytest.mark.parametrize('method', ['POST', 'PUT', 'DELETE'])
