@@ -35,6 +35,7 @@ from gateway_node.storage.statistics_reads import (
     tallies,
     tallies_of_points,
 )
+from gateway_node.storage.terms import TermField
 
 _LEVELS = {Interval.HOUR: Level.HOUR, Interval.DAY: Level.DAY}
 _Uncounted = list[tuple[EndKind, int, Tally]]
@@ -206,10 +207,12 @@ def _last(connection: sqlite3.Connection, script: ScriptOfEntity) -> LastExecuti
             json_extract(document, '$.verdict'),
             created_at,
             json_extract(document, '$.completed_at')
-        FROM executions WHERE entity = ? AND script_id = ? AND NOT scheduled
-        ORDER BY id DESC LIMIT 1
+        FROM postings CROSS JOIN executions USING (number)
+        WHERE term = (SELECT term FROM terms WHERE field = ? AND value = ?)
+        AND entity = ? AND NOT scheduled
+        ORDER BY number DESC LIMIT 1
         """,
-        script,
+        (TermField.SCRIPT, script.script_id, script.entity),
     ).fetchone()
     if row is None:
         return None

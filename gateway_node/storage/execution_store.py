@@ -3,7 +3,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
-import json
 import sqlite3
 from typing import Any
 
@@ -11,22 +10,14 @@ from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.documents import (
-    changed_fields,
     execution_from,
-    summary_of,
-    to_parameters,
-    to_text,
 )
 from gateway_node.executions.errors import (
-    ExecutionNotDeletable,
-    ExecutionNotFound,
     StoreUnavailable,
 )
 from gateway_node.executions.events import (
     Change,
     Event,
-    EventKind,
-    execution_subject,
     Happening,
 )
 from gateway_node.executions.filters import ExecutionFilter
@@ -37,17 +28,20 @@ from gateway_node.executions.pages import (
     NumberedPage,
 )
 from gateway_node.executions.store_ports import RetentionPolicy
-from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
+from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
 from gateway_node.storage.end_counts import count_ends
 from gateway_node.storage.end_statistics import SqliteEndCounts
 from gateway_node.storage.event_log import SqliteEventLog
 from gateway_node.storage.event_rows import LogWriter
+from gateway_node.storage.execution_rows import keep_up_sec, record_news, remove_rows
 from gateway_node.storage.expired import read_expired
 from gateway_node.storage.named_versions import read_named_versions
-from gateway_node.storage.searches import find_numbered_page, find_page, read_paths
-from gateway_node.storage.told_scripts import keep_told, read_told
+from gateway_node.storage.numbered_searches import find_numbered_page
+from gateway_node.storage.searches import find_page
+from gateway_node.storage.terms import read_values, TermField
+from gateway_node.storage.told_scripts import read_told
 
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that
@@ -109,7 +103,7 @@ class SqliteExecutionStore:
             ExecutionNotFound: a change that is not new is of an execution that is not kept.
             ValueError: the id of a new execution is taken.
         """
-        return await self._write(lambda log: _record(log, news))
+        return await self._write(lambda log: record_news(log, news))
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
@@ -136,11 +130,11 @@ class SqliteExecutionStore:
         Raises:
             ExecutionNotDeletable: one of them is open.
         """
-        return await self._write(lambda log: _remove(log, execution_ids, actor, cause))
+        return await self._write(lambda log: remove_rows(log, execution_ids, actor, cause))
 
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, schedules included, oldest first."""
-        return await self._select('ended_sec IS NULL ORDER BY id', ())
+        return await self._select('ended_sec IS NULL ORDER BY number', ())
 
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the log last told of each script, by its subject."""
@@ -150,7 +144,7 @@ class SqliteExecutionStore:
         """Return up to `limit` ids that `policy` does not keep, the longest ended first."""
         up_sec = self._up_sec()
         if up_sec - self._kept_up_sec >= _KEEP_UP_SEC:
-            await self._database.write(lambda connection: _keep_up_sec(connection, up_sec))
+            await self._database.write(lambda connection: keep_up_sec(connection, up_sec))
             self._kept_up_sec = up_sec
         return await self._database.read(
             lambda connection: read_expired(connection, policy, limit, up_sec)
@@ -212,7 +206,7 @@ class SqliteExecutionStore:
         """Close the database too; the store is not used afterwards."""
         up_sec = self._up_sec()
         try:
-            await self._database.write(lambda connection: _keep_up_sec(connection, up_sec))
+            await self._database.write(lambda connection: keep_up_sec(connection, up_sec))
         except StoreUnavailable:
             pass  # some time up is forgotten: what is kept is kept a little longer
         finally:
@@ -246,114 +240,5 @@ def _up_sec(connection: sqlite3.Connection) -> float:
     return up_sec
 
 
-def _keep_up_sec(connection: sqlite3.Connection, up_sec: float) -> None:
-    connection.execute('UPDATE store_state SET up_sec = ?', (up_sec,))
-
-
-def _record(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[Event]:
-    for each in news:
-        if isinstance(each, Happening):
-            subject, changes = each.subject, each.changes
-            keep_told(log.connection, each)
-        else:
-            subject = _subject(each.execution)
-            changes = _insert(log, each) if each.new else _replace(log, each)
-        yield log.append(each.kind, subject, actor=each.actor, cause=each.cause, changes=changes)
-    _keep_up_sec(log.connection, log.up_sec)
-    count_ends(log.connection)
-
-
-def _subject(execution: Execution) -> str:
-    return execution_subject(execution.entity, execution.script_id, execution.id)
-
-
-def _insert(log: LogWriter, change: Change) -> dict[str, Any]:
-    """Add an execution; return its summary."""
-    execution = change.execution
-    summary = summary_of(execution)
-    try:
-        log.connection.execute(
-            """
-            INSERT INTO executions (
-                id, entity, script_id, status, scheduled, parent, exit_code, created_at,
-                ended_sec, document, parameters
-            ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            (
-                execution.id,
-                execution.entity.path,
-                execution.script_id,
-                execution.status.value,
-                execution.is_schedule,
-                execution.parent,
-                execution.exit_code,
-                execution.created_at.isoformat(),
-                None if execution.is_open else log.up_sec,
-                to_text(summary),
-                to_parameters(execution),
-            ),
-        )
-    except sqlite3.IntegrityError as error:
-        raise ValueError(f'{execution.id} is in the store already') from error
-    log.connection.execute(
-        "UPDATE store_state SET last_id = max(coalesce(last_id, ''), ?)", (execution.id,)
-    )
-    return summary
-
-
-def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
-    """Replace an execution; return the changed fields of its summary."""
-    execution = change.execution
-    query = 'SELECT document FROM executions WHERE id = ?'
-    row = log.connection.execute(query, (execution.id,)).fetchone()
-    if row is None:
-        raise ExecutionNotFound(execution.id)
-    summary = summary_of(execution)
-    document, parameters = to_text(summary), to_parameters(execution)
-    kept_bytes = change.kept_bytes
-    if kept_bytes is not None:
-        kept_bytes += len(document) + len(parameters)
-    log.connection.execute(
-        """
-        UPDATE executions SET
-            status = ?, scheduled = ?, exit_code = ?, ended_sec = coalesce(ended_sec, ?),
-            document = ?, parameters = ?, kept_bytes = ?
-        WHERE id = ?
-        """,
-        (
-            execution.status.value,
-            execution.is_schedule,
-            execution.exit_code,
-            None if execution.is_open else log.up_sec,
-            document,
-            parameters,
-            kept_bytes,
-            execution.id,
-        ),
-    )
-    return changed_fields(json.loads(row[0]), summary)
-
-
-def _remove(
-    log: LogWriter, execution_ids: Sequence[str], actor: Actor, cause: str
-) -> Iterator[Event]:
-    query = 'SELECT entity, script_id, status FROM executions WHERE id = ?'
-    for execution_id in execution_ids:
-        row = log.connection.execute(query, (execution_id,)).fetchone()
-        if row is None:
-            continue
-        entity, script_id, status = row
-        if ExecutionStatus(status) not in FINAL_STATUSES:
-            raise ExecutionNotDeletable(execution_id, ExecutionStatus(status))
-        log.connection.execute('DELETE FROM executions WHERE id = ?', (execution_id,))
-        yield log.append(
-            EventKind.EXECUTION_DELETED,
-            execution_subject(EntityRef.from_path(entity), script_id, execution_id),
-            actor=actor,
-            cause=cause,
-            changes={},
-        )
-
-
 def _entities(connection: sqlite3.Connection) -> frozenset[EntityRef]:
-    return frozenset(map(EntityRef.from_path, read_paths(connection)))
+    return frozenset(map(EntityRef.from_path, read_values(connection, TermField.ENTITY)))

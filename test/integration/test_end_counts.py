@@ -45,7 +45,7 @@ from gateway_node.scripts.values import Verdict
 from gateway_node.storage import end_counts
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.execution_store import SqliteExecutionStore
-from gateway_node.storage.schema import STEPS
+from gateway_node.storage.statistics_schema import STATISTICS
 
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 ALL = ExecutionFilter()
@@ -208,7 +208,7 @@ async def test_ends_are_counted_where_an_earlier_version_kept_them(tmp_path: Pat
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
         for table in ('end_counts', 'counted_periods', 'end_kinds', 'uncounted_ends'):
             connection.execute(f'DELETE FROM {table}')
-        connection.execute(STEPS[-1][-1])
+        connection.execute(STATISTICS[-1])
     connection.close()
     store = await open_store(tmp_path)
     assert await store.end_counts.ended(ALL, Interval.HOUR) == counted

@@ -144,7 +144,7 @@ async def kill_campaign(state_dir: Path, cycles: int, chance: random.Random) -> 
         log = await sound_log(state_dir)
         told.check(log, lives=life)
         # Removed ones too: an id is given once.
-        number = max(int(each.subject_id[-26:]) for each in log) + 1
+        number = max(int(each.subject_id[-26:-13]) for each in log) + 1
 
 
 async def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 import dataclasses
 import datetime
+import random
 from typing import Any
 
 from fakes import new_execution
@@ -47,65 +48,72 @@ VALUES: list[Any] = [1, True, None, 1.5, '1', 'true', {'b': [1], 'a': 'é'}, 'é
 SAID = ['1', 'true', 'null', '1.5', '{"a": "é", "b": [1]}', 'é', '"1"', '{"a":1}', '[', 'NaN']
 METRICS = ['volts', 'Volts', 'Öl "1"', 'a\\b', '$.x', 'null', "'"]
 IDS = [new_execution(number).id for number in range(0, 60, 2)]
-_few = strategies.integers(-1, 2)
-_seconds = strategies.integers(-5, 40).map(lambda each: datetime.timedelta(seconds=each / 2))
-MOMENTS = _seconds.map(lambda each: NOON + each)
-_triggers = strategies.builds(
-    Trigger,
-    type=strategies.sampled_from(TriggerType),
-    setting=strategies.sampled_from([None, *SETTINGS]),
-    username=strategies.sampled_from([None, *USERS]),
-)
+_SECONDS = strategies.integers(-5, 40).map(lambda each: datetime.timedelta(seconds=each / 2))
+MOMENTS = _SECONDS.map(lambda each: NOON + each)
 
 
-@strategies.composite
-def executions(draw: strategies.DrawFn, number: int) -> Execution:
-    """Return an execution as it is recorded at any point of its way."""
-    status = draw(strategies.sampled_from(ExecutionStatus))
+def execution_at_random(chance: random.Random, number: int) -> Execution:
+    """Return an execution as it is recorded at any point of its way.
+
+    Not drawn field by field, for which hypothesis would take most of the time.
+    """
+    status = chance.choice([*ExecutionStatus])
     fields: dict[str, Any] = {
-        'entity': draw(strategies.sampled_from(ENTITIES)),
-        'script_id': draw(strategies.sampled_from(SCRIPT_IDS)),
-        'script_version': draw(strategies.sampled_from(VERSIONS)),
-        'script_name': draw(strategies.sampled_from([None, *SCRIPT_NAMES])),
-        'script_kind': draw(strategies.sampled_from([None, *ScriptKind])),
-        'script_tags': tuple(draw(strategies.sets(strategies.sampled_from(TAGS)))),
-        'execution_type': draw(strategies.sampled_from(ExecutionType)),
+        'entity': chance.choice(ENTITIES),
+        'script_id': chance.choice(SCRIPT_IDS),
+        'script_version': chance.choice(VERSIONS),
+        'script_name': chance.choice([None, *SCRIPT_NAMES]),
+        'script_kind': chance.choice([None, *ScriptKind]),
+        'script_tags': tuple(chance.sample(TAGS, chance.randint(0, 2))),
+        'execution_type': chance.choice([*ExecutionType]),
         'status': status,
-        'trigger': draw(_triggers),
-        'created_at': draw(MOMENTS),
-        'input_parameters': draw(
-            strategies.dictionaries(
-                strategies.sampled_from(['depth', 'x.y']), strategies.sampled_from(VALUES)
-            )
-        ),
-        'priority': draw(_few),
-        'parent': draw(strategies.sampled_from([None, *IDS[:4]])),
-        'schedule': draw(strategies.sampled_from([None, *IDS[:4]])),
-        'stop_trigger': draw(strategies.none() | _triggers),
-        'started_at': draw(strategies.none() | MOMENTS),
+        'trigger': _trigger(chance),
+        'created_at': _moment(chance),
+        'input_parameters': {
+            name: chance.choice(VALUES) for name in ('depth', 'x.y') if chance.random() < 0.5
+        },
+        'priority': chance.randint(-1, 2),
+        'parent': chance.choice([None, *IDS[:4]]),
+        'schedule': chance.choice([None, *IDS[:4]]),
+        'stop_trigger': chance.choice([None, _trigger(chance)]),
+        'started_at': chance.choice([None, _moment(chance)]),
     }
     if status is ExecutionStatus.PREPARED:
-        fields['as_schedule'] = draw(strategies.sampled_from([None, Schedule()]))
+        fields['as_schedule'] = chance.choice([None, Schedule()])
     if status not in OPEN_STATUSES:
-        fields |= draw(_ends(status))
+        fields |= _end(chance, status)
     return new_execution(number, **fields)
 
 
-@strategies.composite
-def _ends(draw: strategies.DrawFn, status: ExecutionStatus) -> dict[str, Any]:
-    reason = draw(strategies.sampled_from(FailureReason))
-    texts = strategies.sampled_from(TEXTS)
+def executions(number: int) -> strategies.SearchStrategy[Execution]:
+    """Return executions at random, all of one id."""
+    seeds = strategies.integers(0, 2**32)
+    return seeds.map(lambda seed: execution_at_random(random.Random(seed), number))
+
+
+def _trigger(chance: random.Random) -> Trigger:
+    return Trigger(
+        type=chance.choice([*TriggerType]),
+        setting=chance.choice([None, *SETTINGS]),
+        username=chance.choice([None, *USERS]),
+    )
+
+
+def _moment(chance: random.Random) -> datetime.datetime:
+    return NOON + datetime.timedelta(seconds=chance.randint(-5, 40) / 2)
+
+
+def _end(chance: random.Random, status: ExecutionStatus) -> dict[str, Any]:
+    failure = Failure(reason=chance.choice([*FailureReason]), message='it failed')
     return {
-        'completed_at': draw(strategies.none() | MOMENTS),
-        'duration_ms': draw(strategies.none() | strategies.integers(0, 3)),
-        'exit_code': draw(strategies.none() | _few),
-        'signal': draw(strategies.none() | strategies.sampled_from([9, 15])),
-        'verdict': draw(strategies.sampled_from([None, *Verdict])),
-        'metrics': draw(strategies.dictionaries(strategies.sampled_from(METRICS), _few)),
-        'output_parameters': draw(strategies.none() | strategies.dictionaries(texts, texts)),
-        'failure': Failure(reason=reason, message='it failed')
-        if status is ExecutionStatus.FAILED
-        else None,
+        'completed_at': chance.choice([None, _moment(chance)]),
+        'duration_ms': chance.choice([None, 0, 1, 2, 3]),
+        'exit_code': chance.choice([None, -1, 0, 1, 2]),
+        'signal': chance.choice([None, 9, 15]),
+        'verdict': chance.choice([None, *Verdict]),
+        'metrics': {chance.choice(METRICS): 1} if chance.random() < 0.5 else {},
+        'output_parameters': chance.choice([None, {chance.choice(TEXTS): chance.choice(TEXTS)}]),
+        'failure': failure if status is ExecutionStatus.FAILED else None,
     }
 
 

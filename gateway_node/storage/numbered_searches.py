@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbered pages of what a filter finds, and how many there are.
+
+Where all of a walk is wanted, pages and totals come from its index. Else, and in an order that no
+index has, a bounded number of the newest rows is looked at.
+"""
+
+from collections.abc import Iterator
+import json
+import sqlite3
+from typing import Any
+
+from gateway_node.executions.documents import executions_from
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import FoundNumberedPage, NumberedPage, Order
+from gateway_node.storage.counts import read_counts
+from gateway_node.storage.searches import Bounds, Search, search_of
+from gateway_node.storage.set_backs import EVERYWHERE, is_ever_set_back, Span
+from gateway_node.storage.walks import count_query, Direction, numbers_query
+
+NUMBERED_BOUNDS = Bounds(rows=20_000)
+
+_FIELDS = {
+    Order.CREATED: 'created_at',
+    Order.COMPLETED: 'completed_at',
+    Order.DURATION: 'duration_ms',
+}
+
+
+def find_numbered_page(
+    connection: sqlite3.Connection,
+    wanted: ExecutionFilter,
+    page: NumberedPage,
+    bounds: Bounds = NUMBERED_BOUNDS,
+) -> FoundNumberedPage:
+    """Return a page of the executions that are wanted, in its order."""
+    search = search_of(connection, wanted, Direction.DOWN, bounds)
+    by_number = page.order is Order.ID or (
+        page.order is Order.CREATED and not is_ever_set_back(connection)
+    )
+    if by_number and not search.selective:
+        return _page_of_index(search, page)
+    return _page_of_rows(search, page, None if by_number else _FIELDS[page.order])
+
+
+def _page_of_index(search: Search, page: NumberedPage) -> FoundNumberedPage:
+    skip, size = (page.number - 1) * page.size, page.size
+    numbers: list[int] = []
+    total = 0
+    for span, count in _counts(search):
+        here = max(0, skip - total)
+        wanted = size - len(numbers)
+        if here < count and wanted:
+            query = numbers_query(search.walk, search.direction, span, wanted, here)
+            rows = search.connection.execute(query.sql, query.arguments)
+            numbers += [number for (number,) in rows]
+        total += count
+    document = 'SELECT document FROM executions WHERE number = ?'
+    documents = (search.connection.execute(document, (each,)).fetchone()[0] for each in numbers)
+    return FoundNumberedPage(executions=executions_from(documents), total=total)
+
+
+def _page_of_rows(search: Search, page: NumberedPage, field: str | None) -> FoundNumberedPage:
+    first, end = (page.number - 1) * page.size, page.number * page.size
+    found = [*search.found()]
+    if field is not None:
+        found.sort(key=lambda each: _sort_key(field, *each), reverse=True)
+    total = len(found)
+    if search.exhausted:
+        walked = sum(count for _, count in _counts(search))
+        total = round(walked * total / search.looked_at) if search.selective else walked
+    return FoundNumberedPage(
+        executions=executions_from(document for _, document in found[first:end]),
+        total=total,
+        approximate=search.exhausted and search.selective,
+        complete=not search.exhausted or (field is None and len(found) >= end),
+    )
+
+
+def _sort_key(field: str, number: int, document: str) -> tuple[Any, ...]:
+    value = json.loads(document).get(field)
+    return (False, number) if value is None else (True, value, number)
+
+
+def _counts(search: Search) -> Iterator[tuple[Span, int]]:
+    """Yield how much of the walk there is in each span."""
+    for span in search.spans:
+        if search.walk.is_of_all and span == EVERYWHERE:
+            yield span, sum(read_counts(search.connection).values())
+        else:
+            query = count_query(search.walk, span)
+            (count,) = search.connection.execute(query.sql, query.arguments).fetchone()
+            yield span, count

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What executions are found by: each value of an indexed field is a term, with its executions.
+
+All such fields share one table of terms and one of their executions, by number (decision 030).
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+import enum
+import sqlite3
+from typing import Any, NamedTuple
+
+from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES
+
+
+class TermField(enum.IntEnum):
+    """An indexed field; the numbers are in databases."""
+
+    ENTITY = 1
+    """Its path."""
+    SCRIPT = 2
+    """The id of the script."""
+    STATUS = 3
+    """A final one: open executions are few, and have an index of their own."""
+    EXIT_CODE = 4
+    """As decimal digits."""
+    VENDOR_CODE = 5
+    """Why it failed."""
+    VERDICT = 6
+    """What the script found."""
+    TRIGGER = 7
+    """The type of what started it."""
+    USERNAME = 8
+    """Who started it."""
+    PARENT = 9
+    """The id of what led to it."""
+    SCHEDULE = 10
+    """The id of the schedule that came with it."""
+    TAG = 11
+    """Of the script, as it was."""
+
+
+class Term(NamedTuple):
+    """One value of an indexed field."""
+
+    field: TermField
+    value: str
+
+
+def terms_of(summary: Mapping[str, Any]) -> frozenset[Term]:
+    """Return the terms of an execution, from its summary."""
+    return frozenset(
+        Term(field, str(value)) for field, value in _values(summary) if value is not None
+    )
+
+
+def _values(summary: Mapping[str, Any]) -> Iterator[tuple[TermField, object]]:
+    yield TermField.ENTITY, summary['entity']
+    yield TermField.SCRIPT, summary['script_id']
+    if ExecutionStatus(summary['status']) in FINAL_STATUSES:
+        yield TermField.STATUS, summary['status']
+    yield TermField.EXIT_CODE, summary.get('exit_code')
+    yield TermField.VENDOR_CODE, summary.get('failure', {}).get('reason')
+    yield TermField.VERDICT, summary.get('verdict')
+    yield TermField.TRIGGER, summary['trigger']['type']
+    yield TermField.USERNAME, summary['trigger']['username']
+    yield TermField.PARENT, summary.get('parent')
+    yield TermField.SCHEDULE, summary.get('schedule')
+    for tag in summary.get('script_tags', ()):
+        yield TermField.TAG, tag
+
+
+_ADD = """
+    INSERT OR IGNORE INTO postings SELECT term, ? FROM terms WHERE field = ? AND value = ?
+"""
+
+
+def add_terms(connection: sqlite3.Connection, number: int, terms: Collection[Term]) -> None:
+    """Note that an execution has these terms, which it had not."""
+    rows = [(number, *term) for term in terms]
+    if connection.executemany(_ADD, rows).rowcount < len(rows):
+        # One that no execution had until now.
+        connection.executemany('INSERT OR IGNORE INTO terms (field, value) VALUES (?, ?)', terms)
+        connection.executemany(_ADD, rows)
+
+
+def remove_terms(connection: sqlite3.Connection, number: int, terms: Iterable[Term]) -> None:
+    """Note that an execution has these terms no longer; nothing is left of the last of a term."""
+    for each in terms:
+        query = 'SELECT term FROM terms WHERE field = ? AND value = ?'
+        (term,) = connection.execute(query, each).fetchone()
+        connection.execute('DELETE FROM postings WHERE term = ? AND number = ?', (term, number))
+        connection.execute(
+            """
+            DELETE FROM terms WHERE term = ?1
+            AND NOT EXISTS (SELECT 1 FROM postings WHERE term = ?1)
+            """,
+            (term,),
+        )
+
+
+def add_script_name(connection: sqlite3.Connection, summary: Mapping[str, Any]) -> None:
+    """Note under which name a script is executed."""
+    if name := summary.get('script_name'):
+        connection.execute(
+            'INSERT OR IGNORE INTO script_names VALUES (?, ?)', (name, summary['script_id'])
+        )
+
+
+def read_values(connection: sqlite3.Connection, field: TermField) -> frozenset[str]:
+    """Return all values of a field that executions have."""
+    rows = connection.execute('SELECT value FROM terms WHERE field = ?', (field,))
+    return frozenset(value for (value,) in rows)
+
+
+def read_script_ids(connection: sqlite3.Connection, names: Iterable[str]) -> frozenset[str]:
+    """Return the ids of the scripts that were executed under one of these names."""
+    query = 'SELECT script_id FROM script_names WHERE name = ?'
+    return frozenset(
+        script_id for name in names for (script_id,) in connection.execute(query, (name,))
+    )
