@@ -30,8 +30,9 @@ NAMED_VERSIONS = (
     # What waits for a start of the gateway may run in another version than it was accepted in.
     """
     CREATE TRIGGER other_version_named AFTER UPDATE OF document ON executions
-    WHEN json_extract(OLD.document, '$.script_version')
-        <> json_extract(NEW.document, '$.script_version')
+    WHEN OLD.status = 'prepared'
+        AND json_extract(OLD.document, '$.script_version')
+            <> json_extract(NEW.document, '$.script_version')
     BEGIN
         INSERT INTO named_versions
         VALUES (NEW.script_id, json_extract(NEW.document, '$.script_version'), 1)
