@@ -88,12 +88,12 @@ async def test_the_detail_shows_what_it_was_started_with_and_where(tmp_path: Pat
     """Lists do not."""
     async with serve_api(tmp_path) as api:
         script_id = await api.upload('apps/temp_sensor')
-        execution_id, script = await api.running('apps/temp_sensor', script_id)
-        script.exit(0)
+        execution_id = await api.start('apps/temp_sensor', script_id, parameters={'depth': 3})
+        (await api.runner.script(execution_id)).exit(0)
         await api.listener.wait_for(execution_id)
         executions = f'/apps/temp_sensor/scripts/{script_id}/executions'
         _, detail = await api.json('GET', f'{executions}/{execution_id}')
-        assert detail['input_parameters'] == {}
+        assert detail['input_parameters'] == {'depth': 3}
         assert detail['executor'] == {'name': '/gateway_node', 'host': 'robot'}
         assert detail['updated_at'] == detail['completed_at']
         _, listed = await api.json('GET', executions)
