@@ -259,6 +259,15 @@ class ExecutionService:
             await self._check_known(wanted)
         return replace(found, executions=self._as_they_are(executions), more=more)
 
+    async def with_parameters(self, execution: Execution) -> Execution:
+        """Return what was found with its input and output parameters, as far as it is kept yet."""
+        whole = await self._store.get(execution.id)
+        if whole is None:
+            return execution
+        return execution.evolve(
+            input_parameters=whole.input_parameters, output_parameters=whole.output_parameters
+        )
+
     async def find_numbered(
         self, wanted: ExecutionFilter, page: NumberedPage
     ) -> FoundNumberedPage:

@@ -2,7 +2,7 @@
 """From what a handler answers to what goes over the line."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 import json
 import logging
 import socket
@@ -30,11 +30,13 @@ def response_to(answer: Answer, *, status: int, request: web.Request) -> web.Res
         return _download(answer.body, status, request, head=head)
     if isinstance(answer.body, TextPart):
         return _text(answer.body, status, head=head)
-    if isinstance(answer.body, Stream):
-        return _stream(answer.body, status, request)
-    headers = {} if answer.location is None else {hdrs.LOCATION: answer.location}
+    headers: dict[str, str] = {}
+    if answer.location is not None:
+        headers[hdrs.LOCATION] = answer.location
     if answer.links:
         headers[hdrs.LINK] = link_field(answer.links)
+    if isinstance(answer.body, Stream):
+        return _stream(answer.body, status, request, headers)
     if answer.body is None:
         return web.Response(status=status, headers=headers)
     if isinstance(answer.body, Document):
@@ -113,13 +115,15 @@ def _download(
     )
 
 
-def _stream(stream: Stream, status: int, request: web.Request) -> web.Response:
+def _stream(
+    stream: Stream, status: int, request: web.Request, headers: Mapping[str, str]
+) -> web.Response:
     return web.Response(
         status=status,
         body=_sent(_whole(stream.pieces, request), request),
         content_type=stream.media_type,
         charset='utf-8',
-        headers={hdrs.CONTENT_DISPOSITION: attachment(stream.file_name)},
+        headers={**headers, hdrs.CONTENT_DISPOSITION: attachment(stream.file_name)},
     )
 
 

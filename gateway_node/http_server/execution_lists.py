@@ -9,6 +9,7 @@ from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, ExecutionRows
 from gateway_node.http_server.execution_queries import ExecutionQuery
+from gateway_node.http_server.export import Export, ExportWanted
 from gateway_node.http_server.fields import Choice
 from gateway_node.http_server.paging import Around, around_keyset, around_numbered, Paging
 from gateway_node.http_server.query_fields import Columns
@@ -18,7 +19,7 @@ from gateway_node.http_server.takes import path, query
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfExecutions(ExecutionQuery, Paging):
+class OfExecutions(ExecutionQuery, Paging, ExportWanted):
     """Takes which executions are wanted, which part of them, and what of each."""
 
     fields: tuple[str, ...] | None = query(
@@ -26,6 +27,11 @@ class OfExecutions(ExecutionQuery, Paging):
         default=None,
         about='The members of each item, those alone and in this order; all where it is left out.',
     )
+
+    def __post_init__(self) -> None:
+        """Check what goes with what; InvalidParameter."""
+        super().__post_init__()
+        self.check_form()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +109,12 @@ async def find_part(
 
 
 async def _list(call: Call[OfExecutions, None], wanted: ExecutionFilter) -> Answer:
+    export = Export(call, call.at, call.at.fields) if call.at.is_export else None
+    if export and not call.at.is_paged:
+        return Answer(body=await export.of_all(wanted))
     found, around = await find_part(call, wanted)
+    if export:
+        return Answer(body=export.of_page(found), links=around.links)
     scripts = {(each.entity, each.script_id) for each in found}
     versions = await call.services.library.versions_of(scripts)
     rows = ExecutionRows(call.base, versions, call.at.fields)

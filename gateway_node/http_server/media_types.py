@@ -12,6 +12,8 @@ from gateway_node.http_server.takes import header, Taken, taken_by
 
 JSON = 'application/json'
 TEXT = 'text/plain'
+CSV = 'text/csv'
+NDJSON = 'application/x-ndjson'
 
 _QUALITY = re.compile(r'\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*', re.IGNORECASE)
 _UNWANTED = (0.0, 0)

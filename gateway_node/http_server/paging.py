@@ -79,6 +79,12 @@ class Paging:
             )
 
     @property
+    def is_paged(self) -> bool:
+        """Whether anything says which part."""
+        names = (*_KEYSET, *_NUMBERED)
+        return self.sort is not Order.ID or any(getattr(self, each) is not None for each in names)
+
+    @property
     def numbered(self) -> NumberedPage | None:
         """The page that is wanted by its number; None where it is not."""
         if self.page is None and self.per_page is None and self.sort is Order.ID:

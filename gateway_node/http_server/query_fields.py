@@ -228,3 +228,42 @@ class Columns(Field[tuple[str, ...]]):
     def schema(self) -> dict[str, Any]:
         """Tell the names."""
         return {'type': 'array', 'items': {'enum': list(self._names)}, 'minItems': 1}
+
+
+class AddedColumns(Field[tuple[str, ...]]):
+    """Columns that are made of a name: a kind, a dot and that; written as several values are."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self._kinds = tuple(kinds)
+        self._form = re.compile(rf'(?:{"|".join(kinds)})\.[^\0]+', re.DOTALL)
+
+    def read(self, value: object) -> tuple[str, ...]:
+        """Return the columns, each once and in the order of the list."""
+        if not isinstance(value, list) or not value:
+            raise refused('is no list of columns')
+        columns = tuple(dict.fromkeys(map(str, value)))
+        if len(columns) > MAX_VALUES:
+            raise refused(f'has {len(columns)} columns; allowed: {MAX_VALUES}')
+        allowed = ', '.join(f'{kind}.NAME' for kind in self._kinds)
+        wrong = [
+            Violation(path='', reason=f'is {shown(each)}; allowed: {allowed}')
+            for each in columns
+            if len(each) > MAX_TEXT or not self._form.fullmatch(each)
+        ]
+        if wrong:
+            raise ValueRefused(*wrong)
+        return columns
+
+    def read_texts(self, texts: list[str]) -> tuple[str, ...]:
+        """Return the columns of all texts."""
+        return self.read([column for text in texts for column in _pieces(text)])
+
+    def schema(self) -> dict[str, Any]:
+        """Tell their form, and how many there may be."""
+        column = rf'(?:{"|".join(self._kinds)})\.{_PLAIN}'
+        items = {
+            'type': 'string',
+            'maxLength': MAX_TEXT,
+            'pattern': f'^{column}(?:,{column})*$',
+        }
+        return {'type': 'array', 'items': items, 'minItems': 1, 'maxItems': MAX_VALUES}

@@ -12,6 +12,7 @@ from gateway_node.executions.filters import TriggerFilter
 from gateway_node.executions.values import ExecutionStatus, TriggerType
 from gateway_node.http_server.fields import Choice, Integer, ValueRefused
 from gateway_node.http_server.query_fields import (
+    AddedColumns,
     Columns,
     EntityPattern,
     MAX_VALUES,
@@ -153,3 +154,22 @@ def test_columns_are_named_once_and_in_order() -> None:
     with pytest.raises(ValueRefused, match=r"is 'x'; allowed: id, status, entity") as caught:
         columns.read_texts(['x,id', ''])
     assert len(caught.value.violations) == 2
+
+
+@given(st.lists(st.text(st.characters(exclude_characters='\0'), min_size=1), min_size=1))
+def test_columns_that_are_added_have_any_names(names: list[str]) -> None:
+    """Written as several values are; the form that is told takes them."""
+    field = AddedColumns(['metrics', 'parameters'])
+    written = [f'metrics.{each}'.replace('\\', '\\\\').replace(',', '\\,') for each in names]
+    read = field.read_texts([','.join(written)])
+    assert read == tuple(dict.fromkeys(f'metrics.{each}' for each in names))
+    assert Draft202012Validator(field.schema()).is_valid(written)
+
+
+def test_columns_that_are_no_metric_and_no_parameter_are_told() -> None:
+    """Each with what is allowed."""
+    field = AddedColumns(['metrics', 'parameters'])
+    for text in ('metrics.', 'metrics', 'id', 'Metrics.a', '.a', '', 'metrics.\0', ' metrics.a'):
+        with pytest.raises(ValueRefused, match=r'allowed: metrics.NAME, parameters.NAME'):
+            field.read_texts([text])
+        assert not Draft202012Validator(field.schema()).is_valid([text])
