@@ -168,6 +168,16 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         errors=_BY_ID,
     ),
     Route(
+        'GET',
+        '/executions/{execution_id}/output',
+        VIEWER,
+        output.show_output,
+        output.ByOutputId,
+        finds=find_library,
+        answers='OutputLines',
+        errors=_BY_ID,
+    ),
+    Route(
         'PUT',
         '/executions/{execution_id}',
         OPERATOR,

@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 import datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from gateway_node.clock import rfc3339
@@ -20,7 +19,7 @@ from gateway_node.http_server.media_types import accepts, JSON, TEXT
 from gateway_node.http_server.parts import entity_tag, OfPart
 from gateway_node.http_server.plain_text import plain, plain_bytes
 from gateway_node.http_server.representations import Json
-from gateway_node.http_server.subjects import OfExecution
+from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution
 from gateway_node.http_server.takes import query
 from gateway_node.scripts.errors import Violation
 
@@ -50,28 +49,33 @@ class OutputWanted(OfPart):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfOutput(OfExecution, OutputWanted):
+class NamesOutput(OutputWanted, NamesExecution):
+    """Takes an execution, and what is wanted of its output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfOutput(OfExecution, NamesOutput):
     """Takes an execution of a script, and what is wanted of its output."""
 
 
-async def show_output(call: Call[OfOutput, None]) -> Answer:
+@dataclass(frozen=True, kw_only=True)
+class ByOutputId(ByExecutionId, NamesOutput):
+    """Takes an execution, whatever it is of, and what is wanted of its output."""
+
+
+async def show_output(call: Call[NamesOutput, None]) -> Answer:
     """Show the output of an execution, while it runs and after.
 
     As a list of lines: a positive limit follows the number upwards or begins at the oldest, a
     negative one precedes it or begins at the newest. As text with `Accept: text/plain`, `tail` or
     `download`, also in parts.
     """
-    at = call.at
-    execution = await call.services.executions.get(at.entity, at.script_id, at.execution_id)
-    return await output_of(call, execution, at)
-
-
-async def output_of(call: Call[Any, None], execution: Execution, wanted: OutputWanted) -> Answer:
-    """Answer with the output of an execution, however the path names that."""
+    wanted, executions = call.at, call.services.executions
+    execution = await wanted.execution(executions)
     if wanted.is_text:
         return Answer(body=await _text(call, execution, wanted))
     limit = DEFAULT_LINES if wanted.limit is None else wanted.limit
-    page = await call.services.executions.output_page(
+    page = await executions.output_page(
         execution,
         LinesWanted(limit=limit, reference=wanted.number_exclusive, stream=wanted.stream),
     )
@@ -82,7 +86,9 @@ async def output_of(call: Call[Any, None], execution: Execution, wanted: OutputW
     return Answer(body=body)
 
 
-async def _text(call: Call[Any, None], execution: Execution, wanted: OutputWanted) -> TextPart:
+async def _text(
+    call: Call[NamesOutput, None], execution: Execution, wanted: OutputWanted
+) -> TextPart:
     _check_no_list(wanted)
     content = await call.services.executions.output_text(execution.id, wanted.stream)
     content, tag = await asyncio.to_thread(_shaped, content, wanted)

@@ -413,6 +413,7 @@ CONCERNS: dict[str, set[str]] = {
     '/executions/status/{status}': {'-', 'scripts off'},
     '/executions/metrics': {'-', 'scripts off'},
     '/executions/{id}': EXECUTION_STATES - {'entity unknown'},
+    '/executions/{id}/output': EXECUTION_STATES - {'entity unknown'},
     '{entity}/scripts/{id}/executions/{id}/output': EXECUTION_STATES,
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""

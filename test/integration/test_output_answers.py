@@ -83,6 +83,16 @@ async def test_lines_are_numbered_over_both_streams(told: Told) -> None:
     assert await told.numbers('?stream=stderr') == [2]
 
 
+async def test_the_id_alone_is_a_short_way_to_the_output(told: Told) -> None:
+    """To the same, in either form; what leads on is the long way."""
+    told.say('one', 'two')
+    short = f'/executions/{told.execution_id}/output'
+    _, body = await told.api.json('GET', f'{short}?limit=1')
+    assert body == await told.lines('?limit=1')
+    answer = await told.api.request('GET', short, headers=TEXT)
+    assert await answer.read() == b'one\ntwo\n'
+
+
 async def test_limit_follows_a_number_or_precedes_it(told: Told) -> None:
     """By its sign; without a number it begins at the oldest, or at the newest."""
     told.say(*map(str, range(1, 11)))
