@@ -144,6 +144,11 @@ class EntityDirectory:
             return self.app(ref.entity_id)
         return self.component(ref.entity_id)
 
+    def refs(self) -> tuple[EntityRef, ...]:
+        """Return all entities that carry scripts: the apps, then the components."""
+        apps = (app.ref for app in self.apps())
+        return (*apps, *(component.ref for component in self.components()))
+
     def component_of(self, ref: EntityRef) -> str:
         """Return the id of the component that an entity is, or is located on; EntityNotFound."""
         entity = self.entity(ref)

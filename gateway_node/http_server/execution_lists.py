@@ -85,10 +85,7 @@ async def wanted_executions(call: Call[ExecutionQuery, None]) -> ExecutionFilter
     wanted = call.at.filter(call.services.directory)
     if call.at.include_outdated:
         return wanted
-    directory = call.services.directory
-    entities = [app.ref for app in directory.apps()]
-    entities += [component.ref for component in directory.components()]
-    versions = await call.services.library.present_versions(entities)
+    versions = await call.services.library.present_versions(call.services.directory.refs())
     present = frozenset(
         ScriptVersion(entity=entity, script_id=script_id, version=version)
         for (entity, script_id), version in versions.items()
@@ -103,7 +100,15 @@ async def find_part(
     at, executions = call.at, call.services.executions
     if at.numbered is not None:
         numbered = await executions.find_numbered(wanted, at.numbered)
-        return numbered.executions, around_numbered(call.target, at.numbered, numbered)
+        around = around_numbered(
+            call.target,
+            at.numbered,
+            numbered.total,
+            shown=len(numbered.executions),
+            approximate=numbered.approximate,
+            complete=numbered.complete,
+        )
+        return numbered.executions, around
     part = await executions.find(wanted, at.keyset)
     return part.executions, around_keyset(call.target, at.keyset, part)
 

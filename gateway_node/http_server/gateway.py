@@ -17,6 +17,8 @@ async def show_root(call: Call[Nothing, None]) -> Answer:
         'components',
         'areas',
         'functions',
+        'scripts',
+        'executions',
         'health',
         'version-info',
         'openapi.json',

@@ -10,7 +10,7 @@ from aiohttp import hdrs
 
 from gateway_node.http_server.error_table import INTERNAL_ERROR, Row, row_of
 from gateway_node.http_server.media_types import JSON, offered_by
-from gateway_node.http_server.paging import Paging
+from gateway_node.http_server.paging import Numbered
 from gateway_node.http_server.route import BYTES, Route
 from gateway_node.http_server.schemas import reference_to
 
@@ -60,7 +60,7 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {'description': status.description or status.phrase}
     if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         response['headers'] = _headers([hdrs.LOCATION])
-    if issubclass(route.takes, Paging):
+    if issubclass(route.takes, Numbered):
         response['headers'] = _headers([hdrs.LINK])
     if route.answers == BYTES:
         response['headers'] = _headers([hdrs.CONTENT_DISPOSITION])

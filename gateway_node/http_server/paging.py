@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 
 from gateway_node.executions.pages import (
-    FoundNumberedPage,
     FoundPage,
     KeysetPage,
     MAX_LIMIT,
@@ -27,7 +26,19 @@ _NUMBERED = ('page', 'per_page')
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paging:
+class Numbered:
+    """Takes which of the pages of a list is wanted."""
+
+    page: int | None = query(
+        Integer(1, MAX_PAGE), default=None, about='The number of a page, from 1.'
+    )
+    per_page: int | None = query(
+        Integer(1, MAX_LIMIT), default=None, about='How many a page has; 20 where it is left out.'
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paging(Numbered):
     """Takes which part of a list is wanted."""
 
     limit: int | None = query(
@@ -45,12 +56,6 @@ class Paging:
         ExecutionId(),
         default=None,
         about='A short form: the 100, or `limit`, that precede this id.',
-    )
-    page: int | None = query(
-        Integer(1, MAX_PAGE), default=None, about='The number of a page, from 1.'
-    )
-    per_page: int | None = query(
-        Integer(1, MAX_LIMIT), default=None, about='How many a page has; 20 where it is left out.'
     )
     sort: Order = query(
         Choice(Order),
@@ -132,11 +137,19 @@ def around_keyset(target: Target, page: KeysetPage, found: FoundPage) -> Around:
     return Around(members=members | _incomplete(found.complete), links=links)
 
 
-def around_numbered(target: Target, page: NumberedPage, found: FoundNumberedPage) -> Around:
-    """Tell what is around a page that was found by its number."""
-    pages = -(-found.total // page.size)
+def around_numbered(
+    target: Target,
+    page: NumberedPage,
+    total: int,
+    *,
+    shown: int,
+    approximate: bool = False,
+    complete: bool = True,
+) -> Around:
+    """Tell what is around a page that was found by its number; `shown` are on it."""
+    pages = -(-total // page.size)
     # An estimate may fall short: where a page is full there may be another one.
-    goes_on = page.number < pages or (found.approximate and len(found.executions) == page.size)
+    goes_on = page.number < pages or (approximate and shown == page.size)
 
     def at(number: int) -> str:
         return target.with_query({'page': number})
@@ -147,20 +160,20 @@ def around_numbered(target: Target, page: NumberedPage, found: FoundNumberedPage
     if page.number > 1:
         links['prev'] = at(page.number - 1)
     links['first'] = at(1)
-    if pages and not found.approximate:
+    if pages and not approximate:
         links['last'] = at(pages)
     pagination: Json = {
         'page': page.number,
         'page_size': page.size,
-        'total_items': found.total,
+        'total_items': total,
         'total_pages': pages,
     }
-    if found.approximate:
+    if approximate:
         pagination['approximate'] = True
     members: Json = {'pagination': pagination}
     if 'next' in links:
         members['next'] = links['next']
-    return Around(members=members | _incomplete(found.complete), links=links)
+    return Around(members=members | _incomplete(complete), links=links)
 
 
 def _incomplete(complete: bool) -> Json:

@@ -183,6 +183,8 @@ SCHEMAS: dict[str, Schema] = {
             'components': _HREF,
             'areas': _HREF,
             'functions': _HREF,
+            'scripts': _HREF,
+            'executions': _HREF,
             'health': _HREF,
             'version-info': _HREF,
             'openapi.json': _HREF,
@@ -255,6 +257,28 @@ SCHEMAS: dict[str, Schema] = {
         _SCRIPT_WHERE_SET,
     ),
     'ScriptList': _list_of('Script'),
+    'FoundScript': _object(
+        _REFERENCE
+        | _SCRIPT
+        | {
+            'managed': _FLAG,
+            'version': _TEXT,
+            'size': _COUNT,
+            'entity': _TEXT,
+            'executions': _COUNT,
+        },
+        _SCRIPT_WHERE_SET
+        | {
+            'median_duration_ms': _AMOUNT,
+            'last_execution': _object(
+                {'status': _choice(ExecutionStatus), 'created_at': _TIME},
+                {'verdict': _choice(Verdict), 'completed_at': _TIME},
+            ),
+        },
+    ),
+    'FoundScriptList': _list_of(
+        'FoundScript', {'next': _HREF, 'pagination': reference_to('Pagination')}
+    ),
     'ScriptVersion': _object(
         {
             'version': _TEXT,

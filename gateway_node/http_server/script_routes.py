@@ -9,11 +9,17 @@ from gateway_node.executions.errors import (
     ScriptHasOpenExecutions,
     StoreUnavailable,
 )
-from gateway_node.http_server import scripts
+from gateway_node.http_server import script_lists, scripts
 from gateway_node.http_server.bodies import UploadBody
 from gateway_node.http_server.errors import ContentNotFound
 from gateway_node.http_server.route import BYTES, CONFIGURATOR, Route, VIEWER
-from gateway_node.http_server.subjects import find_entity, find_script, OfEntity, OfScript
+from gateway_node.http_server.subjects import (
+    find_entity,
+    find_library,
+    find_script,
+    OfEntity,
+    OfScript,
+)
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
     SchemaCheckUnavailable,
@@ -38,6 +44,16 @@ _UPLOAD = (
 )
 
 SCRIPT_ROUTES: tuple[Route[Any, Any], ...] = (
+    Route(
+        'GET',
+        '/scripts',
+        VIEWER,
+        script_lists.list_all_scripts,
+        script_lists.OfScripts,
+        finds=find_library,
+        answers='FoundScriptList',
+        errors=(ScriptsTurnedOff, LibraryUnavailable, StoreUnavailable),
+    ),
     Route(
         'GET',
         '/{collection}/{entity_id}/scripts',

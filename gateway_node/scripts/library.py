@@ -135,11 +135,27 @@ class ScriptLibrary:
             versions[each] = None if script is None else script.version
         return versions
 
+    async def everywhere(
+        self, entities: Iterable[EntityRef]
+    ) -> tuple[tuple[EntityRef, Script], ...]:
+        """Return the scripts of many entities, each with its own: entity by entity as `list`."""
+        uploaded = self._turned_on()
+        scripts = await self._managed.everywhere(entities)
+        found = {entity: [*managed] for entity, managed in scripts.items()}
+        for entity, script in uploaded.every():
+            if entity in found:
+                found[entity].append(script)
+        return tuple((entity, script) for entity, each in found.items() for script in each)
+
     async def present_versions(self, entities: Iterable[EntityRef]) -> Mapping[ScriptOf, str]:
         """Return the versions that all uploads have now, and the managed scripts of `entities`."""
         uploaded = self._turned_on()
-        managed = await self._managed.versions(entities)
-        return uploaded.present_versions() | managed
+        managed = await self._managed.everywhere(entities)
+        return uploaded.present_versions() | {
+            (entity, script.id): script.version
+            for entity, scripts in managed.items()
+            for script in scripts
+        }
 
     async def content(self, script: Script) -> Content:
         """Open the file of a script that `get` returned just now, the bytes as they were uploaded.

@@ -87,15 +87,20 @@ class ManagedScripts:
                 return script
         return None
 
-    async def versions(self, entities: Iterable[EntityRef]) -> dict[tuple[EntityRef, str], str]:
-        """Return the version that each has now, by each of the entities that has it and its id."""
+    async def everywhere(
+        self, entities: Iterable[EntityRef]
+    ) -> dict[EntityRef, tuple[Script, ...]]:
+        """Return what each entity has, as it is now, in the manifest's order; each file is looked
+        at once."""
         files = list(self._files.values())
         scripts = await asyncio.gather(*(file.current() for file in files))
         return {
-            (entity, script.id): script.version
+            entity: tuple(
+                script
+                for file, script in zip(files, scripts, strict=True)
+                if file.managed.belongs_to(entity)
+            )
             for entity in entities
-            for file, script in zip(files, scripts, strict=True)
-            if file.managed.belongs_to(entity)
         }
 
     async def content(self, script: Script) -> Content:

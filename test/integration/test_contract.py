@@ -409,6 +409,7 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/scripts/{id}/executions': SCRIPT_STATES | USES_OF_A_SCRIPT,
     '{entity}/executions': {*ENTITY_STATES, 'scripts off'},
     '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
+    '/scripts': {'-', 'scripts off'},
     '/executions': {'-', 'scripts off'},
     '/executions/status/{status}': {'-', 'scripts off'},
     '/executions/metrics': {'-', 'scripts off'},

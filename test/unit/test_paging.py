@@ -8,7 +8,6 @@ from multidict import CIMultiDict, MultiDict
 import pytest
 
 from gateway_node.executions.pages import (
-    FoundNumberedPage,
     FoundPage,
     KeysetPage,
     NumberedPage,
@@ -144,12 +143,12 @@ def test_a_page_that_is_not_complete_says_so() -> None:
 
 
 def numbered(number: int, total: int, size: int = 2, **fields: Any) -> Any:
-    page = NumberedPage(number=number, size=size)
-    executions = tuple(map(new_execution, range(min(size, max(0, total - size * (number - 1))))))
     return around_numbered(
         Target(path='/x', query=(('page', str(number)), ('per_page', str(size)))),
-        page,
-        FoundNumberedPage(executions=executions, total=total, **fields),
+        NumberedPage(number=number, size=size),
+        total,
+        shown=min(size, max(0, total - size * (number - 1))),
+        **fields,
     )
 
 
