@@ -2,6 +2,7 @@
 """The status topic as a subscriber in another process sees it."""
 
 from collections.abc import Iterator
+import json
 from pathlib import Path
 import time
 from typing import Any
@@ -27,6 +28,9 @@ FIELDS = (
     'started_at',
     'completed_at',
     'gateway',
+    'verdict',
+    'summary',
+    'metrics',
 )
 
 
@@ -143,3 +147,15 @@ def test_progress_is_told_and_the_last_one_always(api: GatewayProcess, tmp_path:
     assert seen == sorted(seen)
     assert len(seen) < 60  # at most ten a second, and it took no 6 s
     assert statuses == sorted(statuses, key=['prepared', 'running', 'completed'].index)
+
+
+def test_what_a_script_found_is_told_with_its_end(api: GatewayProcess) -> None:
+    """A FAIL is completed, and an ERROR for who watches levels; the metrics are JSON."""
+    found = {'verdict': 'FAIL', 'summary': 'no fuel \u26fd', 'metrics': {'litres': 0}}
+    with status_echo(TOPIC) as received:
+        href = api.start(ENTITY, api.upload(ENTITY, f"echo '{json.dumps(found)}'\n"))
+        *_, completed = wait_for_statuses(received, href, 'prepared', 'running', 'completed')
+    values = completed['values']
+    assert completed['level'] == ERROR
+    assert (values['verdict'], values['summary']) == ('FAIL', 'no fuel \u26fd')
+    assert json.loads(values['metrics']) == {'litres': 0}
