@@ -95,7 +95,7 @@ class ExecutionService:
             policy=settings.retention,
             log_policy=settings.log,
             on_removed=self._on_removed,
-            other_bytes=lambda: library.old_version_bytes,
+            other_bytes=lambda: library.versions.old_bytes,
             archive=archive,
         )
         self._held_scripts = HeldScripts(runner)
@@ -409,7 +409,7 @@ class ExecutionService:
         self._retention.request_sweep()
 
     async def _on_removed(self, script_ids: frozenset[str]) -> None:
-        await self._library.prune(script_ids, self.versions_to_keep)
+        await self._library.versions.prune(script_ids, self.versions_to_keep)
         await self._read_entities()
 
     async def _read_entities(self) -> None:

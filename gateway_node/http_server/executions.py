@@ -91,7 +91,7 @@ async def _detail(call: Call[NamesExecution, object], execution: Execution) -> A
     output = await executions.output(execution.id)
     body = execution_detail(call.base, execution, version, output)
     # Of a managed script the present version is there and no other.
-    if version == execution.script_version or call.services.library.has_version(
+    if version == execution.script_version or call.services.library.versions.has(
         execution.script_id, execution.script_version
     ):
         body['script_content'] = content_href(

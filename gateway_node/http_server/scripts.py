@@ -95,9 +95,9 @@ async def download_script(call: Call[OfVersion, None]) -> Answer:
     if at.version is None:
         script, content = await _content(library, at.entity, at.script_id)
         return Answer(body=Download(content=content, file_name=script.path.name))
-    version = await library.version(at.entity, at.script_id, at.version)
+    version = await library.versions.find(at.entity, at.script_id, at.version)
     with _file_errors(at.script_id):
-        content = await library.version_content(version)
+        content = await library.versions.content(version)
     return Answer(body=Download(content=content, file_name=version.path.name))
 
 
@@ -107,7 +107,7 @@ async def list_versions(call: Call[OfScript, None]) -> Answer:
     An older one is there as long as an execution names it, also where the script is deleted.
     """
     at = call.at
-    versions, more = await call.services.library.versions(
+    versions, more = await call.services.library.versions.newest(
         at.entity, at.script_id, limit=MAX_VERSIONS
     )
     named = await call.services.executions.versions_named(at.script_id)

@@ -19,7 +19,6 @@ from gateway_node.scripts.errors import (
     ScriptRefused,
     ScriptsTurnedOff,
     UploadsTurnedOff,
-    VersionNotFound,
 )
 from gateway_node.scripts.file_names import check_file_name, settle_kind
 from gateway_node.scripts.managed import ManagedScript
@@ -27,9 +26,10 @@ from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.old_versions import none_in_use, VersionsInUse
 from gateway_node.scripts.ports import SchemaChecker
+from gateway_node.scripts.script_versions import ScriptVersions
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.uploaded_scripts import Tell, tell_nobody, UploadedScripts
-from gateway_node.scripts.values import Script, ScriptVersion
+from gateway_node.scripts.values import Script
 
 ScriptOf = tuple[EntityRef, str]
 """An entity, and the id of a script that it has, or had."""
@@ -63,6 +63,8 @@ class ScriptLibrary:
                 scripts_dir, max_file_bytes=max_file_bytes, max_scripts=max_scripts, clock=clock
             )
         self._managed = ManagedScripts(managed)
+        self.versions = ScriptVersions(self._managed, self._uploaded)
+        """Those that are there, the old ones of uploads too."""
         self._schemas = schemas
         self._allow_uploads = allow_uploads
 
@@ -165,50 +167,6 @@ class ScriptLibrary:
         if script.managed:
             return await self._managed.content(script)
         return await self._turned_on().content(script.path)
-
-    async def versions(
-        self, entity: EntityRef, script_id: str, *, limit: int
-    ) -> tuple[tuple[ScriptVersion, ...], bool]:
-        """Return the newest versions that are there of a script; and whether there are more.
-
-        Of a managed one that is the version that its file has now. A script may be deleted, as
-        long as a version of it is kept; else ScriptNotFound.
-        """
-        uploaded = self._turned_on()
-        managed = await self._managed.get(entity, script_id)
-        if managed is not None:
-            return (_present_version(managed),), False
-        return await uploaded.versions(entity, script_id, limit=limit)
-
-    async def version(self, entity: EntityRef, script_id: str, version: str) -> ScriptVersion:
-        """Return one of those versions; ScriptNotFound, VersionNotFound."""
-        uploaded = self._turned_on()
-        managed = await self._managed.get(entity, script_id)
-        if managed is None:
-            return await uploaded.version(entity, script_id, version)
-        if managed.version != version:
-            raise VersionNotFound(script_id, version, (managed.version,), more=0)
-        return _present_version(managed)
-
-    async def version_content(self, version: ScriptVersion) -> Content:
-        """Open the file of a version that `version` returned just now; see `Content.open`."""
-        if version.script is not None and version.script.managed:
-            return await self._managed.content(version.script)
-        return await self._turned_on().content(version.path)
-
-    def has_version(self, script_id: str, version: str) -> bool:
-        """Tell whether a version of an upload is there, which may be deleted itself."""
-        return self._uploaded is not None and self._uploaded.has_version(script_id, version)
-
-    @property
-    def old_version_bytes(self) -> int:
-        """Of the disk, that is taken by the versions of uploads that are not current."""
-        return 0 if self._uploaded is None else self._uploaded.old_version_bytes
-
-    async def prune(self, script_ids: Iterable[str], versions_in_use: VersionsInUse) -> None:
-        """Remove the versions of uploads that are neither current nor in use."""
-        if self._uploaded is not None:
-            await self._uploaded.prune(script_ids, versions_in_use)
 
     def has_scripts(self, entity: EntityRef) -> bool:
         """Tell whether an entity has uploads, or a managed script that names it without a glob."""
@@ -368,13 +326,3 @@ class ScriptLibrary:
     async def _check_schema(self, schema: Mapping[str, Any] | None) -> None:
         if schema is not None:
             await self._schemas.check_schema(schema)
-
-
-def _present_version(managed: Script) -> ScriptVersion:
-    return ScriptVersion(
-        version=managed.version,
-        path=managed.path,
-        size=managed.size,
-        current=True,
-        script=managed,
-    )

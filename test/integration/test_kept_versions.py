@@ -58,7 +58,7 @@ async def ran(life: Life, script_id: str) -> str:
 
 async def there(library: ScriptLibrary, script_id: str) -> list[str]:
     """Return the versions that are there of a script, newest first; each has its bytes."""
-    found, more = await library.versions(APP, script_id, limit=100)
+    found, more = await library.versions.newest(APP, script_id, limit=100)
     assert not more
     for each in found:
         assert hashlib.sha256(each.path.read_bytes()).hexdigest() == each.version
@@ -96,7 +96,7 @@ async def test_retention_takes_a_version_with_its_last_execution(robot: Robot) -
         await ran(life, script_id)
         await replace(life, script_id, b'second\n')
         await ran(life, script_id)
-        while life.library.has_version(script_id, FIRST):
+        while life.library.versions.has(script_id, FIRST):
             await life.store.last_id()  # each turn is a read of the disk
         assert await there(life.library, script_id) == [SECOND]
 
@@ -116,8 +116,8 @@ async def test_what_a_deleted_script_ran_stays_to_be_looked_at(robot: Robot) -> 
         assert await there(life.library, script_id) == [FIRST]
         await life.executions.delete(APP, script_id, execution_id, actor=CLIENT)
         with pytest.raises(ScriptNotFound):
-            await life.library.versions(APP, script_id, limit=100)
-        assert not life.library.has_version(script_id, FIRST)
+            await life.library.versions.newest(APP, script_id, limit=100)
+        assert not life.library.versions.has(script_id, FIRST)
     assert on_disk(robot.state_dir) == set()
     assert os.listdir(robot.state_dir / 'scripts' / '.deleted') == []
 
@@ -143,14 +143,14 @@ async def test_a_version_is_known_as_the_script_was_then(robot: Robot) -> None:
         await replace(life, script_id, b'third\n', name='Third', timeout_sec=None)
     async with robot.gateway() as life:
         assert await there(life.library, script_id) == [THIRD, SECOND, FIRST]
-        second = await life.library.version(APP, script_id, SECOND)
+        second = await life.library.versions.find(APP, script_id, SECOND)
         assert second.script is not None
         assert (second.script.name, second.script.timeout_sec) == ('Second', 7)
         assert (second.script.tags, second.size, second.current) == (('x',), 7, False)
         assert second.uploaded_at == robot.clock.wall
         assert second.uploaded_by == str(CLIENT)
-        assert (await life.library.version(APP, script_id, THIRD)).current
-        first = await life.library.version(APP, script_id, FIRST)
+        assert (await life.library.versions.find(APP, script_id, THIRD)).current
+        first = await life.library.versions.find(APP, script_id, FIRST)
         assert first.script is not None
         assert first.script.name == 'check.sh'
 
@@ -167,7 +167,7 @@ async def test_a_version_that_comes_back_is_current_again(robot: Robot) -> None:
         await replace(life, script_id, b'third\n', name='Third')
     async with robot.gateway() as life:
         assert await there(life.library, script_id) == [THIRD, FIRST, SECOND]
-        back = await life.library.version(APP, script_id, FIRST)
+        back = await life.library.versions.find(APP, script_id, FIRST)
         assert back.script is not None
         assert back.script.name == 'Back'
 
@@ -184,7 +184,7 @@ async def test_a_version_of_which_nobody_noted_anything_is_there_all_the_same(
     async with robot.gateway() as life:
         assert await there(life.library, script_id) == [SECOND, FIRST]
         path = robot.state_dir / 'scripts' / script_id / FIRST / 'check.sh'
-        known = await life.library.version(APP, script_id, FIRST)
+        known = await life.library.versions.find(APP, script_id, FIRST)
         assert known == ScriptVersion(version=FIRST, path=path, size=5)
 
 
@@ -197,7 +197,7 @@ async def test_old_versions_count_for_the_bound_on_the_disk(robot: Robot) -> Non
         for number in range(8):
             await replace(life, script_id, b'# %d\n' % number + 40_000 * b'#')
             kept.append(await ran(life, script_id))
-        while life.library.old_version_bytes > robot.max_disk_bytes:
+        while life.library.versions.old_bytes > robot.max_disk_bytes:
             await life.store.last_id()  # each turn is a read of the disk
         left = [each.id for each in await life.all(script_id)]
         assert left == kept[-len(left) :]
@@ -374,6 +374,6 @@ async def test_a_refusal_names_the_newest_versions_and_how_many_more(tmp_path: P
             )
             names.append(script.version)
     with pytest.raises(VersionNotFound, match=f'{names[-1]}, .*{names[3]} and 3 more'):
-        await library.version(APP, script.id, THIRD)
-    found, more = await library.versions(APP, script.id, limit=5)
+        await library.versions.find(APP, script.id, THIRD)
+    found, more = await library.versions.newest(APP, script.id, limit=5)
     assert ([each.version for each in found], more) == (names[:-6:-1], True)
