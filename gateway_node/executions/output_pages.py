@@ -41,12 +41,19 @@ class OutputPage:
 
 
 async def read_page(runner: ScriptRunner, execution: Execution, wanted: LinesWanted) -> OutputPage:
-    """Read a page of what is kept at the moment."""
+    """Read a page of what is kept at the moment; of what is not on record as running, nothing.
+
+    What it says already has no time yet: the start is not known.
+    """
+    if execution.is_open and execution.started_at is None:
+        last = wanted.reference or 0 if wanted.limit > 0 else 0
+        following = last if wanted.limit > 0 else None
+        return OutputPage(lines=(), dropped=(), unfinished=(), last=last, next=following)
     if wanted.limit > 0:
         found = await runner.output_lines(
             execution.id, after=wanted.reference or 0, limit=wanted.limit, stream=wanted.stream
         )
-        # What waits to be started has no output yet, and what is over may not be on record yet.
+        # That it is over may not be on record yet.
         following = None if found.complete and not execution.is_open else found.last
     else:
         found = await runner.newest_output_lines(

@@ -150,6 +150,10 @@ async def test_what_has_not_begun_has_lines_to_come(tmp_path: Path) -> None:
         path = f'/{ENTITY}/scripts/{script_id}/executions/{execution_id}'
         _, body = await api.json('GET', path)
         assert body['status'] == ExecutionStatus.PREPARED.value
+        # Its first lines can be there before it is on record that it runs.
+        api.runner.say(execution_id, 'early')
+        _, newest = await api.json('GET', f'{path}/output?limit=-5')
+        assert (newest['items'], newest['last']) == ([], 0)
         _, body = await api.json('GET', f'{path}/output')
     assert (body['items'], body['last']) == ([], 0)
     assert body['next'].endswith('/output?limit=100&number_exclusive=0')
