@@ -108,3 +108,24 @@ async def test_what_ran_is_outdated_once_its_script_is_another(api: Api) -> None
     await api.request('PUT', path, data=form(b'true\n', 'check.sh'))
     await api.request('DELETE', path)
     assert await is_outdated()
+
+
+async def test_an_execution_keeps_what_its_script_was_called(api: Api) -> None:
+    """Its name, kind and tags, in lists and in the detail, though the script has others now."""
+    script_id = await api.upload('apps/temp_sensor', tags=['daily'])
+    path = f'/apps/temp_sensor/scripts/{script_id}'
+    execution_id, script = await api.running('apps/temp_sensor', script_id)
+    script.exit(0)
+    await api.listener.wait_for(execution_id)
+    other = form(b'pass\n', 'check.py', {'name': 'Other', 'tags': []})
+    assert (await api.request('PUT', path, data=other)).status == 200
+    _, detail = await api.json('GET', f'{path}/executions/{execution_id}')
+    _, listed = await api.json('GET', '/executions?script=check.sh')
+    for shown in (detail, listed['items'][0]):
+        assert (shown['script_name'], shown['kind'], shown['tags']) == (
+            'check.sh',
+            'sh',
+            ['daily'],
+        )
+    _, none = await api.json('GET', '/executions?script=Other')
+    assert none['items'] == []
