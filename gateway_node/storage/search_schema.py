@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What executions are found by, as a part of the schema's fourth step.
 
-See decision 030. `terms.py` writes it, `walks.py` reads it.
+See decision 039. `terms.py` writes it, `walks.py` reads it.
 """
 
 _FIELDS = (

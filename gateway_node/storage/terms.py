@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What executions are found by: each value of an indexed field is a term, with its executions.
 
-All such fields share one table of terms and one of their executions, by number (decision 030).
+All such fields share one table of terms and one of their executions, by number (decision 039).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
