@@ -40,13 +40,21 @@ def conditions_of(wanted: ExecutionFilter) -> Iterator[Condition]:
 
 def with_paths(wanted: ExecutionFilter, paths: Iterable[str]) -> ExecutionFilter:
     """Return a filter with the paths, of those that there are, that its patterns match."""
-    parts = {'*': '.*', '?': '.'}
-    patterns = (
-        ''.join(parts.get(character, re.escape(character)) for character in pattern)
-        for pattern in wanted.entities or ()
-    )
-    expression = re.compile('|'.join(patterns))
+    expression = re.compile('|'.join(map(_expression, wanted.entities or ())))
     return replace(wanted, entities=frozenset(filter(expression.fullmatch, paths)))
+
+
+def _expression(pattern: str) -> str:
+    """Return a pattern as a regular expression.
+
+    The first place where what stands between two `*` fits is the best: tried no other, no
+    pattern takes long.
+    """
+    first, *pieces = (re.escape(each).replace(r'\?', '.') for each in pattern.split('*'))
+    if not pieces:
+        return first
+    between = ''.join(f'(?>.*?{each})' for each in pieces[:-1] if each)
+    return f'{first}{between}.*{pieces[-1]}'
 
 
 def has_patterns(wanted: ExecutionFilter) -> bool:

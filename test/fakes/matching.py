@@ -3,8 +3,8 @@
 
 from collections.abc import Iterable, Iterator
 import datetime
+import fnmatch
 import json
-import re
 from typing import Any
 
 from gateway_node.executions.filters import ExecutionFilter, Moments, ScriptVersion, TriggerFilter
@@ -118,9 +118,8 @@ def _is_within(moment: datetime.datetime | None, wanted: Moments) -> bool:
 
 
 def _is_like(pattern: str, text: str) -> bool:
-    parts = {'*': '.*', '?': '.'}
-    expression = ''.join(parts.get(each, re.escape(each)) for each in pattern)
-    return re.fullmatch(expression, text) is not None
+    # Character classes are no part of these patterns.
+    return fnmatch.fnmatchcase(text, pattern.replace('[', '[[]'))
 
 
 def _contains(result: Any, text: str) -> bool:
