@@ -44,7 +44,7 @@ def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[
             keep_told(log.connection, each)
         else:
             subject = _subject(each.execution)
-            changes = _insert(log, each) if each.new else _replace(log, each)
+            changes = insert(log, each) if each.new else _replace(log, each)
         yield log.append(each.kind, subject, actor=each.actor, cause=each.cause, changes=changes)
     keep_up_sec(log.connection, log.up_sec)
     count_ends(log.connection)
@@ -54,18 +54,19 @@ def _subject(execution: Execution) -> str:
     return execution_subject(execution.entity, execution.script_id, execution.id)
 
 
-def _insert(log: LogWriter, change: Change) -> dict[str, Any]:
+def insert(log: LogWriter, change: Change) -> dict[str, Any]:
     """Add an execution; return its summary."""
     execution, connection = change.execution, log.connection
     number, summary = number_of(execution.id), summary_of(execution)
     created_at = summary['created_at']
+    document, parameters = to_text(summary), to_parameters(execution)
     try:
         connection.execute(
             """
             INSERT INTO executions (
                 number, id, entity, script_id, status, scheduled, parent, exit_code, created_at,
-                ended_sec, document, parameters
-            ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ended_sec, document, parameters, kept_bytes
+            ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             (
                 number,
@@ -78,8 +79,9 @@ def _insert(log: LogWriter, change: Change) -> dict[str, Any]:
                 execution.exit_code,
                 created_at,
                 None if execution.is_open else log.up_sec,
-                to_text(summary),
-                to_parameters(execution),
+                document,
+                parameters,
+                _kept_bytes(change, document, parameters),
             ),
         )
     except sqlite3.IntegrityError as error:
@@ -102,9 +104,6 @@ def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
         raise ExecutionNotFound(execution.id)
     number, before, summary = row[0], json.loads(row[1]), summary_of(execution)
     document, parameters = to_text(summary), to_parameters(execution)
-    kept_bytes = change.kept_bytes
-    if kept_bytes is not None:
-        kept_bytes += len(document) + len(parameters)
     log.connection.execute(
         """
         UPDATE executions SET
@@ -119,7 +118,7 @@ def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
             None if execution.is_open else log.up_sec,
             document,
             parameters,
-            kept_bytes,
+            _kept_bytes(change, document, parameters),
             number,
         ),
     )
@@ -127,6 +126,13 @@ def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
     add_terms(log.connection, number, terms - terms_before)
     remove_terms(log.connection, number, terms_before - terms)
     return changed_fields(before, summary)
+
+
+def _kept_bytes(change: Change, document: str, parameters: str) -> int | None:
+    """Return what an execution takes of the disk, where that was measured."""
+    if change.kept_bytes is None:
+        return None
+    return change.kept_bytes + len(document) + len(parameters)
 
 
 def remove_rows(
