@@ -9,7 +9,7 @@ from collections.abc import Callable
 import contextlib
 from pathlib import Path
 import sqlite3
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.side_tasks import log_failure
@@ -55,7 +55,7 @@ class Database:
         self._probing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, state_dir: Path, *, steps: Steps = STEPS) -> 'Database':
+    async def open(cls, state_dir: Path, *, steps: Steps = STEPS) -> Self:
         """Open `<state_dir>/gateway.sqlite3`, making or migrating it as needed.
 
         A corrupt file is set aside and a fresh one begun.

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 
-from bench import graph, output, records, recovery, starts
+from bench import graph, lists, output, records, recovery, starts
 from bench.figures import Line, table
 
 Row = Callable[[Path], Iterable[Line]]
@@ -23,6 +23,7 @@ ROWS: dict[str, Row] = {
     'twenty': starts.twenty_at_once,
     'record': records.record_cost,
     'pages': records.page_cost,
+    'lists': lists.list_cost,
     'recovery': recovery.recovery_time,
     'graph': graph.poll_cost,
 }
