@@ -7,6 +7,7 @@ A batch is on the disk, all of it, before anybody removes what is in it. What a 
 disk leaves of a batch is cut off.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 import contextlib
 import json
@@ -22,7 +23,8 @@ from gateway_node.threads import Look, Threads
 _log = logging.getLogger(__name__)
 
 _PATIENCE_SEC = 10.0
-"""For a look at the directory, whose mount may not answer."""
+"""For a look at the directory, or a line of a batch, as its mount may not answer."""
+_SILENT = 'it does not answer'
 _BLOCK_BYTES = 64 * 1024
 _FILE_MODE = 0o600
 
@@ -46,18 +48,25 @@ class MonthlyArchive:
         """What is wrong with the directory, as the last look found."""
         self._failed: str | None = None
         """Why the last batch was not kept."""
+        self._waits_since: float | None = None
+        """By the event loop's time: for what a batch waits now."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with it, in sentences."""
-        return tuple(filter(None, dict.fromkeys([self._found_wrong, self._failed])))
+        waits_since = self._waits_since
+        silent = None
+        if waits_since is not None:
+            waited_sec = asyncio.get_running_loop().time() - waits_since
+            silent = self._sentence(_SILENT) if waited_sec > _PATIENCE_SEC else None
+        return tuple(filter(None, dict.fromkeys([self._found_wrong, self._failed, silent])))
 
     async def check(self) -> None:
         """Return where something can be kept, as far as a look tells; ArchiveUnavailable."""
         try:
             await self._look.answer()
         except (OSError, TimeoutError) as error:
-            self._found_wrong = self._sentence(str(error) or 'it does not answer')
+            self._found_wrong = self._sentence(str(error) or _SILENT)
             raise ArchiveUnavailable(self._found_wrong) from error
         self._found_wrong = None
 
@@ -72,11 +81,11 @@ class MonthlyArchive:
         try:
             async for execution in executions:
                 if execution.id not in self._kept:
-                    await self._threads.run(self._write, batch, execution)
+                    await self._run(self._write, batch, execution)
                 kept.add(execution.id)
-            await self._threads.run(batch.finish)
+            await self._run(batch.finish)
         except OSError as error:
-            await self._threads.run(batch.cut_off)
+            await self._run(batch.cut_off)
             self._failed = self._sentence(str(error))
             raise ArchiveUnavailable(self._failed) from error
         except BaseException:
@@ -84,6 +93,13 @@ class MonthlyArchive:
             raise
         self._kept = kept
         self._failed = None
+
+    async def _run(self, work: Callable[..., None], *arguments: Any) -> None:
+        self._waits_since = asyncio.get_running_loop().time()
+        try:
+            await self._threads.run(work, *arguments)
+        finally:
+            self._waits_since = None
 
     def _prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

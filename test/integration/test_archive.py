@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the history does not keep any longer goes to the archive first."""
 
+import asyncio
 from collections.abc import AsyncIterator
 import datetime
 import json
 import os
 from pathlib import Path
 import stat
+import threading
 from typing import Any
 
 from clients import CLIENT
@@ -14,6 +16,7 @@ from fakes import EXECUTOR, new_execution
 from lives import APP, COMPLETED, Life, Robot
 import pytest
 from small_disks import filled, mounted
+from waiting import wait_until
 
 from gateway_node.executions.errors import ArchiveUnavailable
 from gateway_node.executions.values import Execution, ExecutionType
@@ -134,6 +137,26 @@ async def test_an_archive_that_cannot_be_is_said_before_it_is_needed(tmp_path: P
     assert archive.warnings
     in_the_way.unlink()
     await archive.check()
+    assert archive.warnings == ()
+
+
+async def test_an_archive_that_does_not_answer_is_said_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a mount that died; when it answers again, the batch goes on."""
+    answers = threading.Event()
+
+    def slowly(descriptor: int) -> None:
+        answers.wait(30)
+
+    monkeypatch.setattr(os, 'fsync', slowly)
+    monkeypatch.setattr('gateway_node.storage.archive._PATIENCE_SEC', 0)
+    archive = archive_in(tmp_path)
+    appending = asyncio.create_task(archive.append(each_of(ended(1))))
+    await wait_until(lambda: archive.warnings, what='a warning')
+    assert 'it does not answer' in archive.warnings[0]
+    answers.set()
+    await appending
     assert archive.warnings == ()
 
 
