@@ -125,7 +125,7 @@ class _Endpoint(Generic[At, B]):
             actor=actor,
             base=base,
             target=Target(
-                path=f'{caller.prefix}{request.rel_url.raw_path}',
+                path=f'{caller.prefix}{request.rel_url.raw_path}'.removesuffix('/'),
                 query=tuple(request.query.items()),
             ),
             services=services,

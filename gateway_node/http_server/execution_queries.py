@@ -14,6 +14,7 @@ from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.fields import Choice, ExecutionId, Flag, Id, Integer
 from gateway_node.http_server.query_fields import (
     EntityPattern,
+    MAX_TEXTS,
     Moment,
     SearchText,
     Several,
@@ -29,10 +30,10 @@ MAX_SIGNAL = 64
 MAX_PRIORITY = 1000
 MAX_DURATION_MS = 10**15
 MAX_PARAMETERS = 20
-MAX_PARAMETER_TEXT = 1000
+MAX_RESULT_TEXT = 1000
 _SHOWN_COMPONENTS = 20
 
-_LISTED = SearchText(listed=True)
+_TEXTS = Several(SearchText(listed=True), MAX_TEXTS)
 _MOMENT = Moment()
 _IDS = Several(ExecutionId())
 
@@ -48,7 +49,7 @@ class ExecutionQuery:
         Several(Choice(ExecutionStatus)), default=None, about='Where they stand.'
     )
     entities: frozenset[str] | None = query(
-        Several(EntityPattern()),
+        Several(EntityPattern(), MAX_TEXTS),
         default=None,
         name='entity',
         about='The entity: a path such as `apps/temp_sensor`, or a pattern of paths (`apps/*`), '
@@ -61,12 +62,14 @@ class ExecutionQuery:
         'on it.',
     )
     script: frozenset[str] | None = query(
-        Several(_LISTED),
+        _TEXTS,
         default=None,
         about='The id of a script, or its name as it was for the execution.',
     )
     tag: frozenset[str] | None = query(
-        Several(_LISTED), default=None, about='A tag of the script, as it was for the execution.'
+        _TEXTS,
+        default=None,
+        about='A tag of the script, as it was for the execution.',
     )
     kind: frozenset[ScriptKind] | None = query(
         Several(Choice(ScriptKind)), default=None, about='The kind of the script.'
@@ -100,9 +103,7 @@ class ExecutionQuery:
         about='What ended it before its own end: a type, or a type, a colon and the setting '
         '(`manual:stop`, `system:shutdown`).',
     )
-    username: frozenset[str] | None = query(
-        Several(_LISTED), default=None, about='Who started it.'
-    )
+    username: frozenset[str] | None = query(_TEXTS, default=None, about='Who started it.')
     parent: frozenset[str] | None = query(
         _IDS, default=None, about='The id of the execution or the schedule that led to it.'
     )
@@ -147,13 +148,13 @@ class ExecutionQuery:
         Integer(0, MAX_DURATION_MS), default=None, about='Took no longer.'
     )
     result_contains: str | None = query(
-        SearchText(MAX_PARAMETER_TEXT),
+        SearchText(MAX_RESULT_TEXT),
         default=None,
         about='A text in the JSON of its output parameters, in any case of its letters.',
     )
     parameters: Mapping[str, frozenset[str]] = family(
         'parameter.',
-        Several(SearchText(MAX_PARAMETER_TEXT, listed=True)),
+        _TEXTS,
         max_names=MAX_PARAMETERS,
         about='An input parameter by its name (`parameter.mode=fast`): a text as it is, all else '
         'as JSON.',

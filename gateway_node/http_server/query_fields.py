@@ -17,8 +17,12 @@ T = TypeVar('T')
 
 MAX_VALUES = 100
 """Of one name."""
+MAX_TEXTS = 20
+"""The same where values are texts: what aiohttp takes as a target ends at 8190 bytes."""
 MAX_TEXT = 255
 """Characters of a text that is searched for; no name has more."""
+MAX_PATH = 267
+"""Of the path of an entity: `components/`, and an id."""
 
 _TOKEN = re.compile(r'\\[\\,]|.', re.DOTALL)
 _PLAIN = r'(?:\\[\\,]|\\(?![\\,])|[^\\,\u0000])+'
@@ -45,8 +49,9 @@ class Several(Field[frozenset[T]]):
     `\\`.
     """
 
-    def __init__(self, kind: Field[T]) -> None:
+    def __init__(self, kind: Field[T], max_values: int = MAX_VALUES) -> None:
         self._kind = kind
+        self._max_values = max_values
 
     def read(self, value: object) -> frozenset[T]:
         """Return the values of a list; every one that is wrong is told."""
@@ -56,12 +61,12 @@ class Several(Field[frozenset[T]]):
 
     def read_texts(self, texts: list[str]) -> frozenset[T]:
         """Return the values of all texts; every one that is wrong is told."""
-        written = dict.fromkeys(piece for text in texts for piece in _pieces(text))
-        return self._all(list(written), self._kind.read_text)
+        written = [piece for text in texts for piece in _pieces(text)]
+        return self._all(written, self._kind.read_text)
 
     def _all(self, written: list[Any], read: Callable[[Any], T]) -> frozenset[T]:
-        if len(written) > MAX_VALUES:
-            raise refused(f'has {len(written)} values; allowed: {MAX_VALUES}')
+        if len(written) > self._max_values:
+            raise refused(f'has {len(written)} values; allowed: {self._max_values}')
         values: set[T] = set()
         wrong: list[Violation] = []
         for each in written:
@@ -79,7 +84,7 @@ class Several(Field[frozenset[T]]):
             'type': 'array',
             'items': self._kind.schema(),
             'minItems': 1,
-            'maxItems': MAX_VALUES,
+            'maxItems': self._max_values,
         }
 
 
@@ -129,11 +134,11 @@ class EntityPattern(Field[str]):
 
     def schema(self) -> dict[str, Any]:
         """Tell the form."""
-        return {'type': 'string', 'maxLength': 2 * MAX_TEXT, 'pattern': f'^(?:{_PATH}|{_GLOB})$'}
+        return {'type': 'string', 'maxLength': MAX_PATH, 'pattern': f'^(?:{_PATH}|{_GLOB})$'}
 
 
 def _is_short(text: str) -> bool:
-    return len(text) <= 2 * MAX_TEXT
+    return len(text) <= MAX_PATH
 
 
 class TriggerText(Field[TriggerFilter]):

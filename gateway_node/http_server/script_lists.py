@@ -11,12 +11,17 @@ from gateway_node.executions.statistics import ScriptOfEntity, ScriptRecord
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.fields import Choice
 from gateway_node.http_server.paging import around_numbered, DEFAULT_PER_PAGE, Numbered
-from gateway_node.http_server.query_fields import EntityPattern, SearchText, Several
+from gateway_node.http_server.query_fields import (
+    EntityPattern,
+    MAX_TEXTS,
+    SearchText,
+    Several,
+)
 from gateway_node.http_server.representations import Json, listing, present, script_detail
 from gateway_node.http_server.takes import query
 from gateway_node.scripts.values import Script, ScriptKind
 
-_LISTED = SearchText(listed=True)
+_TEXTS = Several(SearchText(listed=True), MAX_TEXTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +29,14 @@ class OfScripts(Numbered):
     """Takes which scripts are wanted, and which page of them."""
 
     entities: frozenset[str] | None = query(
-        Several(EntityPattern()),
+        Several(EntityPattern(), MAX_TEXTS),
         default=None,
         name='entity',
         about='The entity: a path such as `apps/temp_sensor`, or a pattern of paths (`apps/*`), '
         'where `*` is any text and `?` one character.',
     )
-    name: frozenset[str] | None = query(Several(_LISTED), default=None, about='The name.')
-    tag: frozenset[str] | None = query(Several(_LISTED), default=None, about='A tag.')
+    name: frozenset[str] | None = query(_TEXTS, default=None, about='The name.')
+    tag: frozenset[str] | None = query(_TEXTS, default=None, about='A tag.')
     kind: frozenset[ScriptKind] | None = query(
         Several(Choice(ScriptKind)), default=None, about='The kind.'
     )

@@ -30,13 +30,16 @@ def paths(body: Any) -> Iterator[str]:
         yield from paths(each)
 
 
+JSON = 'application/json'
+
+
 async def follow(client: ClientSession, *begin: str) -> set[str]:
     """Read these paths, and all that the answers name; return them. Nothing may be missing."""
     due, seen = set(begin), set(begin)
     while due:
         answer = await client.get(due.pop())
         assert answer.status == 200, answer.url
-        new = set(paths(await answer.json())) - seen
+        new = set(paths(await answer.json())) - seen if answer.content_type == JSON else set()
         due |= new
         seen |= new
     return seen

@@ -9,6 +9,7 @@ from api_support import Api, BASE, serve_api
 from assembled_gateway import assembled_gateway, OWN_NODE
 from declared_answers import check_declared
 import pytest
+from raw_requests import needed_query
 
 from gateway_node.entities.values import GraphSnapshot
 from gateway_node.executions.actors import Role
@@ -109,6 +110,6 @@ async def test_the_assembled_gateway_answers_what_the_table_says(tmp_path: Path)
     async with assembled_gateway(tmp_path, GraphSnapshot(nodes=frozenset({OWN_NODE}))) as client:
         for route in ROUTES:
             if route.method == 'GET' and '{' not in route.path:
-                answer = await client.get(f'/api/v1{route.path}')
+                answer = await client.get(f'/api/v1{route.path}{needed_query(route)}')
                 await check_declared('GET', route.path, answer)
                 assert answer.status == 200

@@ -7,8 +7,12 @@ import contextlib
 from dataclasses import dataclass
 import json
 import time
+from typing import Any
 
 from api_support import Api, BASE
+
+from gateway_node.http_server.route import Route
+from gateway_node.http_server.takes import Place, taken_by
 
 LONGEST_HOLD_SEC = 5 * 0.2
 """How long the loop may be held up: 200 ms, with fivefold slack."""
@@ -19,7 +23,16 @@ NAMES = {
     'area_id': 'powertrain',
     'function_id': 'monitoring',
     'execution_id': 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV',
+    'status': 'running',
 }
+
+
+def needed_query(route: Route[Any, Any]) -> str:
+    """Return a query that has what a route cannot do without, `?` included; or nothing."""
+    needed = [
+        each.name for each in taken_by(route.takes) if each.required and each.place is Place.QUERY
+    ]
+    return '?' + '&'.join(f'{name}=x' for name in needed) if needed else ''
 
 
 @dataclass(frozen=True, kw_only=True)
