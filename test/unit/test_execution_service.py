@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of an execution, and what is kept of it, with fakes around the service."""
 
+import asyncio
 import datetime
 
 from clients import CLIENT
@@ -16,6 +17,7 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage
+from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import (
@@ -92,6 +94,33 @@ async def test_a_page_of_a_script_that_nobody_knows_is_none(
         await stage.service.find(
             of_script('script_unknown'), KeysetPage(limit=-10, reference=before)
         )
+
+
+async def test_a_page_upwards_stops_short_of_what_may_still_come(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was recorded while an earlier one is still being admitted is told with it: who
+    goes on behind the last one read would never see the earlier one."""
+    slow, quick = await stage.upload(), await stage.upload()
+    admitted, vet = asyncio.Event(), stage.runner.vet
+
+    async def vet_slowly(order: StartOrder) -> None:
+        if order.script.id == slow:
+            await admitted.wait()
+        await vet(order)
+
+    monkeypatch.setattr(stage.runner, 'vet', vet_slowly)
+    starting = asyncio.create_task(stage.service.start(APP, slow, NOW, actor=CLIENT))
+    await asyncio.sleep(0)
+    later = await stage.service.start(APP, quick, NOW, actor=CLIENT)
+    upwards = await stage.service.find(ExecutionFilter(), KeysetPage(limit=10))
+    assert (upwards.executions, upwards.more) == ((), None)
+    newest = await stage.service.find(ExecutionFilter(), KeysetPage(limit=-10))
+    assert [each.id for each in newest.executions] == [later.id]
+    admitted.set()
+    earlier = await starting
+    upwards = await stage.service.find(ExecutionFilter(), KeysetPage(limit=10))
+    assert [each.id for each in upwards.executions] == [later.id, earlier.id]
 
 
 async def test_only_what_has_ended_can_be_deleted(stage: Stage) -> None:
