@@ -35,7 +35,7 @@ from gateway_node.storage.statistics_reads import (
     tallies,
     tallies_of_points,
 )
-from gateway_node.storage.terms import TermField
+from gateway_node.storage.terms import script_of_entity
 
 _LEVELS = {Interval.HOUR: Level.HOUR, Interval.DAY: Level.DAY}
 _Uncounted = list[tuple[EndKind, int, Tally]]
@@ -208,11 +208,10 @@ def _last(connection: sqlite3.Connection, script: ScriptOfEntity) -> LastExecuti
             created_at,
             json_extract(document, '$.completed_at')
         FROM postings CROSS JOIN executions USING (number)
-        WHERE term = (SELECT term FROM terms WHERE field = ? AND value = ?)
-        AND entity = ? AND NOT scheduled
+        WHERE term = (SELECT term FROM terms WHERE field = ? AND value = ?) AND NOT scheduled
         ORDER BY number DESC LIMIT 1
         """,
-        (TermField.SCRIPT, script.script_id, script.entity),
+        script_of_entity(script.entity, script.script_id),
     ).fetchone()
     if row is None:
         return None

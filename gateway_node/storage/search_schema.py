@@ -14,6 +14,7 @@ _FIELDS = (
     (8, "json_extract(document, '$.trigger.username')"),
     (9, 'parent'),
     (10, "json_extract(document, '$.schedule')"),
+    (12, "entity || '/scripts/' || script_id"),
 )
 """Values of `terms.TermField` that executions of versions before have, each with its value."""
 

@@ -37,6 +37,8 @@ class TermField(enum.IntEnum):
     """The id of the schedule that came with it."""
     TAG = 11
     """Of the script, as it was."""
+    SCRIPT_OF_ENTITY = 12
+    """Its path: entities may share a managed script's id."""
 
 
 class Term(NamedTuple):
@@ -44,6 +46,11 @@ class Term(NamedTuple):
 
     field: TermField
     value: str
+
+
+def script_of_entity(entity: str, script_id: str) -> Term:
+    """Return the term of the executions of one script of one entity."""
+    return Term(TermField.SCRIPT_OF_ENTITY, f'{entity}/scripts/{script_id}')
 
 
 def terms_of(summary: Mapping[str, Any]) -> frozenset[Term]:
@@ -56,6 +63,7 @@ def terms_of(summary: Mapping[str, Any]) -> frozenset[Term]:
 def _values(summary: Mapping[str, Any]) -> Iterator[tuple[TermField, object]]:
     yield TermField.ENTITY, summary['entity']
     yield TermField.SCRIPT, summary['script_id']
+    yield script_of_entity(summary['entity'], summary['script_id'])
     if ExecutionStatus(summary['status']) in FINAL_STATUSES:
         yield TermField.STATUS, summary['status']
     yield TermField.EXIT_CODE, summary.get('exit_code')

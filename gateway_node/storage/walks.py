@@ -13,7 +13,7 @@ from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.values import OPEN_STATUSES
 from gateway_node.storage.conditions import all_of, Condition, conditions_of
 from gateway_node.storage.set_backs import Span
-from gateway_node.storage.terms import TermField
+from gateway_node.storage.terms import script_of_entity, TermField
 
 MAX_ARMS = 32
 """Of a walk: each step looks at all of them. Where there are more, all rows are walked."""
@@ -158,9 +158,12 @@ def count_query(walk: Walk, span: Span) -> Query:
 
 
 def _of_what(wanted: ExecutionFilter, script_ids: frozenset[str]) -> Iterator[Walk]:
-    if wanted.entity is not None:
+    if wanted.entity is not None and wanted.script_id is not None:
+        field, path = script_of_entity(wanted.entity.path, wanted.script_id)
+        yield _walk(field, [path], replace(wanted, entity=None, script_id=None))
+    elif wanted.entity is not None:
         yield _walk(TermField.ENTITY, [wanted.entity.path], replace(wanted, entity=None))
-    if wanted.script_id is not None:
+    elif wanted.script_id is not None:
         yield _walk(TermField.SCRIPT, [wanted.script_id], replace(wanted, script_id=None))
     if wanted.entities is not None:
         yield _walk(TermField.ENTITY, wanted.entities, replace(wanted, entities=None))

@@ -2,6 +2,7 @@
 """What a search reads: one walk along an index for each page, and never more than its bounds."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 import datetime
 from pathlib import Path
 import random
@@ -37,6 +38,7 @@ WALKED = {
     'entity': ExecutionFilter(entity=AN_APP),
     'entities': ExecutionFilter(entities=frozenset({'apps/arm', 'apps/arm_2'})),
     'script': ExecutionFilter(script_id='self_test'),
+    'script of an entity': ExecutionFilter(entity=AN_APP, script_id='self_test'),
     'scripts': ExecutionFilter(scripts=frozenset({'self_test', 'Self test'})),
     'tag': ExecutionFilter(tags=frozenset({'brakes'})),
     'tags': ExecutionFilter(tags=frozenset({'brakes', 'front_left'})),
@@ -102,6 +104,24 @@ async def test_the_walk_with_the_fewest_rows_is_taken(tmp_path: Path) -> None:
     wanted = ExecutionFilter(statuses=frozenset({ended}), exit_codes=frozenset({7}))
     page = find_page(connection, wanted, KeysetPage(limit=-10), Bounds(rows=2))
     assert ([each.id for each in page.executions], page.complete) == ([known[3].id], True)
+    connection.close()
+
+
+async def test_the_list_of_a_script_is_one_walk(tmp_path: Path) -> None:
+    """However many executions others have of the same id, and its entity of other scripts."""
+    other = replace(AN_APP, entity_id='other')
+    known = [
+        new_execution(0, status=ExecutionStatus.COMPLETED),
+        *(new_execution(number, entity=other) for number in range(1, 400, 2)),
+        *(new_execution(number, script_id='other') for number in range(2, 400, 2)),
+    ]
+    store = await SqliteExecutionStore.open(await Database.open(tmp_path), FakeClock())
+    await store.record([Change.first(each, GATEWAY) for each in known])
+    await store.close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    wanted = ExecutionFilter(entity=AN_APP, script_id='self_test')
+    page = find_page(connection, wanted, KeysetPage(limit=-10), Bounds(rows=2))
+    assert ([each.id for each in page.executions], page.complete) == ([known[0].id], True)
     connection.close()
 
 
