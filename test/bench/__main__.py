@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 
-from bench import graph, lists, output, records, recovery, starts
+from bench import exports, graph, lists, output, records, recovery, starts, statistics_cost
 from bench.figures import Line, table
 
 Row = Callable[[Path], Iterable[Line]]
@@ -24,6 +24,8 @@ ROWS: dict[str, Row] = {
     'record': records.record_cost,
     'pages': records.page_cost,
     'lists': lists.list_cost,
+    'statistics': statistics_cost.statistics_cost,
+    'export': exports.export_cost,
     'recovery': recovery.recovery_time,
     'graph': graph.poll_cost,
 }

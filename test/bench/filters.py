@@ -6,6 +6,7 @@ from typing import Any
 
 from made_up_history import BEGINS, LASTS, Place, USERS
 
+from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
 from gateway_node.executions.values import ExecutionStatus, FailureReason, TriggerType
 from gateway_node.scripts.values import ScriptKind, Verdict
@@ -54,6 +55,9 @@ COMMON: dict[str, Wanted] = {
         statuses=frozenset({ExecutionStatus.FAILED, ExecutionStatus.TERMINATED})
     ),
     'entity': _of(entities='apps/app_00'),
+    'script of an entity': lambda schedules: ExecutionFilter(
+        entity=EntityRef(entity_type=EntityType.APP, entity_id='app_36'), script_id='managed_10'
+    ),
     'script, by id': _of(scripts='managed_0'),
     'script, by name': _of(scripts='check_0'),
     'tag': _of(tags='brakes'),

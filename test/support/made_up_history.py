@@ -104,7 +104,7 @@ class MadeUpHistory:
         """Executions at each place that have its rare values."""
         self._chance = random.Random(10)
         self._ids = ExecutionIds()
-        self._scripts = [self._script(number) for number in range(SCRIPTS)]
+        self.scripts = [self._script(number) for number in range(SCRIPTS)]
         self._chosen: Sequence[MadeUpScript] = ()
         self._schedules: list[str] = []
         first = {
@@ -156,7 +156,7 @@ class MadeUpHistory:
 
     def _choose_scripts(self, part: float) -> None:
         """Choose which of the scripts that are there at the time run next: the first ones most."""
-        present = [script for script in self._scripts if script.first <= part <= script.last]
+        present = [script for script in self.scripts if script.first <= part <= script.last]
         weights = [1 / (1 + number) for number in range(len(present))]
         self._chosen = self._chance.choices(present, weights, k=min(9973, self.length))
 
