@@ -95,6 +95,7 @@ async def assemble(
             library=inner.library,
             script_changes=inner.executions.script_changes,
             executions=inner.executions.service,
+            questions=inner.executions.questions,
             statistics=inner.executions.statistics,
             versions={**_own_versions(), **node_side.versions},
             conditions=conditions,

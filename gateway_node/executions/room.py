@@ -7,6 +7,7 @@ from gateway_node.clock import Clock
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Archive, FreeSpace, ScriptRunner
+from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
@@ -23,6 +24,7 @@ class ExecutionRoom:
 
     ledger: Ledger
     service: ExecutionService
+    questions: Questions
     script_changes: ScriptChanges
     statistics: Statistics
 
@@ -68,6 +70,7 @@ def execution_room(
     return ExecutionRoom(
         ledger=ledger,
         service=service,
+        questions=service.questions,
         script_changes=script_changes,
         statistics=Statistics(store, clock),
     )

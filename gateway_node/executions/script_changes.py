@@ -126,10 +126,10 @@ class ScriptChanges:
         """
         changes = self._library.take_managed(managed)
         if self._library.turned_on:
-            for entity, script_id in self._executions.scheduled_scripts():
-                present = script_id not in changes.may_lack or (
-                    await self._executions.present_version(entity, script_id)
-                )
-                if not present:
+            scheduled = self._executions.scheduled_scripts()
+            may_be_gone = [each for each in scheduled if each[1] in changes.may_lack]
+            versions = await self._library.versions_of(may_be_gone)
+            for (entity, script_id), version in versions.items():
+                if version is None:
                     await self._executions.script_deleted(entity, script_id, actor=actor)
         return changes

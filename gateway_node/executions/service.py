@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The execution service: starts, finds, stops and deletes executions, and ends them all.
+"""The execution service: starts, stops and deletes executions, and ends them all.
 
-It lives on the event loop. Open executions are active or wait as schedules; the store
-knows all.
+It lives on the event loop. Open executions are active or wait as schedules; what is asked of
+them, and of those that ended, `questions.py` answers.
 """
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container
 import contextlib
-from dataclasses import replace
 
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -18,27 +17,18 @@ from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
-    ExecutionNotFound,
     ExecutionNotStoppable,
     GatewayRecovering,
     GatewayShuttingDown,
     StoreUnavailable,
 )
-from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.held_scripts import HeldScripts
-from gateway_node.executions.ids import ExecutionIds, number_of
+from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
-from gateway_node.executions.output_lines import OutputStream
-from gateway_node.executions.output_pages import LinesWanted, OutputPage, read_page
-from gateway_node.executions.pages import (
-    FoundNumberedPage,
-    FoundPage,
-    KeysetPage,
-    NumberedPage,
-)
 from gateway_node.executions.ports import Archive, FreeSpace, ScriptRunner
+from gateway_node.executions.questions import Questions
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
@@ -46,14 +36,11 @@ from gateway_node.executions.starts import StartRequest, Starts
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import (
     Execution,
-    ExecutionStatus,
     Executor,
-    Output,
     StopAction,
     Trigger,
     TriggerType,
 )
-from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.ports import SchemaChecker
 
@@ -86,7 +73,6 @@ class ExecutionService:
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
-        self._ids = ids
         self._settings = settings
         self._retention = Retention(
             store=store,
@@ -133,6 +119,14 @@ class ExecutionService:
             ledger=ledger,
             ids=ids,
             clock=clock,
+        )
+        self.questions = Questions(
+            library=library,
+            store=store,
+            runner=runner,
+            ids=ids,
+            active=self._active,
+            schedules=self._schedules,
         )
         self._entities: frozenset[EntityRef] = frozenset()
         self._sweeping: asyncio.Task[None] | None = None
@@ -217,67 +211,6 @@ class ExecutionService:
         self._entities |= {entity}
         return execution
 
-    async def get(self, entity: EntityRef, script_id: str, execution_id: str) -> Execution:
-        """Return an execution, open or ended; ExecutionNotFound."""
-        execution = await self.get_by_id(execution_id)
-        if execution.entity != entity or execution.script_id != script_id:
-            raise ExecutionNotFound(execution_id)
-        return execution
-
-    async def get_by_id(self, execution_id: str) -> Execution:
-        """Return an execution, whatever it is of; ExecutionNotFound."""
-        execution = self._present(execution_id) or await self._store.get(execution_id)
-        if execution is None:
-            raise ExecutionNotFound(execution_id)
-        return execution
-
-    async def output(self, execution_id: str) -> Output:
-        """Return what is kept of an execution's output, also while it runs."""
-        return await self._runner.output(execution_id)
-
-    async def output_page(self, execution: Execution, wanted: LinesWanted) -> OutputPage:
-        """Return lines of an execution's output, also while it runs."""
-        return await read_page(self._runner, execution, wanted)
-
-    async def output_text(self, execution_id: str, stream: OutputStream | None) -> bytes:
-        """Return all that is kept of one stream or both as it came, also while it runs."""
-        return await self._runner.output_text(execution_id, stream=stream)
-
-    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
-        """Return a page of the executions that are wanted, newest first.
-
-        Read upwards it misses none: it stops short of what may still come on record.
-        ScriptNotFound where a script is asked for that nothing knows.
-        """
-        settled = self._ids.unsettled_from
-        found = await self._store.find(wanted, page)
-        executions, more = found.executions, found.more
-        if page.limit > 0:
-            kept = tuple(each for each in executions if number_of(each.id) < settled)
-            executions, more = kept, more if len(kept) == len(executions) else None
-        if not executions:
-            await self._check_known(wanted)
-        return replace(found, executions=self._as_they_are(executions), more=more)
-
-    async def with_parameters(self, execution: Execution) -> Execution:
-        """Return what was found with its input and output parameters, as far as it is kept yet."""
-        whole = await self._store.get(execution.id)
-        if whole is None:
-            return execution
-        return execution.evolve(
-            input_parameters=whole.input_parameters, output_parameters=whole.output_parameters
-        )
-
-    async def find_numbered(
-        self, wanted: ExecutionFilter, page: NumberedPage
-    ) -> FoundNumberedPage:
-        """Return a page of the executions that are wanted, in its order; ScriptNotFound as
-        `find`."""
-        found = await self._store.find_numbered(wanted, page)
-        if not found.executions:
-            await self._check_known(wanted)
-        return replace(found, executions=self._as_they_are(found.executions))
-
     async def stop(
         self,
         entity: EntityRef,
@@ -295,7 +228,7 @@ class ExecutionService:
             StoreUnavailable: it waits, and that it is stopped cannot be recorded; or it has
                 ended, and that could not be. The next gateway then decides.
         """
-        execution = await self.get(entity, script_id, execution_id)
+        execution = await self.questions.get(entity, script_id, execution_id)
         trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=actor.name)
         active = self._active.get(execution_id)
         if active is None and execution.is_schedule:
@@ -305,7 +238,7 @@ class ExecutionService:
             # It became an execution meanwhile, or has ended.
             active = self._active.get(execution_id)
         if active is None:
-            execution = await self.get(entity, script_id, execution_id)
+            execution = await self.questions.get(entity, script_id, execution_id)
             if execution.is_open:
                 raise StoreUnavailable(f'{execution_id} is over, and its end is not on record')
             raise ExecutionNotStoppable(execution_id, execution.status)
@@ -329,7 +262,7 @@ class ExecutionService:
             ExecutionNotFound: the script has no such execution.
             ExecutionNotDeletable: it is open and no schedule, or its end is not on record yet.
         """
-        execution = await self.get(entity, script_id, execution_id)
+        execution = await self.questions.get(entity, script_id, execution_id)
         if execution.is_schedule:
             execution = await self.stop(
                 entity, script_id, execution_id, StopAction.STOP, actor=actor
@@ -362,24 +295,9 @@ class ExecutionService:
         needed = self._admission.versions_in_use(script_id)
         return await versions_to_keep(self._store, script_id, needed=needed)
 
-    async def versions_named(self, script_id: str) -> Mapping[str, int]:
-        """Return how many executions name each version of a script; StoreUnavailable."""
-        return await self._store.versions_named(script_id)
-
-    async def present_version(self, entity: EntityRef, script_id: str) -> str | None:
-        """Return the version that a script has now; None where the script is gone."""
-        try:
-            return (await self._library.get(entity, script_id)).version
-        except ScriptNotFound:
-            return None
-
     def concern(self, entity: EntityRef) -> bool:
         """Tell whether an execution of this entity is kept."""
         return entity in self._entities
-
-    async def counts(self) -> Mapping[ExecutionStatus, int]:
-        """Return how many executions stand in each status."""
-        return await self._store.counts()
 
     def close(self) -> None:
         """Accept nothing more and ask every open execution to end; `wait_closed` follows."""
@@ -414,24 +332,3 @@ class ExecutionService:
 
     async def _read_entities(self) -> None:
         self._entities = await self._store.entities()
-
-    async def _check_known(self, wanted: ExecutionFilter) -> None:
-        """Raise ScriptNotFound where the one script that is asked for never was."""
-        if wanted.entity is None or wanted.script_id is None:
-            return
-        of_script = ExecutionFilter(entity=wanted.entity, script_id=wanted.script_id)
-        if not (await self._store.find(of_script, KeysetPage(limit=-1))).executions:
-            await self._library.get(wanted.entity, wanted.script_id)
-
-    def _as_they_are(self, recorded: Iterable[Execution]) -> tuple[Execution, ...]:
-        """Return what is known beyond the record: progress, and a stop that is not on it yet."""
-        return tuple(
-            present
-            if (present := self._present(each.id)) and present.status is each.status
-            else each
-            for each in recorded
-        )
-
-    def _present(self, execution_id: str) -> Execution | None:
-        active = self._active.get(execution_id)
-        return active.execution if active else self._schedules.get(execution_id)

@@ -97,9 +97,9 @@ async def find_part(
     call: Call[Paging, None], wanted: ExecutionFilter
 ) -> tuple[tuple[Execution, ...], Around]:
     """Find the part of a list that is wanted; return it, and what is around it."""
-    at, executions = call.at, call.services.executions
+    at, questions = call.at, call.services.questions
     if at.numbered is not None:
-        numbered = await executions.find_numbered(wanted, at.numbered)
+        numbered = await questions.find_numbered(wanted, at.numbered)
         around = around_numbered(
             call.target,
             at.numbered,
@@ -109,7 +109,7 @@ async def find_part(
             complete=numbered.complete,
         )
         return numbered.executions, around
-    part = await executions.find(wanted, at.keyset)
+    part = await questions.find(wanted, at.keyset)
     return part.executions, around_keyset(call.target, at.keyset, part)
 
 

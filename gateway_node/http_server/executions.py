@@ -61,7 +61,7 @@ async def start_execution(call: Call[OfScript, StartBody]) -> Answer:
 
 async def show_execution(call: Call[NamesExecution, None]) -> Answer:
     """Show an execution, with its output and its result."""
-    return await _detail(call, await call.at.execution(call.services.executions))
+    return await _detail(call, await call.at.execution(call.services.questions))
 
 
 async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
@@ -69,9 +69,8 @@ async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
 
     Its end is waited for a second; one that resists is answered with `terminating`.
     """
-    executions = call.services.executions
-    execution = await call.at.execution(executions)
-    stopped = await executions.stop(
+    execution = await call.at.execution(call.services.questions)
+    stopped = await call.services.executions.stop(
         execution.entity, execution.script_id, execution.id, call.body.action, actor=call.actor
     )
     return await _detail(call, stopped)
@@ -79,19 +78,21 @@ async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
 
 async def delete_execution(call: Call[NamesExecution, None]) -> Answer:
     """Remove an execution that has ended, or a schedule."""
-    executions = call.services.executions
-    execution = await call.at.execution(executions)
-    await executions.delete(execution.entity, execution.script_id, execution.id, actor=call.actor)
+    execution = await call.at.execution(call.services.questions)
+    await call.services.executions.delete(
+        execution.entity, execution.script_id, execution.id, actor=call.actor
+    )
     return Answer()
 
 
 async def _detail(call: Call[NamesExecution, object], execution: Execution) -> Answer:
-    executions = call.services.executions
-    version = await executions.present_version(execution.entity, execution.script_id)
-    output = await executions.output(execution.id)
+    library = call.services.library
+    script = (execution.entity, execution.script_id)
+    version = (await library.versions_of([script]))[script]
+    output = await call.services.questions.output(execution.id)
     body = execution_detail(call.base, execution, version, output)
     # Of a managed script the present version is there and no other.
-    if version == execution.script_version or call.services.library.versions.has(
+    if version == execution.script_version or library.versions.has(
         execution.script_id, execution.script_version
     ):
         body['script_content'] = content_href(

@@ -90,7 +90,7 @@ class Export:
 
     async def of_all(self, wanted: ExecutionFilter) -> Stream:
         """Return all that are wanted, newest first; what the first page raises is raised here."""
-        find = self._call.services.executions.find
+        find = self._call.services.questions.find
         first = await find(wanted, KeysetPage(limit=-PAGE_ROWS))
 
         async def pages() -> AsyncIterator[Sequence[Execution]]:
@@ -117,7 +117,7 @@ class Export:
             if self._reads_whole:
                 for each in executions:
                     # One at a time: parameters may be long.
-                    whole = await self._call.services.executions.with_parameters(each)
+                    whole = await self._call.services.questions.with_parameters(each)
                     yield self._lines.body([(rows.row(each), whole)])
             elif executions:
                 yield self._lines.body((rows.row(each), each) for each in executions)

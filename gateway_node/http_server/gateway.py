@@ -76,7 +76,7 @@ async def show_health(call: Call[Nothing, None]) -> Answer:
     if health['warnings']:
         health['status'] = 'degraded'
     try:
-        counts = await here.executions.counts()
+        counts = await here.questions.counts()
         health['executions'] = {status.value: counts.get(status, 0) for status in ExecutionStatus}
     except StoreUnavailable as error:
         health['status'] = 'degraded'

@@ -70,12 +70,12 @@ async def show_output(call: Call[NamesOutput, None]) -> Answer:
     negative one precedes it or begins at the newest. As text with `Accept: text/plain`, `tail` or
     `download`, also in parts.
     """
-    wanted, executions = call.at, call.services.executions
-    execution = await wanted.execution(executions)
+    wanted, questions = call.at, call.services.questions
+    execution = await wanted.execution(questions)
     if wanted.is_text:
         return Answer(body=await _text(call, execution, wanted))
     limit = DEFAULT_LINES if wanted.limit is None else wanted.limit
-    page = await executions.output_page(
+    page = await questions.output_page(
         execution,
         LinesWanted(limit=limit, reference=wanted.number_exclusive, stream=wanted.stream),
     )
@@ -90,7 +90,7 @@ async def _text(
     call: Call[NamesOutput, None], execution: Execution, wanted: OutputWanted
 ) -> TextPart:
     _check_no_list(wanted)
-    content = await call.services.executions.output_text(execution.id, wanted.stream)
+    content = await call.services.questions.output_text(execution.id, wanted.stream)
     content, tag = await asyncio.to_thread(_shaped, content, wanted)
     of_stream = f'-{wanted.stream.value}' if wanted.stream else ''
     return TextPart(

@@ -110,7 +110,7 @@ async def list_versions(call: Call[OfScript, None]) -> Answer:
     versions, more = await call.services.library.versions.newest(
         at.entity, at.script_id, limit=MAX_VERSIONS
     )
-    named = await call.services.executions.versions_named(at.script_id)
+    named = await call.services.questions.versions_named(at.script_id)
     href = f'{_scripts_href(call)}/{at.script_id}'
     body = listing(script_version(href, each, named.get(each.version, 0)) for each in versions)
     return Answer(body=body | ({'complete': False} if more else {}))

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
+from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
@@ -49,6 +50,7 @@ class Services:
     library: ScriptLibrary
     script_changes: ScriptChanges
     executions: ExecutionService
+    questions: Questions
     statistics: Statistics
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` and `sqlite` among them."""

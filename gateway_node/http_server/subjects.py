@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.questions import Questions
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.calls import Call
 from gateway_node.http_server.fields import ExecutionId, Id, Segment
@@ -65,8 +65,8 @@ class NamesExecution(ABC):
     """Takes an execution."""
 
     @abstractmethod
-    async def execution(self, executions: ExecutionService) -> Execution:
-        """Return it as it is; raises what `ExecutionService.get` raises."""
+    async def execution(self, questions: Questions) -> Execution:
+        """Return it as it is; raises what `Questions.get` raises."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +75,9 @@ class OfExecution(OfScript, NamesExecution):
 
     execution_id: str = path(ID)
 
-    async def execution(self, executions: ExecutionService) -> Execution:
+    async def execution(self, questions: Questions) -> Execution:
         """Return the execution; ExecutionNotFound also where the script has no such one."""
-        return await executions.get(self.entity, self.script_id, self.execution_id)
+        return await questions.get(self.entity, self.script_id, self.execution_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +86,9 @@ class ByExecutionId(NamesExecution):
 
     execution_id: str = path(ExecutionId())
 
-    async def execution(self, executions: ExecutionService) -> Execution:
+    async def execution(self, questions: Questions) -> Execution:
         """Return the execution; ExecutionNotFound."""
-        return await executions.get_by_id(self.execution_id)
+        return await questions.get_by_id(self.execution_id)
 
 
 async def find_entity(call: Call[OfEntity, Any]) -> None:
@@ -109,9 +109,9 @@ async def find_script(call: Call[OfScript, Any]) -> None:
 
 
 async def find_execution(call: Call[OfExecution, Any]) -> None:
-    """Raise EntityNotFound; ScriptsTurnedOff; what `ExecutionService.get` raises."""
+    """Raise EntityNotFound; ScriptsTurnedOff; what `Questions.get` raises."""
     await find_scripts(call)
-    await call.at.execution(call.services.executions)
+    await call.at.execution(call.services.questions)
 
 
 async def find_library(call: Call[Any, Any]) -> None:
@@ -120,6 +120,6 @@ async def find_library(call: Call[Any, Any]) -> None:
 
 
 async def find_by_id(call: Call[ByExecutionId, Any]) -> None:
-    """Raise ScriptsTurnedOff; what `ExecutionService.get_by_id` raises."""
+    """Raise ScriptsTurnedOff; what `Questions.get_by_id` raises."""
     await find_library(call)
-    await call.at.execution(call.services.executions)
+    await call.at.execution(call.services.questions)

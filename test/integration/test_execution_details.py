@@ -27,13 +27,13 @@ async def test_an_execution_names_the_gateway_that_ran_it(robot: Robot) -> None:
         ran = await life.start(script_id, ExecutionType.NOW)
         scheduled = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
         await life.finish(ran.id)
-        schedule = await life.executions.get(APP, script_id, scheduled.id)
+        schedule = await life.questions.get(APP, script_id, scheduled.id)
         assert schedule.executor is None
     robot.executor = Executor(name='/arm/gateway_node', host='robot8')
     async with robot.gateway() as life:
         await life.finish(scheduled.id)
         told = [
-            (await life.executions.get(APP, script_id, each.id)).executor
+            (await life.questions.get(APP, script_id, each.id)).executor
             for each in (ran, scheduled)
         ]
         assert told == [EXECUTOR, robot.executor]
@@ -53,18 +53,18 @@ async def test_updated_at_is_when_the_record_last_changed(
         script = await life.runner.script(execution.id)
         robot.clock.advance(10)
         await life.executions.stop(APP, script_id, execution.id, StopAction.STOP, actor=CLIENT)
-        stopping = await life.executions.get(APP, script_id, execution.id)
+        stopping = await life.questions.get(APP, script_id, execution.id)
         assert (stopping.is_open, stopping.updated_at) == (True, robot.clock.now())
         robot.clock.advance(10)
         script.exit(0)
         ended = await life.listener.wait_for(execution.id)
         assert ended.updated_at == robot.clock.now()
-        untouched = await life.executions.get(APP, script_id, schedule.id)
+        untouched = await life.questions.get(APP, script_id, schedule.id)
         assert untouched.updated_at == schedule.created_at
     for seconds in (3600, 1):  # the second start is skipped
         robot.clock.advance(seconds)
         async with robot.gateway() as life:
-            touched = await life.executions.get(APP, script_id, schedule.id)
+            touched = await life.questions.get(APP, script_id, schedule.id)
             assert touched.updated_at == robot.clock.now()
 
 

@@ -178,10 +178,10 @@ async def test_many_schedules_are_started_with_one_commit(
         assert len(writes.changes) == 2
         assert len([each for each in await life.all(script_id) if each.parent]) == 1 + 28
         assert skipped.schedule is not None
-        kept = await life.executions.get(APP, script_id, skipped.schedule)
+        kept = await life.questions.get(APP, script_id, skipped.schedule)
         assert kept.as_schedule is not None
         assert kept.as_schedule.skipped_starts == 1
-        ended = await life.executions.get(APP, other, gone.id)
+        ended = await life.questions.get(APP, other, gone.id)
         assert ended.status is FAILED
 
 

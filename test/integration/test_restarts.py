@@ -46,7 +46,7 @@ async def test_on_restart_makes_a_run_at_each_start_and_stays(robot: Robot) -> N
             assert run.trigger.type is TriggerType.RESTART
             ended = await life.finish(run.id)
             assert (ended.status, ended.input_parameters) == (COMPLETED, {'depth': 3})
-            kept = await life.executions.get(APP, script_id, schedule.id)
+            kept = await life.questions.get(APP, script_id, schedule.id)
             assert (kept.status, kept.is_schedule) == (PREPARED, True)
 
 
@@ -57,7 +57,7 @@ async def test_now_and_on_restart_runs_now_and_leaves_a_schedule(robot: Robot) -
         now = await life.start(script_id, ExecutionType.NOW_AND_ON_RESTART)
         assert now.schedule is not None
         assert (await life.finish(now.id)).status is COMPLETED
-        schedule = await life.executions.get(APP, script_id, now.schedule)
+        schedule = await life.questions.get(APP, script_id, now.schedule)
         assert (schedule.status, schedule.is_schedule, schedule.parent) == (PREPARED, True, now.id)
     robot.clock.advance(3600)
     async with robot.gateway() as life:
@@ -88,10 +88,10 @@ async def test_once_on_restart_is_used_up_when_the_gateway_dies_at_the_spawn(
     async with robot.gateway(online=False) as life:
         life.runner.hold_starts.clear()
         life.bring_online()
-        while (await life.executions.get(APP, script_id, schedule.id)).is_schedule:
+        while (await life.questions.get(APP, script_id, schedule.id)).is_schedule:
             await life.store.last_id()  # each turn is a read of the disk
     async with robot.gateway() as life:
-        lost = await life.executions.get(APP, script_id, schedule.id)
+        lost = await life.questions.get(APP, script_id, schedule.id)
         assert lost.status is FAILED
         assert lost.failure is not None
         assert lost.failure.reason is FailureReason.RESTARTED
@@ -106,7 +106,7 @@ async def test_once_on_restart_is_not_used_up_while_it_waits_for_its_entity(
         script_id = await life.upload()
         schedule = await life.start(script_id, ExecutionType.ONCE_ON_RESTART)
     async with robot.gateway(online=False) as life:
-        waiting = await life.executions.get(APP, script_id, schedule.id)
+        waiting = await life.questions.get(APP, script_id, schedule.id)
         assert (waiting.status, waiting.is_schedule) == (PREPARED, True)
     async with robot.gateway(online=False) as life:
         life.bring_online()
@@ -137,7 +137,7 @@ async def test_a_run_whose_entity_stays_away_fails_and_says_so(robot: Robot) -> 
         assert failed.failure is not None
         assert failed.failure.reason is FailureReason.ENTITY_ABSENT
         assert 'apps/temp_sensor' in failed.failure.message
-        assert (await life.executions.get(APP, script_id, schedule.id)).is_schedule
+        assert (await life.questions.get(APP, script_id, schedule.id)).is_schedule
 
 
 async def test_a_crash_loop_skips_starts_and_records_that(robot: Robot) -> None:
@@ -151,7 +151,7 @@ async def test_a_crash_loop_skips_starts_and_records_that(robot: Robot) -> None:
         async with robot.gateway() as life:
             assert life.runner.started == ()
             assert now.schedule is not None
-            schedule = await life.executions.get(APP, script_id, now.schedule)
+            schedule = await life.questions.get(APP, script_id, now.schedule)
             assert schedule.as_schedule is not None
             assert schedule.as_schedule.skipped_starts == skipped
 
@@ -180,7 +180,7 @@ async def test_the_schedules_of_a_deleted_script_fail(
         script_id = await life.upload()
         schedule = await life.start(script_id, execution_type)
         await life.script_changes.delete(APP, script_id, actor=CLIENT)
-        ended = await life.executions.get(APP, script_id, schedule.id)
+        ended = await life.questions.get(APP, script_id, schedule.id)
         assert (ended.status, ended.is_schedule) == (FAILED, False)
         assert ended.failure is not None
         assert ended.failure.reason is FailureReason.SCRIPT_GONE
@@ -195,7 +195,7 @@ async def test_a_schedule_whose_script_is_gone_at_the_start_fails(robot: Robot) 
         schedule = await life.start(script_id, ExecutionType.ON_RESTART)
         await life.library.delete(APP, script_id)
     async with robot.gateway() as life:
-        ended = await life.executions.get(APP, script_id, schedule.id)
+        ended = await life.questions.get(APP, script_id, schedule.id)
         assert ended.failure is not None
         assert ended.failure.reason is FailureReason.SCRIPT_GONE
 
@@ -243,7 +243,7 @@ async def test_what_ran_when_the_gateway_died_failed_by_the_restart(robot: Robot
         running = await life.start(script_id, ExecutionType.NOW)
         await life.listener.wait_for(running.id, RUNNING)
     async with robot.gateway() as life:
-        failed = await life.executions.get(APP, script_id, running.id)
+        failed = await life.questions.get(APP, script_id, running.id)
         assert failed.failure is not None
         assert failed.failure.reason is FailureReason.RESTARTED
         assert life.listener.statuses(running.id) == [FAILED]
@@ -257,7 +257,7 @@ async def test_an_outcome_that_the_supervisor_wrote_is_honoured(robot: Robot) ->
         await life.listener.wait_for(running.id, RUNNING)
     outcome = Outcome(cause=EndCause.EXITED, exit_code=0, printed={'volts': 12})
     async with robot.gateway(recovered={running.id: outcome}) as life:
-        completed = await life.executions.get(APP, script_id, running.id)
+        completed = await life.questions.get(APP, script_id, running.id)
         assert (completed.status, completed.output_parameters) == (COMPLETED, {'volts': 12})
 
 
@@ -275,7 +275,7 @@ async def test_exit_verdicts_outlive_the_gateway(robot: Robot) -> None:
             )
     outcome = Outcome(cause=EndCause.EXITED, exit_code=1)
     async with robot.gateway(recovered={running.id: outcome}) as life:
-        completed = await life.executions.get(APP, script_id, running.id)
+        completed = await life.questions.get(APP, script_id, running.id)
         assert (completed.status, completed.verdict) == (COMPLETED, Verdict.FAIL)
 
 
@@ -290,7 +290,7 @@ async def test_an_accepted_stop_outlives_the_gateway(robot: Robot) -> None:
         )
         assert stopping.terminating
     async with robot.gateway() as life:
-        ended = await life.executions.get(APP, script_id, running.id)
+        ended = await life.questions.get(APP, script_id, running.id)
         assert ended.status is TERMINATED
 
 
@@ -308,7 +308,7 @@ async def test_what_was_accepted_and_not_started_fails_or_starts_as_configured(
         if start_prepared:
             assert (await life.finish(accepted.id)).status is COMPLETED
         else:
-            failed = await life.executions.get(APP, script_id, accepted.id)
+            failed = await life.questions.get(APP, script_id, accepted.id)
             assert failed.status is FAILED
             assert life.runner.started == ()
 
@@ -321,7 +321,7 @@ async def test_what_may_run_once_is_not_started_again_after_it_was_used_up(robot
         await life.ledger.use_up(schedule)
     robot.start_prepared = True
     async with robot.gateway() as life:
-        failed = await life.executions.get(APP, script_id, schedule.id)
+        failed = await life.questions.get(APP, script_id, schedule.id)
         assert failed.failure is not None
         assert failed.failure.reason is FailureReason.RESTARTED
         assert life.runner.started == ()
@@ -335,7 +335,7 @@ async def test_a_shutdown_that_was_cut_short_is_still_named(robot: Robot) -> Non
         await life.listener.wait_for(running.id, RUNNING)
     outcome = Outcome(cause=EndCause.EXITED, signal=15, end_asked=True)
     async with robot.gateway(recovered={running.id: outcome}) as life:
-        failed = await life.executions.get(APP, script_id, running.id)
+        failed = await life.questions.get(APP, script_id, running.id)
         assert failed.failure is not None
         assert failed.failure.reason is FailureReason.SHUTDOWN
         assert failed.stop_trigger == Trigger(type=TriggerType.SYSTEM, setting='shutdown')
@@ -355,7 +355,7 @@ async def test_a_clients_stop_that_no_record_took_is_kept(
         cause=EndCause.EXITED, exit_code=1, end_asked=met_the_script, end_asked_by=client
     )
     async with robot.gateway(recovered={running.id: outcome}) as life:
-        ended = await life.executions.get(APP, script_id, running.id)
+        ended = await life.questions.get(APP, script_id, running.id)
         assert (ended.status, ended.stop_trigger) == (TERMINATED, client)
 
 
@@ -369,7 +369,7 @@ async def test_a_shutdown_that_met_leftovers_only_is_not_named(robot: Robot) -> 
         await life.ledger.note_stop(running.evolve(stop_trigger=noted), GATEWAY)
     outcome = Outcome(cause=EndCause.EXITED, exit_code=0, printed={'volts': 12})
     async with robot.gateway(recovered={running.id: outcome}) as life:
-        completed = await life.executions.get(APP, script_id, running.id)
+        completed = await life.questions.get(APP, script_id, running.id)
         assert (completed.status, completed.stop_trigger) == (COMPLETED, None)
         assert completed.output_parameters == {'volts': 12}
 
@@ -413,7 +413,7 @@ async def test_what_is_refused_for_the_moment_is_started_later(
         life.bring_online()
         waits = f'{once.id} waits: the spawner is being started'
         await wait_until(lambda: caplog.messages.count(waits) > 1, what='the run waits')
-        assert (await life.executions.get(APP, script_id, once.id)).is_schedule
+        assert (await life.questions.get(APP, script_id, once.id)).is_schedule
         setattr(life.runner, what, None)
         assert (await life.finish(once.id)).status is COMPLETED
 
@@ -456,7 +456,7 @@ async def test_a_store_that_cannot_be_written_is_an_error_of_the_start(robot: Ro
     robot.state_dir.joinpath('away').rename(robot.state_dir / 'gateway.sqlite3')
     await database.close()
     async with robot.gateway() as life:
-        ended = await life.executions.get(APP, script_id, running.id)
+        ended = await life.questions.get(APP, script_id, running.id)
         assert ended.status is FAILED
         assert life.runner.acknowledged == [running.id]
 
@@ -470,7 +470,7 @@ async def test_a_schedule_whose_end_cannot_be_recorded_goes_on_waiting(robot: Ro
         with pytest.raises(StoreUnavailable):
             await life.executions.stop(APP, script_id, schedule.id, StopAction.STOP, actor=CLIENT)
         robot.state_dir.joinpath('away').rename(robot.state_dir / 'gateway.sqlite3')
-        assert (await life.executions.get(APP, script_id, schedule.id)).is_schedule
+        assert (await life.questions.get(APP, script_id, schedule.id)).is_schedule
         ended = await life.executions.stop(
             APP, script_id, schedule.id, StopAction.STOP, actor=CLIENT
         )
@@ -524,7 +524,7 @@ async def test_an_end_that_was_recorded_is_acknowledged_at_the_next_start(robot:
     outcome = Outcome(cause=EndCause.EXITED, exit_code=3)
     async with robot.gateway(recovered={ended.id: outcome}) as life:
         assert life.runner.acknowledged == [ended.id]
-        assert (await life.executions.get(APP, script_id, ended.id)).status is COMPLETED
+        assert (await life.questions.get(APP, script_id, ended.id)).status is COMPLETED
 
 
 async def test_many_that_wait_are_let_in_in_order(robot: Robot) -> None:

@@ -99,7 +99,7 @@ async def test_a_stop_that_is_not_on_record_is_not_promised(
         with writes_held(life):
             with pytest.raises(StoreUnavailable, match='not recorded'):
                 await stop(life, waiting)
-            assert (await life.executions.get(APP, script_id, waiting.id)).terminating
+            assert (await life.questions.get(APP, script_id, waiting.id)).terminating
         ended = await life.listener.wait_for(waiting.id)
         assert ended.status is TERMINATED
         with pytest.raises(ExecutionNotStoppable, match=r'has ended already \(terminated\)'):
@@ -228,7 +228,7 @@ async def test_a_script_deleted_while_its_schedule_is_recorded_fails_the_schedul
             await asyncio.wait({deleting}, timeout=0.05)
         schedule = await starting
         await deleting
-        ended = await life.executions.get(APP, script_id, schedule.id)
+        ended = await life.questions.get(APP, script_id, schedule.id)
         assert ended.failure is not None
         assert ended.failure.reason.value == 'x-gateway-script-gone'
 

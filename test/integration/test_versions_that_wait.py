@@ -60,7 +60,7 @@ async def test_what_waits_for_its_place_runs_as_it_was_accepted(robot: Robot) ->
         ended = await life.finish(second.id)
         assert (ended.status, ended.script_version) == (COMPLETED, accepted)
         assert ended.mended == (Mending.LINE_ENDS,)
-        assert await life.executions.present_version(APP, script_id) == newest
+        assert (await life.library.get(APP, script_id)).version == newest
         assert life.executions.versions_in_use(script_id) == frozenset()
 
 
@@ -99,10 +99,10 @@ async def test_a_used_up_schedule_says_what_it_was_to_run(robot: Robot) -> None:
     async with robot.gateway(online=False) as life:
         life.runner.hold_starts.clear()
         life.bring_online()
-        while (await life.executions.get(APP, script_id, once.id)).is_schedule:
+        while (await life.questions.get(APP, script_id, once.id)).is_schedule:
             await life.store.last_id()  # each turn is a read of the disk
     async with robot.gateway() as life:
-        lost = await life.executions.get(APP, script_id, once.id)
+        lost = await life.questions.get(APP, script_id, once.id)
         assert (lost.status, lost.script_version) == (FAILED, present)
 
 
@@ -128,7 +128,7 @@ async def test_what_is_left_unstarted_is_accepted_anew(robot: Robot) -> None:
         unstarted = await life.start(script_id, ExecutionType.NOW)
         await replace(life, script_id, b'echo present\n')
     async with robot.gateway(online=False) as life:
-        present = await life.executions.present_version(APP, script_id)
+        present = (await life.library.get(APP, script_id)).version
         await replace(life, script_id, b'echo later\n')
         life.bring_online()
         assert (await life.finish(unstarted.id)).script_version == present

@@ -238,6 +238,7 @@ async def serve_api(
             library=library,
             script_changes=room.script_changes,
             executions=executions,
+            questions=room.questions,
             statistics=room.statistics,
             versions={'gateway': 'test', 'sqlite': '3.45.1'},
             conditions=nothing_amiss,

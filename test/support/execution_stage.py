@@ -107,6 +107,7 @@ class Stage:
             last_id=None,
         )
         self.ledger, self.service = room.ledger, room.service
+        self.questions = room.questions
         self.script_changes = room.script_changes
         self.listener.listen_to(self.ledger)
 
@@ -146,7 +147,7 @@ class Stage:
 
     async def get(self, execution: Execution) -> Execution:
         """Return an execution as it is now."""
-        return await self.service.get(APP, execution.script_id, execution.id)
+        return await self.questions.get(APP, execution.script_id, execution.id)
 
 
 @contextlib.asynccontextmanager

@@ -161,6 +161,7 @@ class Life:
             archive=robot.archive,
         )
         self.ledger, self.executions = room.ledger, room.service
+        self.questions = room.questions
         self.script_changes = room.script_changes
         self.listener.listen_to(self.ledger)
         self.log_lines = LogLines()
@@ -190,7 +191,7 @@ class Life:
 
     async def all(self, script_id: str) -> list[Execution]:
         """Return the script's executions, oldest first."""
-        page = await self.executions.find(
+        page = await self.questions.find(
             ExecutionFilter(entity=APP, script_id=script_id), KeysetPage(limit=-100)
         )
         return list(reversed(page.executions))

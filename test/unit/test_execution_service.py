@@ -77,9 +77,9 @@ async def test_a_script_with_open_executions_cannot_be_deleted(stage: Stage) -> 
     await stage.listener.wait_for(execution.id)
     await stage.script_changes.delete(APP, script_id, actor=CLIENT)
     assert (await stage.get(execution)).status is COMPLETED
-    page = await stage.service.find(of_script(script_id), KeysetPage(limit=-10, reference=None))
+    page = await stage.questions.find(of_script(script_id), KeysetPage(limit=-10, reference=None))
     assert [each.id for each in page.executions] == [execution.id]
-    page = await stage.service.find(
+    page = await stage.questions.find(
         of_script(script_id), KeysetPage(limit=-10, reference=execution.id)
     )
     assert page.executions == ()
@@ -91,7 +91,7 @@ async def test_a_page_of_a_script_that_nobody_knows_is_none(
 ) -> None:
     """Whichever page: an empty one would say that there is such a script."""
     with pytest.raises(ScriptNotFound):
-        await stage.service.find(
+        await stage.questions.find(
             of_script('script_unknown'), KeysetPage(limit=-10, reference=before)
         )
 
@@ -113,13 +113,13 @@ async def test_a_page_upwards_stops_short_of_what_may_still_come(
     starting = asyncio.create_task(stage.service.start(APP, slow, NOW, actor=CLIENT))
     await asyncio.sleep(0)
     later = await stage.service.start(APP, quick, NOW, actor=CLIENT)
-    upwards = await stage.service.find(ExecutionFilter(), KeysetPage(limit=10))
+    upwards = await stage.questions.find(ExecutionFilter(), KeysetPage(limit=10))
     assert (upwards.executions, upwards.more) == ((), None)
-    newest = await stage.service.find(ExecutionFilter(), KeysetPage(limit=-10))
+    newest = await stage.questions.find(ExecutionFilter(), KeysetPage(limit=-10))
     assert [each.id for each in newest.executions] == [later.id]
     admitted.set()
     earlier = await starting
-    upwards = await stage.service.find(ExecutionFilter(), KeysetPage(limit=10))
+    upwards = await stage.questions.find(ExecutionFilter(), KeysetPage(limit=10))
     assert [each.id for each in upwards.executions] == [later.id, earlier.id]
 
 
@@ -166,7 +166,7 @@ async def test_the_wall_clock_may_go_back_a_year(stage: Stage) -> None:
         assert ended.duration_ms == 500
         started.append(execution.id)
     assert started == sorted(started)
-    page = await stage.service.find(of_script(script_id), KeysetPage(limit=-2, reference=None))
+    page = await stage.questions.find(of_script(script_id), KeysetPage(limit=-2, reference=None))
     assert [each.id for each in page.executions] == started[:0:-1]
     assert page.more
 

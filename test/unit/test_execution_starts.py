@@ -261,7 +261,7 @@ async def test_a_script_that_is_replaced_during_the_start_starts_as_it_is_now(
     order = (await stage.runner.script(execution.id)).order
     assert order.script.path.read_bytes() == b'false\n'
     assert execution.script_version == order.script.version
-    assert execution.script_version == await stage.service.present_version(APP, script_id)
+    assert execution.script_version == (await stage.library.get(APP, script_id)).version
 
 
 async def test_a_replaced_script_runs_on_in_the_version_that_started(stage: Stage) -> None:
@@ -273,7 +273,7 @@ async def test_a_replaced_script_runs_on_in_the_version_that_started(stage: Stag
     assert stage.service.versions_in_use(script_id) == {execution.script_version}
     script.exit(0)
     await stage.listener.wait_for(execution.id)
-    assert execution.script_version != await stage.service.present_version(APP, script_id)
+    assert execution.script_version != (await stage.library.get(APP, script_id)).version
 
 
 async def test_a_version_stays_while_an_order_of_it_is_made_out(
@@ -308,7 +308,7 @@ async def test_an_order_that_is_refused_needs_no_version(
     monkeypatch.setattr(stage.runner, 'vet', refuse)
     starts = [stage.service.start(APP, script_id, NOW, actor=CLIENT) for _ in range(2)]
     await asyncio.gather(*starts, return_exceptions=True)
-    version = await stage.service.present_version(APP, script_id)
+    version = (await stage.library.get(APP, script_id)).version
     assert needed == [{version}, {version}]
     assert stage.service.versions_in_use(script_id) == frozenset()
 

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be asked of executions, open or ended, and of their outputs; it changes nothing.
+
+It lives on the event loop. The store knows all executions, and what is open is known better here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.errors import ExecutionNotFound
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.ids import ExecutionIds, number_of
+from gateway_node.executions.output_lines import OutputStream
+from gateway_node.executions.output_pages import LinesWanted, OutputPage, read_page
+from gateway_node.executions.pages import (
+    FoundNumberedPage,
+    FoundPage,
+    KeysetPage,
+    NumberedPage,
+)
+from gateway_node.executions.ports import ScriptRunner
+from gateway_node.executions.schedules import Schedules
+from gateway_node.executions.store_ports import ExecutionStore
+from gateway_node.executions.values import Execution, ExecutionStatus, Output
+from gateway_node.scripts.library import ScriptLibrary
+
+
+class Questions:
+    """Answers what is asked of the executions of this gateway."""
+
+    def __init__(
+        self,
+        *,
+        library: ScriptLibrary,
+        store: ExecutionStore,
+        runner: ScriptRunner,
+        ids: ExecutionIds,
+        active: ActiveExecutions,
+        schedules: Schedules,
+    ) -> None:
+        self._library = library
+        self._store = store
+        self._runner = runner
+        self._ids = ids
+        self._active = active
+        self._schedules = schedules
+
+    async def get(self, entity: EntityRef, script_id: str, execution_id: str) -> Execution:
+        """Return an execution, open or ended; ExecutionNotFound."""
+        execution = await self.get_by_id(execution_id)
+        if execution.entity != entity or execution.script_id != script_id:
+            raise ExecutionNotFound(execution_id)
+        return execution
+
+    async def get_by_id(self, execution_id: str) -> Execution:
+        """Return an execution, whatever it is of; ExecutionNotFound."""
+        execution = self._present(execution_id) or await self._store.get(execution_id)
+        if execution is None:
+            raise ExecutionNotFound(execution_id)
+        return execution
+
+    async def output(self, execution_id: str) -> Output:
+        """Return what is kept of an execution's output, also while it runs."""
+        return await self._runner.output(execution_id)
+
+    async def output_page(self, execution: Execution, wanted: LinesWanted) -> OutputPage:
+        """Return lines of an execution's output, also while it runs."""
+        return await read_page(self._runner, execution, wanted)
+
+    async def output_text(self, execution_id: str, stream: OutputStream | None) -> bytes:
+        """Return all that is kept of one stream or both as it came, also while it runs."""
+        return await self._runner.output_text(execution_id, stream=stream)
+
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+        """Return a page of the executions that are wanted, newest first.
+
+        Read upwards it misses none: it stops short of what may still come on record.
+        ScriptNotFound where a script is asked for that nothing knows.
+        """
+        settled = self._ids.unsettled_from
+        found = await self._store.find(wanted, page)
+        executions, more = found.executions, found.more
+        if page.limit > 0:
+            kept = tuple(each for each in executions if number_of(each.id) < settled)
+            executions, more = kept, more if len(kept) == len(executions) else None
+        if not executions:
+            await self._check_known(wanted)
+        return replace(found, executions=self._as_they_are(executions), more=more)
+
+    async def with_parameters(self, execution: Execution) -> Execution:
+        """Return what was found with its input and output parameters, as far as it is kept yet."""
+        whole = await self._store.get(execution.id)
+        if whole is None:
+            return execution
+        return execution.evolve(
+            input_parameters=whole.input_parameters, output_parameters=whole.output_parameters
+        )
+
+    async def find_numbered(
+        self, wanted: ExecutionFilter, page: NumberedPage
+    ) -> FoundNumberedPage:
+        """Return a page of the executions that are wanted, in its order; ScriptNotFound as
+        `find`."""
+        found = await self._store.find_numbered(wanted, page)
+        if not found.executions:
+            await self._check_known(wanted)
+        return replace(found, executions=self._as_they_are(found.executions))
+
+    async def versions_named(self, script_id: str) -> Mapping[str, int]:
+        """Return how many executions name each version of a script; StoreUnavailable."""
+        return await self._store.versions_named(script_id)
+
+    async def counts(self) -> Mapping[ExecutionStatus, int]:
+        """Return how many executions stand in each status."""
+        return await self._store.counts()
+
+    async def _check_known(self, wanted: ExecutionFilter) -> None:
+        """Raise ScriptNotFound where the one script that is asked for never was."""
+        if wanted.entity is None or wanted.script_id is None:
+            return
+        of_script = ExecutionFilter(entity=wanted.entity, script_id=wanted.script_id)
+        if not (await self._store.find(of_script, KeysetPage(limit=-1))).executions:
+            await self._library.get(wanted.entity, wanted.script_id)
+
+    def _as_they_are(self, recorded: Iterable[Execution]) -> tuple[Execution, ...]:
+        """Return what is known beyond the record: progress, and a stop that is not on it yet."""
+        return tuple(
+            present
+            if (present := self._present(each.id)) and present.status is each.status
+            else each
+            for each in recorded
+        )
+
+    def _present(self, execution_id: str) -> Execution | None:
+        active = self._active.get(execution_id)
+        return active.execution if active else self._schedules.get(execution_id)
