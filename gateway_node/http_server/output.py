@@ -130,21 +130,28 @@ def _last_lines(content: bytes, count: int) -> bytes:
 
 
 def _lines(page: OutputPage, execution: Execution, shown: Callable[[str], str]) -> Json:
-    begin = execution.started_at or execution.created_at
+    def line(said: OutputLine | UnfinishedLine) -> Json:
+        known = {
+            'stream': said.stream.value,
+            'time': rfc3339(_moment(said, execution)),
+            'text': shown(said.text),
+        }
+        return known if said.whole else known | {'whole': False}
+
     return {
-        'items': [{'number': each.number} | _line(each, begin, shown) for each in page.lines],
+        'items': [{'number': each.number} | line(each) for each in page.lines],
         'dropped': [{'first': gap.first, 'last': gap.last} for gap in page.dropped],
-        'unfinished': [_line(each, begin, shown) for each in page.unfinished],
+        'unfinished': [line(each) for each in page.unfinished],
         'last': page.last,
     }
 
 
-def _line(
-    line: OutputLine | UnfinishedLine, begin: datetime.datetime, shown: Callable[[str], str]
-) -> Json:
+def _moment(line: OutputLine | UnfinishedLine, execution: Execution) -> datetime.datetime:
+    """Return when a line was said: never after the end, unless the clock was set back."""
+    begin, end = execution.started_at or execution.created_at, execution.completed_at
     moment = begin + datetime.timedelta(milliseconds=line.elapsed_ms)
-    said = {'stream': line.stream.value, 'time': rfc3339(moment), 'text': shown(line.text)}
-    return said if line.whole else said | {'whole': False}
+    # That it runs is heard of with a delay, and so is its end.
+    return moment if end is None or end < begin else min(moment, end)
 
 
 def _href(

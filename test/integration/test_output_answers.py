@@ -4,12 +4,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+import datetime
 from pathlib import Path
 from typing import Any
 
 from api_support import Api, serve_api
 import pytest
 
+from gateway_node.clock import rfc3339
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.values import ExecutionStatus
 
@@ -91,6 +93,25 @@ async def test_the_id_alone_is_a_short_way_to_the_output(told: Told) -> None:
     assert body == await told.lines('?limit=1')
     answer = await told.api.request('GET', short, headers=TEXT)
     assert await answer.read() == b'one\ntwo\n'
+
+
+@pytest.mark.parametrize(
+    ('elapsed_ms', 'until_end', 'seconds'),
+    [(400, 1.0, 0.4), (1100, 1.0, 1.0), (400, -3600.0, 0.4)],
+    ids=['before the end', 'not after the end', 'the clock was set back'],
+)
+async def test_a_line_is_never_later_than_the_end(
+    told: Told, elapsed_ms: int, until_end: float, seconds: float
+) -> None:
+    """Although it is with a delay that the gateway hears of the start."""
+    told.say('the last thing')
+    said = told.api.runner.lines[told.execution_id]
+    said[-1] = replace(said[-1], elapsed_ms=elapsed_ms)
+    started_at = told.api.clock.wall
+    told.api.clock.wall += datetime.timedelta(seconds=until_end)
+    await told.end()
+    (line,) = (await told.lines())['items']
+    assert line['time'] == rfc3339(started_at + datetime.timedelta(seconds=seconds))
 
 
 async def test_limit_follows_a_number_or_precedes_it(told: Told) -> None:

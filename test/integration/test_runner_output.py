@@ -15,7 +15,7 @@ from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.executions.output_lines import OutputLine, OutputLines, OutputStream
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import StopAction
-from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.scripts.values import Limits, Script, ScriptKind
 
 __all__ = ['floor']
 
@@ -247,6 +247,17 @@ async def test_lines_are_followed_while_the_script_runs(floor: Floor) -> None:
     assert followed.lines[0].elapsed_ms + 300 < followed.lines[-1].elapsed_ms
     again = await floor.runner.output_lines(order.execution_id, limit=2000)
     assert again == followed
+
+
+async def test_no_line_is_later_than_the_end(floor: Floor) -> None:
+    """Its time counts from where the duration does; limits make what comes before take longer."""
+    for limits in (Limits(), Limits(memory_mb=500)):
+        script = replace(floor.script('echo the last thing'), limits=limits)
+        order = floor.order(script)
+        outcome, _ = await floor.run(order)
+        assert outcome.duration_sec is not None
+        (line,) = (await floor.runner.output_lines(order.execution_id, limit=2)).lines
+        assert line.elapsed_ms <= round(outcome.duration_sec * 1000)
 
 
 async def test_new_output_is_told_ten_times_a_second_at_most(floor: Floor) -> None:

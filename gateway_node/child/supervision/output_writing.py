@@ -74,7 +74,8 @@ class OutputLog:
     """Both streams of one execution, from `now` on, by the monotonic clock."""
 
     def __init__(self, directory: str, now: float) -> None:
-        self._began = now
+        self.began = now
+        """The moment from which the times of what is written count."""
         self.lost_bytes = 0
         """What is in no file because the disk did not take it at the end."""
         self._written = {STDOUT: 0, STDERR: 0}
@@ -110,7 +111,7 @@ class OutputLog:
 
     def write(self, stream: int, content: bytes, now: float) -> None:
         """Keep what was read of a stream, or what there is room for."""
-        frame = Frame(stream, round((now - self._began) * 1000), self._lines, content)
+        frame = Frame(stream, round((now - self.began) * 1000), self._lines, content)
         self._written[stream] += len(content)
         self._lines += content.count(b'\n')
         rest = self._fill_head(frame) if self._room[stream] else frame

@@ -49,7 +49,7 @@ class Supervisor:
         self._gateway = gateway
         self._main = pid
         self._status: int | None = None
-        self._started = time.monotonic()
+        self._started = files.output.began = time.monotonic()
         self._cause: Cause = 'exited'
         self._limit_reached: LimitNote | None = None
         self._meter = usage.UsageMeter(order['limits'], files.working_directory)
