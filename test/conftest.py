@@ -11,9 +11,14 @@ import os
 from pathlib import Path
 
 from execution_stage import set_stage, Stage
+from hypothesis import HealthCheck, settings
 import pytest
 
 from gateway_node.executions.store_ports import RetentionPolicy
+
+# A busy machine fails no test.
+settings.register_profile('patient', deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile('patient')
 
 _GRAPHS = itertools.count(1)
 

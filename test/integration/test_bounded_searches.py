@@ -140,7 +140,7 @@ def test_filters_are_never_parts_of_a_statement() -> None:
     assert len(queries) == 2
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(wanted=filters(), upwards=strategies.booleans(), size=strategies.integers(1, 4))
 def test_a_bounded_walk_finds_all_in_the_end(
     connection: sqlite3.Connection, wanted: ExecutionFilter, upwards: bool, size: int

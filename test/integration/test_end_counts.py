@@ -299,7 +299,7 @@ FILTERS = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     executions=EXECUTIONS,
     wanted=st.lists(FILTERS, min_size=1, max_size=5),

@@ -273,7 +273,6 @@ class Life:
         assert opened == self.model.open.keys()
 
 
-@settings(deadline=None)
 @given(POLICIES, LIVES)
 def test_in_memory_retention_keeps_what_the_policy_says(
     policy: RetentionPolicy, events: list[Event]
@@ -282,7 +281,7 @@ def test_in_memory_retention_keeps_what_the_policy_says(
     asyncio.run(Life(policy, None).lead(events))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(POLICIES, LIVES)
 def test_retention_keeps_what_the_policy_says_over_restarts_and_jumps(
     policy: RetentionPolicy, events: list[Event]
@@ -292,7 +291,7 @@ def test_retention_keeps_what_the_policy_says_over_restarts_and_jumps(
         asyncio.run(Life(policy, Path(state_dir)).lead(events))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(DISK_POLICIES, ENDS)
 @pytest.mark.parametrize('in_memory', [True, False])
 def test_what_is_kept_fits_the_disk(

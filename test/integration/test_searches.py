@@ -24,7 +24,7 @@ _questions = strategies.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(strategies.integers(0, 1_000_000), _questions)
 def test_a_store_finds_what_a_filter_means(
     seed: int, questions: list[tuple[ExecutionFilter, KeysetPage, NumberedPage]]

@@ -187,7 +187,7 @@ def check(going: Walk, history: History) -> None:
     assert all_the_time <= set(visited)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(histories(KNOWN), filters(), _steps)
 def test_a_walk_visits_each_once(
     known: tuple[Execution, ...], wanted: ExecutionFilter, steps: list[Step]
@@ -197,9 +197,7 @@ def test_a_walk_visits_each_once(
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
+@settings(max_examples=2500, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(histories(3 * KNOWN), filters(), _steps)
 def test_many_walks_visit_each_once(
     known: tuple[Execution, ...], wanted: ExecutionFilter, steps: list[Step]
