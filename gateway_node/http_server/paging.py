@@ -158,7 +158,7 @@ def around_numbered(
     if goes_on:
         links['next'] = at(page.number + 1)
     if page.number > 1:
-        links['prev'] = at(page.number - 1)
+        links['prev'] = at(page.number - 1 if approximate else min(page.number - 1, pages or 1))
     links['first'] = at(1)
     if pages and not approximate:
         links['last'] = at(pages)

@@ -8,8 +8,9 @@ from urllib.parse import quote, urlencode
 MAX_LINK_BYTES = 4096
 """Of a `Link`: proxies take no header of any length."""
 
-_UNQUOTED = "!$'()*,/:;?@"
-"""What a query may have as it is (RFC 3986, section 3.4), but for what divides it."""
+_UNQUOTED = '!$()*/:?@'
+"""What a query may have as it is (RFC 3986, section 3.4), but for what divides it, and what many
+readers of `Link` divide or trim that by, within its brackets too."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any
 from fakes import new_execution
 from multidict import CIMultiDict, MultiDict
 import pytest
+import requests
 
 from gateway_node.executions.pages import (
     FoundPage,
@@ -21,7 +22,7 @@ from gateway_node.http_server.targets import link_field, MAX_LINK_BYTES, Target
 ID = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
 OTHER = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAW'
 HERE = Target(path='/robot/api/v1/executions', query=(('status', 'failed'), ('tag', 'a b,c')))
-FILTERS = '/robot/api/v1/executions?status=failed&tag=a%20b,c'
+FILTERS = '/robot/api/v1/executions?status=failed&tag=a%20b%2Cc'
 
 
 def read(**query: str) -> Paging:
@@ -153,7 +154,7 @@ def numbered(number: int, total: int, size: int = 2, **fields: Any) -> Any:
 
 
 def test_a_numbered_page_tells_how_many_there_are() -> None:
-    """And where it stands among them."""
+    """And where it stands among them; from behind the last one it leads back to that."""
     around = numbered(2, 5)
     assert around.members == {
         'pagination': {'page': 2, 'page_size': 2, 'total_items': 5, 'total_pages': 3},
@@ -166,6 +167,8 @@ def test_a_numbered_page_tells_how_many_there_are() -> None:
         'last': '/x?per_page=2&page=3',
     }
     assert 'next' not in numbered(3, 5).links
+    assert numbered(9, 5).links['prev'] == '/x?per_page=2&page=3'
+    assert numbered(9, 0).links['prev'] == '/x?per_page=2&page=1'
     nothing = numbered(1, 0)
     assert nothing.members['pagination']['total_pages'] == 0
     assert list(nothing.links) == ['first']
@@ -191,3 +194,13 @@ def test_a_query_is_written_as_it_was_read() -> None:
     target = Target(path='/x', query=(('tag', 'a&b=c#d+e%ü'),))
     assert target.with_query({}) == '/x?tag=a%26b%3Dc%23d%2Be%25%C3%BC'
     assert target.with_query({'tag': None}) == '/x'
+
+
+def test_links_are_read_by_clients_that_cut_at_every_semicolon() -> None:
+    """And at every comma, or that trim quotes: none of these is in a link as it is."""
+    target = Target(path='/x', query=(('tag', "a; rel='b', <c>"),))
+    field = link_field({'next': target.with_query({'page': 2}), 'first': '/x'})
+    assert requests.utils.parse_header_links(field) == [
+        {'url': '/x?tag=a%3B%20rel%3D%27b%27%2C%20%3Cc%3E&page=2', 'rel': 'next'},
+        {'url': '/x', 'rel': 'first'},
+    ]
