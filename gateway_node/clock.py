@@ -10,6 +10,9 @@ from pathlib import Path
 import time
 from typing import Protocol
 
+_UP_TO_OFFSET = len('2026-01-31T12:00:00.000')
+"""Of what `isoformat` writes: it is always as long."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BootTime:
@@ -59,4 +62,4 @@ def rfc3339(moment: datetime.datetime) -> str:
     """Write a moment as RFC 3339 in UTC with `Z`, to the millisecond."""
     if moment.tzinfo is not datetime.UTC:
         moment = moment.astimezone(datetime.UTC)
-    return moment.isoformat(timespec='milliseconds').removesuffix('+00:00') + 'Z'
+    return moment.isoformat('T', 'milliseconds')[:_UP_TO_OFFSET] + 'Z'

@@ -71,7 +71,7 @@ class Durations:
         for bucket, count in _buckets(self.histogram):
             seen += count
             if seen >= rank:
-                return min(max(_middle_of(bucket), self.min_ms), self.max_ms)
+                return float(min(max(_middle_of(bucket), self.min_ms), self.max_ms))
         return float(self.max_ms)
 
 
