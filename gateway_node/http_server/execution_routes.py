@@ -16,7 +16,13 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
     StoreUnavailable,
 )
-from gateway_node.http_server import execution_lists, executions, metric_series, output
+from gateway_node.http_server import (
+    execution_lists,
+    execution_statistics,
+    executions,
+    metric_series,
+    output,
+)
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPT, ERRORS_OF_SCRIPTS
@@ -62,6 +68,16 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         execution_lists.OfExecutions,
         finds=find_library,
         answers='ExecutionList',
+        errors=_LIST,
+    ),
+    Route(
+        'GET',
+        '/executions/stats',
+        VIEWER,
+        execution_statistics.show_statistics,
+        execution_statistics.OfStatistics,
+        finds=find_library,
+        answers='Statistics',
         errors=_LIST,
     ),
     Route(

@@ -12,10 +12,12 @@ from typing import Any
 from gateway_node.entities.values import ComponentKind
 from gateway_node.executions.findings import MAX_CHECKS, MAX_METRICS, MAX_TEXT_CHARACTERS
 from gateway_node.executions.output_lines import OutputStream
+from gateway_node.executions.statistics import Interval, MAX_LISTED, MAX_POINTS
 from gateway_node.executions.values import (
     ExecutionStatus,
     ExecutionType,
     FailureReason,
+    FINAL_STATUSES,
     MAX_WARNINGS,
     TriggerType,
 )
@@ -165,6 +167,15 @@ _AROUND: Schema = {
     'complete': _FLAG,
 }
 """What stands beside the items of a list that is answered in parts."""
+
+_COUNTS: Schema = {'type': 'object', 'additionalProperties': _COUNT}
+_STATUS_COUNTS = _object(
+    {status.value: _COUNT for status in ExecutionStatus if status in FINAL_STATUSES}
+)
+_DURATIONS = _object(
+    {'count': _COUNT},
+    {'min_ms': _COUNT, 'mean_ms': _AMOUNT, 'p50_ms': _AMOUNT, 'p95_ms': _AMOUNT, 'max_ms': _COUNT},
+)
 
 SCHEMAS: dict[str, Schema] = {
     'GenericError': _object(
@@ -347,6 +358,42 @@ SCHEMAS: dict[str, Schema] = {
             'last': _COUNT,
         },
         {'next': _HREF},
+    ),
+    'Statistics': _object(
+        {
+            'total': _COUNT,
+            'statuses': _STATUS_COUNTS,
+            'vendor_codes': _COUNTS,
+            'verdicts': _COUNTS,
+            'scripts': _array(
+                _object(
+                    {'id': _TEXT, 'entity': _TEXT, 'href': _HREF, 'executions': _COUNT},
+                    {'name': _TEXT},
+                ),
+                maxItems=MAX_LISTED,
+            ),
+            'entities': _COUNTS | {'maxProperties': MAX_LISTED},
+            'durations': _DURATIONS,
+            'open': _object({'running': _COUNT, 'waiting': _COUNT, 'scheduled': _COUNT}),
+        },
+        {
+            'success_rate': _AMOUNT | {'maximum': 1},
+            'from': _TIME,
+            'to': _TIME,
+            'approximate': {'const': True},
+            'interval': _choice(Interval),
+            'series': _array(
+                _object(
+                    {
+                        'at': _TIME,
+                        'total': _COUNT,
+                        'statuses': _STATUS_COUNTS,
+                        'durations': _DURATIONS,
+                    }
+                ),
+                maxItems=MAX_POINTS,
+            ),
+        },
     ),
     'StartedExecution': _object(
         {'id': _TEXT, 'status': _choice(ExecutionStatus), 'href': _HREF}, {'schedule': _HREF}

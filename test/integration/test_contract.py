@@ -411,6 +411,7 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
     '/scripts': {'-', 'scripts off'},
     '/executions': {'-', 'scripts off'},
+    '/executions/stats': {'-', 'scripts off'},
     '/executions/status/{status}': {'-', 'scripts off'},
     '/executions/metrics': {'-', 'scripts off'},
     '/executions/{id}': EXECUTION_STATES - {'entity unknown'},
