@@ -197,7 +197,8 @@ def test_a_walk_visits_each_once(
 
 
 @pytest.mark.slow
-@settings(max_examples=2500, suppress_health_check=list(HealthCheck), print_blob=True)
+@pytest.mark.timeout(3600)
+@settings(max_examples=1000, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(histories(3 * KNOWN), filters(), _steps)
 def test_many_walks_visit_each_once(
     known: tuple[Execution, ...], wanted: ExecutionFilter, steps: list[Step]
