@@ -33,8 +33,8 @@ def response_to(answer: Answer, *, status: int, request: web.Request) -> web.Res
     headers: dict[str, str] = {}
     if answer.location is not None:
         headers[hdrs.LOCATION] = answer.location
-    if answer.links:
-        headers[hdrs.LINK] = link_field(answer.links)
+    if links := link_field(answer.links):
+        headers[hdrs.LINK] = links
     if isinstance(answer.body, Stream):
         return _stream(answer.body, status, request, headers)
     if answer.body is None:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 MAX_LINK_BYTES = 4096
 """Of a `Link`: proxies take no header of any length."""
 
-_UNQUOTED = '!$()*/:?@'
+_UNQUOTED = '!$()*,/:?@'
 """What a query may have as it is (RFC 3986, section 3.4), but for what divides it, and what many
 readers of `Link` divide or trim that by, within its brackets too."""
 
@@ -31,10 +31,13 @@ class Target:
 
 
 def link_field(links: Mapping[str, str]) -> str:
-    """Build a `Link` field; where it gets too long, the last ones are left out."""
+    """Build a `Link` field; where it gets too long, the last ones are left out.
+
+    Many readers cut it at every comma, within its brackets too.
+    """
     fields: list[str] = []
     for relation, target in links.items():
-        fields.append(f'<{target}>; rel="{relation}"')
+        fields.append(f'<{target.replace(",", "%2C")}>; rel="{relation}"')
         if len(', '.join(fields)) > MAX_LINK_BYTES:
             fields.pop()
     return ', '.join(fields)

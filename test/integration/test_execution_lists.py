@@ -209,6 +209,20 @@ async def test_the_links_of_a_page_lead_there_and_back(api: Api) -> None:
         assert await ids(api, path) == found, relation
 
 
+async def test_links_that_are_too_long_for_a_header_are_left_out(api: Api) -> None:
+    """All of them, and not sent empty; `next` in the body leads on all the same."""
+    await begin(api)
+    every = await record(api, 1, 2, script_tags=('a' * 200,))
+    tags = ','.join(f'{number:03}'.ljust(200, 'a') for number in range(19))
+    path = f'/executions?limit=-1&tag={"a" * 200},{tags}&fields=id&result_contains={"a" * 1000}'
+    answer = await api.request('GET', path)
+    assert (answer.status, 'Link' in answer.headers) == (200, False)
+    path = path.partition('&result_contains')[0] + f'&script=self_test,{"b" * 255}'
+    answer = await api.request('GET', path)
+    following = (await answer.json())['next'].removeprefix(BASE)
+    assert await ids(api, following) == every[:1]
+
+
 async def test_pages_have_numbers_and_an_order(api: Api) -> None:
     """Twenty to a page; what is sorted otherwise than by id has pages alone."""
     durations = [30, 10, 20]
