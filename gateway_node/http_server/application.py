@@ -25,10 +25,11 @@ from gateway_node.http_server.media_types import offered_by
 from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.paths import Paths
 from gateway_node.http_server.reading import MAX_JSON_BYTES
+from gateway_node.http_server.request_reader import Reader
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES, UNVERSIONED
 from gateway_node.http_server.services import SERVICES, Services
-from gateway_node.http_server.takes import Reader, taken_by
+from gateway_node.http_server.takes import taken_by
 from gateway_node.http_server.targets import Target
 
 _log = logging.getLogger(__name__)

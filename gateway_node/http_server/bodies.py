@@ -15,7 +15,8 @@ from gateway_node.http_server.errors import (
 )
 from gateway_node.http_server.multipart_form import MultipartForm
 from gateway_node.http_server.reading import json_object
-from gateway_node.http_server.takes import body_schema, Reader
+from gateway_node.http_server.request_reader import Reader
+from gateway_node.http_server.takes import body_schema
 from gateway_node.http_server.uploads import Form, FORM_ENCODING, FORM_SCHEMA
 
 T = TypeVar('T')

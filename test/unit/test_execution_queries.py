@@ -16,7 +16,7 @@ from gateway_node.executions.filters import EVER, ExecutionFilter, Moments, Trig
 from gateway_node.executions.values import ExecutionStatus, ExecutionType, TriggerType
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.execution_queries import ExecutionQuery
-from gateway_node.http_server.takes import Reader
+from gateway_node.http_server.request_reader import Reader
 from gateway_node.scripts.values import ScriptKind, Verdict
 
 ID = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'

@@ -16,7 +16,7 @@ from gateway_node.executions.pages import (
 )
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.paging import around_keyset, around_numbered, Paging
-from gateway_node.http_server.takes import Reader
+from gateway_node.http_server.request_reader import Reader
 from gateway_node.http_server.targets import link_field, MAX_LINK_BYTES, Target
 
 ID = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'

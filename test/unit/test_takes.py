@@ -13,15 +13,14 @@ import pytest
 from gateway_node.executions.values import StopAction
 from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
 from gateway_node.http_server.fields import Arguments, Choice, Id, Integer, Text
+from gateway_node.http_server.request_reader import MAX_VIOLATIONS, Reader
 from gateway_node.http_server.takes import (
     body_schema,
     header,
-    MAX_VIOLATIONS,
     member,
     optional,
     path,
     query,
-    Reader,
     required_query,
 )
 
