@@ -46,7 +46,6 @@ def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[
             subject = _subject(each.execution)
             changes = insert(log, each) if each.new else _replace(log, each)
         yield log.append(each.kind, subject, actor=each.actor, cause=each.cause, changes=changes)
-    keep_up_sec(log.connection, log.up_sec)
     count_ends(log.connection)
 
 
@@ -107,21 +106,25 @@ def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
     log.connection.execute(
         """
         UPDATE executions SET
-            status = ?, scheduled = ?, exit_code = ?, ended_sec = coalesce(ended_sec, ?),
-            document = ?, parameters = ?, kept_bytes = ?
+            status = ?, scheduled = ?, exit_code = ?, document = ?, parameters = ?, kept_bytes = ?
         WHERE number = ?
         """,
         (
             execution.status.value,
             execution.is_schedule,
             execution.exit_code,
-            None if execution.is_open else log.up_sec,
             document,
             parameters,
             _kept_bytes(change, document, parameters),
             number,
         ),
     )
+    if not execution.is_open:
+        # Apart: named in the change of one that stays open, it has its indexes written anew.
+        log.connection.execute(
+            'UPDATE executions SET ended_sec = ? WHERE number = ? AND ended_sec IS NULL',
+            (log.up_sec, number),
+        )
     terms_before, terms = terms_of(before), terms_of(summary)
     add_terms(log.connection, number, terms - terms_before)
     remove_terms(log.connection, number, terms_before - terms)

@@ -235,8 +235,15 @@ class SqliteExecutionStore:
 
 
 def _up_sec(connection: sqlite3.Connection) -> float:
+    """Return the last time up that was noted, by itself or with an event."""
     up_sec: float
-    (up_sec,) = connection.execute('SELECT up_sec FROM store_state').fetchone()
+    (up_sec,) = connection.execute(
+        """
+        SELECT max(up_sec, coalesce(
+            (SELECT up_sec FROM events ORDER BY sequence DESC LIMIT 1), 0.0
+        )) FROM store_state
+        """
+    ).fetchone()
     return up_sec
 
 

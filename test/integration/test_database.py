@@ -62,6 +62,15 @@ def made_at_version(state_dir: Path, version: int) -> None:
     connection.close()
 
 
+def _copied(state_dir: Path) -> Path:
+    """Return a copy of a state directory as a kill would leave it now."""
+    copy = state_dir / 'copy'
+    copy.mkdir()
+    for name in (FILE_NAME, f'{FILE_NAME}-wal'):
+        (copy / name).write_bytes((state_dir / name).read_bytes())
+    return copy
+
+
 async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
     """Executions, log, sequence, counts, greatest id and identities outlive the process."""
     execution = new_execution(1)
@@ -121,15 +130,44 @@ async def test_the_time_up_survives_a_kill(tmp_path: Path) -> None:
         clock.advance(70)
         await store.expired(policy, limit=10)
 
-    copy = tmp_path / 'copy'
-    copy.mkdir()
-    for name in (FILE_NAME, f'{FILE_NAME}-wal'):
-        (copy / name).write_bytes((tmp_path / name).read_bytes())
+    copy = _copied(tmp_path)
     await store.close()
     later = FakeClock()
     store = await opened(copy, later)
     later.advance(1000 - 700 + 1)
     assert await store.expired(policy, limit=10) == (execution.id,)
+    await store.close()
+
+
+async def test_what_happens_tells_the_time_up_to_a_gateway_after_a_kill(tmp_path: Path) -> None:
+    """The time of the last event was a time up, whatever else was noted."""
+    policy = RetentionPolicy(max_executions=0, max_age_sec=1000, max_failed_age_sec=1000)
+    clock = FakeClock()
+    store = await opened(tmp_path, clock)
+    execution = new_execution(1)
+    await add(store, execution)
+    await update(store, execution.evolve(status=ExecutionStatus.COMPLETED), 'exited')
+    clock.advance(700)
+    await add(store, new_execution(2))
+
+    later = FakeClock()
+    other = await opened(_copied(tmp_path), later)
+    await store.close()
+    later.advance(1000 - 700 + 1)
+    assert await other.expired(policy, limit=10) == (execution.id,)
+    await other.close()
+
+
+async def test_a_change_that_ends_nothing_writes_four_pages(tmp_path: Path) -> None:
+    """Of the flash: the row, the counts of statuses, the event and its number; no index."""
+    store = await opened(tmp_path, FakeClock())
+    execution = new_execution(1)
+    await add(store, execution)
+    log = tmp_path / 'gateway.sqlite3-wal'
+    before = log.stat().st_size
+    await update(store, execution.evolve(status=ExecutionStatus.RUNNING), None)
+    frame = 24 + 4096  # sqlite.org/fileformat2.html, section 4.1
+    assert (log.stat().st_size - before) / frame == 4
     await store.close()
 
 
