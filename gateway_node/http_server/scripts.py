@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handlers of scripts."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 import contextlib
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from gateway_node.entities.values import EntityRef
 from gateway_node.http_server.calls import Answer, Call, Download
 from gateway_node.http_server.errors import ContentNotFound
 from gateway_node.http_server.fields import Version
@@ -21,7 +22,6 @@ from gateway_node.scripts.content import Content
 from gateway_node.scripts.errors import LibraryUnavailable, NoPlainFile
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
-from gateway_node.scripts.values import Script
 
 MAX_VERSIONS = 1000
 """That a list has."""
@@ -91,14 +91,8 @@ async def download_script(call: Call[OfVersion, None]) -> Answer:
     `version` asks for one that is there, else it is the present one. An older one is there as long
     as an execution names it, also where the script is deleted.
     """
-    at, library = call.at, call.services.library
-    if at.version is None:
-        script, content = await _content(library, at.entity, at.script_id)
-        return Answer(body=Download(content=content, file_name=script.path.name))
-    version = await library.versions.find(at.entity, at.script_id, at.version)
-    with _file_errors(at.script_id):
-        content = await library.versions.content(version)
-    return Answer(body=Download(content=content, file_name=version.path.name))
+    path, content = await _content(call.services.library, call.at)
+    return Answer(body=Download(content=content, file_name=path.name))
 
 
 async def list_versions(call: Call[OfScript, None]) -> Answer:
@@ -116,17 +110,23 @@ async def list_versions(call: Call[OfScript, None]) -> Answer:
     return Answer(body=body | ({'complete': False} if more else {}))
 
 
-async def _content(
-    library: ScriptLibrary, entity: EntityRef, script_id: str
-) -> tuple[Script, Content]:
-    """Open the file of a script; where it was replaced that very moment, the new one."""
+async def _content(library: ScriptLibrary, at: OfVersion) -> tuple[Path, Content]:
+    """Open the file of a script; where it was put elsewhere that very moment, from there."""
+
+    async def find() -> tuple[Path, Callable[[], Awaitable[Content]]]:
+        if at.version is None:
+            script = await library.get(at.entity, at.script_id)
+            return script.path, partial(library.content, script)
+        version = await library.versions.find(at.entity, at.script_id, at.version)
+        return version.path, partial(library.versions.content, version)
+
     while True:
-        script = await library.get(entity, script_id)
+        path, open_content = await find()
         try:
-            with _file_errors(script_id):
-                return script, await library.content(script)
+            with _file_errors(at.script_id):
+                return path, await open_content()
         except ContentNotFound:
-            if (await library.get(entity, script_id)).path == script.path:
+            if (await find())[0] == path:
                 raise
 
 

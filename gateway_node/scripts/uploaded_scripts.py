@@ -16,7 +16,12 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.disk import disk_errors
-from gateway_node.scripts.errors import LibraryUnavailable, ScriptLimitReached, ScriptNotFound
+from gateway_node.scripts.errors import (
+    LibraryUnavailable,
+    ScriptLimitReached,
+    ScriptNotFound,
+    VersionNotFound,
+)
 from gateway_node.scripts.file_names import settle_kind
 from gateway_node.scripts.first_line import interpreter_of
 from gateway_node.scripts.metadata import Metadata
@@ -117,7 +122,7 @@ class UploadedScripts:
 
     def has_version(self, script_id: str, version: str) -> bool:
         """Tell whether a version of a script is there, which may be deleted itself."""
-        record = self._records.get(script_id)
+        record = self._records.get(script_id) or self._removing.get(script_id)
         current = record is not None and record.version == version
         return current or version in self._old.of(script_id)
 
@@ -126,9 +131,12 @@ class UploadedScripts:
     ) -> tuple[tuple[ScriptVersion, ...], bool]:
         """Return the newest versions of a script, which may be deleted; and whether there are more
         than `limit`. ScriptNotFound."""
-        record, deleted = self._present_or_deleted(entity, script_id)
-        with disk_errors('tell the versions of a script'):
-            return await self._old.newest(record, limit, deleted=deleted)
+        while True:
+            record, deleted = await self._present_or_deleted(entity, script_id)
+            with disk_errors('tell the versions of a script'):
+                found = await self._old.newest(record, limit, deleted=deleted)
+            if deleted or script_id in self._records:
+                return found
 
     async def version(self, entity: EntityRef, script_id: str, version: str) -> ScriptVersion:
         """Return one version of a script, which may be deleted.
@@ -136,9 +144,14 @@ class UploadedScripts:
         Raises:
             ScriptNotFound, VersionNotFound
         """
-        record, deleted = self._present_or_deleted(entity, script_id)
-        with disk_errors('tell the version of a script'):
-            return await self._old.find(record, version, deleted=deleted)
+        while True:
+            record, deleted = await self._present_or_deleted(entity, script_id)
+            try:
+                with disk_errors('tell the version of a script'):
+                    return await self._old.find(record, version, deleted=deleted)
+            except VersionNotFound:
+                if deleted or script_id in self._records:
+                    raise
 
     async def prune(self, script_ids: Iterable[str], versions_in_use: VersionsInUse) -> None:
         """Remove what nobody needs of scripts: versions that are neither current nor in use."""
@@ -228,8 +241,17 @@ class UploadedScripts:
             raise ScriptNotFound(entity, script_id)
         return record
 
-    def _present_or_deleted(self, entity: EntityRef, script_id: str) -> tuple[Record, bool]:
-        """Return a script's record, and whether the script is deleted; ScriptNotFound."""
+    async def _present_or_deleted(self, entity: EntityRef, script_id: str) -> tuple[Record, bool]:
+        """Return a script's record, and whether the script is deleted; ScriptNotFound.
+
+        While it is being deleted nobody knows where its versions are: that is waited for. Where it
+        has begun since, the script is not among the records, and what was looked for may have been
+        missed.
+        """
+        while script_id in self._removing:
+            await asyncio.sleep(0)  # the deletion comes first to the lock
+            async with self._changes:
+                pass
         deleted = self._old.deleted(entity, script_id)
         if deleted is not None:
             return deleted, True

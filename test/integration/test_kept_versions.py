@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The script as it ran: versions stay as long as an execution that is kept names them."""
 
+import asyncio
 from collections.abc import Callable
 import contextlib
 import errno
 import hashlib
 import os
 from pathlib import Path
+import threading
 from typing import Any
 
 from api_support import Api, form, serve_api
@@ -15,14 +17,18 @@ from fakes import FakeSchemaChecker
 from lives import APP, Life, Robot
 import pytest
 import versions
+from waiting import wait_until
 
 from gateway_node.clock import SystemClock
 from gateway_node.executions.values import ExecutionType
+from gateway_node.scripts.content import Content
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptNotFound, VersionNotFound
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.metadata import Metadata, parse_metadata
+from gateway_node.scripts.script_versions import ScriptVersions
 from gateway_node.scripts.values import Script, ScriptKind, ScriptVersion
+from gateway_node.scripts.version_folders import VersionFolders
 
 FIRST = hashlib.sha256(b'true\n').hexdigest()
 SECOND = hashlib.sha256(b'second\n').hexdigest()
@@ -264,6 +270,65 @@ async def test_a_version_in_use_outlives_a_change_that_is_cut_off_at_any_step(
     assert step > 3
 
 
+async def _one_script(directory: Path) -> tuple[ScriptLibrary, str]:
+    library = _opened(directory)
+    await library.open()
+    async with library.begin_upload() as upload:
+        await upload.write(b'true\n')
+        script = await library.create(APP, upload, 'check.sh', Metadata())
+    return library, script.id
+
+
+async def test_a_version_is_there_while_its_script_is_being_deleted(tmp_path: Path) -> None:
+    """Who asks in that moment is answered with where it is then."""
+    library, script_id = await _one_script(tmp_path)
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def in_use(script_id: str) -> set[str]:
+        asked.set()
+        await go.wait()
+        return {FIRST}
+
+    deleting = asyncio.create_task(library.delete(APP, script_id, versions_in_use=in_use))
+    await asked.wait()
+    assert library.versions.has(script_id, FIRST)
+    finding = asyncio.create_task(library.versions.find(APP, script_id, FIRST))
+    listing = asyncio.create_task(there(library, script_id))
+    await asyncio.sleep(0)
+    go.set()
+    await deleting
+    assert (await finding).path.read_bytes() == b'true\n'
+    assert await listing == [FIRST]
+
+
+async def test_a_version_that_is_put_elsewhere_while_it_is_looked_at_is_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a list, and by itself: what has begun to look for it looks once more."""
+    library, script_id = await _one_script(tmp_path)
+    describe = VersionFolders.describe
+    looking, put_away = [threading.Event(), threading.Event()], threading.Event()
+
+    def late(*arguments: Any, deleted: bool) -> ScriptVersion:
+        if begun := [each for each in looking if not each.is_set()]:
+            begun[0].set()
+            put_away.wait(30)
+        return describe(*arguments, deleted=deleted)
+
+    async with library.begin_upload() as upload:
+        await upload.write(b'second\n')
+        in_use = versions.in_use({FIRST})
+        await library.replace(APP, script_id, upload, versions_in_use=in_use)
+    monkeypatch.setattr(VersionFolders, 'describe', late)
+    finding = asyncio.create_task(library.versions.find(APP, script_id, FIRST))
+    listing = asyncio.create_task(there(library, script_id))
+    await wait_until(lambda: all(each.is_set() for each in looking), what='both look')
+    await library.delete(APP, script_id, versions_in_use=in_use)
+    put_away.set()
+    assert (await finding).path.read_bytes() == b'true\n'
+    assert await listing == [FIRST]
+
+
 async def _replace(api: Api, script_id: str, content: bytes) -> None:
     path = f'/{SENSOR}/scripts/{script_id}'
     response = await api.request('PUT', path, data=form(content, 'new.sh', {'name': 'New'}))
@@ -315,6 +380,27 @@ async def test_clients_read_the_script_as_it_ran(tmp_path: Path) -> None:
                 assert 'check.sh' in response.headers['Content-Disposition']
         _, body = await api.json('GET', f'{path}/versions')
         assert [(each['version'], each['current']) for each in body['items']] == [(FIRST, False)]
+
+
+async def test_a_version_that_is_put_elsewhere_before_it_is_opened_is_read_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its script is deleted between the two."""
+    async with serve_api(tmp_path) as api:
+        script_id = await api.upload(SENSOR)
+        execution_id, script = await api.running(SENSOR, script_id)
+        script.exit(0)
+        await api.listener.wait_for(execution_id)
+        path = f'/{SENSOR}/scripts/{script_id}'
+        opened = ScriptVersions.content
+
+        async def late(*arguments: Any) -> Content:
+            await api.request('DELETE', path)
+            return await opened(*arguments)
+
+        monkeypatch.setattr(ScriptVersions, 'content', late)
+        response = await api.request('GET', f'{path}/content?version={FIRST}')
+        assert (response.status, await response.read()) == (200, b'true\n')
 
 
 async def test_a_version_that_is_not_there_is_refused_with_those_that_are(
