@@ -22,7 +22,8 @@ from gateway_node.http_server.openapi_parts import (
     schemas_of,
 )
 from gateway_node.http_server.route import Route
-from gateway_node.http_server.schemas import reference_to, Schema, SCHEMAS
+from gateway_node.http_server.schema_parts import reference_to, Schema
+from gateway_node.http_server.schemas import SCHEMAS
 from gateway_node.http_server.services import SOVD_VERSION
 from gateway_node.http_server.takes import Place, Taken, taken_by
 from gateway_node.scripts.values import Script

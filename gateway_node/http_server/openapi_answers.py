@@ -12,7 +12,7 @@ from gateway_node.http_server.error_table import INTERNAL_ERROR, Row, row_of
 from gateway_node.http_server.media_types import JSON, offered_by
 from gateway_node.http_server.paging import Numbered
 from gateway_node.http_server.route import BYTES, Route
-from gateway_node.http_server.schemas import reference_to
+from gateway_node.http_server.schema_parts import reference_to
 
 _TEXT = {'type': 'string'}
 _HEADERS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from typing import Any
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.fields import ValueRefused
 from gateway_node.http_server.route import Route
-from gateway_node.http_server.schemas import Schema
+from gateway_node.http_server.schema_parts import Schema
 from gateway_node.http_server.takes import Place, taken_by
 from gateway_node.scripts.values import Script
 from gateway_node.strict_json import pointer_token

@@ -11,7 +11,8 @@ from gateway_node.http_server.error_table import row_of
 from gateway_node.http_server.media_types import offered_by
 from gateway_node.http_server.route import BYTES, Route
 from gateway_node.http_server.routes import ROUTES
-from gateway_node.http_server.schemas import reference_to, SCHEMAS
+from gateway_node.http_server.schema_parts import reference_to
+from gateway_node.http_server.schemas import SCHEMAS
 
 _NO_ROUTE = {404, 405}
 """What is answered where no route is."""

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON Schemas of what the routes of executions answer; see `schemas.py`."""
+
+from gateway_node.executions.findings import MAX_CHECKS, MAX_METRICS, MAX_TEXT_CHARACTERS
+from gateway_node.executions.output_lines import OutputStream
+from gateway_node.executions.statistics import Interval, MAX_LISTED, MAX_POINTS
+from gateway_node.executions.values import (
+    ExecutionStatus,
+    ExecutionType,
+    FailureReason,
+    FINAL_STATUSES,
+    MAX_WARNINGS,
+    TriggerType,
+)
+from gateway_node.http_server.schema_parts import (
+    AMOUNT,
+    ANY_OBJECT,
+    array_of,
+    choice_of,
+    COUNT,
+    FLAG,
+    HREF,
+    MENDED,
+    object_of,
+    reference_to,
+    Schema,
+    TEXT,
+    TEXTS,
+    TIME,
+    WHOLE,
+)
+from gateway_node.scripts.values import ScriptKind, Verdict
+
+_TRIGGER = object_of({'type': choice_of(TriggerType)}, {'setting': TEXT, 'username': TEXT})
+_CLIPPED = TEXT | {'maxLength': MAX_TEXT_CHARACTERS}
+_CHECK = object_of(
+    {'name': _CLIPPED, 'verdict': choice_of(Verdict)},
+    {'value': {}, 'unit': _CLIPPED, 'expected': {}, 'hint': _CLIPPED},
+)
+
+_EXECUTION: Schema = {
+    'id': TEXT,
+    'status': choice_of(ExecutionStatus),
+    'href': HREF,
+    'entity': TEXT,
+    'script_id': TEXT,
+    'script_version': TEXT,
+    'is_outdated': FLAG,
+    'execution_type': choice_of(ExecutionType),
+    'arguments': TEXTS,
+    'priority': WHOLE,
+    'trigger': _TRIGGER,
+    'created_at': TIME,
+}
+_EXECUTION_WHERE_KNOWN: Schema = {
+    'script_name': TEXT,
+    'kind': choice_of(ScriptKind),
+    'tags': TEXTS,
+    'mended': MENDED,
+    'parent': TEXT,
+    'schedule': HREF,
+    'scheduled': FLAG,
+    'last_start_at': TIME,
+    'skipped_starts': COUNT,
+    'stop_trigger': _TRIGGER,
+    'started_at': TIME,
+    'completed_at': TIME,
+    'duration_ms': COUNT,
+    'progress': COUNT | {'maximum': 100},
+    'progress_message': TEXT,
+    'exit_code': WHOLE,
+    'signal': WHOLE,
+    'leftover_processes': COUNT,
+    'unkillable_processes': array_of(object_of({'pid': COUNT, 'user': TEXT, 'command': TEXT})),
+    'resource_use': object_of({'max_memory_bytes': COUNT, 'cpu_sec': AMOUNT}),
+    'verdict': choice_of(Verdict),
+    'summary': _CLIPPED,
+    'metrics': {
+        'type': 'object',
+        'additionalProperties': {'type': 'number'},
+        'maxProperties': MAX_METRICS,
+    },
+    'error': object_of(
+        {
+            'error_code': {'const': 'vendor-error'},
+            'vendor_code': choice_of(FailureReason),
+            'message': TEXT,
+            'parameters': ANY_OBJECT,
+        }
+    ),
+    'terminating': FLAG,
+    'warnings': array_of(TEXT, maxItems=MAX_WARNINGS),
+}
+
+_LINE: Schema = {'stream': choice_of(OutputStream), 'time': TIME, 'text': TEXT}
+_CUT_LINE: Schema = {'whole': {'const': False}}
+
+_AROUND: Schema = {
+    'next': HREF,
+    'pagination': reference_to('Pagination'),
+    'complete': FLAG,
+}
+"""What stands beside the items of a list that is answered in parts."""
+
+_COUNTS: Schema = {'type': 'object', 'additionalProperties': COUNT}
+_STATUS_COUNTS = object_of(
+    {status.value: COUNT for status in ExecutionStatus if status in FINAL_STATUSES}
+)
+_DURATIONS = object_of(
+    {'count': COUNT},
+    {'min_ms': COUNT, 'mean_ms': AMOUNT, 'p50_ms': AMOUNT, 'p95_ms': AMOUNT, 'max_ms': COUNT},
+)
+
+EXECUTION_SCHEMAS: dict[str, Schema] = {
+    'ExecutionSummary': object_of(_EXECUTION, _EXECUTION_WHERE_KNOWN),
+    'ExecutionColumns': object_of({}, _EXECUTION | _EXECUTION_WHERE_KNOWN),
+    'ExecutionList': object_of(
+        {
+            'items': array_of(
+                {'anyOf': [reference_to('ExecutionSummary'), reference_to('ExecutionColumns')]}
+            )
+        },
+        _AROUND,
+    ),
+    'MetricSeries': object_of(
+        {
+            'items': array_of(
+                object_of(
+                    {
+                        'execution_id': TEXT,
+                        'href': HREF,
+                        'entity': TEXT,
+                        'script_id': TEXT,
+                        'at': TIME,
+                        'value': {'type': 'number'},
+                    },
+                    {'script_name': TEXT, 'verdict': choice_of(Verdict)},
+                )
+            )
+        },
+        _AROUND,
+    ),
+    'Execution': object_of(
+        _EXECUTION
+        | {
+            'input_parameters': ANY_OBJECT,
+            'updated_at': TIME,
+            'output': object_of({'stdout': TEXT, 'stderr': TEXT, 'dropped_bytes': COUNT}),
+        },
+        _EXECUTION_WHERE_KNOWN
+        | {
+            'script_content': HREF,
+            'executor': object_of({'name': TEXT, 'host': TEXT}),
+            'parameters': ANY_OBJECT,
+            'checks': array_of(_CHECK, maxItems=MAX_CHECKS),
+        },
+    ),
+    'OutputLines': object_of(
+        {
+            'items': array_of(object_of({'number': COUNT} | _LINE, _CUT_LINE)),
+            'dropped': array_of(object_of({'first': COUNT, 'last': COUNT})),
+            'unfinished': array_of(object_of(_LINE, _CUT_LINE)),
+            'last': COUNT,
+        },
+        {'next': HREF},
+    ),
+    'Statistics': object_of(
+        {
+            'total': COUNT,
+            'statuses': _STATUS_COUNTS,
+            'vendor_codes': _COUNTS,
+            'verdicts': _COUNTS,
+            'scripts': array_of(
+                object_of(
+                    {'id': TEXT, 'entity': TEXT, 'href': HREF, 'executions': COUNT},
+                    {'name': TEXT},
+                ),
+                maxItems=MAX_LISTED,
+            ),
+            'entities': _COUNTS | {'maxProperties': MAX_LISTED},
+            'durations': _DURATIONS,
+            'open': object_of({'running': COUNT, 'waiting': COUNT, 'scheduled': COUNT}),
+        },
+        {
+            'success_rate': AMOUNT | {'maximum': 1},
+            'from': TIME,
+            'to': TIME,
+            'approximate': {'const': True},
+            'interval': choice_of(Interval),
+            'series': array_of(
+                object_of(
+                    {
+                        'at': TIME,
+                        'total': COUNT,
+                        'statuses': _STATUS_COUNTS,
+                        'durations': _DURATIONS,
+                    }
+                ),
+                maxItems=MAX_POINTS,
+            ),
+        },
+    ),
+    'StartedExecution': object_of(
+        {'id': TEXT, 'status': choice_of(ExecutionStatus), 'href': HREF}, {'schedule': HREF}
+    ),
+}
