@@ -19,6 +19,8 @@ class KeysetPage:
     newest. At most MAX_LIMIT either way."""
     reference: str | None = None
     """An id, itself not among them; nothing of that id has to exist any more."""
+    below: int | None = None
+    """The number of an id, from which on nothing is told; None where all is."""
 
 
 class Order(enum.Enum):

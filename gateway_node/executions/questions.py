@@ -11,7 +11,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.errors import ExecutionNotFound
 from gateway_node.executions.filters import ExecutionFilter
-from gateway_node.executions.ids import ExecutionIds, number_of
+from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.output_pages import LinesWanted, OutputPage, read_page
 from gateway_node.executions.pages import (
@@ -79,15 +79,12 @@ class Questions:
         Read upwards it misses none: it stops short of what may still come on record.
         ScriptNotFound where a script is asked for that nothing knows.
         """
-        settled = self._ids.unsettled_from
-        found = await self._store.find(wanted, page)
-        executions, more = found.executions, found.more
         if page.limit > 0:
-            kept = tuple(each for each in executions if number_of(each.id) < settled)
-            executions, more = kept, more if len(kept) == len(executions) else None
-        if not executions:
+            page = replace(page, below=self._ids.unsettled_from)
+        found = await self._store.find(wanted, page)
+        if not found.executions:
             await self._check_known(wanted)
-        return replace(found, executions=self._as_they_are(executions), more=more)
+        return replace(found, executions=self._as_they_are(found.executions))
 
     async def with_parameters(self, execution: Execution) -> Execution:
         """Return what was found with its input and output parameters, as far as it is kept yet."""

@@ -143,6 +143,8 @@ def find_page(
     """Return a page of the executions that are wanted, newest first."""
     direction, limit = Direction.UP if page.limit > 0 else Direction.DOWN, abs(page.limit)
     within = _behind(connection, page.reference, direction)
+    if page.below is not None:
+        within = within[0], min(within[1], page.below - 1)
     search = search_of(connection, wanted, direction, bounds, within=within)
     found = [*search.found(limit + 1)]
     documents = [document for _, document in found[:limit]]

@@ -37,6 +37,7 @@ from gateway_node.executions.events import (
     SCRIPT_KINDS,
 )
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.ids import number_of
 from gateway_node.executions.pages import (
     FoundNumberedPage,
     FoundPage,
@@ -113,6 +114,7 @@ class InMemoryExecutionStore:
                 reference is None
                 or (execution.id > reference if upwards else execution.id < reference)
             )
+            and (page.below is None or number_of(execution.id) < page.below)
         ]
         chosen = found[: abs(page.limit)]
         more = chosen[-1].id if len(found) > len(chosen) else None

@@ -20,6 +20,7 @@ from gateway_node.executions.filters import (
     Moments,
     TriggerFilter,
 )
+from gateway_node.executions.ids import number_of
 from gateway_node.executions.pages import KeysetPage, NumberedPage, Order
 from gateway_node.executions.values import Execution, ExecutionStatus, TriggerType
 from gateway_node.scripts.values import Verdict
@@ -197,3 +198,39 @@ async def test_a_part_of_time_is_a_range_of_numbers(tmp_path: Path) -> None:
     )
     assert [each.id for each in page.executions] == [new_execution(n).id for n in (6, 5, 3, 2)]
     connection.close()
+
+
+async def test_a_clock_that_is_set_back_at_each_start_costs_little(tmp_path: Path) -> None:
+    """What was created between two set-backs is mostly wanted as a whole, or not at all."""
+    store = await SqliteExecutionStore.open(await Database.open(tmp_path), FakeClock())
+    starts = [
+        Change.first(
+            new_execution(number, created_at=NOON + datetime.timedelta(seconds=number % 2)),
+            GATEWAY,
+        )
+        for number in range(300)
+    ]
+    await store.record(starts)
+    await store.close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    second = datetime.timedelta(seconds=1)
+    assert spans_of(connection, Moments(after=NOON, before=NOON + 5 * second)) == [
+        (0, EVERYWHERE[1] - 1)
+    ]
+    assert len(statements) < 150 * 4
+    assert len(spans_of(connection, Moments(after=NOON + second)) or ()) == 150
+    connection.close()
+
+
+def test_what_is_looked_at_in_vain_ends_short_of_what_is_to_come(
+    connection: sqlite3.Connection,
+) -> None:
+    """Where nothing is to be told from a number on, a page does not lead past it either."""
+    nothing = ExecutionFilter(priorities=frozenset({77}))
+    page = KeysetPage(limit=5, below=number_of(new_execution(2).id))
+    found = find_page(connection, nothing, page, Bounds(rows=2))
+    assert (found.more, found.complete) == (new_execution(1).id, False)
+    found = find_page(connection, nothing, page, Bounds(rows=3))
+    assert (found.more, found.complete) == (None, True)

@@ -16,6 +16,7 @@ from gateway_node.executions.filters import (
     ScriptVersion,
     TriggerFilter,
 )
+from gateway_node.executions.ids import number_of
 from gateway_node.executions.pages import KeysetPage, NumberedPage, Order
 from gateway_node.executions.values import (
     Execution,
@@ -193,6 +194,8 @@ KEYSET_PAGES = strategies.builds(
     limit=strategies.integers(1, 5) | strategies.integers(-5, -1),
     reference=strategies.none()
     | strategies.integers(0, 62).map(lambda number: new_execution(number).id),
+    below=strategies.none()
+    | strategies.integers(0, 62).map(lambda number: number_of(new_execution(number).id)),
 )
 NUMBERED_PAGES = strategies.builds(
     NumberedPage,
