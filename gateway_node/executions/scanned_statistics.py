@@ -74,7 +74,7 @@ class Statistics:
     async def of_scripts(
         self, scripts: Iterable[ScriptOfEntity]
     ) -> Mapping[ScriptOfEntity, ScriptRecord]:
-        """Return what is known of each of these scripts, all in one read. StoreUnavailable."""
+        """Return what is known of each of these scripts. StoreUnavailable."""
         return await self._store.end_counts.of_scripts(scripts)
 
     async def _scan(self, wanted: ExecutionFilter, interval: Interval | None) -> EndStatistics:

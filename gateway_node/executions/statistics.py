@@ -176,7 +176,7 @@ class EndCounts(Protocol):
     async def of_scripts(
         self, scripts: Iterable[ScriptOfEntity]
     ) -> Mapping[ScriptOfEntity, ScriptRecord]:
-        """Return what is known of each of these scripts, all in one read."""
+        """Return what is known of each of these scripts."""
 
 
 def asks_for_counted(wanted: ExecutionFilter) -> bool:

@@ -4,6 +4,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 import datetime
+import functools
 import math
 import sqlite3
 
@@ -37,6 +38,8 @@ from gateway_node.storage.statistics_reads import (
 )
 from gateway_node.storage.terms import script_of_entity
 
+_SCRIPTS_AT_ONCE = 100
+"""Whose records are read at once: some 15 ms."""
 _LEVELS = {Interval.HOUR: Level.HOUR, Interval.DAY: Level.DAY}
 _Uncounted = list[tuple[EndKind, int, Tally]]
 """Of each end its kind, the second, and what it adds."""
@@ -61,8 +64,15 @@ class SqliteEndCounts:
     async def of_scripts(
         self, scripts: Iterable[ScriptOfEntity]
     ) -> Mapping[ScriptOfEntity, ScriptRecord]:
-        """Return what is known of each of these scripts, all in one read."""
-        return await self._database.read(lambda connection: _of_scripts(connection, scripts))
+        """Return what is known of each of these scripts, in reads between which others get a
+        turn."""
+        found: dict[ScriptOfEntity, ScriptRecord] = {}
+        wanted = [*scripts]
+        for begin in range(0, len(wanted), _SCRIPTS_AT_ONCE):
+            some = wanted[begin : begin + _SCRIPTS_AT_ONCE]
+            read = functools.partial(_of_scripts, scripts=some)
+            found |= await self._database.read(read)
+        return found
 
 
 class _Reading:

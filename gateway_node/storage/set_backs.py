@@ -10,7 +10,7 @@ from gateway_node.executions.filters import EVER, Moments
 from gateway_node.storage.conditions import moment_text
 
 MAX_NUMBER = 2**63 - 1
-_MAX_STRETCHES = 200
+_MAX_STRETCHES = 1000
 """Of time between two set-backs, that are looked at one by one."""
 
 Span = tuple[int, int]
@@ -60,27 +60,46 @@ def spans_of(connection: sqlite3.Connection, created: Moments) -> list[Span] | N
 
 
 def _spans(connection: sqlite3.Connection, created: Moments, bounds: list[int]) -> Iterator[Span]:
+    """Yield what is wanted of each stretch; where that touches, of several as one."""
+    begins = ends = 0
     for first, end in itertools.pairwise(bounds):
         low, high = first, end
         if created.after is not None:
             low = _first_since(connection, created.after, (first, end))
         if created.before is not None:
             high = _first_since(connection, created.before, (low, end))
-        if low < high:
-            yield low, high - 1
+        if low >= high:
+            continue
+        if low > ends:
+            if begins < ends:
+                yield begins, ends - 1
+            begins = low
+        ends = high
+    if begins < ends:
+        yield begins, ends - 1
+
+
+_FIRST = """
+    SELECT number, created_at FROM executions WHERE number >= ? AND number < ?
+    ORDER BY number LIMIT 1
+"""
+_LAST = _FIRST.replace('ORDER BY number', 'ORDER BY number DESC')
 
 
 def _first_since(connection: sqlite3.Connection, moment: datetime.datetime, stretch: Span) -> int:
     """Return the number of the first execution of a stretch that was created at a moment or
     later; the stretch's end where there is none."""
     text, (low, high) = moment_text(moment), stretch
-    query = """
-        SELECT number, created_at FROM executions WHERE number >= ? AND number < ?
-        ORDER BY number LIMIT 1
-    """
+    # The ends of most stretches tell all: those lie before the moment as a whole, or behind it.
+    first = connection.execute(_FIRST, stretch).fetchone()
+    if first is None or first[1] >= text:
+        return low
+    last = connection.execute(_LAST, stretch).fetchone()
+    if last[1] < text:
+        return high
     while low < high:
         middle = (low + high) // 2
-        row = connection.execute(query, (middle, high)).fetchone()
+        row = connection.execute(_FIRST, (middle, high)).fetchone()
         if row is not None and row[1] < text:
             low = row[0] + 1
         else:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends counted beside the executions: what they tell, and what of it stays."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 import datetime
@@ -196,6 +197,22 @@ async def test_a_script_is_known_by_what_it_did_last_and_how_often(
     assert found[self_test].ended.executions == 2
     assert (found[unused].last, found[unused].ended) == (None, NOTHING)
     assert (found[other].last, found[other].ended.executions) == (None, 1)
+
+
+async def test_others_get_a_turn_while_many_scripts_are_asked_for(tmp_path: Path) -> None:
+    """One thread reads for all: no question holds it for a thousand scripts."""
+    store = await open_store(tmp_path)
+    await put(store, ended(1))
+    script = ScriptOfEntity(entity='apps/temp_sensor', script_id='self_test')
+    unused = (script._replace(script_id=f'unused_{number}') for number in range(500))
+    asking = asyncio.create_task(store.end_counts.of_scripts([script, *unused]))
+    await asyncio.sleep(0)
+    await store.counts()
+    assert not asking.done()
+    found = await asking
+    assert len(found) == 501
+    assert found[script].ended.executions == 1
+    await store.close()
 
 
 async def test_ends_are_counted_where_an_earlier_version_kept_them(tmp_path: Path) -> None:
