@@ -71,7 +71,7 @@ class VersionFolders:
         )
 
     def files(self, script_id: str, version: str, *, deleted: bool) -> tuple[Path, Path]:
-        """Return all that there is of a version, what holds its file first."""
+        """Return all that there is of a version: the folder of its file, and the note."""
         home = self.home(script_id, deleted=deleted)
         return home / version, home / f'{version}.json'
 

@@ -26,6 +26,7 @@ from gateway_node.scripts.errors import LibraryUnavailable, ScriptNotFound, Vers
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.metadata import Metadata, parse_metadata
+from gateway_node.scripts.old_versions import none_in_use
 from gateway_node.scripts.script_versions import ScriptVersions
 from gateway_node.scripts.values import Script, ScriptKind, ScriptVersion
 from gateway_node.scripts.version_folders import VersionFolders
@@ -268,6 +269,29 @@ async def test_a_version_in_use_outlives_a_change_that_is_cut_off_at_any_step(
         if after[0] > 0:
             break
     assert step > 3
+
+
+async def test_nothing_of_a_version_outlives_a_removal_that_is_cut_off_at_any_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start removes the rest, of its file and of what was noted of it."""
+    step, after = 0, [0]
+    while after[0] <= 0:
+        step += 1
+        state_dir = tmp_path / str(step)
+        library, script_id = await _one_script(state_dir / 'scripts')
+        async with library.begin_upload() as upload:
+            await upload.write(b'second\n')
+            in_use = versions.in_use({FIRST})
+            await library.replace(APP, script_id, upload, versions_in_use=in_use)
+        after = [step]
+        with monkeypatch.context() as patch, contextlib.suppress(_Crash):
+            for name in ('unlink', 'rmdir'):
+                patch.setattr(os, name, _failing(getattr(os, name), after, _Crash()))
+            await library.versions.prune([script_id], none_in_use)
+        await _opened(state_dir / 'scripts').open()
+        assert on_disk(state_dir) == {SECOND}
+    assert step > 2
 
 
 async def _one_script(directory: Path) -> tuple[ScriptLibrary, str]:
