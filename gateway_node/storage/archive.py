@@ -168,7 +168,9 @@ class _Batch:
 
     def _close(self) -> None:
         for descriptor, _ in self._files.values():
-            os.close(descriptor)
+            # A network file system may say here what failed before; closed it is (man 2 close).
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
         self._files.clear()
 
 

@@ -119,6 +119,31 @@ async def test_a_full_disk_keeps_nothing_of_a_batch(tmp_path: Path) -> None:
         }
 
 
+async def test_a_disk_that_refuses_even_the_close_is_told_as_one_that_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS does (man 2 close): all files of the batch are left as they were, and closed."""
+    close = os.close
+    closed = []
+
+    def refusing(descriptor: int) -> None:
+        close(descriptor)
+        closed.append(descriptor)
+        raise OSError(28, 'No space left on device')
+
+    archive = archive_in(tmp_path)
+    await archive.append(each_of(ended(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'fsync', _no_space)
+        patch.setattr(os, 'close', refusing)
+        with pytest.raises(ArchiveUnavailable, match='No space left'):
+            await archive.append(each_of(ended(2), ended(3, month=5)))
+    assert archive.warnings
+    assert len(closed) == 2
+    await archive.append(each_of(ended(2)))
+    assert lines_of(tmp_path)['executions-2026-03.ndjson'] == ids(1, 2)
+
+
 async def test_what_could_not_be_removed_is_not_archived_again(tmp_path: Path) -> None:
     """As often as it is tried, in one life of the gateway."""
     archive = archive_in(tmp_path)
