@@ -4,7 +4,7 @@
 What is unknown or unset is left out.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 import dataclasses
 import datetime
 from operator import attrgetter
@@ -14,6 +14,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.findings import Check
 from gateway_node.executions.values import Execution, Output, Trigger
 from gateway_node.http_server.representations import Json, present
+from gateway_node.scripts.library import ScriptLibrary
 
 PresentVersions = Mapping[tuple[EntityRef, str], str | None]
 """By entity and id, the version that a script has now; None where it is gone."""
@@ -59,6 +60,21 @@ class ExecutionRows:
             for name, column in self._columns
             if (value := column(execution)) is not None
         }
+
+
+async def rows_of(
+    base: str,
+    library: ScriptLibrary,
+    executions: Iterable[Execution],
+    columns: Collection[str] | None,
+) -> ExecutionRows:
+    """Return what builds these executions; their scripts are looked up where a column tells of
+    them. Raises what `ScriptLibrary.versions_of` raises."""
+    versions: PresentVersions = {}
+    if columns is None or 'is_outdated' in columns:
+        scripts = {(each.entity, each.script_id) for each in executions}
+        versions = await library.versions_of(scripts)
+    return ExecutionRows(base, versions, columns)
 
 
 def execution_detail(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gateway_node.executions.filters import ExecutionFilter, ScriptVersion
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, ExecutionRows
+from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, rows_of
 from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.export import Export, ExportWanted
 from gateway_node.http_server.fields import Choice
@@ -120,7 +120,5 @@ async def _list(call: Call[OfExecutions, None], wanted: ExecutionFilter) -> Answ
     found, around = await find_part(call, wanted)
     if export:
         return Answer(body=export.of_page(found), links=around.links)
-    scripts = {(each.entity, each.script_id) for each in found}
-    versions = await call.services.library.versions_of(scripts)
-    rows = ExecutionRows(call.base, versions, call.at.fields)
+    rows = await rows_of(call.base, call.services.library, found, call.at.fields)
     return Answer(body=listing(map(rows.row, found)) | around.members, links=around.links)

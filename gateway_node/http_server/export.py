@@ -11,7 +11,7 @@ from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.calls import Call, Stream
 from gateway_node.http_server.errors import InvalidParameter
-from gateway_node.http_server.execution_columns import ExecutionRows, PresentVersions
+from gateway_node.http_server.execution_columns import rows_of
 from gateway_node.http_server.export_lines import CsvLines, JsonLines, Lines
 from gateway_node.http_server.fields import Flag
 from gateway_node.http_server.media_types import accepts, CSV, JSON, NDJSON
@@ -71,7 +71,6 @@ class Export:
         added = wanted.columns or ()
         self._call = call
         self._fields = fields
-        self._tells_outdated = fields is None or 'is_outdated' in fields
         self._reads_whole = any(not name.startswith('metrics.') for name in added)
         self._lines: Lines = (
             CsvLines(fields, added, defused=wanted.defuse is not False)
@@ -113,7 +112,8 @@ class Export:
         if head := self._lines.head():
             yield head
         async for executions in pages:
-            rows = await self._rows(executions)
+            library = self._call.services.library
+            rows = await rows_of(self._call.base, library, executions, self._fields)
             if self._reads_whole:
                 for each in executions:
                     # One at a time: parameters may be long.
@@ -123,10 +123,3 @@ class Export:
                 yield self._lines.body((rows.row(each), each) for each in executions)
             # A client that is quick enough never has the writing wait.
             await asyncio.sleep(0)
-
-    async def _rows(self, executions: Sequence[Execution]) -> ExecutionRows:
-        versions: PresentVersions = {}
-        if self._tells_outdated:
-            scripts = {(each.entity, each.script_id) for each in executions}
-            versions = await self._call.services.library.versions_of(scripts)
-        return ExecutionRows(self._call.base, versions, self._fields)

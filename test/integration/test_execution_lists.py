@@ -293,7 +293,7 @@ async def test_what_is_no_id_of_an_execution_is_refused(api: Api, path: str) -> 
 
 
 async def test_a_page_asks_once_for_each_script(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many executions are on it."""
+    """However many executions are on it; and for none where no column tells of them."""
     await record(api, *range(1, 50))
     await record(api, *range(50, 60), script_id='other')
     asked = []
@@ -306,6 +306,9 @@ async def test_a_page_asks_once_for_each_script(api: Api, monkeypatch: pytest.Mo
     monkeypatch.setattr(api.library, 'versions_of', note)
     await ids(api, '/executions')
     assert asked == [{(APP, 'self_test'), (APP, 'other')}]
+    await ids(api, '/executions?fields=id,status')
+    await api.request('GET', '/executions?fields=id', headers={'Accept': 'text/csv'})
+    assert len(asked) == 1
 
 
 async def test_the_assembled_gateway_finds_what_ran(tmp_path: Path) -> None:
