@@ -154,10 +154,10 @@ class ExecutionQuery:
     )
     parameters: Mapping[str, frozenset[str]] = family(
         'parameter.',
-        _TEXTS,
+        Several(SearchText(), MAX_TEXTS, commas=False),
         max_names=MAX_PARAMETERS,
         about='An input parameter by its name (`parameter.mode=fast`): a text as it is, all else '
-        'as JSON.',
+        'as JSON. Alternatives repeat the name: a comma is part of a value.',
     )
     include_outdated: bool = query(
         Flag(),

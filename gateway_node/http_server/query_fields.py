@@ -46,12 +46,15 @@ class Several(Field[frozenset[T]]):
     r"""One value or several: a name repeated, or commas between them.
 
     A comma in a value is written `\,`, and a backslash in front of a comma or of another one
-    `\\`.
+    `\\`. Without `commas` each text is one value as it is.
     """
 
-    def __init__(self, kind: Field[T], max_values: int = MAX_VALUES) -> None:
+    def __init__(
+        self, kind: Field[T], max_values: int = MAX_VALUES, *, commas: bool = True
+    ) -> None:
         self._kind = kind
         self._max_values = max_values
+        self._commas = commas
 
     def read(self, value: object) -> frozenset[T]:
         """Return the values of a list; every one that is wrong is told."""
@@ -61,7 +64,7 @@ class Several(Field[frozenset[T]]):
 
     def read_texts(self, texts: list[str]) -> frozenset[T]:
         """Return the values of all texts; every one that is wrong is told."""
-        written = [piece for text in texts for piece in _pieces(text)]
+        written = [piece for text in texts for piece in _pieces(text)] if self._commas else texts
         return self._all(written, self._kind.read_text)
 
     def _all(self, written: list[Any], read: Callable[[Any], T]) -> frozenset[T]:

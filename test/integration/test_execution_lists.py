@@ -323,7 +323,10 @@ async def test_the_assembled_gateway_finds_what_ran(tmp_path: Path) -> None:
         script = await uploaded.json()
         started = await client.post(
             f'{script["href"]}/executions',
-            json={'execution_type': 'now', 'parameters': {'mode': 'fast'}},
+            json={
+                'execution_type': 'now',
+                'parameters': {'mode': 'fast', 'range': [1, 5], 'deep': {'a': 1, 'b': 'x,y'}},
+            },
         )
         execution = await started.json()
         while (await (await client.get(execution['href'])).json())['status'] != 'completed':
@@ -335,6 +338,8 @@ async def test_the_assembled_gateway_finds_what_ran(tmp_path: Path) -> None:
             'priority=0', 'created_after=2020-01-01T00:00:00Z', 'min_duration_ms=0',
             'started_after=2020-01-01T00:00:00Z', 'completed_after=2020-01-01T00:00:00Z',
             'max_duration_ms=999999', 'result_contains=FAST', 'parameter.mode=fast',
+            'parameter.mode=slow&parameter.mode=fast', 'parameter.range=[1,5]',
+            'parameter.deep={"b":"x,y","a":1}',
             'include_outdated=false', 'page=1', 'sort=duration', 'sort=completed', 'limit=5',
         ):  # fmt: skip
             body = await (await client.get(f'{BASE}/executions?{query}')).json()
@@ -346,7 +351,7 @@ async def test_the_assembled_gateway_finds_what_ran(tmp_path: Path) -> None:
             'stop_trigger=manual', 'username=alice', f'parent={execution["id"]}',
             'terminating=true', 'scheduled=true', 'priority=1',
             'created_before=2020-01-01T00:00:00Z', 'result_contains=slow', 'parameter.mode=slow',
-            'page=2',
+            'parameter.range=[1]', 'page=2',
         ):  # fmt: skip
             answer = await client.get(f'{BASE}/executions?{query}')
             if query.startswith('component='):

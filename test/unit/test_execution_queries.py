@@ -53,8 +53,8 @@ PARTS: list[tuple[str, str, Any]] = [
     ('min_duration_ms=0', 'min_duration_ms', 0),
     ('max_duration_ms=5', 'max_duration_ms', 5),
     ('result_contains=a,b', 'result_contains', 'a,b'),
-    ('parameter.mode=fast,slow&parameter.a.b=1', 'parameters',
-     {'mode': {'fast', 'slow'}, 'a.b': {'1'}}),
+    ('parameter.mode=fast&parameter.mode=a,b&parameter.a.b=[1,2]', 'parameters',
+     {'mode': {'fast', 'a,b'}, 'a.b': {'[1,2]'}}),
 ]  # fmt: skip
 """Queries, and the field of the filter that each sets, with its value."""
 

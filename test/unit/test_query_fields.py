@@ -46,6 +46,14 @@ def test_several_values_are_repeated_or_have_commas_between_them(
     assert TEXTS.read_texts(texts) == found
 
 
+@pytest.mark.parametrize('text', ['[1,2]', '{"a":1,"b":2}', 'a\\,b', '\\\\', ','])
+def test_values_without_commas_between_them_are_taken_as_they_are(text: str) -> None:
+    """Backslashes, too; the name is repeated for alternatives, and the form is told so."""
+    field = Several(SearchText(), commas=False)
+    assert field.read_texts([text, 'b']) == {text, 'b'}
+    assert Draft202012Validator(field.schema()).is_valid([text, 'b'])
+
+
 @given(st.lists(st.text(st.characters(exclude_characters='\0'), min_size=1), min_size=1))
 def test_any_values_can_be_written_with_commas_between_them(values: list[str]) -> None:
     """Whatever is in them."""
