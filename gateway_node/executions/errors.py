@@ -12,10 +12,11 @@ from gateway_node.scripts.values import ScriptKind
 
 
 class ExecutionNotFound(Exception):
-    """The script has no such execution."""
+    """There is no such execution; `of_script`, of the script that was named."""
 
-    def __init__(self, execution_id: str) -> None:
-        super().__init__(f'no execution {execution_id!r} of this script')
+    def __init__(self, execution_id: str, *, of_script: bool = False) -> None:
+        owner = ' of this script' if of_script else ''
+        super().__init__(f'no execution {execution_id!r}{owner}')
         self.execution_id = execution_id
 
 

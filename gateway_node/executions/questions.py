@@ -49,14 +49,14 @@ class Questions:
 
     async def get(self, entity: EntityRef, script_id: str, execution_id: str) -> Execution:
         """Return an execution, open or ended; ExecutionNotFound."""
-        execution = await self.get_by_id(execution_id)
-        if execution.entity != entity or execution.script_id != script_id:
-            raise ExecutionNotFound(execution_id)
+        execution = await self._find(execution_id)
+        if execution is None or (execution.entity, execution.script_id) != (entity, script_id):
+            raise ExecutionNotFound(execution_id, of_script=True)
         return execution
 
     async def get_by_id(self, execution_id: str) -> Execution:
         """Return an execution, whatever it is of; ExecutionNotFound."""
-        execution = self._present(execution_id) or await self._store.get(execution_id)
+        execution = await self._find(execution_id)
         if execution is None:
             raise ExecutionNotFound(execution_id)
         return execution
@@ -129,6 +129,9 @@ class Questions:
             else each
             for each in recorded
         )
+
+    async def _find(self, execution_id: str) -> Execution | None:
+        return self._present(execution_id) or await self._store.get(execution_id)
 
     def _present(self, execution_id: str) -> Execution | None:
         active = self._active.get(execution_id)

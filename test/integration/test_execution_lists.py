@@ -283,6 +283,9 @@ async def test_an_id_alone_is_a_short_way_to_an_execution(api: Api) -> None:
     for method, options in (('GET', {}), ('PUT', {'json': {'action': 'stop'}}), ('DELETE', {})):
         status, body = await api.json(method, short, **options)
         assert (status, body['error_code']) == (404, 'resource-not-found')
+        assert body['message'] == f'no execution {execution_id!r}'
+    _, body = await api.json('GET', long)
+    assert body['message'] == f'no execution {execution_id!r} of this script'
 
 
 @pytest.mark.parametrize('path', ['status', 'status/', 'nobody', '%20'])
