@@ -64,7 +64,8 @@ async def show_script(call: Call[OfScript, None]) -> Answer:
 async def replace_script(call: Call[OfScript, Form]) -> Answer:
     """Replace the file of a script: a new version under the same id.
 
-    What the metadata does not name stays.
+    What the metadata does not name stays. A script without a name of its own is called as its
+    present file.
     """
     async with receive(call.body, call.services.script_changes, replacing=True) as received:
         script = await call.services.script_changes.replace(
