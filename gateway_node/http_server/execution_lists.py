@@ -5,6 +5,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from gateway_node.executions.filters import ExecutionFilter, ScriptVersion
+from gateway_node.executions.pages import Order
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, rows_of
@@ -31,7 +32,8 @@ class OfExecutions(ExecutionQuery, Paging, ExportWanted):
     def __post_init__(self) -> None:
         """Check what goes with what; InvalidParameter."""
         super().__post_init__()
-        self.check_form()
+        in_pages = self.page is not None or self.per_page is not None
+        self.check_form(needs_page=self.sort is not Order.ID and not in_pages)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,9 +46,15 @@ class ExportWanted:
         """Whether a file is wanted."""
         return self.accept != JSON
 
-    def check_form(self) -> None:
-        """Raise InvalidParameter where what is for another form is given."""
+    def check_form(self, *, needs_page: bool) -> None:
+        """Raise InvalidParameter where what is for another form is given.
+
+        `needs_page`: nobody says which page is wanted in an order that has nothing but pages. A
+        list begins then with the first one; a file would pass for the whole.
+        """
         wrong = []
+        if needs_page and self.is_export:
+            wrong.append(('sort', 'goes with page or per_page in an export, but for sort=id'))
         if self.columns is not None and not self.is_export:
             wrong.append(('columns', f'goes with Accept: {CSV} or {NDJSON} alone'))
         if self.defuse is not None and self.accept != CSV:
@@ -102,10 +108,11 @@ class Export:
         return self._stream(pages())
 
     def _stream(self, pages: AsyncIterator[Sequence[Execution]]) -> Stream:
+        began = self._call.services.clock.now()
         return Stream(
             pieces=self._pieces(pages),
             media_type=self._lines.media_type,
-            file_name=f'executions.{self._lines.suffix}',
+            file_name=f'executions-{began:%Y%m%dT%H%M%SZ}.{self._lines.suffix}',
         )
 
     async def _pieces(self, pages: AsyncIterator[Sequence[Execution]]) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@
 
 from collections.abc import AsyncIterator
 import csv
+import datetime
 import io
 import json
 from pathlib import Path
@@ -86,9 +87,12 @@ async def test_a_line_is_what_the_list_has(api: Api, path: str) -> None:
 
 
 async def test_a_file_is_to_be_saved(api: Api) -> None:
-    """By a name that says what it is; lists vary by Accept."""
+    """By a name that says what it is and when it began, in UTC: `curl -OJ` leaves a file that is
+    there as it is. Lists vary by Accept."""
     await record(api, 1)
-    for headers, name in ((CSV, 'executions.csv'), (NDJSON, 'executions.ndjson')):
+    api.clock.wall = datetime.datetime(2026, 1, 31, 9, 5, 7, 999, tzinfo=datetime.UTC)
+    for headers, suffix in ((CSV, 'csv'), (NDJSON, 'ndjson')):
+        name = f'executions-20260131T090507Z.{suffix}'
         answer = await api.request('GET', '/executions', headers=headers)
         assert answer.headers['Content-Type'] == f'{headers["Accept"]}; charset=utf-8'
         assert answer.headers['Content-Disposition'] == f'attachment; filename="{name}"'
@@ -135,18 +139,28 @@ async def test_the_form_of_the_cells_is_chosen(api: Api) -> None:
         ('columns=id', CSV, ['columns']),
         ('columns=metrics.', CSV, ['columns']),
         ('columns=metrics.a,,', CSV, ['columns', 'columns']),
+        ('sort=duration', CSV, ['sort']),
+        ('sort=completed', NDJSON, ['sort']),
     ],
 )
 async def test_what_is_for_another_form_is_refused(
     api: Api, query: str, headers: dict[str, str], wrong: list[str]
 ) -> None:
-    """By its name; and a column that is no metric and no parameter."""
+    """By its name; a column that is no metric and no parameter, too, and an order that has pages
+    alone without one: the first page would pass for the whole."""
     answer = await api.request('GET', f'/executions?{query}', headers=headers)
     assert answer.status == 400
     violations = (await answer.json())['parameters']['violations']
     assert sorted({each['path'] for each in violations}) == [
         f'/query/{name}' for name in sorted(set(wrong))
     ]
+
+
+async def test_series_and_statistics_are_no_files(api: Api) -> None:
+    """They are JSON whatever is asked for."""
+    for path in ('/executions/metrics?name=volts', '/executions/stats'):
+        answer = await api.request('GET', path, headers=CSV)
+        assert (answer.status, answer.content_type) == (200, 'application/json')
 
 
 async def test_a_page_is_exported_where_one_is_asked_for(api: Api) -> None:
@@ -156,6 +170,8 @@ async def test_a_page_is_exported_where_one_is_asked_for(api: Api) -> None:
     assert [row['id'] for row in await rows(api, f'/executions?before={known[1]}')] == known[2:]
     path = '/executions?page=2&per_page=2'
     assert [line['id'] for line in await lines(api, path)] == known[2:4]
+    path = '/executions?per_page=2&sort=created'
+    assert [line['id'] for line in await lines(api, path)] == known[:2]
     answer = await api.request('GET', path, headers=CSV)
     assert 'rel="next"' in answer.headers['Link']
 
