@@ -5,8 +5,7 @@ Where all of a walk is wanted, pages and totals come from its index. Else, and i
 index has, a bounded number of the newest rows is looked at.
 """
 
-from collections.abc import Iterator
-import json
+from collections.abc import Iterable, Iterator
 import sqlite3
 from typing import Any
 
@@ -20,11 +19,12 @@ from gateway_node.storage.walks import count_query, Direction, numbers_query
 
 NUMBERED_BOUNDS = Bounds(rows=20_000)
 
-_FIELDS = {
+_SORTED_BY = {
     Order.CREATED: 'created_at',
-    Order.COMPLETED: 'completed_at',
-    Order.DURATION: 'duration_ms',
+    Order.COMPLETED: "coalesce(json_extract(document, '$.completed_at'), '')",
+    Order.DURATION: "coalesce(json_extract(document, '$.duration_ms'), '')",
 }
+"""Expressions; an empty text where there is nothing."""
 
 
 def find_numbered_page(
@@ -40,7 +40,9 @@ def find_numbered_page(
     )
     if by_number and not search.selective:
         return _page_of_index(search, page)
-    return _page_of_rows(search, page, None if by_number else _FIELDS[page.order])
+    if not by_number:
+        search.told = _SORTED_BY[page.order]
+    return _page_of_rows(search, page, by_number=by_number)
 
 
 def _page_of_index(search: Search, page: NumberedPage) -> FoundNumberedPage:
@@ -55,31 +57,40 @@ def _page_of_index(search: Search, page: NumberedPage) -> FoundNumberedPage:
             rows = search.connection.execute(query.sql, query.arguments)
             numbers += [number for (number,) in rows]
         total += count
-    document = 'SELECT document FROM executions WHERE number = ?'
-    documents = (search.connection.execute(document, (each,)).fetchone()[0] for each in numbers)
+    documents = _documents(search.connection, numbers)
     return FoundNumberedPage(executions=executions_from(documents), total=total)
 
 
-def _page_of_rows(search: Search, page: NumberedPage, field: str | None) -> FoundNumberedPage:
+def _page_of_rows(search: Search, page: NumberedPage, *, by_number: bool) -> FoundNumberedPage:
     first, end = (page.number - 1) * page.size, page.number * page.size
     found = [*search.found()]
-    if field is not None:
-        found.sort(key=lambda each: _sort_key(field, *each), reverse=True)
+    if by_number:
+        shown = [document for _, document in found[first:end]]
+    else:
+        found.sort(key=_sort_key, reverse=True)
+        shown = [*_documents(search.connection, (number for number, _ in found[first:end]))]
     total = len(found)
     if search.exhausted:
         walked = sum(count for _, count in _counts(search))
         total = round(walked * total / search.looked_at) if search.selective else walked
     return FoundNumberedPage(
-        executions=executions_from(document for _, document in found[first:end]),
+        executions=executions_from(shown),
         total=total,
         approximate=search.exhausted and search.selective,
-        complete=not search.exhausted or (field is None and len(found) >= end),
+        complete=not search.exhausted or (by_number and len(found) >= end),
     )
 
 
-def _sort_key(field: str, number: int, document: str) -> tuple[Any, ...]:
-    value = json.loads(document).get(field)
-    return (False, number) if value is None else (True, value, number)
+def _sort_key(found: tuple[int, Any]) -> tuple[Any, ...]:
+    number, value = found
+    return (False, number) if value == '' else (True, value, number)
+
+
+def _documents(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[str]:
+    query = 'SELECT document FROM executions WHERE number = ?'
+    for number in numbers:
+        (document,) = connection.execute(query, (number,)).fetchone()
+        yield document
 
 
 def _counts(search: Search) -> Iterator[tuple[Span, int]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 import math
 import sqlite3
+from typing import Any
 
 from gateway_node.executions.documents import executions_from
 from gateway_node.executions.filters import EVER, ExecutionFilter
@@ -52,6 +53,8 @@ class Search:
     walk: Walk
     holds: Callable[[str], bool] | None
     """What the parameters have to fulfil, if anything."""
+    told: str = 'document'
+    """What of each row is looked for: an expression of SQL that is never NULL."""
     looked_at: int = 0
     looked_at_bytes: int = 0
     last: int | None = None
@@ -64,8 +67,8 @@ class Search:
         """True where some of the walk may not be wanted."""
         return self.walk.condition is not None or self.holds is not None
 
-    def found(self, limit: int | None = None) -> Iterator[tuple[int, str]]:
-        """Yield the number and the document of up to `limit` that are wanted.
+    def found(self, limit: int | None = None) -> Iterator[tuple[int, Any]]:
+        """Yield the number of up to `limit` that are wanted, with what is told of each.
 
         Within the bounds, but for a limited number where all of the walk is wanted.
         """
@@ -75,9 +78,9 @@ class Search:
             rows = left * len(self.walk.arms)
             if bounded:
                 rows = self.bounds.rows - self.looked_at
-            for number, document in self._looked_at(span, rows):
-                if document is not None:
-                    yield number, document
+            for number, told in self._looked_at(span, rows):
+                if told is not None:
+                    yield number, told
                     left -= 1
                 self.exhausted = bounded and (
                     self.looked_at >= self.bounds.rows
@@ -86,11 +89,13 @@ class Search:
                 if left == 0 or self.exhausted:
                     return
 
-    def _looked_at(self, span: Span, rows: int) -> Iterator[tuple[int, str | None]]:
-        """Yield the number of each row, and the document where it is wanted, the first time."""
+    def _looked_at(self, span: Span, rows: int) -> Iterator[tuple[int, Any]]:
+        """Yield the number of each row, and what is told where it is wanted, the first time."""
         searched = self.holds is not None
-        query = rows_query(self.walk, self.direction, span, rows, parameters=searched)
-        for number, document, parameters in self.connection.execute(query.sql, query.arguments):
+        query = rows_query(
+            self.walk, self.direction, span, rows, told=self.told, parameters=searched
+        )
+        for number, told, parameters in self.connection.execute(query.sql, query.arguments):
             self.looked_at += 1
             again, self.last = number == self.last, number
             if parameters is not None:
@@ -98,7 +103,7 @@ class Search:
             wanted = not again and (
                 self.holds is None or parameters is None or self.holds(parameters)
             )
-            yield number, document if wanted else None
+            yield number, told if wanted else None
 
 
 def search_of(

@@ -94,14 +94,21 @@ def walks_of(wanted: ExecutionFilter, script_ids: frozenset[str]) -> tuple[Walk,
 
 
 def rows_query(
-    walk: Walk, direction: Direction, span: Span, limit: int, *, parameters: bool = False
+    walk: Walk,
+    direction: Direction,
+    span: Span,
+    limit: int,
+    *,
+    told: str = 'document',
+    parameters: bool = False,
 ) -> Query:
-    """Return what reads (number, document, parameters) of up to `limit` rows of a walk.
+    """Return what reads (number, told, parameters) of up to `limit` rows of a walk.
 
-    The document is NULL where the row is not wanted, the parameters too, and where nobody asks.
+    What is told, an expression that is never NULL, is NULL where the row is not wanted; the
+    parameters too, and where nobody asks.
     """
     condition = walk.condition or Condition(sql='true')
-    columns = f'iif({condition.sql}, document, NULL) AS document'
+    columns = f'iif({condition.sql}, {told}, NULL) AS told'
     arguments = condition.arguments
     if parameters:
         columns += f', iif({condition.sql}, parameters, NULL) AS parameters'
