@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what a handler answers to what goes over the line."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 import json
 import logging
@@ -118,6 +117,8 @@ def _download(
 def _stream(
     stream: Stream, status: int, request: web.Request, headers: Mapping[str, str]
 ) -> web.Response:
+    if request.version < HttpVersion11 and request.method != hdrs.METH_HEAD:
+        _reset_where_closed(request, True)
     return web.Response(
         status=status,
         body=_sent(_whole(stream.pieces, request), request),
@@ -140,20 +141,22 @@ async def _whole(pieces: AsyncIterator[bytes], request: web.Request) -> AsyncIte
     """Break the connection where not all pieces come; what was sent must not pass for all.
 
     Without the last chunk HTTP/1.1 tells so by itself; in HTTP/1.0 the end of the connection is
-    the end of the body, so that it has to be reset (RFC 9112, section 8).
+    the end of the body, so that it is reset, whoever closes it before all is there (RFC 9112,
+    section 8).
     """
     try:
         async for piece in pieces:
             yield piece
     except Exception as error:
         _log.warning('%s %s was not answered to the end: %s', request.method, request.path, error)
-        if request.version < HttpVersion11 and request.transport is not None:
-            _reset(request.transport)
         raise ConnectionAbortedError(str(error)) from error
+    if request.version < HttpVersion11:
+        _reset_where_closed(request, False)
 
 
-def _reset(transport: asyncio.Transport) -> None:
-    """Close without what is not sent yet, in a way that is no end (man 7 socket, SO_LINGER)."""
-    connection = transport.get_extra_info('socket')
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-    transport.abort()
+def _reset_where_closed(request: web.Request, reset: bool) -> None:
+    """Have the connection close in a way that is no end, or as usual (man 7 socket, SO_LINGER)."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info('socket')
+        linger = struct.pack('ii', reset, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
