@@ -40,6 +40,7 @@ from gateway_node.storage.terms import script_of_entity
 
 _SCRIPTS_AT_ONCE = 100
 """Whose records are read at once: some 15 ms."""
+_LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 _LEVELS = {Interval.HOUR: Level.HOUR, Interval.DAY: Level.DAY}
 _Uncounted = list[tuple[EndKind, int, Tally]]
 """Of each end its kind, the second, and what it adds."""
@@ -268,4 +269,7 @@ def _second(moment: datetime.datetime | None, default: float) -> float:
 
 
 def _moment(second: float) -> datetime.datetime:
+    # The last hour, day and year that there are end at a moment that Python has not.
+    if second >= _LATEST.timestamp():
+        return _LATEST
     return datetime.datetime.fromtimestamp(second, datetime.UTC)

@@ -22,6 +22,7 @@ from gateway_node.executions.statistics import (
 from gateway_node.executions.values import Execution
 
 _HOUR = datetime.timedelta(hours=1)
+_LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
 class InMemoryEndCounts:
@@ -120,4 +121,4 @@ def _full_hour(moment: datetime.datetime | None, *, up: bool) -> datetime.dateti
     if moment is None:
         return None
     hour = moment.replace(minute=0, second=0, microsecond=0)
-    return hour + _HOUR if up and hour < moment else hour
+    return hour + min(_HOUR, _LATEST - hour) if up and hour < moment else hour

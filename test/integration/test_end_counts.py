@@ -176,6 +176,24 @@ async def test_any_clock_will_do(store: ExecutionStore, at: datetime.datetime) -
     assert {point.begins.year for point in found.points} == {at.year, NOON.year}
 
 
+@pytest.mark.parametrize('around', [[], [NOON], [datetime.datetime(9999, 12, 31, 23, 30)]])
+async def test_any_time_can_be_asked_for(
+    store: ExecutionStore, around: list[datetime.datetime]
+) -> None:
+    """The last hour that there is ends at the last moment that there is."""
+    await put(store, *(ended(1, at.replace(tzinfo=datetime.UTC)) for at in around))
+    earliest, latest = (
+        each.replace(tzinfo=datetime.UTC)
+        for each in (datetime.datetime.min, datetime.datetime.max)
+    )
+    for before in (latest, latest.replace(microsecond=0), latest.replace(minute=0, second=1)):
+        found = await store.end_counts.ended(
+            ExecutionFilter(completed=Moments(after=earliest, before=before)), Interval.HOUR
+        )
+        assert found.counted == Moments(after=earliest, before=latest)
+        assert found.total.executions == len(around)
+
+
 async def test_a_script_is_known_by_what_it_did_last_and_how_often(
     store: ExecutionStore,
 ) -> None:

@@ -96,6 +96,19 @@ HOSTILE = (
     'failed',
     'apps/app_00',
 )
+MOMENTS = (
+    '2024-06-01T00:00:00Z',
+    '2025-01-01T00:00:00+01:00',
+    '0000-01-01T00:00:00Z',
+    '0001-01-01T00:00:00Z',
+    '0001-01-01T00:00:00.5+23:59',
+    '0001-01-01T23:59:59-23:59',
+    '9999-12-31T00:00:00+23:59',
+    '9999-12-31T23:00:00Z',
+    '9999-12-31T23:59:59Z',
+    '9999-12-31T23:59:60.999999Z',
+    '9999-12-31T23:59:59-23:59',
+)
 NAMES = ('parameter.depth', 'parameter.', 'parameter', 'Status', '', '\0', 'limit', 'status')
 """Beside the names that a route takes."""
 
@@ -167,7 +180,7 @@ def fitting_values(schema: Mapping[str, Any]) -> list[str]:
     if schema.get('type') == 'boolean':
         return ['true', 'false']
     if schema.get('format') == 'date-time':
-        return ['2024-06-01T00:00:00Z', '2025-01-01T00:00:00+01:00']
+        return [*MOMENTS]
     return []
 
 

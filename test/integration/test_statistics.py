@@ -178,6 +178,16 @@ async def test_what_is_open_now_is_told_beside(api: Api) -> None:
         assert (body['open'], body['total']) == (found, 0), query
 
 
+async def test_any_time_can_be_asked_for(api: Api) -> None:
+    """Up to the last second that there is."""
+    await record(api, 1)
+    query = 'completed_after=0001-01-01T00:00:00Z&completed_before=9999-12-31T23:59:59Z'
+    body = await statistics(api, f'?{query}&interval=day')
+    assert (body['total'], len(body['series'])) == (1, 1)
+    assert body['from'] == '0001-01-01T00:00:00.000Z'
+    assert body['to'] == '9999-12-31T23:59:59.999Z'
+
+
 async def test_an_interval_is_one_of_those_that_there_are(api: Api) -> None:
     """400 names them; nothing that lists alone take is taken."""
     for query in ('interval=week', 'limit=10'):
