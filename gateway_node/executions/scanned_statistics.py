@@ -84,7 +84,7 @@ class Statistics:
         in_time = True
         async for each in self._pages(wanted):
             for execution in each:
-                if execution.is_open:
+                if execution.is_open or execution.ended_as_schedule:
                     continue
                 tallies[kind_of(execution)].append(execution.duration_ms)
                 if interval is not None:

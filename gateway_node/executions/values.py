@@ -287,6 +287,23 @@ class Execution:
         return self.as_schedule is not None
 
     @property
+    def ended_as_schedule(self) -> bool:
+        """True for a schedule that ended while it waited: nothing was executed under its id.
+
+        What it started are executions of their own; only a `once_on_restart` becomes one.
+        """
+        return (
+            self.execution_type is not ExecutionType.NOW
+            and self.started_at is None
+            and self.trigger.type is TriggerType.MANUAL
+            and self.schedule is None
+            and (
+                self.status is ExecutionStatus.TERMINATED
+                or (self.failure is not None and self.failure.reason is FailureReason.SCRIPT_GONE)
+            )
+        )
+
+    @property
     def stop_accepted(self) -> bool:
         """True once a client's stop was accepted; its final status is then TERMINATED."""
         return self.stop_trigger is not None and self.stop_trigger.type is TriggerType.MANUAL

@@ -36,6 +36,7 @@ from gateway_node.storage.statistics_reads import (
     tallies,
     tallies_of_points,
 )
+from gateway_node.storage.statistics_schema import IS_NO_SCHEDULE
 from gateway_node.storage.terms import script_of_entity
 
 _SCRIPTS_AT_ONCE = 100
@@ -212,7 +213,7 @@ def _of_scripts(
 
 def _last(connection: sqlite3.Connection, script: ScriptOfEntity) -> LastExecution | None:
     row = connection.execute(
-        """
+        f"""
         SELECT
             status,
             json_extract(document, '$.verdict'),
@@ -220,6 +221,7 @@ def _last(connection: sqlite3.Connection, script: ScriptOfEntity) -> LastExecuti
             json_extract(document, '$.completed_at')
         FROM postings CROSS JOIN executions USING (number)
         WHERE term = (SELECT term FROM terms WHERE field = ? AND value = ?) AND NOT scheduled
+            AND {IS_NO_SCHEDULE.format(row='')}
         ORDER BY number DESC LIMIT 1
         """,
         script_of_entity(script.entity, script.script_id),

@@ -18,6 +18,19 @@ _NOTE = """
         json_extract({row}document, '$.script_name'),
         json_extract({row}document, '$.duration_ms')
 """
+IS_NO_SCHEDULE = """
+    NOT (
+        json_extract({row}document, '$.execution_type') IS NOT 'now'
+        AND json_extract({row}document, '$.started_at') IS NULL
+        AND json_extract({row}document, '$.trigger.type') IS 'manual'
+        AND json_extract({row}document, '$.schedule') IS NULL
+        AND (
+            {row}status = 'terminated'
+            OR json_extract({row}document, '$.failure.reason') IS 'x-gateway-script-gone'
+        )
+    )
+"""
+"""Holds for all but what `Execution.ended_as_schedule`."""
 
 STATISTICS: tuple[str, ...] = (
     # An end is noted here in the commit that records it, and counted with some others soon after:
@@ -40,13 +53,13 @@ STATISTICS: tuple[str, ...] = (
     CREATE TRIGGER note_end AFTER UPDATE OF ended_sec ON executions
     WHEN OLD.ended_sec IS NULL AND NEW.ended_sec IS NOT NULL
     BEGIN
-        {_NOTE.format(row='NEW.')};
+        {_NOTE.format(row='NEW.')} WHERE {IS_NO_SCHEDULE.format(row='NEW.')};
     END
     """,
     f"""
     CREATE TRIGGER note_added_end AFTER INSERT ON executions WHEN NEW.ended_sec IS NOT NULL
     BEGIN
-        {_NOTE.format(row='NEW.')};
+        {_NOTE.format(row='NEW.')} WHERE {IS_NO_SCHEDULE.format(row='NEW.')};
     END
     """,
     # What ends are counted by. Each kind of end has a row without entity and script as well, for
@@ -94,6 +107,7 @@ STATISTICS: tuple[str, ...] = (
     """,
     f"""
     {_NOTE.format(row='')}
-    FROM executions WHERE ended_sec IS NOT NULL ORDER BY number
+    FROM executions WHERE ended_sec IS NOT NULL AND {IS_NO_SCHEDULE.format(row='')}
+    ORDER BY number
     """,
 )

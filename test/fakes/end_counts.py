@@ -35,7 +35,7 @@ class InMemoryEndCounts:
 
     def note(self, execution: Execution) -> None:
         """Take note of an execution as it is now."""
-        if not execution.is_open:
+        if not execution.is_open and not execution.ended_as_schedule:
             self._ended[execution.id] = execution
         self._accepted.setdefault(_script(execution), {})[execution.id] = execution
 
@@ -71,7 +71,11 @@ class InMemoryEndCounts:
 
     def _record(self, script: ScriptOfEntity) -> ScriptRecord:
         kept = self._accepted.get(script, {})
-        begun = [execution_id for execution_id in kept if not kept[execution_id].is_schedule]
+        begun = [
+            execution_id
+            for execution_id, execution in kept.items()
+            if not execution.is_schedule and not execution.ended_as_schedule
+        ]
         last = kept[max(begun)] if begun else None
         ended = [each for each in self._ended.values() if _script(each) == script]
         return ScriptRecord(last=None if last is None else _as_last(last), ended=tally(*ended))

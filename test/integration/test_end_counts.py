@@ -37,10 +37,13 @@ from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
+    ExecutionType,
     Failure,
     FailureReason,
     FINAL_STATUSES,
     Schedule,
+    Trigger,
+    TriggerType,
 )
 from gateway_node.scripts.values import Verdict
 from gateway_node.storage import end_counts
@@ -50,6 +53,16 @@ from gateway_node.storage.statistics_schema import STATISTICS
 
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 ALL = ExecutionFilter()
+STOPPED: dict[str, Any] = {'status': ExecutionStatus.TERMINATED, 'duration_ms': None}
+OPEN = {
+    'status': ExecutionStatus.PREPARED,
+    'started_at': None,
+    'completed_at': None,
+    'duration_ms': None,
+    'failure': None,
+    'verdict': None,
+}
+"""What an execution is before it ends."""
 
 
 @pytest.fixture(params=['in_memory', 'sqlite'])
@@ -78,14 +91,7 @@ def ended(number: int, at: datetime.datetime = NOON, **fields: Any) -> Execution
 async def put(store: ExecutionStore, *executions: Execution) -> None:
     """Record executions: as accepted, and as they ended."""
     for execution in executions:
-        accepted = execution.evolve(
-            status=ExecutionStatus.PREPARED,
-            completed_at=None,
-            duration_ms=None,
-            failure=None,
-            verdict=None,
-        )
-        await add(store, accepted)
+        await add(store, execution.evolve(**OPEN))
         await update(store, execution)
 
 
@@ -145,6 +151,51 @@ async def test_an_execution_that_is_open_is_not_counted(store: ExecutionStore) -
     await add(store, new_execution(1))
     await update(store, advance(new_execution(1), ExecutionStatus.RUNNING, started_at=NOON))
     assert (await store.end_counts.ended(ALL)).total == NOTHING
+
+
+async def test_a_schedule_that_started_nothing_is_no_execution(store: ExecutionStore) -> None:
+    """What it started counts, and what ends before its start; whatever else is asked for."""
+    gone = Failure(reason=FailureReason.SCRIPT_GONE, message='gone')
+    absent = Failure(reason=FailureReason.ENTITY_ABSENT, message='absent')
+    failed: dict[str, Any] = {'status': ExecutionStatus.FAILED, 'duration_ms': None}
+    by_schedule = Trigger(type=TriggerType.RESTART, setting='exec_1')
+    for number, kind in enumerate(set(ExecutionType) - {ExecutionType.NOW}):
+        for each in (
+            ended(10 * number + 1, execution_type=kind, **STOPPED),
+            ended(10 * number + 2, execution_type=kind, failure=gone, **failed),
+        ):
+            assert each.ended_as_schedule
+            await add(store, each.evolve(**OPEN, as_schedule=Schedule()))
+            await update(store, each)
+    executed = [
+        ended(51, execution_type=ExecutionType.ON_RESTART, trigger=by_schedule, **STOPPED),
+        ended(52, execution_type=ExecutionType.NOW_AND_ON_RESTART, schedule='exec_1', **STOPPED),
+        ended(53, execution_type=ExecutionType.ONCE_ON_RESTART, started_at=NOON, **STOPPED),
+        ended(54, execution_type=ExecutionType.ONCE_ON_RESTART, failure=absent, **failed),
+        ended(55, **STOPPED),
+    ]
+    await put(store, *executed)
+    await add(store, ended(56, execution_type=ExecutionType.ON_RESTART, **STOPPED))
+    for wanted in (ALL, ExecutionFilter(scheduled=False)):
+        found = await Statistics(store, FakeClock()).ended(wanted)
+        assert found.total.executions == len(executed)
+    self_test = ScriptOfEntity(entity='apps/temp_sensor', script_id='self_test')
+    known = (await store.end_counts.of_scripts([self_test]))[self_test]
+    assert known.ended.executions == len(executed)
+    assert known.last is not None
+    assert known.last.status is ExecutionStatus.TERMINATED
+
+
+async def test_what_a_script_did_last_is_no_schedule_that_was_stopped(
+    store: ExecutionStore,
+) -> None:
+    """It did nothing then."""
+    await put(store, ended(1))
+    await put(store, ended(2, execution_type=ExecutionType.ON_RESTART, **STOPPED))
+    self_test = ScriptOfEntity(entity='apps/temp_sensor', script_id='self_test')
+    known = (await store.end_counts.of_scripts([self_test]))[self_test]
+    assert known.last is not None
+    assert known.last.status is ExecutionStatus.COMPLETED
 
 
 async def test_an_hour_that_is_cut_counts_as_a_whole(store: ExecutionStore) -> None:
@@ -238,6 +289,7 @@ async def test_ends_are_counted_where_an_earlier_version_kept_them(tmp_path: Pat
     store = await open_store(tmp_path)
     await put(store, ended(1), ended(2, verdict=Verdict.PASS))
     await add(store, new_execution(3))
+    await put(store, ended(4, execution_type=ExecutionType.ON_RESTART, **STOPPED))
     counted = await store.end_counts.ended(ALL, Interval.HOUR)
     await store.close()
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
@@ -299,7 +351,13 @@ EXECUTIONS: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.builds(
         dict,
         status=st.sampled_from(sorted(FINAL_STATUSES, key=lambda each: each.value)),
-        reason=st.sampled_from([FailureReason.TIMEOUT, FailureReason.SCRIPT_FAILED]),
+        reason=st.sampled_from([FailureReason.TIMEOUT, FailureReason.SCRIPT_GONE]),
+        execution_type=st.sampled_from([ExecutionType.NOW, ExecutionType.ON_RESTART]),
+        trigger=st.sampled_from(
+            [Trigger(type=each) for each in (TriggerType.MANUAL, TriggerType.RESTART)]
+        ),
+        schedule=st.sampled_from([None, 'exec_1']),
+        started_at=st.sampled_from([None, NOON]),
         verdict=st.sampled_from([None, Verdict.PASS, Verdict.FAIL]),
         entity=st.sampled_from(['apps/arm', 'apps/armed', 'components/arm']),
         script_id=st.sampled_from(['script_1', 'script_2']),

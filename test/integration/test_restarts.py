@@ -182,6 +182,7 @@ async def test_the_schedules_of_a_deleted_script_fail(
         await life.script_changes.delete(APP, script_id, actor=CLIENT)
         ended = await life.questions.get(APP, script_id, schedule.id)
         assert (ended.status, ended.is_schedule) == (FAILED, False)
+        assert ended.ended_as_schedule
         assert ended.failure is not None
         assert ended.failure.reason is FailureReason.SCRIPT_GONE
     async with robot.gateway() as life:
@@ -211,6 +212,7 @@ async def test_delete_and_stop_end_a_schedule(robot: Robot) -> None:
             APP, script_id, stopped.id, StopAction.STOP, actor=CLIENT
         )
         assert (ended.status, ended.is_schedule) == (TERMINATED, False)
+        assert ended.ended_as_schedule
     robot.clock.advance(3600)
     async with robot.gateway() as life:
         assert [each.id for each in await life.all(script_id)] == [stopped.id]
