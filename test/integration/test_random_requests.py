@@ -54,7 +54,7 @@ checks.positive_data_acceptance.enabled = false
 [[operations]]
 include-operation-id = [
     "show_output", "list_executions", "list_entity_executions", "list_all_executions",
-    "list_executions_by_status"
+    "list_executions_by_status", "list_metric", "show_statistics"
 ]
 checks.positive_data_acceptance.enabled = false
 """
