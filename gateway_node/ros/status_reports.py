@@ -12,6 +12,8 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.scripts.values import Verdict
 
+MAX_MESSAGE_CHARACTERS = 400
+
 
 class ReportLevel(enum.IntEnum):
     """Levels of diagnostic_msgs/msg/DiagnosticStatus."""
@@ -39,7 +41,7 @@ class StatusReport:
     """The execution's path."""
     level: ReportLevel
     message: str
-    """The status."""
+    """The status; of a failed execution why as well, in a line."""
     hardware_id: str
     """The id of the component that the entity is located on."""
     values: tuple[tuple[str, str], ...]
@@ -65,7 +67,7 @@ class Reporter:
         return StatusReport(
             name=self.path_of(execution),
             level=_level(execution),
-            message=execution.status.value,
+            message=_message(execution),
             hardware_id=self.component_of(execution.entity),
             values=(
                 ('id', execution.id),
@@ -80,6 +82,8 @@ class Reporter:
                 ('verdict', execution.verdict.value if execution.verdict else ''),
                 ('summary', execution.summary or ''),
                 ('metrics', json.dumps(execution.metrics) if execution.metrics else ''),
+                ('script_name', execution.script_name or ''),
+                ('vendor_code', execution.failure.reason.value if execution.failure else ''),
             ),
         )
 
@@ -146,6 +150,18 @@ def _level(execution: Execution) -> ReportLevel:
     if execution.verdict is not None:
         found = _VERDICT_LEVELS.get(execution.verdict, ReportLevel.OK)
     return max(found, _LEVELS.get(execution.status, ReportLevel.OK))
+
+
+def _message(execution: Execution) -> str:
+    status, failure = execution.status.value, execution.failure
+    if failure is None:
+        return status
+    # No subscriber can be served half of a surrogate pair.
+    told = f'{status}: {failure.message}'.encode(errors='replace').decode()
+    line = ' '.join(told.split())
+    if len(line) <= MAX_MESSAGE_CHARACTERS:
+        return line
+    return f'{line[: MAX_MESSAGE_CHARACTERS - 1]}…'
 
 
 def _text(value: int | None) -> str:

@@ -115,7 +115,7 @@ def test_the_final_status_is_published_before_the_end(tmp_path: Path) -> None:
         api.signal(signal.SIGTERM)
         end_in_time(api, 5 + 2)
         told = wait_for(
-            lambda: [m['message'] for m in tuple(received) if m['name'] == href],
+            lambda: [m['values']['status'] for m in tuple(received) if m['name'] == href],
             lambda statuses: len(statuses) >= 3,
             what='the final status',
         )

@@ -31,6 +31,8 @@ FIELDS = (
     'verdict',
     'summary',
     'metrics',
+    'script_name',
+    'vendor_code',
 )
 
 
@@ -59,7 +61,7 @@ def wait_for_statuses(
         lambda messages: len(messages) >= len(statuses),
         what=f'{statuses} of {href}',
     )
-    assert tuple(message['message'] for message in told) == statuses
+    assert tuple(message['values']['status'] for message in told) == statuses
     return list(told)
 
 
@@ -91,7 +93,7 @@ def test_a_subscriber_sees_prepared_running_completed_in_order(api: GatewayProce
 
 
 def test_the_level_tells_how_it_ended(api: GatewayProcess) -> None:
-    """ERROR for a failed execution, with its exit code; WARN for a terminated one."""
+    """ERROR for a failed execution, with its exit code and why; WARN for a terminated one."""
     with status_echo(TOPIC) as received:
         failing = api.start(ENTITY, api.upload(ENTITY, 'exit 3\n'))
         *_, failed = wait_for_statuses(received, failing, 'prepared', 'running', 'failed')
@@ -100,6 +102,9 @@ def test_the_level_tells_how_it_ended(api: GatewayProcess) -> None:
         api.request('PUT', stopped, json_body={'action': 'stop'})
         *_, terminated = wait_for_statuses(received, stopped, 'prepared', 'running', 'terminated')
     assert (failed['level'], failed['values']['exit_code']) == (ERROR, '3')
+    assert failed['message'] == 'failed: the script exited with 3'
+    assert failed['values']['vendor_code'] == 'x-gateway-script-failed'
+    assert terminated['message'] == 'terminated'
     assert (terminated['level'], terminated['values']['exit_code']) == (WARN, '')
 
 

@@ -13,6 +13,8 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
+    Failure,
+    FailureReason,
     Progress,
     Trigger,
     TriggerType,
@@ -52,6 +54,22 @@ def test_a_report_names_the_execution_and_its_component() -> None:
 
 
 @pytest.mark.parametrize(
+    ('why', 'message'),
+    [
+        ('the script exited with 3', 'failed: the script exited with 3'),
+        ('no such file:\n\t\udc80 /x', 'failed: no such file: ? /x'),
+        ('x' * 392, f'failed: {"x" * 392}'),
+        ('x' * 393, f'failed: {"x" * 391}…'),
+    ],
+)
+def test_a_report_of_a_failed_execution_says_why(why: str, message: str) -> None:
+    """In one line of bounded length that every subscriber can be served."""
+    failure = Failure(reason=FailureReason.SCRIPT_FAILED, message=why)
+    report = REPORTER.report(execution(status=ExecutionStatus.FAILED, failure=failure))
+    assert report.message == message
+
+
+@pytest.mark.parametrize(
     ('status', 'level'),
     [
         (ExecutionStatus.PREPARED, ReportLevel.OK),
@@ -86,8 +104,8 @@ def test_a_verdict_makes_the_level_worse_never_better(
 
 
 def test_a_report_carries_every_value_of_an_ended_execution() -> None:
-    """id, status, progress, entity, script_id, exit_code, started_at, completed_at, gateway, and
-    what the script found; metrics as JSON."""
+    """id, status, progress, entity, script_id, exit_code, started_at, completed_at, gateway,
+    what the script found, its name, and how it failed; metrics as JSON."""
     ended = execution(
         45,
         status=ExecutionStatus.FAILED,
@@ -95,6 +113,8 @@ def test_a_report_carries_every_value_of_an_ended_execution() -> None:
         verdict=Verdict.WARN,
         summary='the tank is nearly empty',
         metrics={'litres': 4.5, 'leaks': 0},
+        script_name='check.sh',
+        failure=Failure(reason=FailureReason.SCRIPT_FAILED, message='the script exited with 3'),
         started_at=MORNING,
         completed_at=MORNING + datetime.timedelta(milliseconds=1500),
     )
@@ -111,14 +131,17 @@ def test_a_report_carries_every_value_of_an_ended_execution() -> None:
         'verdict': 'WARN',
         'summary': 'the tank is nearly empty',
         'metrics': '{"litres": 4.5, "leaks": 0}',
+        'script_name': 'check.sh',
+        'vendor_code': 'x-gateway-script-failed',
     }
 
 
 def test_what_is_not_known_yet_is_an_empty_value() -> None:
     """The keys are always the same, so that a subscriber can rely on them."""
     early = dict(REPORTER.report(execution()).values)
-    names = ('progress', 'exit_code', 'started_at', 'verdict', 'summary', 'metrics')
-    assert [early[name] for name in names] == [''] * len(names)
+    unknown = {'progress', 'exit_code', 'started_at', 'completed_at', 'verdict', 'summary'}
+    unknown |= {'metrics', 'script_name', 'vendor_code'}
+    assert {name for name, value in early.items() if value == ''} == unknown
 
 
 def test_the_first_progress_passes_at_once() -> None:
