@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 import datetime
 
+from gateway_node.clock import rfc3339
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.values import EntityRef, EntityType
@@ -168,8 +169,9 @@ class ExecutionQuery:
     def filter(self, directory: EntityDirectory) -> ExecutionFilter:
         """Return what is asked for, but for `include_outdated`, which the library knows.
 
-        InvalidParameter where there is no such component.
+        InvalidParameter where there is no such component, or a time ends before it begins.
         """
+        self._check_times()
         codes = self.vendor_code
         return ExecutionFilter(
             statuses=self.status,
@@ -199,6 +201,20 @@ class ExecutionQuery:
             result_contains=self.result_contains,
             parameters=self.parameters,
         )
+
+    def _check_times(self) -> None:
+        wrong = []
+        for name in ('created', 'started', 'completed'):
+            after, before = getattr(self, f'{name}_after'), getattr(self, f'{name}_before')
+            if after is not None and before is not None and after > before:
+                allowed = f'up to {name}_before, which is {rfc3339(before)}'
+                wrong.append((f'{name}_after', f'is {rfc3339(after)}; allowed: {allowed}'))
+        if wrong:
+            name, reason = wrong[0]
+            raise InvalidParameter(
+                f'{name} {reason}',
+                tuple(Violation(path=f'/query/{name}', reason=reason) for name, reason in wrong),
+            )
 
 
 def _located(directory: EntityDirectory, component_ids: frozenset[str]) -> frozenset[EntityRef]:

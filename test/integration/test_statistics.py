@@ -189,8 +189,9 @@ async def test_any_time_can_be_asked_for(api: Api) -> None:
 
 
 async def test_an_interval_is_one_of_those_that_there_are(api: Api) -> None:
-    """400 names them; nothing that lists alone take is taken."""
-    for query in ('interval=week', 'limit=10'):
+    """400 names them; nothing that lists alone take is taken, and no time that runs backwards."""
+    backwards = 'completed_after=2026-03-01T13:00:00Z&completed_before=2026-03-01T12:00:00Z'
+    for query in ('interval=week', 'limit=10', backwards):
         status, body = await api.json('GET', f'/executions/stats?{query}')
         assert (status, body['error_code']) == (400, 'invalid-parameter')
         assert 'allowed: ' in body['message']

@@ -135,6 +135,29 @@ def test_a_component_that_nobody_knows_is_refused(directory: EntityDirectory) ->
     assert [each.path for each in caught.value.violations] == ['/query/component'] * 2
 
 
+def test_a_time_that_ends_before_it_begins_is_refused(directory: EntityDirectory) -> None:
+    """Each with both of its ends; one that ends where it begins is empty."""
+    late, early = '2026-01-31T12:00:00Z', '2026-01-31T13:00:00+02:00'
+    with pytest.raises(
+        InvalidParameter,
+        match=r'^created_after is 2026-01-31T12:00:00.000Z; '
+        r'allowed: up to created_before, which is 2026-01-31T11:00:00.000Z$',
+    ) as caught:
+        read(
+            '&'.join(
+                f'{name}_after={late}&{name}_before={early}'
+                for name in ('created', 'started', 'completed')
+            )
+        ).filter(directory)
+    assert [each.path for each in caught.value.violations] == [
+        '/query/created_after',
+        '/query/started_after',
+        '/query/completed_after',
+    ]
+    empty = read(f'completed_after={late}&completed_before={late}').filter(directory)
+    assert empty.completed == Moments(after=NOON, before=NOON)
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     """Each with what is allowed; of a family with the name that was given."""
     with pytest.raises(InvalidParameter) as caught:
