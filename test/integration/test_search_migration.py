@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A database of the version before is searched as if it had always been so."""
 
+import json
 from pathlib import Path
 import random
+import sqlite3
 
 from executions_at_random import execution_at_random
-from fakes import FakeClock, InMemoryExecutionStore, new_execution
+from fakes import FakeClock, InMemoryExecutionStore, new_execution, remove
 import pytest
 
 from gateway_node.executions.actors import GATEWAY
@@ -17,6 +19,7 @@ from gateway_node.executions.values import Execution, ExecutionStatus, TriggerTy
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
 from gateway_node.storage.schema import STEPS
+from gateway_node.storage.terms import terms_of
 
 BEFORE = STEPS[:3]
 """The steps of the version before."""
@@ -75,6 +78,36 @@ async def test_what_was_there_before_is_found(tmp_path: Path) -> None:
         for page in (KeysetPage(limit=-1000), KeysetPage(limit=7, reference=known[0].id)):
             assert await store.find(wanted, page) == await oracle.find(wanted, page)
     await store.close()
+
+
+async def test_nothing_is_left_of_what_was_there_before_once_it_is_removed(
+    tmp_path: Path,
+) -> None:
+    """Its terms are those that this version makes of it."""
+    known = known_before(random.Random(4))
+    before = await Database.open(tmp_path, steps=BEFORE)
+    await before.write(lambda connection: connection.executemany(INSERT, map(row_of, known)))
+    await before.close()
+    database = await Database.open(tmp_path)
+    store = await SqliteExecutionStore.open(database, FakeClock())
+    await remove(store, *(each.id for each in known if not each.is_open))
+    terms = frozenset(
+        (number, *term)
+        for number, document in await database.read(_documents)
+        for term in terms_of(json.loads(document))
+    )
+    assert frozenset(await database.read(_terms)) == terms
+    await store.close()
+
+
+def _documents(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    return connection.execute('SELECT number, document FROM executions').fetchall()
+
+
+def _terms(connection: sqlite3.Connection) -> list[tuple[int | None, int, str]]:
+    """Return what each execution is found by, and what is left of terms that none has."""
+    query = 'SELECT number, field, value FROM terms LEFT JOIN postings USING (term)'
+    return connection.execute(query).fetchall()
 
 
 @pytest.mark.parametrize('seed', range(5))
