@@ -129,6 +129,8 @@ class ExecutionService:
             schedules=self._schedules,
         )
         self._entities: frozenset[EntityRef] = frozenset()
+        self._started_on: set[EntityRef] = set()
+        """Of what was started since the entities were asked for last."""
         self._sweeping: asyncio.Task[None] | None = None
         self._opened = False
         self._closed = False
@@ -209,6 +211,7 @@ class ExecutionService:
         """
         execution = await self._starts.start(entity, script_id, request, actor)
         self._entities |= {entity}
+        self._started_on.add(entity)
         return execution
 
     async def stop(
@@ -331,4 +334,6 @@ class ExecutionService:
         await self._read_entities()
 
     async def _read_entities(self) -> None:
-        self._entities = await self._store.entities()
+        self._started_on.clear()
+        # What is recorded while the store is asked may not be in its answer.
+        self._entities = await self._store.entities() | self._started_on

@@ -10,6 +10,7 @@ from fakes import whole_log
 import pytest
 from waiting import wait_until
 
+from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -121,6 +122,31 @@ async def test_a_page_upwards_stops_short_of_what_may_still_come(
     earlier = await starting
     upwards = await stage.questions.find(ExecutionFilter(), KeysetPage(limit=10))
     assert [each.id for each in upwards.executions] == [later.id, earlier.id]
+
+
+async def test_what_starts_while_others_are_removed_concerns_its_entity(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is asked then which entities are left, and may have answered before the start."""
+    execution, script = await stage.running(await stage.upload())
+    script.exit(0)
+    await stage.listener.wait_for(execution.id)
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def entities() -> frozenset[EntityRef]:
+        asked.set()
+        await answered.wait()
+        return frozenset()
+
+    monkeypatch.setattr(stage.store, 'entities', entities)
+    removing = asyncio.create_task(
+        stage.service.delete(APP, execution.script_id, execution.id, actor=CLIENT)
+    )
+    await asked.wait()
+    await stage.service.start(APP, execution.script_id, NOW, actor=CLIENT)
+    answered.set()
+    await removing
+    assert stage.service.concern(APP)
 
 
 async def test_only_what_has_ended_can_be_deleted(stage: Stage) -> None:
