@@ -57,6 +57,15 @@ include-operation-id = [
     "list_executions_by_status", "list_metric", "show_statistics"
 ]
 checks.positive_data_acceptance.enabled = false
+
+# What is too long for a target is refused by the parser, in plain text.
+[[operations]]
+include-operation-id = [
+    "list_executions", "list_entity_executions", "list_all_executions",
+    "list_executions_by_status", "list_metric", "list_all_scripts", "show_statistics"
+]
+checks.content_type_conformance.enabled = false
+checks.positive_data_acceptance.enabled = false
 """
 
 
