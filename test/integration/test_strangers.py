@@ -57,7 +57,9 @@ def gateway_after(
             below = descendants(gateway.pid)
         finally:
             for entry in below or descendants(gateway.pid):
-                os.kill(entry.pid, signal.SIGKILL)
+                # A helper may be gone with the one before.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(entry.pid, signal.SIGKILL)
             gateway.kill()
 
 
