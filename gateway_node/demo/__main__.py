@@ -20,6 +20,9 @@ import urllib.request
 READY_WITHIN_SEC = 60.0
 END_WITHIN_SEC = 60.0
 _TOGETHER_SEC = 0.5
+_OTHER_PORT = (
+    f'take another port: {sys.executable} -m gateway_node.demo --ros-args -p server.port:=18080'
+)
 
 TO_TRY = """
 The gateway is ready, and a demo node is in the graph.
@@ -64,10 +67,8 @@ class Demo:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal)
-        if await asyncio.to_thread(_answers, f'{self._base}/health'):
-            raise DemoEnded(
-                f'{self._base} is served already; end that, or give another server.port'
-            )
+        if await asyncio.to_thread(_status_of, f'{self._base}/health') is not None:
+            raise DemoEnded(f'{self._base} is served already; end that, or {_OTHER_PORT}')
         try:
             await self._start('the demo node', 'gateway_node.demo.temp_sensor')
             await self._start('the gateway', 'gateway_node', *self._gateway_args)
@@ -173,18 +174,21 @@ def api_base(args: Sequence[str]) -> str:
 
 async def _answered(uri: str) -> None:
     while True:
-        if await asyncio.to_thread(_answers, uri):
+        if await asyncio.to_thread(_status_of, uri) == http.HTTPStatus.OK:
             return
         await asyncio.sleep(0.1)
 
 
-def _answers(uri: str) -> bool:
+def _status_of(uri: str) -> int | None:
+    """Return the status of the answer; None where nobody answers."""
     without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with without_proxy.open(uri, timeout=2.0) as answer:
-            return bool(answer.status == http.HTTPStatus.OK)
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
     except (urllib.error.URLError, http.client.HTTPException, OSError):
-        return False
+        return None
 
 
 def _say(text: str) -> None:

@@ -196,6 +196,7 @@ def test_the_demo_says_so_where_its_address_is_served_already(tmp_path: Path) ->
             output, _ = second.communicate(timeout=30)
     assert second.returncode == 1
     assert 'is served already' in output
+    assert 'gateway_node.demo --ros-args -p server.port:=18080' in output
     assert 'Ctrl-C ends both.' not in output
 
 
