@@ -64,7 +64,8 @@ def build_application(
     served: Paths[_Endpoint[Any, Any]] = Paths()
     for route in (*routes, *docs_of(routes)):
         _serve(served, services.base, endpoint(route))
-    _serve(served, services.path_prefix, endpoint(UNVERSIONED))
+    for route in UNVERSIONED:
+        _serve(served, services.path_prefix, endpoint(route))
     all_methods = sorted({route.method for route in routes} | {hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -63,6 +63,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     requests.InvalidRequest: _INVALID_REQUEST,
     requests.MediaTypeWrong: Row(status=415, error_code='invalid-request'),
     requests.ContentNotFound: _NOT_FOUND,
+    requests.NothingHere: _NOT_FOUND,
     requests.HostForeign: Row(status=421, error_code='invalid-request'),
     requests.OriginForeign: _NO_ACCESS,
     requests.ExpectationUnknown: Row(status=417, error_code='invalid-request'),
@@ -112,18 +113,23 @@ def row_of(kind: type[Exception]) -> Row | None:
     return next((ERROR_TABLE[each] for each in kind.__mro__ if each in ERROR_TABLE), None)
 
 
-def generic_error(
-    row: Row, message: str, parameters: dict[str, Any] | None = None
-) -> web.Response:
-    """Build the answer: a GenericError `{error_code, message, vendor_code?, parameters?}`."""
+def error_body(row: Row, message: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Build a GenericError: `{error_code, message, vendor_code?, parameters?}`."""
     body: dict[str, Any] = {'error_code': row.error_code, 'message': message}
     if row.vendor_code is not None:
         body['vendor_code'] = row.vendor_code
     if parameters:
         body['parameters'] = parameters
+    return body
+
+
+def generic_error(
+    row: Row, message: str, parameters: dict[str, Any] | None = None
+) -> web.Response:
+    """Build the answer, with a GenericError."""
     response = web.Response(
         status=row.status,
-        text=json.dumps(body, ensure_ascii=False),
+        text=json.dumps(error_body(row, message, parameters), ensure_ascii=False),
         content_type='application/json',
         headers=row.headers,
     )

@@ -39,6 +39,14 @@ class ContentNotFound(Exception):
         self.script_id = script_id
 
 
+class NothingHere(Exception):
+    """Nothing is served under this path."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f'no resource {path!r}')
+        self.path = path
+
+
 class HostForeign(Exception):
     """The request is for a host that is not this gateway's."""
 

@@ -19,7 +19,7 @@ from gateway_node.http_server.schema_parts import (
     choice_of,
     COUNT,
     FLAG,
-    HREF,
+    href_to,
     MENDED,
     object_of,
     reference_to,
@@ -31,6 +31,11 @@ from gateway_node.http_server.schema_parts import (
 )
 from gateway_node.scripts.values import ScriptKind, Verdict
 
+_SCRIPT_PATH = '/apps/temp_sensor/scripts/check'
+_EXECUTION_PATH = f'{_SCRIPT_PATH}/executions/exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8'
+_SCRIPT_HREF = href_to(_SCRIPT_PATH)
+_EXECUTION_HREF = href_to(_EXECUTION_PATH)
+
 _TRIGGER = object_of({'type': choice_of(TriggerType)}, {'setting': TEXT, 'username': TEXT})
 _CLIPPED = TEXT | {'maxLength': MAX_TEXT_CHARACTERS}
 _CHECK = object_of(
@@ -41,7 +46,7 @@ _CHECK = object_of(
 _EXECUTION: Schema = {
     'id': TEXT,
     'status': choice_of(ExecutionStatus),
-    'href': HREF,
+    'href': _EXECUTION_HREF,
     'entity': TEXT,
     'script_id': TEXT,
     'script_version': TEXT,
@@ -58,7 +63,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'tags': TEXTS,
     'mended': MENDED,
     'parent': TEXT,
-    'schedule': HREF,
+    'schedule': _EXECUTION_HREF,
     'scheduled': FLAG,
     'last_start_at': TIME,
     'skipped_starts': COUNT,
@@ -96,7 +101,7 @@ _LINE: Schema = {'stream': choice_of(OutputStream), 'time': TIME, 'text': TEXT}
 _CUT_LINE: Schema = {'whole': {'const': False}}
 
 _AROUND: Schema = {
-    'next': HREF,
+    'next': href_to('/executions?limit=-100&id_exclusive=exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8'),
     'pagination': reference_to('Pagination'),
     'complete': FLAG,
 }
@@ -128,7 +133,7 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
                 object_of(
                     {
                         'execution_id': TEXT,
-                        'href': HREF,
+                        'href': _EXECUTION_HREF,
                         'entity': TEXT,
                         'script_id': TEXT,
                         'at': TIME,
@@ -149,7 +154,7 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
         },
         _EXECUTION_WHERE_KNOWN
         | {
-            'script_content': HREF,
+            'script_content': href_to(f'{_SCRIPT_PATH}/content?version=1'),
             'executor': object_of({'name': TEXT, 'host': TEXT}),
             'parameters': ANY_OBJECT,
             'checks': array_of(_CHECK, maxItems=MAX_CHECKS),
@@ -162,7 +167,7 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
             'unfinished': array_of(object_of(_LINE, _CUT_LINE)),
             'last': COUNT,
         },
-        {'next': HREF},
+        {'next': href_to(f'{_EXECUTION_PATH}/output?limit=100&number_exclusive=100')},
     ),
     'Statistics': object_of(
         {
@@ -172,7 +177,7 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
             'verdicts': _COUNTS,
             'scripts': array_of(
                 object_of(
-                    {'id': TEXT, 'entity': TEXT, 'href': HREF, 'executions': COUNT},
+                    {'id': TEXT, 'entity': TEXT, 'href': _SCRIPT_HREF, 'executions': COUNT},
                     {'name': TEXT},
                 ),
                 maxItems=MAX_LISTED,
@@ -201,6 +206,7 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
         },
     ),
     'StartedExecution': object_of(
-        {'id': TEXT, 'status': choice_of(ExecutionStatus), 'href': HREF}, {'schedule': HREF}
+        {'id': TEXT, 'status': choice_of(ExecutionStatus), 'href': _EXECUTION_HREF},
+        {'schedule': _EXECUTION_HREF},
     ),
 }

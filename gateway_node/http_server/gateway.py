@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handlers of what tells about the gateway itself."""
 
+from dataclasses import dataclass
+
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call, Document
+from gateway_node.http_server.docs_page import HTML
+from gateway_node.http_server.errors import NothingHere
+from gateway_node.http_server.media_types import accepts, JSON
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import API_VERSION, SOVD_VERSION
 from gateway_node.http_server.subjects import Nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfBrowser:
+    """Takes whether it is a browser that asks."""
+
+    accept: str = accepts(JSON, HTML)
 
 
 async def show_root(call: Call[Nothing, None]) -> Answer:
@@ -93,3 +105,10 @@ async def show_readiness(call: Call[Nothing, None]) -> Answer:
     """Tell whether executions can be started and found."""
     await call.services.executions.check_ready()
     return Answer(body={'status': 'ok'})
+
+
+async def lead_to_docs(call: Call[OfBrowser, None]) -> Answer:
+    """Lead a browser to the page of the whole API."""
+    if call.at.accept != HTML:
+        raise NothingHere(call.target.path or '/')
+    return Answer(location=f'{call.base}/docs')

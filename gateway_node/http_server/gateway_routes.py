@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway_node.executions.errors import GatewayRecovering, StoreUnavailable
 from gateway_node.http_server import gateway
+from gateway_node.http_server.errors import NothingHere
 from gateway_node.http_server.route import Route, VIEWER
 from gateway_node.http_server.subjects import Nothing
 
@@ -38,7 +39,18 @@ GATEWAY_ROUTES: tuple[Route[Any, Any], ...] = (
     ),
 )
 
-UNVERSIONED = Route(
-    'GET', '/version-info', VIEWER, gateway.show_version_info, Nothing, answers='VersionInfo'
+UNVERSIONED: tuple[Route[Any, Any], ...] = (
+    Route(
+        'GET', '/version-info', VIEWER, gateway.show_version_info, Nothing, answers='VersionInfo'
+    ),
+    Route(
+        'GET',
+        '',
+        VIEWER,
+        gateway.lead_to_docs,
+        gateway.OfBrowser,
+        status=307,
+        errors=(NothingHere,),
+    ),
 )
 """Served below the prefix, not below the base (SOVD)."""

@@ -5,7 +5,7 @@ What stands in it is what the application reads requests by and answers them by.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import functools
 import inspect
 import json
@@ -22,7 +22,7 @@ from gateway_node.http_server.openapi_parts import (
     schemas_of,
 )
 from gateway_node.http_server.route import Route
-from gateway_node.http_server.schema_parts import reference_to, Schema
+from gateway_node.http_server.schema_parts import examples_below, reference_to, Schema
 from gateway_node.http_server.schemas import SCHEMAS
 from gateway_node.http_server.services import SOVD_VERSION
 from gateway_node.http_server.takes import Place, Taken, taken_by
@@ -45,6 +45,13 @@ _TAG_OF_SEGMENT = {
     'functions': 'entities',
 }
 """The first that a path has decides."""
+_ABOUT = {
+    'title': 'gateway_node',
+    'description': (
+        'Behind each path, `docs` describes what is there and below: as this document, or to a '
+        'browser as a page.'
+    ),
+}
 
 
 class OpenApi:
@@ -58,11 +65,12 @@ class OpenApi:
 
     def part_below(self, base: str, path: str, script: Script | None) -> bytes:
         """Return the document of a path and what lies below it; see `calls.Description`."""
-        return self._document(base, paths_below(self._operations, path, script))
+        paths = paths_below(self._operations, path, script)
+        return self._document(base, paths, _about_script(path, script) if script else _ABOUT)
 
     def _document_below(self, base: str) -> bytes:
         """Return the document, as JSON, for who sees the API below `base`."""
-        return self._document(base, paths_below(self._operations, ''))
+        return self._document(base, paths_below(self._operations, ''), _ABOUT)
 
     @functools.cached_property
     def _operations(self) -> list[Operation]:
@@ -71,18 +79,15 @@ class OpenApi:
             for route, name in zip(self._routes, _operation_ids(self._routes), strict=True)
         ]
 
-    def _document(self, base: str, paths: PathItems) -> bytes:
+    def _document(self, base: str, paths: PathItems, about: Mapping[str, str]) -> bytes:
         tags = {tag for item in paths.values() for each in item.values() for tag in each['tags']}
+        schemas = schemas_of(paths, SCHEMAS | _bodies(self._routes))
         document = {
             'openapi': '3.1.0',
             'info': {
-                'title': 'gateway_node',
+                **about,
                 'version': self._version,
                 'summary': 'Diagnostic scripts of a ROS 2 robot, in the style of SOVD.',
-                'description': (
-                    'Behind each path, `docs` describes what is there and below: as this '
-                    'document, or to a browser as a page.'
-                ),
                 'license': {'name': 'Apache-2.0', 'identifier': 'Apache-2.0'},
                 'x-sovd-version': SOVD_VERSION,
             },
@@ -92,9 +97,16 @@ class OpenApi:
                 {'name': name, 'description': text} for name, text in _TAGS.items() if name in tags
             ],
             'paths': paths,
-            'components': {'schemas': schemas_of(paths, SCHEMAS | _bodies(self._routes))},
+            'components': {'schemas': examples_below(base, schemas)},
         }
-        return json.dumps(document, ensure_ascii=False).encode()
+        return json.dumps(document, ensure_ascii=False, separators=(',', ':')).encode()
+
+
+def _about_script(path: str, script: Script) -> dict[str, str]:
+    """Tell in a document's head which script it is about, and of which entity."""
+    entity = '/'.join(path.split('/')[1:3])
+    described = [text for text in (script.description, _ABOUT['description']) if text]
+    return {'title': f'{script.name} of {entity}', 'description': '\n\n'.join(described)}
 
 
 def _operation_ids(routes: Iterable[Route[Any, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import hdrs
 
-from gateway_node.http_server.error_table import INTERNAL_ERROR, Row, row_of
+from gateway_node.http_server.error_table import error_body, INTERNAL_ERROR, Row, row_of
 from gateway_node.http_server.media_types import JSON, offered_by
 from gateway_node.http_server.paging import Numbered
 from gateway_node.http_server.route import BYTES, Route
@@ -92,9 +92,10 @@ def _parts(route: Route[Any, Any]) -> dict[str, Any]:
 
 def _error(told: list[tuple[Row, str]]) -> dict[str, Any]:
     """Build what one status means, which several errors may share."""
+    content = {'schema': reference_to('GenericError'), 'example': error_body(*told[0])}
     response: dict[str, Any] = {
         'description': '\n'.join(f'- {_codes(row)}: {sentence}' for row, sentence in told),
-        'content': {JSON: {'schema': reference_to('GenericError')}},
+        'content': {JSON: content},
     }
     if headers := _headers(dict.fromkeys(name for row, _ in told for name in row.headers)):
         response['headers'] = headers

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the JSON Schemas of answers are put together from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 import enum
+import json
 from typing import Any
 
 from gateway_node.scripts.values import Mending
 
 Schema = dict[str, Any]
+
+_BASE = '{base}'
+"""Stands in examples for the base, which is another one behind a proxy."""
 
 
 def reference_to(name: str) -> Schema:
@@ -40,13 +44,25 @@ def choice_of(kinds: Iterable[enum.Enum]) -> Schema:
     return {'enum': [kind.value for kind in kinds]}
 
 
+def href_to(path: str) -> Schema:
+    """Return the schema of a path of the API; `path`, the example, is below the base."""
+    return {'type': 'string', 'format': 'uri-reference', 'examples': [f'{_BASE}{path}']}
+
+
+def examples_below(base: str, schemas: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Return schemas whose examples of paths are as whoever sees the API below `base` has them."""
+    below: dict[str, Schema] = json.loads(
+        json.dumps(schemas).replace(_BASE, json.dumps(base)[1:-1])
+    )
+    return below
+
+
 TEXT: Schema = {'type': 'string'}
 FLAG: Schema = {'type': 'boolean'}
 WHOLE: Schema = {'type': 'integer'}
 COUNT: Schema = {'type': 'integer', 'minimum': 0}
 AMOUNT: Schema = {'type': 'number', 'minimum': 0}
 ANY_OBJECT: Schema = {'type': 'object'}
-HREF: Schema = {'type': 'string', 'format': 'uri-reference'}
 TIME: Schema = {'type': 'string', 'format': 'date-time'}
 TEXTS = array_of(TEXT)
 MENDED = array_of(choice_of(Mending))

@@ -16,7 +16,7 @@ from gateway_node.http_server.schema_parts import (
     choice_of,
     COUNT,
     FLAG,
-    HREF,
+    href_to,
     list_of,
     MENDED,
     object_of,
@@ -28,14 +28,19 @@ from gateway_node.http_server.schema_parts import (
 )
 from gateway_node.scripts.values import ScriptKind, Verdict
 
-_REFERENCE: Schema = {'id': TEXT, 'name': TEXT, 'href': HREF}
-_APP: Schema = _REFERENCE | {'online': FLAG}
-_COMPONENT: Schema = _APP | {'kind': choice_of(ComponentKind)}
+_APP_PATH = '/apps/temp_sensor'
+_COMPONENT_PATH = '/components/powertrain_engine'
+_SCRIPT_PATH = f'{_APP_PATH}/scripts/check'
+
+_REFERENCE: Schema = {'id': TEXT, 'name': TEXT, 'href': href_to('/areas/powertrain')}
+_APP: Schema = _REFERENCE | {'online': FLAG, 'href': href_to(_APP_PATH)}
+_COMPONENT: Schema = _APP | {'href': href_to(_COMPONENT_PATH), 'kind': choice_of(ComponentKind)}
 _VERSION: Schema = {
     'version': TEXT,
-    'base_uri': HREF,
+    'base_uri': href_to(''),
     'vendor_info': object_of({'name': TEXT, 'version': TEXT}),
 }
+_SCRIPT_REFERENCE: Schema = _REFERENCE | {'href': href_to(_SCRIPT_PATH)}
 _SCRIPT: Schema = {
     'description': TEXT,
     'kind': choice_of(ScriptKind),
@@ -74,16 +79,16 @@ SCHEMAS: dict[str, Schema] = {
             'name': TEXT,
             'version': TEXT,
             'api_version': TEXT,
-            'apps': HREF,
-            'components': HREF,
-            'areas': HREF,
-            'functions': HREF,
-            'scripts': HREF,
-            'executions': HREF,
-            'health': HREF,
-            'version-info': HREF,
-            'openapi.json': HREF,
-            'docs': HREF,
+            'apps': href_to('/apps'),
+            'components': href_to('/components'),
+            'areas': href_to('/areas'),
+            'functions': href_to('/functions'),
+            'scripts': href_to('/scripts'),
+            'executions': href_to('/executions'),
+            'health': href_to('/health'),
+            'version-info': href_to('/version-info'),
+            'openapi.json': href_to('/openapi.json'),
+            'docs': href_to('/docs'),
             'endpoints': TEXTS,
         }
     ),
@@ -91,7 +96,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             'openapi': {'const': '3.1.0'},
             'info': ANY_OBJECT,
-            'servers': array_of(object_of({'url': HREF})),
+            'servers': array_of(object_of({'url': href_to('')})),
             'security': array_of(ANY_OBJECT),
             'tags': array_of(object_of({'name': TEXT, 'description': TEXT})),
             'paths': ANY_OBJECT,
@@ -134,26 +139,37 @@ SCHEMAS: dict[str, Schema] = {
         | {
             'fully_qualified_name': TEXT,
             'namespace': TEXT,
-            'is-located-on': HREF,
-            'scripts': HREF,
+            'is-located-on': href_to(f'{_APP_PATH}/is-located-on'),
+            'scripts': href_to(f'{_APP_PATH}/scripts'),
         },
-        {'area': HREF},
+        {'area': _REFERENCE['href']},
     ),
     'ComponentReference': object_of(_COMPONENT),
     'ComponentList': list_of('ComponentReference'),
     'Component': object_of(
-        _COMPONENT | {'hosts': HREF, 'scripts': HREF},
-        {'description': TEXT, 'namespace': TEXT, 'area': HREF},
+        _COMPONENT
+        | {
+            'hosts': href_to(f'{_COMPONENT_PATH}/hosts'),
+            'scripts': href_to(f'{_COMPONENT_PATH}/scripts'),
+        },
+        {'description': TEXT, 'namespace': TEXT, 'area': _REFERENCE['href']},
     ),
-    'Area': object_of(_REFERENCE | {'components': HREF}),
-    'Function': object_of(_REFERENCE | {'hosts': HREF}, {'description': TEXT}),
+    'Area': object_of(_REFERENCE | {'components': href_to('/areas/powertrain/components')}),
+    'Function': object_of(
+        _REFERENCE
+        | {
+            'href': href_to('/functions/monitoring'),
+            'hosts': href_to('/functions/monitoring/hosts'),
+        },
+        {'description': TEXT},
+    ),
     'Script': object_of(
-        _REFERENCE | _SCRIPT | {'managed': FLAG, 'version': TEXT, 'size': COUNT},
+        _SCRIPT_REFERENCE | _SCRIPT | {'managed': FLAG, 'version': TEXT, 'size': COUNT},
         _SCRIPT_WHERE_SET,
     ),
     'ScriptList': list_of('Script'),
     'FoundScript': object_of(
-        _REFERENCE
+        _SCRIPT_REFERENCE
         | _SCRIPT
         | {
             'managed': FLAG,
@@ -172,12 +188,13 @@ SCHEMAS: dict[str, Schema] = {
         },
     ),
     'FoundScriptList': list_of(
-        'FoundScript', {'next': HREF, 'pagination': reference_to('Pagination')}
+        'FoundScript',
+        {'next': href_to('/scripts?page=2'), 'pagination': reference_to('Pagination')},
     ),
     'ScriptVersion': object_of(
         {
             'version': TEXT,
-            'href': HREF,
+            'href': href_to(f'{_SCRIPT_PATH}/content?version=1'),
             'current': FLAG,
             'file_name': TEXT,
             'size': COUNT,
@@ -186,7 +203,7 @@ SCHEMAS: dict[str, Schema] = {
         {'name': TEXT, 'uploaded_at': TIME, 'uploaded_by': TEXT} | _SCRIPT | _SCRIPT_WHERE_SET,
     ),
     'ScriptVersionList': list_of('ScriptVersion', {'complete': FLAG}),
-    'UploadedScript': object_of(_REFERENCE),
+    'UploadedScript': object_of(_SCRIPT_REFERENCE),
     'Pagination': object_of(
         {'page': COUNT, 'page_size': COUNT, 'total_items': COUNT, 'total_pages': COUNT},
         {'approximate': FLAG},

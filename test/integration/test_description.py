@@ -2,7 +2,9 @@
 """The description of the API, as a client gets it."""
 
 from collections.abc import AsyncIterator
+import json
 from pathlib import Path
+import re
 
 from api_support import Api, BASE, serve_api
 import pytest
@@ -34,6 +36,9 @@ async def test_what_is_described_stands_below_the_base_that_the_client_sees(api:
     for headers, base in (({}, BASE), ({'X-Forwarded-Prefix': '/robot'}, f'/robot{BASE}')):
         _, document = await api.json('GET', '/openapi.json', headers=headers)
         assert document['servers'] == [{'url': base}]
+        examples = re.findall(r'"examples": \["([^"]*)"', json.dumps(document))
+        assert f'{base}/apps/temp_sensor' in examples
+        assert [each for each in examples if not f'{each}/'.startswith(f'{base}/')] == []
         _, root = await api.json('GET', '', headers=headers)
         assert root['openapi.json'] == f'{base}/openapi.json'
         assert root['docs'] == f'{base}/docs'

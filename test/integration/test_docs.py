@@ -183,6 +183,24 @@ async def test_descriptions_stand_below_the_base_that_the_client_sees(api: Api) 
             assert await status_of(client, path) == 200
 
 
+@pytest.mark.parametrize('path_prefix', ['', '/gateway'])
+async def test_a_browser_is_led_from_the_root_to_the_page(
+    tmp_path: Path, path_prefix: str
+) -> None:
+    """Through a proxy, too; whoever wants anything else finds nothing there."""
+    async with (
+        serve_api(tmp_path, trusted_proxies=PROXY, path_prefix=path_prefix) as api,
+        proxy(api) as client,
+    ):
+        root = f'{PREFIX}{path_prefix}/'
+        led = await client.get(root, headers=HTML, allow_redirects=False)
+        assert (led.status, led.headers['Location']) == (307, f'{root}api/v1/docs')
+        assert (await client.get(root, headers=HTML)).content_type == 'text/html'
+        other = await client.get(root)
+        assert (other.status, other.content_type) == (404, 'application/json')
+        assert (await other.json())['message'] == f'no resource {root.removesuffix("/")!r}'
+
+
 def test_the_files_of_others_are_as_they_were_published() -> None:
     """Swagger UI 5.35.0, with its licence, and what the licences of its parts want to be told."""
     folder = Path(docs_page.__file__).parent / 'pages' / 'swagger-ui-dist'

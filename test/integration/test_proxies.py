@@ -17,9 +17,9 @@ SCRIPTS = '/apps/temp_sensor/scripts'
 
 
 def paths(body: Any) -> Iterator[str]:
-    """Return every path in a body."""
+    """Return every path in a body, but for those that are examples only."""
     if isinstance(body, dict):
-        body = body.values()
+        body = [value for name, value in body.items() if name != 'examples']
     elif isinstance(body, str):
         if '/api/v1' in body:
             yield body

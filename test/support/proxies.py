@@ -25,7 +25,9 @@ async def proxy(api: Api, prefix: str = PREFIX) -> AsyncIterator[ClientSession]:
         headers |= {'X-Forwarded-Prefix': prefix, 'X-Forwarded-For': str(request.remote)}
         path = request.raw_path.removeprefix(prefix)
         body = await request.read()
-        async with api.client.request(request.method, path, headers=headers, data=body) as answer:
+        async with api.client.request(
+            request.method, path, headers=headers, data=body, allow_redirects=False
+        ) as answer:
             kept = {n: v for n, v in answer.headers.items() if n in _PASSED_BACK}
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
 

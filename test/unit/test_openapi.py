@@ -7,11 +7,12 @@ from pathlib import Path
 import re
 from typing import Any
 
+from declared_answers import validate
 import pytest
 
 from gateway_node.executions.actors import Role
 from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.error_table import row_of
+from gateway_node.http_server.error_table import INTERNAL_ERROR, row_of
 from gateway_node.http_server.media_types import accepts, is_accept, JSON, TEXT
 from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.route import Route
@@ -71,9 +72,23 @@ def test_each_error_of_a_route_is_told_by_its_codes(route: Route[Any, Any]) -> N
         assert row is not None
         response = responses[str(row.status)]
         (content,) = response['content'].values()
-        assert content == {'schema': {'$ref': '#/components/schemas/GenericError'}}
+        assert content['schema'] == {'$ref': '#/components/schemas/GenericError'}
         assert f'`{row.vendor_code or row.error_code}`' in response['description']
         assert row.headers.keys() <= response.get('headers', {}).keys()
+
+
+@EVERY_ROUTE
+def test_the_example_of_an_error_is_one_of_its_status(route: Route[Any, Any]) -> None:
+    """By the table of errors, in place of what tools would make of the schema."""
+    rows = [INTERNAL_ERROR, *map(row_of, route.all_errors)]
+    told = {(row.status, row.error_code, row.vendor_code) for row in rows if row is not None}
+    for status, response in operation(route)['responses'].items():
+        if int(status) >= 400:
+            (content,) = response['content'].values()
+            example = content['example']
+            validate('GenericError', example)
+            assert (int(status), example['error_code'], example.get('vendor_code')) in told
+            assert example['message'].removesuffix('.') in response['description']
 
 
 def test_what_accept_may_ask_for_is_told_as_contents() -> None:
@@ -200,7 +215,11 @@ def test_a_script_is_started_with_its_own_parameters() -> None:
         },
         '$defs': {'limit': {'type': 'number', '$anchor': 'there'}},
     }
-    script = a_script(parameters_schema=schema, proximity_proof_required=True)
+    script = a_script(
+        description='Looks at the brakes.',
+        parameters_schema=schema,
+        proximity_proof_required=True,
+    )
     part = json.loads(OPEN_API.part_below(BASE, '/apps/x/scripts/y', script))
     start = part['paths']['/apps/x/scripts/y/executions']['post']
     assert (start['x-sovd-name'], start['x-sovd-proximity-proof-required']) == ('Check', True)
@@ -220,6 +239,8 @@ def test_a_script_is_started_with_its_own_parameters() -> None:
     }
     assert is_there(part, f'{place}/$defs/limit')
     assert body['required'] == ['execution_type']
+    assert part['info']['title'] == 'Check of apps/x'
+    assert part['info']['description'].startswith('Looks at the brakes.\n\n')
     stop = part['paths']['/apps/x/scripts/y/executions/{execution_id}']['put']
     assert 'x-sovd-name' not in stop
 
