@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from gateway_node.scripts.disk import make_directory, sync_directory
-from gateway_node.scripts.records import DAMAGE, decode, Record, script_of, VERSION
+from gateway_node.scripts.records import DAMAGE, decode, encode, Record, script_of, VERSION
 from gateway_node.scripts.values import MENDED_FOLDER, ScriptVersion
 
 
@@ -26,13 +26,14 @@ class OldVersion:
     revision: int
     """See `Record.revision`; 0 where nobody noted it."""
     size: int
-    """Bytes that its files take."""
+    """Bytes that its files take, the note included."""
 
     @classmethod
     def of(cls, record: Record) -> 'OldVersion':
         """Return the version of a record that was current."""
         copies = 2 if record.mended else 1
-        size = record.size * copies
+        # A schema of parameters may be longer than the script.
+        size = record.size * copies + len(encode(record))
         return cls(version=record.version, revision=record.revision, size=size)
 
 

@@ -195,19 +195,27 @@ async def test_a_version_of_which_nobody_noted_anything_is_there_all_the_same(
         assert known == ScriptVersion(version=FIRST, path=path, size=5)
 
 
-async def test_old_versions_count_for_the_bound_on_the_disk(robot: Robot) -> None:
+@pytest.mark.parametrize(
+    ('surplus', 'metadata'),
+    [(40_000 * b'#', {}), (b'', {'parameters_schema': {'description': 40_000 * 'x'}})],
+    ids=['its file', 'its schema'],
+)
+async def test_old_versions_count_for_the_bound_on_the_disk(
+    robot: Robot, surplus: bytes, metadata: dict[str, Any]
+) -> None:
     """They are kept for the sake of executions: those go, and the versions with them."""
     robot.max_disk_bytes = 200_000
     async with robot.gateway() as life:
         script_id = await life.upload()
         kept = []
         for number in range(8):
-            await replace(life, script_id, b'# %d\n' % number + 40_000 * b'#')
+            await replace(life, script_id, b'# %d\n' % number + surplus, **metadata)
             kept.append(await ran(life, script_id))
         while life.library.versions.old_bytes > robot.max_disk_bytes:
             await life.store.last_id()  # each turn is a read of the disk
         left = [each.id for each in await life.all(script_id)]
         assert left == kept[-len(left) :]
+        assert len(left) < len(kept)
 
 
 class _Crash(BaseException):
