@@ -99,10 +99,10 @@ def remove_terms(connection: sqlite3.Connection, number: int, terms: Iterable[Te
         connection.execute('DELETE FROM postings WHERE term = ? AND number = ?', (term, number))
         connection.execute(
             """
-            DELETE FROM terms WHERE term = ?1
-            AND NOT EXISTS (SELECT 1 FROM postings WHERE term = ?1)
+            DELETE FROM terms WHERE term = :term
+            AND NOT EXISTS (SELECT 1 FROM postings WHERE term = :term)
             """,
-            (term,),
+            {'term': term},
         )
 
 

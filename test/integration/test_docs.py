@@ -156,6 +156,7 @@ async def test_a_browser_gets_a_page_in_which_no_script_stands(api: Api) -> None
     for accept in ('*/*', 'application/json', 'application/json, text/html;q=0.9', 'image/png'):
         answer = await api.client.get(f'{BASE}/docs', headers={'Accept': accept})
         assert answer.content_type == 'application/json'
+        await answer.read()
 
 
 async def test_a_file_of_the_page_is_sent_once(api: Api) -> None:
