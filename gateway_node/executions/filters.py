@@ -5,9 +5,11 @@ What a filter leaves unset (None) holds for every execution. Several values of o
 alternatives; all fields have to hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 import datetime
+import fnmatch
+import re
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import ExecutionStatus, ExecutionType, TriggerType
@@ -94,3 +96,13 @@ class ExecutionFilter:
     present_versions: frozenset[ScriptVersion] | None = None
     """Every script in the version that it has now: without executions of others. The same bytes
     may be another script's too, so that a version alone tells nothing."""
+
+
+def paths_like(patterns: Iterable[str], paths: Iterable[str]) -> frozenset[str]:
+    """Return those of the paths that are among the patterns, or match one of them.
+
+    No pattern takes long: fnmatch tries only the first place of what stands between two `*`.
+    """
+    # Its character classes are no part of these patterns.
+    expressions = (fnmatch.translate(each.replace('[', '[[]')) for each in patterns)
+    return frozenset(filter(re.compile('|'.join(expressions)).fullmatch, paths))

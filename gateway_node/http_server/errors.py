@@ -14,6 +14,13 @@ class InvalidParameter(Exception):
         super().__init__(message)
         self.violations = violations
 
+    @classmethod
+    def of_query(cls, *wrong: tuple[str, str]) -> 'InvalidParameter':
+        """Return what tells of names of the query, each with what is wrong with it."""
+        name, reason = wrong[0]
+        violations = (Violation(path=f'/query/{name}', reason=reason) for name, reason in wrong)
+        return cls(f'{name} {reason}', tuple(violations))
+
 
 class InvalidRequest(Exception):
     """The request is malformed, or lacks a part that it must have."""

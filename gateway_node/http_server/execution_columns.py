@@ -45,7 +45,7 @@ class ExecutionRows:
             return None if other is None else execution_href(base, execution, other)
 
         known: dict[str, _Column] = {
-            **_COLUMNS,
+            **_OF_ITSELF,
             'href': lambda execution: execution_href(base, execution),
             'is_outdated': is_outdated,
             'schedule': schedule,
@@ -90,8 +90,7 @@ def execution_detail(
 def archived_execution(execution: Execution) -> Json:
     """Build an execution for the archive: its detail without its output, and without what is
     true of this gateway as it is now; `schedule` is an id."""
-    names = [name for name, column in _COLUMNS.items() if column is not _of_request]
-    row = ExecutionRows('', {}, names).row(execution)
+    row = ExecutionRows('', {}, _OF_ITSELF).row(execution)
     return row | present({'schedule': execution.schedule}) | _not_in_lists(execution)
 
 
@@ -165,15 +164,10 @@ def _error(execution: Execution) -> Json | None:
     }
 
 
-def _of_request(execution: Execution) -> object:
-    """Stand where `ExecutionRows` puts what differs from request to request."""
-    raise NotImplementedError
-
-
-_COLUMNS: dict[str, _Column] = {
+_COLUMNS: dict[str, _Column | None] = {
     'id': attrgetter('id'),
     'status': lambda execution: execution.status.value,
-    'href': _of_request,
+    'href': None,
     'entity': lambda execution: execution.entity.path,
     'script_id': attrgetter('script_id'),
     'script_version': attrgetter('script_version'),
@@ -181,12 +175,12 @@ _COLUMNS: dict[str, _Column] = {
     'kind': lambda execution: execution.script_kind and execution.script_kind.value,
     'tags': lambda execution: list(execution.script_tags) or None,
     'mended': lambda execution: [mending.value for mending in execution.mended] or None,
-    'is_outdated': _of_request,
+    'is_outdated': None,
     'execution_type': lambda execution: execution.execution_type.value,
     'arguments': lambda execution: list(execution.arguments),
     'priority': attrgetter('priority'),
     'parent': attrgetter('parent'),
-    'schedule': _of_request,
+    'schedule': None,
     'scheduled': lambda execution: execution.is_schedule or None,
     'last_start_at': _last_start,
     'skipped_starts': lambda execution: (
@@ -212,6 +206,9 @@ _COLUMNS: dict[str, _Column] = {
     'terminating': lambda execution: execution.terminating or None,
     'warnings': lambda execution: list(execution.warnings) or None,
 }
+
+"""All columns in order; None for what differs from request to request."""
+_OF_ITSELF = {name: column for name, column in _COLUMNS.items() if column is not None}
 
 EXECUTION_COLUMNS = tuple(_COLUMNS)
 """All that an execution may have in a list, in order."""

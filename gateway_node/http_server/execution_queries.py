@@ -22,7 +22,6 @@ from gateway_node.http_server.query_fields import (
     TriggerText,
 )
 from gateway_node.http_server.takes import family, query
-from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.values import ScriptKind, Verdict
 
 MAX_EXIT_CODE = 255
@@ -210,11 +209,7 @@ class ExecutionQuery:
                 allowed = f'up to {name}_before, which is {rfc3339(before)}'
                 wrong.append((f'{name}_after', f'is {rfc3339(after)}; allowed: {allowed}'))
         if wrong:
-            name, reason = wrong[0]
-            raise InvalidParameter(
-                f'{name} {reason}',
-                tuple(Violation(path=f'/query/{name}', reason=reason) for name, reason in wrong),
-            )
+            raise InvalidParameter.of_query(*wrong)
 
 
 def _located(directory: EntityDirectory, component_ids: frozenset[str]) -> frozenset[EntityRef]:
@@ -235,9 +230,7 @@ def _located(directory: EntityDirectory, component_ids: frozenset[str]) -> froze
         allowed = ', '.join(known[:_SHOWN_COMPONENTS]) + (
             ', …' if len(known) > _SHOWN_COMPONENTS else ''
         )
-        violations = tuple(
-            Violation(path='/query/component', reason=f'is {each!r}; allowed: {allowed}')
-            for each in unknown
+        raise InvalidParameter.of_query(
+            *(('component', f'is {each!r}; allowed: {allowed}') for each in unknown)
         )
-        raise InvalidParameter(f'component {violations[0].reason}', violations)
     return frozenset(located)

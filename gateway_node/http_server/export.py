@@ -17,7 +17,6 @@ from gateway_node.http_server.fields import Flag
 from gateway_node.http_server.media_types import accepts, CSV, JSON, NDJSON
 from gateway_node.http_server.query_fields import AddedColumns
 from gateway_node.http_server.takes import query
-from gateway_node.scripts.errors import Violation
 
 PAGE_ROWS = 50
 """Executions of one reading of the store: what the loop and the store are held up for."""
@@ -60,11 +59,7 @@ class ExportWanted:
         if self.defuse is not None and self.accept != CSV:
             wrong.append(('defuse', f'goes with Accept: {CSV} alone'))
         if wrong:
-            name, reason = wrong[0]
-            raise InvalidParameter(
-                f'{name} {reason}',
-                tuple(Violation(path=f'/query/{name}', reason=reason) for name, reason in wrong),
-            )
+            raise InvalidParameter.of_query(*wrong)
 
 
 class Export:

@@ -21,7 +21,6 @@ from gateway_node.http_server.plain_text import plain, plain_bytes
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution
 from gateway_node.http_server.takes import query
-from gateway_node.scripts.errors import Violation
 
 DEFAULT_LINES = 100
 MAX_LINES = 1000
@@ -105,10 +104,7 @@ def _check_no_list(wanted: OutputWanted) -> None:
     names = [name for name in ('limit', 'number_exclusive') if getattr(wanted, name) is not None]
     if names:
         reason = 'is for a list of lines; of text there is tail, and Range'
-        raise InvalidParameter(
-            f'{names[0]} {reason}',
-            tuple(Violation(path=f'/query/{name}', reason=reason) for name in names),
-        )
+        raise InvalidParameter.of_query(*((name, reason) for name in names))
 
 
 def _shaped(content: bytes, wanted: OutputWanted) -> tuple[bytes, str]:

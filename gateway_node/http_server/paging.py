@@ -15,7 +15,6 @@ from gateway_node.http_server.fields import Choice, ExecutionId, Integer
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.takes import query
 from gateway_node.http_server.targets import Target
-from gateway_node.scripts.errors import Violation
 
 DEFAULT_LIMIT = -100
 DEFAULT_PER_PAGE = 20
@@ -77,11 +76,7 @@ class Paging(Numbered):
         if self.before is not None and self.id_exclusive is not None:
             wrong.append(('before', 'stands for id_exclusive; allowed: one of them'))
         if wrong:
-            name, reason = wrong[0]
-            raise InvalidParameter(
-                f'{name} {reason}',
-                tuple(Violation(path=f'/query/{name}', reason=reason) for name, reason in wrong),
-            )
+            raise InvalidParameter.of_query(*wrong)
 
     @property
     def is_paged(self) -> bool:

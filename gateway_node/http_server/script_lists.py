@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The handler of the list of scripts across entities, and what its route takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.filters import paths_like
 from gateway_node.executions.pages import NumberedPage
 from gateway_node.executions.statistics import ScriptOfEntity, ScriptRecord
 from gateway_node.http_server.calls import Answer, Call
@@ -49,11 +50,12 @@ class OfScripts(Numbered):
             and (self.kind is None or script.kind in self.kind)
         )
 
-    def wants_of(self, entity: EntityRef) -> bool:
-        """Tell whether scripts of an entity are wanted."""
-        return self.entities is None or any(
-            fnmatchcase(entity.path, pattern) for pattern in self.entities
-        )
+    def wanted_of(self, entities: Sequence[EntityRef]) -> Sequence[EntityRef]:
+        """Return the entities of which scripts are wanted."""
+        if self.entities is None:
+            return entities
+        paths = paths_like(self.entities, (each.path for each in entities))
+        return [each for each in entities if each.path in paths]
 
 
 async def list_all_scripts(call: Call[OfScripts, None]) -> Answer:
@@ -62,7 +64,7 @@ async def list_all_scripts(call: Call[OfScripts, None]) -> Answer:
     Entity by entity, the apps first; `pagination` says how many there are.
     """
     at, services = call.at, call.services
-    entities = [each for each in services.directory.refs() if at.wants_of(each)]
+    entities = at.wanted_of(services.directory.refs())
     wanted = [each for each in await services.library.everywhere(entities) if at.wants(each[1])]
     page = NumberedPage(number=at.page or 1, size=at.per_page or DEFAULT_PER_PAGE)
     shown = wanted[(page.number - 1) * page.size :][: page.size]

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 import datetime
 import enum
 import json
-import re
 
-from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
+from gateway_node.executions.filters import ExecutionFilter, Moments, paths_like, TriggerFilter
 
 _AMONG = 'IN (SELECT value FROM json_each(?))'
 
@@ -40,21 +39,7 @@ def conditions_of(wanted: ExecutionFilter) -> Iterator[Condition]:
 
 def with_paths(wanted: ExecutionFilter, paths: Iterable[str]) -> ExecutionFilter:
     """Return a filter with the paths, of those that there are, that its patterns match."""
-    expression = re.compile('|'.join(map(_expression, wanted.entities or ())))
-    return replace(wanted, entities=frozenset(filter(expression.fullmatch, paths)))
-
-
-def _expression(pattern: str) -> str:
-    """Return a pattern as a regular expression.
-
-    The first place where what stands between two `*` fits is the best: tried no other, no
-    pattern takes long.
-    """
-    first, *pieces = (re.escape(each).replace(r'\?', '.') for each in pattern.split('*'))
-    if not pieces:
-        return first
-    between = ''.join(f'(?>.*?{each})' for each in pieces[:-1] if each)
-    return f'{first}{between}.*{pieces[-1]}'
+    return replace(wanted, entities=paths_like(wanted.entities or (), paths))
 
 
 def has_patterns(wanted: ExecutionFilter) -> bool:

@@ -87,6 +87,8 @@ class _Reading:
         paths = {kind.entity for kind in self._kinds}
         paths |= {kind.entity for kind, _, _ in self._uncounted}
         self._wanted = wanted if wanted.entities is None else with_paths(wanted, paths)
+        self._located = {each.path for each in wanted.located or ()}
+        self._verdicts = {verdict.value for verdict in wanted.verdicts or ()}
         self._begins = _second(wanted.completed.after, -math.inf)
         self._ends = _second(wanted.completed.before, math.inf)
 
@@ -147,7 +149,7 @@ class _Reading:
             and (wanted.entity is None or kind.entity == wanted.entity.path)
             and wanted.script_id in (None, kind.script_id)
             and (wanted.entities is None or kind.entity in wanted.entities)
-            and (wanted.located is None or kind.entity in {each.path for each in wanted.located})
+            and (wanted.located is None or kind.entity in self._located)
             and (
                 wanted.scripts is None
                 or not wanted.scripts.isdisjoint((kind.script_id, kind.script_name))
@@ -156,11 +158,10 @@ class _Reading:
 
     def _ended_so(self, kind: EndKind) -> bool:
         wanted = self._wanted
-        verdicts = wanted.verdicts
         return (
             (wanted.statuses is None or kind.status in wanted.statuses)
             and (wanted.vendor_codes is None or kind.vendor_code in wanted.vendor_codes)
-            and (verdicts is None or kind.verdict in {verdict.value for verdict in verdicts})
+            and (wanted.verdicts is None or kind.verdict in self._verdicts)
         )
 
     def _within(self, uncounted: _Uncounted) -> _Uncounted:

@@ -3,11 +3,16 @@
 
 from collections.abc import Iterable, Iterator
 import datetime
-import fnmatch
 import json
 from typing import Any
 
-from gateway_node.executions.filters import ExecutionFilter, Moments, ScriptVersion, TriggerFilter
+from gateway_node.executions.filters import (
+    ExecutionFilter,
+    Moments,
+    paths_like,
+    ScriptVersion,
+    TriggerFilter,
+)
 from gateway_node.executions.pages import Order
 from gateway_node.executions.values import Execution, Trigger
 
@@ -38,9 +43,7 @@ def sort_key(order: Order, execution: Execution) -> tuple[Any, ...]:
 def _of_what(wanted: ExecutionFilter, execution: Execution) -> Iterator[bool]:
     yield wanted.entity in (None, execution.entity)
     yield wanted.script_id in (None, execution.script_id)
-    yield wanted.entities is None or any(
-        _is_like(pattern, execution.entity.path) for pattern in wanted.entities
-    )
+    yield wanted.entities is None or bool(paths_like(wanted.entities, [execution.entity.path]))
     yield _is_in(execution.entity, wanted.located)
     yield _are_in((execution.script_id, execution.script_name), wanted.scripts)
     yield _is_in(execution.script_kind, wanted.kinds)
@@ -115,11 +118,6 @@ def _is_within(moment: datetime.datetime | None, wanted: Moments) -> bool:
         (wanted.after is not None and moment < wanted.after)
         or (wanted.before is not None and moment >= wanted.before)
     )
-
-
-def _is_like(pattern: str, text: str) -> bool:
-    # Character classes are no part of these patterns.
-    return fnmatch.fnmatchcase(text, pattern.replace('[', '[[]'))
 
 
 def _contains(result: Any, text: str) -> bool:
