@@ -18,7 +18,6 @@ from waiting import wait_until
 from gateway_node.child.process_tree import (
     become_subreaper,
     descendants,
-    Identity,
     ProcessEntry,
 )
 from gateway_node.clock import Clock
@@ -58,9 +57,10 @@ def living_scripts() -> list[ProcessEntry]:
 async def without_helpers(gateway: int, entries: Sequence[ProcessEntry]) -> list[ProcessEntry]:
     """Return what of these was no helper of a gateway that has lost its spawner.
 
-    The next spawner takes its name only a moment after it is there.
+    The next spawner takes its name only a moment after it is there, and what the last one held
+    ready may be gone by then.
     """
-    helpers: set[Identity] = set()
+    helpers = {each.identity for each in entries if each.name in HELPERS}
 
     def has_spawner() -> bool:
         below = [each for each in descendants(gateway) if each.name in HELPERS]
