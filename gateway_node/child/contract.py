@@ -47,6 +47,8 @@ PROGRESS_FD = 3
 """The script's descriptor of PROGRESS_FIFO."""
 MAX_PROGRESS_LINE_BYTES = 4096
 MAX_RESULT_BYTES = 1024 * 1024
+TOLD_OUTPUT_BYTES = 16 * 1024
+"""Of both streams together, up to which the end of a script tells them itself."""
 VERDICTS = ('PASS', 'WARN', 'FAIL', 'SKIP')
 """What a script may say that it found; the values of `scripts.values.Verdict`."""
 OOM_SCORE_ADJUSTMENT = 800

@@ -16,13 +16,21 @@ class SupervisorLimits(TypedDict):
 
 
 class SupervisorOrder(TypedDict):
-    """The gateway's first message to a supervisor: all it needs to run one script."""
+    """All that a supervisor needs to run one script.
+
+    The gateway gives the next one once the end of the one before is on record.
+    """
 
     execution_id: str
     directory: str
-    """Exists; the supervisor keeps all its files in it."""
+    """The execution's own: made when there first is something to be kept in it."""
     argv: list[str]
     environment: dict[str, str]
+    """Beyond the last `base_environment`."""
+    base_environment: NotRequired[dict[str, str]]
+    """Told where it is not what this supervisor was told before."""
+    folder_variables: NotRequired[dict[str, str]]
+    """Variables that are paths within the supervisor's folder, by name."""
     stdin: str
     script_file: NotRequired[str]
     """The file that an interpreter is to read: it must be there."""
@@ -48,6 +56,15 @@ class EndWish(TypedDict):
 
     end: Literal['stop', 'kill']
     asked_by: AskerNote | None
+
+
+class Dismissal(TypedDict):
+    """The gateway's last message to a supervisor that it needs no more: all ends are on record.
+
+    A channel that ends without it is that of a gateway that is gone.
+    """
+
+    dismissed: Literal[True]
 
 
 class ProcessNote(TypedDict):
@@ -97,6 +114,17 @@ class EndReport(TypedDict):
     """True where the gateway asked for the end while the main process lived."""
     end_asked_by: AskerNote | None
     """Who asked last, whatever lived then; where the gateway died, nothing else may say so."""
+    pid: NotRequired[int]
+    """Of the main process."""
+    given_result: NotRequired[str | None]
+    """What the script gave as its result, whatever that is, in base64."""
+    given_complaint: NotRequired[str]
+    """Why what it gave is not told; empty where it is, or where it gave nothing."""
+    output: NotRequired[str | None]
+    """Both streams, in base64, as the tail's file holds them; None where they are larger than
+    `contract.TOLD_OUTPUT_BYTES` or not all kept, so that they have to be read."""
+    kept_bytes: NotRequired[int]
+    """What the directory takes of the disk from now on."""
 
 
 class ScriptStarted(TypedDict):
@@ -133,9 +161,11 @@ class OutputTold(TypedDict):
 
 
 class ScriptEnded(EndReport):
-    """A supervisor's last word: the tree is gone, or what cannot be ended is named."""
+    """A supervisor's last word of a script: the tree is gone, or what cannot be ended is named."""
 
     event: Literal['ended']
+    reusable: NotRequired[bool]
+    """True where it waits for the next order; else it ends now, and END_FILE is written."""
 
 
 SupervisorMessage = ScriptStarted | StartFailed | ProgressTold | OutputTold | ScriptEnded

@@ -91,7 +91,7 @@ class Supervisor:
         self._files.write_end(report)
         if self._files.progress_news:
             self._tell_progress()
-        self._gateway.send(ScriptEnded(event='ended', **report))
+        self._gateway.send(ScriptEnded(event='ended', reusable=False, **report))
         self._gateway.flush(REPORT_PATIENCE_SEC)
         self._files.remove_leavings()
 
