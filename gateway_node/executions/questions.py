@@ -4,7 +4,9 @@
 It lives on the event loop. The store knows all executions, and what is open is known better here.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
+import contextlib
 from dataclasses import replace
 
 from gateway_node.entities.values import EntityRef
@@ -60,6 +62,19 @@ class Questions:
         if execution is None:
             raise ExecutionNotFound(execution_id)
         return execution
+
+    async def ended_within(self, execution: Execution, timeout_sec: float) -> Execution:
+        """Wait for the end of an execution, but not for longer than that; return it as it is then.
+
+        A schedule that waits for a start of the gateway is not waited for.
+        """
+        active = self._active.get(execution.id)
+        if active is None:
+            return await self._find(execution.id) or execution
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_sec):
+                await active.wait_ended()
+        return active.execution
 
     async def output(self, execution_id: str) -> Output:
         """Return what is kept of an execution's output, also while it runs."""

@@ -14,6 +14,7 @@ from gateway_node.http_server.calls import Answer, Document, Download, Stream, T
 from gateway_node.http_server.connections import Connection
 from gateway_node.http_server.media_types import TEXT
 from gateway_node.http_server.parts import is_known, part_of
+from gateway_node.http_server.preferences import PREFERENCE_APPLIED
 from gateway_node.http_server.targets import link_field
 
 _log = logging.getLogger(__name__)
@@ -34,12 +35,14 @@ def response_to(answer: Answer, *, status: int, request: web.Request) -> web.Res
         headers[hdrs.LOCATION] = answer.location
     if links := link_field(answer.links):
         headers[hdrs.LINK] = links
+    if answer.preference is not None:
+        headers[PREFERENCE_APPLIED] = answer.preference
     if isinstance(answer.body, Stream):
         return _stream(answer.body, status, request, headers)
     if answer.body is None:
         return web.Response(status=status, headers=headers)
     if isinstance(answer.body, Document):
-        return _document(answer.body, status)
+        return _document(answer.body, status, headers)
     return web.Response(
         status=status,
         text=_encode(answer.body),
@@ -63,8 +66,8 @@ def attachment(file_name: str) -> str:
     )
 
 
-def _document(document: Document, status: int) -> web.Response:
-    headers = dict(document.headers)
+def _document(document: Document, status: int, headers: dict[str, str]) -> web.Response:
+    headers |= document.headers
     if document.tag is not None:
         # Whoever keeps it asks whether it is still the same.
         headers |= {hdrs.ETAG: document.tag, hdrs.CACHE_CONTROL: 'no-cache'}

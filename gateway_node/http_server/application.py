@@ -143,7 +143,7 @@ class _Endpoint(Generic[At, B]):
         except Exception as error:
             self._check_declared(error)
             raise
-        response = response_to(answer, status=route.status, request=request)
+        response = response_to(answer, status=answer.status or route.status, request=request)
         if self._chooses:
             response.headers[hdrs.VARY] = hdrs.ACCEPT
         return response

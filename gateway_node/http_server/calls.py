@@ -103,10 +103,14 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a handler answers; the status is the route's."""
+    """What a handler answers."""
 
     body: Json | Download | Document | TextPart | Stream | None = None
+    status: int | None = None
+    """None for the route's."""
     location: str | None = None
     """The path of what came into being."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Paths by what they are to this answer (RFC 8288)."""
+    preference: str | None = None
+    """The one that was applied, of those that the client has (RFC 7240)."""

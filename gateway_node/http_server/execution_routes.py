@@ -34,7 +34,6 @@ from gateway_node.http_server.subjects import (
     find_script,
     find_scripts,
     OfExecution,
-    OfScript,
 )
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
@@ -125,11 +124,12 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         '/{collection}/{entity_id}/scripts/{script_id}/executions',
         OPERATOR,
         executions.start_execution,
-        OfScript,
+        executions.OfStart,
         finds=find_script,
         body=JsonBody(executions.StartBody),
         status=202,
         answers='StartedExecution',
+        answers_end='Execution',
         errors=(*ERRORS_OF_SCRIPT, *_START),
     ),
     Route(

@@ -2,7 +2,7 @@
 """Handlers of executions, and what their routes take."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway_node.executions.starts import StartRequest
@@ -10,14 +10,27 @@ from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.execution_columns import execution_detail, execution_href
 from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
+from gateway_node.http_server.preferences import PREFER, Wait
 from gateway_node.http_server.representations import content_href
 from gateway_node.http_server.subjects import NamesExecution, OfScript
-from gateway_node.http_server.takes import member, optional
+from gateway_node.http_server.takes import header, member, optional
 
 MAX_PARAMETERS = 1000
 MAX_ARGUMENTS = 256
 MAX_ARGUMENT_BYTES = 32 * 1024
 """Bytes of one argument; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfStart(OfScript):
+    """Takes a script, and how long a client waits for the end of what it starts."""
+
+    wait_sec: int | None = header(
+        PREFER,
+        Wait(),
+        default=None,
+        about='`wait=10` (RFC 7240): answer when the execution has ended, or after 10 seconds.',
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +52,15 @@ class StopBody:
     action: StopAction = member(Choice(StopAction))
 
 
-async def start_execution(call: Call[OfScript, StartBody]) -> Answer:
+async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
     """Start an execution of a script.
 
-    It is on record when this is answered, and runs as soon as the limits allow.
+    It is on record when this is answered, and runs as soon as the limits allow. `Prefer: wait=10`
+    has the end waited for so many seconds, and an execution that ended in time answered as its
+    GET answers it.
     """
+    wait_sec = call.at.wait_sec
+    answer_at = call.services.clock.monotonic() + (wait_sec or 0)
     request = StartRequest(
         execution_type=call.body.execution_type,
         parameters=call.body.parameters,
@@ -52,10 +69,25 @@ async def start_execution(call: Call[OfScript, StartBody]) -> Answer:
     execution = await call.services.executions.start(
         call.at.entity, call.at.script_id, request, actor=call.actor
     )
-    href = execution_href(call.base, execution)
+    if wait_sec is None or execution.is_schedule:
+        return _started(call.base, execution)
+    left_sec = answer_at - call.services.clock.monotonic()
+    execution = await call.services.questions.ended_within(execution, left_sec)
+    answer = (
+        _started(call.base, execution)
+        if execution.is_open
+        else replace(await _detail(call, execution), status=200)
+    )
+    return replace(
+        answer, location=execution_href(call.base, execution), preference=f'wait={wait_sec}'
+    )
+
+
+def _started(base: str, execution: Execution) -> Answer:
+    href = execution_href(base, execution)
     body = {'id': execution.id, 'status': execution.status.value, 'href': href}
     if execution.schedule is not None:
-        body['schedule'] = execution_href(call.base, execution, execution.schedule)
+        body['schedule'] = execution_href(base, execution, execution.schedule)
     return Answer(body=body, location=href)
 
 
@@ -85,7 +117,7 @@ async def delete_execution(call: Call[NamesExecution, None]) -> Answer:
     return Answer()
 
 
-async def _detail(call: Call[NamesExecution, object], execution: Execution) -> Answer:
+async def _detail(call: Call[Any, Any], execution: Execution) -> Answer:
     library = call.services.library
     script = (execution.entity, execution.script_id)
     version = (await library.versions_of([script]))[script]

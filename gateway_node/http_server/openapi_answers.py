@@ -11,6 +11,7 @@ from aiohttp import hdrs
 from gateway_node.http_server.error_table import error_body, INTERNAL_ERROR, Row, row_of
 from gateway_node.http_server.media_types import JSON, offered_by
 from gateway_node.http_server.paging import Numbered
+from gateway_node.http_server.preferences import PREFERENCE_APPLIED
 from gateway_node.http_server.route import BYTES, Route
 from gateway_node.http_server.schema_parts import reference_to
 
@@ -33,6 +34,10 @@ _HEADERS: dict[str, dict[str, Any]] = {
         'schema': _TEXT,
     },
     hdrs.ETAG: {'description': 'Names this very content.', 'schema': _TEXT},
+    PREFERENCE_APPLIED: {
+        'description': 'That the end was waited for, and for how many seconds at most (RFC 7240).',
+        'schema': _TEXT,
+    },
     hdrs.RETRY_AFTER: {
         'description': 'After how many seconds to try again.',
         'schema': {'type': 'integer', 'minimum': 1},
@@ -49,8 +54,10 @@ def responses_of(route: Route[Any, Any]) -> dict[str, Any]:
         row = row_of(kind)
         assert row is not None, f'{kind.__name__} has no answer'
         errors.setdefault(row.status, []).append((row, _sentence(kind)))
-    parts = _parts(route) if route.in_parts else {}
-    return {str(route.status): _success(route), **parts} | {
+    others = _parts(route) if route.in_parts else {}
+    if route.answers_end is not None:
+        others['200'] = _end(route.answers_end)
+    return {str(route.status): _success(route), **others} | {
         str(status): _error(told) for status, told in sorted(errors.items())
     }
 
@@ -59,7 +66,8 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
     status = HTTPStatus(route.status)
     response: dict[str, Any] = {'description': status.description or status.phrase}
     if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
-        response['headers'] = _headers([hdrs.LOCATION])
+        of_wait = [PREFERENCE_APPLIED] if route.answers_end is not None else []
+        response['headers'] = _headers([hdrs.LOCATION, *of_wait])
     if issubclass(route.takes, Numbered):
         response['headers'] = _headers([hdrs.LINK])
     if route.answers == BYTES:
@@ -72,6 +80,15 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
             media_type: {'schema': _TEXT} for media_type in others
         }
     return response
+
+
+def _end(schema: str) -> dict[str, Any]:
+    """Return what is answered where the end was waited for, and came in time."""
+    return {
+        'description': 'It has ended within the time that `Prefer` gave it.',
+        'headers': _headers([hdrs.LOCATION, PREFERENCE_APPLIED]),
+        'content': {JSON: {'schema': reference_to(schema)}},
+    }
 
 
 def _parts(route: Route[Any, Any]) -> dict[str, Any]:

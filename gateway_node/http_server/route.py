@@ -72,6 +72,8 @@ class Route(Generic[At, B]):
     """Looks up what must be there before the body is read; raises where it is not."""
     body: Body[B] | None = None
     """None where no body is read, whatever a client sends."""
+    answers_end: str | None = None
+    """The name of the schema of a 200, for who waits for the end (`Prefer: wait`)."""
     is_probe: bool = False
     """Answered while the gateway starts, too: who asks for anything else waits meanwhile."""
 
@@ -83,7 +85,8 @@ class Route(Generic[At, B]):
     @property
     def statuses(self) -> set[int]:
         """What it may answer with where nothing is wrong."""
-        return {self.status, *((206, 304) if self.in_parts else ())}
+        of_end = (200,) if self.answers_end is not None else ()
+        return {self.status, *of_end, *((206, 304) if self.in_parts else ())}
 
     @property
     def all_errors(self) -> Errors:

@@ -106,9 +106,9 @@ def family(prefix: str, field: Field[T], *, max_names: int, about: str) -> Mappi
     return cast(Mapping[str, T], declared)
 
 
-def header(name: str, field: Field[T], *, default: D) -> T | D:
+def header(name: str, field: Field[T], *, default: D, about: str = '') -> T | D:
     """Declare a value of a header, which may be left out."""
-    return cast('T | D', _declared(Place.HEADER, field, default, name))
+    return cast('T | D', _declared(Place.HEADER, field, default, name, about=about))
 
 
 def member(field: Field[T]) -> T:

@@ -141,6 +141,13 @@ class FakeScriptRunner:
             await self._changed.wait_for(lambda: execution_id in self._scripts)
         return self._scripts[execution_id]
 
+    async def next_script(self) -> FakeScript:
+        """Wait until a further script is started; return it."""
+        known = len(self._scripts)
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._scripts) > known)
+        return list(self._scripts.values())[known]
+
     def release(self) -> None:
         """Let waiting starts go on, and every script end at the next stop."""
         self.hold_starts.set()

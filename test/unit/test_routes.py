@@ -71,6 +71,7 @@ def test_what_a_route_answers_has_a_schema(route: Route[Any, Any]) -> None:
     """By its name; a route that answers nothing says 204."""
     assert route.answers in {None, BYTES, *SCHEMAS}
     assert (route.answers is None) == (route.status in {204, 307})
+    assert route.answers_end in {None, *SCHEMAS}
 
 
 @EVERY_ROUTE
