@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of executions as they change, with all that they are found by, and what the log tells."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+import itertools
 import json
 import sqlite3
 from typing import Any
@@ -38,15 +39,46 @@ def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[
         ExecutionNotFound: a change that is not new is of an execution that is not kept.
         ValueError: the id of a new execution is taken.
     """
-    for each in news:
+    for each in _written_together(news):
         if isinstance(each, Happening):
-            subject, changes = each.subject, each.changes
             keep_told(log.connection, each)
+            yield _append(log, each, each.subject, each.changes)
+            continue
+        changed = [insert(log, each[0])] if each[0].new else _replace(log, each)
+        for change, fields in zip(each, changed, strict=True):
+            yield _append(log, change, _subject(change.execution), fields)
+    if any(isinstance(each, Change) and not each.execution.is_open for each in news):
+        count_ends(log.connection)
+
+
+def _written_together(
+    news: Sequence[Change | Happening],
+) -> Iterator[Happening | list[Change]]:
+    """Yield the news in order, those as one that change the same execution, one after another."""
+    changes: list[Change] = []
+    for each in news:
+        if isinstance(each, Change) and changes and _continues(each, changes[-1]):
+            changes.append(each)
+            continue
+        if changes:
+            yield changes
+            changes = []
+        if isinstance(each, Happening):
+            yield each
         else:
-            subject = _subject(each.execution)
-            changes = insert(log, each) if each.new else _replace(log, each)
-        yield log.append(each.kind, subject, actor=each.actor, cause=each.cause, changes=changes)
-    count_ends(log.connection)
+            changes = [each]
+    if changes:
+        yield changes
+
+
+def _continues(change: Change, before: Change) -> bool:
+    return not before.new and not change.new and change.execution.id == before.execution.id
+
+
+def _append(
+    log: LogWriter, each: Change | Happening, subject: str, changes: Mapping[str, Any]
+) -> Event:
+    return log.append(each.kind, subject, actor=each.actor, cause=each.cause, changes=changes)
 
 
 def _subject(execution: Execution) -> str:
@@ -88,47 +120,47 @@ def insert(log: LogWriter, change: Change) -> dict[str, Any]:
     add_terms(connection, number, terms_of(summary))
     add_script_name(connection, summary)
     note_set_backs(connection, number, created_at)
-    connection.execute(
-        "UPDATE store_state SET last_id = max(coalesce(last_id, ''), ?)", (execution.id,)
-    )
     return summary
 
 
-def _replace(log: LogWriter, change: Change) -> dict[str, Any]:
-    """Replace an execution; return the changed fields of its summary."""
-    execution = change.execution
+def _replace(log: LogWriter, changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """Bring an execution to the last of its changes; return, of each, the changed fields of its
+    summary."""
+    last = changes[-1]
+    execution = last.execution
     query = 'SELECT number, document FROM executions WHERE id = ?'
     row = log.connection.execute(query, (execution.id,)).fetchone()
     if row is None:
         raise ExecutionNotFound(execution.id)
-    number, before, summary = row[0], json.loads(row[1]), summary_of(execution)
+    number, before = row[0], json.loads(row[1])
+    summaries = [before, *(summary_of(each.execution) for each in changes)]
+    summary = summaries[-1]
     document, parameters = to_text(summary), to_parameters(execution)
-    log.connection.execute(
-        """
-        UPDATE executions SET
-            status = ?, scheduled = ?, exit_code = ?, document = ?, parameters = ?, kept_bytes = ?
-        WHERE number = ?
-        """,
-        (
-            execution.status.value,
-            execution.is_schedule,
-            execution.exit_code,
-            document,
-            parameters,
-            _kept_bytes(change, document, parameters),
-            number,
-        ),
+    values = (
+        execution.status.value,
+        execution.is_schedule,
+        execution.exit_code,
+        document,
+        parameters,
+        _kept_bytes(last, document, parameters),
     )
-    if not execution.is_open:
-        # Apart: named in the change of one that stays open, it has its indexes written anew.
-        log.connection.execute(
-            'UPDATE executions SET ended_sec = ? WHERE number = ? AND ended_sec IS NULL',
-            (log.up_sec, number),
-        )
+    if execution.is_open:
+        log.connection.execute(_UPDATE.format(''), (*values, number))
+    else:
+        log.connection.execute(_UPDATE.format(_ENDED), (*values, log.up_sec, number))
     terms_before, terms = terms_of(before), terms_of(summary)
     add_terms(log.connection, number, terms - terms_before)
     remove_terms(log.connection, number, terms_before - terms)
-    return changed_fields(before, summary)
+    return [changed_fields(*each) for each in itertools.pairwise(summaries)]
+
+
+_UPDATE = """
+    UPDATE executions SET
+        status = ?, scheduled = ?, exit_code = ?, document = ?, parameters = ?, kept_bytes = ?{}
+    WHERE number = ?
+"""
+_ENDED = ', ended_sec = coalesce(ended_sec, ?)'
+"""Not named in the change of one that stays open, which would have its indexes written anew."""
 
 
 def _kept_bytes(change: Change, document: str, parameters: str) -> int | None:
@@ -147,6 +179,7 @@ def remove_rows(
         ExecutionNotDeletable: one of them is open.
     """
     query = 'SELECT number, entity, script_id, status, document FROM executions WHERE id = ?'
+    keep_last_id(log.connection)
     for execution_id in execution_ids:
         row = log.connection.execute(query, (execution_id,)).fetchone()
         if row is None:
@@ -163,6 +196,26 @@ def remove_rows(
             cause=cause,
             changes={},
         )
+
+
+_LAST_ID = """
+    SELECT max(
+        coalesce(last_id, ''),
+        coalesce((SELECT id FROM executions ORDER BY number DESC LIMIT 1), '')
+    ) FROM store_state
+"""
+
+
+def read_last_id(connection: sqlite3.Connection) -> str | None:
+    """Return the greatest id ever given, or None."""
+    last_id: str
+    (last_id,) = connection.execute(_LAST_ID).fetchone()
+    return last_id or None
+
+
+def keep_last_id(connection: sqlite3.Connection) -> None:
+    """Note the greatest id: who had it may be removed next, and till then its row tells."""
+    connection.execute(f'UPDATE store_state SET last_id = ({_LAST_ID})')
 
 
 def keep_up_sec(connection: sqlite3.Connection, up_sec: float) -> None:

@@ -35,7 +35,12 @@ from gateway_node.storage.end_counts import count_ends
 from gateway_node.storage.end_statistics import SqliteEndCounts
 from gateway_node.storage.event_log import SqliteEventLog
 from gateway_node.storage.event_rows import LogWriter
-from gateway_node.storage.execution_rows import keep_up_sec, record_news, remove_rows
+from gateway_node.storage.execution_rows import (
+    keep_up_sec,
+    read_last_id,
+    record_news,
+    remove_rows,
+)
 from gateway_node.storage.expired import read_expired
 from gateway_node.storage.named_versions import read_named_versions
 from gateway_node.storage.numbered_searches import find_numbered_page
@@ -185,13 +190,7 @@ class SqliteExecutionStore:
 
     async def last_id(self) -> str | None:
         """Return the greatest id ever given, or None."""
-
-        def query(connection: sqlite3.Connection) -> str | None:
-            last_id: str | None
-            (last_id,) = connection.execute('SELECT last_id FROM store_state').fetchone()
-            return last_id
-
-        return await self._database.read(query)
+        return await self._database.read(read_last_id)
 
     async def entities(self) -> frozenset[EntityRef]:
         """Return the entities of all executions."""

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import threading
 
-from fakes import add, FakeClock, new_execution, remove, update, whole_log
+from fakes import add, FakeClock, new_execution, next_change, remove, update, whole_log
 import pytest
 from small_disks import filled, mounted
 
@@ -19,7 +19,9 @@ from gateway_node.entities.identities import Identity
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.documents import to_document
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
+from gateway_node.executions.events import Change
 from gateway_node.executions.store_ports import RetentionPolicy
+from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.errors import StoreVersionError
@@ -158,16 +160,37 @@ async def test_what_happens_tells_the_time_up_to_a_gateway_after_a_kill(tmp_path
     await other.close()
 
 
+async def written_pages(state_dir: Path, store: SqliteExecutionStore, *news: Change) -> int:
+    """Record something; return the pages that this wrote."""
+    log = state_dir / f'{FILE_NAME}-wal'
+    before = log.stat().st_size
+    await store.record(news)
+    frame = 24 + 4096  # sqlite.org/fileformat2.html, section 4.1
+    return (log.stat().st_size - before) // frame
+
+
 async def test_a_change_that_ends_nothing_writes_four_pages(tmp_path: Path) -> None:
     """Of the flash: the row, the counts of statuses, the event and its number; no index."""
     store = await opened(tmp_path, FakeClock())
     execution = new_execution(1)
     await add(store, execution)
-    log = tmp_path / 'gateway.sqlite3-wal'
-    before = log.stat().st_size
-    await update(store, execution.evolve(status=ExecutionStatus.RUNNING), None)
-    frame = 24 + 4096  # sqlite.org/fileformat2.html, section 4.1
-    assert (log.stat().st_size - before) / frame == 4
+    running = next_change(execution.evolve(status=ExecutionStatus.RUNNING))
+    assert await written_pages(tmp_path, store, running) == 4
+    await store.close()
+
+
+async def test_what_ends_at_once_writes_no_page_more_for_having_run(tmp_path: Path) -> None:
+    """Both changes lie in the pages of the end."""
+    store = await opened(tmp_path, FakeClock())
+    pages = []
+    for number, at_once in ((1, False), (2, False), (3, True)):
+        prepared = new_execution(number)
+        await add(store, prepared)
+        states = [advance(prepared, ExecutionStatus.RUNNING)] if at_once else []
+        states.append(advance(states[0] if at_once else prepared, ExecutionStatus.FAILED))
+        pages.append(await written_pages(tmp_path, store, *map(next_change, states)))
+    # The first one has terms that no execution had before.
+    assert pages[0] > pages[1] == pages[2]
     await store.close()
 
 

@@ -11,6 +11,7 @@ from clients import CLIENT
 from fakes import (
     add,
     AN_APP,
+    as_listed,
     FakeClock,
     InMemoryExecutionStore,
     InMemoryIdentityStore,
@@ -289,6 +290,40 @@ async def test_changes_recorded_together_are_kept_all_or_none(
     assert await store.last_id() == execution.id
 
 
+async def test_changes_recorded_together_are_told_one_by_one(store: ExecutionStore) -> None:
+    """Each has an event with what it changed, in order, and the last one is what is kept."""
+    execution, other = new_execution(1), new_execution(2)
+    await add(store, execution)
+    await add(store, other)
+    running = advance(execution, ExecutionStatus.RUNNING, started_at=STARTED_AT)
+    final = advance(running, ExecutionStatus.COMPLETED, completed_at=COMPLETED_AT)
+    states = [running, running.evolve(priority=1), final.evolve(priority=1, exit_code=0)]
+    news = [next_change(each) for each in states]
+    other_running = advance(other, ExecutionStatus.RUNNING, started_at=STARTED_AT)
+    events = await store.record([*news, A_HAPPENING, next_change(other_running)])
+    assert [(each.kind, dict(each.changes)) for each in events] == [
+        (
+            EventKind.EXECUTION_RUNNING,
+            {'status': 'running', 'started_at': STARTED_AT.isoformat()},
+        ),
+        (EventKind.EXECUTION_RUNNING, {'priority': 1}),
+        (
+            EventKind.EXECUTION_ENDED,
+            {'status': 'completed', 'completed_at': COMPLETED_AT.isoformat(), 'exit_code': 0},
+        ),
+        (A_HAPPENING.kind, A_HAPPENING.changes),
+        (
+            EventKind.EXECUTION_RUNNING,
+            {'status': 'running', 'started_at': STARTED_AT.isoformat()},
+        ),
+    ]
+    assert events == (await whole_log(store))[2:]
+    assert await store.get(execution.id) == states[-1]
+    found = await store.find(ExecutionFilter(exit_codes=frozenset({0})), KeysetPage(limit=-2))
+    assert found.executions == (as_listed(states[-1]),)
+    assert (await store.counts())[ExecutionStatus.COMPLETED] == 1
+
+
 async def test_nothing_to_record_is_fine(store: ExecutionStore) -> None:
     """No news mean no events."""
     assert await store.record([]) == ()
@@ -383,8 +418,11 @@ async def test_the_greatest_id_outlives_its_execution(store: ExecutionStore) -> 
     assert await store.last_id() is None
     final = await ended(store, 9)
     await add(store, new_execution(3))
+    assert await store.last_id() == final.id
     await remove(store, final.id)
     assert await store.last_id() == final.id
+    await add(store, new_execution(10))
+    assert await store.last_id() == new_execution(10).id
 
 
 async def test_open_executions_are_those_without_a_final_status(store: ExecutionStore) -> None:
