@@ -6,7 +6,7 @@ Nothing is synced to the disk: a file has to outlive this process, not the machi
 end nothing is left to be ended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import contextlib
 from dataclasses import dataclass
 import errno
@@ -44,7 +44,7 @@ class JournalEntry:
 
 
 class Journal:
-    """The folder of open executions, and a file that says who the spawner is.
+    """The folder of open executions, and a file that says who the spawners are.
 
     Raises on writing an entry:
         OSError: it cannot be written.
@@ -55,8 +55,9 @@ class Journal:
         self._spawner_file = state_dir / _SPAWNER_FILE
         self.boot_id = read_boot_id()
         self._earlier: Mapping[str, JournalEntry] = {}
-        self.earlier_spawner: Identity | None = None
-        """That of an earlier gateway in this boot, where it noted one."""
+        self._spawners: set[Identity] = set()
+        self.earlier_spawners: Sequence[Identity] = ()
+        """Those of an earlier gateway in this boot."""
 
     def open(self) -> None:
         """Read what an earlier gateway had open, before anything is written.
@@ -66,7 +67,7 @@ class Journal:
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._earlier = self.read()
-        self.earlier_spawner = self._read_spawner()
+        self.earlier_spawners = self._read_spawners()
 
     def take_earlier(self) -> Mapping[str, JournalEntry]:
         """Return what an earlier gateway had open, by execution id; only once."""
@@ -110,23 +111,34 @@ class Journal:
         return entries
 
     def note_spawner(self, spawner: Identity) -> None:
-        """Keep who the spawner is, for a later gateway; nothing fails without."""
-        document = {'boot_id': self.boot_id, **spawner._asdict()}
+        """Keep who a spawner is, for a later gateway; nothing fails without."""
+        self._spawners.add(spawner)
+        self._write_spawners()
+
+    def forget_spawner(self, spawner: Identity) -> None:
+        """Take note that this one is no more."""
+        self._spawners.discard(spawner)
+        if self._spawners:
+            self._write_spawners()
+        else:
+            self._spawner_file.unlink(missing_ok=True)
+
+    def _write_spawners(self) -> None:
+        spawners = [spawner._asdict() for spawner in self._spawners]
+        document = {'boot_id': self.boot_id, 'spawners': spawners}
         with contextlib.suppress(OSError), open(open_fresh(str(self._spawner_file)), 'w') as file:
             json.dump(document, file)
 
-    def forget_spawner(self) -> None:
-        """Take note that there is none any more."""
-        self._spawner_file.unlink(missing_ok=True)
-
-    def _read_spawner(self) -> Identity | None:
+    def _read_spawners(self) -> Sequence[Identity]:
         try:
             noted = json.loads(read_regular(self._spawner_file, _MAX_BYTES))
+            # Before there could be several, the file was what is now one of its spawners.
+            spawners = noted.get('spawners', [noted])
             if noted['boot_id'] == self.boot_id:
-                return Identity(pid=noted['pid'], start_ticks=noted['start_ticks'])
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-        return None
+                return [Identity(pid=s['pid'], start_ticks=s['start_ticks']) for s in spawners]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return ()
+        return ()
 
     def _path(self, execution_id: str) -> Path:
         return self._folder / f'{execution_id}{_SUFFIX}'

@@ -44,14 +44,12 @@ async def end_below(supervisor: ProcessEntry) -> TreeGone:
 class Orphans:
     """Ends orphans, and leaves strangers alone; `begin` before anything is started."""
 
-    def __init__(
-        self, own: OwnProcesses, spawner: SpawnerClient, *, side_tasks: SideTasks
-    ) -> None:
+    def __init__(self, own: OwnProcesses, *, side_tasks: SideTasks) -> None:
         self._own = own
-        self._spawner = spawner
         self._side_tasks = side_tasks
+        self._spawners: set[SpawnerClient] = set()
         self._without_spawner: set[str] = set()
-        """Executions whose supervisors lost their spawner."""
+        """The names of supervisors that lost their spawner."""
         self._given_up: dict[Identity, ProcessNote] = {}
         """What could not be ended since then: nobody knows whose of them it is."""
         self._ending = 0
@@ -67,25 +65,36 @@ class Orphans:
         if self._tending is not None:
             self._tending.cancel()
 
-    def note_spawner_lost(self, execution_ids: Iterable[str]) -> None:
-        """Take note that the supervisors of these executions lost their spawner."""
+    def add_spawner(self, spawner: SpawnerClient) -> None:
+        """Count on this one too to hold all of its scripts, before it is started."""
+        self._spawners.add(spawner)
+
+    def remove_spawner(self, spawner: SpawnerClient) -> None:
+        """Take note that this one is closed: nothing is left below it."""
+        self._spawners.discard(spawner)
+
+    def note_spawner_lost(self, supervisors: Iterable[str]) -> None:
+        """Take note that the supervisors of these names lost their spawner."""
         if not self._without_spawner:
             # What an earlier spawner left is not theirs.
             self._given_up.clear()
-        self._without_spawner.update(execution_ids)
+        self._without_spawner.update(supervisors)
 
-    def note_ended(self, execution_id: str) -> None:
-        """Take note that an execution has ended."""
-        self._without_spawner.discard(execution_id)
+    def note_gone(self, supervisor: str) -> None:
+        """Take note that a supervisor is gone, and all that was below it."""
+        self._without_spawner.discard(supervisor)
         if not self._without_spawner:
             self._given_up.clear()
 
     async def end_left(
-        self, gone: 'asyncio.Future[TreeGone]', stuck: ProcessEntry | None
+        self,
+        gone: 'asyncio.Future[TreeGone]',
+        spawner: SpawnerClient,
+        stuck: ProcessEntry | None,
     ) -> TreeGone:
         """Have ended what a lost supervisor left, by whoever it came to; name what lives on.
 
-        `gone` is its spawner's word, `stuck` the supervisor where it hangs and is given up.
+        `gone` is the word of its `spawner`; `stuck` the supervisor where it hangs and is given up.
         """
         if stuck is not None:
             return await end_below(stuck)
@@ -93,7 +102,7 @@ class Orphans:
         while not gone.done():
             await asyncio.wait({gone}, timeout=_SPAWNER_LOOK_SEC)
             if time.monotonic() > deadline:
-                self._spawner.force_restart()
+                spawner.force_restart()
         return await self.end_all() if gone.cancelled() else gone.result()
 
     async def end_all(self) -> TreeGone:
@@ -136,5 +145,6 @@ class Orphans:
             await asyncio.sleep(_STRANGERS_INTERVAL_SEC)
 
     def _is_without_orphans(self) -> bool:
-        """Tell whether all of every script lies below the spawner, which lives."""
-        return self._spawner.lives and not self._without_spawner and not self._ending
+        """Tell whether all of every script lies below a spawner, and all of those live."""
+        live = all(spawner.lives for spawner in self._spawners)
+        return live and not self._without_spawner and not self._ending

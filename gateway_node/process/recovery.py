@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 _SUPERVISOR_NAMES = (SUPERVISOR_NAME, SPARE_NAME)
 _PATIENCE_SEC = 5.0
-"""For supervisors and the spawner of the earlier gateway, which end by themselves."""
+"""For supervisors and spawners of the earlier gateway, which end by themselves."""
 _KILL_PATIENCE_SEC = 5.0
 _POLL_SEC = 0.01
 _GATEWAY_LOST = Outcome(
@@ -97,12 +97,11 @@ class Recovery:
         return outcomes
 
     async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:
-        """Wait for supervisors and spawner to end their trees; end them past the patience."""
+        """Wait for supervisors and spawners to end their trees; end them past the patience."""
         marks: dict[Identity, Container[str]] = {
             entry.supervisor: _SUPERVISOR_NAMES for entry in entries if entry.supervisor
         }
-        if self._journal.earlier_spawner is not None:
-            marks[self._journal.earlier_spawner] = (SPAWNER_NAME,)
+        marks |= dict.fromkeys(self._journal.earlier_spawners, (SPAWNER_NAME,))
         waiting = _living(marks)
         signal_all(waiting, signal.SIGCONT)
         deadline = time.monotonic() + _PATIENCE_SEC

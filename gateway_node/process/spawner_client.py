@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway's side of spawners: keeps one alive, and a supervisor ready for the next start."""
+"""The gateway's side of spawners: keeps one alive."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from typing import Literal
 
 from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.process.spawner_connection import SpawnerConnection, WaitingSupervisor
-from gateway_node.side_tasks import log_failure, SideTasks
+from gateway_node.process.spawner_program import SpawnerProgram
+from gateway_node.side_tasks import SideTasks
 
 _log = logging.getLogger(__name__)
 
@@ -29,26 +30,29 @@ _STEADY_SEC = 10.0
 class SpawnerClient:
     """Keeps one spawner alive.
 
-    `on_started` is told the pid of each, `on_lost` of its unexpected end.
+    `on_started` is told the pid of each, `on_ready` that it serves, `on_lost` of its unexpected
+    end.
     """
 
     def __init__(
         self,
+        program: SpawnerProgram,
         log_file: Path,
-        on_started: Callable[[int], None],
-        on_lost: Callable[[], None],
         *,
+        on_started: Callable[[int], None],
+        on_ready: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None],
         side_tasks: SideTasks,
     ) -> None:
+        self._program = program
         self._side_tasks = side_tasks
         self._log_file = log_file
         self._on_started = on_started
+        self._on_ready = on_ready
         self._on_lost = on_lost
         self._connection: SpawnerConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
-        self._spare: WaitingSupervisor | None = None
-        self._preparing: asyncio.Task[None] | None = None
         self.restarts = 0
         """How often the spawner died and was started again."""
 
@@ -99,46 +103,29 @@ class SpawnerClient:
                 f'the spawner does not come up; see {self._log_file}'
             ) from None
 
-    async def take_supervisor(self) -> WaitingSupervisor:
-        """Return a supervisor that waits for its order, at once where one is ready.
+    async def fork(self, name: str) -> WaitingSupervisor:
+        """Return a new supervisor that waits for its order, of a name that no other one had.
 
-        Whoever takes it closes its channel and its pidfd.
+        Whoever asks closes its channel and its pidfd.
 
         Raises:
             RunnerUnavailable: there is no spawner at the moment, or no process can be made.
         """
-        if self._preparing is not None and not self._preparing.done():
-            await asyncio.wait({self._preparing})
         connection = self._connection
         if connection is None or not self.available:
             raise RunnerUnavailable('the process that starts scripts is being restarted')
-        spare, self._spare = self._spare, None
-        if spare is not None and spare.lives:
-            return spare
-        if spare is not None:
-            spare.dismiss()
-        return await connection.fork()
-
-    def prepare_next(self) -> None:
-        """Have a supervisor made ready in the background, where there is none.
-
-        A start then waits neither for the fork nor for what the new process does first.
-        """
-        idle = self._preparing is None or self._preparing.done()
-        if self._connection is not None and self.available and self._spare is None and idle:
-            self._preparing = asyncio.create_task(
-                self._prepare(self._connection), name='prepare the next supervisor'
-            )
-            self._preparing.add_done_callback(log_failure)
+        supervisor = await connection.fork(name)
+        if connection.lost.is_set():
+            supervisor.dismiss()
+            raise RunnerUnavailable('the process that starts scripts is being restarted')
+        return supervisor
 
     async def close(self, patience_sec: float = 5.0) -> None:
         """End the spawner; it ends by itself once nothing is left below it."""
-        for task in (self._keeper, self._preparing):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
-        self._keeper = self._preparing = None
-        self._dismiss_spare()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+            self._keeper = None
         connection, self._connection = self._connection, None
         if connection is None or connection.lost.is_set():
             return
@@ -167,7 +154,7 @@ class SpawnerClient:
         while True:
             began = time.monotonic()
             try:
-                connection = self._connection = SpawnerConnection(self._log_file)
+                connection = self._connection = SpawnerConnection(self._program, self._log_file)
             except OSError as error:
                 _log.error('the spawner cannot be started, it is tried again: %s', error)
             else:
@@ -186,14 +173,13 @@ class SpawnerClient:
             await self._await_ready(connection, {ready, lost})
             if connection.ready.is_set():
                 self._started.set()
-                self.prepare_next()
+                self._on_ready()
             await lost
         finally:
             ready.cancel()
             lost.cancel()
         self.restarts += 1
         _log.error('the spawner died and is started again: pid %d', connection.process.pid)
-        self._dismiss_spare()
         self._on_lost()
 
     async def _await_ready(
@@ -208,20 +194,3 @@ class SpawnerClient:
             connection.continue_if_stopped()
             if time.monotonic() > give_up_at:
                 connection.kill()
-
-    async def _prepare(self, connection: SpawnerConnection) -> None:
-        try:
-            spare = await connection.fork()
-        except RunnerUnavailable as error:
-            # The next start tries by itself, and tells its client.
-            _log.warning('no supervisor is ready for the next start: %s', error)
-            return
-        if connection.lost.is_set():
-            spare.dismiss()
-        else:
-            self._spare = spare
-
-    def _dismiss_spare(self) -> None:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            spare.dismiss()

@@ -4,20 +4,19 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass
-import itertools
 import json
 import os
 from pathlib import Path
 import signal
 import socket
 import subprocess
-import sys
 
 from gateway_node.child.exposed_files import open_fresh
 from gateway_node.child.messages import ProcessNote, SpawnerMessage
 from gateway_node.child.process_tree import continue_if_stopped, has_ended
 from gateway_node.child.wire import receive_packet
 from gateway_node.executions.errors import RunnerUnavailable
+from gateway_node.process.spawner_program import SpawnerProgram
 
 _ANSWER_SEC = 10.0
 _STOPPED_SEC = 1.0
@@ -36,6 +35,7 @@ class TreeGone:
 class WaitingSupervisor:
     """A supervisor that waits for its order. Whoever has it closes its channel and its pidfd."""
 
+    name: str
     pid: int
     pidfd: int
     channel: socket.socket
@@ -60,12 +60,11 @@ class SpawnerConnection:
         OSError: it cannot be started.
     """
 
-    def __init__(self, log_file: Path) -> None:
+    def __init__(self, program: SpawnerProgram, log_file: Path) -> None:
         self.ready = asyncio.Event()
         self.lost = asyncio.Event()
         self._forked: dict[str, asyncio.Future[tuple[int, int]]] = {}
         self._gone: dict[str, asyncio.Future[TreeGone]] = {}
-        self._numbers = itertools.count(1)
         self._loop = asyncio.get_running_loop()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         own_pidfd = os.pidfd_open(os.getpid())
@@ -73,7 +72,7 @@ class SpawnerConnection:
             with open(_open_log(log_file), 'ab') as log:
                 if log.tell() > _MAX_LOG_BYTES:
                     log.truncate(0)
-                self.process = _execute(theirs.fileno(), own_pidfd, log.fileno())
+                self.process = _execute(program, theirs.fileno(), own_pidfd, log.fileno())
             self._pidfd = os.pidfd_open(self.process.pid)
         except BaseException:
             self._control.close()
@@ -90,8 +89,8 @@ class SpawnerConnection:
         """True where the spawner has not died, be that noticed or not."""
         return not self.lost.is_set() and not has_ended(self._pidfd)
 
-    async def fork(self) -> WaitingSupervisor:
-        """Have a supervisor forked. A spawner that does not answer in time is killed.
+    async def fork(self, name: str) -> WaitingSupervisor:
+        """Have a supervisor of this name forked. A spawner that does not answer is killed.
 
         Raises:
             RunnerUnavailable: there is none at the moment, or no process can be made.
@@ -100,7 +99,6 @@ class SpawnerConnection:
             ours, theirs = socket.socketpair()
         except OSError as error:
             raise RunnerUnavailable(f'no process can be made: {error.strerror}') from error
-        name = f'supervisor_{next(self._numbers)}'
         forked = self._forked[name] = self._loop.create_future()
         gone = self._gone[name] = self._loop.create_future()
         try:
@@ -125,7 +123,7 @@ class SpawnerConnection:
             raise RunnerUnavailable('the process that starts scripts does not answer') from error
         finally:
             self._forked.pop(name, None)
-        return WaitingSupervisor(pid=pid, pidfd=pidfd, channel=ours, gone=gone)
+        return WaitingSupervisor(name=name, pid=pid, pidfd=pidfd, channel=ours, gone=gone)
 
     def continue_if_stopped(self) -> None:
         """Continue the spawner where a script has stopped it."""
@@ -220,31 +218,17 @@ def _succeeded(forked: 'asyncio.Future[tuple[int, int]]') -> bool:
     return forked.done() and not forked.cancelled() and forked.exception() is None
 
 
-_PROGRAM = (
-    'import sys; sys.path.append(sys.argv.pop(1)); '
-    'from gateway_node.child.supervision.spawner import main; main()'
-)
-
-
-def _execute(control: int, gateway_pidfd: int, log: int) -> 'subprocess.Popen[bytes]':
+def _execute(
+    program: SpawnerProgram, control: int, gateway_pidfd: int, log: int
+) -> 'subprocess.Popen[bytes]':
     """Execute the spawner: its own session, nothing inherited but its two descriptors."""
-    package_parent = str(Path(__file__).resolve().parent.parent.parent)
     return subprocess.Popen(
-        [
-            sys.executable,
-            '-I',
-            '-S',
-            '-c',
-            _PROGRAM,
-            package_parent,
-            str(control),
-            str(gateway_pidfd),
-        ],
+        [*program.argv, str(control), str(gateway_pidfd)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=log,
         pass_fds=(control, gateway_pidfd),
-        env={'PATH': os.defpath, 'LC_ALL': 'C.UTF-8'},
+        env=program.environment,
         cwd='/',
         start_new_session=True,
     )

@@ -25,10 +25,11 @@ from gateway_node.process.containment import (
 )
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.orphans import Orphans
-from gateway_node.process.own_processes import OwnProcesses, reap
-from gateway_node.process.spawner_client import SpawnerClient
-from gateway_node.process.spawner_connection import TreeGone, WaitingSupervisor
+from gateway_node.process.own_processes import OwnProcesses
+from gateway_node.process.spawner_connection import WaitingSupervisor
+from gateway_node.process.spawner_program import cold_spawner
 from gateway_node.process.supervised_process import SupervisedProcess
+from gateway_node.process.supervisor_pool import SupervisorPool
 from gateway_node.removal import remove_tree
 from gateway_node.side_tasks import log_failure, SideTasks
 
@@ -57,12 +58,15 @@ class Supervisors:
     ) -> None:
         """`log_file` takes what spawner and supervisors write to stderr."""
         self._journal = journal
-        self._own = own_processes
-        self._spawner = SpawnerClient(
-            log_file, self._note_spawner, self._note_spawner_lost, side_tasks=side_tasks
+        self._orphans = Orphans(own_processes, side_tasks=side_tasks)
+        self._pool = SupervisorPool(
+            cold_spawner(),
+            log_file,
+            own_processes=own_processes,
+            journal=journal,
+            orphans=self._orphans,
+            side_tasks=side_tasks,
         )
-        self._spawner_pid: int | None = None
-        self._orphans = Orphans(own_processes, self._spawner, side_tasks=side_tasks)
         self._containment: Containment | None = None
         self._processes: dict[str, SupervisedProcess] = {}
         self._endings: dict[str, asyncio.Task[None]] = {}
@@ -79,7 +83,7 @@ class Supervisors:
     @property
     def spawner_restarts(self) -> int:
         """How often the spawner died and was started again."""
-        return self._spawner.restarts
+        return self._pool.spawner.restarts
 
     def check(self) -> None:
         """Raise where nothing can be started at the moment.
@@ -88,7 +92,7 @@ class Supervisors:
             RunnerUnavailable: the spawner is being restarted, or this process has as many open
                 files as it may have.
         """
-        self._spawner.check()
+        self._pool.spawner.check()
 
     async def start_up(self) -> None:
         """Probe the machine and start the spawner; the journal has been opened before.
@@ -99,7 +103,7 @@ class Supervisors:
         become_subreaper()
         self._orphans.begin()
         self._containment = probe_containment()
-        await self._spawner.start()
+        await self._pool.start()
 
     async def start(
         self,
@@ -146,8 +150,7 @@ class Supervisors:
         if self._containment is not None and self._containment.folder is not None:
             order['cgroup'] = str(self._containment.folder)
         try:
-            supervisor = await self._spawner.take_supervisor()
-            self._own.add(supervisor.pid)
+            supervisor = await self._pool.take()
             if journalled:
                 self._note_start(order['execution_id'], supervisor)
         except BaseException:
@@ -185,8 +188,7 @@ class Supervisors:
         if self._watch is not None:
             self._watch.cancel()
         self._orphans.close()
-        await self._spawner.close(_STUCK_GOODBYE_SEC if self._any_stuck else _GOODBYE_SEC)
-        self._journal.forget_spawner()
+        await self._pool.close(_STUCK_GOODBYE_SEC if self._any_stuck else _GOODBYE_SEC)
         if self._containment is not None:
             remove_containment(self._containment)
 
@@ -208,21 +210,25 @@ class Supervisors:
             keep_working_directory=order['keep_working_directory'],
         )
         self._endings[name] = self._companions.start(
-            'see an end', self._conclude_when_gone(process, supervisor.gone, clear_leavings)
+            'see an end', self._conclude_when_gone(process, supervisor, clear_leavings)
         )
         self._companions.start('prepare the next start', self._prepare_next(process))
 
     async def _conclude_when_gone(
         self,
         process: SupervisedProcess,
-        gone: 'asyncio.Future[TreeGone]',
+        supervisor: WaitingSupervisor,
         clear_leavings: Callable[[], None],
     ) -> None:
         await process.supervisor_gone()
         try:
             if not await process.told_its_end():
                 self._any_stuck = self._any_stuck or process.stuck is not None
-                await process.conclude_lost(await self._orphans.end_left(gone, process.stuck))
+                await process.conclude_lost(
+                    await self._orphans.end_left(
+                        supervisor.gone, self._pool.spawner, process.stuck
+                    )
+                )
                 if process.stuck is None:
                     # What a supervisor hangs on may hang whoever touches it.
                     await asyncio.to_thread(clear_leavings)
@@ -231,12 +237,9 @@ class Supervisors:
             process.conclude_unknown()
         finally:
             del self._processes[process.execution_id]
-            self._orphans.note_ended(process.execution_id)
-            self._own.remove(process.supervisor_pid)
+            self._pool.note_gone(supervisor)
             del self._endings[process.execution_id]
             process.output.close()
-            if gone.cancelled():
-                reap(process.supervisor_pid)
 
     async def _clear_away(self, process: SupervisedProcess) -> None:
         # The supervisor can be gone before its tree is: the outcome waits for both.
@@ -250,14 +253,14 @@ class Supervisors:
         with contextlib.suppress(SpawnFailed):
             await process.started()
             await asyncio.sleep(_FIRST_MOMENT_SEC)
-        self._spawner.prepare_next()
+        self._pool.prepare_next()
 
     def _note_start(self, execution_id: str, supervisor: WaitingSupervisor) -> None:
         try:
             self._journal.write(self._entry(execution_id, supervisor.pid))
         except OSError as error:
             supervisor.dismiss()
-            self._own.remove(supervisor.pid)
+            self._pool.note_gone(supervisor)
             self._journal.remove(execution_id)
             raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
 
@@ -283,27 +286,13 @@ class Supervisors:
             cgroup=None if folder is None else str(folder),
         )
 
-    def _note_spawner(self, pid: int) -> None:
-        self._own.add(pid)
-        self._spawner_pid = pid
-        spawner = identify(pid)
-        if spawner is not None:
-            self._journal.note_spawner(spawner)
-
-    def _note_spawner_lost(self) -> None:
-        """End what a spawner that died cannot end any more; supervisors that live go on."""
-        if self._spawner_pid is not None:
-            self._own.remove(self._spawner_pid)
-        self._orphans.note_spawner_lost(self._processes)
-        self._companions.start('end orphans', self._orphans.end_all())
-
     async def _continue_stopped(self) -> None:
         """Continue the spawner, and supervisors that lost theirs, as long as scripts run.
 
         The spawner does so for its own supervisors, once it goes on itself.
         """
         while self._processes:
-            self._spawner.continue_if_stopped()
+            self._pool.spawner.continue_if_stopped()
             for process in self._processes.values():
                 process.continue_if_stopped()
             await asyncio.sleep(_STOPPED_INTERVAL_SEC)

@@ -44,7 +44,7 @@ async def given_up(orphans: Orphans) -> set[int]:
 async def test_what_could_not_be_ended_is_named_for_all_who_lost_that_spawner() -> None:
     """Nobody knows whose of them it is; what has died since is not named any more."""
     orphans = orphans_without_spawner(OwnProcesses())
-    orphans.note_spawner_lost(['exec_1', 'exec_2'])
+    orphans.note_spawner_lost(['supervisor_1', 'supervisor_2'])
     with orphan() as second:
         with orphan() as first:
             assert await given_up(orphans) == {first, second}
@@ -58,7 +58,7 @@ async def test_what_an_earlier_spawner_left_is_not_named_for_those_of_a_later_on
     orphans = orphans_without_spawner(OwnProcesses())
     with orphan() as yesterdays, orphan():
         assert yesterdays in await given_up(orphans)
-        orphans.note_spawner_lost(['exec_2'])
+        orphans.note_spawner_lost(['supervisor_2'])
         with orphan() as todays:
             assert await given_up(orphans) == {todays}
         orphans.close()

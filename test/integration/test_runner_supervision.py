@@ -21,11 +21,12 @@ from gateway_node.child.exposed_files import largest_file_bytes
 from gateway_node.child.process_tree import descendants
 from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.executions.ports import EndCause
-from gateway_node.process import outcomes, spawner_connection, supervised_process
+from gateway_node.process import outcomes, spawner_program, supervised_process
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.kept_files import read_regular
 from gateway_node.process.schema_worker import SchemaWorker
 from gateway_node.process.spawner_client import SpawnerClient
+from gateway_node.process.spawner_program import cold_spawner
 from gateway_node.removal import remove_tree
 from gateway_node.side_tasks import SideTasks
 
@@ -278,7 +279,13 @@ async def test_a_spawner_that_dies_again_and_again_is_started_ever_later(
 
     monkeypatch.setattr('gateway_node.process.spawner_client.asyncio.sleep', note)
     log_file = tmp_path / 'log'
-    spawner = SpawnerClient(log_file, die, lambda: None, side_tasks=SideTasks())
+    spawner = SpawnerClient(
+        cold_spawner(),
+        log_file,
+        on_started=die,
+        on_lost=lambda: None,
+        side_tasks=SideTasks(),
+    )
     await spawner.start()
     async with asyncio.timeout(PATIENCE_SEC):
         await lives.wait()
@@ -339,7 +346,13 @@ async def test_a_defect_in_keeping_the_spawner_is_a_failure_that_is_told(tmp_pat
     def fail() -> None:
         raise ValueError('a defect')
 
-    spawner = SpawnerClient(tmp_path / 'log', lambda _: None, fail, side_tasks=side_tasks)
+    spawner = SpawnerClient(
+        cold_spawner(),
+        tmp_path / 'log',
+        on_started=lambda _: None,
+        on_lost=fail,
+        side_tasks=side_tasks,
+    )
     await spawner.start()
     spawner.force_restart()
     async with asyncio.timeout(PATIENCE_SEC):
@@ -362,9 +375,10 @@ async def test_a_pipe_among_the_gateways_own_files_hangs_nobody(tmp_path: Path, 
 async def test_a_spawner_that_is_stopped_before_it_is_ready_comes_up(tmp_path: Path) -> None:
     """A script that killed the last one can be as quick as that."""
     spawner = SpawnerClient(
+        cold_spawner(),
         tmp_path / 'log',
-        lambda pid: os.kill(pid, signal.SIGSTOP),
-        lambda: None,
+        on_started=lambda pid: os.kill(pid, signal.SIGSTOP),
+        on_lost=lambda: None,
         side_tasks=SideTasks(),
     )
     await spawner.start()
@@ -386,8 +400,8 @@ async def test_a_supervisor_that_hangs_is_killed(
     monkeypatch.setattr('gateway_node.process.watchdog.KILL_PATIENCE_SEC', 0.1)
     monkeypatch.setattr('gateway_node.process.watchdog._HUNG_SEC', 0.1)
     # Stands for a mount that does not answer: the supervisor looks for the script's file at first.
-    program = HANGS_AT_ITS_SCRIPT + spawner_connection._PROGRAM
-    monkeypatch.setattr(spawner_connection, '_PROGRAM', program)
+    program = HANGS_AT_ITS_SCRIPT + spawner_program._PROGRAM
+    monkeypatch.setattr(spawner_program, '_PROGRAM', program)
     (tmp_path / 'silent.sh').write_text('exit 0\n')
     async with asyncio.timeout(PATIENCE_SEC), floor_on(tmp_path) as floor:
         script = floor.script(tmp_path / 'silent.sh', managed=True)

@@ -138,14 +138,14 @@ async def test_what_cannot_be_ended_is_named_to_all_that_ask_and_reaped_at_last(
     monkeypatch.setattr(killing, 'REFUSED_PATIENCE_SEC', 0.0)
     monkeypatch.setattr(killing, 'signal_all', lambda entries, _: Sent([], list(entries)))
     orphans = orphans_without_spawner(OwnProcesses())
-    orphans.note_spawner_lost(['exec_1', 'exec_2'])
+    orphans.note_spawner_lost(['supervisor_1', 'supervisor_2'])
     orphan = sleeping()
     try:
         for _ in range(2):
             (note,) = (await orphans.end_all()).unkillable
             assert (note['pid'], note['permitted']) == (orphan.pid, False)
-        orphans.note_ended('exec_1')
-        orphans.note_ended('exec_2')
+        orphans.note_gone('supervisor_1')
+        orphans.note_gone('supervisor_2')
         assert (await orphans.end_all()).unkillable == ()
         os.kill(orphan.pid, signal.SIGKILL)
         await wait_until(lambda: read_entry(orphan.pid) is None, what='it is reaped')

@@ -24,7 +24,7 @@ from gateway_node.child.wire import encode
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import StopAction
-from gateway_node.process import spawner_connection
+from gateway_node.process import spawner_program
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.limits import NO_LIMITS
 from gateway_node.process.spawner_connection import WaitingSupervisor
@@ -55,6 +55,7 @@ def silent_supervisor(folder: Path) -> Iterator[tuple[SupervisedProcess, socket.
     ours, theirs = socket.socketpair()
     with theirs, subprocess.Popen(['sleep', '600']) as program:
         waiting = WaitingSupervisor(
+            name='supervisor_1',
             pid=program.pid,
             pidfd=os.pidfd_open(program.pid),
             channel=ours,
@@ -210,8 +211,8 @@ async def test_a_program_that_hangs_before_it_begins_is_named(
     """An exec that does not come back is given up; its process lives on and is told."""
     impatient = 'from gateway_node.child import killing; killing.KILL_PATIENCE_SEC = 0.2\n'
     # Before the spawner serves, and once it finds the package.
-    program = spawner_connection._PROGRAM.replace('main()', f'\n{impatient}main()')
-    monkeypatch.setattr(spawner_connection, '_PROGRAM', program)
+    program = spawner_program._PROGRAM.replace('main()', f'\n{impatient}main()')
+    monkeypatch.setattr(spawner_program, '_PROGRAM', program)
     with hanging_file(tmp_path / 'mount') as (file, asked):
         async with floor_on(tmp_path) as floor:
             script = floor.script(f'#!{file}\n', ScriptKind.EXECUTABLE, managed=True)

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.main import main
-from gateway_node.process.spawner_client import SpawnerClient
+from gateway_node.process.supervisor_pool import SupervisorPool
 
 
 class FailingDirectory(EntityDirectory):
@@ -21,7 +21,7 @@ class FailingDirectory(EntityDirectory):
         super().forget_stale()
 
 
-class FailingSpawnerClient(SpawnerClient):
+class FailingSupervisorPool(SupervisorPool):
     """Raises once, with the spawner that has come up."""
 
     failed = False
@@ -36,8 +36,8 @@ class FailingSpawnerClient(SpawnerClient):
 DEFECTS: dict[str, tuple[str, type]] = {
     'look after entities': ('gateway_node.assembly.EntityDirectory', FailingDirectory),
     'keep a spawner alive': (
-        'gateway_node.process.supervisors.SpawnerClient',
-        FailingSpawnerClient,
+        'gateway_node.process.supervisors.SupervisorPool',
+        FailingSupervisorPool,
     ),
 }
 

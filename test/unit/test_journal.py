@@ -2,6 +2,7 @@
 """The journal of open executions, on a real directory."""
 
 from collections.abc import Callable
+import json
 import os
 from pathlib import Path
 
@@ -78,13 +79,26 @@ def test_what_an_earlier_gateway_had_open_is_taken_over_once(tmp_path: Path) -> 
     assert later.take_earlier() == {}
 
 
-def test_the_spawner_of_an_earlier_gateway_is_known_until_it_has_ended(tmp_path: Path) -> None:
+def test_the_spawners_of_an_earlier_gateway_are_known_until_they_have_ended(
+    tmp_path: Path,
+) -> None:
     """One that was forgotten, or is of another boot, is nobody's."""
-    spawner = Identity(pid=4_000_002, start_ticks=10**9)
-    opened(tmp_path).note_spawner(spawner)
-    later = opened(tmp_path)
-    assert later.earlier_spawner == spawner
-    (tmp_path / 'spawner.json').write_text('{"boot_id": "x", "pid": 1, "start_ticks": 1}')
-    assert opened(tmp_path).earlier_spawner is None
-    later.forget_spawner()
-    assert opened(tmp_path).earlier_spawner is None
+    first, second = (Identity(pid=4_000_002 + n, start_ticks=10**9) for n in range(2))
+    journal = opened(tmp_path)
+    journal.note_spawner(first)
+    journal.note_spawner(second)
+    assert set(opened(tmp_path).earlier_spawners) == {first, second}
+    journal.forget_spawner(first)
+    assert opened(tmp_path).earlier_spawners == [second]
+    journal.forget_spawner(second)
+    assert opened(tmp_path).earlier_spawners == ()
+
+
+def test_a_spawner_that_version_0_1_0_noted_is_known(tmp_path: Path) -> None:
+    """There was one at a time, and the file was its own; one of another boot is nobody's."""
+    file = tmp_path / 'spawner.json'
+    boot_id = opened(tmp_path).boot_id
+    file.write_text(json.dumps({'boot_id': boot_id, 'pid': 1, 'start_ticks': 2}))
+    assert opened(tmp_path).earlier_spawners == [Identity(pid=1, start_ticks=2)]
+    file.write_text('{"boot_id": "x", "pid": 1, "start_ticks": 2}')
+    assert opened(tmp_path).earlier_spawners == ()
