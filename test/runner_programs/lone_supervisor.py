@@ -94,12 +94,15 @@ def main() -> None:
     if moment == ['hangs, then stopped']:
         THEIRS.sendall(encode(EndWish(end='stop', asked_by=CLIENT)))
     become = hang if moment[0].startswith('hangs') else program_module._become
+    # Only where it forks there is a moment between fork and exec.
+    folders = () if moment[0].startswith('hangs') else program_module._SYSTEM_FOLDERS
     # A plain directory in a cgroup's place has no such file.
     procs = '/dev/null' if moment == ['in a plain leaf'] else CgroupLeaf.procs
     with (
         mock.patch.object(CgroupLeaf, 'procs', procs),
         mock.patch.object(script_start, 'GatewayLink', link),
         mock.patch.object(program_module, '_become', become),
+        mock.patch.object(program_module, '_SYSTEM_FOLDERS', folders),
     ):
         script_start.supervise(OURS, os.pidfd_open(os.getpid()), start)
     if moment[0].startswith(('hangs', 'begun')):

@@ -41,7 +41,6 @@ class ExecutionFiles:
         self._order = order
         self.cgroup: CgroupLeaf | None = None
         self.progress_news = False
-        os.umask(0o077)
         os.mkdir(self.working_directory)
         try:
             self._make(order)

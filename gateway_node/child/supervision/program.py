@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a forked process into a script: all that must happen between fork and exec.
+"""Makes the process of a script: all that must happen until its program has begun.
 
-The supervisor forks from a process without threads, so Python may do it. Nothing here knows how
-the script is watched afterwards.
+`posix_spawn` copies nothing of the supervisor, and does most of what a script needs. Where it does
+not, the supervisor forks; it has no threads, so Python may do it. Nothing here knows how the
+script is watched afterwards.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import fcntl
+import functools
 import os
 import resource
 import signal
+import sys
 from typing import NamedTuple, NoReturn
 
 from gateway_node.child.contract import OOM_SCORE_ADJUSTMENT, PROGRESS_FD
@@ -21,6 +24,9 @@ _RESET_SIGNALS = [
     *(number for number in signal.valid_signals() if signal.getsignal(number) != signal.SIG_DFL),
 ]
 """Python ignores SIGPIPE and SIGXFSZ, and who started the gateway may ignore others."""
+_SYSTEM_FOLDERS = ('/bin', '/sbin', '/usr/bin', '/usr/sbin', os.path.dirname(sys.executable))
+"""Of programs whose exec hangs only where nothing works any more, this process included."""
+_SCORE_FILE = '/proc/self/oom_score_adj'
 
 
 class Program(NamedTuple):
@@ -39,8 +45,14 @@ class Program(NamedTuple):
     """The `cgroup.procs` file of the cgroup to join."""
 
 
+def inherit_bounds() -> None:
+    """Set once, in the supervisor, what is the same for all of its scripts."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def execute(program: Program, await_readable: Callable[[int], None]) -> int:
-    """Fork and execute the program; return its pid once its program has begun.
+    """Execute the program in a new process; return its pid once its program has begun.
 
     An exec may hang, as on a mount that does not answer: `await_readable` waits until a
     descriptor can be read, and raises an OSError to give the program up.
@@ -48,6 +60,52 @@ def execute(program: Program, await_readable: Callable[[int], None]) -> int:
     Raises:
         OSError: the program could not be executed; what was given up may still live.
     """
+    asks = program.resource_limits or program.cgroup_procs is not None
+    if asks or os.path.dirname(program.argv[0]) not in _SYSTEM_FOLDERS:
+        return _fork(program, await_readable)
+    return _spawn(program)
+
+
+def _spawn(program: Program) -> int:
+    """Execute it without a copy of this process, which has the script's world for that moment.
+
+    There is no PR_SET_PDEATHSIG: what a supervisor leaves that is killed, its spawner ends.
+    """
+    # The progress channel comes last: the descriptor that it takes may be another's source.
+    sources = (program.stdin, program.stdout, program.stderr, program.progress)
+    os.chdir(program.working_directory)
+    try:
+        _adjust_score(OOM_SCORE_ADJUSTMENT)
+        return os.posix_spawn(
+            program.argv[0],
+            list(program.argv),
+            program.environment,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(sources)
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_RESET_SIGNALS,
+        )
+    finally:
+        _adjust_score(_own_score())
+        os.chdir('/')
+
+
+@functools.cache
+def _own_score() -> int:
+    """Return this process's adjustment, and nothing that a script made of it later."""
+    with open(_SCORE_FILE, 'rb') as file:
+        return int(file.read())
+
+
+def _adjust_score(score: int) -> None:
+    # Back to where it was is allowed to everybody (man 5 proc_pid_oom_score_adj).
+    with contextlib.suppress(OSError):
+        _put(_SCORE_FILE, str(score))
+
+
+def _fork(program: Program, await_readable: Callable[[int], None]) -> int:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -85,16 +143,13 @@ def _prepare(program: Program) -> None:
         os._exit(127)
     if program.cgroup_procs is not None:
         _put(program.cgroup_procs, '0')
-    with contextlib.suppress(OSError):
-        _put('/proc/self/oom_score_adj', str(OOM_SCORE_ADJUSTMENT))
-    os.umask(0o077)
+    _adjust_score(OOM_SCORE_ADJUSTMENT)
     os.chdir(program.working_directory)
     _arrange_descriptors(program)
     for number in _RESET_SIGNALS:
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for which, value in program.resource_limits.items():
         _, hard = resource.getrlimit(which)
         kept = value if hard == resource.RLIM_INFINITY else min(value, hard)

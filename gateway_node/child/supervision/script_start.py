@@ -12,7 +12,7 @@ from gateway_node.child.killing import end_all
 from gateway_node.child.messages import StartFailed, SupervisorOrder
 from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
-from gateway_node.child.supervision.program import Program
+from gateway_node.child.supervision.program import inherit_bounds, Program
 from gateway_node.child.supervision.supervisor import REPORT_PATIENCE_SEC, Supervisor
 
 ProgramStarter = Callable[[Program, Callable[[int], None]], int]
@@ -27,6 +27,7 @@ def supervise(channel: socket.socket, gateway_pidfd: int, start_program: Program
     os.setsid()
     process_tree.set_name(SPARE_NAME)
     process_tree.become_subreaper()
+    inherit_bounds()
     gateway = GatewayLink(channel, gateway_pidfd)
     order = gateway.receive_order()
     if order is None:
