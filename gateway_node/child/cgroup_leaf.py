@@ -82,10 +82,15 @@ class CgroupLeaf:
         """Kill everything in it, where it is there."""
         self._write('cgroup.kill', 1)
 
-    def remove(self) -> None:
-        """Remove it where it is there; it is empty."""
-        with contextlib.suppress(OSError):
+    def remove(self) -> bool:
+        """Remove it where it is there; False where something is left in it."""
+        try:
             os.rmdir(self._path)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def _write(self, name: str, value: int) -> None:
         # A controller that is not there has no file: its limit is then kept by sampling alone.

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import stat
 
 
 def open_fresh(path: str) -> int:
@@ -13,10 +14,37 @@ def open_fresh(path: str) -> int:
     Raises:
         OSError: it cannot be made, or a directory is in its place.
     """
-    with contextlib.suppress(OSError):
-        os.unlink(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(path, flags, 0o600)
+    try:
+        return os.open(path, flags, 0o600)
+    except FileExistsError:
+        os.unlink(path)
+        return os.open(path, flags, 0o600)
+
+
+def make_directory(path: str) -> None:
+    """Make a directory where there is none; who then finds none says so."""
+    with contextlib.suppress(OSError):
+        os.mkdir(path, 0o700)
+
+
+def read_regular(path: str | os.PathLike[str], max_bytes: int, start: int = 0) -> bytes:
+    """Return up to `max_bytes` bytes of a plain file, from an offset on.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    # Non-blocking: opening a pipe without a writer would wait for one (man 2 open).
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f'{os.fspath(path)} is no plain file')
+        with open(descriptor, 'rb', closefd=False) as file:
+            file.seek(start)
+            return file.read(max_bytes)
+    finally:
+        os.close(descriptor)
 
 
 INCOMING_SUFFIX = '.new'

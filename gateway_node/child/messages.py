@@ -114,16 +114,16 @@ class EndReport(TypedDict):
     """True where the gateway asked for the end while the main process lived."""
     end_asked_by: AskerNote | None
     """Who asked last, whatever lived then; where the gateway died, nothing else may say so."""
-    pid: NotRequired[int]
+    pid: int
     """Of the main process."""
-    given_result: NotRequired[str | None]
+    given_result: str | None
     """What the script gave as its result, whatever that is, in base64."""
-    given_complaint: NotRequired[str]
+    given_complaint: str
     """Why what it gave is not told; empty where it is, or where it gave nothing."""
-    output: NotRequired[str | None]
-    """Both streams, in base64, as the tail's file holds them; None where they are larger than
-    `contract.TOLD_OUTPUT_BYTES` or not all kept, so that they have to be read."""
-    kept_bytes: NotRequired[int]
+    output: str | None
+    """Both streams, in base64 and in the form of the tail's file, each in one frame; None where
+    they are larger than `contract.TOLD_OUTPUT_BYTES`, so that they have to be read."""
+    kept_bytes: int
     """What the directory takes of the disk from now on."""
 
 
@@ -164,7 +164,7 @@ class ScriptEnded(EndReport):
     """A supervisor's last word of a script: the tree is gone, or what cannot be ended is named."""
 
     event: Literal['ended']
-    reusable: NotRequired[bool]
+    reusable: bool
     """True where it waits for the next order; else it ends now, and END_FILE is written."""
 
 

@@ -54,6 +54,10 @@ class SharedTail:
         self._memory[content_at : content_at + len(content)] = content
         _SLOT.pack_into(self._memory, start, self._fillings, len(content), zlib.crc32(content))
 
+    def close(self) -> None:
+        """Let go of it; who has the descriptor still sees what was shown last."""
+        self._memory.close()
+
 
 def newest(memory: bytes) -> bytes:
     """Return what was shown last of what the memory holds whole; empty where that is nothing.

@@ -7,11 +7,11 @@ a link or endless. All of this blocks, if only for the disk: it is for threads.
 
 import contextlib
 import errno
-import os
 from pathlib import Path
-import stat
 import time
 
+from gateway_node.child import exposed_files
+from gateway_node.child import kept_bytes as measure
 from gateway_node.child.contract import (
     END_FILE,
     GIVEN_RESULT_FILE,
@@ -21,8 +21,6 @@ from gateway_node.child.contract import (
 from gateway_node.child.exposed_files import INCOMING_SUFFIX
 from gateway_node.removal import remove_tree
 
-_BLOCK_BYTES = 512
-"""Of `st_blocks`, whatever the file system's own are (man 3 stat)."""
 _SCARCITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _RECORDED = (END_FILE, f'{END_FILE}{INCOMING_SUFFIX}', GIVEN_RESULT_FILE)
 _MAX_OUTPUT_BYTES = 8 * 1024 * 1024
@@ -40,15 +38,14 @@ def read_regular(path: Path, max_bytes: int, start: int = 0) -> bytes:
     Raises:
         OSError: it cannot be read, or is no plain file.
     """
-    descriptor = _open_to_read(path)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f'{path} is no plain file')
-        with open(descriptor, 'rb', closefd=False) as file:
-            file.seek(start)
-            return file.read(max_bytes)
-    finally:
-        os.close(descriptor)
+    give_up_at = time.monotonic() + _SCARCITY_PATIENCE_SEC
+    while True:
+        try:
+            return exposed_files.read_regular(path, max_bytes, start)
+        except OSError as error:
+            if error.errno not in _SCARCITY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_SCARCITY_INTERVAL_SEC)
 
 
 def read_kept_file(path: Path, start: int = 0, max_bytes: int = _MAX_OUTPUT_BYTES) -> bytes:
@@ -57,18 +54,6 @@ def read_kept_file(path: Path, start: int = 0, max_bytes: int = _MAX_OUTPUT_BYTE
         return read_regular(path, max_bytes, start)
     except OSError:
         return b''
-
-
-def _open_to_read(path: Path) -> int:
-    give_up_at = time.monotonic() + _SCARCITY_PATIENCE_SEC
-    while True:
-        try:
-            # Non-blocking: opening a pipe without a writer would wait for one (man 2 open).
-            return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno not in _SCARCITY or time.monotonic() > give_up_at:
-                raise
-            time.sleep(_SCARCITY_INTERVAL_SEC)
 
 
 def remove_recorded(directory: Path) -> None:
@@ -83,23 +68,9 @@ def kept_bytes(directory: Path, *, keep_working_directory: bool) -> int:
     """Return how much of the disk is taken by what stays of an ended execution.
 
     That is without what is removed once its end is recorded, or by its supervisor, which may be
-    at it; with folders, and as far as paths reach. Holes and links count for what they take.
+    at it.
     """
     leaving = {*_RECORDED, PROGRESS_FIFO}
     if not keep_working_directory:
         leaving.add(WORKING_DIRECTORY)
-    blocks = 0
-    folders = [os.fspath(directory)]
-    for folder in folders:
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name in leaving and folder == folders[0]:
-                    continue
-                with contextlib.suppress(OSError):
-                    blocks += entry.stat(follow_symlinks=False).st_blocks
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-    if blocks:
-        with contextlib.suppress(OSError):
-            blocks += directory.stat().st_blocks
-    return blocks * _BLOCK_BYTES
+    return measure.kept_bytes(directory, without=leaving)

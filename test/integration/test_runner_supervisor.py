@@ -252,7 +252,7 @@ def test_the_kernel_leaves_room_for_threads_and_names_its_limit(
 
 def test_a_script_that_was_given_up_too_late_is_ended_with_its_children(tmp_path: Path) -> None:
     """It may have begun in the moment in which its end was asked for."""
-    script = 'sleep 600 & echo $! > ../new; mv ../new ../begun; wait'
+    script = 'sleep 600 & echo $! > ../../new; mv ../../new ../../begun; wait'
     said = supervised(tmp_path / 'e', script, 'begun, then given up')
     assert said['event'] == 'spawn_failed'
     assert read_entry(int((tmp_path / 'e' / 'begun').read_text())) is None
@@ -261,7 +261,7 @@ def test_a_script_that_was_given_up_too_late_is_ended_with_its_children(tmp_path
 def test_what_may_not_be_signalled_is_named_at_once(tmp_path: Path) -> None:
     """No patience ends a process of another user, as of a program that sudo started."""
     skip_where_users_cannot_change()
-    script = f'{AS_OTHER} sleep 600 & echo $! > ../pid; wait'
+    script = f'{AS_OTHER} sleep 600 & echo $! > ../../pid; wait'
     began = time.monotonic()
     report = supervised(
         tmp_path / 'e', script, before=WITHOUT_KILL, timeout_sec=0.5, grace_sec=0.1

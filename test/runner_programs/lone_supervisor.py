@@ -16,7 +16,7 @@ import time
 from unittest import mock
 
 from gateway_node.child.cgroup_leaf import CgroupLeaf
-from gateway_node.child.messages import AskerNote, EndWish, SupervisorMessage
+from gateway_node.child.messages import AskerNote, Dismissal, EndWish, SupervisorMessage
 from gateway_node.child.supervision import program as program_module
 from gateway_node.child.supervision import script_start
 from gateway_node.child.supervision.gateway_link import GatewayLink
@@ -27,7 +27,18 @@ CLIENT = AskerNote(type='manual', setting='stop', username=None)
 OURS, THEIRS = socket.socketpair()
 
 
-class DyingWithProgress(GatewayLink):
+class Telling(GatewayLink):
+    """The gateway writes down how a script ended, and dismisses a supervisor that waits then."""
+
+    def send(self, message: SupervisorMessage, descriptor: int | None = None) -> None:
+        """Send it, and take the gateway's part."""
+        super().send(message, descriptor)
+        if message['event'] == 'ended' and message['reusable']:
+            Path(sys.argv[1], 'end.json').write_text(json.dumps(message))
+            THEIRS.sendall(encode(Dismissal(dismissed=True)))
+
+
+class DyingWithProgress(Telling):
     """The gateway goes after the supervisor has looked for it, before it is told of progress."""
 
     def send(self, message: SupervisorMessage, descriptor: int | None = None) -> None:
@@ -54,7 +65,7 @@ def ended_then_stopped(program: Program, wait: Callable[[int], None]) -> int:
 def begun_and_given_up(program: Program, wait: Callable[[int], None]) -> int:
     """Give the script up when it has begun and has said so in a file."""
     execute(program, wait)
-    while not Path(program.working_directory, '..', 'begun').exists():
+    while not Path(program.working_directory, '..', '..', 'begun').exists():
         time.sleep(0.01)
     raise InterruptedError('its end was asked for')
 
@@ -84,7 +95,7 @@ def main() -> None:
     }
     Path(directory).mkdir(exist_ok=True)
     THEIRS.sendall(encode(order))
-    link = DyingWithProgress if moment[0].endswith('gateway dies') else GatewayLink
+    link = DyingWithProgress if moment[0].endswith('gateway dies') else Telling
     start = {
         'ended at once': executed_and_ended,
         'ended, then gateway dies': executed_and_ended,
@@ -104,7 +115,7 @@ def main() -> None:
         mock.patch.object(program_module, '_become', become),
         mock.patch.object(program_module, '_SYSTEM_FOLDERS', folders),
     ):
-        script_start.supervise(OURS, os.pidfd_open(os.getpid()), start)
+        script_start.supervise(OURS, os.pidfd_open(os.getpid()), start, f'{directory}/own')
     if moment[0].startswith(('hangs', 'begun')):
         said = MessageBuffer().feed(THEIRS.recv(65536))
         Path(directory, 'end.json').write_text(json.dumps(said[-1]))

@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files and pipes of one execution, as its supervisor holds them.
 
-In the execution's directory: the output's files, the progress channel, the script's given result,
-its working directory, and the result file that tells how it ended.
+What only the living script needs is in the supervisor's own workplace. What is kept of it is in
+the execution's directory, which is made when there is something to keep.
 """
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Iterable, Mapping
 import contextlib
-import json
 import os
 import time
 
 from gateway_node.child.cgroup_leaf import CgroupLeaf
-from gateway_node.child.contract import END_FILE, PROGRESS_FIFO, WORKING_DIRECTORY
-from gateway_node.child.exposed_files import largest_file_bytes, replace_file
-from gateway_node.child.leavings import remove_leavings
-from gateway_node.child.messages import EndReport, ProgressTold, SupervisorOrder
+from gateway_node.child.contract import END_FILE
+from gateway_node.child.exposed_files import largest_file_bytes
+from gateway_node.child.kept_bytes import kept_bytes
+from gateway_node.child.messages import ProgressTold, SupervisorOrder
 from gateway_node.child.output_frames import STDERR, STDOUT
 from gateway_node.child.supervision.output_writing import OutputLog
 from gateway_node.child.supervision.program import Program
 from gateway_node.child.supervision.progress_lines import ProgressLines
 from gateway_node.child.supervision.usage import resource_limits
+from gateway_node.child.supervision.workplace import Workplace
 
 _READ_BYTES = 64 * 1024
 _READS_A_TURN = 16
@@ -34,56 +35,56 @@ class ExecutionFiles:
         OSError: something of it cannot be made.
     """
 
-    def __init__(self, order: SupervisorOrder) -> None:
-        self._directory = order['directory']
-        self._progress = ProgressLines()
-        self.working_directory = self._path(WORKING_DIRECTORY)
+    def __init__(
+        self, order: SupervisorOrder, workplace: Workplace, base_environment: Mapping[str, str]
+    ) -> None:
         self._order = order
+        self._workplace = workplace
+        self._progress = ProgressLines()
         self.cgroup: CgroupLeaf | None = None
         self.progress_news = False
-        os.mkdir(self.working_directory)
-        try:
-            self._make(order)
-        except OSError:
-            self.remove_leavings()
-            raise
-
-    def _make(self, order: SupervisorOrder) -> None:
         if 'script_file' in order:
             # An interpreter would only say so on stderr, and exit with a status of its own.
             os.stat(order['script_file'])
-        self.output = OutputLog(self._directory, time.monotonic())
+        self.output = OutputLog(order['directory'], time.monotonic())
+        self._progress_source = workplace.make()
+        stdout, script_stdout = os.pipe()
+        stderr, script_stderr = os.pipe()
+        for source in (stdout, stderr):
+            os.set_blocking(source, False)
+        self._streams = {stdout: STDOUT, stderr: STDERR}
+        self._open_streams = {stdout, stderr}
+        """Those that are not at their end."""
+        self.sources = {stdout, stderr, self._progress_source}
+        """What has to be drained."""
+        stdin, progress = _filled(order['stdin'].encode()), workplace.open_progress()
         limits = order['limits']
         if limits['memory_mb'] is not None or limits['processes'] is not None:
             self._make_leaf()
-        stdout, script_stdout = os.pipe()
-        stderr, script_stderr = os.pipe()
-        fifo = self._path(PROGRESS_FIFO)
-        os.mkfifo(fifo)
-        # Read-write: neither opening nor a writer that leaves ever ends the channel.
-        progress = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
-        self._streams = {stdout: STDOUT, stderr: STDERR}
-        self._progress_source = progress
-        self.sources = {stdout, stderr, progress}
-        """What has to be drained."""
-        for source in self.sources:
-            os.set_blocking(source, False)
+        variables = order.get('folder_variables', {}).items()
         self.program = Program(
             argv=order['argv'],
-            environment=order['environment'],
-            working_directory=self.working_directory,
-            stdin=_filled(order['stdin'].encode()),
+            environment={
+                **base_environment,
+                **order['environment'],
+                **{name: workplace.path(path) for name, path in variables},
+            },
+            working_directory=workplace.working_directory,
+            stdin=stdin,
             stdout=script_stdout,
             stderr=script_stderr,
-            progress=os.open(fifo, os.O_WRONLY),
-            resource_limits=resource_limits(order['limits']),
+            progress=progress,
+            resource_limits=resource_limits(limits),
             cgroup_procs=None if self.cgroup is None else self.cgroup.procs,
         )
 
     def close_script_ends(self) -> None:
-        """Close what only the script is to hold."""
+        """Close what only the script is to hold.
+
+        Its end of the progress channel stays open here too: a writer that leaves does not end it.
+        """
         program = self.program
-        for descriptor in (program.stdin, program.stdout, program.stderr, program.progress):
+        for descriptor in (program.stdin, program.stdout, program.stderr):
             os.close(descriptor)
 
     def contain(self, children: Iterable[int]) -> None:
@@ -111,6 +112,7 @@ class ExecutionFiles:
             except BlockingIOError:
                 return True
             if not chunk:
+                self._open_streams.discard(source)
                 return False
             if source == self._progress_source:
                 self.progress_news = self._progress.feed(chunk) or self.progress_news
@@ -118,12 +120,20 @@ class ExecutionFiles:
                 self.output.write(self._streams[source], chunk, time.monotonic())
         return True
 
-    def drain_rest(self) -> None:
-        """Read what the pipes still hold; bounded, should a stranger hold a pipe."""
-        for source in self.sources:
-            self.drain(source, _LAST_READS)
+    def drain_rest(self) -> bool:
+        """Read what is left, and close it; False where a stranger holds a pipe of the script.
+
+        Bounded, should it write.
+        """
+        os.close(self.program.progress)
+        for stream in tuple(self._open_streams):
+            self.drain(stream, _LAST_READS)
+        channel_open = self.drain(self._progress_source, _LAST_READS)
         self.progress_news = self._progress.finish() or self.progress_news
+        for stream in self._streams:
+            os.close(stream)
         self.output.close()
+        return not self._open_streams and not channel_open
 
     def take_progress(self) -> ProgressTold:
         """Return what the script said last; there are no news then."""
@@ -137,21 +147,32 @@ class ExecutionFiles:
         """Lines on the progress channel that said nothing that is understood."""
         return self._progress.garbage
 
+    def tidy(self) -> bool:
+        """Have the workplace be as it was before; False where that is not sure."""
+        return self._workplace.tidy()
+
     def largest_file_bytes(self) -> int:
         """Return the size of the largest file in the working directory."""
-        return largest_file_bytes(self.working_directory)
+        return largest_file_bytes(self._workplace.working_directory)
 
-    def write_end(self, report: EndReport) -> None:
-        """Write the end file, for a gateway that starts after this one has died."""
-        replace_file(self._path(END_FILE), json.dumps(report).encode())
+    def take_result(self) -> tuple[str | None, str]:
+        """Return what the script gave as its result, in base64, and why that is not told."""
+        content, complaint = self._workplace.take_result()
+        return None if content is None else base64.b64encode(content).decode(), complaint
 
-    def remove_leavings(self) -> None:
-        """Remove what only a living script needs."""
-        remove_leavings(
-            self._directory,
-            self.cgroup,
-            keep_working_directory=self._order['keep_working_directory'],
-        )
+    def keep_working_directory(self) -> bool:
+        """Move the working directory where it is kept, if it is to be; False where that fails."""
+        if not self._order['keep_working_directory']:
+            return True
+        return self._workplace.keep_working_directory(self._order['directory'])
+
+    def remove_cgroup(self) -> bool:
+        """Remove the cgroup, if there is one; False where it stays."""
+        return self.cgroup is None or self.cgroup.remove()
+
+    def kept_bytes(self) -> int:
+        """Return what the execution takes of the disk from now on."""
+        return kept_bytes(self._order['directory'], without=(END_FILE,))
 
     def _make_leaf(self) -> None:
         folder = self._order.get('cgroup')
@@ -162,9 +183,6 @@ class ExecutionFiles:
                 leaf.make(self._order['limits'])
                 self.cgroup = leaf
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self._directory, name)
-
 
 def _filled(content: bytes) -> int:
     """Return a descriptor from which exactly `content` can be read.
@@ -172,7 +190,8 @@ def _filled(content: bytes) -> int:
     A file in memory needs nobody who writes while the script reads, whatever its size.
     """
     descriptor = os.memfd_create('stdin')
-    with open(descriptor, 'wb', closefd=False) as file:
-        file.write(content)
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor

@@ -5,10 +5,9 @@ import os
 import select
 import socket
 import time
-from typing import cast
+from typing import Any, cast
 
 from gateway_node.child.messages import EndWish, SupervisorMessage, SupervisorOrder
-from gateway_node.child.process_tree import has_ended
 from gateway_node.child.wire import encode, MessageBuffer
 
 _EARLY_WAIT_SEC = 0.05
@@ -27,6 +26,9 @@ class GatewayLink:
         self._outgoing_descriptor: int | None = None
         self._early: list[EndWish] = []
         channel.setblocking(False)
+        self._idle_poll = select.poll()
+        self._idle_poll.register(channel, select.POLLIN)
+        self._idle_poll.register(pidfd, select.POLLIN)
 
     @property
     def idle(self) -> bool:
@@ -34,16 +36,22 @@ class GatewayLink:
         return not self._outgoing
 
     def receive_order(self) -> SupervisorOrder | None:
-        """Wait for the order; None where the gateway is gone, be the order complete or not."""
-        poll = select.poll()
-        poll.register(self.channel, select.POLLIN)
-        poll.register(self.pidfd, select.POLLIN)
+        """Wait for the next order; None where there is none: the gateway is gone or dismisses.
+
+        It is gone be the order complete or not. A wish for an end that comes before an order is
+        late, and that of an end that was told.
+        """
         while not self.lost:
-            poll.poll()
-            messages = self.receive()
-            if messages and not self.lost:
-                self._early = messages[1:]
-                return cast(SupervisorOrder, messages[0])
+            ready = [source for source, _ in self._idle_poll.poll()]
+            messages: list[Any] = self.receive() if self.channel.fileno() in ready else []
+            self.lost = self.lost or self.pidfd in ready
+            while messages and not self.lost:
+                message = messages.pop(0)
+                if 'dismissed' in message:
+                    return None
+                if 'argv' in message:
+                    self._early = messages
+                    return cast(SupervisorOrder, message)
         return None
 
     def wait_readable(self, descriptor: int, timeout_sec: float) -> None:
@@ -60,9 +68,11 @@ class GatewayLink:
             left_sec = max(0.0, deadline - time.monotonic())
             # What came together with something else wakes no poll.
             wait_sec = min(left_sec, _EARLY_WAIT_SEC) if self._early else left_sec
-            if any(source == descriptor for source, _ in poll.poll(wait_sec * 1000)):
+            ready = [source for source, _ in poll.poll(wait_sec * 1000)]
+            if descriptor in ready:
                 return
             self._early = self.receive()
+            self.lost = self.lost or self.pidfd in ready
             if self.lost:
                 raise ConnectionResetError('the gateway is gone')
             if self._early:
@@ -71,7 +81,7 @@ class GatewayLink:
                 raise TimeoutError(f'it had not begun after {timeout_sec:g} s')
 
     def receive(self) -> list[EndWish]:
-        """Return what has arrived; notes where the gateway is gone."""
+        """Return what has arrived; notes where the gateway has closed the channel."""
         messages, self._early = self._early, []
         while not self.lost:
             try:
@@ -80,10 +90,10 @@ class GatewayLink:
                 break
             except OSError:
                 chunk = b''
-            if not chunk:
-                self.lost = True
+            self.lost = not chunk
             messages += self._incoming.feed(chunk)
-        self.lost = self.lost or has_ended(self.pidfd)
+            if len(chunk) < _READ_BYTES:
+                break
         return messages
 
     def send(self, message: SupervisorMessage, descriptor: int | None = None) -> None:

@@ -4,7 +4,7 @@
 import contextlib
 import os
 
-from gateway_node.child.exposed_files import open_fresh
+from gateway_node.child.exposed_files import make_directory, open_fresh
 from gateway_node.child.output_frames import (
     FORM,
     Frame,
@@ -70,6 +70,7 @@ class OutputHead:
         packed = pack(frame) if self._size else FORM + pack(frame)
         try:
             if self._descriptor is None:
+                make_directory(os.path.dirname(self._path))
                 self._descriptor = open_fresh(self._path)
             written = os.write(self._descriptor, packed)
         except OSError:

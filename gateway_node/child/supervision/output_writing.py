@@ -5,11 +5,13 @@ Errors of the disk never reach the caller: what cannot be kept is dropped and co
 draining of the script's pipes goes on.
 """
 
+import base64
 from collections import deque
 import contextlib
 import os
 
-from gateway_node.child.exposed_files import replace_file
+from gateway_node.child.contract import TOLD_OUTPUT_BYTES
+from gateway_node.child.exposed_files import make_directory, replace_file
 from gateway_node.child.output_frames import (
     FORM,
     Frame,
@@ -81,6 +83,7 @@ class OutputLog:
         self._written = {STDOUT: 0, STDERR: 0}
         self._lines = 0
         self._beyond = {STDOUT: 0, STDERR: 0}
+        self._directory = directory
         self._head = OutputHead(os.path.join(directory, HEAD_FILE))
         self._tail_path = os.path.join(directory, TAIL_FILE)
         self._tails = {STDOUT: _Tail(), STDERR: _Tail()}
@@ -90,6 +93,8 @@ class OutputLog:
         self._note_from = 0
         """How many bytes have to be there for the head to be told how many there are."""
         self._shared: SharedTail | None = None
+        self._told = {STDOUT: bytearray(), STDERR: bytearray()}
+        """All of each, as long as the end of the script tells it."""
         self.news = False
         """True where there is more than was shared."""
 
@@ -113,6 +118,8 @@ class OutputLog:
         """Keep what was read of a stream, or what there is room for."""
         frame = Frame(stream, round((now - self.began) * 1000), self._lines, content)
         self._written[stream] += len(content)
+        if self.total_bytes <= TOLD_OUTPUT_BYTES:
+            self._told[stream] += content
         self._lines += content.count(b'\n')
         rest = self._fill_head(frame) if self._room[stream] else frame
         if rest.content:
@@ -143,10 +150,22 @@ class OutputLog:
         for frame in self._head.finish():
             self._add_to_tail(frame)
         frames = self._unfiled_frames()
-        if frames and not replace_file(self._tail_path, self._packed(frames)):
-            self._note_totals()
-            self.lost_bytes = self.total_bytes - self._head.content_bytes
+        if frames:
+            make_directory(self._directory)
+            if not replace_file(self._tail_path, self._packed(frames)):
+                self._note_totals()
+                self.lost_bytes = self.total_bytes - self._head.content_bytes
         self._head.close()
+        if self._shared is not None:
+            self._shared.close()
+
+    def told(self) -> str | None:
+        """Return both streams as `EndReport.output` has them."""
+        if self.total_bytes > TOLD_OUTPUT_BYTES:
+            return None
+        # Each in one frame: who reads lines reads the files.
+        frames = [Frame(stream, 0, 0, bytes(all_)) for stream, all_ in self._told.items() if all_]
+        return base64.b64encode(self._packed(frames)).decode()
 
     def _fill_head(self, frame: Frame) -> Frame:
         """Put into the head what it has room for; return what is the tail's."""

@@ -73,6 +73,7 @@ def _spawn(program: Program) -> int:
     """
     # The progress channel comes last: the descriptor that it takes may be another's source.
     sources = (program.stdin, program.stdout, program.stderr, program.progress)
+    own_score = _own_score()
     os.chdir(program.working_directory)
     try:
         _adjust_score(OOM_SCORE_ADJUSTMENT)
@@ -88,7 +89,7 @@ def _spawn(program: Program) -> int:
             setsigdef=_RESET_SIGNALS,
         )
     finally:
-        _adjust_score(_own_score())
+        _adjust_score(own_score)
         os.chdir('/')
 
 

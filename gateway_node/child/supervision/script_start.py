@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A supervisor's first part: it waits for its order, and starts the script."""
+"""A supervisor's life: it waits for an order, starts the script, sees it through, waits again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+import contextlib
 import errno
 import os
 import socket
@@ -9,53 +10,145 @@ import socket
 from gateway_node.child import process_tree
 from gateway_node.child.contract import SPARE_NAME, SUPERVISOR_NAME
 from gateway_node.child.killing import end_all
-from gateway_node.child.messages import StartFailed, SupervisorOrder
+from gateway_node.child.leavings import remove_leavings
+from gateway_node.child.messages import ProcessNote, StartFailed, SupervisorOrder
 from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
+from gateway_node.child.supervision.own_state import OwnState
 from gateway_node.child.supervision.program import inherit_bounds, Program
-from gateway_node.child.supervision.supervisor import REPORT_PATIENCE_SEC, Supervisor
+from gateway_node.child.supervision.supervisor import (
+    REPORT_PATIENCE_SEC,
+    SeenEnd,
+    Supervisor,
+)
+from gateway_node.child.supervision.wakeup import Wakeup
+from gateway_node.child.supervision.workplace import Workplace
 
 ProgramStarter = Callable[[Program, Callable[[int], None]], int]
 
 
-def supervise(channel: socket.socket, gateway_pidfd: int, start_program: ProgramStarter) -> None:
-    """Take an order from the channel and see it through to its end.
+def supervise(
+    channel: socket.socket, gateway_pidfd: int, start_program: ProgramStarter, folder: str
+) -> None:
+    """Take orders from the channel, one after the other, and see each through to its end.
 
     `start_program` makes the script's process, however it likes; it waits with the
-    function that it is given. Where it raises, what it began is ended here.
+    function that it is given. Where it raises, what it began is ended here. `folder` is made
+    here, for this process alone, and removed at its end.
     """
     os.setsid()
     process_tree.set_name(SPARE_NAME)
     process_tree.become_subreaper()
     inherit_bounds()
-    gateway = GatewayLink(channel, gateway_pidfd)
-    order = gateway.receive_order()
-    if order is None:
-        return
-    process_tree.set_name(SUPERVISOR_NAME)
-    files: ExecutionFiles | None = None
+    workplace = Workplace(folder)
+    if os.path.isabs(folder):
+        # Ahead of the order, which need not wait for it; the start tells where it fails.
+        with contextlib.suppress(OSError):
+            workplace.make()
+    starter = _Starter(
+        GatewayLink(channel, gateway_pidfd), workplace, start_program, Wakeup(), OwnState()
+    )
     try:
-        files = ExecutionFiles(order)
+        starter.serve()
+    finally:
+        starter.remove_workplace()
+
+
+class _Lent(Workplace):
+    """An execution's directory, for a supervisor that has no folder of its own."""
+
+    def __init__(self, order: SupervisorOrder) -> None:
+        super().__init__(order['directory'])
+        self._keep = order['keep_working_directory']
+
+    def take_result(self) -> tuple[bytes | None, str]:
+        """Leave it to the gateway."""
+        return None, ''
+
+    def keep_working_directory(self, directory: str) -> bool:
+        """Leave it where it is."""
+        return False
+
+    def tidy(self) -> bool:
+        """Serve no second script."""
+        return False
+
+    def remove(self) -> None:
+        """Leave what is kept."""
+        remove_leavings(self.folder, None, keep_working_directory=self._keep)
+
+
+class _Starter:
+    """Takes the orders of one supervisor."""
+
+    def __init__(
+        self,
+        gateway: GatewayLink,
+        workplace: Workplace,
+        start_program: ProgramStarter,
+        wakeup: Wakeup,
+        own_state: OwnState,
+    ) -> None:
+        self._gateway = gateway
+        self._workplace = workplace
+        self._start_program = start_program
+        self._wakeup = wakeup
+        self._own_state = own_state
+        self._base_environment: Mapping[str, str] = {}
+
+    def serve(self) -> None:
+        """Serve until the gateway wants no more, or this process is fit for no further script."""
+        last: SeenEnd | None = None
+        while (order := self._gateway.receive_order()) is not None:
+            # The end before is on record, or no order would have followed it.
+            last = None
+            process_tree.set_name(SUPERVISOR_NAME)
+            last = self._see_through(order)
+            if last is None or not last.reusable:
+                return
+            process_tree.set_name(SPARE_NAME)
+        if last is not None and self._gateway.lost:
+            last.write()
+
+    def remove_workplace(self) -> None:
+        """Remove what is made for scripts."""
+        self._workplace.remove()
+
+    def _see_through(self, order: SupervisorOrder) -> SeenEnd | None:
+        self._base_environment = order.get('base_environment', self._base_environment)
         patience_sec = order['timeout_sec']
-        pid = start_program(
-            files.program, lambda source: gateway.wait_readable(source, patience_sec)
-        )
-    except (OSError, ValueError) as error:
-        # A program that was given up may have begun that very moment, and have children already.
-        left = end_all()
-        if files is not None:
-            files.remove_leavings()
-        gateway.send(
+        workplace = self._workplace
+        if not os.path.isabs(workplace.folder):
+            workplace = self._workplace = _Lent(order)
+        files: ExecutionFiles | None = None
+        try:
+            files = ExecutionFiles(order, workplace, self._base_environment)
+            pid = self._start_program(
+                files.program, lambda source: self._gateway.wait_readable(source, patience_sec)
+            )
+        except (OSError, ValueError) as error:
+            # A program that was given up may have begun that moment, and have children already.
+            left = end_all()
+            if files is not None:
+                files.remove_cgroup()
+            self._workplace.remove()
+            self._tell_of_failure(order, error, left)
+            return None
+        files.close_script_ends()
+        supervisor = Supervisor(order, files, self._gateway, pid, self._wakeup)
+        return supervisor.see_through(self._own_state)
+
+    def _tell_of_failure(
+        self, order: SupervisorOrder, error: Exception, left: list[ProcessNote]
+    ) -> None:
+        self._gateway.send(
             StartFailed(
                 event='spawn_failed',
                 message=_spawn_complaint(order, error),
                 unkillable_processes=left,
             )
         )
-        gateway.flush(REPORT_PATIENCE_SEC)
-        return
-    files.close_script_ends()
-    Supervisor(order, files, gateway, pid).see_through()
+        self._gateway.flush(REPORT_PATIENCE_SEC)
 
 
 def _spawn_complaint(order: SupervisorOrder, error: Exception) -> str:

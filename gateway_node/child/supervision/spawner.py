@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small process without threads that forks one supervisor for each execution.
+"""A small process without threads that forks supervisors.
 
 The gateway executes it once. It is a subreaper: what a supervisor leaves when it ends, as a lost
 one does, becomes its own, and it ends that and says so. It continues supervisors that a script
@@ -7,7 +7,6 @@ stops.
 """
 
 from collections import deque
-import contextlib
 import errno
 import json
 import os
@@ -29,6 +28,7 @@ from gateway_node.child.messages import (
 )
 from gateway_node.child.supervision.program import execute
 from gateway_node.child.supervision.script_start import supervise
+from gateway_node.child.supervision.wakeup import Wakeup
 from gateway_node.child.wire import receive_packet
 
 _ABANDONED_PATIENCE_SEC = 20.0
@@ -62,13 +62,12 @@ class Spawner:
         self._killing = Killing()
         self._given_up: set[process_tree.Identity] = set()
         self._abandoned_at: float | None = None
-        self._wakeup, self._wakeup_writing = os.pipe()
+        self._wakeup = Wakeup()
 
     def serve(self) -> None:
         """Serve until the gateway is gone and nothing is left below."""
-        self._watch_children()
         poll = select.poll()
-        for descriptor in (self._control.fileno(), self._gateway_pidfd, self._wakeup):
+        for descriptor in (self._control.fileno(), self._gateway_pidfd, self._wakeup.descriptor):
             poll.register(descriptor, select.POLLIN)
         self._tell(SpawnerReady(event='ready'))
         while not self._finished():
@@ -79,9 +78,8 @@ class Spawner:
             for descriptor, _ in poll.poll(
                 process_tree.KILL_INTERVAL_SEC * 1000 if busy else None
             ):
-                if descriptor == self._wakeup:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(descriptor, 4096)
+                if descriptor == self._wakeup.descriptor:
+                    self._wakeup.clear()
                 elif descriptor == self._gateway_pidfd or not self._take_request():
                     poll.unregister(self._control)
                     poll.unregister(self._gateway_pidfd)
@@ -91,12 +89,6 @@ class Spawner:
             if self._ended:
                 self._end_orphans()
             self._push()
-
-    def _watch_children(self) -> None:
-        os.set_blocking(self._wakeup, False)
-        os.set_blocking(self._wakeup_writing, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._wakeup_writing, warn_on_full_buffer=False)
 
     def _finished(self) -> bool:
         if self._abandoned_at is None:
@@ -109,7 +101,10 @@ class Spawner:
         return not self._supervisors and not self._ended
 
     def _take_request(self) -> bool:
-        """Fork a supervisor for the channel that comes with the request; False at the end."""
+        """Fork a supervisor for the channel that comes with the request; False at the end.
+
+        The request is the path of its folder, which is its name here too.
+        """
         try:
             packet, descriptors = receive_packet(self._control)
         except BlockingIOError:
@@ -129,7 +124,7 @@ class Spawner:
             self._refuse(name, error)
         else:
             if pid == 0:
-                self._become_supervisor(descriptors[0])
+                self._become_supervisor(descriptors[0], name)
             self._supervisors[pid] = name
             self._introduce(name, pid)
         finally:
@@ -149,15 +144,14 @@ class Spawner:
             return
         self._tell(SupervisorForked(event='forked', name=name, pid=pid), [pidfd])
 
-    def _become_supervisor(self, channel: int) -> None:
+    def _become_supervisor(self, channel: int, folder: str) -> None:
         status = 1
         try:
-            signal.set_wakeup_fd(-1)
-            unsent = [fd for _, descriptors in self._untold for fd in descriptors]
-            for descriptor in (self._wakeup, self._wakeup_writing, *unsent):
+            self._wakeup.close()
+            for descriptor in [fd for _, descriptors in self._untold for fd in descriptors]:
                 os.close(descriptor)
             self._control.close()
-            supervise(socket.socket(fileno=channel), self._gateway_pidfd, execute)
+            supervise(socket.socket(fileno=channel), self._gateway_pidfd, execute, folder)
             status = 0
         except BaseException:
             sys.excepthook(*sys.exc_info())

@@ -50,6 +50,7 @@ class StopLadder:
         self._lingers = False
         self._killing = Killing()
         self._give_up_at = math.inf
+        self._signals = False
         self.leftovers: set[Identity] = set()
         """What outlived the main process until it was signalled here."""
         self.given_up = False
@@ -61,6 +62,11 @@ class StopLadder:
     def kills(self) -> bool:
         """True from the first SIGKILL on."""
         return self._give_up_at != math.inf
+
+    @property
+    def unused(self) -> bool:
+        """True where nothing was signalled, nor tried to be."""
+        return not (self._signals or self.kills)
 
     def stop(self) -> None:
         """Have the tree end: ask it now, and kill it after the grace period."""
@@ -111,6 +117,7 @@ class StopLadder:
             self._due.put(self._kill_once, now + KILL_INTERVAL_SEC)
 
     def _signal(self, number: int) -> None:
+        self._signals = True
         reached = signal_all(descendants(os.getpid()), number).reached
         if self._lingers:
             self.leftovers.update(entry.identity for entry in reached)

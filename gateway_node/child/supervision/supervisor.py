@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Supervises one script: drains it, keeps its limits and ends its whole tree.
 
-One process without threads for each execution. It is a subreaper: whatever the script leaves
-behind becomes its child, so that `wait` saying ECHILD proves the tree gone (man 2 wait). Every
-time limit, limit and stop ladder lives here, where a gateway that hangs or dies changes nothing.
+In a process without threads that is a subreaper: whatever the script leaves behind becomes its
+child, so that `wait` saying ECHILD proves the tree gone (man 2 wait). Every time limit, limit and
+stop ladder lives here, where a gateway that hangs or dies changes nothing.
 """
 
-import contextlib
+import json
 import math
 import os
 import select
-import signal
 import time
+from typing import NamedTuple
 
 from gateway_node.child import process_tree
+from gateway_node.child.contract import END_FILE
+from gateway_node.child.exposed_files import make_directory, replace_file
 from gateway_node.child.messages import (
     AskerNote,
     Cause,
@@ -28,7 +30,9 @@ from gateway_node.child.supervision import usage
 from gateway_node.child.supervision.due_times import DueTimes
 from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
+from gateway_node.child.supervision.own_state import OwnState
 from gateway_node.child.supervision.stop_ladder import StopLadder
+from gateway_node.child.supervision.wakeup import Wakeup
 
 _CONTAIN_AFTER_SEC = 0.05
 """Joining a cgroup takes long; the many scripts that end sooner are spared it."""
@@ -38,21 +42,42 @@ REPORT_PATIENCE_SEC = 10.0
 """For a gateway that does not read how it ended."""
 
 
+class SeenEnd(NamedTuple):
+    """The end of a script, as it was told."""
+
+    report: EndReport
+    directory: str
+    """The execution's own."""
+    reusable: bool
+    """True where this process is fit for the next script, as it was for this one."""
+
+    def write(self) -> None:
+        """Write the end file, for a gateway that starts after this one has died."""
+        make_directory(self.directory)
+        replace_file(os.path.join(self.directory, END_FILE), json.dumps(self.report).encode())
+
+
 class Supervisor:
     """One script, from the moment in which its program has begun to the end of its tree."""
 
     def __init__(
-        self, order: SupervisorOrder, files: ExecutionFiles, gateway: GatewayLink, pid: int
+        self,
+        order: SupervisorOrder,
+        files: ExecutionFiles,
+        gateway: GatewayLink,
+        pid: int,
+        wakeup: Wakeup,
     ) -> None:
         self._order = order
         self._files = files
         self._gateway = gateway
         self._main = pid
+        self._wakeup = wakeup
         self._status: int | None = None
         self._started = files.output.began = time.monotonic()
         self._cause: Cause = 'exited'
         self._limit_reached: LimitNote | None = None
-        self._meter = usage.UsageMeter(order['limits'], files.working_directory)
+        self._meter = usage.UsageMeter(order['limits'], files.program.working_directory)
         self._end_asked = False
         self._end_asked_by: AskerNote | None = None
         self._abandoned = False
@@ -68,7 +93,7 @@ class Supervisor:
             kill_cgroup=files.kill_cgroup,
         )
 
-    def see_through(self) -> None:
+    def see_through(self, own_state: OwnState) -> SeenEnd:
         """Watch the script until its tree is gone, then report and clean up."""
         self._gateway.send(ScriptStarted(event='started', pid=self._main))
         self._watch()
@@ -85,23 +110,35 @@ class Supervisor:
                 break
             self._put_news()
             self._turn()
-        self._files.drain_rest()
+        at_their_ends = self._files.drain_rest()
         self._keep_output_limit()
+        self._judge()
+        kept = self._files.keep_working_directory()
         report = self._report()
-        self._files.write_end(report)
+        tidy = self._leave_nothing() and kept and at_their_ends
+        return self._tell_end(report, reusable=tidy and own_state.unchanged)
+
+    def _leave_nothing(self) -> bool:
+        """Remove what the script left where the next one begins; False where that is not sure.
+
+        Only where it ended by itself and all that it started did too.
+        """
+        removed = self._files.remove_cgroup()
+        by_itself = self._cause == 'exited' and self._ladder.unused and not self._gateway.lost
+        return by_itself and removed and self._files.tidy()
+
+    def _tell_end(self, report: EndReport, *, reusable: bool) -> SeenEnd:
+        end = SeenEnd(report, self._order['directory'], reusable)
+        if not reusable:
+            end.write()
         if self._files.progress_news:
             self._tell_progress()
-        self._gateway.send(ScriptEnded(event='ended', reusable=False, **report))
+        self._gateway.send(ScriptEnded(event='ended', reusable=reusable, **report))
         self._gateway.flush(REPORT_PATIENCE_SEC)
-        self._files.remove_leavings()
+        return end
 
     def _watch(self) -> None:
-        self._wakeup, wakeup = os.pipe()
-        os.set_blocking(self._wakeup, False)
-        os.set_blocking(wakeup, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-        sources = (*self._files.sources, self._wakeup, self._gateway.pidfd)
+        sources = (*self._files.sources, self._wakeup.descriptor, self._gateway.pidfd)
         for descriptor in (*sources, self._gateway.channel.fileno()):
             self._poll.register(descriptor, select.POLLIN)
 
@@ -115,9 +152,10 @@ class Supervisor:
             if descriptor in self._files.sources:
                 if not self._files.drain(descriptor):
                     self._poll.unregister(descriptor)
-            elif descriptor == self._wakeup:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(descriptor, 4096)
+            elif descriptor == self._wakeup.descriptor:
+                self._wakeup.clear()
+            elif descriptor == self._gateway.pidfd:
+                self._gateway.lost = True
             elif not self._gateway.lost:
                 self._listen()
         self._keep_output_limit()
@@ -221,26 +259,37 @@ class Supervisor:
         self._output_told = time.monotonic()
         self._gateway.send(OutputTold(event='output'), self._files.output.share())
 
-    def _report(self) -> EndReport:
+    @property
+    def _exit_code(self) -> int | None:
+        status = self._status
+        return os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
+
+    @property
+    def _signal(self) -> int | None:
+        status = self._status
+        return os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
+
+    def _judge(self) -> None:
+        """Take the kernel's word for what was used, and for what ended the script."""
         if self._files.cgroup is not None:
             self._meter.take_kernels_account(self._files.cgroup)
-        status = self._status
-        exit_code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
-        number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
-        if self._cause == 'exited' and exit_code != 0:
+        if self._cause == 'exited' and self._exit_code != 0:
             by_kernel = usage.kernel_hit(
                 self._order['limits'],
                 self._meter,
                 self._files.cgroup,
                 self._files.largest_file_bytes,
-                number,
+                self._signal,
             )
             self._limit_reached = by_kernel or self._limit_reached
             self._cause = 'exited' if self._limit_reached is None else 'limit_reached'
+
+    def _report(self) -> EndReport:
+        given_result, given_complaint = self._files.take_result()
         return EndReport(
             cause=self._cause,
-            exit_code=exit_code,
-            signal=number,
+            exit_code=self._exit_code,
+            signal=self._signal,
             limit=self._limit_reached,
             duration_sec=time.monotonic() - self._started,
             leftover_processes=len(self._ladder.leftovers),
@@ -252,4 +301,9 @@ class Supervisor:
             progress_garbage=self._files.progress_garbage,
             end_asked=self._end_asked,
             end_asked_by=self._end_asked_by,
+            pid=self._main,
+            given_result=given_result,
+            given_complaint=given_complaint,
+            output=self._files.output.told(),
+            kept_bytes=self._files.kept_bytes(),
         )

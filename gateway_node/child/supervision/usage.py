@@ -48,7 +48,10 @@ class UsageMeter:
     """Measures one tree: samples of what lives, and the kernel's accounts of what has ended."""
 
     def __init__(self, limits: SupervisorLimits, working_directory: str) -> None:
-        self._own_files = os.path.join(os.path.realpath(working_directory), '')
+        self._own_files = ''
+        if limits['file_size_mb'] is not None:
+            # As /proc shows them: links resolved.
+            self._own_files = os.path.join(os.path.realpath(working_directory), '')
         self._first_sizes: dict[tuple[int, int], int] = {}
         """Of files that are open for writing, by device and inode, when they were seen first."""
         self.max_memory_bytes = 0

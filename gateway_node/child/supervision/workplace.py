@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A supervisor's own folder, in which its scripts work one after the other."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from typing import Any
+
+from gateway_node.child.contract import (
+    GIVEN_RESULT_FILE,
+    MAX_RESULT_BYTES,
+    PROGRESS_FIFO,
+    WORKING_DIRECTORY,
+)
+from gateway_node.child.exposed_files import make_directory, read_regular
+from gateway_node.removal import remove_tree
+
+_MAX_FILES = 32
+_MAX_FILE_BYTES = 1024 * 1024
+"""Of files in a working directory, up to which the next script can wait for their removal."""
+
+
+class Workplace:
+    """The working directory, the progress channel, and the place of a given result.
+
+    All of it is made once. What one script did there does not reach the next: `tidy` proves it.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.working_directory = self.path(WORKING_DIRECTORY)
+        self.progress: int | None = None
+        """The reading end of the channel: at its end while nobody holds a writing one."""
+        self._first_marks: list[Any] = []
+        self._working_mark: Any = None
+
+    def path(self, name: str) -> str:
+        """Return where a file of this name is in the folder."""
+        return os.path.join(self.folder, name)
+
+    def make(self) -> int:
+        """Make what is not there yet; return the reading end of the progress channel.
+
+        Raises:
+            OSError: something of it cannot be made; nothing of it is left.
+        """
+        if self.progress is None:
+            try:
+                make_directory(self.folder)
+                self._make_working_directory()
+                os.mkfifo(self.path(PROGRESS_FIFO), 0o600)
+                self.progress = os.open(self.path(PROGRESS_FIFO), os.O_RDONLY | os.O_NONBLOCK)
+                self._first_marks = self._marks()
+            except OSError:
+                self.remove()
+                raise
+        return self.progress
+
+    def open_progress(self) -> int:
+        """Return a new writing end of the progress channel."""
+        return os.open(self.path(PROGRESS_FIFO), os.O_WRONLY)
+
+    def take_result(self) -> tuple[bytes | None, str]:
+        """Return what the script gave as its result, or None, and why that is not told."""
+        path = self.path(GIVEN_RESULT_FILE)
+        try:
+            content = read_regular(path, MAX_RESULT_BYTES + 1)
+        except FileNotFoundError:
+            return None, ''
+        except OSError as error:
+            return None, f'cannot be read: {error.strerror or "no plain file"}'
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        if len(content) > MAX_RESULT_BYTES:
+            return None, f'is longer than {MAX_RESULT_BYTES} bytes'
+        return content, ''
+
+    def keep_working_directory(self, directory: str) -> bool:
+        """Move what the script left there into a directory, and make it anew."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+        try:
+            os.rename(self.working_directory, os.path.join(directory, WORKING_DIRECTORY))
+            self._make_working_directory()
+        except OSError:
+            return False
+        return True
+
+    def tidy(self) -> bool:
+        """Have all be as it was at first; False where it is not, or that would take long."""
+        try:
+            return (
+                sorted(os.listdir(self.folder)) == [PROGRESS_FIFO, WORKING_DIRECTORY]
+                and self._tidy_working_directory()
+                and self._marks() == self._first_marks
+            )
+        except OSError:
+            return False
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        if self.progress is not None:
+            os.close(self.progress)
+            self.progress = None
+        remove_tree(self.folder)
+
+    def _tidy_working_directory(self) -> bool:
+        with os.scandir(self.working_directory) as entries:
+            left = [entry for _, entry in zip(range(_MAX_FILES + 1), entries, strict=False)]
+        if not left and self._mark_of_working_directory() == self._working_mark:
+            return True
+        if len(left) > _MAX_FILES or any(entry.is_dir(follow_symlinks=False) for entry in left):
+            return False
+        if sum(e.stat(follow_symlinks=False).st_size for e in left) > _MAX_FILE_BYTES:
+            return False
+        for entry in left:
+            os.unlink(entry.path)
+        # Not only emptied: it could have other permissions by now.
+        os.rmdir(self.working_directory)
+        self._make_working_directory()
+        return True
+
+    def _make_working_directory(self) -> None:
+        os.mkdir(self.working_directory, 0o700)
+        self._working_mark = self._mark_of_working_directory()
+
+    def _mark_of_working_directory(self) -> tuple[Any, ...]:
+        # Whatever is done in it, or to it, changes its time of change.
+        return (*_mark(self.working_directory), os.lstat(self.working_directory).st_ctime_ns)
+
+    def _marks(self) -> list[Any]:
+        """Return what tells that folder and channel are those that were made here."""
+        assert self.progress is not None
+        return [
+            *_mark(self.folder),
+            *_mark(self.path(PROGRESS_FIFO)),
+            fcntl.fcntl(self.progress, fcntl.F_GETPIPE_SZ),
+        ]
+
+
+def _mark(path: str) -> tuple[Any, ...]:
+    """Return what names a file, and what others may set of it but its content and times."""
+    found = os.lstat(path)
+    return (
+        found.st_dev,
+        found.st_ino,
+        stat.filemode(found.st_mode),
+        found.st_uid,
+        found.st_gid,
+        _attributes(path),
+    )
+
+
+def _attributes(path: str) -> list[str]:
+    """Return the names of extended attributes, which access control lists are too."""
+    try:
+        return sorted(os.listxattr(path, follow_symlinks=False))
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return []
