@@ -35,7 +35,7 @@ from gateway_node.executions.settings import (
 )
 from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.values import Executor
-from gateway_node.http_server.application import build_application
+from gateway_node.http_server.application import Application
 from gateway_node.http_server.execution_columns import archived_execution
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.host_names import host_names
@@ -81,7 +81,7 @@ async def assemble(
 ) -> AsyncIterator[Gateway]:
     """Open every room but ROS's; close them in the opposite order. Raises START_ERRORS.
 
-    `strict` is for tests, see `build_application`.
+    `strict` is for tests, see `Application`.
     """
     async with contextlib.AsyncExitStack() as undo:
         adapters = await open_adapters(configuration, clock, side_tasks, undo)
@@ -105,9 +105,7 @@ async def assemble(
             path_prefix=configuration.server.path_prefix,
             trusted_proxies=TrustedProxies(configuration.server.trusted_proxies),
         )
-        server = Server(
-            build_application(services, strict=strict), _connection_limits(configuration)
-        )
+        server = Server(Application(services, strict=strict), _connection_limits(configuration))
         yield Gateway(
             runner=adapters.runner,
             directory=inner.directory,

@@ -12,25 +12,33 @@ from aiohttp import hdrs, HttpVersion11, web
 
 from gateway_node.http_server.calls import Answer, Document, Download, Stream, TextPart
 from gateway_node.http_server.connections import Connection
-from gateway_node.http_server.media_types import TEXT
+from gateway_node.http_server.media_types import JSON, TEXT
 from gateway_node.http_server.parts import is_known, part_of
 from gateway_node.http_server.preferences import PREFERENCE_APPLIED
+from gateway_node.http_server.ready_response import ReadyResponse
 from gateway_node.http_server.targets import link_field
 
 _log = logging.getLogger(__name__)
+
+_UTF_8 = '; charset=utf-8'
 
 # json.dumps makes an encoder for each call with other than the default settings.
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def response_to(answer: Answer, *, status: int, request: web.Request) -> web.Response:
-    """Build the response; to HEAD, of which aiohttp sends no body."""
+def response_to(
+    answer: Answer, *, status: int, request: web.BaseRequest, chosen: bool = False
+) -> web.StreamResponse:
+    """Build the response; to HEAD, of which no body is sent.
+
+    `chosen` says that `Accept` decides what is answered.
+    """
     head = request.method == hdrs.METH_HEAD
+    headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT} if chosen else {}
     if isinstance(answer.body, Download):
-        return _download(answer.body, status, request, head=head)
+        return _download(answer.body, status, request, headers, head=head)
     if isinstance(answer.body, TextPart):
-        return _text(answer.body, status, head=head)
-    headers: dict[str, str] = {}
+        return _text(answer.body, status, headers, head=head)
     if answer.location is not None:
         headers[hdrs.LOCATION] = answer.location
     if links := link_field(answer.links):
@@ -40,15 +48,11 @@ def response_to(answer: Answer, *, status: int, request: web.Request) -> web.Res
     if isinstance(answer.body, Stream):
         return _stream(answer.body, status, request, headers)
     if answer.body is None:
-        return web.Response(status=status, headers=headers)
+        return ReadyResponse(status=status, fields=headers)
     if isinstance(answer.body, Document):
         return _document(answer.body, status, headers)
-    return web.Response(
-        status=status,
-        text=_encode(answer.body),
-        content_type='application/json',
-        headers=headers,
-    )
+    headers[hdrs.CONTENT_TYPE] = f'{JSON}{_UTF_8}'
+    return ReadyResponse(status=status, fields=headers, content=_encode(answer.body).encode())
 
 
 def attachment(file_name: str) -> str:
@@ -66,42 +70,43 @@ def attachment(file_name: str) -> str:
     )
 
 
-def _document(document: Document, status: int, headers: dict[str, str]) -> web.Response:
+def _document(document: Document, status: int, headers: dict[str, str]) -> ReadyResponse:
     headers |= document.headers
     if document.tag is not None:
         # Whoever keeps it asks whether it is still the same.
         headers |= {hdrs.ETAG: document.tag, hdrs.CACHE_CONTROL: 'no-cache'}
     if document.known:
-        return web.Response(status=304, headers=headers)
-    return web.Response(
-        status=status,
-        body=document.content,
-        content_type=document.media_type,
-        charset='utf-8' if document.media_type.startswith('text/') else None,
-        headers=headers,
-    )
+        return ReadyResponse(status=304, fields=headers)
+    media_type = document.media_type
+    is_text = media_type == JSON or media_type.startswith('text/')
+    headers[hdrs.CONTENT_TYPE] = media_type + (_UTF_8 if is_text else '')
+    return ReadyResponse(status=status, fields=headers, content=document.content)
 
 
-def _text(text: TextPart, status: int, *, head: bool) -> web.Response:
+def _text(text: TextPart, status: int, headers: dict[str, str], *, head: bool) -> ReadyResponse:
     """Build the response to GET, of which a part may do, or to HEAD (RFC 9110, section 14.2)."""
     content = text.content
-    headers = {hdrs.ETAG: text.tag, hdrs.ACCEPT_RANGES: 'bytes'}
+    headers |= {hdrs.ETAG: text.tag, hdrs.ACCEPT_RANGES: 'bytes'}
     if text.file_name is not None:
         headers[hdrs.CONTENT_DISPOSITION] = attachment(text.file_name)
     if is_known(text.asked, text.tag):
-        return web.Response(status=304, headers=headers)
+        return ReadyResponse(status=304, fields=headers)
     part = None if head else part_of(text.asked, text.tag, len(content))
     if part is not None:
         begin, end = part
         headers[hdrs.CONTENT_RANGE] = f'bytes {begin}-{end - 1}/{len(content)}'
         content, status = content[begin:end], 206
-    return web.Response(
-        status=status, body=content, content_type=TEXT, charset='utf-8', headers=headers
-    )
+    headers[hdrs.CONTENT_TYPE] = f'{TEXT}{_UTF_8}'
+    return ReadyResponse(status=status, fields=headers, content=content)
 
 
 def _download(
-    download: Download, status: int, request: web.Request, *, head: bool
+    download: Download,
+    status: int,
+    request: web.BaseRequest,
+    headers: Mapping[str, str],
+    *,
+    head: bool,
 ) -> web.Response:
     content = download.content
     if head:
@@ -111,6 +116,7 @@ def _download(
         body=_sent(content.pieces(), request),
         content_type='application/octet-stream',
         headers={
+            **headers,
             hdrs.CONTENT_DISPOSITION: attachment(download.file_name),
             hdrs.CONTENT_LENGTH: str(content.size),
         },
@@ -118,7 +124,7 @@ def _download(
 
 
 def _stream(
-    stream: Stream, status: int, request: web.Request, headers: Mapping[str, str]
+    stream: Stream, status: int, request: web.BaseRequest, headers: Mapping[str, str]
 ) -> web.Response:
     if request.version < HttpVersion11 and request.method != hdrs.METH_HEAD:
         _reset_where_closed(request, True)
@@ -131,7 +137,7 @@ def _stream(
     )
 
 
-async def _sent(pieces: AsyncIterator[bytes], request: web.Request) -> AsyncIterator[bytes]:
+async def _sent(pieces: AsyncIterator[bytes], request: web.BaseRequest) -> AsyncIterator[bytes]:
     """Have the connection know what is added to its output: so it sees how much is taken of it."""
     connection = request.protocol
     async for piece in pieces:
@@ -140,7 +146,7 @@ async def _sent(pieces: AsyncIterator[bytes], request: web.Request) -> AsyncIter
         yield piece
 
 
-async def _whole(pieces: AsyncIterator[bytes], request: web.Request) -> AsyncIterator[bytes]:
+async def _whole(pieces: AsyncIterator[bytes], request: web.BaseRequest) -> AsyncIterator[bytes]:
     """Break the connection where not all pieces come; what was sent must not pass for all.
 
     Without the last chunk HTTP/1.1 tells so by itself; in HTTP/1.0 the end of the connection is
@@ -157,7 +163,7 @@ async def _whole(pieces: AsyncIterator[bytes], request: web.Request) -> AsyncIte
         _reset_where_closed(request, False)
 
 
-def _reset_where_closed(request: web.Request, reset: bool) -> None:
+def _reset_where_closed(request: web.BaseRequest, reset: bool) -> None:
     """Have the connection close in a way that is no end, or as usual (man 7 socket, SO_LINGER)."""
     if request.transport is not None:
         connection = request.transport.get_extra_info('socket')

@@ -2,33 +2,26 @@
 """The application that serves the table of routes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-import dataclasses
 import logging
 from typing import Any, Generic, TypeVar
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
 
 from gateway_node.http_server.answers import response_to
 from gateway_node.http_server.callers import caller_of
 from gateway_node.http_server.calls import Call, Description
 from gateway_node.http_server.docs import docs_of
-from gateway_node.http_server.entrance import (
-    admit,
-    ask_for_body,
-    leave_expectation,
-    stay_with_http,
-)
-from gateway_node.http_server.error_table import answer_errors, row_of
+from gateway_node.http_server.entrance import ask_for_body, Entrance, leaves_http
+from gateway_node.http_server.error_table import error_answer, row_of
 from gateway_node.http_server.fields import Segment
 from gateway_node.http_server.media_types import offered_by
 from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.paths import Paths
-from gateway_node.http_server.reading import MAX_JSON_BYTES
+from gateway_node.http_server.reading import IncomingBody
 from gateway_node.http_server.request_reader import Reader
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES, UNVERSIONED
-from gateway_node.http_server.services import SERVICES, Services
+from gateway_node.http_server.services import Services
 from gateway_node.http_server.takes import taken_by
 from gateway_node.http_server.targets import Target
 
@@ -48,30 +41,48 @@ class ErrorUndeclared(Exception):
         )
 
 
-def build_application(
-    services: Services, routes: Sequence[Route[Any, Any]] = ROUTES, *, strict: bool = False
-) -> web.Application:
-    """Build the application of a gateway.
+class Application:
+    """Answers every request that comes to a gateway."""
 
-    `strict` is for tests: an error that a route does not declare is answered 500, in place of
-    what the table of errors says.
-    """
-    description = OpenApi(routes, version=services.versions['gateway'])
+    def __init__(
+        self,
+        services: Services,
+        routes: Sequence[Route[Any, Any]] = ROUTES,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """`strict` is for tests: an error that a route does not declare is answered 500, in place
+        of what the table of errors says."""
+        description = OpenApi(routes, version=services.versions['gateway'])
 
-    def endpoint(route: Route[Any, Any]) -> _Endpoint[Any, Any]:
-        return _Endpoint(route, services, description, strict=strict)
+        def endpoint(route: Route[Any, Any]) -> _Endpoint[Any, Any]:
+            return _Endpoint(route, services, description, strict=strict)
 
-    served: Paths[_Endpoint[Any, Any]] = Paths()
-    for route in (*routes, *docs_of(routes)):
-        _serve(served, services.base, endpoint(route))
-    for route in UNVERSIONED:
-        _serve(served, services.path_prefix, endpoint(route))
-    all_methods = sorted({route.method for route in routes} | {hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+        self._entrance = Entrance(services.own_names)
+        self._served: Paths[_Endpoint[Any, Any]] = Paths()
+        for route in (*routes, *docs_of(routes)):
+            _serve(self._served, services.base, endpoint(route))
+        for route in UNVERSIONED:
+            _serve(self._served, services.path_prefix, endpoint(route))
+        self._all_methods = sorted(
+            {route.method for route in routes} | {hdrs.METH_HEAD, hdrs.METH_OPTIONS}
+        )
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        found = served.find(request.rel_url.raw_path)
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request; what is wrong with it, or here, as a GenericError."""
+        try:
+            self._entrance.check(request)
+            response = await self._answer(request)
+        except Exception as error:
+            response = error_answer(request, error)
+        if leaves_http(request):
+            response.force_close()
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        found = self._served.find(request.rel_url.raw_path)
         if found is None:
-            return _answer_other(request, all_methods)
+            return _answer_other(request, self._all_methods)
         endpoint = found.methods.get(request.method)
         if endpoint is not None:
             return await endpoint.answer(request, found.segments)
@@ -79,21 +90,6 @@ def build_application(
         if request.method == hdrs.METH_OPTIONS:
             return _options(methods)
         raise web.HTTPMethodNotAllowed(request.method, methods)
-
-    @web.middleware
-    async def find_server(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Take an empty path to where all other targets go: aiohttp finds no resource for it."""
-        return await (handler if request.path else answer)(request)
-
-    application = web.Application(
-        middlewares=[stay_with_http, answer_errors, admit, find_server],
-        client_max_size=MAX_JSON_BYTES,
-    )
-    application[SERVICES] = services
-    everything = _EveryTarget('/{rest:.*}')
-    everything.add_route('*', answer, expect_handler=leave_expectation)
-    application.router.register_resource(everything)
-    return application
 
 
 class _Endpoint(Generic[At, B]):
@@ -104,6 +100,7 @@ class _Endpoint(Generic[At, B]):
     ) -> None:
         self.route = route
         self._services = services
+        self._base = services.base
         self._description = description
         self._strict = strict
         self._reader = Reader(route.takes)
@@ -111,42 +108,44 @@ class _Endpoint(Generic[At, B]):
         """Whether `Accept` decides what is answered."""
 
     async def answer(
-        self, request: web.Request, segments: Mapping[str, str]
+        self, request: web.BaseRequest, segments: Mapping[str, str]
     ) -> web.StreamResponse:
         """Read the request, look up what it is about, read its body, and have it handled."""
         route, services = self.route, self._services
-        at = self._reader.read(segments, request.query, request.headers)
+        query = request.query
+        at = self._reader.read(segments, query, request.headers)
         caller = caller_of(request, services.trusted_proxies)
-        actor, base = caller.actor, f'{caller.prefix}{services.base}'
         if not route.is_probe:
             await services.executions.wait_open()
         await ask_for_body(request)
-        call: Call[At, Any] = Call(
-            at=at,
-            body=None,
-            actor=actor,
-            base=base,
-            target=Target(
-                path=f'{caller.prefix}{request.rel_url.raw_path}'.removesuffix('/'),
-                query=tuple(request.query.items()),
-            ),
-            services=services,
-            description=self._description,
+        target = Target(
+            path=f'{caller.prefix}{request.rel_url.raw_path}'.removesuffix('/'),
+            query=tuple(query.items()),
         )
+
+        def call_with(body: Any) -> Call[At, Any]:
+            return Call(
+                at=at,
+                body=body,
+                actor=caller.actor,
+                base=f'{caller.prefix}{self._base}',
+                target=target,
+                services=services,
+                description=self._description,
+            )
+
+        call = call_with(None)
         try:
             if route.finds is not None:
                 await route.finds(call)
             if route.body is not None:
-                body = await route.body.read(request)
-                call = dataclasses.replace(call, body=body)
+                call = call_with(await route.body.read(IncomingBody(request, services.patience)))
             answer = await route.handler(call)
         except Exception as error:
             self._check_declared(error)
             raise
-        response = response_to(answer, status=answer.status or route.status, request=request)
-        if self._chooses:
-            response.headers[hdrs.VARY] = hdrs.ACCEPT
-        return response
+        status = answer.status or route.status
+        return response_to(answer, status=status, request=request, chosen=self._chooses)
 
     def _check_declared(self, error: Exception) -> None:
         """Tell of an error that has an answer, and that the route does not declare.
@@ -176,21 +175,12 @@ def _serve(
         served.add(method, f'{base}{route.path}', endpoint, choices)
 
 
-class _EveryTarget(web.DynamicResource):
-    """Matches whatever is asked for: aiohttp has no pattern for `*`."""
-
-    async def resolve(
-        self, request: web.Request
-    ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
-        return web.UrlMappingMatchInfo({}, next(iter(self))), set()
-
-
 def _options(methods: Iterable[str]) -> web.Response:
     """Answer OPTIONS; without cross-origin headers, so that a preflight fails."""
     return web.Response(status=204, headers={hdrs.ALLOW: ','.join(methods)})
 
 
-def _answer_other(request: web.Request, methods: Sequence[str]) -> web.StreamResponse:
+def _answer_other(request: web.BaseRequest, methods: Sequence[str]) -> web.StreamResponse:
     """Tell of the whole server where OPTIONS asks for that (RFC 9110, section 9.3.7); else 404.
 
     It does so by `*`, or by an absolute target without a path (RFC 9112, section 3.2.4). CONNECT

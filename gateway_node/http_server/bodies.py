@@ -5,8 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from aiohttp import web
-
 from gateway_node.http_server.errors import (
     BodyTooLarge,
     ClientSilent,
@@ -14,7 +12,7 @@ from gateway_node.http_server.errors import (
     MediaTypeWrong,
 )
 from gateway_node.http_server.multipart_form import MultipartForm
-from gateway_node.http_server.reading import json_object
+from gateway_node.http_server.reading import IncomingBody, json_object
 from gateway_node.http_server.request_reader import Reader
 from gateway_node.http_server.takes import body_schema
 from gateway_node.http_server.uploads import Form, FORM_ENCODING, FORM_SCHEMA
@@ -35,7 +33,7 @@ class Body(ABC, Generic[T_co]):
     """What reading it raises, beside what every request may be refused with."""
 
     @abstractmethod
-    async def read(self, request: web.Request) -> T_co:
+    async def read(self, body: IncomingBody) -> T_co:
         """Return what the body says; raises `errors`, InvalidParameter and InvalidRequest."""
 
     @abstractmethod
@@ -54,9 +52,9 @@ class JsonBody(Body[T]):
         self.name = kind.__name__
         self._reader = Reader(kind)
 
-    async def read(self, request: web.Request) -> T:
+    async def read(self, body: IncomingBody) -> T:
         """Return the members."""
-        return self._reader.read_body(await json_object(request))
+        return self._reader.read_body(await json_object(body))
 
     def schema(self) -> dict[str, Any]:
         """Tell the members."""
@@ -70,9 +68,9 @@ class UploadBody(Body[Form]):
     media_type = 'multipart/form-data'
     encoding = FORM_ENCODING
 
-    async def read(self, request: web.Request) -> Form:
+    async def read(self, body: IncomingBody) -> Form:
         """Return the form; nothing of it is read yet, not even its type."""
-        return MultipartForm(request)
+        return MultipartForm(body)
 
     def schema(self) -> dict[str, Any]:
         """Tell the parts."""

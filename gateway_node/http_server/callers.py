@@ -2,6 +2,7 @@
 """Who sends a request: the one place where an actor is made of it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aiohttp import hdrs, web
 
@@ -21,15 +22,22 @@ class Caller:
     """What a proxy took off the path: it goes before every path of the answer."""
 
 
-def caller_of(request: web.Request, proxies: TrustedProxies) -> Caller:
+def caller_of(request: web.BaseRequest, proxies: TrustedProxies) -> Caller:
     """Return who sends a request: anybody may do everything, as nobody is authenticated.
 
     InvalidRequest where a trusted proxy names a prefix that is none.
     """
+    peer = request.remote or _NOWHERE
+    if not proxies.trusts(peer):
+        return _caller_at(peer)
     forwarded = proxies.read(
-        request.remote or _NOWHERE,
+        peer,
         forwarded_for=request.headers.getall(hdrs.X_FORWARDED_FOR, ()),
         prefixes=request.headers.getall(FORWARDED_PREFIX, ()),
     )
-    actor = Actor(name=None, role=Role.ADMIN, origin=forwarded.client)
-    return Caller(actor=actor, prefix=forwarded.prefix)
+    return _caller_at(forwarded.client, forwarded.prefix)
+
+
+@lru_cache(maxsize=64)  # one client says the same with every request
+def _caller_at(client: str, prefix: str = '') -> Caller:
+    return Caller(actor=Actor(name=None, role=Role.ADMIN, origin=client), prefix=prefix)

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.typedefs import Handler
 
 from gateway_node.entities import errors as entities
 from gateway_node.executions import errors as executions
@@ -151,30 +150,26 @@ def whole_answer(error: Exception) -> bytes:
     return '\r\n'.join([*lines, '', '']).encode() + content
 
 
-@web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error of a handler, and aiohttp's own, into a GenericError."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
+def error_answer(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
+    """Turn an error of a handler, or one of aiohttp's own, into a GenericError."""
+    if isinstance(error, web.HTTPException):
         return _http_exception(request, error)
-    except (web.RequestPayloadError, HttpProcessingError) as error:
+    if isinstance(error, (web.RequestPayloadError, HttpProcessingError)):
         return generic_error(_INVALID_REQUEST, f'the body cannot be read: {error}')
-    except ConnectionError as error:
+    if isinstance(error, ConnectionError):
         # Nobody reads this answer, unless only the client's side of the connection has ended.
         _log.debug('%s %s: the client went away', request.method, request.path)
         return generic_error(_INVALID_REQUEST, f'the connection broke: {error}')
-    except Exception as error:
-        return _domain_error(request, error)
+    return _domain_error(request, error)
 
 
-def _domain_error(request: web.Request, error: Exception) -> web.Response:
+def _domain_error(request: web.BaseRequest, error: Exception) -> web.Response:
     row = row_of(type(error))
     if row is not None:
         response = generic_error(row, str(error), _violations(error))
         response.headers.update(getattr(error, 'headers', {}))
         return response
-    _log.exception('%s %s failed', request.method, request.path)
+    _log.error('%s %s failed', request.method, request.path, exc_info=error)
     return generic_error(
         INTERNAL_ERROR, 'an internal error; the log of the gateway has the traceback'
     )
@@ -186,7 +181,7 @@ def _violations(error: Exception) -> dict[str, Any]:
     return {'violations': listed} if listed else {}
 
 
-def _http_exception(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+def _http_exception(request: web.BaseRequest, error: web.HTTPException) -> web.StreamResponse:
     if error.status < 400:
         return error
     if error.status == 404:

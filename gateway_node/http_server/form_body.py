@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The body of a form, as aiohttp's reader of forms takes it; it bounds what that gathers."""
 
-from aiohttp import web
-
 from gateway_node.http_server.errors import BodyTooLarge, InvalidRequest
-from gateway_node.http_server.reading import from_client
+from gateway_node.http_server.reading import IncomingBody
 
 _MAX_LINE_BYTES = 64 * 1024
 """Of all lines beside a content: a preamble, boundaries, the header of a part."""
@@ -17,18 +15,19 @@ class FormBody:
     reads raises BodyTooLarge, InvalidRequest, ClientSilent and ClientSlow.
     """
 
-    def __init__(self, request: web.Request, max_bytes: int) -> None:
+    def __init__(self, body: IncomingBody, max_bytes: int) -> None:
         """Take the body of a request; BodyTooLarge where its Content-Length says so."""
-        self._request = request
+        self._body = body
+        self._content = body.request.content
         self._max_bytes = max_bytes
         self._rest = bytearray()
         self._lines = 0
         """Bytes of the lines since the last piece of a content."""
-        self._check_size(request.content_length or 0)
+        self._check_size(body.request.content_length or 0)
 
     def at_eof(self) -> bool:
         """Tell whether all of it was read."""
-        return not self._rest and self._request.content.at_eof()
+        return not self._rest and self._content.at_eof()
 
     def unread_data(self, data: bytes) -> None:
         """Take back what was read."""
@@ -58,9 +57,8 @@ class FormBody:
             self._rest.clear()
 
     async def _read_more(self) -> bool:
-        content = self._request.content
-        piece = await from_client(self._request, content.readany())
-        self._check_size(content.total_bytes)
+        piece = await self._body.piece()
+        self._check_size(self._content.total_bytes)
         self._rest += piece
         return bool(piece)
 

@@ -40,6 +40,10 @@ class TrustedProxies:
         # A proxy's own address comes with every request.
         self._trusts = lru_cache(maxsize=64)(self._includes)
 
+    def trusts(self, peer: str) -> bool:
+        """Tell whether what comes from the address `peer` is believed."""
+        return bool(self._networks) and self._trusts(peer)
+
     def read(
         self, peer: str, *, forwarded_for: Sequence[str], prefixes: Sequence[str]
     ) -> Forwarded:
@@ -51,7 +55,7 @@ class TrustedProxies:
 
         InvalidRequest where a trusted proxy names a prefix that is none.
         """
-        if not self._networks or not self._trusts(peer):
+        if not self.trusts(peer):
             return Forwarded(client=peer)
         return Forwarded(client=self._client(peer, forwarded_for), prefix=_prefix(prefixes))
 

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from aiohttp import BodyPartReader, hdrs, MultipartReader, StreamReader, web
+from aiohttp import BodyPartReader, hdrs, MultipartReader, StreamReader
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway_node.http_server.errors import InvalidRequest, MediaTypeWrong
 from gateway_node.http_server.form_body import FormBody
+from gateway_node.http_server.reading import IncomingBody
 
 MEDIA_TYPE = 'multipart/form-data'
 
@@ -22,8 +23,8 @@ _NO_END = 'the form has no end: its closing boundary is missing'
 class MultipartForm:
     """The form that a request brings; `uploads.Form`."""
 
-    def __init__(self, request: web.Request) -> None:
-        self._request = request
+    def __init__(self, body: IncomingBody) -> None:
+        self._body = body
 
     def parts(self, max_bytes: int) -> AsyncIterator['MultipartPart']:
         """Begin to read the form, which may have so many bytes.
@@ -34,14 +35,15 @@ class MultipartForm:
             InvalidRequest: it is broken.
             BodyTooLarge, ClientSilent, ClientSlow: as their names say.
         """
-        if self._request.content_type != MEDIA_TYPE:
-            raise MediaTypeWrong(self._request.content_type, MEDIA_TYPE)
-        return self._read(FormBody(self._request, max_bytes))
+        media_type = self._body.request.content_type
+        if media_type != MEDIA_TYPE:
+            raise MediaTypeWrong(media_type, MEDIA_TYPE)
+        return self._read(FormBody(self._body, max_bytes))
 
     async def _read(self, body: FormBody) -> AsyncIterator['MultipartPart']:
         with _form_errors():
             # By its type it wants all of a StreamReader.
-            reader = _FormReader(self._request.headers, cast(StreamReader, body))
+            reader = _FormReader(self._body.request.headers, cast(StreamReader, body))
             part = await reader.next()
         while part is not None:
             if not isinstance(part, BodyPartReader):

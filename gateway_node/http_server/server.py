@@ -2,6 +2,7 @@
 """The server: listening on its addresses and letting go of them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 import errno
 import logging
 import socket
@@ -22,19 +23,17 @@ HANDLERS_END_SEC = 1.0
 """Seconds that requests under way get to end at the close, and clients to take their answers."""
 _COMPLAINT_INTERVAL_SEC = 10.0
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
 
 class Server:
-    """Serves one application on the addresses of `server.host`."""
+    """Has one handler answer every request that comes to the addresses of `server.host`."""
 
-    def __init__(self, application: web.Application, limits: ConnectionLimits) -> None:
+    def __init__(self, handler: Handler, limits: ConnectionLimits) -> None:
+        self._handler = handler
         self._places = OpenConnections(limits)
         self._refusals = RefusalLog(_log)
-        self._runner = web.AppRunner(
-            application,
-            handle_signals=False,
-            # aiohttp waits twice: for handlers to end, and again once it has cancelled them.
-            shutdown_timeout=HANDLERS_END_SEC / 2,
-        )
+        self._connections: web.Server | None = None
         self._sockets: tuple[socket.socket, ...] = ()
         self._listeners: list[asyncio.Server] = []
         self._complain_at = 0.0
@@ -68,9 +67,8 @@ class Server:
         """Answer clients on the addresses that `bind` took."""
         # What a client may write into a form, and each time with its text on stderr.
         warnings.filterwarnings('ignore', module='aiohttp.multipart')
-        await self._runner.setup()
-        assert self._runner.server is not None
-        connections = connections_of(self._runner.server, self._refusals, self._places)
+        self._connections = web.Server(self._handler)
+        connections = connections_of(self._connections, self._refusals, self._places)
         loop = asyncio.get_running_loop()
         for bound in self._sockets:
             self._listeners.append(await loop.create_server(connections, sock=bound))
@@ -84,7 +82,12 @@ class Server:
 
     async def close(self) -> None:
         """Let requests under way end, then close every connection."""
-        await self._runner.cleanup()
+        if self._connections is not None:
+            # What came before this is handed out first.
+            await asyncio.sleep(0)
+            self._connections.pre_shutdown()
+            # aiohttp waits twice: for handlers to end, and again once it has cancelled them.
+            await self._connections.shutdown(HANDLERS_END_SEC / 2)
         self._places.close()
         self._refusals.close()
 

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
-
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.questions import Questions
@@ -71,11 +69,3 @@ class Services:
     def base(self) -> str:
         """The API's base path."""
         return api_base(self.path_prefix)
-
-
-SERVICES = web.AppKey('services', Services)
-
-
-def services(request: web.Request) -> Services:
-    """Return the services of the application that got this request."""
-    return request.app[SERVICES]

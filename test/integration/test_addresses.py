@@ -30,10 +30,14 @@ def has_ipv6() -> bool:
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason='this machine has no IPv6')
 
 
+async def nothing(request: web.BaseRequest) -> web.Response:
+    return web.Response(status=404)
+
+
 @contextlib.asynccontextmanager
 async def serving(host: str, port: int = 0) -> AsyncIterator[tuple[Server, tuple[str, ...]]]:
-    """Serve an empty application; yield the server and its URLs."""
-    server = Server(web.Application(), ConnectionLimits())
+    """Serve nothing; yield the server and its URLs."""
+    server = Server(nothing, ConnectionLimits())
     urls = await server.bind(host, port)
     try:
         await server.serve()
@@ -165,7 +169,7 @@ async def test_an_address_that_another_program_holds_is_told() -> None:
 async def test_nothing_bound_is_an_error_with_each_reason() -> None:
     """One line names the parameter, its value, the reasons and what is allowed."""
     with held('127.0.0.1') as port, pytest.raises(ListenFailed) as caught:
-        await Server(web.Application(), ConnectionLimits()).bind('127.0.0.1, 203.0.113.7', port)
+        await Server(nothing, ConnectionLimits()).bind('127.0.0.1, 203.0.113.7', port)
     assert str(caught.value) == (
         f"cannot listen on server.host '127.0.0.1, 203.0.113.7', server.port {port}: "
         '127.0.0.1: Address already in use; 203.0.113.7: Cannot assign requested address; '

@@ -98,22 +98,16 @@ async def serving(limits: ConnectionLimits) -> AsyncIterator[Stage]:
     """Serve `/`, which answers, `/large`, which answers much, and `/held`, which waits."""
     asked, released = asyncio.Event(), asyncio.Event()
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == '/held':
+            asked.set()
+            await released.wait()
+            return web.Response(text='released')
+        if request.path == '/large':
+            return web.Response(body=bytes(LARGE))
         return web.Response(text='here')
 
-    async def held(request: web.Request) -> web.Response:
-        asked.set()
-        await released.wait()
-        return web.Response(text='released')
-
-    async def large(request: web.Request) -> web.Response:
-        return web.Response(body=bytes(LARGE))
-
-    application = web.Application()
-    application.router.add_get('/', answer)
-    application.router.add_get('/held', held)
-    application.router.add_get('/large', large)
-    server = Server(application, limits)
+    server = Server(answer, limits)
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
     stage = Stage(server=server, port=int(url.rsplit(':', 1)[1]), asked=asked, released=released)

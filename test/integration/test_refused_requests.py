@@ -36,14 +36,12 @@ REFUSED = {
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """Serve one route that reads its body."""
-    application = web.Application()
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.Response:
         await request.read()
         return web.Response()
 
-    application.router.add_route('*', '/', answer)
-    server = Server(application, ConnectionLimits())
+    server = Server(answer, ConnectionLimits())
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
     yield int(url.rsplit(':', 1)[1])

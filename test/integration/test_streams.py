@@ -15,7 +15,6 @@ from waiting import wait_until
 
 from gateway_node.http_server.answers import response_to
 from gateway_node.http_server.calls import Answer, Stream
-from gateway_node.http_server.error_table import answer_errors
 from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.server import Server
 
@@ -55,13 +54,11 @@ async def serving(
 ) -> AsyncIterator[tuple[Server, int]]:
     """Serve a stream wherever one asks."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         stream = Stream(pieces=source.stream(), media_type='text/csv', file_name='all.csv')
         return response_to(Answer(body=stream), status=200, request=request)
 
-    application = web.Application(middlewares=[answer_errors])
-    application.router.add_get('/', answer)
-    server = Server(application, ConnectionLimits(look_sec=0.02, stall_sec=stall_sec))
+    server = Server(answer, ConnectionLimits(look_sec=0.02, stall_sec=stall_sec))
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
     try:

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, FormData, web
+from aiohttp import ClientResponse, ClientSession, FormData
 from declared_answers import check_declared
 from fakes import (
     EXECUTOR,
@@ -39,7 +39,7 @@ from gateway_node.executions.settings import (
     RestartSettings,
 )
 from gateway_node.executions.store_ports import RetentionPolicy
-from gateway_node.http_server.application import build_application
+from gateway_node.http_server.application import Application
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.origins import own_names
@@ -232,7 +232,7 @@ async def serve_api(
     if not recovering:
         await executions.open(entities)
     entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
-    application = build_application(
+    application = Application(
         Services(
             directory=entities,
             library=library,
@@ -273,7 +273,7 @@ async def serve_api(
 
 
 @contextlib.asynccontextmanager
-async def serve(application: web.Application) -> AsyncIterator[str]:
+async def serve(application: Application) -> AsyncIterator[str]:
     """Serve an application as the gateway does; yield `host:port`."""
     server = Server(application, ConnectionLimits())
     (url,) = await server.bind('127.0.0.1', 0)
