@@ -2,13 +2,14 @@
 """One connection to the SQLite file, on a thread of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 import contextlib
+from dataclasses import dataclass
 import logging
 from pathlib import Path
 import sqlite3
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.storage.database_file import suspect
@@ -17,6 +18,16 @@ from gateway_node.storage.sqlite_errors import is_corrupt, is_passing
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar('_Result')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Generic[_Result]):
+    """What came of a call, for who waits for it on the event loop."""
+
+    done: 'asyncio.Future[_Result]'
+    """Of who waits; cancelled where he went away."""
+    result: _Result | None = None
+    error: BaseException | None = None
 
 
 class Connection:
@@ -37,58 +48,86 @@ class Connection:
     async def open(self, make: Callable[[], sqlite3.Connection]) -> None:
         """Take the connection that `make` returns; raises what it does."""
         try:
-            await self._submit(lambda: self._open(make))
+            await self._call(lambda: self._open(make))
         except BaseException:
             self._thread.shutdown(wait=False)
             raise
 
     async def use(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         """Let `work` use the connection."""
-        return await self._submit(lambda: work(self._opened()))
+        return await self._call(lambda: work(self.opened()))
 
     async def close(self) -> None:
         """Close it after all that was submitted; closing again is harmless."""
         with contextlib.suppress(StoreUnavailable):
-            await self._submit(self._close)
+            await self._call(self._close)
         self._thread.shutdown(wait=False)
 
-    async def _submit(self, work: Callable[[], _Result]) -> _Result:
+    def submit(self, work: Callable[[], None]) -> None:
+        """Have the thread do `work` in its turn, which tells what came of it and never raises.
+
+        StoreUnavailable where it is closed.
+        """
         try:
-            submitted = self._thread.submit(self._translate_errors, work)
+            self._thread.submit(work)
         except RuntimeError as error:
             raise StoreUnavailable(f'{self._path} is closed') from error
-        done = asyncio.wrap_future(submitted)
-        try:
-            # Shielded: asyncio would cancel what the thread has not begun yet.
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            done.add_done_callback(self._note_unheard)
-            raise
 
-    def _note_unheard(self, done: 'asyncio.Future[Any]') -> None:
-        """Take the error of a call whose caller went away; say it where it is a defect."""
-        error = None if done.cancelled() else done.exception()
-        if error is not None and not isinstance(error, StoreUnavailable):
-            _log.error('failed, and nobody waits for it: %s: %r', self._path, error)
+    def tell(self, answers: Sequence[Answer[Any]]) -> None:
+        """Answer those who wait on the event loop, with one wake-up for all. On the thread."""
+        # RuntimeError: the loop is closed, and nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            answers[0].done.get_loop().call_soon_threadsafe(self._settle, answers)
 
-    def _translate_errors(self, work: Callable[[], _Result]) -> _Result:
-        try:
-            return work()
-        except sqlite3.Error as error:
-            if is_corrupt(error):
-                suspect(self._path)
-                raise StoreUnusable(f'{self._path}: {error}; start the gateway again') from error
-            if is_passing(error):
-                raise StoreUnavailable(f'{self._path}: {error}') from error
-            raise
-
-    def _open(self, make: Callable[[], sqlite3.Connection]) -> None:
-        self._connection = make()
-
-    def _opened(self) -> sqlite3.Connection:
+    def opened(self) -> sqlite3.Connection:
+        """Return what SQLite knows of it; StoreUnavailable where it is closed. On the thread."""
         if self._connection is None:
             raise StoreUnavailable(f'{self._path} is closed')
         return self._connection
+
+    def translated(self, error: BaseException) -> BaseException:
+        """Return an error as the caller is to see it. On the thread."""
+        if not isinstance(error, sqlite3.Error):
+            return error
+        seen: BaseException = error
+        if is_corrupt(error):
+            suspect(self._path)
+            seen = StoreUnusable(f'{self._path}: {error}; start the gateway again')
+        elif is_passing(error):
+            seen = StoreUnavailable(f'{self._path}: {error}')
+        if seen is not error:
+            seen.__cause__ = error
+        return seen
+
+    async def _call(self, work: Callable[[], _Result]) -> _Result:
+        done: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+
+        def call() -> None:
+            try:
+                answer = Answer(done=done, result=work())
+            except BaseException as error:
+                answer = Answer(done=done, error=self.translated(error))
+            self.tell([answer])
+
+        self.submit(call)
+        return await done
+
+    def _settle(self, answers: Sequence[Answer[Any]]) -> None:
+        for each in answers:
+            if each.done.cancelled():
+                self._note_unheard(each.error)
+            elif each.error is not None:
+                each.done.set_exception(each.error)
+            else:
+                each.done.set_result(each.result)
+
+    def _note_unheard(self, error: BaseException | None) -> None:
+        """Say the error of a call whose caller went away where it is a defect."""
+        if error is not None and not isinstance(error, StoreUnavailable):
+            _log.error('failed, and nobody waits for it: %s: %r', self._path, error)
+
+    def _open(self, make: Callable[[], sqlite3.Connection]) -> None:
+        self._connection = make()
 
     def _close(self) -> None:
         if self._connection is not None:

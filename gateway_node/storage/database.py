@@ -15,6 +15,7 @@ from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.side_tasks import log_failure
 from gateway_node.storage.connection import Connection
 from gateway_node.storage.database_file import connect, files_set_aside, open_file
+from gateway_node.storage.grouped_writes import GroupedWrites, roll_back
 from gateway_node.storage.schema import STEPS, Steps, version_of
 
 FILE_NAME = 'gateway.sqlite3'
@@ -37,10 +38,10 @@ _Result = TypeVar('_Result')
 class Database:
     """One open database file.
 
-    Writes are done one after the other, and so are reads, both as `Connection` says; a read that
-    is asked for after a write has returned sees what that wrote. Each call raises
-    StoreUnavailable, and changes nothing, where the file cannot be read or written; the next call
-    tries anew. Where it is corrupt, or gone, that is StoreUnusable.
+    Writes are done one after the other, several of them with one commit, and so are reads, both
+    as `Connection` says; a read that is asked for after a write has returned sees what that wrote.
+    Each call raises StoreUnavailable, and changes nothing, where the file cannot be read or
+    written; the next call tries anew. Where it is corrupt, or gone, that is StoreUnusable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,6 +49,9 @@ class Database:
         self.path = path
         self._writer = Connection(path, 'storage')
         self._reader = Connection(path, 'storage reads')
+        self._writes = GroupedWrites(
+            self._writer, check=self._check_in_place, after=self._bound_wal
+        )
         self._wal = path.with_name(f'{path.name}-wal')
         self._inode = 0
         self._write_error: str | None = None
@@ -124,19 +128,14 @@ class Database:
         *,
         then: Callable[[_Result], None] = lambda _: None,
     ) -> _Result:
-        """Let `change` write in one transaction; it is on the disk when this returns.
+        """Let `change` write, all of it or nothing; it is on the disk when this returns.
 
-        `then` is given what it returns once that is so, on the thread.
+        What others want to write meanwhile may go into the same commit; where that fails, so does
+        this. `change` may be called more than once, and all but the last one is taken back.
+        `then` is given what it returns once that is on the disk, on the thread.
         """
-
-        def write(connection: sqlite3.Connection) -> _Result:
-            result = self._write(connection, change)
-            then(result)
-            self._bound_wal(connection)
-            return result
-
         try:
-            result = await self._writer.use(write)
+            result = await self._writes.write(change, then)
         except StoreUnavailable as error:
             self._write_error = str(error)
             if self._probing is None or self._probing.done():
@@ -170,25 +169,8 @@ class Database:
         while self._write_error is not None:
             await asyncio.sleep(_PROBE_SEC)
             with contextlib.suppress(StoreUnavailable):
-                await self._writer.use(
-                    lambda connection: self._write(connection, _write_nothing_new)
-                )
+                await self._writes.write(_write_nothing_new)
                 self._write_error = None
-
-    def _write(
-        self, connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], _Result]
-    ) -> _Result:
-        self._check_in_place()
-        _roll_back(connection)  # where an earlier attempt to do so failed
-        connection.execute('BEGIN IMMEDIATE')
-        try:
-            result = change(connection)
-            connection.execute('COMMIT')
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                _roll_back(connection)
-            raise
-        return result
 
     def _check_in_place(self) -> None:
         """Refuse to write into a file that was removed or replaced: SQLite would not notice."""
@@ -222,16 +204,11 @@ def _read(
     try:
         return query(connection)
     finally:
-        _roll_back(connection)
+        roll_back(connection)
 
 
 def _write_nothing_new(connection: sqlite3.Connection) -> None:
     connection.execute(f'PRAGMA user_version = {version_of(connection)}')
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute('ROLLBACK')
 
 
 def _shrink(connection: sqlite3.Connection) -> bool:

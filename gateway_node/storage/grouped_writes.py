@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes in groups: what waits while one commit runs goes into the next one, as one.
+
+See decision 041.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+import contextlib
+from dataclasses import dataclass
+import sqlite3
+import threading
+from typing import Any, Generic, TypeVar
+
+from gateway_node.storage.connection import Answer, Connection
+
+_Result = TypeVar('_Result')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write(Generic[_Result]):
+    """A change that somebody waits for."""
+
+    change: Callable[[sqlite3.Connection], _Result]
+    """Writes; called again where SQLite took back all that was written before its commit."""
+    then: Callable[[_Result], None]
+    """Is given what `change` returned once that is on the disk."""
+    done: 'asyncio.Future[_Result]'
+
+
+class GroupedWrites:
+    """Writes through one connection, in the order of the calls.
+
+    Each change stands for itself: one that fails takes back what it wrote and nothing else. The
+    commit is that of all of them: where it fails none is made.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        check: Callable[[], None],
+        after: Callable[[sqlite3.Connection], None],
+    ) -> None:
+        """Before each commit `check` raises where nothing may be written, after it comes `after`;
+        both on the thread."""
+        self._connection = connection
+        self._check = check
+        self._after = after
+        self._waiting: list[Write[Any]] = []
+        self._taking = threading.Lock()
+
+    async def write(
+        self,
+        change: Callable[[sqlite3.Connection], _Result],
+        then: Callable[[_Result], None] = lambda _: None,
+    ) -> _Result:
+        """Make a change; it is on the disk when this returns."""
+        done: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        write = Write(change=change, then=then, done=done)
+        with self._taking:
+            if not self._waiting:
+                self._connection.submit(self._write_waiting)
+            self._waiting.append(write)
+        return await done
+
+    def _write_waiting(self) -> None:
+        """Write all that waits."""
+        with self._taking:
+            group, self._waiting = self._waiting, []
+        self._connection.tell(self._write(group))
+
+    def _write(self, group: Sequence[Write[Any]]) -> Sequence[Answer[Any]]:
+        try:
+            connection = self._connection.opened()
+            self._check()
+            answers = list(map(self._answer, group, write_together(connection, group)))
+            self._after(connection)
+        except BaseException as error:
+            return [self._failure(each, error) for each in group]
+        return answers
+
+    def _answer(self, write: Write[Any], made: 'Made') -> Answer[Any]:
+        if made.error is not None:
+            return self._failure(write, made.error)
+        try:
+            write.then(made.result)
+        except Exception as error:
+            return self._failure(write, error)
+        return Answer(done=write.done, result=made.result)
+
+    def _failure(self, write: Write[Any], error: BaseException) -> Answer[Any]:
+        return Answer(done=write.done, error=self._connection.translated(error))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What came of one change: it is on the disk, or was not made."""
+
+    result: Any = None
+    error: BaseException | None = None
+
+
+def write_together(connection: sqlite3.Connection, group: Sequence[Write[Any]]) -> list[Made]:
+    """Make changes in one transaction; return what came of each.
+
+    Raises what keeps all from being made; then none is.
+    """
+    roll_back(connection)  # where an earlier attempt to do so failed
+    failed: dict[int, Made] = {}
+    while True:
+        try:
+            made = _attempt(connection, group, failed)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                roll_back(connection)
+            raise
+        if made is not None:
+            return made
+
+
+def _attempt(
+    connection: sqlite3.Connection, group: Sequence[Write[Any]], failed: dict[int, Made]
+) -> list[Made] | None:
+    """Make the changes but those that have failed, which the others that fail are added to.
+
+    None where SQLite gave up the transaction with the change that failed, as it may where the
+    disk is full (sqlite.org/lang_transaction.html, section 3.1).
+    """
+    connection.execute('BEGIN IMMEDIATE')
+    made: list[Made] = []
+    for place, write in enumerate(group):
+        if place in failed:
+            made.append(failed[place])
+            continue
+        connection.execute('SAVEPOINT change')
+        try:
+            made.append(Made(result=write.change(connection)))
+        except BaseException as error:
+            failed[place] = Made(error=error)
+            made.append(failed[place])
+            if not connection.in_transaction:
+                return None
+            connection.execute('ROLLBACK TO change')
+        connection.execute('RELEASE change')
+    connection.execute('COMMIT')
+    return made
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Take back what was not committed."""
+    if connection.in_transaction:
+        connection.execute('ROLLBACK')
