@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 
 from gateway_node.before_start import answer_to, MISCONFIGURED, StartRefused, too_old
 from gateway_node.init import stand_above
 from gateway_node.surroundings import has_terminal, put_in_order
+from gateway_node.unneeded_imports import without_unneeded_imports
 
 NO_THREAD = "can't start new thread"
 """What Python's RuntimeError says where the kernel gives none."""
@@ -39,6 +41,10 @@ def _start() -> None:
     # Python's own KeyboardInterrupt can come up in a callback of the import system, and is lost
     # there. The default action ends the process until `EndSignals` takes over.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # All that is made from here on stays: looking for garbage in it is a tenth of the start.
+    # `main` has the collector go on.
+    gc.disable()
+    without_unneeded_imports()
     try:
         from gateway_node.main import main as serve
     except ImportError as error:

@@ -27,6 +27,8 @@ class Adapters:
     store: SqliteExecutionStore
     schemas: SchemaWorker
     runner: SupervisedScriptRunner
+    runner_started: 'asyncio.Task[None]'
+    """Done once the runner can be used: its processes come up while the rooms are assembled."""
     free_space: StateSpace
     clock: Clock
 
@@ -52,12 +54,14 @@ async def open_adapters(
         clock=clock,
     )
     undo.push_async_callback(runner.close)
-    await runner.start_up()
+    runner_started = asyncio.create_task(runner.start_up(), name='start the runner')
+    undo.push_async_callback(_leave_off, runner_started)
     return Adapters(
         database=database,
         store=store,
         schemas=schemas,
         runner=runner,
+        runner_started=runner_started,
         free_space=StateSpace(configuration.state_dir, configuration.state_min_free_mb, clock),
         clock=clock,
     )
@@ -77,3 +81,11 @@ async def _open_storage(
     store = await SqliteExecutionStore.open(database, clock)
     undo.push_async_callback(store.close)
     return database, store
+
+
+async def _leave_off(task: 'asyncio.Task[None]') -> None:
+    """Cancel a task where it is not done, and wait for it; who awaited it knows how it went."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

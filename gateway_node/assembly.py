@@ -106,6 +106,7 @@ async def assemble(
             trusted_proxies=TrustedProxies(configuration.server.trusted_proxies),
         )
         server = Server(Application(services, strict=strict), _connection_limits(configuration))
+        await adapters.runner_started
         yield Gateway(
             runner=adapters.runner,
             directory=inner.directory,

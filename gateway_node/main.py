@@ -5,6 +5,7 @@ asyncio owns the main thread and the signals; the ROS node has a thread of its o
 """
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -117,6 +118,9 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         clock=clock,
         side_tasks=side_tasks,
     ) as gateway:
+        # What is there now stays; without it the collector has hardly anything to look through.
+        gc.freeze()
+        gc.enable()
         base = api_base(configuration.server.path_prefix)
         topic = node.create_status_topic(
             path_of=lambda execution: execution_href(base, execution),

@@ -7,6 +7,7 @@ The rows are made of the rows of the table of routes, which says nothing of them
 from collections.abc import Awaitable, Callable, Sequence
 import dataclasses
 import enum
+import functools
 import re
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from gateway_node.http_server.docs_page import DocsPage, HTML, OfFile
 from gateway_node.http_server.media_types import accepts, JSON
 from gateway_node.http_server.route import BYTES, Errors, Route
 from gateway_node.http_server.services import Services
-from gateway_node.http_server.takes import Place, taken_by
+from gateway_node.http_server.takes import Place, Taken, taken_by
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptNotFound, ScriptsTurnedOff
 from gateway_node.scripts.values import Script
 
@@ -55,13 +56,17 @@ def docs_of(routes: Sequence[Route[Any, Any]]) -> tuple[Route[Any, Any], ...]:
 
 def _what_it_names(takes: type) -> type:
     """Return what takes the values of the path, of all that a route takes, and `Accept`."""
-    values = [
-        (each.attribute, Any, dataclasses.field(metadata={'taken': each}))
-        for each in taken_by(takes)
-        if each.place is Place.PATH
+    return _taking(tuple(each for each in taken_by(takes) if each.place is Place.PATH))
+
+
+@functools.cache
+def _taking(values: tuple[Taken, ...]) -> type:
+    """Return what takes these values and `Accept`; most paths have the same ones."""
+    fields = [
+        (each.attribute, Any, dataclasses.field(metadata={'taken': each})) for each in values
     ]
     accept = ('accept', str, cast(Any, accepts(JSON, HTML)))
-    return dataclasses.make_dataclass(takes.__name__, [*values, accept], frozen=True, kw_only=True)
+    return dataclasses.make_dataclass('Described', [*fields, accept], frozen=True, kw_only=True)
 
 
 def _describe(path: str, page: DocsPage) -> Callable[[Call[Any, None]], Awaitable[Answer]]:

@@ -2,6 +2,7 @@
 """The package as colcon builds and installs it from what git holds, and as `ros2 run` finds it."""
 
 import ast
+import importlib.util
 import os
 from pathlib import Path
 import shutil
@@ -48,11 +49,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_colcon(workspace: Path, verb: str, *arguments: str) -> str:
     """Run a verb of colcon in a workspace; return what it wrote."""
+    environment = {**os.environ, 'COLCON_HOME': str(workspace / 'colcon'), 'PYTHONWARNINGS': ''}
+    environment.pop('PYTHONDONTWRITEBYTECODE', None)  # a robot has none
     with nothing_left():
         ended = subprocess.run(
             [colcon(), verb, '--event-handlers', 'console_direct+', *arguments],
             cwd=workspace,
-            env={**os.environ, 'COLCON_HOME': str(workspace / 'colcon'), 'PYTHONWARNINGS': ''},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -82,6 +85,15 @@ def test_the_index_the_launch_files_and_the_configuration_are_installed(installe
         assert expected
         assert {path.name for path in (share / PACKAGE / folder).iterdir()} == expected
     assert (share / PACKAGE / 'package.xml').is_file()
+
+
+def test_what_is_installed_is_compiled(installed: Path) -> None:
+    """A start compiles nothing, also where the gateway may not write beside its code."""
+    (package,) = (path.parent for path in (installed / PACKAGE).rglob(f'{PACKAGE}/main.py'))
+    modules = list(package.rglob('*.py'))
+    assert modules
+    for module in modules:
+        assert Path(importlib.util.cache_from_source(module)).is_file(), module
 
 
 def test_the_documentation_is_installed(installed: Path) -> None:

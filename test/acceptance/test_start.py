@@ -24,12 +24,32 @@ from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from gateway_process import entry_point, gateway, nothing_left, refused, started
+from gateway_process import entry_point, gateway, nothing_left, refused, serving, started
 
 from gateway_node import __version__
 from gateway_node.before_start import MISCONFIGURED
 
 DATABASE = 'gateway.sqlite3'
+PROGRAM = Path(__file__).parents[1] / 'ros_programs' / 'tells_what_it_imported.py'
+UNNEEDED = (
+    'gateway_node.child.schema.worker',
+    'gateway_node.child.script',
+    'gateway_node.child.supervision.supervisor',
+    'gateway_node.demo',
+    'jsonschema',
+    'lark',
+    'launch',
+    'multiprocessing',
+    'numpy.version',
+    'pydoc',
+    'rclpy.action',
+    'rosidl_parser.parser',
+    'setuptools',
+    'tarfile',
+    'unittest',
+    'xml',
+)
+"""What would cost a start or memory, and belongs to others: to those who build, to the helpers."""
 
 
 def assert_one_line(
@@ -272,6 +292,25 @@ def test_what_is_right_starts(tmp_path: Path) -> None:
             assert status(api.url, host) == 200, host
         assert status(api.url, 'evil.example') == 421
         wait_for(lambda: api.log, lambda log: 'serving' in log, what='serving')
+
+
+def test_serving_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """Neither at the start nor with the first execution; and garbage is collected again."""
+    command = entry_point(tmp_path / 'state')
+    command[1:3] = [str(PROGRAM)]
+    with nothing_left(), started(command, tmp_path) as (process, log):
+        api = serving(process, log)
+        entity = f'components/{api.body("/components")["items"][0]["id"]}'
+        href = api.start(entity, api.upload(entity, 'echo hello\n'))
+        api.wait_for_status(href, 'completed')
+        for path in ('/health', '/executions', f'{href}/output', '/apps'):
+            api.body(path)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    told = json.loads(log.read_text().splitlines()[-1])
+    assert 'rclpy' in told['imported']
+    assert set(UNNEEDED) & set(told['imported']) == set()
+    assert told['collects']
 
 
 def status(url: str, host: str) -> int:
