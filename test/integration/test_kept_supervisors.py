@@ -26,7 +26,10 @@ NO_LIMITS = dict.fromkeys(
 SMALLER_CHANNEL = 'import fcntl; fcntl.fcntl(3, fcntl.F_SETPIPE_SZ, 4096)'
 WORLD = """
 umask; pwd; ulimit -a; cat /proc/self/oom_score_adj
-ls /proc/$$/fd; grep -E '^(Sig|NoNewPrivs|Seccomp)' /proc/$$/status
+ls /proc/$$/fd
+while read -r line; do
+    case $line in Sig[BIC]* | NoNewPrivs* | Seccomp*) echo "$line" ;; esac
+done < /proc/$$/status
 read _ _ _ _ _ session _ < /proc/$$/stat; [ "$session" = $$ ] && echo leads
 read line; echo "$line"; cat; env | sort
 """

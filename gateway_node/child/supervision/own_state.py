@@ -8,13 +8,9 @@ and a supervisor sets none between two scripts.
 
 import ctypes
 import os
-import resource
 from typing import Any
 
-_RESOURCES = sorted(
-    {getattr(resource, name) for name in dir(resource) if name.startswith('RLIMIT_')}
-)
-_FILES = ('oom_score_adj', 'cgroup', 'coredump_filter', 'timerslack_ns', 'autogroup')
+_FILES = ('limits', 'oom_score_adj', 'cgroup', 'coredump_filter', 'timerslack_ns', 'autogroup')
 """Of /proc/self (man 5 proc); each is there only where the kernel has what it tells."""
 _MAX_BYTES = 4096
 _IOPRIO_GET = {'x86_64': 252, 'aarch64': 31, 'riscv64': 31}.get(os.uname().machine)
@@ -39,7 +35,6 @@ class OwnState:
 
     def _look(self) -> tuple[Any, ...]:
         return (
-            *map(resource.getrlimit, _RESOURCES),
             *(os.pread(file, _MAX_BYTES, 0) for file in self._files),
             os.getpriority(os.PRIO_PROCESS, 0),
             os.sched_getscheduler(0),
@@ -47,8 +42,15 @@ class OwnState:
             os.sched_getaffinity(0),
             None if _IOPRIO_GET is None else _libc.syscall(_IOPRIO_GET, _IOPRIO_WHO_PROCESS, 0),
             os.getcwd(),
-            len(os.listdir('/proc/self/fd')),
+            _next_descriptor(),
         )
+
+
+def _next_descriptor() -> int:
+    """Return the lowest number that is free: higher than before where one was not closed."""
+    descriptor = os.dup(0)
+    os.close(descriptor)
+    return descriptor
 
 
 def _open(name: str) -> int | None:

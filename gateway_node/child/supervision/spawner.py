@@ -8,6 +8,7 @@ stops.
 
 from collections import deque
 import errno
+import gc
 import json
 import os
 import select
@@ -43,6 +44,8 @@ def main() -> None:
         os.set_inheritable(descriptor, False)
     process_tree.set_name(SPAWNER_NAME)
     process_tree.become_subreaper()
+    # What is there by now stays: no collection in a supervisor looks at it, and copies it thereby.
+    gc.freeze()
     Spawner(control, pidfd).serve()
 
 
