@@ -24,6 +24,7 @@ from gateway_node.entities.host import remembers_host
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityType, NodeName
+from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.room import execution_room, ExecutionRoom
@@ -36,7 +37,6 @@ from gateway_node.executions.settings import (
 from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.values import Executor
 from gateway_node.http_server.application import Application
-from gateway_node.http_server.execution_columns import archived_execution
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.host_names import host_names
 from gateway_node.http_server.open_connections import ConnectionLimits, connections_within

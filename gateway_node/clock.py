@@ -28,7 +28,7 @@ class Clock(Protocol):
     """Where the rooms get the time from."""
 
     def now(self) -> datetime.datetime:
-        """Return the wall time, in UTC."""
+        """Return the wall time, in UTC, to the millisecond: as it is shown it is kept."""
 
     def monotonic(self) -> float:
         """Return seconds since some moment; they never go back."""
@@ -41,8 +41,9 @@ class SystemClock:
     """The machine's clocks."""
 
     def now(self) -> datetime.datetime:
-        """Return the wall time, in UTC."""
-        return datetime.datetime.now(datetime.UTC)
+        """Return the wall time, in UTC, to the millisecond."""
+        now = datetime.datetime.now(datetime.UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def monotonic(self) -> float:
         """Return `time.monotonic()`."""

@@ -127,7 +127,7 @@ class Event:
     cause: str | None
     """Why, in a word, where there is more to say than the kind does."""
     changes: Mapping[str, Any]
-    """The fields of the summary that are different now, as JSON values; None where one is gone.
+    """The members of the summary that are different now, as JSON values; None where one is gone.
     Of an execution `documents.evolved` makes the next summary of it."""
 
     @property

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gateway_node.executions.documents import evolved, execution_of, summary_of
+from gateway_node.executions.document_reading import execution_of
+from gateway_node.executions.documents import evolved, summary_of
 from gateway_node.executions.events import Cursor, Event, FIRST_KINDS
 from gateway_node.executions.store_ports import EventLog
 from gateway_node.executions.values import Execution

@@ -3,8 +3,10 @@
 
 from dataclasses import dataclass
 import enum
+from typing import Generic, TypeVar
 
-from gateway_node.executions.values import Execution
+T_co = TypeVar('T_co', covariant=True)
+"""What stands for each execution."""
 
 MAX_LIMIT = 1000
 """Executions of one page."""
@@ -48,11 +50,11 @@ class NumberedPage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundPage:
+class FoundPage(Generic[T_co]):
     """What a keyset page found, newest first."""
 
-    executions: tuple[Execution, ...]
-    """Without their input and output parameters."""
+    executions: tuple[T_co, ...]
+    """Each as its summary tells it."""
     more: str | None
     """The reference behind which there may be more in the page's direction; None where there are
     none."""
@@ -62,11 +64,11 @@ class FoundPage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundNumberedPage:
+class FoundNumberedPage(Generic[T_co]):
     """What a numbered page found, in its order."""
 
-    executions: tuple[Execution, ...]
-    """Without their input and output parameters."""
+    executions: tuple[T_co, ...]
+    """Each as its summary tells it."""
     total: int
     """Executions on all pages."""
     approximate: bool = False

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.documents import beside_summary, Summary, to_document
 from gateway_node.executions.errors import ExecutionNotFound
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.ids import ExecutionIds
@@ -25,6 +26,7 @@ from gateway_node.executions.pages import (
 from gateway_node.executions.ports import ScriptRunner
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.store_ports import ExecutionStore
+from gateway_node.executions.summary_texts import parts_of, SummaryText
 from gateway_node.executions.values import Execution, ExecutionStatus, Output
 from gateway_node.scripts.library import ScriptLibrary
 
@@ -88,7 +90,7 @@ class Questions:
         """Return all that is kept of one stream or both as it came, also while it runs."""
         return await self._runner.output_text(execution_id, stream=stream)
 
-    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage[SummaryText]:
         """Return a page of the executions that are wanted, newest first.
 
         Read upwards it misses none: it stops short of what may still come on record.
@@ -96,29 +98,35 @@ class Questions:
         """
         if page.limit > 0:
             page = replace(page, below=self._ids.unsettled_from)
-        found = await self._store.find(wanted, page)
+        found = await self._store.find_texts(wanted, page)
         if not found.executions:
             await self._check_known(wanted)
-        return replace(found, executions=self._as_they_are(found.executions))
-
-    async def with_parameters(self, execution: Execution) -> Execution:
-        """Return what was found with its input and output parameters, as far as it is kept yet."""
-        whole = await self._store.get(execution.id)
-        if whole is None:
-            return execution
-        return execution.evolve(
-            input_parameters=whole.input_parameters, output_parameters=whole.output_parameters
+        return FoundPage(
+            executions=self._as_they_are(found.executions),
+            more=found.more,
+            complete=found.complete,
         )
+
+    async def beside_summary(self, execution_id: str) -> Summary:
+        """Return what is shown of an execution alone, its parameters among it; nothing of one that
+        is not kept any more."""
+        execution = await self._store.get(execution_id)
+        return {} if execution is None else beside_summary(execution)
 
     async def find_numbered(
         self, wanted: ExecutionFilter, page: NumberedPage
-    ) -> FoundNumberedPage:
+    ) -> FoundNumberedPage[SummaryText]:
         """Return a page of the executions that are wanted, in its order; ScriptNotFound as
         `find`."""
         found = await self._store.find_numbered(wanted, page)
         if not found.executions:
             await self._check_known(wanted)
-        return replace(found, executions=self._as_they_are(found.executions))
+        return FoundNumberedPage(
+            executions=self._as_they_are(found.executions),
+            total=found.total,
+            approximate=found.approximate,
+            complete=found.complete,
+        )
 
     async def versions_named(self, script_id: str) -> Mapping[str, int]:
         """Return how many executions name each version of a script; StoreUnavailable."""
@@ -136,13 +144,14 @@ class Questions:
         if not (await self._store.find(of_script, KeysetPage(limit=-1))).executions:
             await self._library.get(wanted.entity, wanted.script_id)
 
-    def _as_they_are(self, recorded: Iterable[Execution]) -> tuple[Execution, ...]:
+    def _as_they_are(self, recorded: Iterable[str]) -> tuple[SummaryText, ...]:
         """Return what is known beyond the record: progress, and a stop that is not on it yet."""
         return tuple(
-            present
-            if (present := self._present(each.id)) and present.status is each.status
+            parts_of(to_document(present))
+            if (present := self._present(each.execution_id))
+            and present.status.value == each.status
             else each
-            for each in recorded
+            for each in map(parts_of, recorded)
         )
 
     async def _find(self, execution_id: str) -> Execution | None:

@@ -115,19 +115,20 @@ class ExecutionStore(Protocol):
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
 
-    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage[Execution]:
         """Return a page of the executions that are wanted, newest first.
 
-        They come without their input and output parameters, which may be long.
+        They come with what their summary tells of them.
         """
+
+    async def find_texts(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage[str]:
+        """Return the same page as texts, as `documents.to_document` writes them."""
 
     async def find_numbered(
         self, wanted: ExecutionFilter, page: NumberedPage
-    ) -> FoundNumberedPage:
-        """Return a page of the executions that are wanted, in its order, and how many there are.
-
-        They come without their input and output parameters.
-        """
+    ) -> FoundNumberedPage[str]:
+        """Return a page of the executions that are wanted, in its order, as texts, and how many
+        there are."""
 
     async def remove(
         self, execution_ids: Sequence[str], *, actor: Actor, cause: str

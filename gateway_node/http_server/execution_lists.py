@@ -4,17 +4,20 @@
 import dataclasses
 from dataclasses import dataclass
 
+from gateway_node.executions.documents import to_text
 from gateway_node.executions.filters import ExecutionFilter, ScriptVersion
 from gateway_node.executions.pages import Order
-from gateway_node.executions.values import Execution, ExecutionStatus
-from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, rows_of
+from gateway_node.executions.summary_texts import SummaryText
+from gateway_node.executions.values import ExecutionStatus
+from gateway_node.http_server.calls import Answer, Call, Document
+from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, rows_of, texts_of
 from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.export import Export, ExportWanted
 from gateway_node.http_server.fields import Choice
+from gateway_node.http_server.media_types import JSON
 from gateway_node.http_server.paging import Around, around_keyset, around_numbered, Paging
 from gateway_node.http_server.query_fields import Columns
-from gateway_node.http_server.representations import listing
+from gateway_node.http_server.representations import Json, listing
 from gateway_node.http_server.subjects import OfEntity, OfScript
 from gateway_node.http_server.takes import path, query
 
@@ -97,7 +100,7 @@ async def wanted_executions(call: Call[ExecutionQuery, None]) -> ExecutionFilter
 
 async def find_part(
     call: Call[Paging, None], wanted: ExecutionFilter
-) -> tuple[tuple[Execution, ...], Around]:
+) -> tuple[tuple[SummaryText, ...], Around]:
     """Find the part of a list that is wanted; return it, and what is around it."""
     at, questions = call.at, call.services.questions
     if at.numbered is not None:
@@ -122,5 +125,17 @@ async def _list(call: Call[OfExecutions, None], wanted: ExecutionFilter) -> Answ
     found, around = await find_part(call, wanted)
     if export:
         return Answer(body=export.of_page(found), links=around.links)
-    rows = await rows_of(call.base, call.services.library, found, call.at.fields)
-    return Answer(body=listing(map(rows.row, found)) | around.members, links=around.links)
+    library = call.services.library
+    if call.at.fields is None:
+        items = await texts_of(call.base, library, found)
+        return Answer(body=_document(items, around.members), links=around.links)
+    summaries = [each.read() for each in found]
+    rows = await rows_of(call.base, library, summaries, call.at.fields)
+    return Answer(body=listing(map(rows.row, summaries)) | around.members, links=around.links)
+
+
+def _document(items: str, members: Json) -> Document:
+    """Build the body of a list from the text of its items, and what stands beside them."""
+    # Behind the brace that the text of the others begins with.
+    others = f',{to_text(members)[1:]}' if members else '}'
+    return Document(content=f'{{"items":[{items}]{others}'.encode(), media_type=JSON)

@@ -2,13 +2,14 @@
 """Handlers of executions, and what their routes take."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from gateway_node.executions.documents import beside_summary, summary_of
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
 from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.execution_columns import execution_detail, execution_href
+from gateway_node.http_server.execution_columns import execution_href, ExecutionRows
 from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
 from gateway_node.http_server.preferences import PREFER, Wait
 from gateway_node.http_server.representations import content_href
@@ -122,7 +123,10 @@ async def _detail(call: Call[Any, Any], execution: Execution) -> Answer:
     script = (execution.entity, execution.script_id)
     version = (await library.versions_of([script]))[script]
     output = await call.services.questions.output(execution.id)
-    body = execution_detail(call.base, execution, version, output)
+    row = ExecutionRows(call.base, {(execution.entity.path, execution.script_id): version}).row(
+        summary_of(execution)
+    )
+    body = row | beside_summary(execution) | {'output': asdict(output)}
     # Of a managed script the present version is there and no other.
     if version == execution.script_version or library.versions.has(
         execution.script_id, execution.script_version

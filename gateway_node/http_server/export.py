@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage
-from gateway_node.executions.values import Execution
+from gateway_node.executions.summary_texts import SummaryText
 from gateway_node.http_server.calls import Call, Stream
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.execution_columns import rows_of
@@ -79,10 +79,10 @@ class Export:
             else JsonLines(added)
         )
 
-    def of_page(self, executions: Sequence[Execution]) -> Stream:
+    def of_page(self, executions: Sequence[SummaryText]) -> Stream:
         """Return those of one page."""
 
-        async def pages() -> AsyncIterator[Sequence[Execution]]:
+        async def pages() -> AsyncIterator[Sequence[SummaryText]]:
             for begin in range(0, len(executions), PAGE_ROWS):
                 yield executions[begin : begin + PAGE_ROWS]
 
@@ -93,7 +93,7 @@ class Export:
         find = self._call.services.questions.find
         first = await find(wanted, KeysetPage(limit=-PAGE_ROWS))
 
-        async def pages() -> AsyncIterator[Sequence[Execution]]:
+        async def pages() -> AsyncIterator[Sequence[SummaryText]]:
             found = first
             yield found.executions
             while found.more is not None:
@@ -102,7 +102,7 @@ class Export:
 
         return self._stream(pages())
 
-    def _stream(self, pages: AsyncIterator[Sequence[Execution]]) -> Stream:
+    def _stream(self, pages: AsyncIterator[Sequence[SummaryText]]) -> Stream:
         began = self._call.services.clock.now()
         return Stream(
             pieces=self._pieces(pages),
@@ -110,18 +110,19 @@ class Export:
             file_name=f'executions-{began:%Y%m%dT%H%M%SZ}.{self._lines.suffix}',
         )
 
-    async def _pieces(self, pages: AsyncIterator[Sequence[Execution]]) -> AsyncIterator[bytes]:
+    async def _pieces(self, pages: AsyncIterator[Sequence[SummaryText]]) -> AsyncIterator[bytes]:
         if head := self._lines.head():
             yield head
         async for executions in pages:
-            library = self._call.services.library
-            rows = await rows_of(self._call.base, library, executions, self._fields)
+            library, questions = self._call.services.library, self._call.services.questions
+            summaries = [each.read() for each in executions]
+            rows = await rows_of(self._call.base, library, summaries, self._fields)
             if self._reads_whole:
-                for each in executions:
+                for each in summaries:
                     # One at a time: parameters may be long.
-                    whole = await self._call.services.questions.with_parameters(each)
+                    whole = {**each, **await questions.beside_summary(each['id'])}
                     yield self._lines.body([(rows.row(each), whole)])
-            elif executions:
-                yield self._lines.body((rows.row(each), each) for each in executions)
+            elif summaries:
+                yield self._lines.body((rows.row(each), each) for each in summaries)
             # A client that is quick enough never has the writing wait.
             await asyncio.sleep(0)

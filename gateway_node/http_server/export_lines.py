@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Executions as lines of a file: CSV (RFC 4180) for spreadsheets, JSON (NDJSON) for programs."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import csv
 import io
 import json
 import re
-from typing import Any, Protocol
+from typing import Protocol
 
-from gateway_node.executions.values import Execution
+from gateway_node.executions.documents import Summary
 from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS
 from gateway_node.http_server.media_types import CSV, NDJSON
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.schemas import SCHEMAS
 
-Row = tuple[Json, Execution]
-"""An execution as lists show it, and the execution with what added columns want of it."""
+Row = tuple[Json, Summary]
+"""An execution as lists show it, and its metrics and parameters, as far as columns want them."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _DANGEROUS = re.compile(r'\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]')
@@ -64,16 +64,16 @@ class CsvLines:
 
     def body(self, rows: Iterable[Row]) -> bytes:
         """Return a record for each."""
-        return self._records([*self._cells(row, execution)] for row, execution in rows)
+        return self._records([*self._cells(row, told)] for row, told in rows)
 
-    def _cells(self, row: Json, execution: Execution) -> Iterator[object]:
+    def _cells(self, row: Json, told: Summary) -> Iterator[object]:
         for column, member in self._places:
             value = row.get(column)
             if value is not None and member is not None:
                 value = value.get(member)
             yield value if value is None else self._cell(value)
         for name in self._added:
-            yield self._cell(added_value(execution, name))
+            yield self._cell(added_value(told, name))
 
     def _cell(self, value: object) -> object:
         if isinstance(value, str):
@@ -106,20 +106,16 @@ class JsonLines:
         lines = (f'{_encode(self._object(*row))}\n' for row in rows)
         return ''.join(lines).encode(errors='replace')
 
-    def _object(self, row: Json, execution: Execution) -> Json:
-        added = {name: added_value(execution, name) for name in self._added}
+    def _object(self, row: Json, told: Summary) -> Json:
+        added = {name: added_value(told, name) for name in self._added}
         return row | {name: value for name, value in added.items() if value is not None}
 
 
-def added_value(execution: Execution, column: str) -> object:
+def added_value(told: Summary, column: str) -> object:
     """Return a metric or a parameter by the name of its column; None where there is none."""
     kind, _, name = column.partition('.')
-    values: dict[str, Mapping[str, Any]] = {
-        'metrics': execution.metrics,
-        'input_parameters': execution.input_parameters,
-        'parameters': execution.output_parameters or {},
-    }
-    return values[kind].get(name)
+    values: Summary = told.get(kind, {})
+    return values.get(name)
 
 
 def _members(column: str) -> tuple[str | None, ...]:

@@ -4,11 +4,9 @@
 import dataclasses
 from dataclasses import dataclass
 
-from gateway_node.clock import rfc3339
 from gateway_node.executions.findings import MAX_METRIC_NAME_CHARACTERS
-from gateway_node.executions.values import Execution
+from gateway_node.executions.summary_texts import SummaryText
 from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.execution_columns import execution_href
 from gateway_node.http_server.execution_lists import find_part, wanted_executions
 from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.paging import Paging
@@ -33,20 +31,21 @@ async def list_metric(call: Call[OfMetric, None]) -> Answer:
     name = call.at.metric
     wanted = dataclasses.replace(await wanted_executions(call), metric=name)
     found, around = await find_part(call, wanted)
-    items = [_point(call.base, execution, name) for execution in found]
+    items = [_point(call.base, each, name) for each in found]
     return Answer(body=listing(items) | around.members, links=around.links)
 
 
-def _point(base: str, execution: Execution, name: str) -> Json:
+def _point(base: str, execution: SummaryText, name: str) -> Json:
+    summary = execution.read()
     return present(
         {
-            'execution_id': execution.id,
-            'href': execution_href(base, execution),
-            'entity': execution.entity.path,
+            'execution_id': execution.execution_id,
+            'href': f'{base}{execution.href}',
+            'entity': execution.entity,
             'script_id': execution.script_id,
-            'script_name': execution.script_name,
-            'at': rfc3339(execution.completed_at or execution.created_at),
-            'value': execution.metrics[name],
-            'verdict': execution.verdict and execution.verdict.value,
+            'script_name': summary.get('script_name'),
+            'at': summary.get('completed_at', summary['created_at']),
+            'value': summary['metrics'][name],
+            'verdict': summary.get('verdict'),
         }
     )

@@ -10,6 +10,7 @@ from gateway_node.executions.pages import (
     NumberedPage,
     Order,
 )
+from gateway_node.executions.summary_texts import SummaryText
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.fields import Choice, ExecutionId, Integer
 from gateway_node.http_server.representations import Json
@@ -115,7 +116,7 @@ class Around:
     """By what they are, the most useful first."""
 
 
-def around_keyset(target: Target, page: KeysetPage, found: FoundPage) -> Around:
+def around_keyset(target: Target, page: KeysetPage, found: FoundPage[SummaryText]) -> Around:
     """Tell what is around a part that was found by an id."""
     executions = found.executions
 
@@ -126,7 +127,7 @@ def around_keyset(target: Target, page: KeysetPage, found: FoundPage) -> Around:
     if found.more is not None:
         links['next'] = at(page.limit, found.more)
     if executions and page.reference is not None:
-        links['prev'] = at(-page.limit, executions[0 if page.limit < 0 else -1].id)
+        links['prev'] = at(-page.limit, executions[0 if page.limit < 0 else -1].execution_id)
     links |= {'first': at(page.limit, None), 'last': at(-page.limit, None)}
     members: Json = {'next': links['next']} if 'next' in links else {}
     return Around(members=members | _incomplete(found.complete), links=links)

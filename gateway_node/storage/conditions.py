@@ -67,10 +67,10 @@ def _of_what(wanted: ExecutionFilter) -> Iterator[Condition]:
         )
     if wanted.tags is not None:
         tag = _among('value', wanted.tags)
-        tags = "SELECT 1 FROM json_each(document, '$.script_tags')"
+        tags = f'SELECT 1 FROM json_each({_field("tags", "script_tags")})'
         yield Condition(sql=f'EXISTS ({tags} WHERE {tag.sql})', arguments=tag.arguments)
     if wanted.kinds is not None:
-        yield _among(_field('script_kind'), _values(wanted.kinds))
+        yield _among(_field('kind', 'script_kind'), _values(wanted.kinds))
     if wanted.present_versions is not None:
         yield _among(
             f"entity || ' ' || script_id || ' ' || {_field('script_version')}",
@@ -99,7 +99,7 @@ def _of_its_way(wanted: ExecutionFilter) -> Iterator[Condition]:
     if wanted.scheduled is not None:
         yield _is('scheduled', wanted.scheduled)
     yield from _within('created_at', wanted.created)
-    yield from _within(_field('started_at'), wanted.started)
+    yield from _within(moment_in('started_at'), wanted.started)
 
 
 def _of_its_end(wanted: ExecutionFilter) -> Iterator[Condition]:
@@ -110,7 +110,7 @@ def _of_its_end(wanted: ExecutionFilter) -> Iterator[Condition]:
     if wanted.signals is not None:
         yield _among(_field('signal'), wanted.signals)
     if wanted.vendor_codes is not None:
-        yield _among(_field('failure.reason'), wanted.vendor_codes)
+        yield _among(_field('error.vendor_code', 'failure.reason'), wanted.vendor_codes)
     if wanted.stop_triggers is not None:
         yield _any_of(_is_by('stop_trigger', each) for each in wanted.stop_triggers)
     if wanted.terminating is not None:
@@ -118,7 +118,7 @@ def _of_its_end(wanted: ExecutionFilter) -> Iterator[Condition]:
             f'(ended_sec IS NULL AND {_field("stop_trigger.type")} IS NOT NULL)',
             wanted.terminating,
         )
-    yield from _within(_field('completed_at'), wanted.completed)
+    yield from _within(moment_in('completed_at'), wanted.completed)
     if wanted.min_duration_ms is not None:
         yield _holds(f'{_field("duration_ms")} >= ?', wanted.min_duration_ms)
     if wanted.max_duration_ms is not None:
@@ -133,8 +133,17 @@ def _of_what_it_found(wanted: ExecutionFilter) -> Iterator[Condition]:
         yield _holds(f'EXISTS ({metrics} WHERE key = ?)', wanted.metric)
 
 
-def _field(path: str) -> str:
-    return f"json_extract(document, '$.{path}')"
+def moment_in(path: str) -> str:
+    """Return the expression for a moment of the document, in the form of `moment_text`: earlier
+    versions wrote that, and later ones as it is answered."""
+    return f"replace({_field(path)}, 'Z', '000+00:00')"
+
+
+def _field(*paths: str) -> str:
+    """Return the expression for a member of the document; several are its names in documents of
+    this version and of earlier ones."""
+    found = [f"json_extract(document, '$.{path}')" for path in paths]
+    return found[0] if len(found) == 1 else f'coalesce({", ".join(found)})'
 
 
 def _holds(sql: str, argument: object) -> Condition:

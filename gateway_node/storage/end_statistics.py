@@ -27,6 +27,7 @@ from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.conditions import with_paths
 from gateway_node.storage.database import Database
 from gateway_node.storage.periods import HOUR_SEC, Level, Period, periods_of
+from gateway_node.storage.served_schema import REASON
 from gateway_node.storage.statistics_reads import (
     counts,
     KindIds,
@@ -36,7 +37,7 @@ from gateway_node.storage.statistics_reads import (
     tallies,
     tallies_of_points,
 )
-from gateway_node.storage.statistics_schema import IS_NO_SCHEDULE
+from gateway_node.storage.statistics_schema import is_no_schedule
 from gateway_node.storage.terms import script_of_entity
 
 _SCRIPTS_AT_ONCE = 100
@@ -222,7 +223,7 @@ def _last(connection: sqlite3.Connection, script: ScriptOfEntity) -> LastExecuti
             json_extract(document, '$.completed_at')
         FROM postings CROSS JOIN executions USING (number)
         WHERE term = (SELECT term FROM terms WHERE field = ? AND value = ?) AND NOT scheduled
-            AND {IS_NO_SCHEDULE.format(row='')}
+            AND {is_no_schedule('', REASON)}
         ORDER BY number DESC LIMIT 1
         """,
         script_of_entity(script.entity, script.script_id),

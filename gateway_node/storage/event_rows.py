@@ -10,8 +10,9 @@ from typing import Any
 
 from gateway_node.executions.actors import Actor, GATEWAY, Role
 from gateway_node.executions.documents import to_text
+from gateway_node.executions.earlier_documents import renewed_changes
 from gateway_node.executions.errors import LogBegins
-from gateway_node.executions.events import Cursor, Event, EventKind, LogBounds
+from gateway_node.executions.events import Cursor, Event, EventKind, LogBounds, SCRIPT_KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,20 +96,25 @@ def read_events(connection: sqlite3.Connection, after: Cursor, limit: int) -> tu
         """,
         (after.sequence, limit),
     )
-    return tuple(_events(after.epoch, rows))
+    (earlier,) = connection.execute('SELECT earlier_events FROM store_state').fetchone()
+    return tuple(_events(after.epoch, rows, earlier))
 
 
-def _events(epoch: str, rows: Iterable[tuple[Any, ...]]) -> Iterable[Event]:
-    for sequence, at, kind, subject, actor, cause, changes in rows:
+def _events(epoch: str, rows: Iterable[tuple[Any, ...]], earlier: int) -> Iterable[Event]:
+    """Make events of rows; up to the sequence `earlier`, they were told by earlier versions."""
+    for sequence, at, name, subject, actor, cause, text in rows:
+        kind, changes = EventKind(name), json.loads(text)
+        if sequence <= earlier and kind not in SCRIPT_KINDS:
+            changes = renewed_changes(changes)
         yield Event(
             epoch=epoch,
             sequence=sequence,
             at=datetime.datetime.fromisoformat(at),
-            kind=EventKind(kind),
+            kind=kind,
             subject=subject,
             actor=_actor(actor),
             cause=cause,
-            changes=json.loads(changes),
+            changes=changes,
         )
 
 

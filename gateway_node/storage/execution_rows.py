@@ -3,12 +3,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 import itertools
-import json
 import sqlite3
 from typing import Any
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.document_reading import summary_from
 from gateway_node.executions.documents import (
     changed_fields,
     summary_of,
@@ -89,7 +89,7 @@ def insert(log: LogWriter, change: Change) -> dict[str, Any]:
     """Add an execution; return its summary."""
     execution, connection = change.execution, log.connection
     number, summary = number_of(execution.id), summary_of(execution)
-    created_at = summary['created_at']
+    created_at = execution.created_at.isoformat()
     document, parameters = to_text(summary), to_parameters(execution)
     try:
         connection.execute(
@@ -132,7 +132,7 @@ def _replace(log: LogWriter, changes: Sequence[Change]) -> list[dict[str, Any]]:
     row = log.connection.execute(query, (execution.id,)).fetchone()
     if row is None:
         raise ExecutionNotFound(execution.id)
-    number, before = row[0], json.loads(row[1])
+    number, before = row[0], summary_from(row[1])
     summaries = [before, *(summary_of(each.execution) for each in changes)]
     summary = summaries[-1]
     document, parameters = to_text(summary), to_parameters(execution)
@@ -167,7 +167,7 @@ def _kept_bytes(change: Change, document: str, parameters: str) -> int | None:
     """Return what an execution takes of the disk, where that was measured."""
     if change.kept_bytes is None:
         return None
-    return change.kept_bytes + len(document) + len(parameters)
+    return change.kept_bytes + len(document.encode()) + len(parameters)
 
 
 def remove_rows(
@@ -188,7 +188,7 @@ def remove_rows(
         if ExecutionStatus(status) not in FINAL_STATUSES:
             raise ExecutionNotDeletable(execution_id, ExecutionStatus(status))
         log.connection.execute('DELETE FROM executions WHERE number = ?', (number,))
-        remove_terms(log.connection, number, terms_of(json.loads(document)))
+        remove_terms(log.connection, number, terms_of(summary_from(document)))
         yield log.append(
             EventKind.EXECUTION_DELETED,
             execution_subject(EntityRef.from_path(entity), script_id, execution_id),

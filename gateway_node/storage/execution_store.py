@@ -3,14 +3,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
+from dataclasses import replace
 import sqlite3
 from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
-from gateway_node.executions.documents import (
+from gateway_node.executions.document_reading import (
     execution_from,
+    executions_from,
+    present_texts,
 )
 from gateway_node.executions.errors import (
     StoreUnavailable,
@@ -115,17 +118,38 @@ class SqliteExecutionStore:
         found = await self._select('id = ?', (execution_id,))
         return found[0] if found else None
 
-    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage[Execution]:
         """Return a page of the executions that are wanted, newest first."""
-        return await self._database.read(lambda connection: find_page(connection, wanted, page))
+
+        def query(connection: sqlite3.Connection) -> FoundPage[Execution]:
+            found = find_page(connection, wanted, page)
+            return FoundPage(
+                executions=executions_from(found.executions),
+                more=found.more,
+                complete=found.complete,
+            )
+
+        return await self._database.read(query)
+
+    async def find_texts(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage[str]:
+        """Return the same page as texts, as they are answered."""
+
+        def query(connection: sqlite3.Connection) -> FoundPage[str]:
+            found = find_page(connection, wanted, page)
+            return replace(found, executions=present_texts(found.executions))
+
+        return await self._database.read(query)
 
     async def find_numbered(
         self, wanted: ExecutionFilter, page: NumberedPage
-    ) -> FoundNumberedPage:
-        """Return a page of the executions that are wanted, in its order."""
-        return await self._database.read(
-            lambda connection: find_numbered_page(connection, wanted, page)
-        )
+    ) -> FoundNumberedPage[str]:
+        """Return a page of the executions that are wanted, in its order, as texts."""
+
+        def query(connection: sqlite3.Connection) -> FoundNumberedPage[str]:
+            found = find_numbered_page(connection, wanted, page)
+            return replace(found, executions=present_texts(found.executions))
+
+        return await self._database.read(query)
 
     async def remove(
         self, execution_ids: Sequence[str], *, actor: Actor, cause: str
@@ -168,7 +192,8 @@ class SqliteExecutionStore:
     async def measure(self, kept_bytes: Mapping[str, int]) -> None:
         """Note how much of the disk is taken by what is kept of these beside their records."""
         change = """
-            UPDATE executions SET kept_bytes = ? + length(document) + length(parameters)
+            UPDATE executions
+            SET kept_bytes = ? + length(CAST(document AS BLOB)) + length(parameters)
             WHERE id = ? AND ended_sec IS NOT NULL
         """
         rows = [(each, execution_id) for execution_id, each in kept_bytes.items()]

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 import sqlite3
 from typing import Any
 
-from gateway_node.executions.documents import executions_from
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import FoundNumberedPage, NumberedPage, Order
+from gateway_node.storage.conditions import moment_in
 from gateway_node.storage.counts import read_counts
 from gateway_node.storage.searches import Bounds, Search, search_of
 from gateway_node.storage.set_backs import EVERYWHERE, is_ever_set_back, Span
@@ -21,7 +21,7 @@ NUMBERED_BOUNDS = Bounds(rows=20_000)
 
 _SORTED_BY = {
     Order.CREATED: 'created_at',
-    Order.COMPLETED: "coalesce(json_extract(document, '$.completed_at'), '')",
+    Order.COMPLETED: f"coalesce({moment_in('completed_at')}, '')",
     Order.DURATION: "coalesce(json_extract(document, '$.duration_ms'), '')",
 }
 """Expressions; an empty text where there is nothing."""
@@ -32,8 +32,8 @@ def find_numbered_page(
     wanted: ExecutionFilter,
     page: NumberedPage,
     bounds: Bounds = NUMBERED_BOUNDS,
-) -> FoundNumberedPage:
-    """Return a page of the executions that are wanted, in its order."""
+) -> FoundNumberedPage[str]:
+    """Return a page of the executions that are wanted, in its order, as texts of any version."""
     search = search_of(connection, wanted, Direction.DOWN, bounds)
     by_number = page.order is Order.ID or (
         page.order is Order.CREATED and not is_ever_set_back(connection)
@@ -45,7 +45,7 @@ def find_numbered_page(
     return _page_of_rows(search, page, by_number=by_number)
 
 
-def _page_of_index(search: Search, page: NumberedPage) -> FoundNumberedPage:
+def _page_of_index(search: Search, page: NumberedPage) -> FoundNumberedPage[str]:
     skip, size = (page.number - 1) * page.size, page.size
     numbers: list[int] = []
     total = 0
@@ -57,11 +57,12 @@ def _page_of_index(search: Search, page: NumberedPage) -> FoundNumberedPage:
             rows = search.connection.execute(query.sql, query.arguments)
             numbers += [number for (number,) in rows]
         total += count
-    documents = _documents(search.connection, numbers)
-    return FoundNumberedPage(executions=executions_from(documents), total=total)
+    return FoundNumberedPage(executions=tuple(_documents(search.connection, numbers)), total=total)
 
 
-def _page_of_rows(search: Search, page: NumberedPage, *, by_number: bool) -> FoundNumberedPage:
+def _page_of_rows(
+    search: Search, page: NumberedPage, *, by_number: bool
+) -> FoundNumberedPage[str]:
     first, end = (page.number - 1) * page.size, page.number * page.size
     found = [*search.found()]
     if by_number:
@@ -74,7 +75,7 @@ def _page_of_rows(search: Search, page: NumberedPage, *, by_number: bool) -> Fou
         walked = sum(count for _, count in _counts(search))
         total = round(walked * total / search.looked_at) if search.selective else walked
     return FoundNumberedPage(
-        executions=executions_from(shown),
+        executions=tuple(shown),
         total=total,
         approximate=search.exhausted and search.selective,
         complete=not search.exhausted or (by_number and len(found) >= end),

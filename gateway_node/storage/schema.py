@@ -11,11 +11,18 @@ from gateway_node.storage.errors import StoreVersionError
 from gateway_node.storage.first_steps import FIRST, KEPT_BYTES, LOG
 from gateway_node.storage.named_versions import NAMED_VERSIONS
 from gateway_node.storage.search_schema import SEARCH
+from gateway_node.storage.served_schema import SERVED
 from gateway_node.storage.statistics_schema import STATISTICS
 
 Steps = tuple[tuple[str, ...], ...]
 
-STEPS: Steps = (FIRST, LOG, KEPT_BYTES, (*SEARCH, *STATISTICS, *NAMED_VERSIONS))
+STEPS: Steps = (
+    FIRST,
+    LOG,
+    KEPT_BYTES,
+    (*SEARCH, *STATISTICS, *NAMED_VERSIONS),
+    SERVED,
+)
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 
 

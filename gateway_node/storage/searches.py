@@ -10,7 +10,6 @@ import math
 import sqlite3
 from typing import Any
 
-from gateway_node.executions.documents import executions_from
 from gateway_node.executions.filters import EVER, ExecutionFilter
 from gateway_node.executions.pages import FoundPage, KeysetPage
 from gateway_node.storage.conditions import has_patterns, with_paths
@@ -144,8 +143,8 @@ def find_page(
     wanted: ExecutionFilter,
     page: KeysetPage,
     bounds: Bounds = PAGE_BOUNDS,
-) -> FoundPage:
-    """Return a page of the executions that are wanted, newest first."""
+) -> FoundPage[str]:
+    """Return a page of the executions that are wanted, newest first, as texts of any version."""
     direction, limit = Direction.UP if page.limit > 0 else Direction.DOWN, abs(page.limit)
     within = _behind(connection, page.reference, direction)
     if page.below is not None:
@@ -159,9 +158,7 @@ def find_page(
     elif search.exhausted:
         more = search.last
     return FoundPage(
-        executions=executions_from(
-            reversed(documents) if direction is Direction.UP else documents
-        ),
+        executions=tuple(reversed(documents) if direction is Direction.UP else documents),
         more=None if more is None else _id_of(connection, more),
         complete=len(found) >= limit or not search.exhausted,
     )

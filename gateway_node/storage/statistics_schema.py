@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The part of the database's schema in which ends are counted; see docs/decisions/034."""
 
+REASON_THEN = "json_extract({row}document, '$.failure.reason')"
+"""Why an execution failed, in documents of the version that this step came with."""
+
 _NOTE = """
     INSERT INTO uncounted_ends (
         number, ended_at, status, vendor_code, verdict, entity, script_id, script_name, duration_ms
@@ -11,14 +14,14 @@ _NOTE = """
             json_extract({row}document, '$.completed_at'), {row}created_at
         )) AS INTEGER),
         {row}status,
-        json_extract({row}document, '$.failure.reason'),
+        {reason},
         json_extract({row}document, '$.verdict'),
         {row}entity,
         {row}script_id,
         json_extract({row}document, '$.script_name'),
         json_extract({row}document, '$.duration_ms')
 """
-IS_NO_SCHEDULE = """
+_IS_NO_SCHEDULE = """
     NOT (
         json_extract({row}document, '$.execution_type') IS NOT 'now'
         AND json_extract({row}document, '$.started_at') IS NULL
@@ -26,11 +29,22 @@ IS_NO_SCHEDULE = """
         AND json_extract({row}document, '$.schedule') IS NULL
         AND (
             {row}status = 'terminated'
-            OR json_extract({row}document, '$.failure.reason') IS 'x-gateway-script-gone'
+            OR {reason} IS 'x-gateway-script-gone'
         )
     )
 """
-"""Holds for all but what `Execution.ended_as_schedule`."""
+
+
+def note_of(row: str, reason: str) -> str:
+    """Return what notes the ends of rows, with the expression for why they failed: of one, which
+    is named `NEW.`, or of a FROM that follows and a WHERE that `is_no_schedule` begins."""
+    return _NOTE.format(row=row, reason=reason.format(row=row))
+
+
+def is_no_schedule(row: str, reason: str) -> str:
+    """Return what holds for all rows but what `Execution.ended_as_schedule`."""
+    return _IS_NO_SCHEDULE.format(row=row, reason=reason.format(row=row))
+
 
 STATISTICS: tuple[str, ...] = (
     # An end is noted here in the commit that records it, and counted with some others soon after:
@@ -53,13 +67,13 @@ STATISTICS: tuple[str, ...] = (
     CREATE TRIGGER note_end AFTER UPDATE OF ended_sec ON executions
     WHEN OLD.ended_sec IS NULL AND NEW.ended_sec IS NOT NULL
     BEGIN
-        {_NOTE.format(row='NEW.')} WHERE {IS_NO_SCHEDULE.format(row='NEW.')};
+        {note_of('NEW.', REASON_THEN)} WHERE {is_no_schedule('NEW.', REASON_THEN)};
     END
     """,
     f"""
     CREATE TRIGGER note_added_end AFTER INSERT ON executions WHEN NEW.ended_sec IS NOT NULL
     BEGIN
-        {_NOTE.format(row='NEW.')} WHERE {IS_NO_SCHEDULE.format(row='NEW.')};
+        {note_of('NEW.', REASON_THEN)} WHERE {is_no_schedule('NEW.', REASON_THEN)};
     END
     """,
     # What ends are counted by. Each kind of end has a row without entity and script as well, for
@@ -106,8 +120,8 @@ STATISTICS: tuple[str, ...] = (
     ) WITHOUT ROWID
     """,
     f"""
-    {_NOTE.format(row='')}
-    FROM executions WHERE ended_sec IS NOT NULL AND {IS_NO_SCHEDULE.format(row='')}
+    {note_of('', REASON_THEN)}
+    FROM executions WHERE ended_sec IS NOT NULL AND {is_no_schedule('', REASON_THEN)}
     ORDER BY number
     """,
 )

@@ -67,13 +67,13 @@ def _values(summary: Mapping[str, Any]) -> Iterator[tuple[TermField, object]]:
     if ExecutionStatus(summary['status']) in FINAL_STATUSES:
         yield TermField.STATUS, summary['status']
     yield TermField.EXIT_CODE, summary.get('exit_code')
-    yield TermField.VENDOR_CODE, summary.get('failure', {}).get('reason')
+    yield TermField.VENDOR_CODE, summary.get('error', {}).get('vendor_code')
     yield TermField.VERDICT, summary.get('verdict')
     yield TermField.TRIGGER, summary['trigger']['type']
-    yield TermField.USERNAME, summary['trigger']['username']
+    yield TermField.USERNAME, summary['trigger'].get('username')
     yield TermField.PARENT, summary.get('parent')
     yield TermField.SCHEDULE, summary.get('schedule')
-    for tag in summary.get('script_tags', ()):
+    for tag in summary.get('tags', ()):
         yield TermField.TAG, tag
 
 

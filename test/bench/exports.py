@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 import contextlib
 import http.client
+import json
 from pathlib import Path
 import threading
 import time
@@ -180,7 +181,8 @@ async def _export(store: SqliteExecutionStore, enough: asyncio.Event) -> None:
     reference = None
     while not enough.is_set():
         page = KeysetPage(limit=-PAGE_ROWS, reference=reference)
-        found = await store.find(ExecutionFilter(), page)
-        lines.body((rows.row(each), each) for each in found.executions)
+        found = await store.find_texts(ExecutionFilter(), page)
+        summaries = [json.loads(each) for each in found.executions]
+        lines.body((rows.row(each), each) for each in summaries)
         reference = found.more
         await asyncio.sleep(0)

@@ -18,7 +18,8 @@ from fakes import AN_APP, InMemoryExecutionStore, new_execution
 from bench.figures import at_most, interleaved_on_loop, Line, ratio, surplus
 from gateway_node.clock import SystemClock
 from gateway_node.executions.actors import GATEWAY
-from gateway_node.executions.documents import executions_from, to_document
+from gateway_node.executions.document_reading import executions_from
+from gateway_node.executions.documents import to_document
 from gateway_node.executions.events import Change
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage

@@ -102,7 +102,7 @@ class InMemoryExecutionStore:
         self._check_available()
         return self._executions.get(execution_id)
 
-    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage:
+    async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage[Execution]:
         """Return a page of the executions that are wanted, newest first."""
         self._check_available()
         upwards, reference = page.limit > 0, page.reference
@@ -121,16 +121,22 @@ class InMemoryExecutionStore:
         newest_first = reversed(chosen) if upwards else chosen
         return FoundPage(executions=tuple(map(as_listed, newest_first)), more=more)
 
+    async def find_texts(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage[str]:
+        """Return the same page as texts."""
+        found = await self.find(wanted, page)
+        texts = [to_document(self._executions[each.id]) for each in found.executions]
+        return FoundPage(executions=tuple(texts), more=found.more)
+
     async def find_numbered(
         self, wanted: ExecutionFilter, page: NumberedPage
-    ) -> FoundNumberedPage:
-        """Return a page of the executions that are wanted, in its order."""
+    ) -> FoundNumberedPage[str]:
+        """Return a page of the executions that are wanted, in its order, as texts."""
         self._check_available()
         found = [each for each in self._executions.values() if matches(wanted, each)]
         found.sort(key=functools.partial(sort_key, page.order), reverse=True)
         first = (page.number - 1) * page.size
         chosen = found[first : first + page.size]
-        return FoundNumberedPage(executions=tuple(map(as_listed, chosen)), total=len(found))
+        return FoundNumberedPage(executions=tuple(map(to_document, chosen)), total=len(found))
 
     async def remove(
         self, execution_ids: Sequence[str], *, actor: Actor, cause: str

@@ -43,8 +43,15 @@ def new_execution(number: int, **fields: Any) -> Execution:
 
 def as_listed(execution: Execution) -> Execution:
     """Return an execution without what no list shows."""
+    schedule = execution.as_schedule
     return execution.evolve(
-        input_parameters={}, output_parameters=None, executor=None, changed_at=None
+        input_parameters={},
+        output_parameters=None,
+        executor=None,
+        changed_at=None,
+        exit_verdicts={},
+        unkillable_processes=(),
+        as_schedule=schedule and dataclasses.replace(schedule, last_start=None),
     )
 
 

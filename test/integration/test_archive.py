@@ -18,9 +18,9 @@ import pytest
 from small_disks import filled, mounted
 from waiting import wait_until
 
+from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.errors import ArchiveUnavailable
 from gateway_node.executions.values import Execution, ExecutionType
-from gateway_node.http_server.execution_columns import archived_execution
 from gateway_node.storage.archive import MonthlyArchive
 
 

@@ -21,8 +21,9 @@ from gateway_node.executions.filters import (
     TriggerFilter,
 )
 from gateway_node.executions.ids import number_of
-from gateway_node.executions.pages import KeysetPage, NumberedPage, Order
-from gateway_node.executions.values import Execution, ExecutionStatus, TriggerType
+from gateway_node.executions.pages import FoundPage, KeysetPage, NumberedPage, Order
+from gateway_node.executions.summary_texts import parts_of
+from gateway_node.executions.values import ExecutionStatus, TriggerType
 from gateway_node.scripts.values import Verdict
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.execution_store import SqliteExecutionStore
@@ -53,6 +54,11 @@ WALKED = {
     'terminating': ExecutionFilter(terminating=True),
     'all': ExecutionFilter(),
 }
+
+
+def ids_of(page: FoundPage[str]) -> list[str]:
+    """Return the ids of what a page found."""
+    return [parts_of(text).execution_id for text in page.executions]
 
 
 @pytest.fixture
@@ -104,7 +110,7 @@ async def test_the_walk_with_the_fewest_rows_is_taken(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     wanted = ExecutionFilter(statuses=frozenset({ended}), exit_codes=frozenset({7}))
     page = find_page(connection, wanted, KeysetPage(limit=-10), Bounds(rows=2))
-    assert ([each.id for each in page.executions], page.complete) == ([known[3].id], True)
+    assert (ids_of(page), page.complete) == ([known[3].id], True)
     connection.close()
 
 
@@ -122,7 +128,7 @@ async def test_the_list_of_a_script_is_one_walk(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     wanted = ExecutionFilter(entity=AN_APP, script_id='self_test')
     page = find_page(connection, wanted, KeysetPage(limit=-10), Bounds(rows=2))
-    assert ([each.id for each in page.executions], page.complete) == ([known[0].id], True)
+    assert (ids_of(page), page.complete) == ([known[0].id], True)
     connection.close()
 
 
@@ -149,7 +155,7 @@ def test_a_bounded_walk_finds_all_in_the_end(
     """Where a bound is met the page says so, and leads on behind the last row looked at; page by
     page each is found once."""
     whole = find_page(connection, wanted, KeysetPage(limit=-1000), Bounds(rows=10_000))
-    found: list[Execution] = []
+    found: list[str] = []
     reference: str | None = None
     for _ in range(200):
         limit = size if upwards else -size
@@ -196,7 +202,7 @@ async def test_a_part_of_time_is_a_range_of_numbers(tmp_path: Path) -> None:
     page = find_page(
         connection, ExecutionFilter(created=wanted), KeysetPage(limit=-9), Bounds(rows=1)
     )
-    assert [each.id for each in page.executions] == [new_execution(n).id for n in (6, 5, 3, 2)]
+    assert ids_of(page) == [new_execution(n).id for n in (6, 5, 3, 2)]
     connection.close()
 
 

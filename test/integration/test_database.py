@@ -11,13 +11,13 @@ import sqlite3
 import subprocess
 import threading
 
+from earlier_form import to_document
 from fakes import add, FakeClock, new_execution, next_change, remove, update, whole_log
 import pytest
 from small_disks import filled, mounted
 
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.documents import to_document
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import Change
 from gateway_node.executions.store_ports import RetentionPolicy
@@ -439,7 +439,7 @@ async def test_a_file_removed_under_the_gateway_is_noticed(tmp_path: Path) -> No
     ('statement', 'error'),
     [
         ('CREATE nonsense', sqlite3.OperationalError),
-        ("INSERT INTO store_state VALUES (1, 0.0, '', '')", sqlite3.IntegrityError),
+        ("INSERT INTO store_state VALUES (1, 0.0, '', '', 0)", sqlite3.IntegrityError),
         ('SELECT ?', sqlite3.ProgrammingError),
     ],
 )

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 import contextlib
 import itertools
+import json
 import os
 from pathlib import Path
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from typing import Any
 
+from earlier_form import summary_of, to_parameters
 from fakes import FakeClock
 from fakes.matching import matches
 from import_path import IMPORT_PATH
@@ -20,7 +22,7 @@ from made_up_history import MadeUpHistory
 import pytest
 from small_disks import filled, mounted
 
-from gateway_node.executions.documents import execution_from, summary_of, to_parameters, to_text
+from gateway_node.executions.document_reading import execution_from
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
 from gateway_node.executions.pages import KeysetPage
@@ -109,7 +111,7 @@ def _row(execution: Execution) -> dict[str, Any]:
         'exit_code': execution.exit_code,
         'created_at': execution.created_at.isoformat(),
         'ended_sec': None if execution.is_open else 50.0,
-        'document': to_text(summary),
+        'document': json.dumps(summary, separators=(',', ':')),
         'parameters': to_parameters(execution),
         'kept_bytes': None if execution.is_open else 4096,
     }

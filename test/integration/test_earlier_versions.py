@@ -18,7 +18,8 @@ import pytest
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.actors import GATEWAY
-from gateway_node.executions.documents import evolved, execution_of
+from gateway_node.executions.document_reading import execution_of
+from gateway_node.executions.documents import evolved
 from gateway_node.executions.events import EventKind
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.process.line_reading import LineReader

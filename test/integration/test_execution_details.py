@@ -10,7 +10,7 @@ from lives import APP, Robot
 import pytest
 
 from gateway_node.executions import service
-from gateway_node.executions.documents import execution_from
+from gateway_node.executions.document_reading import execution_from
 from gateway_node.executions.values import ExecutionType, Executor, StopAction
 
 

@@ -247,15 +247,15 @@ async def test_pages_have_numbers_and_an_order(api: Api) -> None:
 async def test_a_short_page_that_is_not_complete_leads_on(api: Api) -> None:
     """Where only so much was looked at, the answer says so, whatever it found."""
     every = await record(api, 1, 2)
-    found = api.store.find
+    found = api.store.find_texts
 
-    async def find(wanted: Any, page: Any) -> Any:
+    async def find_texts(wanted: Any, page: Any) -> Any:
         whole = await found(wanted, page)
         return dataclasses.replace(
             whole, executions=whole.executions[:1], more=every[1], complete=False
         )
 
-    api.store.find = find  # type: ignore[method-assign]
+    api.store.find_texts = find_texts  # type: ignore[method-assign]
     _, body = await api.json('GET', '/executions')
     assert [item['id'] for item in body['items']] == [every[1]]
     assert body['complete'] is False

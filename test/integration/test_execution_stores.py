@@ -23,6 +23,7 @@ from fakes import (
 )
 import pytest
 
+from gateway_node.clock import rfc3339
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.ports import IdentityStore
 from gateway_node.entities.values import EntityRef, EntityType
@@ -183,8 +184,8 @@ async def test_everything_that_happens_is_one_row_of_the_log(
     ]
     assert [event.changes for event in log] == [
         summary_of(execution),
-        {'status': 'running', 'started_at': STARTED_AT.isoformat()},
-        {'status': 'completed', 'completed_at': COMPLETED_AT.isoformat(), 'exit_code': 0},
+        {'status': 'running', 'started_at': rfc3339(STARTED_AT)},
+        {'status': 'completed', 'completed_at': rfc3339(COMPLETED_AT), 'exit_code': 0},
     ]
 
 
@@ -209,7 +210,7 @@ async def test_what_is_no_change_of_status_is_in_the_log_too(store: ExecutionSto
     kind = EventKind.EXECUTION_STOP_ACCEPTED
     (event,) = await store.record([Change(execution=stopped, kind=kind, actor=CLIENT)])
     assert await store.get(running.id) == stopped
-    assert event.changes.keys() == {'stop_trigger'}
+    assert event.changes.keys() == {'stop_trigger', 'terminating'}
 
 
 async def test_what_was_told_of_scripts_is_known(store: ExecutionStore) -> None:
@@ -304,17 +305,17 @@ async def test_changes_recorded_together_are_told_one_by_one(store: ExecutionSto
     assert [(each.kind, dict(each.changes)) for each in events] == [
         (
             EventKind.EXECUTION_RUNNING,
-            {'status': 'running', 'started_at': STARTED_AT.isoformat()},
+            {'status': 'running', 'started_at': rfc3339(STARTED_AT)},
         ),
         (EventKind.EXECUTION_RUNNING, {'priority': 1}),
         (
             EventKind.EXECUTION_ENDED,
-            {'status': 'completed', 'completed_at': COMPLETED_AT.isoformat(), 'exit_code': 0},
+            {'status': 'completed', 'completed_at': rfc3339(COMPLETED_AT), 'exit_code': 0},
         ),
         (A_HAPPENING.kind, A_HAPPENING.changes),
         (
             EventKind.EXECUTION_RUNNING,
-            {'status': 'running', 'started_at': STARTED_AT.isoformat()},
+            {'status': 'running', 'started_at': rfc3339(STARTED_AT)},
         ),
     ]
     assert events == (await whole_log(store))[2:]

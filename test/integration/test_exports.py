@@ -189,7 +189,7 @@ async def test_an_error_in_the_middle_does_not_pass_for_the_end(
 ) -> None:
     """As where the disk fails: the client sees that there is no end."""
     await record(api, *range(2 * PAGE_ROWS + 1))
-    find = api.store.find
+    find = api.store.find_texts
     asked = 0
 
     async def fails_later(*args: Any) -> Any:
@@ -199,7 +199,7 @@ async def test_an_error_in_the_middle_does_not_pass_for_the_end(
             api.store.unavailable = 'disk full'
         return await find(*args)
 
-    monkeypatch.setattr(api.store, 'find', fails_later)
+    monkeypatch.setattr(api.store, 'find_texts', fails_later)
     answer = await api.client.get(f'{BASE}/executions', headers=NDJSON)
     assert answer.status == 200
     with pytest.raises(ClientPayloadError):
@@ -211,7 +211,7 @@ async def test_what_is_removed_meanwhile_is_passed_over(
 ) -> None:
     """And what is new is not there: each of the others is there once."""
     known = await record(api, *range(1, 2 * PAGE_ROWS + 5))
-    find = api.store.find
+    find = api.store.find_texts
     asked = 0
 
     async def changes_later(*args: Any) -> Any:
@@ -224,7 +224,7 @@ async def test_what_is_removed_meanwhile_is_passed_over(
             await record(api, 10_000)
         return found
 
-    monkeypatch.setattr(api.store, 'find', changes_later)
+    monkeypatch.setattr(api.store, 'find_texts', changes_later)
     exported = [line['id'] for line in await lines(api, '/executions?fields=id')]
     assert exported == [each for each in known if each not in (known[PAGE_ROWS], known[-1])]
     assert asked == 3

@@ -6,12 +6,12 @@ from pathlib import Path
 import random
 import sqlite3
 
+from earlier_form import to_document, to_parameters
 from executions_at_random import execution_at_random
 from fakes import FakeClock, InMemoryExecutionStore, new_execution, remove
 import pytest
 
 from gateway_node.executions.actors import GATEWAY
-from gateway_node.executions.documents import to_document, to_parameters
 from gateway_node.executions.events import Change
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
 from gateway_node.executions.pages import KeysetPage

@@ -16,7 +16,8 @@ from fakes import add, FakeClock, new_execution, update, whole_log
 from import_path import IMPORT_PATH
 import pytest
 
-from gateway_node.executions.documents import evolved, execution_of
+from gateway_node.executions.document_reading import execution_of
+from gateway_node.executions.documents import evolved
 from gateway_node.executions.events import Event, EventKind
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database, FILE_NAME

@@ -194,7 +194,8 @@ class Life:
         page = await self.questions.find(
             ExecutionFilter(entity=APP, script_id=script_id), KeysetPage(limit=-100)
         )
-        return list(reversed(page.executions))
+        ids = [each.execution_id for each in reversed(page.executions)]
+        return [await self.questions.get_by_id(each) for each in ids]
 
     async def finish(self, execution_id: str) -> Execution:
         """Let an execution's script exit with 0 and wait for its final status."""

@@ -79,7 +79,7 @@ async def test_a_script_with_open_executions_cannot_be_deleted(stage: Stage) -> 
     await stage.script_changes.delete(APP, script_id, actor=CLIENT)
     assert (await stage.get(execution)).status is COMPLETED
     page = await stage.questions.find(of_script(script_id), KeysetPage(limit=-10, reference=None))
-    assert [each.id for each in page.executions] == [execution.id]
+    assert [each.execution_id for each in page.executions] == [execution.id]
     page = await stage.questions.find(
         of_script(script_id), KeysetPage(limit=-10, reference=execution.id)
     )
@@ -117,11 +117,11 @@ async def test_a_page_upwards_stops_short_of_what_may_still_come(
     upwards = await stage.questions.find(ExecutionFilter(), KeysetPage(limit=10))
     assert (upwards.executions, upwards.more) == ((), None)
     newest = await stage.questions.find(ExecutionFilter(), KeysetPage(limit=-10))
-    assert [each.id for each in newest.executions] == [later.id]
+    assert [each.execution_id for each in newest.executions] == [later.id]
     admitted.set()
     earlier = await starting
     upwards = await stage.questions.find(ExecutionFilter(), KeysetPage(limit=10))
-    assert [each.id for each in upwards.executions] == [later.id, earlier.id]
+    assert [each.execution_id for each in upwards.executions] == [later.id, earlier.id]
 
 
 async def test_what_starts_while_others_are_removed_concerns_its_entity(
@@ -193,7 +193,7 @@ async def test_the_wall_clock_may_go_back_a_year(stage: Stage) -> None:
         started.append(execution.id)
     assert started == sorted(started)
     page = await stage.questions.find(of_script(script_id), KeysetPage(limit=-2, reference=None))
-    assert [each.id for each in page.executions] == started[:0:-1]
+    assert [each.execution_id for each in page.executions] == started[:0:-1]
     assert page.more
 
 

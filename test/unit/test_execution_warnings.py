@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from gateway_node.executions.documents import execution_from, to_document, to_parameters
+from gateway_node.executions.document_reading import execution_from
+from gateway_node.executions.documents import summary_of, to_document, to_parameters
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import (
     ExecutionStatus,
     MAX_WARNING_CHARACTERS,
     MAX_WARNINGS,
     MORE_WARNINGS,
-    Output,
 )
-from gateway_node.http_server.execution_columns import execution_detail, ExecutionRows
 
 
 def test_a_warning_is_kept_once_and_in_order() -> None:
@@ -55,9 +54,7 @@ def test_lists_and_the_detail_show_warnings_where_there_are_any() -> None:
     """What is unset is left out of a body."""
     plain, warned = new_execution(1), new_execution(1).warn('look here')
     for execution, told in ((plain, None), (warned, ['look here'])):
-        versions = {(execution.entity, execution.script_id): None}
-        assert ExecutionRows('/api/v1', versions).row(execution).get('warnings') == told
-        assert execution_detail('/api/v1', execution, None, Output()).get('warnings') == told
+        assert summary_of(execution).get('warnings') == told
 
 
 def test_an_execution_that_was_recorded_before_there_were_warnings_has_none() -> None:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from gateway_node.executions.documents import archived_execution, summary_of
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, ExecutionRows
-from gateway_node.http_server.export_lines import CsvLines, JsonLines
+from gateway_node.http_server.export_lines import CsvLines, JsonLines, Row
 
 
 def records(content: bytes) -> list[list[str]]:
@@ -24,14 +25,15 @@ def records(content: bytes) -> list[list[str]]:
 def one(value: object, *, defused: bool = True, column: str = 'summary') -> str:
     """Return the one cell that is made of a value."""
     lines = CsvLines([column], (), defused=defused)
-    ((cell,),) = records(lines.body([({column: value}, new_execution(1))]))
+    ((cell,),) = records(lines.body([({column: value}, {})]))
     return cell
 
 
 def row_of(execution: Execution, columns: Any = None) -> Any:
     """Return an execution as lists show it."""
-    versions = {(execution.entity, execution.script_id): None}
-    return ExecutionRows('/api/v1', versions, columns).row(execution), execution
+    versions = {(execution.entity.path, execution.script_id): None}
+    told = archived_execution(execution)
+    return ExecutionRows('/api/v1', versions, columns).row(summary_of(execution)), told
 
 
 def test_each_record_has_a_cell_for_each_column() -> None:
@@ -107,7 +109,7 @@ def test_nothing_that_a_script_says_begins_a_formula(text: str) -> None:
 def test_no_text_ends_its_record(texts: list[tuple[str, str]]) -> None:
     """Whatever separators, quotes and line ends are in it."""
     lines = CsvLines(['summary', 'progress_message'], (), defused=False)
-    rows = [({'summary': a, 'progress_message': b}, new_execution(1)) for a, b in texts]
+    rows: list[Row] = [({'summary': a, 'progress_message': b}, {}) for a, b in texts]
     assert records(lines.body(rows)) == [[a, b] for a, b in texts]
 
 
@@ -138,7 +140,7 @@ def test_parameters_and_metrics_are_columns_where_asked_for() -> None:
 def test_a_line_of_json_is_one_line(texts: list[str]) -> None:
     """Of the form that lists have, whatever is said in it."""
     lines = JsonLines(())
-    content = lines.body([({'summary': text}, new_execution(1)) for text in texts])
+    content = lines.body([({'summary': text}, {}) for text in texts])
     assert lines.head() == b''
     assert content.count(b'\n') == len(texts)
     assert [json.loads(line) for line in content.split(b'\n')[:-1]] == [

@@ -8,12 +8,14 @@ from multidict import CIMultiDict, MultiDict
 import pytest
 import requests
 
+from gateway_node.executions.documents import to_document
 from gateway_node.executions.pages import (
     FoundPage,
     KeysetPage,
     NumberedPage,
     Order,
 )
+from gateway_node.executions.summary_texts import parts_of, SummaryText
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.paging import around_keyset, around_numbered, Paging
 from gateway_node.http_server.request_reader import Reader
@@ -93,9 +95,10 @@ def test_the_two_ways_do_not_mix(query: dict[str, str], wrong: list[str]) -> Non
     assert [each.path for each in caught.value.violations] == [f'/query/{name}' for name in wrong]
 
 
-def found(*numbers: int, **fields: Any) -> FoundPage:
+def found(*numbers: int, **fields: Any) -> FoundPage[SummaryText]:
     fields.setdefault('more', None)
-    return FoundPage(executions=tuple(map(new_execution, numbers)), **fields)
+    texts = [to_document(new_execution(number)) for number in numbers]
+    return FoundPage(executions=tuple(map(parts_of, texts)), **fields)
 
 
 def id_of(number: int) -> str:

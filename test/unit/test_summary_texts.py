@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Summaries that are answered as texts, and those of earlier versions."""
+
+import json
+from typing import Any
+
+import earlier_form
+from executions_of_any_kind import EXECUTIONS
+from fakes import as_listed, new_execution
+from hypothesis import given
+
+from gateway_node.executions.document_reading import (
+    execution_from,
+    execution_of,
+    executions_from,
+    present_texts,
+    summary_from,
+)
+from gateway_node.executions.documents import (
+    archived_execution,
+    changed_fields,
+    evolved,
+    summary_of,
+    to_document,
+)
+from gateway_node.executions.earlier_documents import renewed_changes
+from gateway_node.executions.summary_texts import parts_of
+from gateway_node.executions.values import Execution
+from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, ExecutionRows
+
+BASE = '/robot/api/v1'
+
+
+def rows(execution: Execution, version: str | None, columns: Any = None) -> ExecutionRows:
+    """Return what builds a row of an execution whose script has a version now."""
+    versions = {(execution.entity.path, execution.script_id): version}
+    return ExecutionRows(BASE, versions, columns)
+
+
+@given(EXECUTIONS)
+def test_a_text_says_what_is_built_of_the_values(execution: Execution) -> None:
+    """Whatever scripts and clients wrote into it; below any base, outdated or not."""
+    text = parts_of(to_document(execution))
+    assert (text.execution_id, text.status) == (execution.id, execution.status.value)
+    assert text.read() == summary_of(execution)
+    for version in (execution.script_version, 'another', None):
+        is_outdated = version != execution.script_version
+        answered = json.loads(text.answered(BASE, is_outdated=is_outdated))
+        assert answered == rows(execution, version).row(summary_of(execution))
+
+
+@given(EXECUTIONS)
+def test_it_is_what_the_version_before_answered(execution: Execution) -> None:
+    """Member by member: in lists, in each column alone, in the archive, and beside its output."""
+    summary = summary_of(execution)
+    row = rows(execution, 'another').row(summary)
+    assert row == earlier_form.answered(execution, BASE, 'another')
+    for name in EXECUTION_COLUMNS:
+        known = {name: row[name]} if name in row else {}
+        assert rows(execution, 'another', [name]).row(summary) == known
+    assert archived_execution(execution) == earlier_form.archived(execution)
+
+
+@given(EXECUTIONS)
+def test_a_document_of_an_earlier_version_is_read_as_it_was(execution: Execution) -> None:
+    """Nothing of it is lost, and it is answered as one of this version."""
+    text = earlier_form.to_document(execution)
+    assert execution_from(text, earlier_form.to_parameters(execution)) == execution
+    assert executions_from([text]) == (as_listed(execution),)
+    assert summary_from(text) == summary_of(execution)
+    assert present_texts([text, to_document(execution)]) == (to_document(execution),) * 2
+
+
+def test_what_was_a_schedule_once_is_none_any_more() -> None:
+    """Documents of earlier versions have the starts of a schedule that has ended, too."""
+    document = json.loads(earlier_form.to_document(new_execution(1)))
+    document |= {'scheduled': False, 'skipped_starts': 3}
+    assert execution_from(json.dumps(document), '[{},null]') == new_execution(1)
+
+
+@given(EXECUTIONS, EXECUTIONS)
+def test_events_of_an_earlier_version_go_on_in_this_one(
+    before: Execution, after: Execution
+) -> None:
+    """A follower that read what an earlier version told has the summary of this one."""
+    told = [earlier_form.summary_of(each) for each in (before, after)]
+    first = evolved({}, renewed_changes(told[0]))
+    changes = json.loads(json.dumps(changed_fields(*told)))
+    read = execution_of(evolved(first, renewed_changes(changes)))
+    assert read == as_listed(after)
