@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 import contextlib
 from dataclasses import replace
 import logging
-from typing import Any, TypeVar
+from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.call_off import CallOff
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
+from gateway_node.executions.events import Change
 from gateway_node.executions.final_status import (
     final_changes,
     final_status_of,
@@ -20,6 +22,7 @@ from gateway_node.executions.final_status import (
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
 from gateway_node.executions.stop import Stop
+from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -34,10 +37,11 @@ _log = logging.getLogger(__name__)
 
 _RECORD_PATIENCE_SEC = 0.5
 """How long a stop waits for its record before the script hears of it all the same."""
+RUNNING_PATIENCE_SEC = 0.02
+"""How long the record that a script runs waits for its end, with which it costs nothing."""
 
 
 _Enter = Callable[[], Awaitable[StartOrder]]
-_Result = TypeVar('_Result')
 
 
 class ActiveExecution:
@@ -45,7 +49,9 @@ class ActiveExecution:
 
     The record changes with transitions, which take time; a stop and progress arrive at any
     moment. So those two are held beside the record, and each write takes them along. Writes are
-    made one after the other, so that none takes back what another wrote.
+    made one after the other, so that none takes back what another wrote. That a script runs is
+    recorded with what comes next, where that comes at once, and shown once it is on record: see
+    decision 041.
     """
 
     def __init__(
@@ -62,6 +68,8 @@ class ActiveExecution:
         self.order = order
         """What is, or is to be, started; None until it is let in."""
         self._record = execution
+        self._begun: Change | None = None
+        """That the script runs, as long as it is not on record."""
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
@@ -69,7 +77,7 @@ class ActiveExecution:
         self._process: ScriptProcess | None = None
         self._stop = Stop(trigger=execution.stop_trigger)
         self._refusal: NotStartable | None = None
-        self._called_off = asyncio.get_running_loop().create_future()
+        self._call_off = CallOff()
         self._writing = asyncio.Lock()
         self._progress: Progress | None = None
         self._decided = False
@@ -77,13 +85,8 @@ class ActiveExecution:
 
     @property
     def execution(self) -> Execution:
-        """The present state."""
-        if not self._record.is_open:
-            return self._record
-        present = self._record.evolve(stop_trigger=self._stop.trigger)
-        if self._record.status is ExecutionStatus.RUNNING:
-            return present.evolve(progress=self._progress)
-        return present
+        """The present state, as far as it is on record; a stop and progress are shown at once."""
+        return self._with_news(self._record)
 
     async def drive(self, enter: _Enter | None = None) -> None:
         """Start the script and see it through to the final status.
@@ -93,7 +96,7 @@ class ActiveExecution:
         """
         try:
             if enter is not None:
-                await self._unless_called_off(lambda: self._take_order(enter))
+                await self._call_off.unless(lambda: self._take_order(enter))
             await self._see_through()
         except NotStartable as error:
             reason, message = error.reason, str(error)
@@ -116,7 +119,7 @@ class ActiveExecution:
         """Let it fail with this reason, as long as it is not let in."""
         if self.order is None:
             self._refusal = refusal
-            self._call_off()
+            self._call_off.call()
 
     def stop(self, action: StopAction, trigger: Trigger, actor: Actor) -> bool:
         """Ask for the end; False where the final status is decided already.
@@ -127,7 +130,7 @@ class ActiveExecution:
         if self._decided:
             return False
         self._stop = self._stop.ask(action, trigger, actor, hold=False)
-        self._call_off()
+        self._call_off.call()
         self._tell_stop()
         return True
 
@@ -139,7 +142,7 @@ class ActiveExecution:
         if self._decided:
             return False
         self._stop = self._stop.ask(action, trigger, actor, hold=True)
-        self._call_off()
+        self._call_off.call()
         try:
             # A disk that stalls does not keep a script alive.
             with contextlib.suppress(TimeoutError):
@@ -167,36 +170,24 @@ class ActiveExecution:
             self._stop = self._stop.tell()
             self._process.stop(action, self._stop.trigger)
 
-    def _call_off(self) -> None:
-        """Let nothing be started any more."""
-        if not self._called_off.done():
-            self._called_off.set_result(None)
-
     async def _see_through(self) -> None:
-        if self._record.is_schedule and not self._called_off.done():
+        if self._record.is_schedule and not self._call_off.called:
             # A schedule that becomes its own execution is used up before anything is started.
             await self._use_up()
         # Whoever asked for the start goes on first, perhaps with a stop.
         await asyncio.sleep(0)
-        process = None if self._called_off.done() else await self._start()
+        process = None if self._call_off.called else await self._start()
         if process is None or self.order is None:
             self._end_unstarted()
             return
         self._tell_stop()
-        await self._advance(
-            ExecutionStatus.RUNNING,
-            None,
-            started_at=self._clock.now(),
-            **self._as_started(),
-        )
-        if self._progress is not None:
-            self._ledger.tell_progress(self.execution)
+        await self._begin_to_run()
         await self._note_stop()
-        outcome = await process.ended()
-        output = await self._runner.output(self._record.id)
-        final = final_status_of(
-            self.execution, outcome, output, timeout_sec=self.order.timeout_sec
-        )
+        outcome = await self._outcome(process)
+        output = outcome.output
+        if output is None:
+            output = await self._runner.output(self._record.id)
+        final = final_status_of(self._latest, outcome, output, timeout_sec=self.order.timeout_sec)
         await self._settle(final, outcome)
 
     async def _start(self) -> ScriptProcess | None:
@@ -204,7 +195,7 @@ class ActiveExecution:
         order = self.order
         assert order is not None
         try:
-            self._process = await self._unless_called_off(
+            self._process = await self._call_off.unless(
                 lambda: self._runner.start(order, self._on_progress)
             )
         except SpawnFailed as error:
@@ -215,20 +206,16 @@ class ActiveExecution:
         # At once: between the two the script could be deleted as that of a schedule that waits.
         self.order = await enter()
 
-    async def _unless_called_off(self, work: Callable[[], Awaitable[_Result]]) -> _Result | None:
-        """Return what `work` gives; None where nothing is to start, and then it is cancelled."""
-
-        async def unless() -> _Result | None:
-            return None if self._called_off.done() else await work()
-
-        working = asyncio.create_task(unless())
-        await asyncio.wait({working, self._called_off}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
-        return None
+    async def _outcome(self, process: ScriptProcess) -> Outcome:
+        """Wait for the end; record meanwhile that the script runs, unless it ends at once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RUNNING_PATIENCE_SEC):
+                return await process.ended()
+        async with self._writing:
+            if self._begun is not None:
+                await self._ledger.persist(self._begun)
+                self._take_as_recorded(self._begun.execution)
+        return await process.ended()
 
     def _end_unstarted(self) -> None:
         if self._refusal is not None:
@@ -261,10 +248,12 @@ class ActiveExecution:
         await self._advance(
             final.status,
             final.cause,
-            **final_changes(self.execution, final, outcome),
+            **final_changes(self._latest, final, outcome),
             completed_at=self._clock.now(),
             kept_bytes=await self._kept_bytes(outcome),
         )
+        # Before all that need not be done for who waits.
+        self._ended.set()
         self._runner.acknowledge([self._record.id])
 
     async def _kept_bytes(self, outcome: Outcome | None) -> int:
@@ -273,9 +262,47 @@ class ActiveExecution:
         (kept_bytes,) = await self._runner.kept_bytes([self._record.id])
         return kept_bytes
 
+    async def _begin_to_run(self) -> None:
+        async with self._writing:
+            # Without a stop that was asked for meanwhile, which is recorded by itself.
+            self._begun = transition(
+                self._record,
+                ExecutionStatus.RUNNING,
+                started_at=self._clock.now(),
+                **self._as_started(),
+            )
+
     async def _advance(self, status: ExecutionStatus, cause: str | None, **changes: Any) -> None:
         async with self._writing:
-            self._record = await self._ledger.advance(self.execution, status, cause, **changes)
+            change = transition(self._latest, status, cause, **changes)
+            await self._ledger.persist(*self._unrecorded, change)
+            self._take_as_recorded(change.execution)
+
+    @property
+    def _unrecorded(self) -> tuple[Change, ...]:
+        """What comes before the next change, in the same commit."""
+        return () if self._begun is None else (self._begun,)
+
+    @property
+    def _latest(self) -> Execution:
+        """The present state, whatever of it is on record."""
+        return self._with_news(self._record if self._begun is None else self._begun.execution)
+
+    def _with_news(self, execution: Execution) -> Execution:
+        if not execution.is_open:
+            return execution
+        present = execution.evolve(stop_trigger=self._stop.trigger)
+        if execution.status is ExecutionStatus.RUNNING:
+            return present.evolve(progress=self._progress)
+        return present
+
+    def _take_as_recorded(self, execution: Execution) -> None:
+        """Take the record as it is in the store now."""
+        news, self._begun = self._begun is not None, None
+        self._record = execution
+        if news and execution.is_open and self._progress is not None:
+            # Nobody is told of the progress of what they do not know to run.
+            self._ledger.tell_progress(self.execution)
 
     async def _use_up(self) -> None:
         async with self._writing:
@@ -300,7 +327,8 @@ class ActiveExecution:
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""
         async with self._writing:
-            present = self.execution.evolve(changed_at=self._clock.now())
+            present = self._latest.evolve(changed_at=self._clock.now())
             news = present.is_open and present.stop_trigger != self._record.stop_trigger
-            if news and await self._ledger.note_stop(present, self._stop.actor):
-                self._record = present
+            actor, unrecorded = self._stop.actor, self._unrecorded
+            if news and await self._ledger.note_stop(present, actor, after=unrecorded):
+                self._take_as_recorded(present)

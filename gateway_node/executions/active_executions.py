@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+import logging
 from typing import Any
 
 from gateway_node.clock import Clock
@@ -16,7 +17,8 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution, Executor, StopAction, Trigger, TriggerType
 from gateway_node.side_tasks import log_failure
-from gateway_node.to_the_end import ToTheEnd
+
+_log = logging.getLogger(__name__)
 
 _SHUTDOWN = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
 
@@ -44,7 +46,6 @@ class ActiveExecutions:
         self._held_scripts = held_scripts
         self._on_end = on_end
         self._active: dict[str, ActiveExecution] = {}
-        self._to_the_end = ToTheEnd()
         self._driving: set[asyncio.Task[None]] = set()
         self._left = asyncio.Event()
         self._stopping: StopAction | None = None
@@ -76,8 +77,9 @@ class ActiveExecutions:
 
         Whatever `record` raises ends it. Cancelled, it is recorded and driven on.
         """
-        recording = self._record_and_drive(self._add(execution, order), record)
-        await self._to_the_end.run(f'record {execution.id}', recording)
+        recorded = asyncio.get_running_loop().create_future()
+        self._spawn(self._record_and_drive(self._add(execution, order), record, recorded))
+        await recorded
 
     def begin_accepted(self, execution: Execution) -> None:
         """Begin to drive a recorded execution, which is still to be let in."""
@@ -123,14 +125,24 @@ class ActiveExecutions:
         task.add_done_callback(log_failure)
 
     async def _record_and_drive(
-        self, active: ActiveExecution, record: Callable[[], Awaitable[None]]
+        self,
+        active: ActiveExecution,
+        record: Callable[[], Awaitable[None]],
+        recorded: 'asyncio.Future[None]',
     ) -> None:
         try:
             await record()
-        except Exception:
+        except Exception as error:
             self._remove(active)
-            raise
-        self._spawn(self._drive(active))
+            if recorded.cancelled():
+                name = f'record {active.execution.id}'
+                _log.error('failed, and nobody waits for it: %s: %r', name, error)
+            else:
+                recorded.set_exception(error)
+            return
+        if not recorded.cancelled():
+            recorded.set_result(None)
+        await self._drive(active)
 
     async def _drive(
         self,

@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 import contextlib
 import logging
-from typing import Any
 
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
@@ -20,8 +19,7 @@ from gateway_node.executions.following import Follower, OpenSummaries
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EventListener, ProgressListener
 from gateway_node.executions.store_ports import ExecutionStore
-from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.executions.values import Execution
 
 _log = logging.getLogger(__name__)
 
@@ -83,49 +81,47 @@ class Ledger:
         """
         await self.record(*(Change.first(each, actor) for each in executions))
 
-    async def advance(
-        self,
-        execution: Execution,
-        status: ExecutionStatus,
-        cause: str | None,
-        *,
-        kept_bytes: int | None = None,
-        **changes: Any,
-    ) -> Execution:
-        """Bring an execution into its next status, which the gateway does, and return it.
-
-        `kept_bytes` of the disk are taken by what is kept of one that has ended.
-
-        What happened has happened: while the store cannot take it, this waits and tries again.
-        StoreUnavailable only before `begin_waiting` and after `stop_waiting`, and StoreUnusable,
-        which waiting does not change.
-        """
-        advanced = advance(execution, status, **changes)
-        kind = EventKind.EXECUTION_RUNNING if advanced.is_open else EventKind.EXECUTION_ENDED
-        await self._persist(
-            Change(
-                execution=advanced, kind=kind, actor=GATEWAY, cause=cause, kept_bytes=kept_bytes
-            )
-        )
-        return advanced
-
     async def record(self, *news: Change | Happening) -> None:
         """Record what happened, all or none, each change of status made by
         `transitions.advance`; StoreUnavailable."""
         self._tell(news, await self._store.record(news))
 
+    async def persist(self, *changes: Change) -> None:
+        """Record changes of one execution, in their order, all or none.
+
+        What happened has happened: while the store cannot take it, this waits and tries again.
+        StoreUnavailable only before `begin_waiting` and after `stop_waiting`, and StoreUnusable,
+        which waiting does not change.
+        """
+        while True:
+            last_attempt = self._last_attempts.is_set()
+            try:
+                events = await self._store.record(changes)
+                break
+            except StoreUnavailable as error:
+                _log.error('cannot record a change of %s: %s', changes[-1].execution.id, error)
+                if last_attempt or isinstance(error, StoreUnusable):
+                    raise
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SEC):
+                    await self._last_attempts.wait()
+        self._tell(changes, events)
+
     async def use_up(self, schedule: Execution) -> Execution:
         """Make a schedule the execution that it starts, before anything is started; return it.
 
-        Waits for the store as `advance` does.
+        Waits for the store as `persist` does.
         """
         execution = schedule.evolve(as_schedule=None)
         started = EventKind.SCHEDULE_STARTED
-        await self._persist(Change(execution=execution, kind=started, actor=GATEWAY))
+        await self.persist(Change(execution=execution, kind=started, actor=GATEWAY))
         return execution
 
-    async def note_stop(self, execution: Execution, actor: Actor) -> bool:
-        """Record that an end was asked for; return whether that is done.
+    async def note_stop(
+        self, execution: Execution, actor: Actor, *, after: Sequence[Change] = ()
+    ) -> bool:
+        """Record that an end was asked for, `after` what is not on record yet; return whether
+        that is done.
 
         What cannot be written now is only logged, for the next transition carries it again.
         """
@@ -137,7 +133,7 @@ class Ledger:
             cause=trigger.setting if trigger else None,
         )
         try:
-            await self.record(change)
+            await self.record(*after, change)
         except StoreUnavailable as error:
             _log.warning('cannot record a change of %s: %s', execution.id, error)
             return False
@@ -158,21 +154,6 @@ class Ledger:
         """Tell the listeners of progress; it is not recorded until the next transition."""
         for listener in self._progress_listeners:
             self._guard.tell(listener.on_progress, execution)
-
-    async def _persist(self, change: Change) -> None:
-        while True:
-            last_attempt = self._last_attempts.is_set()
-            try:
-                events = await self._store.record([change])
-                break
-            except StoreUnavailable as error:
-                _log.error('cannot record a change of %s: %s', change.execution.id, error)
-                if last_attempt or isinstance(error, StoreUnusable):
-                    raise
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_SEC):
-                    await self._last_attempts.wait()
-        self._tell([change], events)
 
     def _tell(self, news: Sequence[Change | Happening], events: tuple[Event, ...]) -> None:
         for each, event in zip(news, events, strict=True):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import logging
 
 from gateway_node.clock import Clock
-from gateway_node.executions.actors import GATEWAY
-from gateway_node.executions.events import Change, EventKind
+from gateway_node.executions.events import Change
 from gateway_node.executions.final_status import (
     final_changes,
     final_status_of,
@@ -17,7 +16,7 @@ from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptRunner
 from gateway_node.executions.store_ports import ExecutionStore
-from gateway_node.executions.transitions import advance
+from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -98,23 +97,18 @@ async def _ending(
     changes = []
     if outcome is not None and execution.status is ExecutionStatus.PREPARED:
         # It was started; the gateway died before it could say so.
-        execution = advance(execution, ExecutionStatus.RUNNING, started_at=clock.now())
-        running = EventKind.EXECUTION_RUNNING
-        changes.append(Change(execution=execution, kind=running, actor=GATEWAY))
+        running = transition(execution, ExecutionStatus.RUNNING, started_at=clock.now())
+        changes.append(running)
+        execution = running.execution
     final = await _final_status(execution, outcome, runner)
-    ended = advance(
+    end = transition(
         execution,
         final.status,
+        final.cause,
+        kept_bytes=None if outcome is None else outcome.kept_bytes,
         **final_changes(execution, final, outcome),
         stop_trigger=final.stop_trigger,
         completed_at=clock.now(),
-    )
-    end = Change(
-        execution=ended,
-        kind=EventKind.EXECUTION_ENDED,
-        actor=GATEWAY,
-        cause=final.cause,
-        kept_bytes=None if outcome is None else outcome.kept_bytes,
     )
     return [*changes, end]
 

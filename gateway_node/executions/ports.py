@@ -103,6 +103,8 @@ class Outcome:
     """What the execution is to carry as its warnings, whatever its final status."""
     kept_bytes: int | None = None
     """Of the disk, that what is kept beside the record takes; None where nobody measured it."""
+    output: Output | None = None
+    """What it wrote, where that is known without asking for it."""
 
 
 class ScriptProcess(Protocol):

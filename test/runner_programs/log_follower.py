@@ -22,6 +22,7 @@ from gateway_node.executions.events import Cursor
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.store_ports import LogPolicy
+from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
@@ -40,8 +41,10 @@ async def main(state_dir: Path, heard: Path, chance: random.Random) -> None:
     while not following.done():
         execution = new_execution(0, id=ids.next(clock.now()))
         await ledger.begin(execution, actor=GATEWAY)
-        execution = await ledger.advance(execution, ExecutionStatus.RUNNING, None)
-        await ledger.advance(execution, ExecutionStatus.FAILED, 'exited')
+        running = transition(execution, ExecutionStatus.RUNNING)
+        await ledger.persist(running)
+        ended = transition(running.execution, ExecutionStatus.FAILED, 'exited')
+        await ledger.persist(ended)
         if chance.random() < 0.3:
             await ledger.remove(execution.id, actor=GATEWAY, cause='retention')
         await store.log.prune(POLICY)

@@ -15,6 +15,7 @@ from gateway_node.executions.events import Change, Cursor, Event, EventKind, Hap
 from gateway_node.executions.following import Follower, OpenSummaries
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.store_ports import LogPolicy
+from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -265,17 +266,16 @@ class History:
     async def _advance(self, execution: Execution) -> None:
         progress = Progress(percent=self.choose.randint(0, 100))
         if execution.status is ExecutionStatus.PREPARED:
-            self._note(
-                await self.ledger.advance(
-                    execution,
-                    ExecutionStatus.RUNNING,
-                    None,
-                    started_at=execution.created_at,
-                    progress=self.choose.choice([None, progress]),
-                )
+            running = transition(
+                execution,
+                ExecutionStatus.RUNNING,
+                started_at=execution.created_at,
+                progress=self.choose.choice([None, progress]),
             )
+            await self.ledger.persist(running)
+            self._note(running.execution)
             return
-        ended = await self.ledger.advance(
+        end = transition(
             execution.evolve(progress=self.choose.choice([None, progress])),
             ExecutionStatus.FAILED,
             'exited',
@@ -283,8 +283,9 @@ class History:
             completed_at=execution.created_at,
             warnings=self.choose.choice([(), ('odd',)]),
         )
-        self._note(ended)
-        self.ended.append(ended.id)
+        await self.ledger.persist(end)
+        self._note(end.execution)
+        self.ended.append(end.execution.id)
 
     def _note(self, execution: Execution) -> None:
         self.states.append(execution)

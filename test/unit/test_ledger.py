@@ -10,6 +10,7 @@ import pytest
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import ExecutionStatus
 
 
@@ -37,7 +38,7 @@ async def test_what_cannot_pass_is_not_tried_again(error: Exception) -> None:
     ledger.begin_waiting()
     async with asyncio.timeout(10):
         with pytest.raises(type(error), match=str(error)):
-            await ledger.advance(execution, ExecutionStatus.RUNNING, None)
+            await ledger.persist(transition(execution, ExecutionStatus.RUNNING))
 
 
 async def test_what_can_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +50,7 @@ async def test_what_can_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> 
     store.errors += [StoreUnavailable('disk full'), StoreUnavailable('disk full')]
     ledger = Ledger(store)
     ledger.begin_waiting()
-    await ledger.advance(execution, ExecutionStatus.RUNNING, None)
+    await ledger.persist(transition(execution, ExecutionStatus.RUNNING))
     kept = await store.get(execution.id)
     assert kept is not None
     assert kept.status is ExecutionStatus.RUNNING

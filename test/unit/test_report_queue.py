@@ -16,6 +16,7 @@ from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import Event
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.store_ports import LogPolicy
+from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import Execution, ExecutionStatus, Progress
 from gateway_node.ros.report_queue import ReportQueue
 from gateway_node.ros.status_reports import ReportLevel, StatusReport
@@ -66,7 +67,9 @@ class Log:
     async def advance(self, execution: Execution, status: ExecutionStatus) -> Execution:
         """Bring an execution into its next status."""
         self.recorded.append(f'{execution.id} {status.value}')
-        return await self.ledger.advance(execution, status, None)
+        change = transition(execution, status)
+        await self.ledger.persist(change)
+        return change.execution
 
     def take(self, number: int = 10_000) -> None:
         """Take reports as the ROS thread does, up to `number` of them."""

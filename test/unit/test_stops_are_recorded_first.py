@@ -145,7 +145,7 @@ async def test_a_stop_takes_no_status_back(stage: Stage) -> None:
         stage.store.hold_up()
         stage.runner.hold_starts.set()
         await stage.store.reached.wait()
-        assert active.execution.status is PREPARED
+        assert stage.store.written[-1].status is PREPARED
         stopping = asyncio.create_task(active.record_and_stop(STOP, A_CLIENT, CLIENT))
         await asyncio.wait({stopping}, timeout=0.05)
         stage.store.gate.set()
