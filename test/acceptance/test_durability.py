@@ -18,6 +18,7 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 from gateway_process import BASE, gateway, GatewayProcess
 from killing import ENTITY, kill, kill_with_helpers, start_ready
 from ros_support import bare_node
+from waiting import DEADLINE_SEC
 
 from gateway_node.child.process_tree import all_entries, descendants, read_entry
 from gateway_node.clock import read_boot_id
@@ -73,6 +74,29 @@ def test_what_ran_when_the_gateway_was_killed_failed_with_its_output(tmp_path: P
         assert again.request('DELETE', href).status == 204
         assert again.request('GET', href).status == 404
     assert not (tmp_path / 'state' / 'executions' / href.rpartition('/')[2]).exists()
+
+
+def test_what_began_just_before_the_kill_is_not_started_again(tmp_path: Path) -> None:
+    """Not even where the next gateway starts what was accepted, and no record said that it ran."""
+    witness = tmp_path / 'witness'
+    parameters = {'restart.start_prepared': True}
+    with gateway(tmp_path, parameters) as api:
+        api.wait_for_app('temp_sensor')
+        script_id = api.upload(ENTITY, f'echo begun >>{witness}\nexec sleep 600\n')
+        href = api.start(ENTITY, script_id)
+        deadline = time.monotonic() + DEADLINE_SEC
+        while not witness.exists():  # without a pause: the record comes within milliseconds
+            assert time.monotonic() < deadline
+        kill(api)
+    with gateway(tmp_path, parameters) as again:
+        execution = again.body(href)
+    assert (execution['status'], execution['error']['vendor_code']) == ('failed', RESTARTED)
+    assert witness.read_text() == 'begun\n'
+    assert events(tmp_path / 'state', href) == [
+        ('execution.accepted', 'manual'),
+        ('execution.running', None),
+        ('execution.ended', RESTARTED),
+    ]
 
 
 def test_every_kill_is_told_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from lives import APP, COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING, TERMIN
 import pytest
 from waiting import wait_until
 
-from gateway_node.executions import admission
+from gateway_node.executions import active_execution, admission
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import DiskSpaceLow, RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.ports import EndCause, Outcome
@@ -249,6 +249,31 @@ async def test_what_ran_when_the_gateway_died_failed_by_the_restart(robot: Robot
         assert failed.failure is not None
         assert failed.failure.reason is FailureReason.RESTARTED
         assert life.listener.statuses(running.id) == [FAILED]
+
+
+@pytest.mark.parametrize('start_prepared', [False, True])
+async def test_what_ran_without_a_record_of_that_is_not_started_again(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch, start_prepared: bool
+) -> None:
+    """The runner knows of it; the log tells that it ran, and how it ended."""
+    robot.start_prepared = start_prepared
+    with monkeypatch.context() as patch:
+        patch.setattr(active_execution, 'RUNNING_PATIENCE_SEC', 60)
+        async with robot.gateway() as life:
+            execution = await life.start(await life.upload(), ExecutionType.NOW)
+            await life.runner.script(execution.id)
+            kept = await life.store.get(execution.id)
+            assert kept is not None
+            assert kept.status is PREPARED
+    outcome = Outcome(cause=EndCause.GATEWAY_LOST)
+    async with robot.gateway(recovered={execution.id: outcome}) as life:
+        assert life.listener.statuses(execution.id) == [RUNNING, FAILED]
+        ended = await life.store.get(execution.id)
+        assert ended is not None
+        assert ended.failure is not None
+        assert ended.failure.reason is FailureReason.RESTARTED
+        assert life.runner.started == ()
+        assert life.runner.acknowledged == [execution.id]
 
 
 async def test_an_outcome_that_the_supervisor_wrote_is_honoured(robot: Robot) -> None:
