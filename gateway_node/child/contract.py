@@ -22,6 +22,13 @@ DESCRIBE = 'describe'
 """Have it give a `messages.FragmentDescription` as its result."""
 EXECUTE = 'execute'
 """Have it run the fragment, with the parameters on stdin as launch arguments."""
+WARM_TRIAL_PROGRAM = 'gateway_node.child.warm.trial'
+"""A module to be run, with the modules that are to be loaded as arguments; its result is a
+`messages.WarmTrial`."""
+WARM_SPAWNER_PROGRAM = 'gateway_node.child.warm.warm_spawner'
+"""A module whose `main` serves as a spawner, with a `messages.Loaded` as its first argument."""
+SAFE_PATH = '-P'
+"""Python's option that keeps a script's folder out of what is imported from."""
 SCHEMA_PROGRAM = 'gateway_node.child.schema.schema_check'
 """A module to be run, with MiB of memory and seconds a check as arguments."""
 

@@ -116,6 +116,8 @@ class EndReport(TypedDict):
     """Who asked last, whatever lived then; where the gateway died, nothing else may say so."""
     pid: int
     """Of the main process."""
+    warm: NotRequired[bool]
+    """As of `ScriptStarted`."""
     given_result: str | None
     """What the script gave as its result, whatever that is, in base64."""
     given_complaint: str
@@ -132,6 +134,8 @@ class ScriptStarted(TypedDict):
 
     event: Literal['started']
     pid: int
+    warm: NotRequired[bool]
+    """True where no exec began it: it was forked with its modules loaded."""
 
 
 class StartFailed(TypedDict):
@@ -219,6 +223,28 @@ class FragmentDescription(TypedDict, total=False):
     arguments: list[FragmentArgument]
     complete: bool
     """False where others may be declared while it runs."""
+    failed: str
+
+
+class Loaded(TypedDict):
+    """What an interpreter has loaded that scripts are forked from."""
+
+    package: str
+    """The folder of `gateway_node`, as the environment of scripts finds it; its real path."""
+    modules: list[str]
+    """In the order in which they are imported."""
+    libraries: list[str]
+    """Shared libraries that no module brings along."""
+    idle_threads: list[str]
+    """The names of threads that stay when all work of ROS has ended."""
+    files: dict[str, list[int]]
+    """The files of all this, each with its time (ns), size and inode."""
+
+
+class WarmTrial(TypedDict, total=False):
+    """What is to be loaded, or why scripts cannot be forked from what has it loaded."""
+
+    loaded: Loaded
     failed: str
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import sys
 
-from gateway_node.child.contract import EXECUTE, LAUNCH_PROGRAM
+from gateway_node.child.contract import EXECUTE, LAUNCH_PROGRAM, SAFE_PATH
 from gateway_node.executions.ports import StartOrder
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.values import Interpreter, Script, ScriptKind
@@ -69,10 +69,10 @@ def _python(script: Script, interpreters: Interpreters) -> Interpreter:
     environments = asked.program in ('python', 'python3', f'python{interpreters.python_version}')
     return Interpreter(
         program=interpreters.python if environments else asked.program,
-        options=asked.options if script.managed else ('-P', *asked.options),
+        options=asked.options if script.managed else (SAFE_PATH, *asked.options),
     )
 
 
 def launch_program(interpreters: Interpreters) -> list[str]:
     """Return the program that runs launch fragments, or tells what they declare."""
-    return [interpreters.python, '-P', '-m', LAUNCH_PROGRAM]
+    return [interpreters.python, SAFE_PATH, '-m', LAUNCH_PROGRAM]

@@ -20,7 +20,7 @@ from gateway_node.child.messages import AskerNote, Dismissal, EndWish, Superviso
 from gateway_node.child.supervision import program as program_module
 from gateway_node.child.supervision import script_start
 from gateway_node.child.supervision.gateway_link import GatewayLink
-from gateway_node.child.supervision.program import execute, Program
+from gateway_node.child.supervision.program import Begun, execute, Program
 from gateway_node.child.wire import encode, MessageBuffer
 
 CLIENT = AskerNote(type='manual', setting='stop', username=None)
@@ -48,21 +48,21 @@ class DyingWithProgress(Telling):
         super().send(message, descriptor)
 
 
-def executed_and_ended(program: Program, wait: Callable[[int], None]) -> int:
+def executed_and_ended(program: Program, wait: Callable[[int], None]) -> Begun:
     """Return only when the script has ended, its output unread."""
-    pid = execute(program, wait)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    return pid
+    begun = execute(program, wait)
+    os.waitid(os.P_PID, begun.pid, os.WEXITED | os.WNOWAIT)
+    return begun
 
 
-def ended_then_stopped(program: Program, wait: Callable[[int], None]) -> int:
+def ended_then_stopped(program: Program, wait: Callable[[int], None]) -> Begun:
     """Return when the script has ended and a stop has come, neither of them noticed."""
-    pid = executed_and_ended(program, wait)
+    begun = executed_and_ended(program, wait)
     THEIRS.sendall(encode(EndWish(end='stop', asked_by=CLIENT)))
-    return pid
+    return begun
 
 
-def begun_and_given_up(program: Program, wait: Callable[[int], None]) -> int:
+def begun_and_given_up(program: Program, wait: Callable[[int], None]) -> Begun:
     """Give the script up when it has begun and has said so in a file."""
     execute(program, wait)
     while not Path(program.working_directory, '..', '..', 'begun').exists():

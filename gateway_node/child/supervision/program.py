@@ -45,14 +45,23 @@ class Program(NamedTuple):
     """The `cgroup.procs` file of the cgroup to join."""
 
 
+class Begun(NamedTuple):
+    """A script's process, whose program has begun."""
+
+    pid: int
+    shared_bytes: int = 0
+    """Of its memory, that it shares with the interpreter from which it was forked; 0 where it was
+    executed."""
+
+
 def inherit_bounds() -> None:
     """Set once, in the supervisor, what is the same for all of its scripts."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def execute(program: Program, await_readable: Callable[[int], None]) -> int:
-    """Execute the program in a new process; return its pid once its program has begun.
+def execute(program: Program, await_readable: Callable[[int], None]) -> Begun:
+    """Execute the program in a new process; return once its program has begun.
 
     An exec may hang, as on a mount that does not answer: `await_readable` waits until a
     descriptor can be read, and raises an OSError to give the program up.
@@ -62,8 +71,8 @@ def execute(program: Program, await_readable: Callable[[int], None]) -> int:
     """
     asks = program.resource_limits or program.cgroup_procs is not None
     if asks or os.path.dirname(program.argv[0]) not in _SYSTEM_FOLDERS:
-        return _fork(program, await_readable)
-    return _spawn(program)
+        return Begun(fork(program, await_readable, lambda _: _replace_with(program)))
+    return Begun(_spawn(program))
 
 
 def _spawn(program: Program) -> int:
@@ -106,11 +115,22 @@ def _adjust_score(score: int) -> None:
         _put(_SCORE_FILE, str(score))
 
 
-def _fork(program: Program, await_readable: Callable[[int], None]) -> int:
+def fork(
+    program: Program,
+    await_readable: Callable[[int], None],
+    begin: Callable[[int], NoReturn],
+) -> int:
+    """Have a new process begin in the program's world; return its pid once it has begun.
+
+    It has begun where the descriptor that `begin` is given, of the new process, is closed there.
+
+    Raises:
+        OSError: as of `execute`, or whatever `begin` raises.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(program, writing)
+        _become(program, begin, writing)
     os.close(writing)
     with os.fdopen(reading, 'rb') as pipe:
         await_readable(reading)
@@ -122,18 +142,22 @@ def _fork(program: Program, await_readable: Callable[[int], None]) -> int:
     raise OSError(int(number), text)
 
 
-def _become(program: Program, complaint_fd: int) -> NoReturn:
+def _replace_with(program: Program) -> NoReturn:
+    os.execve(program.argv[0], list(program.argv), dict(program.environment))
+
+
+def _become(program: Program, begin: Callable[[int], NoReturn], complaint_fd: int) -> NoReturn:
     try:
         _prepare(program)
-        path = program.argv[0]
-        os.execve(path, list(program.argv), dict(program.environment))
-    except OSError as error:
-        text = f'{error.errno} {error.strerror or error}'
+        begin(complaint_fd)
     except Exception as error:
-        text = f'0 {error}'
-    with contextlib.suppress(OSError):
-        os.write(complaint_fd, text.encode(errors='replace')[:4000])
-    os._exit(127)
+        number = error.errno if isinstance(error, OSError) else 0
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        with contextlib.suppress(OSError):
+            os.write(complaint_fd, f'{number} {text}'.encode(errors='replace')[:4000])
+    finally:
+        # Nothing that the supervisor does at its end is for this process.
+        os._exit(127)
 
 
 def _prepare(program: Program) -> None:

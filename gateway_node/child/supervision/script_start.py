@@ -15,7 +15,7 @@ from gateway_node.child.messages import ProcessNote, StartFailed, SupervisorOrde
 from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.own_state import OwnState
-from gateway_node.child.supervision.program import inherit_bounds, Program
+from gateway_node.child.supervision.program import Begun, inherit_bounds, Program
 from gateway_node.child.supervision.supervisor import (
     REPORT_PATIENCE_SEC,
     SeenEnd,
@@ -24,7 +24,7 @@ from gateway_node.child.supervision.supervisor import (
 from gateway_node.child.supervision.wakeup import Wakeup
 from gateway_node.child.supervision.workplace import Workplace
 
-ProgramStarter = Callable[[Program, Callable[[int], None]], int]
+ProgramStarter = Callable[[Program, Callable[[int], None]], Begun]
 
 
 def supervise(
@@ -123,7 +123,7 @@ class _Starter:
         files: ExecutionFiles | None = None
         try:
             files = ExecutionFiles(order, workplace, self._base_environment)
-            pid = self._start_program(
+            begun = self._start_program(
                 files.program, lambda source: self._gateway.wait_readable(source, patience_sec)
             )
         except (OSError, ValueError) as error:
@@ -135,7 +135,7 @@ class _Starter:
             self._tell_of_failure(order, error, left)
             return None
         files.close_script_ends()
-        supervisor = Supervisor(order, files, self._gateway, pid, self._wakeup)
+        supervisor = Supervisor(order, files, self._gateway, begun, self._wakeup)
         return supervisor.see_through(self._own_state)
 
     def _tell_of_failure(

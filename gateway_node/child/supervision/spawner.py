@@ -28,7 +28,7 @@ from gateway_node.child.messages import (
     SupervisorGone,
 )
 from gateway_node.child.supervision.program import execute
-from gateway_node.child.supervision.script_start import supervise
+from gateway_node.child.supervision.script_start import ProgramStarter, supervise
 from gateway_node.child.supervision.wakeup import Wakeup
 from gateway_node.child.wire import receive_packet
 
@@ -36,8 +36,11 @@ _ABANDONED_PATIENCE_SEC = 20.0
 """Longest wait for supervisors to end their trees once the gateway is gone."""
 
 
-def main() -> None:
-    """Serve a gateway: argv names the control socket's and the gateway's pidfd's number."""
+def main(start_program: ProgramStarter = execute) -> None:
+    """Serve a gateway: argv names the control socket's and the gateway's pidfd's number.
+
+    Supervisors have scripts started by `start_program`.
+    """
     control = socket.socket(fileno=int(sys.argv[1]))
     pidfd = int(sys.argv[2])
     for descriptor in (control.fileno(), pidfd):
@@ -46,14 +49,17 @@ def main() -> None:
     process_tree.become_subreaper()
     # What is there by now stays: no collection in a supervisor looks at it, and copies it thereby.
     gc.freeze()
-    Spawner(control, pidfd).serve()
+    Spawner(control, pidfd, start_program).serve()
 
 
 class Spawner:
     """Forks supervisors on request and looks after what they leave."""
 
-    def __init__(self, control: socket.socket, gateway_pidfd: int) -> None:
+    def __init__(
+        self, control: socket.socket, gateway_pidfd: int, start_program: ProgramStarter
+    ) -> None:
         self._control = control
+        self._start_program = start_program
         control.setblocking(False)
         self._untold: deque[tuple[bytes, list[int]]] = deque()
         """For which there was no room yet, each with the descriptors that go with it."""
@@ -154,7 +160,8 @@ class Spawner:
             for descriptor in [fd for _, descriptors in self._untold for fd in descriptors]:
                 os.close(descriptor)
             self._control.close()
-            supervise(socket.socket(fileno=channel), self._gateway_pidfd, execute, folder)
+            channel_socket = socket.socket(fileno=channel)
+            supervise(channel_socket, self._gateway_pidfd, self._start_program, folder)
             status = 0
         except BaseException:
             sys.excepthook(*sys.exc_info())

@@ -31,6 +31,7 @@ from gateway_node.child.supervision.due_times import DueTimes
 from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.own_state import OwnState
+from gateway_node.child.supervision.program import Begun
 from gateway_node.child.supervision.stop_ladder import StopLadder
 from gateway_node.child.supervision.wakeup import Wakeup
 
@@ -65,19 +66,22 @@ class Supervisor:
         order: SupervisorOrder,
         files: ExecutionFiles,
         gateway: GatewayLink,
-        pid: int,
+        begun: Begun,
         wakeup: Wakeup,
     ) -> None:
         self._order = order
         self._files = files
         self._gateway = gateway
-        self._main = pid
+        self._main = begun.pid
+        self._warm = begun.shared_bytes > 0
         self._wakeup = wakeup
         self._status: int | None = None
         self._started = files.output.began = time.monotonic()
         self._cause: Cause = 'exited'
         self._limit_reached: LimitNote | None = None
-        self._meter = usage.UsageMeter(order['limits'], files.program.working_directory)
+        self._meter = usage.UsageMeter(
+            order['limits'], files.program.working_directory, begun.shared_bytes
+        )
         self._end_asked = False
         self._end_asked_by: AskerNote | None = None
         self._abandoned = False
@@ -95,7 +99,7 @@ class Supervisor:
 
     def see_through(self, own_state: OwnState) -> SeenEnd:
         """Watch the script until its tree is gone, then report and clean up."""
-        self._gateway.send(ScriptStarted(event='started', pid=self._main))
+        self._gateway.send(ScriptStarted(event='started', pid=self._main, warm=self._warm))
         self._watch()
         self._due.put(self._time_out, self._started + self._order['timeout_sec'])
         self._due.put(self._contain, self._started + _CONTAIN_AFTER_SEC)
@@ -169,7 +173,7 @@ class Supervisor:
                 return False
             if pid == 0:
                 return True
-            self._meter.account(use)
+            self._meter.account(use, is_main=pid == self._main)
             if pid == self._main:
                 self._status = status
                 self._ladder.linger()
@@ -302,6 +306,7 @@ class Supervisor:
             end_asked=self._end_asked,
             end_asked_by=self._end_asked_by,
             pid=self._main,
+            warm=self._warm,
             given_result=given_result,
             given_complaint=given_complaint,
             output=self._files.output.told(),

@@ -47,7 +47,11 @@ def resource_limits(limits: SupervisorLimits) -> dict[int, int]:
 class UsageMeter:
     """Measures one tree: samples of what lives, and the kernel's accounts of what has ended."""
 
-    def __init__(self, limits: SupervisorLimits, working_directory: str) -> None:
+    def __init__(
+        self, limits: SupervisorLimits, working_directory: str, shared_bytes: int = 0
+    ) -> None:
+        """`shared_bytes` of the main process's memory are not its own: they count for nothing."""
+        self._shared_bytes = shared_bytes
         self._own_files = ''
         if limits['file_size_mb'] is not None:
             # As /proc shows them: links resolved.
@@ -83,10 +87,11 @@ class UsageMeter:
             return CLOSE_INTERVAL_SEC
         return WATCHED_INTERVAL_SEC
 
-    def account(self, use: resource.struct_rusage) -> None:
+    def account(self, use: resource.struct_rusage, *, is_main: bool = False) -> None:
         """Take the account of a child that has ended, and of the children it waited for."""
         self._ended_cpu_sec += use.ru_utime + use.ru_stime
-        self.max_memory_bytes = max(self.max_memory_bytes, use.ru_maxrss * 1024)
+        own_bytes = use.ru_maxrss * 1024 - (self._shared_bytes if is_main else 0)
+        self.max_memory_bytes = max(self.max_memory_bytes, own_bytes)
 
     def take_kernels_account(self, cgroup: CgroupLeaf) -> None:
         """Take what a cgroup counted, which misses nothing between two samples."""
@@ -126,12 +131,12 @@ class UsageMeter:
         )
 
     def _memory_bytes(self, living: list[ProcessEntry]) -> int:
-        resident = sum(entry.resident_pages for entry in living) * _PAGE
+        resident = sum(entry.resident_pages for entry in living) * _PAGE - self._shared_bytes
         limit_mb = self._limits['memory_mb']
         if limit_mb is None or len(living) < 2 or resident <= limit_mb * MIB:
-            return resident
+            return max(0, resident)
         # Pages that processes share count once; reading that is dear and rarely needed.
-        return sum(_proportional_bytes(entry) for entry in living)
+        return min(resident, sum(_proportional_bytes(entry) for entry in living))
 
     def _cpu_hit(self) -> LimitNote | None:
         limit = self._limits['cpu_sec']

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends without any shutdown, with a node that a daemon thread spins."""
+
+import threading
+
+import rclpy
+from std_msgs.msg import String
+
+rclpy.init()
+node = rclpy.create_node('left')
+publisher = node.create_publisher(String, 'left_words', 10)
+threading.Thread(target=rclpy.spin, args=(node,), daemon=True).start()
+publisher.publish(String(data='hi'))
+print('end of the module')
