@@ -12,6 +12,7 @@ from dataclasses import replace
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.documents import beside_summary, Summary, to_document
+from gateway_node.executions.ended_details import Detail, detail_of, EndedDetails
 from gateway_node.executions.errors import ExecutionNotFound
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.ids import ExecutionIds
@@ -27,7 +28,7 @@ from gateway_node.executions.ports import ScriptRunner
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.summary_texts import parts_of, SummaryText
-from gateway_node.executions.values import Execution, ExecutionStatus, Output
+from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.scripts.library import ScriptLibrary
 
 
@@ -43,13 +44,16 @@ class Questions:
         ids: ExecutionIds,
         active: ActiveExecutions,
         schedules: Schedules,
+        details: EndedDetails,
     ) -> None:
+        """`details` hears of deletions, before who asked for them does."""
         self._library = library
         self._store = store
         self._runner = runner
         self._ids = ids
         self._active = active
         self._schedules = schedules
+        self._details = details
 
     async def get(self, entity: EntityRef, script_id: str, execution_id: str) -> Execution:
         """Return an execution, open or ended; ExecutionNotFound."""
@@ -78,9 +82,35 @@ class Questions:
                 await active.wait_ended()
         return active.execution
 
-    async def output(self, execution_id: str) -> Output:
-        """Return what is kept of an execution's output, also while it runs."""
-        return await self._runner.output(execution_id)
+    async def detail(self, entity: EntityRef, script_id: str, execution_id: str) -> Detail:
+        """Return all that is shown of an execution, open or ended; ExecutionNotFound."""
+        detail = self._details.get(execution_id) or await self._found_detail(execution_id)
+        if detail is None or not detail.is_of(entity, script_id):
+            raise ExecutionNotFound(execution_id, of_script=True)
+        return detail
+
+    async def detail_by_id(self, execution_id: str) -> Detail:
+        """Return all that is shown of an execution, whatever it is of; ExecutionNotFound."""
+        detail = self._details.get(execution_id) or await self._found_detail(execution_id)
+        if detail is None:
+            raise ExecutionNotFound(execution_id)
+        return detail
+
+    async def detail_of(self, execution: Execution) -> Detail:
+        """Return all that is shown of an execution as it is."""
+        return detail_of(execution, await self._runner.output(execution.id))
+
+    async def _found_detail(self, execution_id: str) -> Detail | None:
+        deletions = self._details.deletions
+        execution = await self._find(execution_id)
+        if execution is None:
+            return None
+        # As long as it is at work here, not all of its output need be where it stays.
+        settled = not execution.is_open and self._present(execution_id) is None
+        detail = await self.detail_of(execution)
+        if settled:
+            self._details.keep(execution_id, detail, deletions)
+        return detail
 
     async def output_page(self, execution: Execution, wanted: LinesWanted) -> OutputPage:
         """Return lines of an execution's output, also while it runs."""

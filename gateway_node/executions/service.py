@@ -15,6 +15,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
+from gateway_node.executions.ended_details import EndedDetails
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotStoppable,
@@ -120,6 +121,8 @@ class ExecutionService:
             ids=ids,
             clock=clock,
         )
+        details = EndedDetails()
+        ledger.add_listener(details)
         self.questions = Questions(
             library=library,
             store=store,
@@ -127,6 +130,7 @@ class ExecutionService:
             ids=ids,
             active=self._active,
             schedules=self._schedules,
+            details=details,
         )
         self._entities: frozenset[EntityRef] = frozenset()
         self._started_on: set[EntityRef] = set()

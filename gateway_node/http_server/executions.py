@@ -2,18 +2,20 @@
 """Handlers of executions, and what their routes take."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway_node.executions.documents import beside_summary, summary_of
+from gateway_node.executions.ended_details import Detail
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, StopAction
-from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.execution_columns import execution_href, ExecutionRows
+from gateway_node.http_server.calls import Answer, Call, Document
+from gateway_node.http_server.execution_columns import execution_href
 from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
+from gateway_node.http_server.media_types import JSON
+from gateway_node.http_server.parts import entity_tag, is_known, OfKnown
 from gateway_node.http_server.preferences import PREFER, Wait
 from gateway_node.http_server.representations import content_href
-from gateway_node.http_server.subjects import NamesExecution, OfScript
+from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution, OfScript
 from gateway_node.http_server.takes import header, member, optional
 
 MAX_PARAMETERS = 1000
@@ -32,6 +34,21 @@ class OfStart(OfScript):
         default=None,
         about='`wait=10` (RFC 7240): answer when the execution has ended, or after 10 seconds.',
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownExecution(NamesExecution, OfKnown):
+    """Takes an execution, and what a client has of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfShown(OfExecution, ShownExecution):
+    """Takes an execution of a script, and what a client has of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByShownId(ByExecutionId, ShownExecution):
+    """Takes an execution, whatever it is of, and what a client has of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +94,7 @@ async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
     answer = (
         _started(call.base, execution)
         if execution.is_open
-        else replace(await _detail(call, execution), status=200)
+        else replace(await _answer_of(call, execution), status=200)
     )
     return replace(
         answer, location=execution_href(call.base, execution), preference=f'wait={wait_sec}'
@@ -92,9 +109,17 @@ def _started(base: str, execution: Execution) -> Answer:
     return Answer(body=body, location=href)
 
 
-async def show_execution(call: Call[NamesExecution, None]) -> Answer:
-    """Show an execution, with its output and its result."""
-    return await _detail(call, await call.at.execution(call.services.questions))
+async def show_execution(call: Call[ShownExecution, None]) -> Answer:
+    """Show an execution, with its output and its result.
+
+    Of one that has ended `ETag` names what is answered, for `If-None-Match`.
+    """
+    detail = await call.at.detail(call.services.questions)
+    document = await _document(call, detail)
+    if not detail.has_ended:
+        return Answer(body=document)
+    tag = entity_tag(document.content)
+    return Answer(body=replace(document, tag=tag, known=is_known(call.at, tag)))
 
 
 async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
@@ -106,7 +131,7 @@ async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
     stopped = await call.services.executions.stop(
         execution.entity, execution.script_id, execution.id, call.body.action, actor=call.actor
     )
-    return await _detail(call, stopped)
+    return await _answer_of(call, stopped)
 
 
 async def delete_execution(call: Call[NamesExecution, None]) -> Answer:
@@ -118,21 +143,21 @@ async def delete_execution(call: Call[NamesExecution, None]) -> Answer:
     return Answer()
 
 
-async def _detail(call: Call[Any, Any], execution: Execution) -> Answer:
-    library = call.services.library
-    script = (execution.entity, execution.script_id)
+async def _answer_of(call: Call[Any, Any], execution: Execution) -> Answer:
+    """Answer an execution as its GET does."""
+    detail = await call.services.questions.detail_of(execution)
+    return Answer(body=await _document(call, detail))
+
+
+async def _document(call: Call[Any, Any], detail: Detail) -> Document:
+    library, summary = call.services.library, detail.summary
+    script = (detail.entity, summary.script_id)
     version = (await library.versions_of([script]))[script]
-    output = await call.services.questions.output(execution.id)
-    row = ExecutionRows(call.base, {(execution.entity.path, execution.script_id): version}).row(
-        summary_of(execution)
-    )
-    body = row | beside_summary(execution) | {'output': asdict(output)}
+    is_outdated = summary.script_version != version
+    content = None
     # Of a managed script the present version is there and no other.
-    if version == execution.script_version or library.versions.has(
-        execution.script_id, execution.script_version
-    ):
-        body['script_content'] = content_href(
-            f'{call.base}/{execution.entity.path}/scripts/{execution.script_id}',
-            execution.script_version,
-        )
-    return Answer(body=body)
+    if not is_outdated or library.versions.has(summary.script_id, summary.script_version):
+        script_href = f'{call.base}/{summary.entity}/scripts/{summary.script_id}'
+        content = content_href(script_href, summary.script_version)
+    answered = detail.answered(call.base, is_outdated=is_outdated, script_content=content)
+    return Document(content=answered, media_type=JSON)

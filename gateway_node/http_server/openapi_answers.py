@@ -54,7 +54,9 @@ def responses_of(route: Route[Any, Any]) -> dict[str, Any]:
         row = row_of(kind)
         assert row is not None, f'{kind.__name__} has no answer'
         errors.setdefault(row.status, []).append((row, _sentence(kind)))
-    others = _parts(route) if route.in_parts else {}
+    others = _part(route) if route.in_parts else {}
+    if route.is_validated:
+        others['304'] = _KNOWN
     if route.answers_end is not None:
         others['200'] = _end(route.answers_end)
     return {str(route.status): _success(route), **others} | {
@@ -91,18 +93,14 @@ def _end(schema: str) -> dict[str, Any]:
     }
 
 
-def _parts(route: Route[Any, Any]) -> dict[str, Any]:
-    """Return what is answered where a part will do, or nothing need be answered."""
+def _part(route: Route[Any, Any]) -> dict[str, Any]:
+    """Return what is answered where a part will do."""
     contents = {media_type: {'schema': _TEXT} for media_type in offered_by(route.takes)[1:]}
     return {
         '206': {
             'description': 'The part that `Range` asks for.',
             'headers': _headers([hdrs.CONTENT_RANGE, hdrs.ETAG]),
             'content': contents,
-        },
-        '304': {
-            'description': 'The client has it, as `If-None-Match` says.',
-            'headers': _headers([hdrs.ETAG]),
         },
     }
 
@@ -129,3 +127,9 @@ def _sentence(kind: type[Exception]) -> str:
 
 def _headers(names: Iterable[str]) -> dict[str, Any]:
     return {str(name): _HEADERS[name] for name in names}
+
+
+_KNOWN = {
+    'description': 'The client has it, as `If-None-Match` says.',
+    'headers': _headers([hdrs.ETAG]),
+}

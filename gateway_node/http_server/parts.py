@@ -15,11 +15,19 @@ _ONE_RANGE = re.compile(r'bytes=([0-9]{0,18})-([0-9]{0,18})', re.IGNORECASE)
 _ENTITY_TAG = re.compile(r'"[^"]*"')
 
 
+class Lists(Text):
+    """A list that may stand in several lines (RFC 9110, section 5.3)."""
+
+    def read_texts(self, texts: list[str]) -> str:
+        """Return them as one."""
+        return ', '.join(texts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class OfKnown:
     """Takes what says that there need be no answer, as the client has it."""
 
-    if_none_match: str | None = header(hdrs.IF_NONE_MATCH, Text(), default=None)
+    if_none_match: str | None = header(hdrs.IF_NONE_MATCH, Lists(), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from gateway_node.http_server.errors import (
     TooManyConnections,
     TransferCodingUnknown,
 )
-from gateway_node.http_server.parts import OfPart
+from gateway_node.http_server.parts import OfKnown, OfPart
 
 At = TypeVar('At')
 B = TypeVar('B')
@@ -79,14 +79,21 @@ class Route(Generic[At, B]):
 
     @property
     def in_parts(self) -> bool:
-        """Whether it answers a part (206), or that the client has it all (304), where asked to."""
+        """Whether it answers a part (206), where asked to."""
         return issubclass(self.takes, OfPart)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether it answers that the client has it already (304), where asked to."""
+        return issubclass(self.takes, OfKnown)
 
     @property
     def statuses(self) -> set[int]:
         """What it may answer with where nothing is wrong."""
         of_end = (200,) if self.answers_end is not None else ()
-        return {self.status, *of_end, *((206, 304) if self.in_parts else ())}
+        of_part = (206,) if self.in_parts else ()
+        of_known = (304,) if self.is_validated else ()
+        return {self.status, *of_end, *of_part, *of_known}
 
     @property
     def all_errors(self) -> Errors:

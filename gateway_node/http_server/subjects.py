@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.ended_details import Detail
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.calls import Call
@@ -68,6 +69,10 @@ class NamesExecution(ABC):
     async def execution(self, questions: Questions) -> Execution:
         """Return it as it is; raises what `Questions.get` raises."""
 
+    @abstractmethod
+    async def detail(self, questions: Questions) -> Detail:
+        """Return all that is shown of it; raises what `Questions.get` raises."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OfExecution(OfScript, NamesExecution):
@@ -79,6 +84,10 @@ class OfExecution(OfScript, NamesExecution):
         """Return the execution; ExecutionNotFound also where the script has no such one."""
         return await questions.get(self.entity, self.script_id, self.execution_id)
 
+    async def detail(self, questions: Questions) -> Detail:
+        """Return what is shown of it; ExecutionNotFound also where the script has no such one."""
+        return await questions.detail(self.entity, self.script_id, self.execution_id)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ByExecutionId(NamesExecution):
@@ -89,6 +98,10 @@ class ByExecutionId(NamesExecution):
     async def execution(self, questions: Questions) -> Execution:
         """Return the execution; ExecutionNotFound."""
         return await questions.get_by_id(self.execution_id)
+
+    async def detail(self, questions: Questions) -> Detail:
+        """Return all that is shown of the execution; ExecutionNotFound."""
+        return await questions.detail_by_id(self.execution_id)
 
 
 async def find_entity(call: Call[OfEntity, Any]) -> None:
