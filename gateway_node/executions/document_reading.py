@@ -163,7 +163,7 @@ def _schedule(summary: Summary, rest: Summary) -> Schedule:
             at=datetime.datetime.fromisoformat(summary['last_start_at']),
             boot_time=BootTime(boot_id=boot_id, seconds=seconds),
         )
-    return Schedule(last_start=last_start, skipped_starts=summary['skipped_starts'])
+    return Schedule(last_start=last_start, skipped_starts=summary.get('skipped_starts', 0))
 
 
 def _progress(summary: Summary) -> Progress | None:
