@@ -120,7 +120,7 @@ class _Endpoint(Generic[At, B]):
         await ask_for_body(request)
         target = Target(
             path=f'{caller.prefix}{request.rel_url.raw_path}'.removesuffix('/'),
-            query=tuple(query.items()),
+            query=tuple(query.items()) if query else (),
         )
 
         def call_with(body: Any) -> Call[At, Any]:

@@ -98,7 +98,7 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Note when a request begins to come, and when its header is complete."""
-        waiting, body_before = len(self._messages), self._state_of_body()
+        waiting, taken_before = len(self._messages), self._taken_of_body()
         try:
             super().data_received(data)
         except ValueError as error:
@@ -107,7 +107,7 @@ class Connection(web.RequestHandler):
         if len(self._messages) > waiting:
             self._last_body, self._is_owing = self._messages[-1][1], True
             self._header_since, self._header_bytes = None, 0
-        elif self._state_of_body() != body_before:
+        elif self._taken_of_body() != taken_before:
             self._header_since, self._header_bytes = None, 0
         elif data and not self._message_tail:
             self._count_of_header(len(data))
@@ -116,9 +116,10 @@ class Connection(web.RequestHandler):
         if len(self._messages) > _MAX_PIPELINED:
             self._flooded()
 
-    def _state_of_body(self) -> tuple[int, bool] | None:
+    def _taken_of_body(self) -> int | None:
+        """Return how many bytes have come of a body that goes on; None where none does."""
         body = self._last_body
-        return None if body is None else (body.total_bytes, body.is_eof())
+        return None if body is None or body.is_eof() else body.total_bytes
 
     def _count_of_header(self, received: int) -> None:
         """Count what made no header complete and belongs to no body, in whatever state."""
@@ -215,7 +216,6 @@ class Connection(web.RequestHandler):
 
     def log_access(self, *answered: Any) -> None:
         """Note that a request was answered; close where no further one can come."""
-        super().log_access(*answered)
         self._answered = True
         self._since = self._loop.time()
         if not self._messages:

@@ -3,10 +3,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 T = TypeVar('T')
+
+_FOUND = 256
+"""Paths whose place is remembered: who follows an execution asks for the same ones again."""
 
 
 @dataclass(kw_only=True)
@@ -34,9 +38,14 @@ class Paths(Generic[T]):
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
+        self.find = lru_cache(maxsize=_FOUND)(self._find)
+        """Return what is served under a path, or the same without the slash at its end."""
 
     def add(self, method: str, path: str, served: T, choices: Mapping[str, list[str]]) -> None:
-        """Serve `served` for a method of a path; `choices` are all texts of some placeholders."""
+        """Serve `served` for a method of a path; `choices` are all texts of some placeholders.
+
+        To be called before anything is looked for.
+        """
         nodes, names = [self._root], {}
         for number, segment in enumerate(path.split('/')):
             name = segment[1:-1] if segment.startswith('{') else None
@@ -48,8 +57,7 @@ class Paths(Generic[T]):
             node.methods[method] = served
             node.names = names
 
-    def find(self, raw_path: str) -> Found[T] | None:
-        """Return what is served under a path, or the same without the slash at its end."""
+    def _find(self, raw_path: str) -> Found[T] | None:
         segments = raw_path.split('/')
         if segments[-1] == '':
             del segments[-1]

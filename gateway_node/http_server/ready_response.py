@@ -31,7 +31,9 @@ class ReadyResponse(web.StreamResponse):
         ValueError where one has a control character, by which it could end.
         """
         super().__init__(status=status)
-        self._lines = [_line(*field) for field in fields.items()]
+        if _CONTROL.search(''.join(fields.values())):
+            raise ValueError(f'a field of the answer has a control character: {dict(fields)}')
+        self._lines = [f'{name}: {value}' for name, value in fields.items()]
         self._content = content
         self._keeps: bool | None = None
 
@@ -63,12 +65,6 @@ class ReadyResponse(web.StreamResponse):
             lines.append(f'{hdrs.CONNECTION}: {"keep-alive" if self.keep_alive else "close"}')
         lines.append('\r\n')
         return '\r\n'.join(lines).encode()
-
-
-def _line(name: str, value: str) -> str:
-    if _CONTROL.search(value):
-        raise ValueError(f'{name} has a control character: {value!r}')
-    return f'{name}: {value}'
 
 
 @lru_cache(maxsize=32)

@@ -164,9 +164,9 @@ class _Faults:
 
     def check(self) -> None:
         """Raise InvalidRequest or InvalidParameter where something was noted."""
-        noted = [*self._malformed, *self._wrong]
-        if not noted:
+        if not self._malformed and not self._wrong:
             return
+        noted = [*self._malformed, *self._wrong]
         message, _ = noted[0]
         more = len(noted) + self._uncounted - 1
         if more:

@@ -35,6 +35,8 @@ def link_field(links: Mapping[str, str]) -> str:
 
     Many readers cut it at every comma, within its brackets too.
     """
+    if not links:
+        return ''
     fields: list[str] = []
     for relation, target in links.items():
         fields.append(f'<{target.replace(",", "%2C")}>; rel="{relation}"')

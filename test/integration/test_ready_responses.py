@@ -77,5 +77,5 @@ async def test_several_come_one_behind_the_other() -> None:
 @pytest.mark.parametrize('text', ['/a\r\nSet-Cookie: b', '/a\n', '/a\0'])
 def test_a_field_with_a_control_character_is_never_sent(text: str) -> None:
     """Somebody could make further fields of it."""
-    with pytest.raises(ValueError, match='Location has a control character'):
+    with pytest.raises(ValueError, match='has a control character'):
         ReadyResponse(status=200, fields={hdrs.LOCATION: text})
