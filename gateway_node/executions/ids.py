@@ -2,8 +2,8 @@
 """Ids of executions: `exec_` and a ULID, strictly growing whatever the wall clock does."""
 
 import datetime
+import random
 import re
-import secrets
 
 PREFIX = 'exec_'
 
@@ -43,13 +43,15 @@ class ExecutionIds:
     def __init__(self, last: str | None = None) -> None:
         """Begin after `last`, the greatest id ever given."""
         self._last = number_of(last) if last else -1
+        # They keep ids of several gateways apart, and are no secret.
+        self._random = random.Random()
         self._pending: set[str] = set()
 
     def next(self, now: datetime.datetime) -> str:
         """Return the next id at the wall time `now`; it is pending until it is settled."""
         milliseconds = int(now.timestamp() * 1000)
         self._last = max(milliseconds << _SEQUENCE_BITS, self._last + 1)
-        number = self._last << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        number = self._last << _RANDOM_BITS | self._random.getrandbits(_RANDOM_BITS)
         execution_id = PREFIX + _encode(number)
         self._pending.add(execution_id)
         return execution_id

@@ -116,9 +116,9 @@ async def find_scripts(call: Call[OfEntity, Any]) -> None:
 
 
 async def find_script(call: Call[OfScript, Any]) -> None:
-    """Raise EntityNotFound; what `ScriptLibrary.get` raises."""
+    """Raise EntityNotFound; ScriptsTurnedOff; ScriptNotFound."""
     await find_entity(call)
-    await call.services.library.get(call.at.entity, call.at.script_id)
+    call.services.library.check_known(call.at.entity, call.at.script_id)
 
 
 async def find_execution(call: Call[OfExecution, Any]) -> None:

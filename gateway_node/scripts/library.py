@@ -124,6 +124,12 @@ class ScriptLibrary:
         managed = await self._managed.get(entity, script_id)
         return managed or uploaded.get(entity, script_id)
 
+    def check_known(self, entity: EntityRef, script_id: str) -> None:
+        """Return where an entity has a script, whatever its file says; ScriptNotFound."""
+        uploaded = self._turned_on()
+        if not self._managed.has(entity, script_id):
+            uploaded.get(entity, script_id)
+
     async def versions_of(self, scripts: Collection[ScriptOf]) -> Mapping[ScriptOf, str | None]:
         """Return the versions that these scripts have now; None for those that are gone."""
         uploaded = self._turned_on()

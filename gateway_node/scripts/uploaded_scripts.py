@@ -65,6 +65,8 @@ class UploadedScripts:
         self._records: dict[str, Record] = {}
         self._removing: dict[str, Record] = {}
         """Of scripts whose deletion was asked for and is not done yet."""
+        self._made: dict[str, tuple[Record, Script]] = {}
+        """Scripts as they were made of their records, which each start asks for."""
         self._changes = asyncio.Lock()
         self._to_the_end = ToTheEnd()
         self._old = OldVersions(self._folders, self._threads)
@@ -258,7 +260,11 @@ class UploadedScripts:
         return self._record(entity, script_id), False
 
     def _script(self, record: Record) -> Script:
-        return script_of(record, self._folders.path_of(record))
+        made = self._made.get(record.script_id)
+        if made is None or made[0] is not record:
+            made = record, script_of(record, self._folders.path_of(record))
+            self._made[record.script_id] = made
+        return made[1]
 
     async def _beginning(self, upload: Upload, kind: ScriptKind) -> Beginning:
         """Return what the beginning of an upload says; ScriptRefused where it cannot run so."""
@@ -359,6 +365,7 @@ class UploadedScripts:
                 self._records[script_id] = self._removing.pop(script_id)
                 raise
             tell(self._script(self._removing.pop(script_id)))
+            self._made.pop(script_id, None)
 
     async def _prune(self, script_id: str, versions_in_use: VersionsInUse) -> None:
         in_use = await versions_in_use(script_id)
