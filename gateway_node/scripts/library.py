@@ -4,7 +4,6 @@
 It owns the scripts directory and nobody else writes there.
 """
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +28,7 @@ from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.script_versions import ScriptVersions
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.uploaded_scripts import Tell, tell_nobody, UploadedScripts
-from gateway_node.scripts.values import Script
-
-ScriptOf = tuple[EntityRef, str]
-"""An entity, and the id of a script that it has, or had."""
+from gateway_node.scripts.values import Script, ScriptOf
 
 
 class ScriptLibrary:
@@ -131,17 +127,13 @@ class ScriptLibrary:
             uploaded.get(entity, script_id)
 
     async def versions_of(self, scripts: Collection[ScriptOf]) -> Mapping[ScriptOf, str | None]:
-        """Return the versions that these scripts have now; None for those that are gone."""
+        """Return the versions of these scripts, to be shown; None for those that are gone.
+
+        A managed one's is that which its file had within the last second.
+        """
         uploaded = self._turned_on()
-        versions = {each: uploaded.version_of(*each) for each in scripts}
-        managed = [each for each in scripts if self._managed.has(*each)]
-        for each, script in zip(
-            managed,
-            await asyncio.gather(*(self._managed.get(*each) for each in managed)),
-            strict=True,
-        ):
-            versions[each] = None if script is None else script.version
-        return versions
+        managed = await self._managed.versions_of(scripts)
+        return {each: managed.get(each) or uploaded.version_of(*each) for each in scripts}
 
     async def everywhere(
         self, entities: Iterable[EntityRef]

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+import time
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.beginning import read_beginning
@@ -21,6 +22,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _PATIENCE_SEC = 2.0
 """For a look at the file, whose mount may not answer."""
+_LATELY_SEC = 1.0
+"""For which what was found counts for whoever only shows it."""
 _PIECE_BYTES = 256 * 1024
 _MENDED_WORDS = {
     Mending.BYTE_ORDER_MARK: 'a byte order mark',
@@ -62,6 +65,7 @@ class ManagedFile:
         self._threads = Threads(f'managed {managed.script.id}', 1)
         self._looking = Look(self._threads, self._look, _PATIENCE_SEC)
         self._stamp: tuple[int, ...] | None = None
+        self._look_again_at = 0.0
 
     @property
     def warning(self) -> str | None:
@@ -75,6 +79,11 @@ class ManagedFile:
         """The version that is known of the file."""
         return self._script.version
 
+    @property
+    def seen_lately(self) -> bool:
+        """Whether the file was looked at a moment ago, so that `version` may be shown."""
+        return time.monotonic() < self._look_again_at
+
     def declared_as(self, managed: ManagedScript) -> bool:
         """Tell whether a manifest says the same of the script, whatever its file says."""
         return _declaration(managed) == _declaration(self.managed)
@@ -86,6 +95,7 @@ class ManagedFile:
         will say why.
         """
         known = self._looking.hangs
+        self._look_again_at = time.monotonic() + _LATELY_SEC
         try:
             await self._looking.answer()
         except TimeoutError:

@@ -2,13 +2,13 @@
 """The scripts of the manifest, as it was taken last."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.managed import ManagedFile, ManagedScript
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.values import Script, ScriptOf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +86,15 @@ class ManagedScripts:
             if self._file(entity, script_id) is file:
                 return script
         return None
+
+    async def versions_of(self, scripts: Iterable[ScriptOf]) -> Mapping[ScriptOf, str]:
+        """Return the versions of those of these scripts that are managed, to be shown: as they
+        were a moment ago."""
+        files = {each: file for each in scripts if (file := self._file(*each)) is not None}
+        unseen = {file for file in files.values() if not file.seen_lately}
+        if unseen:
+            await asyncio.gather(*(file.current() for file in unseen))
+        return {each: file.version for each, file in files.items()}
 
     async def everywhere(
         self, entities: Iterable[EntityRef]

@@ -8,6 +8,11 @@ import enum
 from pathlib import Path
 from typing import Any
 
+from gateway_node.entities.values import EntityRef
+
+ScriptOf = tuple[EntityRef, str]
+"""An entity, and the id of a script that it has, or had."""
+
 
 class _EveryVersion(Container[str]):
     def __contains__(self, version: object) -> bool:
