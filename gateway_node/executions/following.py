@@ -4,7 +4,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from gateway_node.executions.document_reading import execution_of
 from gateway_node.executions.documents import evolved, summary_of
@@ -29,7 +28,7 @@ class Follower:
         self._log = log
         self._cursor = after
         self._on_news = on_news
-        self._held: deque[Event] = deque()
+        self._held: deque[tuple[Event, Execution | None]] = deque()
         self._known = after.sequence
         self._told = log.end.sequence
         self._news = asyncio.Event()
@@ -53,11 +52,17 @@ class Follower:
 
     def take(self) -> Event | None:
         """Return the next event; None where there is none, or `read_on` has to come first."""
+        told = self.take_told()
+        return None if told is None else told[0]
+
+    def take_told(self) -> tuple[Event, Execution | None] | None:
+        """Return the next event, as `take` does, and its execution as it is after it; None where
+        it is of none, or was read and not told."""
         if not self._held:
             return None
-        event = self._held.popleft()
+        event, execution = self._held.popleft()
         self._cursor = event.cursor
-        return event
+        return event, execution
 
     async def read_on(self) -> None:
         """Read what comes next.
@@ -71,7 +76,7 @@ class Follower:
         after = Cursor(epoch=self._cursor.epoch, sequence=self._known)
         events = await self._log.events(after, limit=LIMIT)
         for event in events:
-            self._hold(event)
+            self._hold(event, None)
         self._told = max(self._told, end.sequence, self._known)
         if len(events) < LIMIT:
             # All of it that was there was read; what an earlier version removed leaves gaps.
@@ -101,12 +106,12 @@ class Follower:
         self._told = max(self._told, event.sequence)
         next_one = self._known + 1 == event.sequence and self._cursor.epoch == event.epoch
         if next_one and len(self._held) < LIMIT:
-            self._hold(event)
+            self._hold(event, execution)
         self._news.set()
         self._on_news()
 
-    def _hold(self, event: Event) -> None:
-        self._held.append(event)
+    def _hold(self, event: Event, execution: Execution | None) -> None:
+        self._held.append((event, execution))
         self._known = event.sequence
 
 
@@ -115,20 +120,21 @@ class OpenSummaries:
 
     def __init__(self, executions: Iterable[Execution]) -> None:
         """Begin with those that are open at the place from which on events are applied."""
-        self._summaries: dict[str, dict[str, Any]] = {
-            each.id: summary_of(each) for each in executions
-        }
+        self._open = {each.id: each for each in executions}
 
-    def apply(self, event: Event) -> Execution | None:
-        """Return an execution, without its parameters, as it is after the next event.
+    def apply(self, event: Event, told: Execution | None = None) -> Execution | None:
+        """Return an execution as it is after the next event: without its parameters, unless it
+        is what was `told` with the event.
 
         None where the event is not of an open execution.
         """
-        before = {} if event.kind in FIRST_KINDS else self._summaries.pop(event.subject_id, None)
-        if before is None:
+        before = self._open.pop(event.subject_id, None)
+        is_first = event.kind in FIRST_KINDS
+        if before is None and not is_first:
             return None
-        summary = evolved(before, event.changes)
-        execution = execution_of(summary)
-        if execution.is_open:
-            self._summaries[execution.id] = summary
-        return execution
+        if told is None:
+            summary = {} if is_first or before is None else summary_of(before)
+            told = execution_of(evolved(summary, event.changes))
+        if told.is_open:
+            self._open[told.id] = told
+        return told

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A line in the gateway's log for each start, stop and end.
 
-ROS's logger takes a fifth of a millisecond for a line, and the loop hardly runs meanwhile. So
-lines wait a little, past the answer to whoever asked.
+Lines wait a little, past the answer to whoever asked, and are written together: the thread that
+writes them keeps the loop from running meanwhile.
 """
 
 import asyncio

@@ -47,7 +47,7 @@ _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'a
 
 def _field(value: object) -> str:
     text = str(value)
-    return repr(text) if not text or any(char.isspace() for char in text) else text
+    return text if text.split() == [text] else repr(text)
 
 
 class StderrHandler(logging.Handler):

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 LIMIT = 1000
 """Reports that wait at most: some hundred kilobytes."""
+LINGER_SEC = 0.005
+"""How long the ROS thread is let be, which costs as much to wake as to publish five reports."""
 _RETRY_SEC = 5.0
 """Between two attempts to read a log that is not to be had."""
 
@@ -54,6 +56,7 @@ class ReportQueue:
         self._follower: Follower | None = None
         self._open = OpenSummaries([])
         self._missing = False
+        self._waking: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
 
     async def follow(self, ledger: Ledger) -> None:
@@ -94,22 +97,30 @@ class ReportQueue:
 
     def _put(self, execution: Execution) -> None:
         self._reports.put_nowait(self._report(execution))
+        assert self._loop is not None
+        # A closed loop is the end of the gateway: what is queued is then published by whoever
+        # stops the node.
+        if self._waking is None and not self._loop.is_closed():
+            self._waking = self._loop.call_later(LINGER_SEC, self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._waking = None
         self._wake()
 
     def _queue_events(self) -> None:
         """Queue what there is room for; the rest of it later."""
         follower = self._follower
         assert follower is not None
-        while self._room() and (event := follower.take()) is not None:
-            self._queue_event(event)
+        while self._room() and (told := follower.take_told()) is not None:
+            self._queue_event(*told)
         if self._room() and follower.behind:
             self._read_on(follower)
         elif not self._missing and not follower.caught_up:
             _log.warning('status messages are held up: the ROS middleware takes none')
         self._missing = not follower.caught_up
 
-    def _queue_event(self, event: Event) -> None:
-        execution = self._open.apply(event)
+    def _queue_event(self, event: Event, told: Execution | None) -> None:
+        execution = self._open.apply(event, told)
         if execution is None or event.kind not in STATUS_KINDS:
             return
         progress = self._settle(execution)

@@ -11,6 +11,7 @@ import logging
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -49,6 +50,7 @@ class StatusTopic:
             report=reporter.report, settle=self._coalescer.settle, wake=wake
         )
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._message = _Message()
         self._publisher = node.create_publisher(
             DiagnosticArray,
             topic,
@@ -91,7 +93,7 @@ class StatusTopic:
         """Publish what is queued, in order."""
         while (report := self._reports.get()) is not None:
             try:
-                self._publisher.publish(self._message(report))
+                self._publisher.publish(self._message.telling(report, self._node.get_clock()))
             except Exception as error:
                 # The next message may pass; one that cannot be sent must not end the thread.
                 _log.error(
@@ -124,16 +126,30 @@ class StatusTopic:
             self._reports.put_progress(execution)
         self._arm()
 
-    def _message(self, report: StatusReport) -> DiagnosticArray:
-        message = DiagnosticArray()
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        message.status = [
-            DiagnosticStatus(
-                level=bytes([report.level]),
-                name=report.name,
-                message=report.message,
-                hardware_id=report.hardware_id,
-                values=[KeyValue(key=key, value=value) for key, value in report.values],
-            )
-        ]
-        return message
+
+class _Message:
+    """What is published: one message, filled anew each time, as publishing it copies it.
+
+    Making its objects would cost more than publishing them.
+    """
+
+    def __init__(self) -> None:
+        self._values: list[KeyValue] = []
+        self._status = DiagnosticStatus()
+        self._array = DiagnosticArray()
+        self._array.status = [self._status]
+
+    def telling(self, report: StatusReport, clock: Clock) -> DiagnosticArray:
+        """Return the message that tells a report now; the next report is told by the same one."""
+        self._array.header.stamp = clock.now().to_msg()
+        status = self._status
+        status.level = bytes([report.level])
+        status.name = report.name
+        status.message = report.message
+        status.hardware_id = report.hardware_id
+        if len(self._values) != len(report.values):
+            self._values = status.values = [KeyValue() for _ in report.values]
+        for field, (key, value) in zip(self._values, report.values, strict=True):
+            field.key = key
+            field.value = value
+        return self._array

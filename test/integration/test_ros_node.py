@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 from pathlib import Path
+import re
 import threading
 from typing import Any
 
@@ -15,12 +16,14 @@ from waiting import wait_until
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
+from rclpy.qos import qos_profile_rosout_default
 from rclpy.signals import SignalHandlerOptions
 from ros_support import bare_node, ros_domain
 
@@ -34,7 +37,7 @@ from gateway_node.ros.errors import (
     RosRefused,
     RosUnavailable,
 )
-from gateway_node.ros.logging_bridge import logging_to
+from gateway_node.ros.logging_bridge import logging_to, RosLogHandler
 from gateway_node.ros.node import GatewayNode
 from gateway_node.ros.versions import rmw_identifier, ros_distribution
 
@@ -325,6 +328,36 @@ def test_log_records_reach_the_ros_logger_with_their_fields(
     assert told.count("[gateway_node]: script started: pid=47 why='a b'") == 4
     assert 'too fine' not in told
     assert 'a file named a\\udcffb' in told
+
+
+async def test_rosout_names_the_line_that_logged() -> None:
+    """Not the bridge's own, which is the same for every record."""
+    told: list[Log] = []
+    with created() as node, other_node() as listening:
+        listening.create_subscription(Log, '/rosout', told.append, qos_profile_rosout_default)
+        with logging_to(node.logger):
+            logging.getLogger('gateway_node.test').warning('from here')
+        await wait_until(lambda: any(each.msg == 'from here' for each in told), what='the line')
+    (line,) = (each for each in told if each.msg == 'from here')
+    assert line.name == 'gateway_node'
+    assert line.file == __file__
+    assert line.function == test_rosout_names_the_line_that_logged.__name__
+    assert line.line > 0
+
+
+def test_log_records_reach_the_ros_logger_where_its_library_has_another_name(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Through rclpy, which knows it."""
+    levels = (logging.DEBUG, logging.INFO, 25, logging.WARNING, logging.ERROR, logging.CRITICAL)
+    with created('--log-level', 'gateway_node:=debug') as node:
+        handler = RosLogHandler(node.logger, 'libnot_there.so')
+        for level in levels:
+            handler.emit(logging.makeLogRecord({'levelno': level, 'msg': f'at {level} \udcff'}))
+    told = capfd.readouterr().err
+    severities = ('DEBUG', 'INFO', 'INFO', 'WARN', 'ERROR', 'FATAL')
+    for level, severity in zip(levels, severities, strict=True):
+        assert re.search(rf'\[{severity}\].*: at {level} \\udcff$', told, re.MULTILINE), told
 
 
 def test_the_log_level_of_ros_holds_for_stdlib_loggers() -> None:

@@ -299,17 +299,19 @@ async def test_the_events_make_every_summary(
     seed: int, store: InMemoryExecutionStore, ledger: Ledger
 ) -> None:
     """At each event a reader that has nothing but the log knows what the store knew then, also
-    one that began in the middle with what was open."""
+    one that began in the middle with what was open, and one that was told of some of them."""
     history = History(ledger, seed)
     for _ in range(60):
         await history.step()
     begun, later = len(history.states), await ledger.open_summaries()
     for _ in range(60):
         await history.step()
-    summaries = OpenSummaries([])
+    summaries, told_of_some = OpenSummaries([]), OpenSummaries([])
+    chance = random.Random(seed)
     for number, (event, state) in enumerate(
         zip(await whole_log(store), history.states, strict=True)
     ):
         assert summaries.apply(event) == state
+        assert told_of_some.apply(event, chance.choice([state, None])) == state
         if number >= begun:
             assert later.apply(event) == state

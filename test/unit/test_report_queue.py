@@ -41,6 +41,8 @@ class Log:
         """What happened, in order."""
         self.taken: list[str] = []
         """What the ROS thread took."""
+        self.wakes = 0
+        self.woken = asyncio.Event()
         self.pending: Execution | None = None
         """The progress that goes before the next status."""
         self._read = self.store.log.events
@@ -51,11 +53,15 @@ class Log:
         log = cls()
         patch.setattr('gateway_node.executions.following.LIMIT', 2)
         patch.setattr(log.store.log, 'events', log._events)
-        log.queue = ReportQueue(report=report, settle=log._settle, wake=lambda: None, limit=limit)
+        log.queue = ReportQueue(report=report, settle=log._settle, wake=log._wake, limit=limit)
         await log.queue.follow(log.ledger)
         return log
 
     queue: ReportQueue
+
+    def _wake(self) -> None:
+        self.wakes += 1
+        self.woken.set()
 
     async def record(self, number: int = 1) -> None:
         """Let new executions be accepted."""
@@ -124,6 +130,21 @@ async def test_what_does_not_fit_is_read_from_the_log(monkeypatch: pytest.Monkey
     log.take()
     assert log.taken == log.recorded
     assert log.reads == reads
+
+
+async def test_the_ros_thread_is_woken_once_for_what_comes_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And again for what comes after it has been woken, taken or not."""
+    log = await Log.followed(10, monkeypatch)
+    for wakes in (1, 2):
+        log.woken.clear()
+        await log.record(4)
+        assert log.wakes == wakes - 1
+        await log.woken.wait()
+        assert log.wakes == wakes
+    log.take()
+    assert log.taken == log.recorded
 
 
 async def test_a_status_that_is_read_later_is_told_as_it_was(
