@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway's node: context, executor, thread and graph; the only owner of rclpy's life cycle.
 
-Everything that rclpy calls back runs on the thread that `start` makes. What leaves it goes as
-immutable values through `loop.call_soon_threadsafe`; what enters it lies in a queue, and a guard
-condition wakes the thread.
+Everything that rclpy calls back runs on one thread that `start` makes. What leaves it goes as
+immutable values through `loop.call_soon_threadsafe`. What is published lies in a queue for another
+thread: to wake rclpy's executor would cost as much as to publish ten messages.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import contextlib
 import enum
 import logging
+import queue
 import threading
 
 import rclpy
@@ -73,11 +74,14 @@ class GatewayNode:
         self._phase = _Phase.CREATED
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._publisher: threading.Thread | None = None
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """For each time that the publisher is to look at what is queued, or at `_stopping`."""
         self._status_topic: StatusTopic | None = None
         self._executor = SingleThreadedExecutor(context=context)
         teardown.callback(self._executor.shutdown)
         self._executor.add_node(node)
-        self._guard = node.create_guard_condition(self._publish_queued)
+        self._guard = node.create_guard_condition(lambda: None)
 
     @classmethod
     def create(cls, args: Sequence[str]) -> 'GatewayNode':
@@ -178,9 +182,10 @@ class GatewayNode:
         self._node.create_timer(
             GRAPH_INTERVAL_SEC, watch.poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        thread = threading.Thread(target=self._spin, args=(watch,), name='ros', daemon=True)
-        thread.start()
-        self._thread = thread
+        self._publisher = threading.Thread(target=self._publish, name='publisher', daemon=True)
+        self._publisher.start()
+        self._thread = threading.Thread(target=self._spin, args=(watch,), name='ros', daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Publish what is queued and leave the graph; returns when that is done.
@@ -197,6 +202,7 @@ class GatewayNode:
         if self._thread is None:
             self._leave()
             return
+        self._wakes.put(None)
         self._guard.trigger()
         self._thread.join(_JOIN_SEC)
         if self._thread.is_alive():
@@ -207,12 +213,16 @@ class GatewayNode:
         if self._phase is _Phase.STOPPED:
             _log.warning('status of an execution not published: the node is stopped')
             return
-        self._guard.trigger()
+        self._wakes.put(None)
+
+    def _publish(self) -> None:
+        while not self._stopping.is_set():
+            self._surviving(self._publish_queued)
+            self._wakes.get()
 
     def _spin(self, watch: GraphWatch) -> None:
         try:
             self._surviving(watch.poll)
-            self._surviving(self._publish_queued)
             while not self._stopping.is_set():
                 self._surviving(self._executor.spin_once)
         finally:
@@ -229,6 +239,8 @@ class GatewayNode:
     def _leave(self) -> None:
         """Tear down in the order that rclpy needs: publish, executor, node, context."""
         with self._teardown:
+            if self._publisher is not None:
+                self._publisher.join()
             self._publish_queued()
             if self._status_topic is not None:
                 self._status_topic.wait_for_acknowledgements()

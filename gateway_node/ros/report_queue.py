@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What waits for the ROS thread: bounded, in order, no change of status lost while DDS hangs.
+"""What waits for the publisher: bounded, in order, no change of status lost while DDS hangs.
 
-Knows nothing of rclpy. What does not fit stays in the log until the ROS thread has taken
+Knows nothing of rclpy. What does not fit stays in the log until the publisher has taken
 everything that did.
 """
 
@@ -24,16 +24,16 @@ _log = logging.getLogger(__name__)
 LIMIT = 1000
 """Reports that wait at most: some hundred kilobytes."""
 LINGER_SEC = 0.005
-"""How long the ROS thread is let be, which costs as much to wake as to publish five reports."""
+"""How long reports wait for others, as to wake a thread costs more than to publish a report."""
 _RETRY_SEC = 5.0
 """Between two attempts to read a log that is not to be had."""
 
 
 class ReportQueue:
-    """Leads from the event loop to the ROS thread.
+    """Leads from the event loop to the publisher.
 
-    All but `get` and `missing` belong to the event loop, those two to the ROS thread. `wake` gets
-    the ROS thread to look.
+    All but `get` and `missing` belong to the event loop, those two to the publisher. `wake` gets
+    the publisher to look.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The status topic: each change of an execution as a diagnostic_msgs/msg/DiagnosticArray.
 
-Changes come in on the event loop and are published on the ROS thread; between the two lies a queue
-of immutable reports.
+Changes come in on the event loop and go out on the publisher's thread; between the two lies a
+queue of immutable reports.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class StatusTopic:
     """Publishes changes of executions; a ProgressListener, and a follower of the log.
 
     `follow`, `on_progress` and `flush` belong to the event loop, `publish_queued` and
-    `wait_for_acknowledgements` to the ROS thread. `wake` gets the ROS thread to look at the queue.
+    `wait_for_acknowledgements` to the publisher. `wake` gets the publisher to look at the queue.
     """
 
     def __init__(
