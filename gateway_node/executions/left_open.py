@@ -119,7 +119,9 @@ async def _final_status(
     if outcome is not None:
         if execution.stop_trigger is None:
             execution = execution.evolve(stop_trigger=_unrecorded_stop(outcome))
-        output = await runner.output(execution.id)
+        output = outcome.output
+        if output is None:
+            output = await runner.output(execution.id)
         return final_status_of(execution, outcome, output)
     began = 'while the script ran' if execution.started_at else 'before the script started'
     return status_without_outcome(execution, FailureReason.RESTARTED, f'the gateway died {began}')

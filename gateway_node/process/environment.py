@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway_node.child.contract import (
     ENTITY_VARIABLE,
@@ -61,6 +61,14 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+class ProgramEnvironment(NamedTuple):
+    """All variables of a program, as a supervisor is told them: see `SupervisorOrder`."""
+
+    base: dict[str, str]
+    own: dict[str, str]
+    of_folder: dict[str, str]
+
+
 def format_scalar(value: Any) -> str | None:
     """Return a JSON scalar as a script reads it; None for null, arrays and objects."""
     match value:
@@ -104,44 +112,48 @@ def _exportable(value: Any) -> str | None:
 
 
 def script_environment(
-    base: Mapping[str, str], order: StartOrder, directory: Path, python_folder: Path
-) -> dict[str, str]:
+    base: Mapping[str, str], order: StartOrder, python_folder: Path
+) -> ProgramEnvironment:
     """Return all variables for the order's script.
 
-    `base` is the sourced environment, `directory` the execution's own, `python_folder` one in
-    which Python finds `gateway_node.script`.
+    `base` is the sourced environment, `python_folder` one in which Python finds
+    `gateway_node.script`.
     """
     script = order.script
-    return {
-        **internal_environment(
-            {**base, **script.environment, **parameter_variables(order.parameters)},
-            directory,
-            python_folder,
-        ),
+    own = {
+        **script.environment,
+        **parameter_variables(order.parameters),
         EXECUTION_ID_VARIABLE: order.execution_id,
         ENTITY_VARIABLE: order.entity.path,
         SCRIPT_ID_VARIABLE: script.id,
-        PROGRESS_VARIABLE: str(directory / PROGRESS_FIFO),
     }
+    environment = internal_environment(base, own, python_folder)
+    environment.of_folder[PROGRESS_VARIABLE] = PROGRESS_FIFO
+    return environment
 
 
 def internal_environment(
-    base: Mapping[str, str], directory: Path, python_folder: Path
-) -> dict[str, str]:
-    """Return the variables for a program of the gateway's own that gives a result.
+    base: Mapping[str, str], own: Mapping[str, str], python_folder: Path
+) -> ProgramEnvironment:
+    """Return the variables for a program that gives a result: those of the base, and its `own`.
 
     Python writes at once what it prints, so that output can be followed and survives a kill. ROS
-    logs to a directory that goes with the working directory, unless `base` says where.
+    logs to a directory that goes with the working directory, unless somebody says where.
     """
-    folders = (base.get('PYTHONPATH'), str(python_folder))
-    return {
-        'ROS_LOG_DIR': str(directory / WORKING_DIRECTORY / LOG_DIRECTORY),
-        **base,
-        'PWD': str(directory / WORKING_DIRECTORY),
-        RESULT_VARIABLE: str(directory / GIVEN_RESULT_FILE),
-        'PYTHONPATH': os.pathsep.join(folder for folder in folders if folder),
-        'PYTHONUNBUFFERED': '1',
-    }
+    folders = (own.get('PYTHONPATH', base.get('PYTHONPATH')), str(python_folder))
+    environment = ProgramEnvironment(
+        base=dict(base),
+        own={
+            **own,
+            'PYTHONPATH': os.pathsep.join(folder for folder in folders if folder),
+            'PYTHONUNBUFFERED': '1',
+        },
+        of_folder={'PWD': WORKING_DIRECTORY, RESULT_VARIABLE: GIVEN_RESULT_FILE},
+    )
+    if 'ROS_LOG_DIR' not in base and 'ROS_LOG_DIR' not in own:
+        logs = f'{WORKING_DIRECTORY}/{LOG_DIRECTORY}'
+        environment.of_folder['ROS_LOG_DIR'] = logs
+    return environment
 
 
 def make_python_folder(folder: Path) -> None:

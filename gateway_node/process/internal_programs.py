@@ -7,7 +7,6 @@ both execute what others wrote.
 
 import asyncio
 import itertools
-import os
 from pathlib import Path
 import signal
 
@@ -53,14 +52,17 @@ class InternalPrograms:
             RunnerUnavailable, SpawnFailed: it cannot be started.
         """
         directory = self._folder / f'describe_{next(self._numbers)}'
+        environment = internal_environment(
+            world.variables, script.environment, self._python_folder
+        )
         outcome, _ = await self.run(
             SupervisorOrder(
                 execution_id=directory.name,
                 directory=str(directory),
                 argv=[*launch_program(world.interpreters), DESCRIBE, str(script.path)],
-                environment=internal_environment(
-                    {**world.variables, **script.environment}, directory, self._python_folder
-                ),
+                base_environment=environment.base,
+                environment=environment.own,
+                folder_variables=environment.of_folder,
                 stdin='',
                 timeout_sec=READING_TIMEOUT_SEC,
                 grace_sec=1.0,
@@ -74,17 +76,15 @@ class InternalPrograms:
     async def run(self, order: SupervisorOrder) -> tuple[Outcome, str]:
         """Run a program to its end; return how it ended, and its stderr.
 
-        Its directory is made here, and is there until then.
-
         Raises:
             RunnerUnavailable, SpawnFailed: it cannot be started.
-            OSError: its directory cannot be made.
         """
-        os.mkdir(order['directory'], mode=0o700)
         process = await self._supervisors.begin(order, lambda _: None, journalled=False)
         try:
             outcome = await process.ended()
-            await process.supervisor_gone()
-            return outcome, (await asyncio.to_thread(read_output, process.directory)).stderr
+            output = outcome.output
+            if output is None:
+                output = await asyncio.to_thread(read_output, process.directory)
+            return outcome, output.stderr
         finally:
             await self._supervisors.give_up(process)

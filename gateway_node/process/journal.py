@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a later gateway has to know of the executions that are open now.
 
-One small file an execution in `<state_dir>/open`, written before its supervisor has its order.
-Nothing is synced to the disk: a file has to outlive this process, not the machine, after whose
-end nothing is left to be ended.
+One file a gateway in `<state_dir>/open`, with a slot for each entry, written before the supervisor
+has its order. Nothing is synced to the disk: the file has to outlive this process, not the
+machine, after whose end nothing is left to be ended.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 from dataclasses import dataclass
 import errno
@@ -14,6 +14,7 @@ import json
 import logging
 import os
 from pathlib import Path
+import secrets
 from typing import Any
 
 from gateway_node.child.exposed_files import open_fresh
@@ -25,10 +26,13 @@ _log = logging.getLogger(__name__)
 
 _FOLDER = 'open'
 _SPAWNER_FILE = 'spawner.json'
-_SUFFIX = '.json'
-_MAX_BYTES = 64 * 1024
-_ENTRY_BYTES = 4096
-"""Of every entry, padded with spaces; the path of a cgroup is the only long thing in it."""
+_SUFFIX = '.slots'
+_OLD_SUFFIX = '.json'
+"""Of a file for each execution, as version 0.1.0 wrote it."""
+_MAX_BYTES = 64 * 1024 * 1024
+_SLOT_BYTES = 4096
+"""The path of a folder is the only long thing in an entry. As a page of the kernel's: what is
+written within one is there whole or not at all, whenever this process is killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,8 @@ class JournalEntry:
     execution_id: str
     boot_id: str
     supervisor: Identity | None = None
+    supervisor_folder: str | None = None
+    """The supervisor's own, in which the script works."""
     script: Identity | None = None
     cgroup: str | None = None
     """The folder of the execution's leaf, should it have one."""
@@ -52,9 +58,17 @@ class Journal:
 
     def __init__(self, state_dir: Path) -> None:
         self._folder = state_dir / _FOLDER
+        self.file_name = f'{secrets.token_hex(8)}{_SUFFIX}'
+        self._descriptor: int | None = None
+        """None until there is something to write: a full disk keeps no gateway from serving."""
+        self._slots: dict[str, int] = {}
+        """By execution id."""
+        self._free: list[int] = []
         self._spawner_file = state_dir / _SPAWNER_FILE
         self.boot_id = read_boot_id()
         self._earlier: Mapping[str, JournalEntry] = {}
+        self._earlier_files: dict[Path, set[str]] = {}
+        """What earlier gateways left, with the executions whose ends nobody has recorded yet."""
         self._spawners: set[Identity] = set()
         self.earlier_spawners: Sequence[Identity] = ()
         """Those of an earlier gateway in this boot."""
@@ -66,49 +80,54 @@ class Journal:
             OSError: the folder cannot be made.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._earlier = self.read()
+        self._earlier = self._read_earlier()
         self.earlier_spawners = self._read_spawners()
+
+    def close(self) -> None:
+        """Keep what is still open, if anything is; nothing is written any more."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            if not self._slots:
+                (self._folder / self.file_name).unlink(missing_ok=True)
 
     def take_earlier(self) -> Mapping[str, JournalEntry]:
         """Return what an earlier gateway had open, by execution id; only once."""
         earlier, self._earlier = self._earlier, {}
         return earlier
 
-    def write(self, entry: JournalEntry) -> None:
-        """Keep the entry in place of an earlier one of the same execution.
+    def write(self, entry: JournalEntry, instead_of: str | None = None) -> None:
+        """Keep the entry in place of an earlier one of the same execution, or of another one.
 
-        It is written over the earlier one in one piece of the same size, so that a gateway that is
-        killed leaves the one or the other, or, of the first one, an empty file: no order was sent
-        then. A file of its own and a rename take longer.
+        It is written over that: a gateway that is killed leaves the one or the other.
         """
-        content = json.dumps(_document(entry)).encode().ljust(_ENTRY_BYTES)
-        if len(content) != _ENTRY_BYTES:
+        content = json.dumps(_document(entry), separators=(',', ':')).encode() + b'\n'
+        if len(content) > _SLOT_BYTES:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        # A script can have put a pipe or a link there.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self._path(entry.execution_id), flags, 0o600)
+        execution_id = entry.execution_id
+        slot = self._slots.pop(instead_of or execution_id, None)
+        if slot is None:
+            slot = self._free.pop() if self._free else len(self._slots)
         try:
-            if os.write(descriptor, content) != _ENTRY_BYTES:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(descriptor)
+            self._put(slot, content)
+        except BaseException:
+            self._free.append(slot)
+            raise
+        self._slots[execution_id] = slot
 
     def remove(self, execution_id: str) -> None:
         """Forget the execution."""
-        with contextlib.suppress(OSError):
-            self._path(execution_id).unlink()
-
-    def read(self) -> Mapping[str, JournalEntry]:
-        """Return all entries by execution id; a damaged one is an execution of another boot."""
-        entries = {}
-        for path in sorted(self._folder.glob(f'*{_SUFFIX}')):
-            try:
-                entry = _parse(json.loads(read_regular(path, _MAX_BYTES)))
-            except (OSError, ValueError, TypeError, KeyError) as error:
-                _log.warning('a journal entry is damaged: file %s, %s', path, error)
-                entry = JournalEntry(execution_id=path.stem, boot_id='')
-            entries[path.stem] = entry
-        return entries
+        slot = self._slots.pop(execution_id, None)
+        if slot is not None:
+            with contextlib.suppress(OSError):
+                self._put(slot, b'\n')
+            self._free.append(slot)
+        for path, executions in tuple(self._earlier_files.items()):
+            executions.discard(execution_id)
+            if not executions:
+                del self._earlier_files[path]
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def note_spawner(self, spawner: Identity) -> None:
         """Keep who a spawner is, for a later gateway; nothing fails without."""
@@ -122,6 +141,29 @@ class Journal:
             self._write_spawners()
         else:
             self._spawner_file.unlink(missing_ok=True)
+
+    def _put(self, slot: int, content: bytes) -> None:
+        if self._descriptor is None:
+            self._descriptor = open_fresh(str(self._folder / self.file_name))
+        if os.pwrite(self._descriptor, content, slot * _SLOT_BYTES) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _read_earlier(self) -> Mapping[str, JournalEntry]:
+        """Return all entries by execution id, and remember in which files they are."""
+        found: dict[str, JournalEntry] = {}
+        for path in sorted(self._folder.iterdir()):
+            if path.suffix == _SUFFIX:
+                entries = list(_entries_of(path))
+            elif path.suffix == _OLD_SUFFIX:
+                entries = [_entry_of_old_file(path)]
+            else:
+                continue
+            found |= {entry.execution_id: entry for entry in entries}
+            if entries:
+                self._earlier_files[path] = {entry.execution_id for entry in entries}
+            else:
+                path.unlink()
+        return found
 
     def _write_spawners(self) -> None:
         spawners = [spawner._asdict() for spawner in self._spawners]
@@ -140,8 +182,29 @@ class Journal:
             return ()
         return ()
 
-    def _path(self, execution_id: str) -> Path:
-        return self._folder / f'{execution_id}{_SUFFIX}'
+
+def _entries_of(path: Path) -> Iterator[JournalEntry]:
+    try:
+        content = read_regular(path, _MAX_BYTES)
+    except OSError as error:
+        _log.warning('a journal cannot be read: file %s, %s', path, error)
+        return
+    for start in range(0, len(content), _SLOT_BYTES):
+        line = content[start : start + _SLOT_BYTES].partition(b'\n')[0].strip(b'\0')
+        if line:
+            try:
+                yield _parse(json.loads(line))
+            except (ValueError, TypeError, KeyError) as error:
+                _log.warning('a journal entry is damaged: file %s, %s', path, error)
+
+
+def _entry_of_old_file(path: Path) -> JournalEntry:
+    """Return the entry of one file; a damaged one is an execution of another boot."""
+    try:
+        return _parse(json.loads(read_regular(path, _MAX_BYTES)))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        _log.warning('a journal entry is damaged: file %s, %s', path, error)
+        return JournalEntry(execution_id=path.stem, boot_id='')
 
 
 def _document(entry: JournalEntry) -> dict[str, Any]:
@@ -157,4 +220,7 @@ def _parse(fields: dict[str, Any]) -> JournalEntry:
         name: None if fields[name] is None else Identity(**fields[name])
         for name in ('supervisor', 'script')
     }
-    return JournalEntry(**{**fields, **marks})
+    entry = JournalEntry(**{**fields, **marks})
+    if not isinstance(entry.execution_id, str):
+        raise TypeError(f'execution_id is {entry.execution_id!r:.80}')
+    return entry

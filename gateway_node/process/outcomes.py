@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a supervisor's last words to an outcome. All of it reads files: it is for threads."""
+"""From a supervisor's last words to an outcome.
 
+Unless the words say it all, this reads files: it is for threads then.
+"""
+
+import binascii
 import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -16,13 +20,23 @@ from gateway_node.child.output_frames import OBJECT_BYTES
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import ResourceUse, Trigger, TriggerType, UnkillableProcess
 from gateway_node.process.kept_files import kept_bytes, read_regular
-from gateway_node.process.output_reading import read_stdout_beginning, read_whole_stdout
+from gateway_node.process.output_reading import (
+    read_stdout_beginning,
+    read_told_output,
+    read_whole_stdout,
+    ToldOutput,
+)
 from gateway_node.scripts.values import Limits
 from gateway_node.strict_json import JsonRefused, NotJson, parse
 
 _log = logging.getLogger(__name__)
 
-_MAX_END_BYTES = 1024 * 1024
+_MAX_END_BYTES = 2 * MAX_RESULT_BYTES
+"""With what the script gave as its result, in base64, and its output."""
+_READ_AT_ONCE_BYTES = 64 * 1024
+"""Of output and result: what is longer is parsed where that holds nobody up."""
+_SHALLOW = 256
+"""Levels of JSON that are parsed however many frames are on the stack already."""
 _LIMIT_NAMES = frozenset(field.name for field in fields(Limits))
 
 
@@ -64,11 +78,15 @@ def outcome_of_report(
         ValueError: it is none.
     """
     exit_code = _field(report, 'exit_code', int | None)
-    result, complaint = read_given_result(directory)
+    result, complaint = _given_result(report, directory)
+    told = _told_output(report)
     printed, printed_warning = None, ''
     if result is None and exit_code is not None:
-        stdout_bytes = _count(report, 'stdout_bytes')
-        printed, printed_warning = read_printed_object(directory, stdout_bytes)
+        if told is not None:
+            printed, printed_warning = printed_object(told.stdout)
+        else:
+            stdout_bytes = _count(report, 'stdout_bytes')
+            printed, printed_warning = read_printed_object(directory, stdout_bytes)
     lost_bytes = _field(report, 'lost_output_bytes', int | None)
     loss = f'{lost_bytes} bytes of the output are lost: the disk did not take them'
     garbage = _field(report, 'progress_garbage', int | None)
@@ -95,8 +113,22 @@ def outcome_of_report(
         printed=printed,
         printed_warning=printed_warning,
         warnings=tuple(filter(None, (complaint, loss if lost_bytes else ''))),
-        kept_bytes=kept_bytes(directory, keep_working_directory=keep_working_directory),
+        output=None if told is None else told.output,
+        kept_bytes=(
+            _count(report, 'kept_bytes')
+            if 'kept_bytes' in report
+            else kept_bytes(directory, keep_working_directory=keep_working_directory)
+        ),
     )
+
+
+def is_read_at_once(report: Mapping[str, Any]) -> bool:
+    """Tell whether the outcome of an `EndReport` is made without a file, in no time."""
+    if report.get('output') is None or not {'given_complaint', 'kept_bytes'} <= report.keys():
+        return False
+    told = report['output'] + (report.get('given_result') or '')
+    content = binascii.a2b_base64(told) if len(told) <= _READ_AT_ONCE_BYTES else b''
+    return bool(content) and content.count(b'[') + content.count(b'{') <= _SHALLOW
 
 
 def outcome_of_failed_start(told: Mapping[str, Any]) -> Outcome:
@@ -114,6 +146,24 @@ def outcome_of_failed_start(told: Mapping[str, Any]) -> Outcome:
     )
 
 
+def _given_result(
+    report: Mapping[str, Any], directory: Path
+) -> tuple[Mapping[str, Any] | None, str]:
+    if 'given_complaint' not in report:
+        # Version 0.1.0 left it to whoever reads the report.
+        return read_given_result(directory)
+    complaint = _field(report, 'given_complaint', str)
+    given = _field(report, 'given_result', str | None)
+    if complaint or given is None:
+        return None, f"the script's result {complaint}" if complaint else ''
+    return _result_of(binascii.a2b_base64(given))
+
+
+def _told_output(report: Mapping[str, Any]) -> ToldOutput | None:
+    told = _field(report, 'output', str | None)
+    return None if told is None else read_told_output(binascii.a2b_base64(told))
+
+
 def read_given_result(directory: Path) -> tuple[Mapping[str, Any] | None, str]:
     """Return what the script gave as its result, or None, and what is wrong with it."""
     try:
@@ -124,6 +174,10 @@ def read_given_result(directory: Path) -> tuple[Mapping[str, Any] | None, str]:
         return None, f"the script's result cannot be read: {error.strerror or 'no plain file'}"
     if len(content) > MAX_RESULT_BYTES:
         return None, f"the script's result is longer than {MAX_RESULT_BYTES} bytes"
+    return _result_of(content)
+
+
+def _result_of(content: bytes) -> tuple[Mapping[str, Any] | None, str]:
     try:
         return _object(content), ''
     except ValueError as error:

@@ -15,6 +15,7 @@ from gateway_node.child.output_frames import (
     STDERR,
     STDOUT,
     Totals,
+    unpack_tail,
     unpack_totals,
 )
 from gateway_node.executions.values import Output
@@ -35,6 +36,32 @@ def read_output(
     stdout, stderr = (_show(kept[stream], ended=ended) for stream in (STDOUT, STDERR))
     return Output(
         stdout=stdout.text, stderr=stderr.text, dropped_bytes=stdout.dropped + stderr.dropped
+    )
+
+
+class ToldOutput(NamedTuple):
+    """An output that the end of its script told."""
+
+    output: Output
+    stdout: bytes | None
+    """All of stdout; None where that is not all there was."""
+
+
+def read_told_output(content: bytes) -> ToldOutput:
+    """Return an output that is told in the form of the tail's file, which has all of it."""
+    totals, frames = unpack_tail(content)
+    streams, _ = _joined(frames)
+    totals = totals or Totals()
+    stdout, stderr = (
+        _show(_Kept(bytearray(), streams[stream], totals.written(stream)), ended=True)
+        for stream in (STDOUT, STDERR)
+    )
+    whole = len(streams[STDOUT]) == totals.stdout_bytes
+    return ToldOutput(
+        Output(
+            stdout=stdout.text, stderr=stderr.text, dropped_bytes=stdout.dropped + stderr.dropped
+        ),
+        bytes(streams[STDOUT]) if whole else None,
     )
 
 

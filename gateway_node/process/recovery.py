@@ -7,7 +7,7 @@ environment, by its session, or by its cgroup, and killed.
 """
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 import logging
 import os
@@ -24,7 +24,6 @@ from gateway_node.child.contract import (
     SUPERVISOR_NAME,
 )
 from gateway_node.child.killing import Killing, note_of_supervisor
-from gateway_node.child.leavings import remove_leavings
 from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import (
     all_entries,
@@ -36,8 +35,10 @@ from gateway_node.child.process_tree import (
     signal_all,
 )
 from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.process.clearing_away import clear_away
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.outcomes import outcome_of_directory
+from gateway_node.removal import remove_tree
 
 _log = logging.getLogger(__name__)
 
@@ -58,12 +59,15 @@ class Recovery:
         self,
         journal: Journal,
         executions_folder: Path,
+        earlier_folders: Iterable[Path],
         strangers: AbstractSet[Identity],
         *,
         keep_working_directories: bool,
     ) -> None:
         self._journal = journal
         self._folder = executions_folder
+        self._earlier_folders = tuple(earlier_folders)
+        """Those of an earlier gateway's supervisors."""
         self._strangers = strangers
         self._keep_working_directories = keep_working_directories
 
@@ -83,18 +87,17 @@ class Recovery:
                 left.setdefault(entry.execution_id, []).insert(0, note_of_supervisor(supervisor))
         outcomes = {}
         for execution_id, entry in entries.items():
-            directory, keep = self._folder / execution_id, self._keep_working_directories
             outcomes[execution_id] = await asyncio.to_thread(
-                outcome_of_directory,
-                directory,
-                _GATEWAY_LOST,
-                left.get(execution_id, ()),
-                keep_working_directory=keep,
+                self._conclude, entry, left.get(execution_id, ())
             )
-            await asyncio.to_thread(
-                remove_leavings, directory, _leaf(entry), keep_working_directory=keep
-            )
+        for folder in self._earlier_folders:
+            await asyncio.to_thread(remove_tree, folder)
         return outcomes
+
+    def _conclude(self, entry: JournalEntry, left: Sequence[ProcessNote]) -> Outcome:
+        directory, keep = self._folder / entry.execution_id, self._keep_working_directories
+        clear_away(directory, entry.supervisor_folder, _leaf(entry), keep_working_directory=keep)
+        return outcome_of_directory(directory, _GATEWAY_LOST, left, keep_working_directory=keep)
 
     async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:
         """Wait for supervisors and spawners to end their trees; end them past the patience."""

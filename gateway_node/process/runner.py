@@ -39,6 +39,7 @@ Read = TypeVar('Read')
 
 _LOG_FILE = 'supervision.log'
 _EXECUTIONS_FOLDER = 'executions'
+_SUPERVISORS_FOLDER = 'supervisors'
 _UNKILLABLE_FILE = 'unkillable.json'
 _INTERNAL_FOLDER = 'internal'
 _PYTHON_FOLDER = 'python'
@@ -69,8 +70,14 @@ class SupervisedScriptRunner:
         self._keep_working_directories = keep_working_directories
         self._own = own_processes
         self._journal = Journal(self._state_dir)
+        self._supervisors_folder = self._state_dir / _SUPERVISORS_FOLDER
+        self._earlier_folders: Sequence[Path] = ()
         self._supervisors = Supervisors(
-            self._state_dir / _LOG_FILE, self._journal, self._own, side_tasks=side_tasks
+            self._supervisors_folder,
+            self._state_dir / _LOG_FILE,
+            self._journal,
+            self._own,
+            side_tasks=side_tasks,
         )
         self._python_folder = self._state_dir / _PYTHON_FOLDER
         self._internal = InternalPrograms(
@@ -120,6 +127,8 @@ class SupervisedScriptRunner:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._supervisors_folder.mkdir(exist_ok=True, mode=0o700)
+            self._earlier_folders = tuple(self._supervisors_folder.iterdir())
             await asyncio.to_thread(self._internal.make_folder)
             make_python_folder(self._python_folder)
             self._journal.open()
@@ -170,10 +179,6 @@ class SupervisedScriptRunner:
         """
         directory = self._folder / order.execution_id
         supervisor_order = await self._orders.make(order, directory)
-        try:
-            directory.mkdir(mode=0o700)
-        except OSError as error:
-            raise SpawnFailed(f'{directory} cannot be made: {error.strerror}') from error
         warnings = self._orders.warnings(order)
         return await self._supervisors.start(supervisor_order, on_progress, warnings)
 
@@ -234,7 +239,9 @@ class SupervisedScriptRunner:
         Until then `recover` of the next gateway tells of them. What the record holds is removed
         here, but not before the supervisors are gone; returns at once.
         """
-        self._putting_away.start('put away', self._put_away(tuple(execution_ids)))
+        others = [each for each in execution_ids if not self._supervisors.acknowledge(each)]
+        if others:
+            self._putting_away.start('put away', self._put_away(others))
 
     async def kept(self) -> tuple[str, ...]:
         """Return the ids of all executions of which something is kept, in order."""
@@ -247,7 +254,9 @@ class SupervisedScriptRunner:
 
     async def discard(self, execution_id: str) -> None:
         """Remove all that was kept of an ended execution."""
-        await asyncio.to_thread(self._remove_all, execution_id)
+        await asyncio.to_thread(remove_tree, self._folder / execution_id)
+        self._lines.forget(execution_id)
+        self._journal.remove(execution_id)
 
     async def recover(self) -> Mapping[str, Outcome]:
         """End what an earlier gateway left running; return how it ended, by execution id.
@@ -257,6 +266,7 @@ class SupervisedScriptRunner:
         recovery = Recovery(
             self._journal,
             self._folder,
+            self._earlier_folders,
             self._own.strangers,
             keep_working_directories=self._keep_working_directories,
         )
@@ -279,22 +289,19 @@ class SupervisedScriptRunner:
         await self._fragments.close()
         await self._putting_away.wait()
         await self._supervisors.close()
+        self._journal.close()
 
-    async def _put_away(self, execution_ids: tuple[str, ...]) -> None:
-        await self._supervisors.wait_cleared(execution_ids)
+    async def _put_away(self, execution_ids: Sequence[str]) -> None:
+        await self._supervisors.wait_released(execution_ids)
         await asyncio.to_thread(self._remove_recorded, execution_ids)
+        for execution_id in execution_ids:
+            self._journal.remove(execution_id)
 
-    def _remove_recorded(self, execution_ids: tuple[str, ...]) -> None:
+    def _remove_recorded(self, execution_ids: Sequence[str]) -> None:
         for execution_id in execution_ids:
             remove_recorded(self._folder / execution_id)
-            self._journal.remove(execution_id)
 
     def _kept_bytes(self, execution_id: str) -> int:
         return kept_bytes(
             self._folder / execution_id, keep_working_directory=self._keep_working_directories
         )
-
-    def _remove_all(self, execution_id: str) -> None:
-        remove_tree(self._folder / execution_id)
-        self._lines.forget(execution_id)
-        self._journal.remove(execution_id)

@@ -4,7 +4,6 @@
 import asyncio
 from collections.abc import Callable
 import logging
-import os
 from pathlib import Path
 import time
 from typing import Literal
@@ -21,8 +20,6 @@ _STOPPED_INTERVAL_SEC = 0.25
 """How often a spawner that is not ready yet, and that a script can stop, is continued."""
 _RESTART_DELAY_SEC = 0.05
 _MAX_RESTART_DELAY_SEC = 5.0
-_START_DESCRIPTORS = 4
-"""Of this process's, which a start needs at one moment: two sockets, a pidfd, a file."""
 _STEADY_SEC = 10.0
 """A spawner that lived as long is no sign that the next one will die at once."""
 
@@ -63,24 +60,6 @@ class SpawnerClient:
         return (
             connection is not None and connection.ready.is_set() and not connection.lost.is_set()
         )
-
-    def check(self) -> None:
-        """Raise where no supervisor can be had at the moment.
-
-        Raises:
-            RunnerUnavailable: the spawner is being restarted, or this process has as many open
-                files as it may have.
-        """
-        if not self.available:
-            raise RunnerUnavailable('the process that starts scripts is being restarted')
-        probes: list[int] = []
-        try:
-            probes.extend(os.open('/dev/null', os.O_RDONLY) for _ in range(_START_DESCRIPTORS))
-        except OSError as error:
-            raise RunnerUnavailable(f'no script can be started: {error.strerror}') from error
-        finally:
-            for probe in probes:
-                os.close(probe)
 
     @property
     def lives(self) -> bool:

@@ -81,7 +81,7 @@ class SpawnerConnection:
             theirs.close()
             os.close(own_pidfd)
         self._control.setblocking(False)
-        self._loop.add_reader(self._control, self._receive)
+        self._loop.add_reader(self._control.fileno(), self._receive)
         self._loop.add_reader(self._pidfd, self._end)
 
     @property
@@ -138,7 +138,7 @@ class SpawnerConnection:
 
     def say_goodbye(self) -> None:
         """Close the control socket: the spawner ends when nothing is left below it."""
-        self._loop.remove_reader(self._control)
+        self._loop.remove_reader(self._control.fileno())
         self._control.close()
 
     def _receive(self) -> None:
@@ -151,7 +151,7 @@ class SpawnerConnection:
         if packet:
             self._take(json.loads(packet), descriptors)
         else:
-            self._loop.remove_reader(self._control)
+            self._loop.remove_reader(self._control.fileno())
 
     def _take(self, message: SpawnerMessage, descriptors: list[int]) -> None:
         match message['event']:

@@ -73,7 +73,7 @@ class SupervisorOrders:
         await self._fragments.check(order.script, order.parameters, world)
 
     async def make(self, order: StartOrder, directory: Path) -> SupervisorOrder:
-        """Return what a supervisor is told; `directory` is the execution's own.
+        """Return what a supervisor is told; `directory` is to be the execution's own.
 
         Raises:
             SpawnFailed: the set-up files cannot be sourced, or nothing runs the script any more.
@@ -83,6 +83,7 @@ class SupervisorOrders:
             runs_by = await self._interpreters.of(order.script, world)
         except (RunnerUnavailable, ScriptNotRunnable) as error:
             raise SpawnFailed(str(error)) from error
+        environment = script_environment(world.variables, order, self._python_folder)
         grace_sec = order.stop_grace_period_sec
         launch = order.script.kind is ScriptKind.LAUNCH
         return SupervisorOrder(
@@ -90,7 +91,9 @@ class SupervisorOrders:
             directory=str(directory),
             script_file=str(order.script.runs_from),
             argv=command_line(order, runs_by),
-            environment=script_environment(world.variables, order, directory, self._python_folder),
+            base_environment=environment.base,
+            environment=environment.own,
+            folder_variables=environment.of_folder,
             # A line, as `read` wants it.
             stdin=json.dumps(dict(order.parameters)) + '\n',
             timeout_sec=order.timeout_sec,

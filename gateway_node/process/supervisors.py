@@ -6,13 +6,9 @@ Knows supervisor orders and directories, neither scripts nor their environment.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-import contextlib
-from functools import partial
 import logging
 from pathlib import Path
 
-from gateway_node.child.cgroup_leaf import CgroupLeaf
-from gateway_node.child.leavings import remove_leavings
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import become_subreaper, identify
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
@@ -26,9 +22,9 @@ from gateway_node.process.containment import (
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.orphans import Orphans
 from gateway_node.process.own_processes import OwnProcesses
-from gateway_node.process.spawner_connection import WaitingSupervisor
 from gateway_node.process.spawner_program import cold_spawner
 from gateway_node.process.supervised_process import SupervisedProcess
+from gateway_node.process.supervisor_link import SupervisorLink
 from gateway_node.process.supervisor_pool import SupervisorPool
 from gateway_node.removal import remove_tree
 from gateway_node.side_tasks import log_failure, SideTasks
@@ -41,8 +37,6 @@ _GOODBYE_SEC = 5.0
 """In which the spawner ends by itself, at the gateway's end."""
 _STUCK_GOODBYE_SEC = 0.5
 """The same where it has a child that SIGKILL does not end."""
-_FIRST_MOMENT_SEC = 0.03
-"""Of a script, in which the next supervisor does not take processor time from it."""
 
 
 class Supervisors:
@@ -50,27 +44,32 @@ class Supervisors:
 
     def __init__(
         self,
+        folder: Path,
         log_file: Path,
         journal: Journal,
         own_processes: OwnProcesses,
         *,
         side_tasks: SideTasks,
     ) -> None:
-        """`log_file` takes what spawner and supervisors write to stderr."""
+        """`folder` takes those of supervisors, `log_file` what they and spawners write to
+        stderr."""
         self._journal = journal
         self._orphans = Orphans(own_processes, side_tasks=side_tasks)
         self._pool = SupervisorPool(
             cold_spawner(),
+            folder,
             log_file,
             own_processes=own_processes,
             journal=journal,
             orphans=self._orphans,
+            on_gone=self._note_gone,
             side_tasks=side_tasks,
         )
         self._containment: Containment | None = None
         self._processes: dict[str, SupervisedProcess] = {}
-        self._endings: dict[str, asyncio.Task[None]] = {}
-        """What waits for the end of each process."""
+        """Those that a supervisor has, by execution."""
+        self._unrecorded: dict[str, SupervisorLink] = {}
+        """Supervisors that wait for their last end to be recorded, by execution."""
         self._any_stuck = False
         self._companions = Companions()
         self._watch: asyncio.Task[None] | None = None
@@ -92,7 +91,7 @@ class Supervisors:
             RunnerUnavailable: the spawner is being restarted, or this process has as many open
                 files as it may have.
         """
-        self._pool.spawner.check()
+        self._pool.check()
 
     async def start_up(self) -> None:
         """Probe the machine and start the spawner; the journal has been opened before.
@@ -112,6 +111,8 @@ class Supervisors:
         warnings: Sequence[str] = (),
     ) -> SupervisedProcess:
         """Have a script started; return once its program has begun.
+
+        Its supervisor is kept for others once `acknowledge` says that its end is on record.
 
         Raises:
             SpawnFailed: it could not be; what is left is named, and nothing else is left.
@@ -141,27 +142,35 @@ class Supervisors:
     ) -> SupervisedProcess:
         """Have a supervisor take the order; return before its program has begun.
 
-        Where none does, the order's directory is removed.
-
         Raises:
             RunnerUnavailable: there is no spawner at the moment.
             SpawnFailed: the start cannot be prepared.
         """
         if self._containment is not None and self._containment.folder is not None:
             order['cgroup'] = str(self._containment.folder)
-        try:
-            supervisor = await self._pool.take()
-            if journalled:
-                self._note_start(order['execution_id'], supervisor)
-        except BaseException:
-            await asyncio.to_thread(remove_tree, order['directory'])
-            raise
+        link = await self._pool.take()
         process = SupervisedProcess(
-            order['execution_id'], Path(order['directory']), supervisor, on_progress, warnings
+            order,
+            link,
+            on_progress,
+            warnings,
+            on_reusable=self._keep_unrecorded if journalled else self._keep,
         )
-        self._look_after(process, supervisor, order)
-        process.begin(order)
+        if journalled:
+            self._note_start(process)
+        self._processes[process.execution_id] = process
+        self._continue_while_scripts_run()
+        process.begin()
         return process
+
+    def acknowledge(self, execution_id: str) -> bool:
+        """Take note that an end is on record; True where nothing of it has to be put away."""
+        link = self._unrecorded.pop(execution_id, None)
+        if link is None:
+            return False
+        link.journalled = execution_id
+        self._pool.give_back(link)
+        return True
 
     async def give_up(self, process: SupervisedProcess) -> tuple[UnkillableProcess, ...]:
         """End what is left of it and remove the directory, also where nobody waits any more.
@@ -173,118 +182,109 @@ class Supervisors:
         return (await process.ended()).unkillable_processes
 
     def find(self, execution_id: str) -> SupervisedProcess | None:
-        """Return the process of an execution, where its supervisor may still be there."""
+        """Return the process of an execution, where its supervisor still has it."""
         return self._processes.get(execution_id)
 
-    async def wait_cleared(self, execution_ids: Iterable[str]) -> None:
+    async def wait_released(self, execution_ids: Iterable[str]) -> None:
         """Wait until the supervisors of these executions are gone, with what they leave."""
-        endings = {self._endings[each] for each in execution_ids if each in self._endings}
-        if endings:
-            await asyncio.wait(endings)
+        for execution_id in execution_ids:
+            process = self._processes.get(execution_id)
+            if process is not None:
+                await process.released()
 
     async def close(self) -> None:
-        """End the spawner, once all supervisors have ended."""
+        """End the spawner, once all supervisors have ended or wait for an order."""
+        await self.wait_released(tuple(self._processes))
         await self._companions.wait()
         if self._watch is not None:
             self._watch.cancel()
+        for link in self._unrecorded.values():
+            # It tells the next gateway.
+            link.abandon()
         self._orphans.close()
         await self._pool.close(_STUCK_GOODBYE_SEC if self._any_stuck else _GOODBYE_SEC)
         if self._containment is not None:
             remove_containment(self._containment)
 
-    def _look_after(
-        self, process: SupervisedProcess, supervisor: WaitingSupervisor, order: SupervisorOrder
-    ) -> None:
-        """See to the process from now on, whatever becomes of its supervisor."""
-        name = process.execution_id
-        self._processes[name] = process
+    def _keep_unrecorded(self, process: SupervisedProcess) -> None:
+        """Keep a supervisor whose last end is told, but not on record yet."""
+        self._release(process)
+        self._unrecorded[process.execution_id] = process.link
+
+    def _keep(self, process: SupervisedProcess) -> None:
+        self._release(process)
+        self._pool.give_back(process.link)
+
+    def _release(self, process: SupervisedProcess) -> None:
+        del self._processes[process.execution_id]
+        process.release()
+
+    def _note_gone(self, link: SupervisorLink) -> None:
+        process = next((each for each in self._processes.values() if each.link is link), None)
+        if process is None:
+            self._pool.note_gone(link)
+        else:
+            self._companions.start('see an end', self._conclude(process))
+
+    async def _conclude(self, process: SupervisedProcess) -> None:
+        """See to the end of what a supervisor had that is gone."""
+        link = process.link
+        try:
+            if not await process.told_its_end():
+                self._any_stuck = self._any_stuck or link.stuck is not None
+                gone = await self._orphans.end_left(link.tree_gone, self._pool.spawner, link.stuck)
+                await process.conclude_lost(gone.unkillable)
+        except Exception:
+            _log.exception('an end is not known: execution %s', process.execution_id)
+            process.conclude_unknown()
+        finally:
+            self._pool.note_gone(link)
+            self._release(process)
+
+    async def _clear_away(self, process: SupervisedProcess) -> None:
+        # The supervisor can be gone before its tree is: the outcome waits for both.
+        await process.ended()
+        await process.released()
+        if not self.acknowledge(process.execution_id):
+            self._journal.remove(process.execution_id)
+        await asyncio.to_thread(remove_tree, process.directory)
+
+    def _note_start(self, process: SupervisedProcess) -> None:
+        link = process.link
+        try:
+            self._journal.write(self._entry(process), instead_of=link.journalled)
+        except OSError as error:
+            self._pool.give_back(link)
+            raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
+        link.journalled = None
+
+    def _note_script(self, process: SupervisedProcess, pid: int | None) -> None:
+        """Journal the script's process too; its execution goes on without."""
+        if pid is None or process.has_ended:
+            return
+        try:
+            self._journal.write(self._entry(process, pid))
+        except OSError as error:
+            # A later gateway finds the script by its supervisor, or by its execution's id.
+            _log.warning('the journal cannot be written, execution goes on: %s', error)
+
+    def _entry(self, process: SupervisedProcess, script: int | None = None) -> JournalEntry:
+        folder = None if self._containment is None else self._containment.folder
+        return JournalEntry(
+            execution_id=process.execution_id,
+            boot_id=self._journal.boot_id,
+            supervisor=process.link.identity,
+            supervisor_folder=process.link.name,
+            script=None if script is None else identify(script),
+            cgroup=None if folder is None else str(folder),
+        )
+
+    def _continue_while_scripts_run(self) -> None:
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(
                 self._continue_stopped(), name='continue stopped supervisors'
             )
             self._watch.add_done_callback(log_failure)
-        clear_leavings = partial(
-            remove_leavings,
-            process.directory,
-            CgroupLeaf(order['cgroup'], name) if 'cgroup' in order else None,
-            keep_working_directory=order['keep_working_directory'],
-        )
-        self._endings[name] = self._companions.start(
-            'see an end', self._conclude_when_gone(process, supervisor, clear_leavings)
-        )
-        self._companions.start('prepare the next start', self._prepare_next(process))
-
-    async def _conclude_when_gone(
-        self,
-        process: SupervisedProcess,
-        supervisor: WaitingSupervisor,
-        clear_leavings: Callable[[], None],
-    ) -> None:
-        await process.supervisor_gone()
-        try:
-            if not await process.told_its_end():
-                self._any_stuck = self._any_stuck or process.stuck is not None
-                await process.conclude_lost(
-                    await self._orphans.end_left(
-                        supervisor.gone, self._pool.spawner, process.stuck
-                    )
-                )
-                if process.stuck is None:
-                    # What a supervisor hangs on may hang whoever touches it.
-                    await asyncio.to_thread(clear_leavings)
-        except Exception:
-            _log.exception('an end is not known: execution %s', process.execution_id)
-            process.conclude_unknown()
-        finally:
-            del self._processes[process.execution_id]
-            self._pool.note_gone(supervisor)
-            del self._endings[process.execution_id]
-            process.output.close()
-
-    async def _clear_away(self, process: SupervisedProcess) -> None:
-        # The supervisor can be gone before its tree is: the outcome waits for both.
-        await process.ended()
-        await process.supervisor_gone()
-        self._journal.remove(process.execution_id)
-        await asyncio.to_thread(remove_tree, process.directory)
-
-    async def _prepare_next(self, process: SupervisedProcess) -> None:
-        """Have a supervisor ready for the next start; the script has its first moment alone."""
-        with contextlib.suppress(SpawnFailed):
-            await process.started()
-            await asyncio.sleep(_FIRST_MOMENT_SEC)
-        self._pool.prepare_next()
-
-    def _note_start(self, execution_id: str, supervisor: WaitingSupervisor) -> None:
-        try:
-            self._journal.write(self._entry(execution_id, supervisor.pid))
-        except OSError as error:
-            supervisor.dismiss()
-            self._pool.note_gone(supervisor)
-            self._journal.remove(execution_id)
-            raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
-
-    def _note_script(self, process: SupervisedProcess, pid: int | None) -> None:
-        """Journal the script's process too; its execution goes on without."""
-        if pid is None or process.execution_id not in self._processes:
-            return
-        try:
-            self._journal.write(self._entry(process.execution_id, process.supervisor_pid, pid))
-        except OSError as error:
-            # A later gateway finds the script by its supervisor, or by its execution's id.
-            _log.warning('the journal cannot be written, execution goes on: %s', error)
-
-    def _entry(
-        self, execution_id: str, supervisor: int, script: int | None = None
-    ) -> JournalEntry:
-        folder = None if self._containment is None else self._containment.folder
-        return JournalEntry(
-            execution_id=execution_id,
-            boot_id=self._journal.boot_id,
-            supervisor=identify(supervisor),
-            script=None if script is None else identify(script),
-            cgroup=None if folder is None else str(folder),
-        )
 
     async def _continue_stopped(self) -> None:
         """Continue the spawner, and supervisors that lost theirs, as long as scripts run.
@@ -294,5 +294,5 @@ class Supervisors:
         while self._processes:
             self._pool.spawner.continue_if_stopped()
             for process in self._processes.values():
-                process.continue_if_stopped()
+                process.link.continue_if_stopped()
             await asyncio.sleep(_STOPPED_INTERVAL_SEC)

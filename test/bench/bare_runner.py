@@ -47,7 +47,8 @@ class BareRunner:
         post.wait()
         total = (time.perf_counter() - begun) * 1000
         outcome = await process.ended()
-        await process.supervisor_gone()
+        await process.released()
+        self._runner.acknowledge([process.execution_id])
         if outcome.exit_code != 0:
             raise RuntimeError(f'{path}: {outcome}')
         return total

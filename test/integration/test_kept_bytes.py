@@ -37,8 +37,8 @@ def folder_of(floor: Floor, order: StartOrder) -> Path:
 async def put_away(floor: Floor, order: StartOrder) -> int:
     """Take note of an end; return what stays of it takes."""
     floor.runner.acknowledge([order.execution_id])
-    journal = floor.folder / 'state' / 'open' / f'{order.execution_id}.json'
-    await wait_until(lambda: not journal.exists(), what='the end is put away')
+    end = folder_of(floor, order) / 'end.json'
+    await wait_until(lambda: not end.exists(), what='the end is put away')
     return taken(folder_of(floor, order))
 
 

@@ -78,8 +78,8 @@ async def test_a_supervisor_that_lost_its_spawner_is_continued_where_it_is_stopp
     os.kill(spawner.pid, signal.SIGKILL)
     outcome = await process.ended()
     assert outcome.cause is EndCause.TIMED_OUT
-    await process.supervisor_gone()
-    assert read_entry(process.supervisor_pid) is None
+    await process.released()
+    assert read_entry(process.link.pid) is None
 
 
 async def test_without_a_spawner_a_start_is_refused_for_a_moment(floor: Floor) -> None:
@@ -116,7 +116,7 @@ async def test_a_start_takes_the_supervisor_that_is_ready(floor: Floor) -> None:
     spawner, spare = await helpers()
     os.kill(spawner, signal.SIGSTOP)
     process = await floor.start(hostile(floor, 'waits.sh'))
-    assert process.supervisor_pid == spare
+    assert process.link.pid == spare
     os.kill(spawner, signal.SIGCONT)
     process.stop(StopAction.STOP)
     await process.ended()

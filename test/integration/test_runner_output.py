@@ -8,7 +8,7 @@ from pathlib import Path
 import resource
 import time
 
-from runner_support import Floor, floor, floor_on
+from runner_support import Floor, floor, floor_on, KEPT
 from waiting import wait_until
 
 from gateway_node.child.output_frames import SHOWN_BYTES
@@ -39,14 +39,14 @@ def tell(floor: Floor) -> None:
 
 
 async def test_what_is_recorded_is_removed(floor: Floor) -> None:
-    """The output stays; an execution without any leaves no folder. Until then all is there."""
-    silent = floor.order(floor.script('echo \'{"a": 1}\' > "$GATEWAY_RESULT"'))
-    loud = floor.order(floor.script('echo here'))
+    """The output stays; an execution without any leaves no folder. Until then all is there,
+    where the supervisor has no other order."""
+    silent = floor.order(floor.script('echo \'{"a": 1}\' > "$GATEWAY_RESULT"; mkdir folder'))
+    loud = floor.order(floor.script('echo here; mkdir folder'))
     for order in (silent, loud):
         await floor.run(order)
     folder = kept_of(floor, silent.execution_id)
-    await wait_until(lambda: len(os.listdir(folder)) == 2, what='the supervisor is gone')
-    assert set(os.listdir(folder)) == {'end.json', 'given_result.json'}
+    assert os.listdir(folder) == ['end.json']
     floor.runner.acknowledge([silent.execution_id, loud.execution_id])
     await wait_until(lambda: not folder.exists(), what='the folder is gone')
     folder = kept_of(floor, loud.execution_id)
@@ -66,8 +66,8 @@ async def test_what_is_recorded_before_the_supervisor_is_gone_is_removed_after(
     floor.runner.acknowledge([order.execution_id])
     folder = kept_of(floor, order.execution_id)
     await wait_until(lambda: not folder.exists(), what='the folder is gone')
-    journal = floor.folder / 'state' / 'open'
-    await wait_until(lambda: not os.listdir(journal), what='the journal has no entry')
+    (journal,) = (floor.folder / 'state' / 'open').iterdir()
+    await wait_until(lambda: journal.read_bytes()[:1] == b'\n', what='its slot is empty')
 
 
 async def test_what_is_recorded_of_a_lost_execution_is_removed(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ async def test_a_running_script_costs_the_disk_its_head_alone(floor: Floor) -> N
     ended = await floor.runner.output(order.execution_id)
     assert (ended.stdout, ended.dropped_bytes) == (running.stdout, FLOOD_DROPPED)
     assert 'gw-output' not in ended.stderr
-    await process.supervisor_gone()
+    await process.released()
 
 
 async def test_a_killed_supervisor_costs_no_output(floor: Floor) -> None:
@@ -153,7 +153,7 @@ try:
     os.ftruncate(memory, 0)
 except OSError:
     open('sealed', 'w').close()
-while not os.path.exists('../told'):
+while not os.path.exists('told'):
     time.sleep(0.01)
 """
 
@@ -161,11 +161,11 @@ while not os.path.exists('../told'):
 async def test_a_script_that_writes_into_the_memory_harms_itself_alone(floor: Floor) -> None:
     """It can, being of the same user; neither supervisor nor gateway stumbles over it."""
     order = floor.order(floor.script(WRITES_INTO_ITS_SUPERVISOR, ScriptKind.PYTHON))
-    folder = kept_of(floor, order.execution_id)
     process = await floor.start(order)
-    await wait_until((folder / 'work' / 'sealed').exists, what='all is tried')
+    working_directory = Path(process.link.name) / 'work'
+    await wait_until((working_directory / 'sealed').exists, what='all is tried')
     await floor.runner.output(order.execution_id)
-    (folder / 'told').touch()
+    (working_directory / 'told').touch()
     outcome = await process.ended()
     assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 0)
     output = await floor.runner.output(order.execution_id)
@@ -198,7 +198,8 @@ async def test_without_a_descriptor_the_tail_is_there_at_the_end(floor: Floor) -
 
 async def test_output_that_no_file_takes_is_told_as_lost(floor: Floor) -> None:
     """As on a full disk: nothing but a warning of the execution can say that there was any."""
-    script = floor.script('mkdir ../output.head ../output.tail; echo lost; echo this too >&2')
+    hinders = 'mkdir $kept/output.head $kept/output.tail\n'
+    script = floor.script(f'{KEPT}{hinders}echo lost; echo this too >&2')
     outcome, output = await floor.run(floor.order(script))
     assert (output.stdout, output.stderr) == ('', '')
     assert outcome.warnings == ('14 bytes of the output are lost: the disk did not take them',)

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Iterator
 import contextlib
+import errno
 import json
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NoReturn
 
 from helper_processes import HELPERS, SPAWNER
 import pytest
-from runner_support import Floor, floor, floor_on, living_descendants, without_helpers
+from runner_support import Floor, floor, floor_on, KEPT, living_descendants, without_helpers
 from waiting import wait_until
 
 from gateway_node.child.exposed_files import largest_file_bytes
@@ -62,8 +63,9 @@ async def test_what_is_kept_is_listed_until_it_is_discarded(floor: Floor) -> Non
     await floor.runner.discard(first)
     assert await floor.runner.kept() == (second,)
     await floor.runner.close()
-    journalled = os.listdir(floor.folder / 'state' / 'open')
-    assert journalled == [f'{second}.json']
+    journal = Journal(floor.folder / 'state')
+    journal.open()
+    assert list(journal.take_earlier()) == [second]
 
 
 PATIENCE_SEC = 20.0
@@ -74,17 +76,18 @@ TOO_MANY = '[Errno 24] Too many open files'
     'line',
     [
         'mkfifo "$GATEWAY_RESULT"',
-        'mkfifo ../end.json; kill -KILL $PPID',
-        'rm ../output.head; mkfifo ../output.head',
-        'ln -sf /dev/zero ../output.head',
+        'mkfifo $kept/end.json; kill -KILL $PPID',
+        'rm $kept/output.head; mkfifo $kept/output.head',
+        'ln -sf /dev/zero $kept/output.head',
         'ln -sf /dev/zero "$GATEWAY_RESULT"',
         'mkdir "$GATEWAY_RESULT"',
     ],
 )
 async def test_what_a_script_puts_in_place_of_a_file_stops_nobody(floor: Floor, line: str) -> None:
     """Pipes, devices and folders where files are expected are read as nothing at all."""
+    script = floor.script(f'{KEPT}echo up\n{line}\nexit 0')
     async with asyncio.timeout(PATIENCE_SEC):
-        outcome, output = await floor.run(floor.order(floor.script(f'echo up\n{line}\nexit 0')))
+        outcome, output = await floor.run(floor.order(script))
     assert outcome.cause is (EndCause.SUPERVISOR_LOST if 'kill' in line else EndCause.EXITED)
     assert outcome.result is None
     assert output.stdout in {'', 'up\n'}
@@ -93,17 +96,17 @@ async def test_what_a_script_puts_in_place_of_a_file_stops_nobody(floor: Floor, 
 @pytest.mark.parametrize(
     'line',
     [
-        'mkfifo ../output.head; echo up',
-        'ln -s victim ../output.head; echo up',
-        'mkfifo ../output.tail.new; head -c 3000000 /dev/zero; echo up',
-        'mkfifo ../end.json.new; echo up',
+        'mkfifo $kept/output.head; echo up',
+        'ln -s victim $kept/output.head; echo up',
+        'mkfifo $kept/output.tail.new; head -c 3000000 /dev/zero; echo up',
+        'mkfifo $kept/end.json.new; echo up; kill $$',
     ],
 )
 async def test_what_a_script_puts_where_its_supervisor_writes_stops_nobody(
     floor: Floor, line: str
 ) -> None:
     """A pipe would hang the supervisor, and every time limit with it; a link would lead away."""
-    order = floor.order(floor.script(line), timeout_sec=PATIENCE_SEC)
+    order = floor.order(floor.script(KEPT + line), timeout_sec=PATIENCE_SEC)
     async with asyncio.timeout(PATIENCE_SEC):
         outcome, output = await floor.run(order)
     assert outcome.cause is EndCause.EXITED
@@ -149,7 +152,7 @@ async def test_a_lost_supervisor_ends_its_execution_whatever_it_left(
     """An end file that no supervisor wrote is none; the time is the gateway's own measure."""
     forged = floor.folder / 'forged'
     forged.write_text(end)
-    script = floor.script(f'cp {forged} ../end.json; kill -KILL $PPID; sleep 60')
+    script = floor.script(f'{KEPT}cp {forged} "$kept/end.json"; kill -KILL $PPID; sleep 60')
     async with asyncio.timeout(PATIENCE_SEC):
         outcome, _ = await floor.run(floor.order(script))
     assert outcome.cause is EndCause.SUPERVISOR_LOST
@@ -219,17 +222,16 @@ async def test_stopping_the_spawner_and_the_supervisor_puts_off_no_time_limit(
 async def test_a_lost_supervisor_leaves_only_the_output(floor: Floor) -> None:
     """The gateway removes what the supervisor would have removed."""
     # What the supervisor had not yet drained from the pipe dies with it.
-    drained = 'until grep -qs up ../output.head; do sleep 0.01; done'
+    drained = 'until grep -qs up "$kept/output.head"; do sleep 0.01; done'
     order = floor.order(
-        floor.script(f'echo up; touch here; {drained}; kill -KILL $PPID; sleep 600')
+        floor.script(f'{KEPT}echo up; touch here; {drained}; kill -KILL $PPID; sleep 600')
     )
     _, output = await floor.run(order)
     assert output.stdout == 'up\n'
     folder = floor.folder / 'state' / 'executions' / order.execution_id
-    await wait_until(
-        lambda: not {'work', 'progress', 'script'} & set(os.listdir(folder)),
-        what='the leavings are removed',
-    )
+    assert os.listdir(folder) == ['output.head']
+    supervisors = floor.folder / 'state' / 'supervisors'
+    assert not list(supervisors.glob('*/work/here'))
 
 
 async def test_a_daemon_in_disguise_does_not_outlive_spawner_and_supervisor(floor: Floor) -> None:
@@ -431,28 +433,28 @@ async def test_what_a_script_gave_is_read_once_there_are_descriptors_again(
     assert await reading == b'{}'
 
 
-class WithoutDescriptors(Journal):
-    """A journal whose gateway has no descriptor left once the script has begun."""
+class FullOnceBegun(Journal):
+    """A journal on a disk that is full once the script has begun."""
 
-    def write(self, entry: JournalEntry) -> None:
-        """Write the entry, or try to."""
-        with contextlib.nullcontext() if entry.script is None else no_descriptors():
-            super().write(entry)
+    def write(self, entry: JournalEntry, instead_of: str | None = None) -> None:
+        """Write the entry of a script that has not begun."""
+        if entry.script is not None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().write(entry, instead_of)
 
 
 async def test_an_execution_goes_on_whose_script_cannot_be_journalled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its supervisor is in the journal; a line in the log tells why the script is not."""
-    monkeypatch.setattr('gateway_node.process.runner.Journal', WithoutDescriptors)
+    monkeypatch.setattr('gateway_node.process.runner.Journal', FullOnceBegun)
     async with asyncio.timeout(PATIENCE_SEC), floor_on(tmp_path) as floor:
         told = floor.folder / 'told'
         order = floor.order(floor.script(f'until [ -e {told} ]; do sleep 0.01; done; exit 4'))
         process = await floor.start(order)
         told.touch()
         assert (await process.ended()).exit_code == 4
-    entry = tmp_path / 'state' / 'open' / f'{order.execution_id}.json'
-    line = f"the journal cannot be written, execution goes on: {TOO_MANY}: '{entry}'"
+    line = 'the journal cannot be written, execution goes on: [Errno 28] No space left on device'
     assert [(each.getMessage(), each.exc_info) for each in caplog.records] == [(line, None)]
 
 

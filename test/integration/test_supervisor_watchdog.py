@@ -29,6 +29,7 @@ from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.limits import NO_LIMITS
 from gateway_node.process.spawner_connection import WaitingSupervisor
 from gateway_node.process.supervised_process import SupervisedProcess
+from gateway_node.process.supervisor_link import SupervisorLink
 from gateway_node.scripts.values import Limits, ScriptKind
 
 __all__ = ['floor']
@@ -62,8 +63,11 @@ def silent_supervisor(folder: Path) -> Iterator[tuple[SupervisedProcess, socket.
             gone=asyncio.get_running_loop().create_future(),
         )
         try:
-            process = SupervisedProcess('exec_1', folder, waiting, lambda _: None)
-            process.begin(order(folder))
+            link = SupervisorLink(waiting, lambda _: None)
+            process = SupervisedProcess(
+                order(folder), link, lambda _: None, on_reusable=lambda _: None
+            )
+            process.begin()
             yield process, theirs
         finally:
             program.kill()
@@ -93,7 +97,7 @@ async def test_a_script_whose_program_began_late_has_its_whole_time_limit(tmp_pa
         await process.started()
         began = time.monotonic()
         async with asyncio.timeout(PATIENCE_SEC):
-            await process.supervisor_gone()
+            await process.link.gone
         assert time.monotonic() - began > TIME_LIMIT_SEC - EXEC_SEC / 2
 
 
@@ -103,7 +107,7 @@ async def test_a_supervisor_whose_program_never_begins_is_killed_all_the_same(
     """The watch begins with the order."""
     with silent_supervisor(tmp_path) as (process, _):
         async with asyncio.timeout(PATIENCE_SEC):
-            await process.supervisor_gone()
+            await process.link.gone
 
 
 async def test_a_forced_termination_that_is_repeated_is_not_put_off(tmp_path: Path) -> None:
@@ -113,7 +117,7 @@ async def test_a_forced_termination_that_is_repeated_is_not_put_off(tmp_path: Pa
         process.stop(StopAction.FORCED_TERMINATION)
         channel.sendall(encode({'event': 'started', 'pid': 1}))
         async with asyncio.timeout(PATIENCE_SEC):
-            await process.supervisor_gone()
+            await process.link.gone
         assert time.monotonic() - began < TIME_LIMIT_SEC
 
 
@@ -130,10 +134,10 @@ async def test_a_supervisor_that_does_not_hear_of_a_stop_is_killed(
         with silent_supervisor(tmp_path) as (unheard, _):
             unheard.stop(StopAction.STOP)
             async with asyncio.timeout(PATIENCE_SEC):
-                await unheard.supervisor_gone()
-        assert read_entry(heard.supervisor_pid) is not None
-        os.kill(heard.supervisor_pid, signal.SIGKILL)
-        await heard.supervisor_gone()
+                await unheard.link.gone
+        assert read_entry(heard.link.pid) is not None
+        os.kill(heard.link.pid, signal.SIGKILL)
+        await heard.link.gone
 
 
 async def test_a_supervisor_that_hangs_in_the_kernel_holds_nobody_up(
@@ -156,12 +160,12 @@ async def test_a_supervisor_that_hangs_in_the_kernel_holds_nobody_up(
         assert outcome.cause is EndCause.SUPERVISOR_LOST
         assert 'hangs in the kernel' in outcome.message
         (named,) = outcome.unkillable_processes
-        assert (named.pid, named.command) == (process.supervisor_pid, SUPERVISOR)
+        assert (named.pid, named.command) == (process.link.pid, SUPERVISOR)
         assert floor.runner.lives(named)
         assert (await floor.run(floor.order(floor.script('exit 3'))))[0].exit_code == 3
         await floor.runner.close()
         assert time.monotonic() - began < PATIENCE_SEC
-        entry = read_entry(process.supervisor_pid)
+        entry = read_entry(process.link.pid)
         assert entry is not None
         assert entry.state == 'D'
     await wait_until(lambda: not floor.runner.lives(named), what='it ends once it can')

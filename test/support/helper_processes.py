@@ -13,12 +13,13 @@ HELPERS = (SPAWNER, SUPERVISOR, SPARE)
 
 
 def without_idle_helpers(entries: Iterable[ProcessEntry]) -> list[ProcessEntry]:
-    """Return the entries but for what one idle gateway has: a spawner, and at most one spare."""
-    idle = [SPAWNER, SPARE]
+    """Return the entries but for what an idle gateway has: a spawner, and supervisors that wait
+    for an order."""
+    idle = [SPAWNER]
     left = []
     for entry in entries:
         if entry.name in idle:
             idle.remove(entry.name)
-        else:
+        elif entry.name != SPARE:
             left.append(entry)
     return left

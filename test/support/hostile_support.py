@@ -38,6 +38,7 @@ class Footprint:
     """What a gateway holds."""
 
     descriptors: int
+    """But for a channel and a pidfd of each supervisor that waits: there are some for a while."""
     spawner_descriptors: int
 
 
@@ -139,8 +140,9 @@ class Ground:
         return [e for e in descendants(self.api.process.pid) if not e.is_zombie]
 
     def _footprint(self) -> Footprint:
+        waiting = [entry for entry in self._below() if entry.name == SPARE]
         return Footprint(
-            descriptors=count_descriptors(self.api.process.pid),
+            descriptors=count_descriptors(self.api.process.pid) - 2 * len(waiting),
             spawner_descriptors=count_descriptors(self.spawner()),
         )
 

@@ -71,6 +71,10 @@ async def without_helpers(gateway: int, entries: Sequence[ProcessEntry]) -> list
     return [each for each in entries if each.identity not in helpers]
 
 
+KEPT = 'kept="$PWD/../../../executions/$GATEWAY_EXECUTION_ID"; mkdir -p "$kept"\n'
+"""The first line of a shell script that lays hands on its execution's directory, `$kept`."""
+
+
 class Floor:
     """A runner on a state directory of its own, and short ways to use it."""
 

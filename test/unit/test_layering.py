@@ -118,6 +118,7 @@ MAY_USE_THE_POOL = {
     'process.internal_programs': 'the state directory',
     'process.runner': 'the state directory',
     'process.supervised_process': 'the state directory, and CPU',
+    'process.supervisor_pool': 'the state directory',
     'process.supervisors': 'the state directory',
     'storage.database': 'the state directory',
 }

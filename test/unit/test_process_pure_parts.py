@@ -146,20 +146,34 @@ def test_later_layers_of_the_environment_win() -> None:
     made = script_environment(
         {'OWN': '0', 'BASE': 'b', 'PYTHONPATH': '/ws'},
         order(parameters={'a': 'given'}),
-        Path('/e'),
         Path('/p'),
     )
-    assert (made['BASE'], made['OWN'], made['PARAM_A']) == ('b', '1', 'given')
-    assert made['GATEWAY_ENTITY'] == 'components/host'
-    assert made['PYTHONPATH'] == '/ws:/p'
+    found = made.base | made.own
+    assert (found['BASE'], found['OWN'], found['PARAM_A']) == ('b', '1', 'given')
+    assert found['GATEWAY_ENTITY'] == 'components/host'
+    assert found['PYTHONPATH'] == '/ws:/p'
+
+
+def test_only_what_differs_from_the_sourced_environment_is_told_with_each_order() -> None:
+    """A supervisor holds the rest, of some KB; paths in its folder it knows best."""
+    base = {'BASE': 'b', 'PATH': '/bin'}
+    made = script_environment(base, order(), Path('/p'))
+    assert made.base == base
+    assert not base.keys() & made.own.keys()
+    assert made.of_folder == {
+        'PWD': 'work',
+        'ROS_LOG_DIR': 'work/.ros_log',
+        'GATEWAY_PROGRESS': 'progress',
+        'GATEWAY_RESULT': 'given_result.json',
+    }
 
 
 def test_what_ros_logs_of_a_script_goes_with_its_working_directory() -> None:
     """Unless a set-up file, or the script's own environment, says where it goes."""
-    made = script_environment({}, order(), Path('/e'), Path('/p'))
-    assert made['ROS_LOG_DIR'] == '/e/work/.ros_log'
-    made = script_environment({'ROS_LOG_DIR': '/fleet'}, order(), Path('/e'), Path('/p'))
-    assert made['ROS_LOG_DIR'] == '/fleet'
+    made = script_environment({}, order(), Path('/p'))
+    assert made.of_folder['ROS_LOG_DIR'] == 'work/.ros_log'
+    made = script_environment({'ROS_LOG_DIR': '/fleet'}, order(), Path('/p'))
+    assert 'ROS_LOG_DIR' not in made.own | made.of_folder
 
 
 @pytest.mark.parametrize(

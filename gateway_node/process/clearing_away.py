@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Removes what a lost supervisor left on the disk and did not come to remove."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from gateway_node.child.cgroup_leaf import CgroupLeaf
+from gateway_node.child.contract import PROGRESS_FIFO, WORKING_DIRECTORY
+from gateway_node.removal import remove_tree
+
+
+def clear_away(
+    directory: Path,
+    folder: str | None,
+    cgroup: CgroupLeaf | None,
+    *,
+    keep_working_directory: bool,
+) -> None:
+    """Remove what only the living script needed; its processes are gone. It blocks.
+
+    That is the supervisor's `folder`. A working directory that is to be kept is moved into the
+    execution's own `directory`, in which all was without a folder, as in version 0.1.0.
+    """
+    if folder is None:
+        with contextlib.suppress(OSError):
+            (directory / PROGRESS_FIFO).unlink()
+        if not keep_working_directory:
+            remove_tree(directory / WORKING_DIRECTORY)
+    else:
+        if keep_working_directory:
+            with contextlib.suppress(OSError):
+                directory.mkdir(mode=0o700, exist_ok=True)
+                os.rename(Path(folder) / WORKING_DIRECTORY, directory / WORKING_DIRECTORY)
+        remove_tree(folder)
+    if cgroup is not None:
+        cgroup.remove()
