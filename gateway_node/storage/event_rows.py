@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one log of what happened, in SQL."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import datetime
+import itertools
 import json
 import sqlite3
 from typing import Any
@@ -12,7 +13,17 @@ from gateway_node.executions.actors import Actor, GATEWAY, Role
 from gateway_node.executions.documents import to_text
 from gateway_node.executions.earlier_documents import renewed_changes
 from gateway_node.executions.errors import LogBegins
-from gateway_node.executions.events import Cursor, Event, EventKind, LogBounds, SCRIPT_KINDS
+from gateway_node.executions.events import (
+    Cursor,
+    Event,
+    EventKind,
+    Happening,
+    LogBounds,
+    SCRIPT_KINDS,
+)
+
+_AT_ONCE = 100
+"""Events that are written by one statement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,42 +36,42 @@ class LogWriter:
     up_sec: float
     """The gateway's total time up."""
 
-    def append(
-        self,
-        kind: EventKind,
-        subject: str,
-        *,
-        actor: Actor,
-        cause: str | None,
-        changes: Mapping[str, Any],
-    ) -> Event:
-        """Add an event to the log; return it."""
+    def append(self, happened: Sequence[Happening]) -> Iterator[Event]:
+        """Add events to the log; yield them."""
+        for first in range(0, len(happened), _AT_ONCE):
+            yield from self._append(happened[first : first + _AT_ONCE])
+
+    def _append(self, happened: Sequence[Happening]) -> Iterator[Event]:
+        rows = ', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * len(happened))
         cursor = self.connection.execute(
-            """
-            INSERT INTO events (at, up_sec, kind, subject, actor, cause, changes)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
+            f"""
+            INSERT INTO events (at, up_sec, kind, subject, actor, cause, changes) VALUES {rows}
             """,
-            (
-                self.at.isoformat(),
-                self.up_sec,
-                kind.value,
-                subject,
-                _actor_text(actor),
-                cause,
-                to_text(changes),
-            ),
+            tuple(itertools.chain.from_iterable(map(self._row, happened))),
         )
-        sequence = cursor.lastrowid
-        assert sequence is not None
-        return Event(
-            epoch=self.epoch,
-            sequence=sequence,
-            at=self.at,
-            kind=kind,
-            subject=subject,
-            actor=actor,
-            cause=cause,
-            changes=changes,
+        last = cursor.lastrowid
+        assert last is not None
+        for sequence, each in enumerate(happened, last - len(happened) + 1):
+            yield Event(
+                epoch=self.epoch,
+                sequence=sequence,
+                at=self.at,
+                kind=each.kind,
+                subject=each.subject,
+                actor=each.actor,
+                cause=each.cause,
+                changes=each.changes,
+            )
+
+    def _row(self, each: Happening) -> tuple[object, ...]:
+        return (
+            self.at.isoformat(),
+            self.up_sec,
+            each.kind.value,
+            each.subject,
+            _actor_text(each.actor),
+            each.cause,
+            to_text(each.changes),
         )
 
 

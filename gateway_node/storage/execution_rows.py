@@ -24,7 +24,7 @@ from gateway_node.executions.events import (
     Happening,
 )
 from gateway_node.executions.ids import number_of
-from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
+from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.end_counts import count_ends
 from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.set_backs import note_set_backs
@@ -33,22 +33,23 @@ from gateway_node.storage.told_scripts import keep_told
 
 
 def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[Event]:
-    """Keep all that is new; yield the event of each.
+    """Keep all that is new; yield the event of each, once all are kept.
 
     Raises:
         ExecutionNotFound: a change that is not new is of an execution that is not kept.
         ValueError: the id of a new execution is taken.
     """
+    happened: list[Happening] = []
     for each in _written_together(news):
         if isinstance(each, Happening):
             keep_told(log.connection, each)
-            yield _append(log, each, each.subject, each.changes)
+            happened.append(each)
             continue
         changed = [insert(log, each[0])] if each[0].new else _replace(log, each)
-        for change, fields in zip(each, changed, strict=True):
-            yield _append(log, change, _subject(change.execution), fields)
+        happened += map(_happening, each, changed)
     if any(isinstance(each, Change) and not each.execution.is_open for each in news):
         count_ends(log.connection)
+    return log.append(happened)
 
 
 def _written_together(
@@ -75,14 +76,16 @@ def _continues(change: Change, before: Change) -> bool:
     return not before.new and not change.new and change.execution.id == before.execution.id
 
 
-def _append(
-    log: LogWriter, each: Change | Happening, subject: str, changes: Mapping[str, Any]
-) -> Event:
-    return log.append(each.kind, subject, actor=each.actor, cause=each.cause, changes=changes)
-
-
-def _subject(execution: Execution) -> str:
-    return execution_subject(execution.entity, execution.script_id, execution.id)
+def _happening(change: Change, changes: Mapping[str, Any]) -> Happening:
+    """Return what the log tells of a change, with the changed fields of the summary."""
+    execution = change.execution
+    return Happening(
+        kind=change.kind,
+        subject=execution_subject(execution.entity, execution.script_id, execution.id),
+        actor=change.actor,
+        cause=change.cause,
+        changes=changes,
+    )
 
 
 def insert(log: LogWriter, change: Change) -> dict[str, Any]:
@@ -173,13 +176,15 @@ def _kept_bytes(change: Change, document: str, parameters: str) -> int | None:
 def remove_rows(
     log: LogWriter, execution_ids: Sequence[str], actor: Actor, cause: str
 ) -> Iterator[Event]:
-    """Remove ended executions, all or none; yield a tombstone of each that was known.
+    """Remove ended executions, all or none; yield a tombstone of each that was known, once all
+    are gone.
 
     Raises:
         ExecutionNotDeletable: one of them is open.
     """
     query = 'SELECT number, entity, script_id, status, document FROM executions WHERE id = ?'
     keep_last_id(log.connection)
+    tombstones = []
     for execution_id in execution_ids:
         row = log.connection.execute(query, (execution_id,)).fetchone()
         if row is None:
@@ -189,13 +194,11 @@ def remove_rows(
             raise ExecutionNotDeletable(execution_id, ExecutionStatus(status))
         log.connection.execute('DELETE FROM executions WHERE number = ?', (number,))
         remove_terms(log.connection, number, terms_of(summary_from(document)))
-        yield log.append(
-            EventKind.EXECUTION_DELETED,
-            execution_subject(EntityRef.from_path(entity), script_id, execution_id),
-            actor=actor,
-            cause=cause,
-            changes={},
+        subject = execution_subject(EntityRef.from_path(entity), script_id, execution_id)
+        tombstones.append(
+            Happening(kind=EventKind.EXECUTION_DELETED, subject=subject, actor=actor, cause=cause)
         )
+    return log.append(tombstones)
 
 
 _LAST_ID = """

@@ -22,7 +22,7 @@ class Write(Generic[_Result]):
     """A change that somebody waits for."""
 
     change: Callable[[sqlite3.Connection], _Result]
-    """Writes; called again where SQLite took back all that was written before its commit."""
+    """Writes; called again where another change of the group fails, and all is taken back."""
     then: Callable[[_Result], None]
     """Is given what `change` returned once that is on the disk."""
     done: 'asyncio.Future[_Result]'
@@ -104,46 +104,43 @@ class Made:
 def write_together(connection: sqlite3.Connection, group: Sequence[Write[Any]]) -> list[Made]:
     """Make changes in one transaction; return what came of each.
 
-    Raises what keeps all from being made; then none is.
+    Where one fails all is taken back, and the others are made anew: changes that fail are rare,
+    and a savepoint for each costs more. Raises what keeps all from being made; then none is.
     """
-    roll_back(connection)  # where an earlier attempt to do so failed
     failed: dict[int, Made] = {}
     while True:
+        roll_back(connection)  # what an attempt has left
         try:
-            made = _attempt(connection, group, failed)
+            return _attempt(connection, group, failed)
+        except _ChangeFailed:
+            continue
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 roll_back(connection)
             raise
-        if made is not None:
-            return made
+
+
+class _ChangeFailed(Exception):
+    """One more change has failed."""
 
 
 def _attempt(
     connection: sqlite3.Connection, group: Sequence[Write[Any]], failed: dict[int, Made]
-) -> list[Made] | None:
-    """Make the changes but those that have failed, which the others that fail are added to.
-
-    None where SQLite gave up the transaction with the change that failed, as it may where the
-    disk is full (sqlite.org/lang_transaction.html, section 3.1).
-    """
+) -> list[Made]:
+    """Make the changes but those that have failed; _ChangeFailed where one more does."""
     connection.execute('BEGIN IMMEDIATE')
     made: list[Made] = []
     for place, write in enumerate(group):
-        if place in failed:
+        if place not in failed:
+            try:
+                made.append(Made(result=write.change(connection)))
+            except BaseException as error:
+                failed[place] = Made(error=error)
+                raise _ChangeFailed from error
+        else:
             made.append(failed[place])
-            continue
-        connection.execute('SAVEPOINT change')
-        try:
-            made.append(Made(result=write.change(connection)))
-        except BaseException as error:
-            failed[place] = Made(error=error)
-            made.append(failed[place])
-            if not connection.in_transaction:
-                return None
-            connection.execute('ROLLBACK TO change')
-        connection.execute('RELEASE change')
-    connection.execute('COMMIT')
+    if len(failed) < len(group):
+        connection.execute('COMMIT')
     return made
 
 

@@ -18,20 +18,22 @@ Span = tuple[int, int]
 EVERYWHERE: Span = (0, MAX_NUMBER)
 
 
+_NEIGHBOURS = """
+    SELECT before.created_at, behind.number, behind.created_at FROM
+        (SELECT max(number), created_at FROM executions WHERE number < ?) AS before,
+        (SELECT min(number) AS number, created_at FROM executions WHERE number > ?) AS behind
+"""
+"""Beside `min` or `max`, SQLite gives the columns of the row that has it
+(sqlite.org/lang_select.html, section 2.5)."""
+
+
 def note_set_backs(connection: sqlite3.Connection, number: int, created_at: str) -> None:
     """Compare a new execution with its neighbours, which may have been recorded before it."""
-    before = connection.execute(
-        'SELECT created_at FROM executions WHERE number < ? ORDER BY number DESC LIMIT 1',
-        (number,),
-    ).fetchone()
-    behind = connection.execute(
-        'SELECT number, created_at FROM executions WHERE number > ? ORDER BY number LIMIT 1',
-        (number,),
-    ).fetchone()
-    if before and before[0] > created_at:
+    before, behind, created_behind = connection.execute(_NEIGHBOURS, (number, number)).fetchone()
+    if before is not None and before > created_at:
         _note(connection, number)
-    if behind and behind[1] < created_at:
-        _note(connection, behind[0])
+    if behind is not None and created_behind < created_at:
+        _note(connection, behind)
 
 
 def _note(connection: sqlite3.Connection, number: int) -> None:

@@ -6,6 +6,7 @@ All such fields share one table of terms and one of their executions, by number 
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 import enum
+import itertools
 import sqlite3
 from typing import Any, NamedTuple
 
@@ -77,18 +78,20 @@ def _values(summary: Mapping[str, Any]) -> Iterator[tuple[TermField, object]]:
         yield TermField.TAG, tag
 
 
-_ADD = """
-    INSERT OR IGNORE INTO postings SELECT term, ? FROM terms WHERE field = ? AND value = ?
-"""
-
-
 def add_terms(connection: sqlite3.Connection, number: int, terms: Collection[Term]) -> None:
     """Note that an execution has these terms, which it had not."""
-    rows = [(number, *term) for term in terms]
-    if connection.executemany(_ADD, rows).rowcount < len(rows):
+    if not terms:
+        return
+    pairs = ', '.join(['(?, ?)'] * len(terms))
+    add = f"""
+        INSERT OR IGNORE INTO postings
+        SELECT term, ? FROM terms WHERE (field, value) IN (VALUES {pairs})
+    """
+    values = (number, *itertools.chain.from_iterable(terms))
+    if connection.execute(add, values).rowcount < len(terms):
         # One that no execution had until now.
         connection.executemany('INSERT OR IGNORE INTO terms (field, value) VALUES (?, ?)', terms)
-        connection.executemany(_ADD, rows)
+        connection.execute(add, values)
 
 
 def remove_terms(connection: sqlite3.Connection, number: int, terms: Iterable[Term]) -> None:

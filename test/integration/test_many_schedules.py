@@ -10,7 +10,7 @@ from clients import CLIENT
 from lives import APP, COMPLETED, FAILED, Life, Robot, TERMINATED
 import pytest
 
-from gateway_node.executions import admission
+from gateway_node.executions import active_execution, admission
 from gateway_node.executions import schedules as schedules_module
 from gateway_node.executions.errors import (
     RunnerUnavailable,
@@ -277,6 +277,7 @@ async def test_whoever_has_to_wait_for_a_place_is_told_of(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of them with one commit, before they run; who is let in at once is not."""
+    monkeypatch.setattr(active_execution, 'RUNNING_PATIENCE_SEC', 60)
     robot.max_schedules, robot.max_executions = 0, 1
     script_id, _ = await leave(robot, EACH, EACH, EACH, EACH)
     async with robot.gateway(online=False) as life:
@@ -295,7 +296,7 @@ async def test_whoever_has_to_wait_for_a_place_is_told_of(
                 EventKind.EXECUTION_RUNNING,
                 EventKind.EXECUTION_ENDED,
             ]
-        assert sorted(writes.changes) == [1] * 8 + [3]
+        assert sorted(writes.changes) == [2] * 4 + [3]
 
 
 @pytest.mark.parametrize('disk', ['full', 'stalled'])
