@@ -22,7 +22,7 @@ class Write(Generic[_Result]):
     """A change that somebody waits for."""
 
     change: Callable[[sqlite3.Connection], _Result]
-    """Writes; called again where another change of the group fails, and all is taken back."""
+    """Writes; called again where it was taken back because another one of its group failed."""
     then: Callable[[_Result], None]
     """Is given what `change` returned once that is on the disk."""
     done: 'asyncio.Future[_Result]'
@@ -102,46 +102,49 @@ class Made:
 
 
 def write_together(connection: sqlite3.Connection, group: Sequence[Write[Any]]) -> list[Made]:
-    """Make changes in one transaction; return what came of each.
+    """Make changes with one commit; return what came of each.
 
-    Where one fails all is taken back, and the others are made anew: changes that fail are rare,
-    and a savepoint for each costs more. Raises what keeps all from being made; then none is.
+    Where one fails, all is taken back and each is made by itself: changes that fail are rare, and
+    a savepoint for each would cost more. Raises what keeps all from being made; then none is.
     """
-    failed: dict[int, Made] = {}
-    while True:
-        roll_back(connection)  # what an attempt has left
-        try:
-            return _attempt(connection, group, failed)
-        except _ChangeFailed:
-            continue
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                roll_back(connection)
-            raise
+    try:
+        return [Made(result=each) for each in _commit(connection, group)]
+    except _ChangeFailed as failure:
+        if len(group) == 1:
+            return [Made(error=failure.__cause__)]
+    return [_make_alone(connection, each) for each in group]
+
+
+def _make_alone(connection: sqlite3.Connection, write: Write[Any]) -> Made:
+    try:
+        return write_together(connection, [write])[0]
+    except BaseException as error:
+        return Made(error=error)
 
 
 class _ChangeFailed(Exception):
-    """One more change has failed."""
+    """A change has raised the error from which this comes; its transaction is taken back."""
 
 
-def _attempt(
-    connection: sqlite3.Connection, group: Sequence[Write[Any]], failed: dict[int, Made]
-) -> list[Made]:
-    """Make the changes but those that have failed; _ChangeFailed where one more does."""
+def _commit(connection: sqlite3.Connection, group: Sequence[Write[Any]]) -> list[Any]:
+    """Make changes in one transaction; return what each returns. _ChangeFailed."""
+    roll_back(connection)  # where an earlier attempt to do so failed
     connection.execute('BEGIN IMMEDIATE')
-    made: list[Made] = []
-    for place, write in enumerate(group):
-        if place not in failed:
-            try:
-                made.append(Made(result=write.change(connection)))
-            except BaseException as error:
-                failed[place] = Made(error=error)
-                raise _ChangeFailed from error
-        else:
-            made.append(failed[place])
-    if len(failed) < len(group):
+    try:
+        results = [_result(connection, each) for each in group]
         connection.execute('COMMIT')
-    return made
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            roll_back(connection)
+        raise
+    return results
+
+
+def _result(connection: sqlite3.Connection, write: Write[Any]) -> Any:
+    try:
+        return write.change(connection)
+    except BaseException as error:
+        raise _ChangeFailed from error
 
 
 def roll_back(connection: sqlite3.Connection) -> None:

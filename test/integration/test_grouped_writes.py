@@ -142,7 +142,7 @@ async def test_a_change_that_fails_takes_nobody_along(database: Database) -> Non
 async def test_a_change_with_which_all_is_taken_back_takes_nobody_along(
     database: Database,
 ) -> None:
-    """SQLite may give up the transaction, as on a full disk: the others are made anew."""
+    """SQLite may give up the transaction by itself, as on a full disk."""
     give_up = keeping(1, 'INSERT OR ROLLBACK')
     one, *failed, other, last = await together(
         database, keeping(1), give_up, keeping_and_failing(2), give_up, keeping(3), keeping(4)
@@ -170,10 +170,8 @@ async def test_where_the_commit_fails_nothing_is_made(database: Database) -> Non
 
     await database.write(prepare)
     await database._writer.use(lambda each: each.execute('PRAGMA foreign_keys = ON'))
-    answers = await together(
-        database, keeping(1), break_at_the_commit, keeping_and_failing(2), keeping(3)
-    )
-    assert [type(each) for each in answers] == [sqlite3.IntegrityError] * 4
+    answers = await together(database, keeping(1), break_at_the_commit, keeping(3))
+    assert [type(each) for each in answers] == [sqlite3.IntegrityError] * 3
     assert await kept(database) == []
     assert await together(database, keeping(1), keeping(3)) == [1, 3]
 
@@ -220,8 +218,10 @@ async def test_who_waited_in_a_group_and_went_away_changes_nothing(database: Dat
 class Robot:
     """Asks a store for changes at random, some of which cannot be made."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, wrong: float) -> None:
         self.chance = chance
+        self.wrong = wrong
+        """How often it asks for what cannot be made."""
         self.states: dict[str, Execution] = {}
         """As they would be, had all been made."""
         self.number = 0
@@ -230,7 +230,9 @@ class Robot:
         """Return what is to be recorded together."""
         news: list[Change | Happening] = []
         for _ in range(self.chance.choice([1, 1, 1, 2, 3])):
-            news += self.chance.choice([self._new, self._next, self._next, self._wrong])()
+            news += self.chance.choice([self._new, self._next, self._next])()
+        if self.chance.random() < self.wrong:
+            news += self._wrong()
         return news
 
     def _new(self) -> list[Change | Happening]:
@@ -270,7 +272,9 @@ Ask = Callable[[SqliteExecutionStore], Awaitable[tuple[Event, ...]]]
 def _asked(robot: Robot) -> Ask:
     """Return one change that is asked of a store."""
     if robot.chance.random() < 0.15 and robot.states:
-        ids = robot.chance.sample(list(robot.states), min(2, len(robot.states)))
+        open_too = robot.chance.random() < robot.wrong
+        known = [each.id for each in robot.states.values() if open_too or not each.is_open]
+        ids = robot.chance.sample(known, min(2, len(known)))
         return lambda store: store.remove(ids, actor=GATEWAY, cause='client')
     news = robot.news()
     return lambda store: store.record(news)
@@ -311,22 +315,22 @@ async def stores(
         await store.close()
 
 
-@pytest.mark.parametrize('_', range(4))
+@pytest.mark.parametrize('wrong', [0.0, 0.05, 0.3])
 async def test_groups_leave_what_one_by_one_would_have_left(
-    stores: list[tuple[Database, SqliteExecutionStore]], _: int
+    stores: list[tuple[Database, SqliteExecutionStore]], wrong: float
 ) -> None:
     """Each change has the same answer, and every table the same rows, whatever fails."""
     (alone, one_by_one), (grouped, in_groups) = stores
     seed = random.randrange(2**32)
     chance = random.Random(seed)
-    robot = Robot(chance)
+    robot = Robot(chance, wrong)
     asked = [_asked(robot) for _ in range(300)]
     expected = [await _answer(one_by_one, each) for each in asked]
     seen = await commits(grouped)
     answers = []
     for each in asked:
         answers.append(asyncio.create_task(_answer(in_groups, each)))
-        if chance.random() < 0.1:
+        if chance.random() < 0.2:
             await asyncio.sleep(0)
         if chance.random() < 0.02:
             await answers[-1]
@@ -337,5 +341,5 @@ async def test_groups_leave_what_one_by_one_would_have_left(
         (each.sequence, each.kind, each.changes) for each in await whole_log(one_by_one)
     ]
     refused = [each for each in expected if isinstance(each, tuple)]
-    assert len(refused) > 20
-    assert len(seen) < 150
+    assert bool(refused) is bool(wrong)
+    assert wrong or len(seen) < 200, f'seed {seed}'
