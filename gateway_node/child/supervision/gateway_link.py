@@ -42,7 +42,10 @@ class GatewayLink:
         late, and that of an end that was told.
         """
         while not self.lost:
+            waits = 0 if self.idle else select.POLLOUT
+            self._idle_poll.modify(self.channel, select.POLLIN | waits)
             ready = [source for source, _ in self._idle_poll.poll()]
+            self.push()
             messages: list[Any] = self.receive() if self.channel.fileno() in ready else []
             self.lost = self.lost or self.pidfd in ready
             while messages and not self.lost:

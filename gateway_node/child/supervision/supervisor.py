@@ -138,7 +138,8 @@ class Supervisor:
         if self._files.progress_news:
             self._tell_progress()
         self._gateway.send(ScriptEnded(event='ended', reusable=reusable, **report))
-        self._gateway.flush(REPORT_PATIENCE_SEC)
+        if not reusable:
+            self._gateway.flush(REPORT_PATIENCE_SEC)
         return end
 
     def _watch(self) -> None:
