@@ -6,14 +6,16 @@ write files of its /proc folder. Umask, signals, session and name only a process
 and a supervisor sets none between two scripts.
 """
 
+from collections.abc import Callable
 import ctypes
+from functools import partial
 import os
 from typing import Any
 
 _FILES = ('limits', 'oom_score_adj', 'cgroup', 'coredump_filter', 'timerslack_ns', 'autogroup')
 """Of /proc/self (man 5 proc); each is there only where the kernel has what it tells."""
 _MAX_BYTES = 4096
-_IOPRIO_GET = {'x86_64': 252, 'aarch64': 31, 'riscv64': 31}.get(os.uname().machine)
+_IOPRIO_GET = {'x86_64': 252, 'aarch64': 31, 'riscv64': 31}.get(os.uname().machine, -1)
 """The number of a call that the C library has no function for (man 2 ioprio_get)."""
 _IOPRIO_WHO_PROCESS = 1
 
@@ -24,26 +26,42 @@ class OwnState:
     """This process as it was when this was made."""
 
     def __init__(self) -> None:
-        # Held open: that makes a look at one a single call.
-        self._files = [found for name in _FILES if (found := _open(name)) is not None]
-        self._at_first = self._look()
+        self._looks: list[Callable[[], Any]] = []
+        """At one thing each. What does not show here, as in a container, nobody can look at."""
+        self._at_first: list[Any] = []
+        looks: list[Callable[[], Any]] = [
+            # Held open: that makes a look at one a single call.
+            *(partial(os.pread, file, _MAX_BYTES, 0) for file in map(_open, _FILES)),
+            partial(os.getpriority, os.PRIO_PROCESS, 0),
+            partial(os.sched_getscheduler, 0),
+            lambda: os.sched_getparam(0).sched_priority,
+            partial(os.sched_getaffinity, 0),
+            partial(_libc.syscall, _IOPRIO_GET, _IOPRIO_WHO_PROCESS, 0),
+            os.getcwd,
+            _next_descriptor,
+        ]
+        for look in looks:
+            try:
+                self._at_first.append(look())
+            except OSError:
+                continue
+            self._looks.append(look)
 
     @property
     def unchanged(self) -> bool:
         """True where it still is as it was."""
-        return self._look() == self._at_first
+        try:
+            return [look() for look in self._looks] == self._at_first
+        except OSError:
+            return False
 
-    def _look(self) -> tuple[Any, ...]:
-        return (
-            *(os.pread(file, _MAX_BYTES, 0) for file in self._files),
-            os.getpriority(os.PRIO_PROCESS, 0),
-            os.sched_getscheduler(0),
-            os.sched_getparam(0).sched_priority,
-            os.sched_getaffinity(0),
-            None if _IOPRIO_GET is None else _libc.syscall(_IOPRIO_GET, _IOPRIO_WHO_PROCESS, 0),
-            os.getcwd(),
-            _next_descriptor(),
-        )
+
+def _open(name: str) -> int:
+    """Return a descriptor of the file, or one that cannot be read."""
+    try:
+        return os.open(f'/proc/self/{name}', os.O_RDONLY)
+    except OSError:
+        return -1
 
 
 def _next_descriptor() -> int:
@@ -51,10 +69,3 @@ def _next_descriptor() -> int:
     descriptor = os.dup(0)
     os.close(descriptor)
     return descriptor
-
-
-def _open(name: str) -> int | None:
-    try:
-        return os.open(f'/proc/self/{name}', os.O_RDONLY)
-    except OSError:
-        return None

@@ -17,7 +17,7 @@ import sys
 from typing import NamedTuple, NoReturn
 
 from gateway_node.child.contract import OOM_SCORE_ADJUSTMENT, PROGRESS_FD
-from gateway_node.child.process_tree import die_with_parent
+from gateway_node.child.process_tree import die_with_parent, read_proc
 
 _RESET_SIGNALS = [
     signal.SIGCHLD,
@@ -26,7 +26,6 @@ _RESET_SIGNALS = [
 """Python ignores SIGPIPE and SIGXFSZ, and who started the gateway may ignore others."""
 _SYSTEM_FOLDERS = ('/bin', '/sbin', '/usr/bin', '/usr/sbin', os.path.dirname(sys.executable))
 """Of programs whose exec hangs only where nothing works any more, this process included."""
-_SCORE_FILE = '/proc/self/oom_score_adj'
 
 
 class Program(NamedTuple):
@@ -85,7 +84,7 @@ def _spawn(program: Program) -> int:
     own_score = _own_score()
     os.chdir(program.working_directory)
     try:
-        _adjust_score(OOM_SCORE_ADJUSTMENT)
+        _adjust_score(str(OOM_SCORE_ADJUSTMENT))
         return os.posix_spawn(
             program.argv[0],
             list(program.argv),
@@ -103,16 +102,15 @@ def _spawn(program: Program) -> int:
 
 
 @functools.cache
-def _own_score() -> int:
+def _own_score() -> str:
     """Return this process's adjustment, and nothing that a script made of it later."""
-    with open(_SCORE_FILE, 'rb') as file:
-        return int(file.read())
+    return read_proc(os.getpid(), 'oom_score_adj').decode()
 
 
-def _adjust_score(score: int) -> None:
+def _adjust_score(score: str) -> None:
     # Back to where it was is allowed to everybody (man 5 proc_pid_oom_score_adj).
     with contextlib.suppress(OSError):
-        _put(_SCORE_FILE, str(score))
+        _put('/proc/self/oom_score_adj', score)
 
 
 def fork(
@@ -168,7 +166,7 @@ def _prepare(program: Program) -> None:
         os._exit(127)
     if program.cgroup_procs is not None:
         _put(program.cgroup_procs, '0')
-    _adjust_score(OOM_SCORE_ADJUSTMENT)
+    _adjust_score(str(OOM_SCORE_ADJUSTMENT))
     os.chdir(program.working_directory)
     _arrange_descriptors(program)
     for number in _RESET_SIGNALS:
