@@ -35,6 +35,11 @@ class GatewayLink:
         """True where nothing waits to be sent."""
         return not self._outgoing
 
+    @property
+    def has_early(self) -> bool:
+        """True where a wish came together with the order, or while the program began."""
+        return bool(self._early)
+
     def receive_order(self) -> SupervisorOrder | None:
         """Wait for the next order; None where there is none: the gateway is gone or dismisses.
 

@@ -104,8 +104,9 @@ class Supervisor:
         self._due.put(self._time_out, self._started + self._order['timeout_sec'])
         self._due.put(self._contain, self._started + _CONTAIN_AFTER_SEC)
         self._due.put(self._sample, self._started + self._meter.interval_sec)
-        # What came together with the order wakes no poll.
-        self._listen()
+        if self._gateway.has_early:
+            # What came together with the order wakes no poll.
+            self._listen()
         while self._reap():
             if self._gateway.lost and not self._abandoned:
                 self._abandon()

@@ -64,18 +64,18 @@ class Workplace:
     def take_result(self) -> tuple[bytes | None, str]:
         """Return what the script gave as its result, or None, and why that is not told."""
         path = self.path(GIVEN_RESULT_FILE)
+        content, complaint = None, ''
         try:
             content = read_regular(path, MAX_RESULT_BYTES + 1)
         except FileNotFoundError:
             return None, ''
         except OSError as error:
-            return None, f'cannot be read: {error.strerror or "no plain file"}'
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-        if len(content) > MAX_RESULT_BYTES:
+            complaint = f'cannot be read: {error.strerror or "no plain file"}'
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        if content is not None and len(content) > MAX_RESULT_BYTES:
             return None, f'is longer than {MAX_RESULT_BYTES} bytes'
-        return content, ''
+        return content, complaint
 
     def keep_working_directory(self, directory: str) -> bool:
         """Move what the script left there into a directory, and make it anew."""
@@ -109,7 +109,7 @@ class Workplace:
     def _tidy_working_directory(self) -> bool:
         with os.scandir(self.working_directory) as entries:
             left = [entry for _, entry in zip(range(_MAX_FILES + 1), entries, strict=False)]
-        if not left and self._mark_of_working_directory() == self._working_mark:
+        if not left and _mark(self.working_directory, timed=True) == self._working_mark:
             return True
         if len(left) > _MAX_FILES or any(entry.is_dir(follow_symlinks=False) for entry in left):
             return False
@@ -124,11 +124,7 @@ class Workplace:
 
     def _make_working_directory(self) -> None:
         os.mkdir(self.working_directory, 0o700)
-        self._working_mark = self._mark_of_working_directory()
-
-    def _mark_of_working_directory(self) -> tuple[Any, ...]:
-        # Whatever is done in it, or to it, changes its time of change.
-        return (*_mark(self.working_directory), os.lstat(self.working_directory).st_ctime_ns)
+        self._working_mark = _mark(self.working_directory, timed=True)
 
     def _marks(self) -> list[Any]:
         """Return what tells that folder and channel are those that were made here."""
@@ -140,8 +136,11 @@ class Workplace:
         ]
 
 
-def _mark(path: str) -> tuple[Any, ...]:
-    """Return what names a file, and what others may set of it but its content and times."""
+def _mark(path: str, *, timed: bool = False) -> tuple[Any, ...]:
+    """Return what names a file, and what others may set of it but its content and times.
+
+    The time of its last change tells of a directory whether anything was done in it, or to it.
+    """
     found = os.lstat(path)
     return (
         found.st_dev,
@@ -150,6 +149,7 @@ def _mark(path: str) -> tuple[Any, ...]:
         found.st_uid,
         found.st_gid,
         _attributes(path),
+        found.st_ctime_ns if timed else 0,
     )
 
 
