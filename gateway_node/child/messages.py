@@ -130,7 +130,10 @@ class EndReport(TypedDict):
 
 
 class ScriptStarted(TypedDict):
-    """A supervisor's word that the script's program has begun."""
+    """A supervisor's word that the script's program has begun.
+
+    Left out where it is over after a few milliseconds: `ended` comes at once, with the pid.
+    """
 
     event: Literal['started']
     pid: int

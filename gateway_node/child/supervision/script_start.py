@@ -10,17 +10,13 @@ import socket
 from gateway_node.child import process_tree
 from gateway_node.child.contract import SPARE_NAME, SUPERVISOR_NAME
 from gateway_node.child.killing import end_all
-from gateway_node.child.leavings import remove_leavings
 from gateway_node.child.messages import ProcessNote, StartFailed, SupervisorOrder
 from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.own_state import OwnState
 from gateway_node.child.supervision.program import Begun, inherit_bounds, Program
-from gateway_node.child.supervision.supervisor import (
-    REPORT_PATIENCE_SEC,
-    SeenEnd,
-    Supervisor,
-)
+from gateway_node.child.supervision.seen_end import SeenEnd
+from gateway_node.child.supervision.supervisor import REPORT_PATIENCE_SEC, Supervisor
 from gateway_node.child.supervision.wakeup import Wakeup
 from gateway_node.child.supervision.workplace import Workplace
 
@@ -41,41 +37,16 @@ def supervise(
     process_tree.become_subreaper()
     inherit_bounds()
     workplace = Workplace(folder)
-    if os.path.isabs(folder):
-        # Ahead of the order, which need not wait for it; the start tells where it fails.
-        with contextlib.suppress(OSError):
-            workplace.make()
+    # Ahead of the order, which need not wait for it; the start tells where it fails.
+    with contextlib.suppress(OSError):
+        workplace.make()
     starter = _Starter(
         GatewayLink(channel, gateway_pidfd), workplace, start_program, Wakeup(), OwnState()
     )
     try:
         starter.serve()
     finally:
-        starter.remove_workplace()
-
-
-class _Lent(Workplace):
-    """An execution's directory, for a supervisor that has no folder of its own."""
-
-    def __init__(self, order: SupervisorOrder) -> None:
-        super().__init__(order['directory'])
-        self._keep = order['keep_working_directory']
-
-    def take_result(self) -> tuple[bytes | None, str]:
-        """Leave it to the gateway."""
-        return None, ''
-
-    def keep_working_directory(self, directory: str) -> bool:
-        """Leave it where it is."""
-        return False
-
-    def tidy(self) -> bool:
-        """Serve no second script."""
-        return False
-
-    def remove(self) -> None:
-        """Leave what is kept."""
-        remove_leavings(self.folder, None, keep_working_directory=self._keep)
+        workplace.remove()
 
 
 class _Starter:
@@ -110,19 +81,12 @@ class _Starter:
         if last is not None and self._gateway.lost:
             last.write()
 
-    def remove_workplace(self) -> None:
-        """Remove what is made for scripts."""
-        self._workplace.remove()
-
     def _see_through(self, order: SupervisorOrder) -> SeenEnd | None:
         self._base_environment = order.get('base_environment', self._base_environment)
         patience_sec = order['timeout_sec']
-        workplace = self._workplace
-        if not os.path.isabs(workplace.folder):
-            workplace = self._workplace = _Lent(order)
         files: ExecutionFiles | None = None
         try:
-            files = ExecutionFiles(order, workplace, self._base_environment)
+            files = ExecutionFiles(order, self._workplace, self._base_environment)
             begun = self._start_program(
                 files.program, lambda source: self._gateway.wait_readable(source, patience_sec)
             )

@@ -6,16 +6,12 @@ child, so that `wait` saying ECHILD proves the tree gone (man 2 wait). Every tim
 stop ladder lives here, where a gateway that hangs or dies changes nothing.
 """
 
-import json
 import math
 import os
 import select
 import time
-from typing import NamedTuple
 
 from gateway_node.child import process_tree
-from gateway_node.child.contract import END_FILE
-from gateway_node.child.exposed_files import make_directory, replace_file
 from gateway_node.child.messages import (
     AskerNote,
     Cause,
@@ -32,30 +28,18 @@ from gateway_node.child.supervision.execution_files import ExecutionFiles
 from gateway_node.child.supervision.gateway_link import GatewayLink
 from gateway_node.child.supervision.own_state import OwnState
 from gateway_node.child.supervision.program import Begun
+from gateway_node.child.supervision.seen_end import SeenEnd
 from gateway_node.child.supervision.stop_ladder import StopLadder
 from gateway_node.child.supervision.wakeup import Wakeup
 
 _CONTAIN_AFTER_SEC = 0.05
 """Joining a cgroup takes long; the many scripts that end sooner are spared it."""
+_BRIEF_SEC = 0.005
+"""Of a script that ends sooner, the end alone tells that it has begun."""
 _NEWS_INTERVAL_SEC = 0.1
 """Between two messages of progress, and two of new output."""
 REPORT_PATIENCE_SEC = 10.0
 """For a gateway that does not read how it ended."""
-
-
-class SeenEnd(NamedTuple):
-    """The end of a script, as it was told."""
-
-    report: EndReport
-    directory: str
-    """The execution's own."""
-    reusable: bool
-    """True where this process is fit for the next script, as it was for this one."""
-
-    def write(self) -> None:
-        """Write the end file, for a gateway that starts after this one has died."""
-        make_directory(self.directory)
-        replace_file(os.path.join(self.directory, END_FILE), json.dumps(self.report).encode())
 
 
 class Supervisor:
@@ -84,6 +68,7 @@ class Supervisor:
         )
         self._end_asked = False
         self._end_asked_by: AskerNote | None = None
+        self._told_start = False
         self._abandoned = False
         """True once the loss of the gateway was acted on."""
         self._progress_told = -math.inf
@@ -99,8 +84,8 @@ class Supervisor:
 
     def see_through(self, own_state: OwnState) -> SeenEnd:
         """Watch the script until its tree is gone, then report and clean up."""
-        self._gateway.send(ScriptStarted(event='started', pid=self._main, warm=self._warm))
         self._watch()
+        self._due.put(self._tell_start, self._started + _BRIEF_SEC)
         self._due.put(self._time_out, self._started + self._order['timeout_sec'])
         self._due.put(self._contain, self._started + _CONTAIN_AFTER_SEC)
         self._due.put(self._sample, self._started + self._meter.interval_sec)
@@ -256,7 +241,14 @@ class Supervisor:
         if self._files.output.news and self._gateway.idle:
             self._due.put(self._tell_of_output, self._output_told + _NEWS_INTERVAL_SEC)
 
+    def _tell_start(self) -> None:
+        """Say that the script has begun, before anything else is said of it."""
+        if not self._told_start:
+            self._told_start = True
+            self._gateway.send(ScriptStarted(event='started', pid=self._main, warm=self._warm))
+
     def _tell_progress(self) -> None:
+        self._tell_start()
         self._progress_told = time.monotonic()
         self._gateway.send(self._files.take_progress())
 

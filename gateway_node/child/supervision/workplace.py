@@ -13,7 +13,7 @@ from gateway_node.child.contract import (
     PROGRESS_FIFO,
     WORKING_DIRECTORY,
 )
-from gateway_node.child.exposed_files import make_directory, read_regular
+from gateway_node.child.exposed_files import read_regular
 from gateway_node.removal import remove_tree
 
 _MAX_FILES = 32
@@ -47,7 +47,7 @@ class Workplace:
         """
         if self.progress is None:
             try:
-                make_directory(self.folder)
+                os.mkdir(self.folder, 0o700)
                 self._make_working_directory()
                 os.mkfifo(self.path(PROGRESS_FIFO), 0o600)
                 self.progress = os.open(self.path(PROGRESS_FIFO), os.O_RDONLY | os.O_NONBLOCK)
