@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 import re
 import signal
+import subprocess
 import sys
 from typing import Any
 
@@ -312,3 +313,32 @@ def test_attributes_of_its_place_reach_no_other(supervisor: KeptSupervisor) -> N
     if end['exit_code'] != 0:
         pytest.skip('this file system has no such attributes')
     assert end['reusable'] is False
+
+
+@pytest.mark.parametrize(
+    'done',
+    [
+        'rm -r {above}/all',
+        'rm -r {above}/all; touch {above}/all',
+        'rm -r {above}/all; ln -s /does/not/exist {above}/all',
+        'rm -r {above}/all; mkdir -m 0000 {above}/all',
+        'chmod 0000 {above}/all',
+        'touch {folder}/work/from_another',
+        'rm {folder}/progress; mkfifo {folder}/progress',
+    ],
+)
+def test_what_another_script_does_to_a_place_that_waits_is_undone(
+    tmp_path: Path, done: str
+) -> None:
+    """Scripts of one user can reach everything of each other; the next start finds it as new."""
+    above = tmp_path / 'all'
+    above.mkdir()
+    with kept_supervisor(above) as kept:
+        assert kept.run('true')['reusable'] is True
+        subprocess.run(
+            ['/bin/sh', '-c', done.format(above=tmp_path, folder=kept.folder)], check=True
+        )
+        end = kept.run('echo 7 > "$GATEWAY_PROGRESS" && ls -A . ..')
+        assert output_of(end).splitlines() == ['.:', '', '..:', 'progress', 'work']
+        assert (end['exit_code'], end['reusable']) == (0, True)
+        assert not above.is_symlink()

@@ -124,4 +124,6 @@ def _spawn_complaint(order: SupervisorOrder, error: Exception) -> str:
         reason = 'it is neither a program for this machine nor a script with a first line of #!'
     elif isinstance(error, OSError) and error.errno == errno.E2BIG:
         reason = 'its arguments and environment are larger than the system takes'
+    if subject not in (order['argv'][0], order.get('script_file')):
+        return f'{subject} could not be made: {reason}'
     return f'{subject} could not be executed: {reason}'

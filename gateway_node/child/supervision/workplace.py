@@ -40,14 +40,18 @@ class Workplace:
         return os.path.join(self.folder, name)
 
     def make(self) -> int:
-        """Make what is not there yet; return the reading end of the progress channel.
+        """Make it where it is not there as it was made; return the channel's reading end.
+
+        Nobody but scripts of other supervisors can have changed it since it was tidied.
 
         Raises:
             OSError: something of it cannot be made; nothing of it is left.
         """
+        if self.progress is not None and not self._is_untouched():
+            self.remove()
         if self.progress is None:
             try:
-                os.mkdir(self.folder, 0o700)
+                _make_folder(self.folder)
                 self._make_working_directory()
                 os.mkfifo(self.path(PROGRESS_FIFO), 0o600)
                 self.progress = os.open(self.path(PROGRESS_FIFO), os.O_RDONLY | os.O_NONBLOCK)
@@ -58,8 +62,8 @@ class Workplace:
         return self.progress
 
     def open_progress(self) -> int:
-        """Return a new writing end of the progress channel."""
-        return os.open(self.path(PROGRESS_FIFO), os.O_WRONLY)
+        """Return a new writing end of the progress channel, whatever is at its path by now."""
+        return os.open(f'/proc/self/fd/{self.progress}', os.O_WRONLY)
 
     def take_result(self) -> tuple[bytes | None, str]:
         """Return what the script gave as its result, or None, and why that is not told."""
@@ -99,6 +103,15 @@ class Workplace:
         except OSError:
             return False
 
+    def _is_untouched(self) -> bool:
+        try:
+            return (
+                self._marks() == self._first_marks
+                and _mark(self.working_directory, timed=True) == self._working_mark
+            )
+        except OSError:
+            return False
+
     def remove(self) -> None:
         """Remove all of it."""
         if self.progress is not None:
@@ -134,6 +147,22 @@ class Workplace:
             *_mark(self.path(PROGRESS_FIFO)),
             fcntl.fcntl(self.progress, fcntl.F_GETPIPE_SZ),
         ]
+
+
+def _make_folder(path: str) -> None:
+    """Make a supervisor's folder; what a script did to the one of all supervisors is undone."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        raise
+    except OSError:
+        above = os.path.dirname(path)
+        with contextlib.suppress(OSError):
+            if not stat.S_ISDIR(os.lstat(above).st_mode):
+                os.unlink(above)
+        os.makedirs(above, 0o700, exist_ok=True)
+        os.chmod(above, 0o700)
+        os.mkdir(path, 0o700)
 
 
 def _mark(path: str, *, timed: bool = False) -> tuple[Any, ...]:
