@@ -1,45 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """From stdlib logging, which the whole gateway uses, to the node's ROS logger."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 import contextlib
-import ctypes
 import logging
 import os
-from typing import cast
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from gateway_node.ros.errors import RosRefused
 from gateway_node.ros.queued_logging import queued_logging
+from gateway_node.ros.rcutils import Location, Log, rcutils_log
 
 OUR_LOGGER = 'gateway_node'
 
 
-class _Location(ctypes.Structure):
-    """`rcutils_log_location_t` of rcutils/logging.h."""
-
-    _fields_ = (
-        ('function_name', ctypes.c_char_p),
-        ('file_name', ctypes.c_char_p),
-        ('line_number', ctypes.c_size_t),
-    )
-
-
 class RosLogHandler(logging.Handler):
-    """Forwards records to a ROS logger.
+    """Forwards records to a ROS logger: to rcutils itself, where that is to be had."""
 
-    To rcutils itself, where its library is found: rclpy looks up the file of each frame below a
-    call, a hundred system calls for a line, and tells this file as the place. rclpy calls the
-    same function, and holds the GIL as this does (ctypes.PyDLL).
-    """
-
-    def __init__(self, logger: RcutilsLogger, library: str = 'librcutils.so') -> None:
-        """Forward to `logger`; `library` is the one that rclpy has loaded."""
+    def __init__(self, logger: RcutilsLogger, log: Log | None) -> None:
+        """Forward to `logger`, by `log` and its name where there is one; see `rcutils_log`."""
         super().__init__()
         self._logger = logger
         self._name = logger.name.encode()
-        self._log = _rcutils_log(library)
+        self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
         """Forward one record; what fails is told on stderr, as stdlib handlers do."""
@@ -50,10 +34,8 @@ class RosLogHandler(logging.Handler):
             if self._log is None:
                 self._forward(severity, message.decode())
                 return
-            location = _Location(
-                _bytes(record.funcName or ''), _bytes(record.pathname), record.lineno
-            )
-            self._log(ctypes.byref(location), severity, self._name, b'%s', message)
+            place = Location(_bytes(record.funcName or ''), _bytes(record.pathname), record.lineno)
+            self._log(place, severity, self._name, message)
         except Exception:
             self.handleError(record)
 
@@ -71,18 +53,6 @@ class RosLogHandler(logging.Handler):
                 self._logger.log(message, logging.INFO)
             case _:
                 self._logger.log(message, logging.DEBUG)
-
-
-def _rcutils_log(library: str) -> Callable[..., None] | None:
-    """Return the function of a library that is loaded; None where it goes by another name."""
-    try:
-        log = ctypes.PyDLL(library, mode=os.RTLD_NOW | os.RTLD_NOLOAD).rcutils_log
-    except (OSError, AttributeError):
-        return None
-    log.restype = None
-    # What a format has behind it is variable, and a text here (ctypes, variadic functions).
-    log.argtypes = (ctypes.POINTER(_Location), ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
-    return cast(Callable[..., None], log)
 
 
 def _severity(level: int) -> int:
@@ -116,7 +86,7 @@ def logging_to(logger: RcutilsLogger) -> Iterator[None]:
     # What rcutils writes its lines to.
     descriptor = 1 if os.environ.get('RCUTILS_LOGGING_USE_STDOUT') == '1' else 2
     try:
-        with queued_logging(RosLogHandler(logger), descriptor):
+        with queued_logging(RosLogHandler(logger, rcutils_log()), descriptor):
             yield
     finally:
         root.setLevel(root_level)

@@ -39,6 +39,7 @@ from gateway_node.ros.errors import (
 )
 from gateway_node.ros.logging_bridge import logging_to, RosLogHandler
 from gateway_node.ros.node import GatewayNode
+from gateway_node.ros.rcutils import rcutils_log
 from gateway_node.ros.versions import rmw_identifier, ros_distribution
 
 pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
@@ -345,13 +346,19 @@ async def test_rosout_names_the_line_that_logged() -> None:
     assert line.line > 0
 
 
+def test_rcutils_is_found_where_rclpy_has_loaded_it() -> None:
+    """A library without the function counts as none."""
+    assert rcutils_log() is not None
+    assert rcutils_log('libc.so.6') is None
+
+
 def test_log_records_reach_the_ros_logger_where_its_library_has_another_name(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Through rclpy, which knows it."""
     levels = (logging.DEBUG, logging.INFO, 25, logging.WARNING, logging.ERROR, logging.CRITICAL)
     with created('--log-level', 'gateway_node:=debug') as node:
-        handler = RosLogHandler(node.logger, 'libnot_there.so')
+        handler = RosLogHandler(node.logger, rcutils_log('libnot_there.so'))
         for level in levels:
             handler.emit(logging.makeLogRecord({'levelno': level, 'msg': f'at {level} \udcff'}))
     told = capfd.readouterr().err
