@@ -84,6 +84,7 @@ def watched(ground: Ground, record_property: Any) -> Iterator[None]:
         yield
     record_property('health', prober.story)
     ground.wait_settled()
+    ground.check_world()
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,11 @@ MANY = {
     'scripts.default_timeout_sec': 60,
 }
 FINAL = ('completed', 'failed', 'terminated')
+WORLD = """\
+umask; ulimit -a; nice; cat /proc/self/oom_score_adj; ls -A; echo /proc/self/fd/*
+exec grep -E '^(Sig(Blk|Ign|Cgt)|Cpus_allowed_list|NoNewPrivs)' /proc/self/status
+"""
+"""Tells what a script finds, whatever its supervisor has seen before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,8 @@ class Ground:
             lambda names: SPARE in names,
             what='a supervisor is ready for the next start',
         )
+        self._asks_for_the_world = self.upload(WORLD)
+        self._world = self._found_by_a_script()
         self.footprint = self._quiet_footprint()
 
     def upload(self, script: str, **metadata: Any) -> str:
@@ -125,11 +132,21 @@ class Ground:
             what=f'no more descriptors than {allowed}',
         )
 
+    def check_world(self) -> None:
+        """Check that the next script, of the supervisor that was used last, finds what the first
+        one found."""
+        assert self._found_by_a_script() == self._world
+
     def resident_mb(self) -> float:
         """Return the gateway's resident memory, in MiB."""
         status = Path(f'/proc/{self.api.process.pid}/status').read_text(encoding='utf-8')
         (line,) = (line for line in status.splitlines() if line.startswith('VmRSS:'))
         return int(line.split()[1]) / 1024
+
+    def _found_by_a_script(self) -> str:
+        ended = self.ended(self.api.start(self.entity, self._asks_for_the_world))
+        assert ended['status'] == 'completed', ended
+        return str(ended['output']['stdout'])
 
     def _host(self) -> str:
         first = self.api.body('/components')['items'][0]

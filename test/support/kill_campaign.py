@@ -48,6 +48,24 @@ SCRIPTS = {
     + 'sleep "$PARAM_SECONDS"\n',
     'ignores_sigterm': _SIGN_IN + 'trap \'\' TERM\nsleep "$PARAM_SECONDS"\n',
 }
+_SIGN_IN_PYTHON = """
+import os, signal, subprocess, time
+with open(os.environ['PARAM_WITNESS'], 'a') as witness:
+    witness.write(os.environ['GATEWAY_EXECUTION_ID'] + '\\n')
+print('begun', flush=True)
+nap = float(os.environ['PARAM_SECONDS'])
+"""
+PYTHON_SCRIPTS = {
+    'naps': _SIGN_IN_PYTHON + 'time.sleep(nap)\n',
+    'leaves_a_daemon': _SIGN_IN_PYTHON
+    + "subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+    + 'if os.fork() == 0:\n    signal.pause()\ntime.sleep(nap)\n',
+    'ignores_sigterm': _SIGN_IN_PYTHON
+    + 'signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(nap)\n',
+}
+"""What starts warm, once the interpreter for that is ready."""
+_ID_VARIABLE = b'GATEWAY_EXECUTION_ID='
+_ID = 'exec_'
 TYPES = ('now', 'now', 'now', 'now_and_on_restart', 'on_restart', 'once_on_restart')
 RECURRING = frozenset({'now_and_on_restart', 'on_restart'})
 FINAL = frozenset(status.value for status in FINAL_STATUSES)
@@ -96,7 +114,6 @@ class Robot:
         self.state_dir = folder / 'state'
         self.witness = folder / 'witness.txt'
         self.witness.touch()
-        self.mark = f'campaign-{os.getpid()}-{seed}'
         self.port = _free_port()
         self.served: list[bool] = []
         """For each life whether it came to serve."""
@@ -139,6 +156,9 @@ class Robot:
         for entity in (APP, COMPONENT):
             for name, content in SCRIPTS.items():
                 self.script_ids[entity, name] = api.upload(entity, content, name=f'{name}.sh')
+            for name, content in PYTHON_SCRIPTS.items():
+                file_name = f'{name}.py'
+                self.script_ids[entity, file_name] = api.upload(entity, content, name=file_name)
 
     @contextlib.contextmanager
     def clients(self, api: GatewayProcess) -> Iterator[None]:
@@ -176,16 +196,17 @@ class Robot:
 
     def processes(self) -> Counter[str]:
         """Return how many living processes each of this robot's executions has."""
-        mark = f'PARAM_CAMPAIGN={self.mark}'.encode()
+        known = {execution_id for (execution_id,) in self._rows('SELECT id FROM executions')}
+        state = os.fsencode(self.state_dir)
         found: Counter[str] = Counter()
         for pid in (int(name) for name in os.listdir('/proc') if name.isdecimal()):
             try:
                 variables = Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
             except OSError:
                 continue
-            if mark in variables:
-                named = (v.decode() for v in variables if v.startswith(b'GATEWAY_EXECUTION_ID='))
-                found[next(named).partition('=')[2]] += 1
+            ours = any(state in each for each in variables)
+            ids = {v.decode().partition('=')[2] for v in variables if v.startswith(_ID_VARIABLE)}
+            found.update(each for each in ids if each in known or (ours and each.startswith(_ID)))
         return found
 
     def histories(self) -> Mapping[str, History]:
@@ -250,7 +271,6 @@ class Robot:
             if self.told.recurring > MAX_SCHEDULES:
                 execution_type = 'once_on_restart'
         parameters = {
-            'campaign': self.mark,
             'witness': str(self.witness),
             'seconds': round(chance.uniform(0, 2), 2),
         }
