@@ -51,4 +51,4 @@ bench: setup
 	@cd test && PYTHONPATH=support ../$(BIN)/python -m bench $(ROWS)
 
 clean:
-	rm -rf $(VENV) $(NOBLE_VENV) build install log .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NOBLE_VENV) .venv-lso build install log .mypy_cache .pytest_cache .ruff_cache

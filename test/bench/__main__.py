@@ -11,12 +11,32 @@ import shutil
 import sys
 import tempfile
 
-from bench import exports, graph, lists, output, records, recovery, starts, statistics_cost
+from bench import (
+    answers,
+    ends,
+    exports,
+    graph,
+    idle,
+    lists,
+    output,
+    records,
+    recovery,
+    runs,
+    starts,
+    statistics_cost,
+)
 from bench.figures import Line, table
 
 Row = Callable[[Path], Iterable[Line]]
 
 ROWS: dict[str, Row] = {
+    'run': runs.run_cost,
+    'python': runs.python_cost,
+    'end': ends.end_cost,
+    'answers': answers.answer_cost,
+    'idle': idle.idle_cost,
+    'written': idle.written_cost,
+    'serving': idle.first_answer,
     'start': starts.start_cost,
     'environment': starts.environment_cost,
     'output': output.flood,

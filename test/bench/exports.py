@@ -15,7 +15,7 @@ from fakes import new_execution
 from gateway_process import BASE
 
 from bench.figures import at_most, Line, ratio, Series, surplus, turns
-from bench.gateways import Client, client, write_manifest
+from bench.gateways import Client, client, KEEP_ALL, write_manifest
 from bench.histories import FEW, MANY, state_with
 from gateway_node.clock import SystemClock
 from gateway_node.executions.actors import GATEWAY
@@ -35,11 +35,6 @@ ROUNDS = 6
 GROWTH_GOAL_MB = 16.0
 HELD_UP_GOAL_MS = 5.0
 """Of the issue: how much later a commit may be while an export runs."""
-KEEP_ALL = {
-    'history.max_executions': 0,
-    'history.max_age_days': 0,
-    'history.max_failed_age_days': 0,
-}
 
 
 class Reader(threading.Thread):

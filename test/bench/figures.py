@@ -41,7 +41,8 @@ class Line:
     """One line of the table."""
 
     figure: str
-    series: Series
+    series: Series | None = None
+    """None where it could not be measured; the figure tells why."""
     ratio: float | None = None
     """To the peer, as the function `ratio` has it."""
     goal: Goal | None = None
@@ -53,6 +54,11 @@ def at_most(limit: float, value: float, what: str, unit: str = '') -> Goal:
     return Goal(
         text=f'{what} {_rounded(value)}{end}, at most {_rounded(limit)}{end}', met=value <= limit
     )
+
+
+def at_least(limit: float, value: float, what: str) -> Goal:
+    """Return the goal that `value` is not below `limit`; `what` names the value."""
+    return Goal(text=f'{what} {_rounded(value)}, at least {_rounded(limit)}', met=value >= limit)
 
 
 def ratio(measured: Series, peer: Series) -> float:
@@ -112,12 +118,12 @@ def turns(count: int, measures: int) -> Iterator[int]:
 
 def table(name: str, lines: Sequence[Line]) -> str:
     """Return the lines of one row of the benchmarks as plain text."""
-    cells = [('', 'median', 'min', 'max', 'n', 'ratio', 'goal'), *map(_cells, lines)]
+    cells = [('', 'median', 'min', 'q1', 'q3', 'max', 'n', 'ratio', 'goal'), *map(_cells, lines)]
     cells[0] = (name, *cells[0][1:])
     widths = [max(len(each[column]) for each in cells) for column in range(len(cells[0]))]
     return '\n'.join(
         '  '.join(
-            cell.ljust(width) if column in (0, 6) else cell.rjust(width)
+            cell.ljust(width) if column in (0, 8) else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(each, widths, strict=True))
         ).rstrip()
         for each in cells
@@ -125,15 +131,25 @@ def table(name: str, lines: Sequence[Line]) -> str:
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    series = line.series
     return (
         f'  {line.figure}',
-        f'{_rounded(series.median)} {series.unit}',
-        _rounded(min(series.values)),
-        _rounded(max(series.values)),
-        str(len(series.values)),
+        *_spread(line.series),
         '' if line.ratio is None else f'{line.ratio:.2f}',
         '' if line.goal is None else str(line.goal),
+    )
+
+
+def _spread(series: Series | None) -> tuple[str, ...]:
+    if series is None:
+        return ('',) * 6
+    values = series.values
+    first, _, third = (
+        statistics.quantiles(values, method='inclusive') if len(values) > 1 else (*values,) * 3
+    )
+    return (
+        f'{_rounded(series.median)} {series.unit}',
+        *map(_rounded, (min(values), first, third, max(values))),
+        str(len(values)),
     )
 
 

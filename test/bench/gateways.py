@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Started gateways with scripts of their own, and ways to time what they do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import http.client
 import json
 import os
 from pathlib import Path
+import re
 import select
+import subprocess
+import time
 from typing import Any
 
 from gateway_process import BASE, gateway, GatewayProcess
@@ -18,7 +21,13 @@ NO_LIMITS = {
     'scripts.max_concurrent_executions': 1000,
     'scripts.max_concurrent_executions_per_entity': 1000,
 }
+KEEP_ALL = {
+    'history.max_executions': 0,
+    'history.max_age_days': 0,
+    'history.max_failed_age_days': 0,
+}
 ENDED = ('completed', 'failed', 'terminated')
+_SERVING = re.compile(r'serving (http://\S+)')
 
 
 class Signpost:
@@ -80,7 +89,7 @@ class Client:
 
     def executions(self, script_id: str, limit: int) -> list[dict[str, Any]]:
         """Return the latest executions of a script."""
-        page = self.get(f'/{self.entity}/scripts/{script_id}/executions?limit={limit}')
+        page = self.get(f'/{self.entity}/scripts/{script_id}/executions?limit=-{limit}')
         items: list[dict[str, Any]] = page['items']
         return items
 
@@ -101,9 +110,14 @@ class Client:
 
 
 @contextlib.contextmanager
-def client(folder: Path, parameters: Mapping[str, object] | None = None) -> Iterator[Client]:
-    """Start a gateway in a folder, limits lifted; it is gone afterwards."""
-    with gateway(folder, {**NO_LIMITS, **(parameters or {})}) as started:
+def client(
+    folder: Path, parameters: Mapping[str, object] | None = None, *, parent: Sequence[str] = ()
+) -> Iterator[Client]:
+    """Start a gateway in a folder, limits lifted; it is gone afterwards.
+
+    `parent` is the beginning of a command that becomes the gateway.
+    """
+    with gateway(folder, {**NO_LIMITS, **(parameters or {})}, parent=parent) as started:
         connected = Client(started)
         try:
             yield connected
@@ -130,3 +144,14 @@ def write_manifest(folder: Path, paths: Mapping[str, str]) -> str:
     manifest = folder / 'scripts.yaml'
     manifest.write_text(json.dumps({'scripts': scripts}))  # JSON is YAML too
     return str(manifest)
+
+
+def serving(process: 'subprocess.Popen[bytes]', log: Path) -> GatewayProcess:
+    """Wait until a gateway serves; `gateway_process.gateway` looks too seldom for a figure."""
+    deadline = time.monotonic() + PATIENCE_SEC
+    while time.monotonic() < deadline and process.poll() is None:
+        found = _SERVING.search(log.read_text())
+        if found:
+            return GatewayProcess(process, log, found.group(1))
+        time.sleep(0.002)
+    raise RuntimeError(f'the gateway does not serve: {log.read_text()}')

@@ -6,9 +6,7 @@ import contextlib
 import functools
 import itertools
 from pathlib import Path
-import re
 import signal
-import subprocess
 import time
 
 from gateway_process import entry_point, GatewayProcess, nothing_left, started
@@ -16,14 +14,13 @@ from killing import shared_memory_removed
 from waiting import wait_for
 
 from bench.figures import at_most, interleaved, Line, ratio, surplus
-from bench.gateways import Client, NO_LIMITS, PATIENCE_SEC, write_manifest
+from bench.gateways import Client, NO_LIMITS, PATIENCE_SEC, serving, write_manifest
 
 OPEN = 100
 STARTS = 3
 GOAL_MS = 1000.0
 """Of the issue: well under a second for 100 open executions."""
 NAP = 'exec sleep 600\n'
-_SERVING = re.compile(r'serving (http://\S+)')
 
 
 def recovery_time(folder: Path) -> Iterator[Line]:
@@ -54,13 +51,13 @@ def _after_crash(
     command = entry_point(state, parameters)
     with nothing_left(), contextlib.ExitStack() as afterwards:
         with started(command, folder) as (process, log):
-            _open_executions(_serving(process, log), count)
+            _open_executions(serving(process, log), count)
             afterwards.enter_context(shared_memory_removed(process.pid))
             process.kill()
             process.wait()
         begun = time.perf_counter()
         with started(command, folder) as (process, log):
-            again = _serving(process, log)
+            again = serving(process, log)
             health = again.body('/health')
             total = (time.perf_counter() - begun) * 1000
             if health['executions']['failed'] != count or health['executions']['running']:
@@ -80,14 +77,3 @@ def _open_executions(api: GatewayProcess, count: int) -> None:
         lambda executions: executions['running'] == count,
         what=f'{count} executions run',
     )
-
-
-def _serving(process: 'subprocess.Popen[bytes]', log: Path) -> GatewayProcess:
-    """Wait until a gateway serves; `gateway_process.gateway` looks too seldom for a figure."""
-    deadline = time.monotonic() + PATIENCE_SEC
-    while time.monotonic() < deadline and process.poll() is None:
-        found = _SERVING.search(log.read_text())
-        if found:
-            return GatewayProcess(process, log, found.group(1))
-        time.sleep(0.002)
-    raise RuntimeError(f'the gateway does not serve: {log.read_text()}')
