@@ -54,10 +54,11 @@ def summary_from(text: str) -> Summary:
 
 def present_texts(texts: Iterable[str]) -> tuple[str, ...]:
     """Return what `to_document` gives today for the executions of these texts."""
-    return tuple(
-        text if is_present_text(text) else to_document(execution_of(*_read(json.loads(text))))
-        for text in texts
-    )
+    return tuple(text if is_present_text(text) else _present_text(text) for text in texts)
+
+
+def _present_text(text: str) -> str:
+    return to_document(execution_of(*renewed(json.loads(text))))
 
 
 def _read(document: Summary) -> tuple[Summary, dict[str, Any]]:

@@ -10,15 +10,15 @@ from typing import NamedTuple
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.documents import beside_summary, to_document, to_text
 from gateway_node.executions.events import Event, EventKind
-from gateway_node.executions.summary_texts import parts_of, SummaryText
+from gateway_node.executions.summary_texts import answered, parts_of, SummaryText
 from gateway_node.executions.values import Execution, Output
 
 MAX_BYTES = 8 * 1024 * 1024
 """Of memory, that all of them take."""
 _MOST_OF_ONE = 8
 """One that takes more than this part of it is made each time."""
-_OWN_BYTES = 1024
-"""What one takes beside its texts, rather more than less."""
+_OWN_BYTES = 512
+"""What one takes beside its texts, about."""
 
 
 class Detail(NamedTuple):
@@ -38,14 +38,13 @@ class Detail(NamedTuple):
         """Return what is answered below a base; `script_content` is the path of the script's file
         as it ran, where it is there."""
         content = '' if script_content is None else f',"script_content":"{script_content}"'
-        summary = self.summary.answered(base, is_outdated=is_outdated)
+        summary = answered(base, [self.summary], lambda *_: is_outdated)
         return f'{summary[:-1]}{content}{self.beside}'.encode()
 
     @property
     def size(self) -> int:
         """The bytes of memory that it takes, about."""
-        texts = (self.summary.text, self.summary.rest, self.beside)
-        return _OWN_BYTES + sum(map(sys.getsizeof, texts))
+        return _OWN_BYTES + sum(map(sys.getsizeof, (*self.summary, self.beside)))
 
 
 def detail_of(execution: Execution, output: Output) -> Detail:

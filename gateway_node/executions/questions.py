@@ -15,6 +15,7 @@ from gateway_node.executions.documents import beside_summary, Summary, to_docume
 from gateway_node.executions.ended_details import Detail, detail_of, EndedDetails
 from gateway_node.executions.errors import ExecutionNotFound
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.held_pages import HeldPages
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.output_pages import LinesWanted, OutputPage, read_page
@@ -28,8 +29,10 @@ from gateway_node.executions.ports import ScriptRunner
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.summary_texts import parts_of, SummaryText
-from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.executions.values import Execution, ExecutionStatus, OPEN_STATUSES
 from gateway_node.scripts.library import ScriptLibrary
+
+_OPEN = frozenset(status.value for status in OPEN_STATUSES)
 
 
 class Questions:
@@ -54,6 +57,8 @@ class Questions:
         self._active = active
         self._schedules = schedules
         self._details = details
+        self._pages = HeldPages(store.log, self._find_page)
+        self._numbered_pages = HeldPages(store.log, self._find_numbered_page)
 
     async def get(self, entity: EntityRef, script_id: str, execution_id: str) -> Execution:
         """Return an execution, open or ended; ExecutionNotFound."""
@@ -128,14 +133,10 @@ class Questions:
         """
         if page.limit > 0:
             page = replace(page, below=self._ids.unsettled_from)
-        found = await self._store.find_texts(wanted, page)
+        found = await self._pages.find(wanted, page)
         if not found.executions:
             await self._check_known(wanted)
-        return FoundPage(
-            executions=self._as_they_are(found.executions),
-            more=found.more,
-            complete=found.complete,
-        )
+        return replace(found, executions=self._as_they_are(found.executions))
 
     async def beside_summary(self, execution_id: str) -> Summary:
         """Return what is shown of an execution alone, its parameters among it; nothing of one that
@@ -148,15 +149,10 @@ class Questions:
     ) -> FoundNumberedPage[SummaryText]:
         """Return a page of the executions that are wanted, in its order; ScriptNotFound as
         `find`."""
-        found = await self._store.find_numbered(wanted, page)
+        found = await self._numbered_pages.find(wanted, page)
         if not found.executions:
             await self._check_known(wanted)
-        return FoundNumberedPage(
-            executions=self._as_they_are(found.executions),
-            total=found.total,
-            approximate=found.approximate,
-            complete=found.complete,
-        )
+        return replace(found, executions=self._as_they_are(found.executions))
 
     async def versions_named(self, script_id: str) -> Mapping[str, int]:
         """Return how many executions name each version of a script; StoreUnavailable."""
@@ -174,15 +170,36 @@ class Questions:
         if not (await self._store.find(of_script, KeysetPage(limit=-1))).executions:
             await self._library.get(wanted.entity, wanted.script_id)
 
-    def _as_they_are(self, recorded: Iterable[str]) -> tuple[SummaryText, ...]:
-        """Return what is known beyond the record: progress, and a stop that is not on it yet."""
-        return tuple(
-            parts_of(to_document(present))
-            if (present := self._present(each.execution_id))
-            and present.status.value == each.status
-            else each
-            for each in map(parts_of, recorded)
+    async def _find_page(
+        self, wanted: ExecutionFilter, page: KeysetPage
+    ) -> FoundPage[SummaryText]:
+        found = await self._store.find_texts(wanted, page)
+        return FoundPage(
+            executions=tuple(map(parts_of, found.executions)),
+            more=found.more,
+            complete=found.complete,
         )
+
+    async def _find_numbered_page(
+        self, wanted: ExecutionFilter, page: NumberedPage
+    ) -> FoundNumberedPage[SummaryText]:
+        found = await self._store.find_numbered(wanted, page)
+        return FoundNumberedPage(
+            executions=tuple(map(parts_of, found.executions)),
+            total=found.total,
+            approximate=found.approximate,
+            complete=found.complete,
+        )
+
+    def _as_they_are(self, recorded: Iterable[SummaryText]) -> tuple[SummaryText, ...]:
+        """Return what is known beyond the record: progress, and a stop that is not on it yet."""
+        return tuple(self._as_it_is(each) if each.status in _OPEN else each for each in recorded)
+
+    def _as_it_is(self, recorded: SummaryText) -> SummaryText:
+        present = self._present(recorded.execution_id)
+        if present is None or present.status.value != recorded.status:
+            return recorded
+        return parts_of(to_document(present))
 
     async def _find(self, execution_id: str) -> Execution | None:
         return self._present(execution_id) or await self._store.get(execution_id)

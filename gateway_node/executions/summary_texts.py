@@ -6,66 +6,112 @@ request to request goes.
 hold nothing that JSON escapes.
 """
 
+from collections.abc import Callable, Iterable
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 _BEGIN = '{"id":"'
 _SECOND = '","status":"'
 _SCHEDULE = ',"schedule":"'
+_USUALLY_AT = len(_BEGIN) + len('exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8')
+"""Where `_SECOND` stands behind an id of the gateway's."""
+_CUTS = 20
+"""Quotes up to the end of the script's version."""
+
+IsOutdated = Callable[[str, str, str], bool]
+"""Tells it of a version, by the entity's path, the script's id and the version."""
 
 
-class SummaryText(NamedTuple):
-    """A summary as text, and in parts."""
+class SummaryText(tuple[str, ...]):
+    """A summary as text, cut at the quotes of its first members: every fourth piece is a value."""
 
-    text: str
-    execution_id: str
-    status: str
-    entity: str
-    """Its path."""
-    script_id: str
-    script_version: str
-    schedule: str | None
-    """The id of another execution of the same script."""
-    rest: str
-    """All other members and the end: `,"script_name":"check","kind":…}`."""
+    __slots__ = ()
 
-    def read(self) -> dict[str, Any]:
-        """Return the summary."""
-        summary: dict[str, Any] = json.loads(self.text)
-        return summary
+    @property
+    def execution_id(self) -> str:
+        """The execution's id."""
+        return self[3]
+
+    @property
+    def status(self) -> str:
+        """Its status."""
+        return self[7]
+
+    @property
+    def entity(self) -> str:
+        """The path of its entity."""
+        return self[11]
+
+    @property
+    def script_id(self) -> str:
+        """The id of its script."""
+        return self[15]
+
+    @property
+    def script_version(self) -> str:
+        """The version that it executes."""
+        return self[19]
+
+    @property
+    def script(self) -> tuple[str, str]:
+        """The path of its entity, and the id of its script."""
+        return self[11], self[15]
 
     @property
     def href(self) -> str:
-        """The execution's path below the base."""
+        """Its path below the base."""
         return f'/{self.entity}/scripts/{self.script_id}/executions/{self.execution_id}'
 
-    def answered(self, base: str, *, is_outdated: bool) -> str:
-        """Return what is answered below a base."""
-        schedule = ''
-        if self.schedule is not None:
-            script = f'{base}/{self.entity}/scripts/{self.script_id}'
-            schedule = f',"schedule":"{script}/executions/{self.schedule}"'
-        return (
-            f'{{"id":"{self.execution_id}","status":"{self.status}","href":"{base}{self.href}",'
-            f'"entity":"{self.entity}","script_id":"{self.script_id}",'
-            f'"script_version":"{self.script_version}",'
-            f'"is_outdated":{"true" if is_outdated else "false"}{schedule}{self.rest}'
-        )
+    def read(self) -> dict[str, Any]:
+        """Return the summary."""
+        summary: dict[str, Any] = json.loads('"'.join(self))
+        return summary
 
 
 def is_present_text(text: str) -> bool:
     """Tell whether a text is as `documents.to_document` writes it today; earlier versions wrote
     the entity behind the id."""
-    return text.startswith(_SECOND, text.index('"', len(_BEGIN)))
+    at = _USUALLY_AT
+    return text[at : at + len(_SECOND)] == _SECOND or text.startswith(
+        _SECOND, text.index('"', len(_BEGIN))
+    )
 
 
 def parts_of(text: str) -> SummaryText:
     """Take a text apart that is as `documents.to_document` writes it today."""
-    # { id : "…" , status : "…" , and so on: every fourth piece is a value.
-    pieces = text.split('"', 20)
-    rest, schedule = pieces[20], None
-    if rest.startswith(_SCHEDULE):
-        schedule, _, rest = rest[len(_SCHEDULE) :].partition('"')
-    return SummaryText(
-        text, pieces[3], pieces[7], pieces[11], pieces[15], pieces[19], schedule, rest
+    return SummaryText(text.split('"', _CUTS))
+
+
+def answered(base: str, summaries: Iterable[SummaryText], is_outdated: IsOutdated) -> str:
+    """Return what is answered of executions below a base, with a comma between them."""
+    pieces: list[str] = []
+    of_script: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for each in summaries:
+        execution_id, status, rest = each[3], each[7], each[20]
+        script = each[11], each[15], each[19]
+        told = of_script.get(script)
+        if told is None:
+            told = of_script[script] = _of_script(base, *script, is_outdated(*script))
+        href, members = told
+        pieces += (_BEGIN, execution_id, _SECOND, status, href, execution_id, members)
+        if rest.startswith(_SCHEDULE):
+            # `href` begins with the quote behind the status.
+            _, rest = rest.split(_SCHEDULE, 1)
+            pieces += (_SCHEDULE, href[_HREF_BEGINS:])
+        pieces += (rest, ',')
+    return ''.join(pieces[:-1])
+
+
+_HREF = '","href":"'
+_HREF_BEGINS = len(_HREF)
+
+
+def _of_script(
+    base: str, entity: str, script_id: str, version: str, is_outdated: bool
+) -> tuple[str, str]:
+    """Return what stands between the status and the end of the href, and what is behind that."""
+    return (
+        f'{_HREF}{base}/{entity}/scripts/{script_id}/executions/',
+        f'","entity":"{entity}","script_id":"{script_id}","script_version":"{version}",'
+        f'"is_outdated":{"true" if is_outdated else "false"}',
     )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.documents import Summary
-from gateway_node.executions.summary_texts import SummaryText
+from gateway_node.executions.summary_texts import answered, SummaryText
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.representations import Json
 from gateway_node.scripts.library import ScriptLibrary
@@ -111,12 +111,11 @@ async def rows_of(
 async def texts_of(base: str, library: ScriptLibrary, found: Collection[SummaryText]) -> str:
     """Return executions with all columns, as the items of an array: what `ExecutionRows` builds of
     each, as text. Raises what `ScriptLibrary.versions_of` raises."""
-    versions = await _versions_of({(each.entity, each.script_id) for each in found}, library)
-    return ','.join(
-        each.answered(
-            base, is_outdated=each.script_version != versions[each.entity, each.script_id]
-        )
-        for each in found
+    versions = await _versions_of({each.script for each in found}, library)
+    return answered(
+        base,
+        found,
+        lambda entity, script_id, version: versions[entity, script_id] != version,
     )
 
 

@@ -71,21 +71,35 @@ class Search:
 
         Within the bounds, but for a limited number where all of the walk is wanted.
         """
-        bounded = limit is None or self.selective
+        if limit is not None and not self.selective:
+            yield from self._first(limit)
+            return
         left = self.bounds.rows if limit is None else limit
         for span in self.spans:
-            rows = left * len(self.walk.arms)
-            if bounded:
-                rows = self.bounds.rows - self.looked_at
-            for number, told in self._looked_at(span, rows):
+            for number, told in self._looked_at(span, self.bounds.rows - self.looked_at):
                 if told is not None:
                     yield number, told
                     left -= 1
-                self.exhausted = bounded and (
+                self.exhausted = (
                     self.looked_at >= self.bounds.rows
                     or self.looked_at_bytes >= self.bounds.parameter_bytes
                 )
                 if left == 0 or self.exhausted:
+                    return
+
+    def _first(self, limit: int) -> Iterator[tuple[int, Any]]:
+        """Yield the first ones of a walk of which all is wanted."""
+        left, last = limit, None
+        for span in self.spans:
+            rows = left * len(self.walk.arms)
+            query = rows_query(self.walk, self.direction, span, rows, told=self.told)
+            for number, told, _ in self.connection.execute(query.sql, query.arguments):
+                if number == last:
+                    continue
+                last = number
+                yield number, told
+                left -= 1
+                if left == 0:
                     return
 
     def _looked_at(self, span: Span, rows: int) -> Iterator[tuple[int, Any]]:

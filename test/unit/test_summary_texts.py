@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Summaries that are answered as texts, and those of earlier versions."""
 
+import ipaddress
 import json
+import re
 from typing import Any
 
 import earlier_form
 from executions_of_any_kind import EXECUTIONS
 from fakes import as_listed, new_execution
 from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway_node.executions.document_reading import (
     execution_from,
@@ -24,9 +27,12 @@ from gateway_node.executions.documents import (
     to_document,
 )
 from gateway_node.executions.earlier_documents import renewed_changes
-from gateway_node.executions.summary_texts import parts_of
+from gateway_node.executions.summary_texts import answered, IsOutdated, parts_of
 from gateway_node.executions.values import Execution
+from gateway_node.http_server.errors import InvalidRequest
 from gateway_node.http_server.execution_columns import EXECUTION_COLUMNS, ExecutionRows
+from gateway_node.http_server.forwarding import TrustedProxies
+from gateway_node.ros.specifications import PARAMETERS
 
 BASE = '/robot/api/v1'
 
@@ -37,6 +43,10 @@ def rows(execution: Execution, version: str | None, columns: Any = None) -> Exec
     return ExecutionRows(BASE, versions, columns)
 
 
+def _differs_from(version: str | None) -> IsOutdated:
+    return lambda entity, script_id, ran: ran != version
+
+
 @given(EXECUTIONS)
 def test_a_text_says_what_is_built_of_the_values(execution: Execution) -> None:
     """Whatever scripts and clients wrote into it; below any base, outdated or not."""
@@ -44,9 +54,8 @@ def test_a_text_says_what_is_built_of_the_values(execution: Execution) -> None:
     assert (text.execution_id, text.status) == (execution.id, execution.status.value)
     assert text.read() == summary_of(execution)
     for version in (execution.script_version, 'another', None):
-        is_outdated = version != execution.script_version
-        answered = json.loads(text.answered(BASE, is_outdated=is_outdated))
-        assert answered == rows(execution, version).row(summary_of(execution))
+        told = answered(BASE, [text], _differs_from(version))
+        assert json.loads(told) == rows(execution, version).row(summary_of(execution))
 
 
 @given(EXECUTIONS)
@@ -88,3 +97,21 @@ def test_events_of_an_earlier_version_go_on_in_this_one(
     changes = json.loads(json.dumps(changed_fields(*told)))
     read = execution_of(evolved(first, renewed_changes(changes)))
     assert read == as_listed(after)
+
+
+@given(st.text(st.sampled_from('/rob0t.-_~"\\\x00\x1f\x7f\u00e9%'), max_size=12))
+def test_no_base_can_break_a_text(prefix: str) -> None:
+    """What is put in as it is holds nothing that JSON escapes: neither what a trusted proxy takes
+    off, nor `server.path_prefix`."""
+    (specification,) = [each for each in PARAMETERS if each.name == 'server.path_prefix']
+    assert specification.pattern is not None
+    by_parameter = re.fullmatch(specification.pattern, prefix) is not None
+    try:
+        proxy = ipaddress.ip_address('127.0.0.1')
+        TrustedProxies([ipaddress.ip_network(proxy)]).read(
+            str(proxy), forwarded_for=(), prefixes=[prefix]
+        )
+        by_proxy = True
+    except InvalidRequest:
+        by_proxy = False
+    assert not (by_parameter or by_proxy) or json.dumps(prefix) == f'"{prefix}"'
