@@ -67,6 +67,7 @@ def test_scripts_run_one_after_the_other_below_one_supervisor(supervisor: KeptSu
         'prlimit --pid $PPID --stack=1000000:',
         'renice -n 5 -p $PPID',
         'chrt --batch --pid 0 $PPID',
+        'chrt --reset-on-fork --other --pid 0 $PPID',
         'ionice --class 3 --pid $PPID',
         'sleep 0.2; echo 500 > /proc/$PPID/oom_score_adj',
         'echo 127 > /proc/$PPID/coredump_filter',

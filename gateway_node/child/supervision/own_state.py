@@ -15,9 +15,13 @@ from typing import Any
 _FILES = ('limits', 'oom_score_adj', 'cgroup', 'coredump_filter', 'timerslack_ns', 'autogroup')
 """Of /proc/self (man 5 proc); each is there only where the kernel has what it tells."""
 _MAX_BYTES = 4096
-_IOPRIO_GET = {'x86_64': 252, 'aarch64': 31, 'riscv64': 31}.get(os.uname().machine, -1)
-"""The number of a call that the C library has no function for (man 2 ioprio_get)."""
+_MACHINE = os.uname().machine
+_IOPRIO_GET = {'x86_64': 252, 'aarch64': 31, 'riscv64': 31}.get(_MACHINE, -1)
+"""The numbers of two calls that the C library has no functions for (man 2 ioprio_get)."""
+_SCHED_GETATTR = {'x86_64': 315, 'aarch64': 275, 'riscv64': 275}.get(_MACHINE, -1)
 _IOPRIO_WHO_PROCESS = 1
+_ATTRIBUTES_BYTES = 56
+"""Of policy, priorities and bounds on use of a processor (man 2 sched_getattr)."""
 
 _libc = ctypes.CDLL(None)
 
@@ -37,6 +41,7 @@ class OwnState:
             lambda: os.sched_getparam(0).sched_priority,
             partial(os.sched_getaffinity, 0),
             partial(_libc.syscall, _IOPRIO_GET, _IOPRIO_WHO_PROCESS, 0),
+            _scheduling,
             os.getcwd,
             _next_descriptor,
         ]
@@ -62,6 +67,13 @@ def _open(name: str) -> int:
         return os.open(f'/proc/self/{name}', os.O_RDONLY)
     except OSError:
         return -1
+
+
+def _scheduling() -> bytes:
+    """Return the attributes that the scheduler has of this process; zeros where it tells none."""
+    attributes = ctypes.create_string_buffer(_ATTRIBUTES_BYTES)
+    _libc.syscall(_SCHED_GETATTR, 0, attributes, _ATTRIBUTES_BYTES, 0)
+    return attributes.raw
 
 
 def _next_descriptor() -> int:
