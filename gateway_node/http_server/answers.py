@@ -13,7 +13,7 @@ from aiohttp import hdrs, HttpVersion11, web
 from gateway_node.http_server.calls import Answer, Document, Download, Stream, TextPart
 from gateway_node.http_server.connections import Connection
 from gateway_node.http_server.media_types import JSON, TEXT
-from gateway_node.http_server.parts import is_known, part_of
+from gateway_node.http_server.parts import entity_tag, is_known, OfKnown, part_of
 from gateway_node.http_server.preferences import PREFERENCE_APPLIED
 from gateway_node.http_server.ready_response import ReadyResponse
 from gateway_node.http_server.targets import link_field
@@ -49,10 +49,10 @@ def response_to(
         return _stream(answer.body, status, request, headers)
     if answer.body is None:
         return ReadyResponse(status=status, fields=headers)
-    if isinstance(answer.body, Document):
-        return _document(answer.body, status, headers)
-    headers[hdrs.CONTENT_TYPE] = f'{JSON}{_UTF_8}'
-    return ReadyResponse(status=status, fields=headers, content=_encode(answer.body).encode())
+    document = answer.body
+    if not isinstance(document, Document):
+        document = Document(content=_encode(document).encode(), media_type=JSON)
+    return _document(document, answer.asked, status, headers)
 
 
 def attachment(file_name: str) -> str:
@@ -70,13 +70,17 @@ def attachment(file_name: str) -> str:
     )
 
 
-def _document(document: Document, status: int, headers: dict[str, str]) -> ReadyResponse:
-    headers |= document.headers
-    if document.tag is not None:
+def _document(
+    document: Document, asked: OfKnown | None, status: int, headers: dict[str, str]
+) -> ReadyResponse:
+    headers.update(document.headers)
+    if asked is not None:
+        tag = document.tag or entity_tag(document.content)
+        headers[hdrs.ETAG] = tag
         # Whoever keeps it asks whether it is still the same.
-        headers |= {hdrs.ETAG: document.tag, hdrs.CACHE_CONTROL: 'no-cache'}
-    if document.known:
-        return ReadyResponse(status=304, fields=headers)
+        headers[hdrs.CACHE_CONTROL] = 'no-cache'
+        if is_known(asked, tag):
+            return ReadyResponse(status=304, fields=headers)
     media_type = document.media_type
     is_text = media_type == JSON or media_type.startswith('text/')
     headers[hdrs.CONTENT_TYPE] = media_type + (_UTF_8 if is_text else '')

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from gateway_node.executions.actors import Actor
-from gateway_node.http_server.parts import OfPart
+from gateway_node.http_server.parts import OfKnown, OfPart
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import Services
 from gateway_node.http_server.targets import Target
@@ -69,9 +69,7 @@ class Document:
     content: bytes
     media_type: str
     tag: str | None = None
-    """Its validator, where clients may keep it."""
-    known: bool = False
-    """Whether the client has it already, so that it is not sent."""
+    """Its validator, where that is known already."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """That belong to it."""
 
@@ -112,5 +110,7 @@ class Answer:
     """The path of what came into being."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Paths by what they are to this answer (RFC 8288)."""
+    asked: OfKnown | None = None
+    """What the client may have of it, which it then need not be sent; None where none keeps it."""
     preference: str | None = None
     """The one that was applied, of those that the client has (RFC 7240)."""

@@ -85,7 +85,7 @@ def _describe(path: str, page: DocsPage) -> Callable[[Call[Any, None]], Awaitabl
 def _show_file(page: DocsPage) -> Callable[[Call[OfFile, None]], Awaitable[Answer]]:
     async def show_file(call: Call[OfFile, None]) -> Answer:
         """Show a file of the page."""
-        return Answer(body=await page.file(call.at))
+        return Answer(body=await page.file(call.at), asked=call.at)
 
     return show_file
 

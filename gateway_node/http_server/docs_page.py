@@ -14,7 +14,7 @@ from string import Template
 
 from gateway_node.http_server.calls import Document
 from gateway_node.http_server.fields import Segment
-from gateway_node.http_server.parts import entity_tag, is_known, OfKnown
+from gateway_node.http_server.parts import entity_tag, OfKnown
 from gateway_node.http_server.takes import path
 from gateway_node.threads import Threads
 
@@ -75,12 +75,10 @@ def _file(at: OfFile) -> Document:
     file = at.file
     of_others = file in (PageFile.BUNDLE, PageFile.STYLE)
     content = _read(_SWAGGER_UI, file.value) if of_others else _read(file.value)
-    tag = entity_tag(content)
     return Document(
         content=content,
         media_type=_MEDIA_TYPES[PurePosixPath(file.value).suffix],
-        tag=tag,
-        known=is_known(at, tag),
+        tag=entity_tag(content),
         headers=_HEADERS,
     )
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from gateway_node.entities.errors import AreaNotFound, EntityNotFound, FunctionNotFound
 from gateway_node.http_server import entities
+from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.route import Route, VIEWER
-from gateway_node.http_server.subjects import ByAreaId, ByEntityId, ByFunctionId, Nothing
+from gateway_node.http_server.subjects import ByAreaId, ByEntityId, ByFunctionId
 
 ENTITY_ROUTES: tuple[Route[Any, Any], ...] = (
-    Route('GET', '/apps', VIEWER, entities.list_apps, Nothing, answers='AppList'),
+    Route('GET', '/apps', VIEWER, entities.list_apps, OfKnown, answers='AppList'),
     Route(
         'GET',
         '/apps/{entity_id}',
@@ -29,7 +30,7 @@ ENTITY_ROUTES: tuple[Route[Any, Any], ...] = (
         errors=(EntityNotFound,),
     ),
     Route(
-        'GET', '/components', VIEWER, entities.list_components, Nothing, answers='ComponentList'
+        'GET', '/components', VIEWER, entities.list_components, OfKnown, answers='ComponentList'
     ),
     Route(
         'GET',
@@ -49,7 +50,7 @@ ENTITY_ROUTES: tuple[Route[Any, Any], ...] = (
         answers='AppList',
         errors=(EntityNotFound,),
     ),
-    Route('GET', '/areas', VIEWER, entities.list_areas, Nothing, answers='ReferenceList'),
+    Route('GET', '/areas', VIEWER, entities.list_areas, OfKnown, answers='ReferenceList'),
     Route(
         'GET',
         '/areas/{area_id}',
@@ -68,7 +69,7 @@ ENTITY_ROUTES: tuple[Route[Any, Any], ...] = (
         answers='ComponentList',
         errors=(AreaNotFound,),
     ),
-    Route('GET', '/functions', VIEWER, entities.list_functions, Nothing, answers='ReferenceList'),
+    Route('GET', '/functions', VIEWER, entities.list_functions, OfKnown, answers='ReferenceList'),
     Route(
         'GET',
         '/functions/{function_id}',

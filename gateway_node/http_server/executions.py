@@ -12,7 +12,7 @@ from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.execution_columns import execution_href
 from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
 from gateway_node.http_server.media_types import JSON
-from gateway_node.http_server.parts import entity_tag, is_known, OfKnown
+from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.preferences import PREFER, Wait
 from gateway_node.http_server.representations import content_href
 from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution, OfScript
@@ -116,10 +116,7 @@ async def show_execution(call: Call[ShownExecution, None]) -> Answer:
     """
     detail = await call.at.detail(call.services.questions)
     document = await _document(call, detail)
-    if not detail.has_ended:
-        return Answer(body=document)
-    tag = entity_tag(document.content)
-    return Answer(body=replace(document, tag=tag, known=is_known(call.at, tag)))
+    return Answer(body=document, asked=call.at if detail.has_ended else None)
 
 
 async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
@@ -151,8 +148,7 @@ async def _answer_of(call: Call[Any, Any], execution: Execution) -> Answer:
 
 async def _document(call: Call[Any, Any], detail: Detail) -> Document:
     library, summary = call.services.library, detail.summary
-    script = (detail.entity, summary.script_id)
-    version = (await library.versions_of([script]))[script]
+    version = await library.version_of(detail.entity, summary.script_id)
     is_outdated = summary.script_version != version
     content = None
     # Of a managed script the present version is there and no other.

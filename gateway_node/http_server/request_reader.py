@@ -7,6 +7,7 @@ All that is wrong is told at once, by JSON Pointer: `/path/script_id`, `/query/l
 
 from collections.abc import Iterator, Mapping
 import dataclasses
+from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
 from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
@@ -19,6 +20,8 @@ T = TypeVar('T')
 
 MAX_VIOLATIONS = 20
 """How many an answer names; how many there are beyond that, its message says."""
+_PATHS = 64
+"""Of each route, for which what they say is remembered: it never changes."""
 _SHOWN = 80
 """Characters of an unknown name that an answer repeats."""
 
@@ -26,11 +29,33 @@ _SHOWN = 80
 class Texts(Protocol):
     """The query or the headers of a request: names, each with one or several texts."""
 
+    def __len__(self) -> int:
+        """Tell how many texts there are."""
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether a name is given."""
+
     def __iter__(self) -> Iterator[str]:
         """Go through the names; as often as they are given."""
 
     def getall(self, key: str, default: list[str]) -> list[str]:
         """Return all texts of a name."""
+
+
+class _NoTexts:
+    """Neither a query nor a header."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __contains__(self, key: object) -> bool:
+        return False
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def getall(self, key: str, default: list[str]) -> list[str]:
+        return default
 
 
 class Reader(Generic[T]):
@@ -45,10 +70,21 @@ class Reader(Generic[T]):
         self._families = [each for each in in_texts if each.is_family]
         self._shown_names = [each.shown_name for each in taken if each.place is Place.QUERY]
         self._query_names = {each.name for each in self._texts if each.place is Place.QUERY}
+        self._header_names = [each.name for each in self._texts if each.place is Place.HEADER]
+        self._read_path = lru_cache(maxsize=_PATHS)(self._read_path_alone)
         self._members = {each.name: each for each in taken if each.place is Place.BODY}
 
     def read(self, segments: Mapping[str, str], query: Texts, headers: Texts) -> T:
         """Read path, query and headers; InvalidParameter, with all that is wrong."""
+        if query or any(name in headers for name in self._header_names):
+            return self._read(segments, query, headers)
+        return self._read_path(tuple(segments.items()))
+
+    def _read_path_alone(self, segments: tuple[tuple[str, str], ...]) -> T:
+        nothing = _NoTexts()
+        return self._read(dict(segments), nothing, nothing)
+
+    def _read(self, segments: Mapping[str, str], query: Texts, headers: Texts) -> T:
         faults = _Faults()
         values: dict[str, Any] = {}
         others = [name for name in dict.fromkeys(query) if name not in self._query_names]

@@ -12,6 +12,7 @@ from gateway_node.executions.statistics import ScriptOfEntity, ScriptRecord
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.fields import Choice
 from gateway_node.http_server.paging import around_numbered, DEFAULT_PER_PAGE, Numbered
+from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.query_fields import (
     EntityPattern,
     MAX_TEXTS,
@@ -26,7 +27,7 @@ _TEXTS = Several(SearchText(listed=True), MAX_TEXTS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfScripts(Numbered):
+class OfScripts(Numbered, OfKnown):
     """Takes which scripts are wanted, and which page of them."""
 
     entities: frozenset[str] | None = query(
@@ -77,7 +78,7 @@ async def list_all_scripts(call: Call[OfScripts, None]) -> Answer:
         | _did(records[name])
         for name, (entity, script) in zip(names, shown, strict=True)
     )
-    return Answer(body=listing(items) | around.members, links=around.links)
+    return Answer(body=listing(items) | around.members, links=around.links, asked=at)
 
 
 def _name_of(entity: EntityRef, script: Script) -> ScriptOfEntity:

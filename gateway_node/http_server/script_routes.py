@@ -59,7 +59,7 @@ SCRIPT_ROUTES: tuple[Route[Any, Any], ...] = (
         '/{collection}/{entity_id}/scripts',
         VIEWER,
         scripts.list_scripts,
-        OfEntity,
+        scripts.OfScriptList,
         finds=find_entity,
         answers='ScriptList',
         errors=ERRORS_OF_SCRIPTS,

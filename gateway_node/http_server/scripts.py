@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway_node.http_server.calls import Answer, Call, Download
 from gateway_node.http_server.errors import ContentNotFound
 from gateway_node.http_server.fields import Version
+from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.representations import (
     listing,
     script_detail,
@@ -28,17 +29,23 @@ MAX_VERSIONS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfScriptList(OfEntity, OfKnown):
+    """Takes an entity, and what a client has of the list of its scripts."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OfVersion(OfScript):
     """Takes a version of a script, or its present one."""
 
     version: str | None = query(Version(), default=None)
 
 
-async def list_scripts(call: Call[OfEntity, None]) -> Answer:
+async def list_scripts(call: Call[OfScriptList, None]) -> Answer:
     """List the scripts of an entity."""
     scripts = await call.services.library.list(call.at.entity)
     href = _scripts_href(call)
-    return Answer(body=listing(script_detail(href, script) for script in scripts))
+    body = listing(script_detail(href, script) for script in scripts)
+    return Answer(body=body, asked=call.at)
 
 
 async def upload_script(call: Call[OfEntity, Form]) -> Answer:

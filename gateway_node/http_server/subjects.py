@@ -3,6 +3,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from gateway_node.entities.values import EntityRef, EntityType
@@ -11,6 +12,7 @@ from gateway_node.executions.questions import Questions
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.calls import Call
 from gateway_node.http_server.fields import ExecutionId, Id, Segment
+from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.takes import path
 
 ID = Id()
@@ -22,21 +24,21 @@ class Nothing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByEntityId:
+class ByEntityId(OfKnown):
     """Takes the id of an app, or of a component: the path says of which."""
 
     entity_id: str = path(ID)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByAreaId:
+class ByAreaId(OfKnown):
     """Takes the id of an area."""
 
     area_id: str = path(ID)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByFunctionId:
+class ByFunctionId(OfKnown):
     """Takes the id of a function."""
 
     function_id: str = path(ID)
@@ -49,7 +51,7 @@ class OfEntity:
     collection: EntityType = path(Segment(EntityType))
     entity_id: str = path(ID)
 
-    @property
+    @cached_property
     def entity(self) -> EntityRef:
         """What the path names."""
         return EntityRef(entity_type=self.collection, entity_id=self.entity_id)

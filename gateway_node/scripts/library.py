@@ -126,6 +126,12 @@ class ScriptLibrary:
         if not self._managed.has(entity, script_id):
             uploaded.get(entity, script_id)
 
+    async def version_of(self, entity: EntityRef, script_id: str) -> str | None:
+        """Return the version of one script, as `versions_of` does."""
+        uploaded = self._turned_on()
+        managed = await self._managed.version_of(entity, script_id)
+        return managed or uploaded.version_of(entity, script_id)
+
     async def versions_of(self, scripts: Collection[ScriptOf]) -> Mapping[ScriptOf, str | None]:
         """Return the versions of these scripts, to be shown; None for those that are gone.
 

@@ -87,6 +87,15 @@ class ManagedScripts:
                 return script
         return None
 
+    async def version_of(self, entity: EntityRef, script_id: str) -> str | None:
+        """Return the version of one script, where it is managed, as `versions_of` does."""
+        file = self._file(entity, script_id)
+        if file is None:
+            return None
+        if not file.seen_lately:
+            await file.current()
+        return file.version
+
     async def versions_of(self, scripts: Iterable[ScriptOf]) -> Mapping[ScriptOf, str]:
         """Return the versions of those of these scripts that are managed, to be shown: as they
         were a moment ago."""
