@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 BATCH = 50
 """Executions that are removed, or measured, before others get a turn."""
+LINGER_SEC = 0.2
+"""Between an end and the sweep, which takes along what ends meanwhile: with one commit."""
 INTERVAL_SEC = 600.0
 """Seconds after which a sweep is made although nothing ended: executions age."""
 RETRY_SEC = 60.0
@@ -85,6 +87,7 @@ class Retention:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_sec):
                     await self._due.wait()
+            await asyncio.sleep(LINGER_SEC)
 
     async def sweep(self) -> None:
         """Remove all that the policies do not keep; ArchiveUnavailable, StoreUnavailable."""

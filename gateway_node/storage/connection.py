@@ -3,12 +3,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 import contextlib
 from dataclasses import dataclass
 import logging
 from pathlib import Path
+import queue
 import sqlite3
+import threading
 from typing import Any, Generic, TypeVar
 
 from gateway_node.executions.errors import StoreUnavailable, StoreUnusable
@@ -18,6 +19,8 @@ from gateway_node.storage.sqlite_errors import is_corrupt, is_passing
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar('_Result')
+_Calls = queue.SimpleQueue[Callable[[], None] | None]
+"""What the thread is to do; None ends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +45,21 @@ class Connection:
     def __init__(self, path: Path, name: str) -> None:
         """`name` is the thread's."""
         self._path = path
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._name = name
+        # Not one of concurrent.futures: its locks cost each call more than the way to the thread.
+        self._calls: _Calls = queue.SimpleQueue()
+        self._takes_calls = False
         self._connection: sqlite3.Connection | None = None
 
     async def open(self, make: Callable[[], sqlite3.Connection]) -> None:
         """Take the connection that `make` returns; raises what it does."""
+        thread = threading.Thread(target=_work, args=(self._calls,), name=self._name, daemon=True)
+        thread.start()
+        self._takes_calls = True
         try:
             await self._call(lambda: self._open(make))
         except BaseException:
-            self._thread.shutdown(wait=False)
+            self._end()
             raise
 
     async def use(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
@@ -61,17 +70,16 @@ class Connection:
         """Close it after all that was submitted; closing again is harmless."""
         with contextlib.suppress(StoreUnavailable):
             await self._call(self._close)
-        self._thread.shutdown(wait=False)
+        self._end()
 
     def submit(self, work: Callable[[], None]) -> None:
         """Have the thread do `work` in its turn, which tells what came of it and never raises.
 
         StoreUnavailable where it is closed.
         """
-        try:
-            self._thread.submit(work)
-        except RuntimeError as error:
-            raise StoreUnavailable(f'{self._path} is closed') from error
+        if not self._takes_calls:
+            raise StoreUnavailable(f'{self._path} is closed')
+        self._calls.put(work)
 
     def tell(self, answers: Sequence[Answer[Any]]) -> None:
         """Answer those who wait on the event loop, with one wake-up for all. On the thread."""
@@ -126,6 +134,11 @@ class Connection:
         if error is not None and not isinstance(error, StoreUnavailable):
             _log.error('failed, and nobody waits for it: %s: %r', self._path, error)
 
+    def _end(self) -> None:
+        """Take no more calls; the thread ends with the last one."""
+        self._takes_calls = False
+        self._calls.put(None)
+
     def _open(self, make: Callable[[], sqlite3.Connection]) -> None:
         self._connection = make()
 
@@ -133,3 +146,10 @@ class Connection:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _work(calls: _Calls) -> None:
+    while (call := calls.get()) is not None:
+        call()
+        # Nothing of it is held while the next one is waited for.
+        del call

@@ -2,7 +2,9 @@
 """When the history is swept: after every end, whatever is going on at that moment."""
 
 import asyncio
+from collections.abc import Sequence
 import contextlib
+from typing import Any
 
 from fakes import (
     add,
@@ -18,6 +20,7 @@ import pytest
 from waiting import wait_until
 
 from gateway_node.executions import retention as retention_module
+from gateway_node.executions.events import Event
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
@@ -120,6 +123,47 @@ class CountingStore(InMemoryExecutionStore):
         expired = await super().expired(policy, limit=limit)
         self.sweeps += not expired
         return expired
+
+
+async def test_what_ends_in_quick_succession_is_swept_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With one commit: the first end waits a moment for the others."""
+    commits: list[int] = []
+    removed = asyncio.Event()
+
+    async def on_removed(script_ids: frozenset[str]) -> None:
+        removed.set()
+
+    store, runner = CountingStore(), FakeScriptRunner()
+    remove = store.remove
+
+    async def counted(execution_ids: Sequence[str], **by: Any) -> tuple[Event, ...]:
+        commits.append(len(execution_ids))
+        return await remove(execution_ids, **by)
+
+    monkeypatch.setattr(store, 'remove', counted)
+    retention = Retention(
+        store=store,
+        ledger=Ledger(store),
+        runner=runner,
+        policy=KEEP_ONE,
+        log_policy=KEEP_THE_LOG,
+        on_removed=on_removed,
+        other_bytes=lambda: 0,
+    )
+    sweeping = asyncio.create_task(retention.keep_sweeping())
+    await wait_until(lambda: store.sweeps > 0, what='the first sweep')
+    for number in range(1, 11):
+        await add(store, new_execution(number, status=COMPLETED))
+        retention.request_sweep()
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await removed.wait()
+    assert commits == [9]
+    sweeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeping
 
 
 async def swept(store: CountingStore, runner: FakeScriptRunner, max_bytes: int) -> None:
