@@ -5,7 +5,7 @@ A long list then holds no commit up, and no commit a read (sqlite.org/wal.html).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import contextlib
 from pathlib import Path
 import sqlite3
@@ -126,13 +126,14 @@ class Database:
         self,
         change: Callable[[sqlite3.Connection], _Result],
         *,
-        then: Callable[[_Result], None] = lambda _: None,
+        then: Callable[[Sequence[_Result]], None] | None = None,
     ) -> _Result:
         """Let `change` write, all of it or nothing; it is on the disk when this returns.
 
         What others want to write meanwhile may go into the same commit; where that fails, so does
         this. `change` may be called more than once, and all but the last one is taken back.
-        `then` is given what it returns once that is on the disk, on the thread.
+        `then` is given what it returns once that is on the disk, on the thread, with what all
+        changes of that commit returned that have the same `then`.
         """
         try:
             result = await self._writes.write(change, then)

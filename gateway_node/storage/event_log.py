@@ -2,6 +2,7 @@
 """The one log of what happened: its epoch, its readers' places, and what is not kept of it."""
 
 from collections.abc import Callable, Sequence
+import itertools
 import secrets
 import sqlite3
 
@@ -50,8 +51,8 @@ class SqliteEventLog:
             _begin_epoch(connection)
             return read_bounds(connection), True
 
-        def make_mark(found: tuple[LogBounds, bool]) -> None:
-            bounds, is_new = found
+        def make_mark(found: Sequence[tuple[LogBounds, bool]]) -> None:
+            bounds, is_new = found[-1]
             if is_new:
                 mark.make(bounds.ends)
 
@@ -63,9 +64,10 @@ class SqliteEventLog:
         """The place behind the newest event that anybody was told of."""
         return self._end
 
-    def note(self, events: Sequence[Event]) -> None:
-        """Mark that somebody is going to be told of these events. On the storage thread."""
-        if events:
+    def note(self, commit: Sequence[Sequence[Event]]) -> None:
+        """Mark that somebody is going to be told of all events of a commit. On the storage
+        thread."""
+        if events := [*itertools.chain.from_iterable(commit)]:
             self._mark.write(events[-1].cursor)
 
     def told(self, events: Sequence[Event]) -> None:

@@ -23,8 +23,8 @@ class Write(Generic[_Result]):
 
     change: Callable[[sqlite3.Connection], _Result]
     """Writes; called again where it was taken back because another one of its group failed."""
-    then: Callable[[_Result], None]
-    """Is given what `change` returned once that is on the disk."""
+    then: Callable[[Sequence[_Result]], None] | None
+    """Is given what the changes of one commit returned that have this same `then`, in order."""
     done: 'asyncio.Future[_Result]'
 
 
@@ -53,7 +53,7 @@ class GroupedWrites:
     async def write(
         self,
         change: Callable[[sqlite3.Connection], _Result],
-        then: Callable[[_Result], None] = lambda _: None,
+        then: Callable[[Sequence[_Result]], None] | None = None,
     ) -> _Result:
         """Make a change; it is on the disk when this returns."""
         done: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
@@ -74,23 +74,17 @@ class GroupedWrites:
         try:
             connection = self._connection.opened()
             self._check()
-            answers = list(map(self._answer, group, write_together(connection, group)))
+            made = write_together(connection, group)
+            _tell_those_behind(group, made)
             self._after(connection)
         except BaseException as error:
-            return [self._failure(each, error) for each in group]
-        return answers
+            made = [Made(error=error)] * len(group)
+        return list(map(self._answer, group, made))
 
     def _answer(self, write: Write[Any], made: 'Made') -> Answer[Any]:
         if made.error is not None:
-            return self._failure(write, made.error)
-        try:
-            write.then(made.result)
-        except Exception as error:
-            return self._failure(write, error)
+            return Answer(done=write.done, error=self._connection.translated(made.error))
         return Answer(done=write.done, result=made.result)
-
-    def _failure(self, write: Write[Any], error: BaseException) -> Answer[Any]:
-        return Answer(done=write.done, error=self._connection.translated(error))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +93,15 @@ class Made:
 
     result: Any = None
     error: BaseException | None = None
+
+
+def _tell_those_behind(group: Sequence[Write[Any]], made: Sequence[Made]) -> None:
+    results: dict[Callable[[Sequence[Any]], None], list[Any]] = {}
+    for write, each in zip(group, made, strict=True):
+        if write.then is not None and each.error is None:
+            results.setdefault(write.then, []).append(each.result)
+    for then, of_those in results.items():
+        then(of_those)
 
 
 def write_together(connection: sqlite3.Connection, group: Sequence[Write[Any]]) -> list[Made]:

@@ -2,7 +2,7 @@
 """What waits while one commit runs goes into the next one, and each change stands for itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 import contextlib
 from pathlib import Path
 import random
@@ -110,21 +110,24 @@ async def test_what_waits_is_written_with_one_commit(database: Database) -> None
     assert len(seen) == 2, 'the one that was waited for, and the other'
 
 
-async def test_what_comes_after_a_commit_is_told_only_after_it(database: Database) -> None:
-    """`then` is called for each, in order, once another reader can see all of the group."""
-    told: list[list[object]] = []
-    reader = sqlite3.connect(database.path)
-
-    def then(_: object) -> None:
-        told.append([x for (x,) in reader.execute('SELECT x FROM kept ORDER BY rowid')])
-
-    await database.read(lambda _: None)
+async def test_what_comes_after_a_commit_is_told_once_after_it(database: Database) -> None:
+    """`then` is given what all changes of the commit returned, which a reader can see by then."""
+    told: list[object] = []
     reader = sqlite3.connect(database.path, check_same_thread=False)
+
+    def then(results: Sequence[object]) -> None:
+        seen = [x for (x,) in reader.execute('SELECT x FROM kept ORDER BY rowid')]
+        told.append((results, seen))
+
     async with held(database):
         writes = [asyncio.create_task(database.write(keeping(each), then=then)) for each in (1, 2)]
         await asyncio.sleep(0)
     await asyncio.gather(*writes)
-    assert told == [[1, 2], [1, 2]]
+    assert told == [([1, 2], [1, 2])]
+    await asyncio.gather(
+        *[database.write(keeping(each), then=then) for each in (2, 3)], return_exceptions=True
+    )
+    assert told[1:] == [([3], [1, 2, 3])]
     reader.close()
 
 
