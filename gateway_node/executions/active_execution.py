@@ -28,6 +28,7 @@ from gateway_node.executions.values import (
     ExecutionStatus,
     Executor,
     FailureReason,
+    Output,
     Progress,
     StopAction,
     Trigger,
@@ -82,6 +83,8 @@ class ActiveExecution:
         self._progress: Progress | None = None
         self._decided = False
         self._ended = asyncio.Event()
+        self.output: Output | None = None
+        """What the script wrote, once the execution has ended and where that came with its end."""
 
     @property
     def execution(self) -> Execution:
@@ -252,6 +255,7 @@ class ActiveExecution:
             completed_at=self._clock.now(),
             kept_bytes=await self._kept_bytes(outcome),
         )
+        self.output = None if outcome is None else outcome.output
         # Before all that need not be done for who waits.
         self._ended.set()
         self._runner.acknowledge([self._record.id])
@@ -291,10 +295,11 @@ class ActiveExecution:
     def _with_news(self, execution: Execution) -> Execution:
         if not execution.is_open:
             return execution
-        present = execution.evolve(stop_trigger=self._stop.trigger)
-        if execution.status is ExecutionStatus.RUNNING:
-            return present.evolve(progress=self._progress)
-        return present
+        runs = execution.status is ExecutionStatus.RUNNING
+        progress = self._progress if runs else execution.progress
+        if (execution.stop_trigger, execution.progress) == (self._stop.trigger, progress):
+            return execution  # as nearly always, and to make another one takes its time
+        return execution.evolve(stop_trigger=self._stop.trigger, progress=progress)
 
     def _take_as_recorded(self, execution: Execution) -> None:
         """Take the record as it is in the store now."""
@@ -327,8 +332,9 @@ class ActiveExecution:
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""
         async with self._writing:
+            if not self._record.is_open or self._stop.trigger == self._record.stop_trigger:
+                return
             present = self._latest.evolve(changed_at=self._clock.now())
-            news = present.is_open and present.stop_trigger != self._record.stop_trigger
             actor, unrecorded = self._stop.actor, self._unrecorded
-            if news and await self._ledger.note_stop(present, actor, after=unrecorded):
+            if await self._ledger.note_stop(present, actor, after=unrecorded):
                 self._take_as_recorded(present)

@@ -85,7 +85,12 @@ class Questions:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_sec):
                 await active.wait_ended()
-        return active.execution
+        ended = active.execution
+        if active.output is not None:
+            # It is asked for next; to read it anew would keep waiting who waited for the end.
+            detail = detail_of(ended, active.output)
+            self._details.keep(ended.id, detail, self._details.deletions)
+        return ended
 
     async def detail(self, entity: EntityRef, script_id: str, execution_id: str) -> Detail:
         """Return all that is shown of an execution, open or ended; ExecutionNotFound."""
@@ -103,7 +108,8 @@ class Questions:
 
     async def detail_of(self, execution: Execution) -> Detail:
         """Return all that is shown of an execution as it is."""
-        return detail_of(execution, await self._runner.output(execution.id))
+        held = None if execution.is_open else self._details.get(execution.id)
+        return held or detail_of(execution, await self._runner.output(execution.id))
 
     async def _found_detail(self, execution_id: str) -> Detail | None:
         deletions = self._details.deletions

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, ClientTimeout
+from aiohttp import ClientResponse, ClientTimeout, FormData
 from api_support import Api, BASE, serve_api
 from assembled_gateway import assembled_gateway, OWN_NODE
 from fakes import FakeScript
@@ -16,8 +16,8 @@ from raw_requests import read_answer
 from waiting import wait_until
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.executions.ports import StartOrder
-from gateway_node.executions.values import ExecutionStatus
+from gateway_node.executions.ports import EndCause, Outcome, StartOrder
+from gateway_node.executions.values import ExecutionStatus, Output
 
 DEADLINE_SEC = 30.0
 TEMP_SENSOR = 'apps/temp_sensor'
@@ -68,6 +68,50 @@ async def test_who_waits_is_answered_what_the_execution_is_at_its_end(api: Api) 
     )
     async with api.client.get(told['href']) as shown:
         assert await shown.json() == told
+
+
+async def test_who_waited_is_answered_without_a_look_at_the_disk(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the script wrote came with its end; whoever asks next has it too."""
+    answering, _, script = await waiting(api)
+
+    async def unexpected(execution_id: str) -> Any:
+        raise AssertionError(execution_id)
+
+    monkeypatch.setattr(api.runner, 'output', unexpected)
+    monkeypatch.setattr(api.store, 'get', unexpected)
+    written = Output(stdout='said', stderr='', dropped_bytes=0)
+    script.end(Outcome(cause=EndCause.EXITED, exit_code=0, kept_bytes=0, output=written))
+    told = await (await answering).json()
+    assert told['output'] == {'stdout': 'said', 'stderr': '', 'dropped_bytes': 0}
+    async with api.client.get(told['href']) as shown:
+        assert await shown.json() == told
+
+
+async def test_who_waited_was_told_what_a_later_gateway_reads(tmp_path: Path) -> None:
+    """From the record and from what is kept of the output: the same, to the byte."""
+    graph = GraphSnapshot(nodes=frozenset({NodeName(namespace='/', name='temp_sensor')}))
+    scripts = {
+        'says.sh': 'echo said; echo complained >&2; printf "no end"; exit 3\n',
+        'gives.sh': 'echo \'{"volts": 12}\'\n',
+        'silent.sh': 'true\n',
+    }
+    told = {}
+    async with assembled_gateway(tmp_path, graph) as client:
+        for name, content in scripts.items():
+            form = FormData()
+            form.add_field('file', content, filename=name)
+            async with client.post(f'{BASE}/{TEMP_SENSOR}/scripts', data=form) as uploaded:
+                href = f'{BASE}/{TEMP_SENSOR}/scripts/{(await uploaded.json())["id"]}'
+            wait = {'Prefer': 'wait=60'}
+            async with client.post(f'{href}/executions', json=START, headers=wait) as answer:
+                assert answer.status == 200
+                told[answer.headers['Location']] = await answer.read()
+    async with assembled_gateway(tmp_path, graph) as client:
+        for href, body in told.items():
+            async with client.get(href) as shown:
+                assert await shown.read() == body
 
 
 async def test_a_wait_that_runs_out_is_answered_202(
