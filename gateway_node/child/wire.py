@@ -8,13 +8,14 @@ import struct
 from typing import Any
 
 _LENGTH = struct.Struct('!I')
+_ENCODER = json.JSONEncoder(separators=(',', ':'))
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 MAX_PACKET_BYTES = 64 * 1024
 
 
 def encode(message: Any) -> bytes:
     """Return the message as it goes over a stream socket."""
-    body = json.dumps(message, separators=(',', ':')).encode()
+    body = _ENCODER.encode(message).encode()
     return _LENGTH.pack(len(body)) + body
 
 

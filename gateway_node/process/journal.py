@@ -63,6 +63,8 @@ class Journal:
         """None until there is something to write: a full disk keeps no gateway from serving."""
         self._slots: dict[str, int] = {}
         """By execution id."""
+        self._written: dict[int, bytes] = {}
+        """What is in the slots, should a script remove the file."""
         self._free: list[int] = []
         self._spawner_file = state_dir / _SPAWNER_FILE
         self.boot_id = read_boot_id()
@@ -144,7 +146,27 @@ class Journal:
 
     def _put(self, slot: int, content: bytes) -> None:
         if self._descriptor is None:
-            self._descriptor = open_fresh(str(self._folder / self.file_name))
+            self._open_file()
+        elif not os.fstat(self._descriptor).st_nlink:
+            self._replace_file()
+        self._write_slot(slot, content)
+        self._written[slot] = content
+
+    def _replace_file(self) -> None:
+        """Put another file in place of one that is removed."""
+        removed, self._descriptor = self._descriptor, None
+        if removed is not None:
+            os.close(removed)
+        self._open_file()
+        for slot, content in self._written.items():
+            self._write_slot(slot, content)
+
+    def _open_file(self) -> None:
+        self._folder.mkdir(exist_ok=True, mode=0o700)
+        self._descriptor = open_fresh(str(self._folder / self.file_name))
+
+    def _write_slot(self, slot: int, content: bytes) -> None:
+        assert self._descriptor is not None
         if os.pwrite(self._descriptor, content, slot * _SLOT_BYTES) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

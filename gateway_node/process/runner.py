@@ -256,7 +256,8 @@ class SupervisedScriptRunner:
         """Remove all that was kept of an ended execution."""
         await asyncio.to_thread(remove_tree, self._folder / execution_id)
         self._lines.forget(execution_id)
-        self._journal.remove(execution_id)
+        if not self._supervisors.may_tell_of(execution_id):
+            self._journal.remove(execution_id)
 
     async def recover(self) -> Mapping[str, Outcome]:
         """End what an earlier gateway left running; return how it ended, by execution id.

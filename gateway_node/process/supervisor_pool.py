@@ -168,6 +168,16 @@ class SupervisorPool:
         if self.spawner.available and not self._idle and not preparing:
             self._preparing = self._companions.start('prepare a supervisor', self._prepare())
 
+    def may_tell_of(self, execution_id: str) -> bool:
+        """Return whether this is the last execution of one that waits for an order."""
+        return any(link.journalled == execution_id for link in self._idle)
+
+    def continue_stopped(self) -> None:
+        """Continue what a script has stopped: the spawner, and supervisors that lost theirs."""
+        self.spawner.continue_if_stopped()
+        for link in self._living:
+            link.continue_if_stopped()
+
     async def close(self, patience_sec: float) -> None:
         """End the spawner, once all supervisors that were taken are gone or given back."""
         for timer in (self._refilling, self._shrinking):

@@ -172,6 +172,13 @@ class Supervisors:
         self._pool.give_back(link)
         return True
 
+    def may_tell_of(self, execution_id: str) -> bool:
+        """Return whether a supervisor that waits would tell an end that is on record.
+
+        It does where this process dies, and the journal has to name the execution then.
+        """
+        return self._pool.may_tell_of(execution_id)
+
     async def give_up(self, process: SupervisedProcess) -> tuple[UnkillableProcess, ...]:
         """End what is left of it and remove the directory, also where nobody waits any more.
 
@@ -292,7 +299,5 @@ class Supervisors:
         The spawner does so for its own supervisors, once it goes on itself.
         """
         while self._processes:
-            self._pool.spawner.continue_if_stopped()
-            for process in self._processes.values():
-                process.link.continue_if_stopped()
+            self._pool.continue_stopped()
             await asyncio.sleep(_STOPPED_INTERVAL_SEC)

@@ -40,9 +40,10 @@ def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     become_subreaper()
     before = [entry.pid for entry in living_descendants()]
 
-    def start(*names: str, timeout_sec: float = 600) -> Gateway:
+    def start(*names: str, timeout_sec: float = 600, records: str = '') -> Gateway:
         environment = {
             **os.environ,
+            'TEST_RECORDS': records,
             'PYTHONPATH': IMPORT_PATH,
             'TEST_TIMEOUT_SEC': str(timeout_sec),
         }
@@ -116,6 +117,27 @@ async def test_a_killed_gateway_leaves_nothing_behind(
         map(run_id, range(1, 5)), EndCause.GATEWAY_LOST
     )
     assert await recover(tmp_path / 'state') == {}
+
+
+@pytest.mark.parametrize('records', ['', 'acknowledge', 'acknowledge discard'])
+async def test_an_end_that_a_supervisor_still_holds_outlives_the_gateway(
+    tmp_path: Path, start_gateway: Callable[..., Gateway], records: str
+) -> None:
+    """It writes it down when it is left alone; recorded or not, the next gateway finds it, and
+    nothing of it stays once that has recorded it."""
+    script = tmp_path / 'exits_three.sh'
+    script.write_text('exit 3\n')
+    gateway = start_gateway(str(script), records=records)
+    assert gateway.stdout is not None
+    assert gateway.stdout.readline() == f'{run_id(1)} exited\n'
+    folder = tmp_path / 'state' / 'executions'
+    assert list(folder.iterdir()) == []
+    gateway.kill()
+    gateway.wait()
+    await wait_until(lambda: not below(gateway), what='the supervisors are gone')
+    assert os.listdir(folder / run_id(1)) == ['end.json']
+    assert await recover(tmp_path / 'state') == {run_id(1): EndCause.EXITED}
+    assert [*folder.iterdir(), *(tmp_path / 'state' / 'supervisors').iterdir()] == []
 
 
 async def test_a_start_right_after_the_kill_waits_for_the_earlier_supervisors(

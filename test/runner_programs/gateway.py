@@ -16,6 +16,8 @@ from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.side_tasks import SideTasks
 
+RECORDS = os.environ.get('TEST_RECORDS', '').split()
+"""What is done with each end, of `acknowledge` and `discard`."""
 TIMEOUT_SEC = float(os.environ.get('TEST_TIMEOUT_SEC', '600'))
 
 
@@ -42,6 +44,10 @@ async def main() -> None:
     say('up')
     for process in processes:
         outcome = await process.ended()
+        if 'acknowledge' in RECORDS:
+            runner.acknowledge([process.execution_id])
+        if 'discard' in RECORDS:
+            await runner.discard(process.execution_id)
         say(f'{process.execution_id} {outcome.cause.value}')
     await asyncio.to_thread(sys.stdin.read)
     await runner.close()

@@ -98,6 +98,21 @@ def test_what_an_earlier_gateway_left_stays_until_all_of_it_is_recorded(tmp_path
     assert left(tmp_path) == {}
 
 
+@pytest.mark.parametrize('removed', ['the file', 'the folder'])
+def test_a_journal_that_a_script_removes_is_written_anew(tmp_path: Path, removed: str) -> None:
+    """With all that it held, by the next entry: that script harms no later execution."""
+    journal = opened(tmp_path)
+    other = replace(ENTRY, execution_id='exec_2')
+    for entry in (ENTRY, replace(ENTRY, execution_id='exec_3')):
+        journal.write(entry)
+    (file,) = (tmp_path / 'open').iterdir()
+    file.unlink()
+    if removed == 'the folder':
+        (tmp_path / 'open').rmdir()
+    journal.write(other, instead_of='exec_3')
+    assert left(tmp_path) == {'exec_1': ENTRY, 'exec_2': other}
+
+
 def test_a_damaged_entry_does_no_harm_to_the_others(tmp_path: Path) -> None:
     """A script is of the same user, and could write there."""
     journal = opened(tmp_path)
