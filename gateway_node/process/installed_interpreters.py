@@ -41,7 +41,7 @@ class InstalledInterpreters:
             return ()
         if wanted.program == world.interpreters.python:
             return (wanted.program, *wanted.options)
-        search_path = {**world.variables, **script.environment}.get('PATH', os.defpath)
+        search_path = script.environment.get('PATH', world.variables.get('PATH', os.defpath))
         program = await self._find(wanted.program, search_path)
         if program is None:
             asks = 'its first line' if script.interpreter else f"its kind, '{script.kind.value}',"
