@@ -51,6 +51,7 @@ async def open_adapters(
         setup_files=configuration.environment.setup_files,
         default_limits=configuration.default_limits,
         keep_working_directories=configuration.scripts.keep_working_directories,
+        warm_modules=configuration.python.warm_modules if configuration.python.warm else None,
         clock=clock,
     )
     undo.push_async_callback(runner.close)

@@ -176,6 +176,7 @@ async def _conditions(
             *adapters.database.warnings,
             *(inner.archive.warnings if inner.archive is not None else ()),
             *runner.environment_warnings,
+            *runner.warm_warnings,
             *inner.library.warnings,
             *server.warnings,
             *filter(None, [await adapters.free_space.shortage()]),
@@ -184,7 +185,11 @@ async def _conditions(
             *node_side.namesakes.warnings,
         ],
         'connections': server.connections,
-        'supervision': {**runner.containment, 'spawner_restarts': runner.spawner_restarts},
+        'supervision': {
+            **runner.containment,
+            'spawner_restarts': runner.spawner_restarts,
+            'warm_interpreter': runner.warm_state,
+        },
     }
 
 

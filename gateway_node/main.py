@@ -134,6 +134,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             await gateway.open()
             node.start(asyncio.get_running_loop(), gateway.on_graph)
             gateway.start_schedules()
+            gateway.runner.warm_up()
             for url in urls:
                 _log.info('serving %s%s', url, base)
             signals.started(gateway.runner.refresh_environment, gateway.reload_manifests)

@@ -184,7 +184,7 @@ class ActiveExecution:
             self._end_unstarted()
             return
         self._tell_stop()
-        await self._begin_to_run()
+        await self._begin_to_run(process)
         await self._note_stop()
         outcome = await self._outcome(process)
         output = outcome.output
@@ -266,13 +266,14 @@ class ActiveExecution:
         (kept_bytes,) = await self._runner.kept_bytes([self._record.id])
         return kept_bytes
 
-    async def _begin_to_run(self) -> None:
+    async def _begin_to_run(self, process: ScriptProcess) -> None:
         async with self._writing:
             # Without a stop that was asked for meanwhile, which is recorded by itself.
             self._begun = transition(
                 self._record,
                 ExecutionStatus.RUNNING,
                 started_at=self._clock.now(),
+                warm=process.warm,
                 **self._as_started(),
             )
 

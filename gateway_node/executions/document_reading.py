@@ -92,6 +92,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         completed_at=_moment(summary.get('completed_at')),
         duration_ms=summary.get('duration_ms'),
         progress=_progress(summary),
+        warm=summary.get('warm', False),
         exit_code=summary.get('exit_code'),
         signal=summary.get('signal'),
         leftover_processes=summary.get('leftover_processes'),

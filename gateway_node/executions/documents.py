@@ -101,6 +101,7 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'duration_ms': execution.duration_ms,
             'progress': progress.percent if progress else None,
             'progress_message': progress.message if progress else None,
+            'warm': execution.warm or None,
             'exit_code': execution.exit_code,
             'signal': execution.signal,
             'leftover_processes': execution.leftover_processes,

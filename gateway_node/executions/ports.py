@@ -110,6 +110,10 @@ class Outcome:
 class ScriptProcess(Protocol):
     """A started script: its whole process tree."""
 
+    @property
+    def warm(self) -> bool:
+        """True where the script began in an interpreter that has its modules loaded."""
+
     def stop(self, action: StopAction, asked_by: Trigger | None = None) -> None:
         """Ask for the end; return at once. Repeating is harmless, a kill may follow a stop.
 

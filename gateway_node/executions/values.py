@@ -249,6 +249,8 @@ class Execution:
     duration_ms: int | None = None
     """From start to end, by the monotonic clock."""
     progress: Progress | None = None
+    warm: bool = False
+    """True where its script began in an interpreter that has its modules loaded."""
     exit_code: int | None = None
     signal: int | None = None
     """The number of the signal that ended the main process."""

@@ -41,6 +41,7 @@ EXECUTION_COLUMNS = (
     'duration_ms',
     'progress',
     'progress_message',
+    'warm',
     'exit_code',
     'signal',
     'leftover_processes',

@@ -73,6 +73,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'duration_ms': COUNT,
     'progress': COUNT | {'maximum': 100},
     'progress_message': TEXT,
+    'warm': FLAG,
     'exit_code': WHOLE,
     'signal': WHOLE,
     'leftover_processes': COUNT,

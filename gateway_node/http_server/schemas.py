@@ -46,6 +46,7 @@ _SCRIPT: Schema = {
     'kind': choice_of(ScriptKind),
     'tags': TEXTS,
     'single_execution': FLAG,
+    'warm': FLAG,
     'proximity_proof_required': FLAG,
 }
 _SCRIPT_WHERE_SET: Schema = {
@@ -124,6 +125,7 @@ SCHEMAS: dict[str, Schema] = {
                     'reason': TEXT,
                     'limits': {'type': 'object', 'additionalProperties': TEXT},
                     'spawner_restarts': COUNT,
+                    'warm_interpreter': {'enum': ['ready', 'starting', 'off']},
                 }
             ),
         },

@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the gateway runs for itself, under supervision like scripts, but in no journal.
 
-A shell that sources the set-up files, and the program that tells what a launch fragment declares:
-both execute what others wrote.
+A shell that sources the set-up files, the program that tells what a launch fragment declares, and
+the one that tries what a warm interpreter would load: all execute what others wrote.
 """
 
 import asyncio
+from collections.abc import Sequence
 import itertools
 from pathlib import Path
 import signal
 
-from gateway_node.child.contract import DESCRIBE
+from gateway_node.child.contract import DESCRIBE, SAFE_PATH, WARM_TRIAL_PROGRAM
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.executions.ports import Outcome
 from gateway_node.process.command_line import launch_program
 from gateway_node.process.environment import internal_environment
 from gateway_node.process.launch_fragments import READING_TIMEOUT_SEC
-from gateway_node.process.limits import supervisor_limits
+from gateway_node.process.limits import NO_LIMITS, supervisor_limits
 from gateway_node.process.output_reading import read_output
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.process.supervisors import Supervisors
@@ -25,6 +26,10 @@ from gateway_node.scripts.values import Limits, Script
 
 _DESCRIBE_LIMITS = Limits(cpu_sec=15.0, memory_mb=1024, processes=64, file_size_mb=64, output_mb=8)
 """Of reading what a launch fragment declares, where it sets no limits itself."""
+
+
+_TRIAL_TIMEOUT_SEC = 60.0
+"""For what imports modules and makes two nodes; on a small robot that takes ten seconds."""
 
 
 class InternalPrograms:
@@ -72,6 +77,31 @@ class InternalPrograms:
             )
         )
         return outcome
+
+    async def try_warm(self, world: ScriptWorld, modules: Sequence[str]) -> tuple[Outcome, str]:
+        """Run the program that tries whether scripts can be forked with the modules loaded.
+
+        Raises:
+            RunnerUnavailable, SpawnFailed: it cannot be started.
+        """
+        environment = internal_environment(world.variables, {}, self._python_folder)
+        name = f'warm_trial_{next(self._numbers)}'
+        return await self.run(
+            SupervisorOrder(
+                execution_id=name,
+                directory=str(self._folder / name),
+                argv=[world.interpreters.python, SAFE_PATH, '-m', WARM_TRIAL_PROGRAM, *modules],
+                base_environment=environment.base,
+                environment=environment.own,
+                folder_variables=environment.of_folder,
+                stdin='',
+                timeout_sec=_TRIAL_TIMEOUT_SEC,
+                grace_sec=1.0,
+                stop_signal=signal.SIGTERM,
+                limits=NO_LIMITS,
+                keep_working_directory=False,
+            )
+        )
 
     async def run(self, order: SupervisorOrder) -> tuple[Outcome, str]:
         """Run a program to its end; return how it ended, and its stderr.

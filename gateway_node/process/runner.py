@@ -31,6 +31,7 @@ from gateway_node.process.supervised_process import SupervisedProcess
 from gateway_node.process.supervisor_orders import SupervisorOrders
 from gateway_node.process.supervisors import Supervisors
 from gateway_node.process.unkillable_notes import lives, UnkillableNotes
+from gateway_node.process.warm_interpreter import WarmInterpreter
 from gateway_node.removal import remove_tree
 from gateway_node.scripts.values import Limits
 from gateway_node.side_tasks import SideTasks
@@ -62,8 +63,10 @@ class SupervisedScriptRunner:
         base_environment: Mapping[str, str] | None = None,
         default_limits: Limits | None = None,
         keep_working_directories: bool = False,
+        warm_modules: Sequence[str] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        """`warm_modules` are loaded ahead for Python scripts; None: all scripts start cold."""
         clock = clock or SystemClock()
         self._state_dir = state_dir.absolute()
         self._folder = self._state_dir / _EXECUTIONS_FOLDER
@@ -100,6 +103,18 @@ class SupervisedScriptRunner:
             default_limits=default_limits or Limits(),
             keep_working_directories=keep_working_directories,
         )
+        self._warm = None
+        if warm_modules is not None:
+            self._warm = WarmInterpreter(
+                warm_modules,
+                environment=self._environment,
+                trial=self._internal.try_warm,
+                open_pool=self._supervisors.open_pool,
+                close_pool=self._supervisors.close_pool,
+                python_folder=self._python_folder,
+                clock=clock,
+                side_tasks=side_tasks,
+            )
         self._putting_away = Companions()
 
     @property
@@ -112,6 +127,16 @@ class SupervisedScriptRunner:
     def environment_warnings(self) -> Sequence[str]:
         """What is wrong with the set-up files, in sentences: that no script can start, or less."""
         return self._environment.warnings
+
+    @property
+    def warm_warnings(self) -> Sequence[str]:
+        """Why Python scripts start cold although they should not, in a sentence."""
+        return () if self._warm is None else self._warm.warnings
+
+    @property
+    def warm_state(self) -> str:
+        """Whether Python scripts start warm at the moment: `ready`, `starting` or `off`."""
+        return 'off' if self._warm is None else self._warm.state
 
     @property
     def spawner_restarts(self) -> int:
@@ -142,6 +167,11 @@ class SupervisedScriptRunner:
     async def refresh_environment(self) -> None:
         """Source the set-up files anew; `environment_warnings` tell how it went."""
         await self._environment.refresh()
+
+    def warm_up(self) -> None:
+        """Have an interpreter ready soon that Python scripts are forked from."""
+        if self._warm is not None:
+            self._warm.begin()
 
     async def ready(self) -> None:
         """Return where scripts can be started at the moment, their environment included.
@@ -180,7 +210,10 @@ class SupervisedScriptRunner:
         directory = self._folder / order.execution_id
         supervisor_order = await self._orders.make(order, directory)
         warnings = self._orders.warnings(order)
-        return await self._supervisors.start(supervisor_order, on_progress, warnings)
+        pool = None
+        if self._warm is not None:
+            pool = await self._warm.pool_for(order.script, supervisor_order['argv'])
+        return await self._supervisors.start(supervisor_order, on_progress, warnings, pool)
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
@@ -287,6 +320,8 @@ class SupervisedScriptRunner:
 
     async def close(self) -> None:
         """End the runner's own processes; every script has ended before."""
+        if self._warm is not None:
+            await self._warm.close()
         await self._fragments.close()
         await self._putting_away.wait()
         await self._supervisors.close()

@@ -78,6 +78,8 @@ class SupervisedProcess:
         self._longest_sec = math.inf
         """That a supervisor has from now on, or from the start of the program."""
         self.output = RunningOutput()
+        self.warm = False
+        """True where the script began in an interpreter that has its modules loaded."""
 
     def begin(self) -> None:
         """Give the supervisor its order; called once.
@@ -167,7 +169,7 @@ class SupervisedProcess:
         """Take what the supervisor says."""
         match message['event']:
             case 'started':
-                self._note_started(message['pid'])
+                self._note_started(message['pid'], warm=message.get('warm') is True)
             case 'progress':
                 progress = Progress(percent=message['percent'], message=message['message'])
                 self._guard.tell(self._on_progress, progress)
@@ -183,8 +185,9 @@ class SupervisedProcess:
         """Take over a descriptor of the memory in which the supervisor shows output."""
         self.output.take(descriptor)
 
-    def _note_started(self, pid: int) -> None:
+    def _note_started(self, pid: int, *, warm: bool) -> None:
         if not self._started.done():
+            self.warm = warm
             if self._watchdog is not None:
                 self._watchdog.expect_end(self._longest_sec)
             self._started.set_result(pid)
@@ -192,7 +195,7 @@ class SupervisedProcess:
     def _take_end(self, report: ScriptEnded) -> None:
         if 'pid' in report:
             # Of a script that ends at once nothing else says that it began.
-            self._note_started(report['pid'])
+            self._note_started(report['pid'], warm=report.get('warm') is True)
         understand = partial(
             outcome_of_report, report, self.directory, self._order['keep_working_directory']
         )

@@ -81,6 +81,8 @@ class SupervisorPool:
         self._taken: set[SupervisorLink] = set()
         self._without_spawner: set[SupervisorLink] = set()
         """Of those that are taken: they are not used again."""
+        self._unused = asyncio.Event()
+        self._unused.set()
         self._preparing: asyncio.Task[None] | None = None
         self._refilling: asyncio.TimerHandle | None = None
         self._shrinking: asyncio.TimerHandle | None = None
@@ -132,13 +134,14 @@ class SupervisorPool:
             link = self._take_idle()
         link = link or await self._fork()
         self._taken.add(link)
+        self._unused.clear()
         if not self._idle:
             self._refill_soon()
         return link
 
     def give_back(self, link: SupervisorLink) -> None:
         """Take back a supervisor that waits for its next order, the last end being on record."""
-        self._taken.discard(link)
+        self._drop(link)
         if link.is_gone or link in self._without_spawner:
             self._retire(link)
             return
@@ -148,7 +151,7 @@ class SupervisorPool:
 
     def note_gone(self, link: SupervisorLink) -> None:
         """Take note that one that was taken is gone, and all that was below it."""
-        self._taken.discard(link)
+        self._drop(link)
         self._without_spawner.discard(link)
         self._living.discard(link)
         self._orphans.note_gone(link.name)
@@ -195,6 +198,15 @@ class SupervisorPool:
         self._orphans.remove_spawner(self.spawner)
         if self._present is not None:
             self._journal.forget_spawner(self._present)
+
+    async def unused(self) -> None:
+        """Wait until every supervisor that was taken is gone or given back."""
+        await self._unused.wait()
+
+    def _drop(self, link: SupervisorLink) -> None:
+        self._taken.discard(link)
+        if not self._taken:
+            self._unused.set()
 
     def _take_idle(self) -> SupervisorLink | None:
         while self._idle and self.spawner.available:

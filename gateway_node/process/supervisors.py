@@ -6,6 +6,7 @@ Knows supervisor orders and directories, neither scripts nor their environment.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 import logging
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from gateway_node.process.containment import (
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.orphans import Orphans
 from gateway_node.process.own_processes import OwnProcesses
-from gateway_node.process.spawner_program import cold_spawner
+from gateway_node.process.spawner_program import cold_spawner, SpawnerProgram
 from gateway_node.process.supervised_process import SupervisedProcess
 from gateway_node.process.supervisor_link import SupervisorLink
 from gateway_node.process.supervisor_pool import SupervisorPool
@@ -55,16 +56,20 @@ class Supervisors:
         stderr."""
         self._journal = journal
         self._orphans = Orphans(own_processes, side_tasks=side_tasks)
-        self._pool = SupervisorPool(
-            cold_spawner(),
-            folder,
-            log_file,
+        self._make_pool = partial(
+            SupervisorPool,
+            folder=folder,
+            log_file=log_file,
             own_processes=own_processes,
             journal=journal,
             orphans=self._orphans,
             on_gone=self._note_gone,
             side_tasks=side_tasks,
         )
+        self._pool = self._make_pool(cold_spawner())
+        self._pools = [self._pool]
+        self._pool_of: dict[SupervisorLink, SupervisorPool] = {}
+        """Of those that were taken."""
         self._containment: Containment | None = None
         self._processes: dict[str, SupervisedProcess] = {}
         """Those that a supervisor has, by execution."""
@@ -109,16 +114,18 @@ class Supervisors:
         order: SupervisorOrder,
         on_progress: Callable[[Progress], None],
         warnings: Sequence[str] = (),
+        pool: SupervisorPool | None = None,
     ) -> SupervisedProcess:
         """Have a script started; return once its program has begun.
 
-        Its supervisor is kept for others once `acknowledge` says that its end is on record.
+        A supervisor of the pool takes it, where one can be had; else one that executes it. It is
+        kept for others once `acknowledge` says that the end is on record.
 
         Raises:
             SpawnFailed: it could not be; what is left is named, and nothing else is left.
         """
         try:
-            process = await self.begin(order, on_progress, warnings, journalled=True)
+            process = await self.begin(order, on_progress, warnings, pool, journalled=True)
         except RunnerUnavailable as error:
             raise SpawnFailed(str(error)) from error
         try:
@@ -137,6 +144,7 @@ class Supervisors:
         order: SupervisorOrder,
         on_progress: Callable[[Progress], None],
         warnings: Sequence[str] = (),
+        pool: SupervisorPool | None = None,
         *,
         journalled: bool,
     ) -> SupervisedProcess:
@@ -148,7 +156,7 @@ class Supervisors:
         """
         if self._containment is not None and self._containment.folder is not None:
             order['cgroup'] = str(self._containment.folder)
-        link = await self._pool.take()
+        link = await self._take(pool)
         process = SupervisedProcess(
             order,
             link,
@@ -169,7 +177,7 @@ class Supervisors:
         if link is None:
             return False
         link.journalled = execution_id
-        self._pool.give_back(link)
+        self._give_back(link)
         return True
 
     def may_tell_of(self, execution_id: str) -> bool:
@@ -177,7 +185,19 @@ class Supervisors:
 
         It does where this process dies, and the journal has to name the execution then.
         """
-        return self._pool.may_tell_of(execution_id)
+        return any(pool.may_tell_of(execution_id) for pool in self._pools)
+
+    def open_pool(self, program: SpawnerProgram) -> SupervisorPool:
+        """Return a pool of the program's supervisors, still to be started; closed with this."""
+        pool = self._make_pool(program)
+        self._pools.append(pool)
+        return pool
+
+    async def close_pool(self, pool: SupervisorPool) -> None:
+        """Close a pool that nobody takes from any more, once its scripts have ended."""
+        await pool.unused()
+        await pool.close(self._goodbye_sec)
+        self._pools.remove(pool)
 
     async def give_up(self, process: SupervisedProcess) -> tuple[UnkillableProcess, ...]:
         """End what is left of it and remove the directory, also where nobody waits any more.
@@ -200,7 +220,7 @@ class Supervisors:
                 await process.released()
 
     async def close(self) -> None:
-        """End the spawner, once all supervisors have ended or wait for an order."""
+        """End the spawners, once all supervisors have ended or wait for an order."""
         await self.wait_released(tuple(self._processes))
         await self._companions.wait()
         if self._watch is not None:
@@ -209,9 +229,29 @@ class Supervisors:
             # It tells the next gateway.
             link.abandon()
         self._orphans.close()
-        await self._pool.close(_STUCK_GOODBYE_SEC if self._any_stuck else _GOODBYE_SEC)
+        await asyncio.gather(*(pool.close(self._goodbye_sec) for pool in self._pools))
         if self._containment is not None:
             remove_containment(self._containment)
+
+    @property
+    def _goodbye_sec(self) -> float:
+        return _STUCK_GOODBYE_SEC if self._any_stuck else _GOODBYE_SEC
+
+    async def _take(self, pool: SupervisorPool | None) -> SupervisorLink:
+        if pool is not None:
+            try:
+                link = await pool.take()
+            except RunnerUnavailable as error:
+                _log.warning('a script starts cold: %s', error)
+            else:
+                self._pool_of[link] = pool
+                return link
+        link = await self._pool.take()
+        self._pool_of[link] = self._pool
+        return link
+
+    def _give_back(self, link: SupervisorLink) -> None:
+        self._pool_of.pop(link).give_back(link)
 
     def _keep_unrecorded(self, process: SupervisedProcess) -> None:
         """Keep a supervisor whose last end is told, but not on record yet."""
@@ -220,7 +260,7 @@ class Supervisors:
 
     def _keep(self, process: SupervisedProcess) -> None:
         self._release(process)
-        self._pool.give_back(process.link)
+        self._give_back(process.link)
 
     def _release(self, process: SupervisedProcess) -> None:
         del self._processes[process.execution_id]
@@ -229,7 +269,7 @@ class Supervisors:
     def _note_gone(self, link: SupervisorLink) -> None:
         process = next((each for each in self._processes.values() if each.link is link), None)
         if process is None:
-            self._pool.note_gone(link)
+            self._pool_of[link].note_gone(link)
         else:
             self._companions.start('see an end', self._conclude(process))
 
@@ -239,13 +279,14 @@ class Supervisors:
         try:
             if not await process.told_its_end():
                 self._any_stuck = self._any_stuck or link.stuck is not None
-                gone = await self._orphans.end_left(link.tree_gone, self._pool.spawner, link.stuck)
+                spawner = self._pool_of[link].spawner
+                gone = await self._orphans.end_left(link.tree_gone, spawner, link.stuck)
                 await process.conclude_lost(gone.unkillable)
         except Exception:
             _log.exception('an end is not known: execution %s', process.execution_id)
             process.conclude_unknown()
         finally:
-            self._pool.note_gone(link)
+            self._pool_of.pop(link).note_gone(link)
             self._release(process)
 
     async def _clear_away(self, process: SupervisedProcess) -> None:
@@ -261,7 +302,7 @@ class Supervisors:
         try:
             self._journal.write(self._entry(process), instead_of=link.journalled)
         except OSError as error:
-            self._pool.give_back(link)
+            self._give_back(link)
             raise SpawnFailed(f'the start cannot be prepared: {error.strerror}') from error
         link.journalled = None
 
@@ -299,5 +340,6 @@ class Supervisors:
         The spawner does so for its own supervisors, once it goes on itself.
         """
         while self._processes:
-            self._pool.continue_stopped()
+            for pool in self._pools:
+                pool.continue_stopped()
             await asyncio.sleep(_STOPPED_INTERVAL_SEC)

@@ -76,6 +76,14 @@ class EnvironmentConfiguration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PythonConfiguration:
+    """The interpreter that Python scripts are forked from."""
+
+    warm: bool
+    warm_modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class HistoryConfiguration:
     """How long ended executions are kept."""
 
@@ -130,6 +138,7 @@ class Configuration:
     """Of executions whose script sets none."""
     entities: EntitiesConfiguration
     environment: EnvironmentConfiguration
+    python: PythonConfiguration
     history: HistoryConfiguration
     log: LogConfiguration
     restart: RestartConfiguration
@@ -173,6 +182,7 @@ def configuration_from(
                 for file in cast(tuple[str, ...], values['environment.setup_files'])
             )
         ),
+        python=PythonConfiguration(**_group(values, 'python')),
         history=HistoryConfiguration(
             max_executions=cast(int, values['history.max_executions']) or None,
             max_age_days=cast(float, values['history.max_age_days']) or None,

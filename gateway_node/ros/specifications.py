@@ -210,6 +210,22 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Setup files that are sourced, in this order, for the environment of scripts.',
     ),
     ParameterSpecification(
+        name='python.warm',
+        type=_BOOLEAN,
+        default=True,
+        description='Whether Python scripts are forked from an interpreter that has their '
+        'modules loaded: they start many times faster, for some 40 MiB of memory.',
+    ),
+    ParameterSpecification(
+        name='python.warm_modules',
+        type=_STRING_ARRAY,
+        default=('rclpy', 'gateway_node.script'),
+        form="names of modules, such as sensor_msgs.msg; [''] for none",
+        pattern=r'([^\W\d]\w*(\.[^\W\d]\w*)*)?',
+        description='What that interpreter loads, beside what a node needs; what the '
+        'environment of scripts does not have is left out.',
+    ),
+    ParameterSpecification(
         name='history.max_executions',
         type=_INTEGER,
         default=100_000,

@@ -35,6 +35,7 @@ SCRIPT_FIELDS = (
     'tags',
     'timeout_sec',
     'single_execution',
+    'warm',
     'proximity_proof_required',
     'parameters_schema',
     'exit_verdicts',
@@ -59,6 +60,7 @@ class Metadata:
     tags: tuple[str, ...] = ()
     timeout_sec: float | None = None
     single_execution: bool = False
+    warm: bool = True
     proximity_proof_required: bool = False
     parameters_schema: Mapping[str, Any] | None = None
     kind: ScriptKind | None = None
@@ -280,6 +282,7 @@ _READERS: Mapping[str, Reader] = {
     'tags': _tags,
     'timeout_sec': _timeout,
     'single_execution': _flag,
+    'warm': _flag,
     'proximity_proof_required': _flag,
     'parameters_schema': _schema,
     'kind': _kind,

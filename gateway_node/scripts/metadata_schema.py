@@ -62,6 +62,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     'tags': {'type': 'array', 'items': _text(MAX_TAG_LENGTH), 'maxItems': MAX_TAGS},
     'timeout_sec': {'type': 'number', 'minimum': 0.01, 'maximum': MAX_TIMEOUT_SEC},
     'single_execution': {'type': 'boolean'},
+    'warm': {'type': 'boolean', 'description': 'false: started cold, always.'},
     'proximity_proof_required': {'type': 'boolean'},
     'parameters_schema': {'type': 'object', 'description': 'A JSON Schema (2020-12).'},
     'kind': {'enum': [kind.value for kind in UPLOADED_KINDS]},

@@ -129,6 +129,8 @@ class Script:
     """Seconds an execution may take; None: the gateway's default."""
     single_execution: bool = False
     """At most one open execution at a time."""
+    warm: bool = True
+    """Whether it may be started in an interpreter that has modules loaded; Python alone is."""
     proximity_proof_required: bool = False
     parameters_schema: Mapping[str, Any] | None = None
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)

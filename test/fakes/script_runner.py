@@ -31,6 +31,7 @@ class FakeScript:
         self.order = order
         self.report = on_progress
         """Report progress, as the script would."""
+        self.warm = False
         self.stops: list[StopAction] = []
         """What was asked of it so far."""
         self.obedient = obedient

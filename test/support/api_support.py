@@ -68,6 +68,7 @@ _CONDITIONS = {
         'reason': 'no permission',
         'limits': {'memory_mb': 'sampling'},
         'spawner_restarts': 0,
+        'warm_interpreter': 'off',
     },
 }
 """What /health shows of the other rooms where nothing is amiss."""

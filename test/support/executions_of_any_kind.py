@@ -84,6 +84,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'progress': st.none()
     | st.builds(Progress, percent=st.integers(0, 100), message=st.none() | ANY_TEXTS)
     | st.builds(Progress, percent=st.none(), message=ANY_TEXTS),
+    'warm': st.booleans(),
     'exit_code': st.none() | st.integers(0, 255),
     'signal': st.none() | st.integers(1, 64),
     'leftover_processes': st.none() | NUMBERS,

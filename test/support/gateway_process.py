@@ -181,8 +181,9 @@ def being_read(pipe: Path) -> int:
 def entry_point(
     state_dir: Path, parameters: Mapping[str, object] | None = None, *arguments: str
 ) -> list[str]:
-    """Build the command that starts the gateway; the port is 0 unless `parameters` say more."""
-    given = {'server.port': 0, 'state_dir': state_dir} | dict(parameters or {})
+    """Build the command that starts the gateway; `parameters` come over port 0 and cold starts."""
+    given = {'server.port': 0, 'state_dir': state_dir, 'python.warm': False}
+    given |= dict(parameters or {})
     command = [sys.executable, '-m', 'gateway_node', '--ros-args']
     for name, value in given.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,9 +13,9 @@ HELPERS = (SPAWNER, SUPERVISOR, SPARE)
 
 
 def without_idle_helpers(entries: Iterable[ProcessEntry]) -> list[ProcessEntry]:
-    """Return the entries but for what an idle gateway has: a spawner, and supervisors that wait
-    for an order."""
-    idle = [SPAWNER]
+    """Return the entries but for what an idle gateway has: a spawner, perhaps the warm one too,
+    and supervisors that wait for an order."""
+    idle = [SPAWNER, SPAWNER]
     left = []
     for entry in entries:
         if entry.name in idle:

@@ -97,6 +97,7 @@ class Floor:
         limits: Limits | None = None,
         environment: Mapping[str, str] | None = None,
         argument_definitions: tuple[ArgumentDefinition, ...] = (),
+        warm: bool = True,
     ) -> Script:
         """Return a script: the file itself, or a new one with the content."""
         if isinstance(content, Path):
@@ -117,6 +118,7 @@ class Floor:
             limits=limits or Limits(),
             environment=environment or {},
             argument_definitions=argument_definitions,
+            warm=warm,
         )
 
     def order(
@@ -184,6 +186,7 @@ async def floor_on(
     clock: Clock | None = None,
     *,
     keep_working_directories: bool = False,
+    warm_modules: Sequence[str] | None = None,
 ) -> AsyncIterator[Floor]:
     """Give a started runner with the set-up files, closed at the end."""
     own_processes = OwnProcesses()
@@ -193,6 +196,7 @@ async def floor_on(
         setup_files=setup_files,
         clock=clock,
         keep_working_directories=keep_working_directories,
+        warm_modules=warm_modules,
         side_tasks=SideTasks(),
     )
     await runner.start_up()

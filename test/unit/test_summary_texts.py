@@ -35,6 +35,8 @@ from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.ros.specifications import PARAMETERS
 
 BASE = '/robot/api/v1'
+COLD_EXECUTIONS = EXECUTIONS.map(lambda execution: execution.evolve(warm=False))
+"""Earlier versions know no others."""
 
 
 def rows(execution: Execution, version: str | None, columns: Any = None) -> ExecutionRows:
@@ -58,7 +60,7 @@ def test_a_text_says_what_is_built_of_the_values(execution: Execution) -> None:
         assert json.loads(told) == rows(execution, version).row(summary_of(execution))
 
 
-@given(EXECUTIONS)
+@given(COLD_EXECUTIONS)
 def test_it_is_what_the_version_before_answered(execution: Execution) -> None:
     """Member by member: in lists, in each column alone, in the archive, and beside its output."""
     summary = summary_of(execution)
@@ -70,7 +72,7 @@ def test_it_is_what_the_version_before_answered(execution: Execution) -> None:
     assert archived_execution(execution) == earlier_form.archived(execution)
 
 
-@given(EXECUTIONS)
+@given(COLD_EXECUTIONS)
 def test_a_document_of_an_earlier_version_is_read_as_it_was(execution: Execution) -> None:
     """Nothing of it is lost, and it is answered as one of this version."""
     text = earlier_form.to_document(execution)
@@ -87,7 +89,7 @@ def test_what_was_a_schedule_once_is_none_any_more() -> None:
     assert execution_from(json.dumps(document), '[{},null]') == new_execution(1)
 
 
-@given(EXECUTIONS, EXECUTIONS)
+@given(COLD_EXECUTIONS, COLD_EXECUTIONS)
 def test_events_of_an_earlier_version_go_on_in_this_one(
     before: Execution, after: Execution
 ) -> None:

@@ -45,14 +45,13 @@ def _try(names: list[str]) -> Loaded:
     modules = import_all(names)
     libraries: list[str] = []
     threads: list[str] = []
-    if 'rclpy' in sys.modules:
-        for _ in range(_ROUNDS):
-            found = _findings_of_fork()
-            modules += import_all(found['modules'])
-            missing = sorted(set(found['libraries']) - _mapped_libraries())
-            load_libraries(missing)
-            libraries += missing
-            threads = found['threads']
+    for _ in range(_ROUNDS):
+        found = _findings_of_fork()
+        modules += import_all(found['modules'])
+        missing = sorted(set(found['libraries']) - _mapped_libraries())
+        load_libraries(missing)
+        libraries += missing
+        threads = found['threads']
     return Loaded(
         package=os.path.dirname(os.path.realpath(gateway_node.__file__ or '')),
         modules=modules,
@@ -63,10 +62,10 @@ def _try(names: list[str]) -> Loaded:
 
 
 def _findings_of_fork() -> _Findings:
-    """Make and destroy a node in a fork.
+    """Fork, and make and destroy a node there if rclpy is loaded.
 
     Raises:
-        _TrialFailed: it crashed, or nothing could be made.
+        _TrialFailed: the fork crashed, or no node could be made.
     """
     reading, writing = os.pipe()
     pid = os.fork()
@@ -80,9 +79,7 @@ def _findings_of_fork() -> _Findings:
     if status != 0 or not told:
         code = os.waitstatus_to_exitcode(status)
         how = f'died of signal {-code}' if code < 0 else f'exited with {code}'
-        raise _TrialFailed(
-            f'a process that was forked with rclpy loaded could make no node: {how}'
-        )
+        raise _TrialFailed(f'a fork of what has their modules loaded {how}')
     found: _Findings = json.loads(told)
     return found
 
@@ -91,7 +88,8 @@ def _look_after_a_node(report: int) -> None:
     status = 1
     try:
         modules, libraries = list(sys.modules), _mapped_libraries()
-        _make_and_destroy_node()
+        if 'rclpy' in sys.modules:
+            _make_and_destroy_node()
         findings = _Findings(
             modules=[name for name in sys.modules if name not in modules],
             libraries=sorted(_mapped_libraries() - libraries),
