@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removes what a lost supervisor left on the disk and did not come to remove."""
+"""Removes what a lost supervisor left on the disk, and what a script did to its place."""
 
 import contextlib
 import os
@@ -35,3 +35,15 @@ def clear_away(
         remove_tree(folder)
     if cgroup is not None:
         cgroup.remove()
+
+
+def make_anew_unless_usable(folder: Path) -> None:
+    """Make a folder in which nothing is kept, in place of what a script put there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        remove_tree(folder)
+    folder.mkdir(exist_ok=True, mode=0o700)
+    folder.chmod(0o700)

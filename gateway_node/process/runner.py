@@ -13,6 +13,7 @@ from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, UnkillableProcess
+from gateway_node.process.clearing_away import make_anew_unless_usable
 from gateway_node.process.companions import Companions
 from gateway_node.process.environment import (
     make_python_folder,
@@ -152,7 +153,7 @@ class SupervisedScriptRunner:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._supervisors_folder.mkdir(exist_ok=True, mode=0o700)
+            make_anew_unless_usable(self._supervisors_folder)
             self._earlier_folders = tuple(self._supervisors_folder.iterdir())
             await asyncio.to_thread(self._internal.make_folder)
             make_python_folder(self._python_folder)

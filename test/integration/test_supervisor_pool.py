@@ -194,3 +194,18 @@ async def test_what_supervisors_of_an_earlier_gateway_left_is_removed(tmp_path: 
         await later.runner.recover()
         assert len(folders(later)) == 1
         assert (await (await ended(later, 'exit 3')).ended()).exit_code == 3
+
+
+@pytest.mark.parametrize('line', ['rm -r ..; : > ..', 'rm -r ..; ln -s / ..', 'chmod 0 ..'])
+async def test_what_a_script_did_to_the_supervisors_folder_stops_no_later_gateway(
+    tmp_path: Path, line: str
+) -> None:
+    """Nothing is kept in there: it is made anew."""
+    supervisors = tmp_path / 'state' / 'supervisors'
+    async with floor_on(tmp_path) as floor:
+        await ended(floor, line.replace('..', str(supervisors)))
+    async with floor_on(tmp_path) as later:
+        assert (await (await ended(later, 'exit 3')).ended()).exit_code == 3
+        assert supervisors.is_dir()
+        assert not supervisors.is_symlink()
+    assert list(supervisors.iterdir()) == []
