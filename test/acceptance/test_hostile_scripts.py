@@ -39,11 +39,17 @@ MANAGED = {
 }
 
 
-@pytest.fixture(scope='module')
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """Serve one gateway to all tests of this file; in the end its memory is back."""
+@pytest.fixture(scope='module', params=[True, pytest.param(False, marks=pytest.mark.slow)])
+def ground(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ground]:
+    """Serve one gateway to all tests of this file; in the end its memory is back.
+
+    Python scripts start warm; in the long form all is done again with those that start cold.
+    """
     folder = tmp_path_factory.mktemp('gateway')
     parameters = {
+        'python.warm': request.param,
         'scripts.manifest': managed_scripts(folder),
         'default_limits.file_size_mb': DEFAULT_FILE_SIZE_MB,
     }

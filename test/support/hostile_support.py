@@ -15,7 +15,8 @@ from gateway_process import gateway, GatewayProcess
 from helper_processes import SPARE, SPAWNER, without_idle_helpers
 from waiting import wait_for
 
-from gateway_node.child.process_tree import descendants
+from gateway_node.child.contract import WARM_SPAWNER_PROGRAM
+from gateway_node.child.process_tree import descendants, read_proc
 from gateway_node.process.recovery import has_script_adjustment, read_environment
 
 HOSTILE = Path(__file__).parents[1] / 'integration' / 'hostile'
@@ -50,11 +51,16 @@ class Footprint:
 class Ground:
     """A gateway for hostile scripts, and where its state is."""
 
-    def __init__(self, api: GatewayProcess, state: Path) -> None:
+    def __init__(self, api: GatewayProcess, state: Path, *, warm: bool) -> None:
         self.api = api
         self.state = state
         self.entity = f'components/{self._host()}'
         """The gateway's host, which needs no node."""
+        wait_for(
+            lambda: api.body('/health')['supervision']['warm_interpreter'],
+            lambda state: state == ('ready' if warm else 'off'),
+            what='Python scripts start as they are to',
+        )
         # The first execution opens what stays open.
         self.ended(self.started('echo warm\n'))
         wait_for(
@@ -96,9 +102,10 @@ class Ground:
         return self.api.wait_for_status(href, *FINAL)
 
     def spawner(self) -> int:
-        """Return the pid of the process that forks supervisors; wait until there is one."""
+        """Return the pid of the process that forks supervisors of scripts that start cold; wait
+        until there is one."""
         pids = wait_for(
-            lambda: [e.pid for e in self._below() if e.name == SPAWNER],
+            lambda: [e.pid for e in self._below() if e.name == SPAWNER and not is_warm(e.pid)],
             lambda found: len(found) == 1,
             what='one spawner',
         )
@@ -112,10 +119,12 @@ class Ground:
         had that lost it too, below this process.
         """
         mark = os.fsencode(self.state)
-        pids = [int(name) for name in os.listdir('/proc') if name.isdecimal()]
-        marked = [p for p in pids if any(mark in v for v in read_environment(p))]
-        living = {e.pid: e.name for e in descendants(os.getpid()) if not e.is_zombie}
         below = {e.pid: e.name for e in without_idle_helpers(self._below())}
+        # The warm interpreter, and what was forked from it, has the variables of scripts too.
+        idle = {e.pid for e in self._below()} - below.keys()
+        pids = [int(name) for name in os.listdir('/proc') if name.isdecimal()]
+        marked = [p for p in pids if any(mark in v for v in read_environment(p)) and p not in idle]
+        living = {e.pid: e.name for e in descendants(os.getpid()) if not e.is_zombie}
         adjusted = {pid: name for pid, name in living.items() if has_script_adjustment(pid)}
         return [*(f'pid {pid}' for pid in marked), *below.values(), *adjusted.values()]
 
@@ -180,8 +189,9 @@ def ground_on(folder: Path, parameters: dict[str, object] | None = None) -> Iter
     """Start a gateway for hostile scripts; at the end it and all of its tree is gone."""
     # What the C library keeps in an arena for each thread, for its next use, looks like a leak.
     one_arena = {'MALLOC_ARENA_MAX': '1'}
-    with gateway(folder, {**MANY, **(parameters or {})}, environment=one_arena) as api:
-        yield Ground(api, folder / 'state')
+    given = {**MANY, 'python.warm': False, **(parameters or {})}
+    with gateway(folder, given, environment=one_arena) as api:
+        yield Ground(api, folder / 'state', warm=given['python.warm'] is True)
 
 
 class Prober(threading.Thread):
@@ -251,6 +261,11 @@ def answering(api: GatewayProcess) -> Iterator[Prober]:
         prober.finish()
     assert prober.seconds, 'no answer at all'
     assert max(prober.seconds) < ANSWER_SEC * SLACK, prober.story
+
+
+def is_warm(pid: int) -> bool:
+    """Tell whether a process is the warm interpreter, or was forked from it."""
+    return WARM_SPAWNER_PROGRAM.encode() in read_proc(pid, 'cmdline')
 
 
 def count_descriptors(pid: int) -> int:

@@ -23,6 +23,7 @@ import time
 from typing import Any
 
 from gateway_process import Answer, entry_point, GatewayProcess, started
+from helper_processes import HELPERS
 from killing import shared_memory_removed
 from waiting import wait_for
 
@@ -38,6 +39,9 @@ MAX_SCHEDULES = 6
 MIN_INTERVAL_SEC = 4.0
 """Between two runs of a schedule, so that some starts are skipped and some are not."""
 CLIENTS = 3
+WITH_HELPERS = 0.3
+"""How often those that watch the scripts are killed as well: nobody then ends the scripts, or says
+how they ended, but the next gateway."""
 
 _SIGN_IN = 'echo "$GATEWAY_EXECUTION_ID" >>"$PARAM_WITNESS"\necho begun\n'
 SCRIPTS = {
@@ -128,6 +132,7 @@ class Robot:
         """Start the gateway; yield at once. Afterwards it is gone, and was waited for."""
         parameters = {
             'server.port': self.port,
+            'python.warm': True,
             'restart.max_schedules': 0,
             'restart.min_interval_sec': MIN_INTERVAL_SEC,
             'scripts.max_concurrent_executions': 500,
@@ -179,9 +184,14 @@ class Robot:
         assert not any(thread.is_alive() for thread in threads)
 
     def kill(self, process: 'subprocess.Popen[bytes]') -> None:
-        """SIGKILL the gateway, and wait 50 ms."""
+        """SIGKILL the gateway, sometimes with its helpers, and wait 50 ms."""
         self.leftovers.enter_context(shared_memory_removed(process.pid))
+        helpers = [e.pid for e in descendants(process.pid) if e.name in HELPERS]
         process.send_signal(signal.SIGKILL)
+        if self.random.random() < WITH_HELPERS:
+            for pid in helpers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         assert process.wait(20) == -signal.SIGKILL
         time.sleep(RESTART_PAUSE_SEC)  # no wait for anything: it is the pause that the rule names
 
