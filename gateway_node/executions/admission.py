@@ -43,6 +43,9 @@ from gateway_node.scripts.values import Script
 
 _log = logging.getLogger(__name__)
 
+_CHECKED_SEC = 0.05
+"""Checks that take no longer ask nobody whether a managed script's file is another by then: it may
+be another the moment after, too."""
 _ATTEMPTS = 30
 _RETRY_SEC = 1.0
 """Between attempts to let in what the runner or the schema check refused for the moment."""
@@ -203,7 +206,7 @@ class Admission:
             await self._runner.vet(order)
             # Replaced meanwhile, perhaps by the same bytes with other metadata, or under another
             # name: what was checked is not what would be started.
-            if await self._script(candidate) == script:
+            if await self._script(candidate, within_sec=_CHECKED_SEC) == script:
                 return order
 
     async def _take_places(self, candidate: Candidate, script: Script) -> None:
@@ -252,13 +255,17 @@ class Admission:
                 await asyncio.sleep(_RETRY_SEC)
         raise AssertionError
 
-    async def _script(self, candidate: Candidate) -> Script:
+    async def _script(self, candidate: Candidate, within_sec: float = 0.0) -> Script:
         """Return the script as it was accepted, else as it is now, and keep that version.
+
+        For `within_sec` see `ScriptLibrary.get`.
 
         Nobody keeps versions of a managed script: it is always as it is now. What is gone is gone
         in each version. ScriptNotFound.
         """
-        script = await self._library.get(candidate.entity, candidate.script_id)
+        script = await self._library.get(
+            candidate.entity, candidate.script_id, within_sec=within_sec
+        )
         kept = self._scripts.get(candidate.execution_id)
         if candidate.accepted and kept is not None and not kept.managed:
             return kept

@@ -114,10 +114,13 @@ class ScriptLibrary:
         managed = await self._managed.of(entity)
         return (*managed, *uploaded.of(entity))
 
-    async def get(self, entity: EntityRef, script_id: str) -> Script:
-        """Return one script in its current version; ScriptNotFound."""
+    async def get(self, entity: EntityRef, script_id: str, *, within_sec: float = 0.0) -> Script:
+        """Return one script in its current version; ScriptNotFound.
+
+        Of a managed one that may be the version which its file had in the last `within_sec`.
+        """
         uploaded = self._turned_on()
-        managed = await self._managed.get(entity, script_id)
+        managed = await self._managed.get(entity, script_id, within_sec)
         return managed or uploaded.get(entity, script_id)
 
     def check_known(self, entity: EntityRef, script_id: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 import hashlib
 import logging
+import math
 import os
 from pathlib import Path
 import time
@@ -22,8 +23,6 @@ _LOGGER = logging.getLogger(__name__)
 
 _PATIENCE_SEC = 2.0
 """For a look at the file, whose mount may not answer."""
-_LATELY_SEC = 1.0
-"""For which what was found counts for whoever only shows it."""
 _PIECE_BYTES = 256 * 1024
 _MENDED_WORDS = {
     Mending.BYTE_ORDER_MARK: 'a byte order mark',
@@ -65,7 +64,7 @@ class ManagedFile:
         self._threads = Threads(f'managed {managed.script.id}', 1)
         self._looking = Look(self._threads, self._look, _PATIENCE_SEC)
         self._stamp: tuple[int, ...] | None = None
-        self._look_again_at = 0.0
+        self._looked_at = -math.inf
 
     @property
     def warning(self) -> str | None:
@@ -79,23 +78,24 @@ class ManagedFile:
         """The version that is known of the file."""
         return self._script.version
 
-    @property
-    def seen_lately(self) -> bool:
-        """Whether the file was looked at a moment ago, so that `version` may be shown."""
-        return time.monotonic() < self._look_again_at
-
     def declared_as(self, managed: ManagedScript) -> bool:
         """Tell whether a manifest says the same of the script, whatever its file says."""
         return _declaration(managed) == _declaration(self.managed)
 
-    async def current(self) -> Script:
-        """Return the script in the version that the file has now.
+    def looked_within(self, seconds: float) -> bool:
+        """Tell whether the file was looked at in so many last seconds."""
+        return time.monotonic() - self._looked_at < seconds
+
+    async def current(self, within_sec: float = 0.0) -> Script:
+        """Return the script in the version that the file has now, or had in the last seconds.
 
         A file that cannot be read, or not in time, keeps its last known version: its execution
         will say why.
         """
+        if self.looked_within(within_sec):
+            return self._script
         known = self._looking.hangs
-        self._look_again_at = time.monotonic() + _LATELY_SEC
+        self._looked_at = time.monotonic()
         try:
             await self._looking.answer()
         except TimeoutError:

@@ -10,6 +10,9 @@ from gateway_node.scripts.content import Content
 from gateway_node.scripts.managed import ManagedFile, ManagedScript
 from gateway_node.scripts.values import Script, ScriptOf
 
+SHOWN_SEC = 1.0
+"""How old what was found of a file may be for whoever only shows its version."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ManagedChanges:
@@ -78,10 +81,13 @@ class ManagedScripts:
         """Tell whether an entity has a managed script."""
         return self._file(entity, script_id) is not None
 
-    async def get(self, entity: EntityRef, script_id: str) -> Script | None:
-        """Return a managed script in its present version; None where the entity has none such."""
+    async def get(
+        self, entity: EntityRef, script_id: str, within_sec: float = 0.0
+    ) -> Script | None:
+        """Return a managed script in its present version, or one that it had in the last seconds;
+        None where the entity has none such."""
         while (file := self._file(entity, script_id)) is not None:
-            script = await file.current()
+            script = await file.current(within_sec)
             # Another manifest may have been taken meanwhile.
             if self._file(entity, script_id) is file:
                 return script
@@ -92,15 +98,13 @@ class ManagedScripts:
         file = self._file(entity, script_id)
         if file is None:
             return None
-        if not file.seen_lately:
-            await file.current()
-        return file.version
+        return (await file.current(within_sec=SHOWN_SEC)).version
 
     async def versions_of(self, scripts: Iterable[ScriptOf]) -> Mapping[ScriptOf, str]:
         """Return the versions of those of these scripts that are managed, to be shown: as they
         were a moment ago."""
         files = {each: file for each in scripts if (file := self._file(*each)) is not None}
-        unseen = {file for file in files.values() if not file.seen_lately}
+        unseen = {file for file in files.values() if not file.looked_within(SHOWN_SEC)}
         if unseen:
             await asyncio.gather(*(file.current() for file in unseen))
         return {each: file.version for each, file in files.items()}

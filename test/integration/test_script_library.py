@@ -767,19 +767,21 @@ async def test_a_managed_file_that_changes_is_a_new_version(
 async def test_the_version_of_a_managed_script_is_shown_as_it_was_a_moment_ago(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever shows many executions asks the disk once; whoever starts one asks it each time."""
+    """Whoever shows many executions asks the disk once; whoever starts one asks it each time, and
+    again where its checks took their time."""
     path = tmp_path / 'b.sh'
     path.write_text('one')
     library = await _with_managed(tmp_path, 'scripts: [{id: b, path: b.sh, entities: apps/*}]')
-    monkeypatch.setattr('gateway_node.scripts.managed._LATELY_SEC', 3600.0)
+    monkeypatch.setattr('gateway_node.scripts.managed_scripts.SHOWN_SEC', 3600.0)
     asked = [(APP, 'b'), (APP, 'nobody')]
     one = hashlib.sha256(b'one').hexdigest()
     assert await library.versions_of(asked) == {asked[0]: one, asked[1]: None}
     path.write_text('three')
     assert (await library.versions_of(asked))[asked[0]] == one
+    assert (await library.get(APP, 'b', within_sec=3600)).version == one
     three = (await library.get(APP, 'b')).version
     assert (await library.versions_of(asked))[asked[0]] == three != one
-    monkeypatch.setattr('gateway_node.scripts.managed._LATELY_SEC', 0.0)
+    monkeypatch.setattr('gateway_node.scripts.managed_scripts.SHOWN_SEC', 0.0)
     await library.get(APP, 'b')
     path.write_text('one')
     assert (await library.versions_of(asked))[asked[0]] == one

@@ -64,8 +64,8 @@ async def test_a_script_taken_away_during_a_look_at_it_is_gone(
     look = ManagedFile.current
     next_manifests = [declared(tmp_path, B), declared(tmp_path, f'{B}, name: New')]
 
-    async def looked(file: ManagedFile) -> object:
-        script = await look(file)
+    async def looked(file: ManagedFile, within_sec: float) -> object:
+        script = await look(file, within_sec)
         if next_manifests:
             scripts.take(next_manifests.pop(0))
         return script
