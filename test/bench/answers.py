@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers that tell of executions, against the same number of bytes that are there already."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import functools
 from pathlib import Path
@@ -10,15 +10,17 @@ from bench import peers
 from bench.figures import at_least, interleaved, Line, ratio, Series
 from bench.gateways import Client, client, KEEP_ALL, write_manifest
 from bench.histories import FEW, state_with
-from bench.load import Clients, request
+from bench.load import Clients, Request, request
 
 ROUNDS = 6
 STATUSES_A_ROUND = 3000
 STATUS_CLIENTS = 32
 STATUS_GOAL = 0.65
-LISTS_A_ROUND = 40
+LISTS_A_ROUND = 200
 LIST_CLIENTS = 8
 LIST_GOAL = 0.2
+LIST = '/api/v1/executions?limit=-100'
+PAGES = 400
 
 
 def answer_cost(folder: Path) -> Iterator[Line]:
@@ -34,9 +36,28 @@ def answer_cost(folder: Path) -> Iterator[Line]:
         api = afterwards.enter_context(client(folder, parameters, parent=peers.ON_SERVERS_CORES))
         bare = afterwards.enter_context(peers.bare(folder))
         afterwards.enter_context(peers.clients_core())
-        status = _href_of_an_ended(api)
-        yield from _served(api, bare, status, STATUS_CLIENTS, STATUSES_A_ROUND, STATUS_GOAL)
-        yield from _served(api, bare, '/api/v1/executions', LIST_CLIENTS, LISTS_A_ROUND, LIST_GOAL)
+        lists = [f'{LIST}&id_exclusive={each}' for each in _ids(api)]
+        for what, paths, clients, count, goal in (
+            ('status', [_href_of_an_ended(api)], STATUS_CLIENTS, STATUSES_A_ROUND, STATUS_GOAL),
+            ('a list of 100 again', lists[:1], LIST_CLIENTS, LISTS_A_ROUND, LIST_GOAL),
+            ('lists of 100, each new', lists, LIST_CLIENTS, LISTS_A_ROUND, LIST_GOAL),
+        ):
+            length = len(api.gateway.request('GET', paths[0]).content)
+            asked = [request(api.gateway.port, 'GET', path) for path in paths]
+            ours, peer = _rates(clients, count, asked, [bare.ready_made(length)])
+            share = ratio(ours, peer)
+            yield Line(
+                figure=f'{what}, {clients} clients: gateway',
+                series=ours,
+                ratio=share,
+                goal=at_least(goal, share, 'of bare'),
+            )
+            yield Line(figure=f'{length:,} bytes ready-made', series=peer)
+
+
+def _ids(api: Client) -> list[str]:
+    """Return more ids than the gateway holds pages."""
+    return [each['id'] for each in api.get(f'/executions?limit=-{PAGES}&fields=id')['items']]
 
 
 def _href_of_an_ended(api: Client) -> str:
@@ -46,27 +67,16 @@ def _href_of_an_ended(api: Client) -> str:
     return str(href)
 
 
-def _served(
-    api: Client, bare: peers.Bare, path: str, clients: int, count: int, goal: float
-) -> Iterator[Line]:
-    length = len(api.gateway.request('GET', path).content)
+def _rates(clients: int, count: int, *asked: Sequence[Request]) -> list[Series]:
     with contextlib.ExitStack() as afterwards:
-        ours, peer = interleaved(
+        measured = interleaved(
             ROUNDS,
             *(
                 functools.partial(
                     afterwards.enter_context(contextlib.closing(Clients(each, clients))).rate,
                     count,
                 )
-                for each in (request(api.gateway.port, 'GET', path), bare.ready_made(length))
+                for each in asked
             ),
         )
-    rate, share = Series(values=ours.values, unit='/s'), ratio(ours, peer)
-    what = 'status' if clients == STATUS_CLIENTS else 'list of 100'
-    yield Line(
-        figure=f'{what}, {clients} clients: gateway',
-        series=rate,
-        ratio=share,
-        goal=at_least(goal, share, 'of bare'),
-    )
-    yield Line(figure=f'{length:,} bytes ready-made', series=Series(values=peer.values, unit='/s'))
+    return [Series(values=each.values, unit='/s') for each in measured]

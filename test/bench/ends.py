@@ -13,7 +13,7 @@ import time
 from bench import peers
 from bench.figures import at_most, elapsed_ms, interleaved, Line, ratio, surplus
 from bench.gateways import client, write_manifest
-from bench.load import Connection
+from bench.load import Connection, Request
 
 ENDS = 60
 COMMITS_GOAL = 2.0
@@ -54,11 +54,14 @@ def end_cost(folder: Path) -> Iterator[Line]:
             peers.gateway_run(api, 'waits', str(gate.path)),
             bare.run(script.name, str(gate.path)),
         )
-        served = [enter(contextlib.closing(Connection(each))) for each in asked]
+        served = [enter(contextlib.closing(Connection(each.port))) for each in asked]
         commit = enter(_commits(folder))
         ours, peer, waited, commits = interleaved(
             ENDS,
-            *(functools.partial(_answered, each, gate) for each in served),
+            *(
+                functools.partial(_answered, *each, gate)
+                for each in zip(served, asked, strict=True)
+            ),
             functools.partial(_waited_for, script, gate),
             functools.partial(elapsed_ms, commit),
         )
@@ -74,8 +77,8 @@ def end_cost(folder: Path) -> Iterator[Line]:
     yield Line(figure='a commit of SQLite, 4 KiB', series=commits)
 
 
-def _answered(connection: Connection, gate: Gate) -> float:
-    connection.send()
+def _answered(connection: Connection, asked: Request, gate: Gate) -> float:
+    connection.send(asked)
     go_on = gate.reached()
 
     def end() -> None:

@@ -26,6 +26,8 @@ KEEP_ALL = {
     'history.max_age_days': 0,
     'history.max_failed_age_days': 0,
 }
+WARM = {'python.warm': True}
+NOT_WARM = {'python.warm': False}
 ENDED = ('completed', 'failed', 'terminated')
 _SERVING = re.compile(r'serving (http://\S+)')
 
@@ -104,6 +106,14 @@ class Client:
             if each['status'] != 'completed':
                 raise RuntimeError(f'{each["href"]} is {each["status"]}')
 
+    def wait_warm(self) -> None:
+        """Wait until the warm interpreter is ready."""
+        wait_for(
+            lambda: self.get('/health')['supervision']['warm_interpreter'],
+            lambda state: state == 'ready',
+            what='the warm interpreter is ready',
+        )
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -117,7 +127,7 @@ def client(
 
     `parent` is the beginning of a command that becomes the gateway.
     """
-    with gateway(folder, {**NO_LIMITS, **(parameters or {})}, parent=parent) as started:
+    with gateway(folder, {**WARM, **NO_LIMITS, **(parameters or {})}, parent=parent) as started:
         connected = Client(started)
         try:
             yield connected

@@ -5,8 +5,9 @@ One thread keeps any number of connections busy; each sends its next request onc
 answer to the last.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+import itertools
 import json
 import re
 import selectors
@@ -20,7 +21,7 @@ _LENGTH = re.compile(rb'\r\ncontent-length: *(\d+)', re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is sent again and again, and what its answer has to have in it."""
+    """What is sent, and what its answer has to have in it."""
 
     port: int
     content: bytes
@@ -30,15 +31,16 @@ class Request:
 class Connection:
     """One connection, kept open."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, port: int) -> None:
+        self._expected = b''
         self._received = b''
-        self.socket = socket.create_connection(('127.0.0.1', request.port), PATIENCE_SEC)
+        self.socket = socket.create_connection(('127.0.0.1', port), PATIENCE_SEC)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def send(self) -> None:
-        """Send the request."""
-        self.socket.sendall(self._request.content)
+    def send(self, asked: Request) -> None:
+        """Send a request."""
+        self._expected = asked.expected
+        self.socket.sendall(asked.content)
 
     def receive(self) -> bool:
         """Take what has come; return whether the answer is whole."""
@@ -47,7 +49,7 @@ class Connection:
         head, gap, body = self._received.partition(b'\r\n\r\n')
         length = _LENGTH.search(head)
         whole = gap and length is not None and len(body) == int(length.group(1))
-        if not piece or (whole and self._request.expected not in self._received):
+        if not piece or (whole and self._expected not in self._received):
             raise RuntimeError(f'answered {self._received[:1000]!r}')
         if whole:
             self._received = b''
@@ -81,10 +83,11 @@ def request(
 
 
 class Clients:
-    """So many connections that ask the same; one is one after the other."""
+    """So many connections to one server, which ask in turns what is to be asked."""
 
-    def __init__(self, asked: Request, count: int) -> None:
-        self._connections = [Connection(asked) for _ in range(count)]
+    def __init__(self, asked: Sequence[Request], count: int) -> None:
+        self._asked = itertools.cycle(asked)
+        self._connections = [Connection(asked[0].port) for _ in range(count)]
 
     def ms_each(self) -> float:
         """Return what one request of one client takes, in milliseconds."""
@@ -101,7 +104,7 @@ class Clients:
             begun = time.perf_counter()
             first = self._connections[:count]
             for each in first:
-                each.send()
+                each.send(next(self._asked))
             unsent, unanswered = count - len(first), count
             while unanswered:
                 ready = selector.select(PATIENCE_SEC)
@@ -111,7 +114,7 @@ class Clients:
                     if key.data.receive():
                         unanswered -= 1
                         if unsent:
-                            key.data.send()
+                            key.data.send(next(self._asked))
                             unsent -= 1
             return time.perf_counter() - begun
 

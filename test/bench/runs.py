@@ -9,7 +9,7 @@ import time
 
 from bench import peers
 from bench.figures import at_least, at_most, interleaved, Line, ratio, Series
-from bench.gateways import client, write_manifest
+from bench.gateways import client, NOT_WARM, write_manifest
 from bench.load import Clients, Request
 from bench.processes import processor_ms
 
@@ -63,7 +63,7 @@ def run_cost(folder: Path) -> Iterator[Line]:
 
 
 def python_cost(folder: Path) -> Iterator[Line]:
-    """Scripts of Python that load nothing, rclpy, and make a node."""
+    """Scripts of Python, forked from the warm interpreter, and started cold."""
     scripts = _scripts(
         folder, {f'{number}.py': each for number, (each, _) in enumerate(PYTHON.values())}
     )
@@ -71,18 +71,23 @@ def python_cost(folder: Path) -> Iterator[Line]:
     parameters = {'scripts.manifest': write_manifest(folder, ids)}
     with contextlib.ExitStack() as afterwards:
         enter = afterwards.enter_context
-        api = enter(client(folder, parameters, parent=peers.ON_SERVERS_CORES))
+        start = functools.partial(client, parent=peers.ON_SERVERS_CORES)
+        warm = enter(start(folder / 'warm', parameters))
+        cold = enter(start(folder / 'cold', {**parameters, **NOT_WARM}))
+        warm.wait_warm()
         bare = enter(peers.bare(scripts))
         enter(peers.clients_core())
         for number, (name, (_, share)) in enumerate(PYTHON.items()):
-            ours, peer = _in_turns(
+            ours, without, peer = _in_turns(
                 PYTHON_RUNS,
-                peers.gateway_run(api, f'script_{number}'),
+                peers.gateway_run(warm, f'script_{number}'),
+                peers.gateway_run(cold, f'script_{number}'),
                 bare.run(f'{number}.py'),
             )
             share_is = ratio(ours, peer)
             goal = at_most(share, share_is, 'of bare')
             yield Line(figure=f'{name}: gateway', series=ours, ratio=share_is, goal=goal)
+            yield Line(figure=f'{name}: cold', series=without, ratio=ratio(without, peer))
             yield Line(figure=f'{name}: {BARE}', series=peer)
 
 
@@ -149,4 +154,4 @@ def _in_turns(count: int, *asked: Request) -> list[Series]:
 
 
 def _clients(afterwards: contextlib.ExitStack, asked: Request, count: int) -> Clients:
-    return afterwards.enter_context(contextlib.closing(Clients(asked, count)))
+    return afterwards.enter_context(contextlib.closing(Clients([asked], count)))
