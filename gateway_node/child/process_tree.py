@@ -263,6 +263,17 @@ def signal_all(entries: Iterable[ProcessEntry], number: int) -> Sent:
     return sent
 
 
+def continue_beginning(maker: Identity) -> None:
+    """Continue what a process is making, where somebody has stopped that before its exec.
+
+    Its maker waits for the exec in the kernel, deaf to all but SIGKILL (man 2 vfork).
+    """
+    entry = maker.find()
+    if entry is not None and entry.state == 'D':
+        stopped = [child for child in descendants(maker.pid) if child.state == 'T']
+        signal_all(stopped, signal.SIGCONT)
+
+
 def has_ended(pidfd: int) -> bool:
     """Tell whether a process has ended, be it reaped or not."""
     # No `select.select`: the descriptor's number may be above 1023.

@@ -19,6 +19,7 @@ from gateway_node.child.messages import (
     SupervisorMessage,
     SupervisorOrder,
 )
+from gateway_node.child.process_tree import continue_beginning
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.final_status import told_unkillable
 from gateway_node.executions.listeners import Guard
@@ -120,6 +121,11 @@ class SupervisedProcess:
             SpawnFailed: it could not be executed; nothing is left behind.
         """
         return await asyncio.shield(self._started)
+
+    def continue_beginning(self) -> None:
+        """Continue the script where it was stopped before its program has begun."""
+        if self.link.identity is not None and not self._started.done():
+            continue_beginning(self.link.identity)
 
     async def released(self) -> None:
         """Wait until no supervisor has it any more, and nothing of it is being cleared away."""

@@ -335,11 +335,13 @@ class Supervisors:
             self._watch.add_done_callback(log_failure)
 
     async def _continue_stopped(self) -> None:
-        """Continue the spawner, and supervisors that lost theirs, as long as scripts run.
+        """Continue the spawner, supervisors that lost theirs, and what is about to be a script.
 
         The spawner does so for its own supervisors, once it goes on itself.
         """
         while self._processes:
             for pool in self._pools:
                 pool.continue_stopped()
+            for process in self._processes.values():
+                process.continue_beginning()
             await asyncio.sleep(_STOPPED_INTERVAL_SEC)
