@@ -286,6 +286,17 @@ def test_a_working_directory_that_is_kept_is_moved_away(supervisor: KeptSupervis
     assert output_of(supervisor.run('ls -A')) == ''
 
 
+def test_a_working_directory_that_cannot_be_kept_costs_the_end_nothing(
+    supervisor: KeptSupervisor, tmp_path: Path
+) -> None:
+    """Nor the output, where nothing can be written either, as on a full disk."""
+    directory = str(tmp_path / 'missing' / 'exec_0001')
+    supervisor.order('echo said', keep_working_directory=True, directory=directory)
+    end = supervisor.hear('ended')
+    assert (end['exit_code'], end['reusable'], output_of(end)) == (0, False, 'said\n')
+    supervisor.wait()
+
+
 def test_a_script_finds_the_same_world_however_it_was_made(supervisor: KeptSupervisor) -> None:
     """Made without a copy of the supervisor, and by a fork, as limits need it."""
     spawned = output_of(supervisor.run(WORLD))

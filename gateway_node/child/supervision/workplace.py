@@ -13,7 +13,7 @@ from gateway_node.child.contract import (
     PROGRESS_FIFO,
     WORKING_DIRECTORY,
 )
-from gateway_node.child.exposed_files import read_regular
+from gateway_node.child.exposed_files import make_directory, read_regular
 from gateway_node.removal import remove_tree
 
 _MAX_FILES = 32
@@ -82,9 +82,11 @@ class Workplace:
         return content, complaint
 
     def keep_working_directory(self, directory: str) -> bool:
-        """Move what the script left there into a directory, and make it anew."""
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(directory, 0o700)
+        """Move what the script left there into a directory, and make it anew.
+
+        Return False where that fails, as on a full disk.
+        """
+        make_directory(directory)
         try:
             os.rename(self.working_directory, os.path.join(directory, WORKING_DIRECTORY))
             self._make_working_directory()
