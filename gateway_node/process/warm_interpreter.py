@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,7 +93,7 @@ class WarmInterpreter:
         self._threads = Threads('files of the warm interpreter', 1)
         self._present: _Present | None = None
         self._trouble = ''
-        self._again_at = 0.0
+        self._again_at = math.inf
         self._wanted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -126,7 +127,7 @@ class WarmInterpreter:
         """Return whose supervisors fork this script; None where it is to start cold."""
         present = self._present
         if present is None:
-            if self._trouble and self._clock.monotonic() >= self._again_at:
+            if self._clock.monotonic() >= self._again_at:
                 self._wanted.set()
             return None
         if not may_be_warm(script, argv, present.world) or not self.serves:
@@ -147,17 +148,16 @@ class WarmInterpreter:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
+            self._trouble, self._again_at = '', math.inf
             try:
                 await self._start()
             except SpawnFailed:
                 # A warning of the environment's says that no script can start.
-                self._trouble = 'the set-up files cannot be sourced'
+                self._again_at = self._clock.monotonic()
             except (_NotWarm, RunnerUnavailable, OSError) as error:
                 self._trouble = str(error)
+                self._again_at = self._clock.monotonic() + _RETRY_SEC
                 _log.warning('%s', self.warnings[0])
-            else:
-                self._trouble = ''
-            self._again_at = self._clock.monotonic() + _RETRY_SEC
 
     async def _start(self) -> None:
         world = await self._environment.world()

@@ -147,24 +147,28 @@ async def test_it_is_started_anew_for_another_environment_and_other_files(tmp_pa
     library.mkdir()
     module = library / 'of_the_robot.py'
     module.write_text('VALUE = "old"\n')
+    (library / 'sitecustomize.py').write_text('import os\nos.environ["BY_THE_SITE"] = "set"\n')
     sets = f'export PYTHONPATH={library}:$PYTHONPATH FLAVOUR='
     file = setup_file(tmp_path, f'{sets}vanilla\n')
-    asks = 'import os, of_the_robot; print(os.environ["FLAVOUR"], of_the_robot.VALUE)\n'
+    asks = (
+        'import os, of_the_robot\n'
+        'print(os.environ["FLAVOUR"], of_the_robot.VALUE, os.environ["BY_THE_SITE"])\n'
+    )
     async with warm_floor_on(tmp_path, ['of_the_robot'], [file]) as floor:
         first = await run(floor, asks)
-        assert (first.warm, first.output.stdout) == (True, 'vanilla old\n')
+        assert (first.warm, first.output.stdout) == (True, 'vanilla old set\n')
         order = floor.order(floor.script(WAITS, ScriptKind.PYTHON))
         process = await floor.start(order)
         setup_file(tmp_path, f'{sets}cherry\n')
-        assert (await run(floor, asks)).output.stdout == 'cherry old\n'
+        assert (await run(floor, asks)).output.stdout == 'cherry old set\n'
         await ready(floor)
         await asyncio.sleep(1.0)  # the longest time in which the files are not looked at
         module.write_text('VALUE = "new one"\n')
         second = await run(floor, asks)
-        assert (second.warm, second.output.stdout) == (False, 'cherry new one\n')
+        assert (second.warm, second.output.stdout) == (False, 'cherry new one set\n')
         await ready(floor)
         third = await run(floor, asks)
-        assert (third.warm, third.output.stdout) == (True, 'cherry new one\n')
+        assert (third.warm, third.output.stdout) == (True, 'cherry new one set\n')
         process.stop(StopAction.STOP)
         assert (await process.ended()).signal == signal.SIGTERM
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the process of a script by a fork of the interpreter that has its modules loaded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import contextlib
 import os
 from typing import NoReturn
@@ -20,7 +20,14 @@ _MAX_NAME = 15
 class WarmScripts:
     """Starts scripts in forks of this process, which is a supervisor by then."""
 
-    def __init__(self, shown: ShownProcess, warm_exit: WarmExit) -> None:
+    def __init__(
+        self,
+        shown: ShownProcess,
+        warm_exit: WarmExit,
+        set_at_the_start: Mapping[str, str],
+    ) -> None:
+        """`set_at_the_start` are variables that Python and its site set as they begin."""
+        self._set_at_the_start = set_at_the_start
         self._shown = shown
         self._exit = warm_exit
 
@@ -48,7 +55,7 @@ class WarmScripts:
         self._shown.show_command(command.whole)
         self._shown.show_mark(program.environment[EXECUTION_ID_VARIABLE])
         process_tree.set_name(os.path.basename(command.whole[0])[:_MAX_NAME])
-        reset_interpreter(command, program.environment)
+        reset_interpreter(command, {**program.environment, **self._set_at_the_start})
         for descriptor in map(int, os.listdir('/proc/self/fd')):
             if descriptor >= _FIRST_OTHER_DESCRIPTOR and descriptor != complaint:
                 with contextlib.suppress(OSError):

@@ -31,6 +31,13 @@ class ShownProcess:
         begin, end = int(fields[_ENVIRONMENT_BEGIN]), int(fields[_ENVIRONMENT_END])
         self._mark = found if begin <= found < end else None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which the program began, before any Python ran."""
+        with open('/proc/self/environ', 'rb') as file:
+            pairs = (os.fsdecode(each).partition('=') for each in file.read().split(b'\0'))
+            return {name: value for name, equals, value in pairs if equals}
+
     def show_command(self, argv: Sequence[str]) -> None:
         """Have the command line shown, as far as there is room."""
         line = b''.join(os.fsencode(argument) + b'\0' for argument in argv)

@@ -25,11 +25,12 @@ def main() -> None:
     loaded: Loaded = json.loads(sys.argv.pop(1))
     shown = ShownProcess(EXECUTION_ID_VARIABLE)
     shown.show_command([sys.executable, __name__])
+    set_at_the_start = dict(os.environ.items() - shown.environment.items())
     import_all(loaded['modules'])
     load_libraries(loaded['libraries'])
     warm_exit = WarmExit(loaded['idle_threads'])
     # The spawner keeps what is left from being collected, and copied thereby, in its forks.
     gc.collect()
-    spawner.main(WarmScripts(shown, warm_exit).start)
+    spawner.main(WarmScripts(shown, warm_exit, set_at_the_start).start)
     # What modules do at the exit is for scripts.
     os._exit(0)

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends without any shutdown, with a node that a daemon thread spins."""
-
-import threading
+"""Ends without any shutdown."""
 
 import rclpy
 from std_msgs.msg import String
@@ -9,6 +7,5 @@ from std_msgs.msg import String
 rclpy.init()
 node = rclpy.create_node('left')
 publisher = node.create_publisher(String, 'left_words', 10)
-threading.Thread(target=rclpy.spin, args=(node,), daemon=True).start()
 publisher.publish(String(data='hi'))
 print('end of the module')
