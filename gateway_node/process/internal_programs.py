@@ -11,11 +11,16 @@ import itertools
 from pathlib import Path
 import signal
 
-from gateway_node.child.contract import DESCRIBE, SAFE_PATH, WARM_TRIAL_PROGRAM
+from gateway_node.child.contract import (
+    DESCRIBE,
+    SAFE_PATH,
+    WARM_TRIAL_PROGRAM,
+    WORKING_DIRECTORY,
+)
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.executions.ports import Outcome
 from gateway_node.process.command_line import launch_program
-from gateway_node.process.environment import internal_environment
+from gateway_node.process.environment import internal_environment, LOG_DIRECTORY
 from gateway_node.process.launch_fragments import READING_TIMEOUT_SEC
 from gateway_node.process.limits import NO_LIMITS, supervisor_limits
 from gateway_node.process.output_reading import read_output
@@ -85,6 +90,8 @@ class InternalPrograms:
             RunnerUnavailable, SpawnFailed: it cannot be started.
         """
         environment = internal_environment(world.variables, {}, self._python_folder)
+        # A node logs, to a folder that goes with the trial.
+        logs = {'ROS_LOG_DIR': f'{WORKING_DIRECTORY}/{LOG_DIRECTORY}'}
         name = f'warm_trial_{next(self._numbers)}'
         return await self.run(
             SupervisorOrder(
@@ -93,7 +100,7 @@ class InternalPrograms:
                 argv=[world.interpreters.python, SAFE_PATH, '-m', WARM_TRIAL_PROGRAM, *modules],
                 base_environment=environment.base,
                 environment=environment.own,
-                folder_variables=environment.of_folder,
+                folder_variables={**environment.of_folder, **logs},
                 stdin='',
                 timeout_sec=_TRIAL_TIMEOUT_SEC,
                 grace_sec=1.0,

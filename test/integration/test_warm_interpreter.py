@@ -233,3 +233,29 @@ async def _stopped(floor: Floor, content: str) -> tuple[EndCause, int | None]:
     outcome = await process.ended()
     assert process.warm
     return outcome.cause, outcome.signal
+
+
+@pytest.mark.timeout(120)
+async def test_the_end_is_short_where_nothing_is_left_at_work(tmp_path: Path) -> None:
+    """Threads that ROS keeps without any work do not count, one of the script's does."""
+    asks = (
+        'import sys\n'
+        'def is_quiet():\n'
+        '    frame = sys._getframe()\n'
+        '    while "warm_exit" not in frame.f_locals:\n'
+        '        frame = frame.f_back\n'
+        '    return frame.f_locals["warm_exit"]._is_quiet()\n'
+        'import rclpy, threading, time\n'
+        'rclpy.init()\n'
+        'node = rclpy.create_node("quiet")\n'
+        'print(is_quiet())\n'
+        'node.destroy_node()\n'
+        'rclpy.shutdown()\n'
+        'print(is_quiet())\n'
+        'threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n'
+        'print(is_quiet())\n'
+    )
+    async with warm_floor_on(tmp_path) as floor:
+        found = await run(floor, asks)
+        assert (found.warm, found.output.stdout) == (True, 'False\nTrue\nFalse\n')
+        assert found.outcome.exit_code == 0

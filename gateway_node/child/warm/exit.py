@@ -78,8 +78,11 @@ class WarmExit:
         raise AssertionError('exit returns never')
 
     def _is_quiet(self) -> bool:
-        """Tell whether this thread is the only one that can be at work."""
-        return _thread_names() <= self._idle_threads
+        """Tell whether this thread is the only one that can be at work.
+
+        Threads of C have the names of the process or their own, those of Python have frames.
+        """
+        return len(sys._current_frames()) == 1 and _thread_names() <= self._idle_threads
 
     def _let_go_of_script(self) -> None:
         """Have the objects end that only the script's modules hold."""

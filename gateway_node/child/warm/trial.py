@@ -108,8 +108,7 @@ def _look_after_a_node(report: int) -> None:
 def _make_and_destroy_node() -> None:
     import rclpy
 
-    # It leaves no log file behind.
-    rclpy.init(args=['--ros-args', '--disable-external-lib-logs'])
+    rclpy.init(args=[])
     node = rclpy.create_node(_NODE_NAME)
     node.destroy_node()
     rclpy.shutdown()
