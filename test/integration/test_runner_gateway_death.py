@@ -50,6 +50,8 @@ def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         scripts = [str(HOSTILE / name) for name in names]
         gateway = subprocess.Popen(
             [sys.executable, str(PROGRAM), str(tmp_path / 'state'), *scripts],
+            # It ends when this does.
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
@@ -64,7 +66,9 @@ def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     for gateway in gateways:
         gateway.kill()
         gateway.wait()
+        assert gateway.stdin is not None
         assert gateway.stdout is not None
+        gateway.stdin.close()
         gateway.stdout.close()
     deadline = time.monotonic() + TREE_GONE_SEC
     while (left := living_descendants(before)) and time.monotonic() < deadline:
