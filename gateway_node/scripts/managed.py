@@ -94,13 +94,14 @@ class ManagedFile:
         """
         if self.looked_within(within_sec):
             return self._script
-        known = self._looking.hangs
-        self._looked_at = time.monotonic()
+        known, begun = self._looking.hangs, time.monotonic()
         try:
             await self._looking.answer()
         except TimeoutError:
             if not known:
                 _LOGGER.warning('%s', self.warning)
+        # Only now: who asks meanwhile is told of this look too, not of one of long ago.
+        self._looked_at = begun
         return self._script
 
     async def content(self) -> Content:

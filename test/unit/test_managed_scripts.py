@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Managed scripts follow the manifest that was taken last."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,17 @@ async def test_a_script_taken_away_during_a_look_at_it_is_gone(
     script = await scripts.get(APP, 'b')
     assert script is not None
     assert script.name == 'New'
+
+
+async def test_who_asks_during_a_look_is_told_what_it_finds(tmp_path: Path) -> None:
+    """A look that has only begun says nothing yet, in whichever way it is asked for."""
+    scripts = ManagedScripts(declared(tmp_path, A, B))
+    for name in 'ab':
+        (tmp_path / f'{name}.sh').write_text('false\n')
+    script, version = await asyncio.gather(scripts.get(APP, 'a'), scripts.version_of(APP, 'a'))
+    assert script is not None
+    assert script.version == version
+    of_one, of_several = await asyncio.gather(
+        scripts.version_of(APP, 'b'), scripts.versions_of([(APP, 'b')])
+    )
+    assert of_one == of_several[APP, 'b'] == version
