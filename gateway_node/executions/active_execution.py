@@ -33,6 +33,7 @@ from gateway_node.executions.values import (
     StopAction,
     Trigger,
 )
+from gateway_node.to_the_end import ToTheEnd
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class ActiveExecution:
         self._refusal: NotStartable | None = None
         self._call_off = CallOff()
         self._writing = asyncio.Lock()
+        self._to_the_end = ToTheEnd()
         self._progress: Progress | None = None
         self._decided = False
         self._ended = asyncio.Event()
@@ -147,10 +149,10 @@ class ActiveExecution:
         self._stop = self._stop.ask(action, trigger, actor, hold=True)
         self._call_off.call()
         try:
-            # A disk that stalls does not keep a script alive.
+            # A disk that stalls keeps no script alive; what it takes later is on record too.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RECORD_PATIENCE_SEC):
-                    await self._note_stop()
+                    await self._to_the_end.run('note a stop', self._note_stop())
         finally:
             self._stop = self._stop.release()
             self._tell_stop()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """That a script runs is recorded with what comes next, where that comes at once."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from clients import CLIENT
@@ -122,6 +123,41 @@ async def test_what_could_not_be_recorded_comes_with_the_next_record(
     ended = await stage.listener.wait_for(execution.id)
     assert records.kinds[1:] == [[RAN, STOP_ACCEPTED], [RAN, ENDED]]
     assert ended.stop_accepted
+
+
+async def test_what_a_slow_disk_records_after_all_is_told_once(
+    stage: Stage, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops a script waits for the record no longer; it is made, and not made again."""
+    monkeypatch.setattr(active_execution, '_RECORD_PATIENCE_SEC', 0.01)
+    told: list[EventKind] = []
+
+    class Listener:
+        def on_event(self, event: Event, execution: Execution | None) -> None:
+            told.append(event.kind)
+
+    stage.ledger.add_listener(Listener())
+    execution, script = await begun(stage)
+    record, gate = stage.store.record, asyncio.Event()
+
+    async def record_late(news: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        await gate.wait()
+        return await record(news)
+
+    async def record_whoever_waits(news: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        return await asyncio.shield(asyncio.create_task(record_late(news)))
+
+    monkeypatch.setattr(stage.store, 'record', record_whoever_waits)
+    script.obedient = True
+    stopping = asyncio.create_task(
+        stage.service.stop(APP, execution.script_id, execution.id, STOP, actor=CLIENT)
+    )
+    await script.wait_stop_asked()
+    gate.set()
+    await stopping
+    await stage.listener.wait_for(execution.id)
+    assert records.kinds == [[ACCEPTED], [RAN, STOP_ACCEPTED], [ENDED]]
+    assert told == [ACCEPTED, RAN, STOP_ACCEPTED, ENDED]
 
 
 async def test_progress_is_told_of_what_is_known_to_run(
