@@ -38,6 +38,9 @@ ENDS = {
     'x-gateway-script-failed',
     'x-gateway-spawn-failed',
     'x-gateway-supervisor-lost',
+    # A warm script that was stopped in its first moment, in which it still has the name of the
+    # supervisor that it was forked from: a script that is stopped, as any can be.
+    'x-gateway-timeout',
 }
 
 
