@@ -182,10 +182,12 @@ class GatewayNode:
         self._node.create_timer(
             GRAPH_INTERVAL_SEC, watch.poll, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._publisher = threading.Thread(target=self._publish, name='publisher', daemon=True)
-        self._publisher.start()
-        self._thread = threading.Thread(target=self._spin, args=(watch,), name='ros', daemon=True)
-        self._thread.start()
+        publisher = threading.Thread(target=self._publish, name='publisher', daemon=True)
+        publisher.start()
+        self._publisher = publisher
+        thread = threading.Thread(target=self._spin, args=(watch,), name='ros', daemon=True)
+        thread.start()
+        self._thread = thread
 
     def stop(self) -> None:
         """Publish what is queued and leave the graph; returns when that is done.
@@ -199,10 +201,10 @@ class GatewayNode:
             self._status_topic.flush()
         self._phase = _Phase.STOPPED
         self._stopping.set()
+        self._wakes.put(None)
         if self._thread is None:
             self._leave()
             return
-        self._wakes.put(None)
         self._guard.trigger()
         self._thread.join(_JOIN_SEC)
         if self._thread.is_alive():

@@ -41,6 +41,7 @@ from gateway_node.ros.logging_bridge import logging_to, RosLogHandler
 from gateway_node.ros.node import GatewayNode
 from gateway_node.ros.rcutils import rcutils_log
 from gateway_node.ros.versions import rmw_identifier, ros_distribution
+from gateway_node.threads import Threads
 
 pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
@@ -177,6 +178,26 @@ async def test_a_stopped_node_leaves_the_graph() -> None:
         with created('-r', '__node:=other') as other:
             await wait_until(holds(snapshots, other.name), what='the other node in the graph')
         await wait_until(lambda: other.name not in snapshots[-1].nodes, what='it left')
+
+
+@pytest.mark.parametrize('refused', ['publisher', 'ros'])
+async def test_a_node_that_gets_no_thread_stops_too(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of its two may have begun where the kernel refuses the other."""
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == refused:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    node = GatewayNode.create([])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, 'start', start)
+        with pytest.raises(RuntimeError, match='new thread'):
+            node.start(asyncio.get_running_loop(), lambda _: None)
+    await asyncio.wait_for(Threads('stop', 1).run(node.stop), 20)
 
 
 def test_a_node_that_never_started_stops_too() -> None:
