@@ -57,7 +57,7 @@ class Follower:
 
     def take_told(self) -> tuple[Event, Execution | None] | None:
         """Return the next event, as `take` does, and its execution as it is after it; None where
-        it is of none, or was read and not told."""
+        it is of none, or was not told of while nothing else waited to be taken."""
         if not self._held:
             return None
         event, execution = self._held.popleft()
@@ -106,7 +106,8 @@ class Follower:
         self._told = max(self._told, event.sequence)
         next_one = self._known + 1 == event.sequence and self._cursor.epoch == event.epoch
         if next_one and len(self._held) < LIMIT:
-            self._hold(event, execution)
+            # Of one alone: the parameters of each may take two MiB.
+            self._hold(event, None if self._held else execution)
         self._news.set()
         self._on_news()
 

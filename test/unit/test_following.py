@@ -89,6 +89,15 @@ async def test_who_falls_behind_reads_what_it_missed(ledger: Ledger) -> None:
     assert taken(follower) == [12]
 
 
+async def test_who_rests_keeps_no_executions(ledger: Ledger) -> None:
+    """But one: the parameters of each may take two MiB, and what happened to it tells the rest."""
+    follower = ledger.follow()
+    for number in range(1, LIMIT + 1):
+        await ledger.begin(new_execution(number), actor=CLIENT)
+    held = [follower.take_told() for _ in range(LIMIT)]
+    assert [each is not None and each[1] is not None for each in held] == [True, False, False]
+
+
 async def test_a_follower_goes_on_from_any_place(
     store: InMemoryExecutionStore, ledger: Ledger
 ) -> None:
