@@ -3,8 +3,10 @@
 
 import asyncio
 from collections.abc import Iterator
+import dataclasses
 import os
 from pathlib import Path
+import shutil
 import signal
 
 from helper_processes import SPAWNER
@@ -17,9 +19,10 @@ from runner_support import (
     setup_file,
 )
 from waiting import wait_until
-from warm_support import ready, run, run_script, warm_floor_on
+from warm_support import MODULES, ready, run, run_script, warm_floor_on
 
 from gateway_node.child.process_tree import become_subreaper
+from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.ports import EndCause
 from gateway_node.executions.values import StopAction
 from gateway_node.scripts.values import Limits, ScriptKind
@@ -207,6 +210,42 @@ async def test_a_script_that_would_find_something_else_starts_cold(tmp_path: Pat
         asks = 'import sys, nobody_has_this; print(nobody_has_this.x, sys.path[0])'
         managed = await run(floor, asks, managed=True)
         assert (managed.warm, managed.output.stdout) == (True, f'of the neighbour {tmp_path}\n')
+
+
+@pytest.mark.timeout(120)
+async def test_a_script_whose_folder_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    """As one that hangs in its exec: its supervisor heeds time and stops meanwhile."""
+    folder = tmp_path / 'silent'
+    folder.mkdir()
+    module = tmp_path / 'mounts.py'
+    module.write_text(
+        'import os, time\n'
+        'list_folder = os.listdir\n'
+        'def listdir(path="."):\n'
+        '    if str(path).endswith("/silent"):\n'
+        '        time.sleep(600)\n'
+        '    return list_folder(path)\n'
+        'os.listdir = listdir\n'
+    )
+    file = setup_file(tmp_path, f'export PYTHONPATH={tmp_path}:$PYTHONPATH\n')
+    async with warm_floor_on(tmp_path, ['mounts'], [file]) as floor:
+        script = floor.script('print(1)', ScriptKind.PYTHON, managed=True)
+        path = shutil.move(script.path, folder)
+        script = dataclasses.replace(script, path=Path(path))
+        with pytest.raises(SpawnFailed, match='it had not begun after'):
+            await floor.start(floor.order(script, timeout_sec=0.5))
+
+
+@pytest.mark.timeout(120)
+async def test_a_folder_of_the_path_that_was_made_since_is_looked_into(tmp_path: Path) -> None:
+    """As an overlay that is built while the interpreter waits."""
+    overlay = tmp_path / 'overlay'
+    file = setup_file(tmp_path, f'export PYTHONPATH={overlay}:$PYTHONPATH\n')
+    async with warm_floor_on(tmp_path, MODULES, [file]) as floor:
+        overlay.mkdir()
+        (overlay / 'nobody_had_this.py').write_text('x = "found"\n')
+        found = await run(floor, 'import nobody_had_this; print(nobody_had_this.x)')
+        assert (found.warm, found.output.stdout) == (True, 'found\n')
 
 
 @pytest.mark.timeout(120)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway_node.child.supervision.usage import UsageMeter
+from gateway_node.child.warm.main_module import can_be_warm, CommandLine
 from gateway_node.process.command_line import Interpreters
 from gateway_node.process.limits import NO_LIMITS
 from gateway_node.process.sourcing import ScriptWorld
@@ -76,6 +77,11 @@ def test_a_variable_that_is_set_as_it_is_changes_nothing() -> None:
     """The loaded rmw is the one that is asked for."""
     same = {'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp', 'LANG': 'C.UTF-8'}
     assert may_be_warm(script(environment=same), [PYTHON, PATH], WORLD)
+
+
+def test_a_script_whose_folder_cannot_be_read_may_not(tmp_path: Path) -> None:
+    """A new interpreter needs no listing of it; nobody knows what it would find there."""
+    assert not can_be_warm(CommandLine([PYTHON, str(tmp_path / 'gone' / 'check.py')]))
 
 
 def test_memory_that_a_script_shares_is_not_its_own(tmp_path: Path) -> None:

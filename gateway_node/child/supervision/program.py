@@ -70,7 +70,7 @@ def execute(program: Program, await_readable: Callable[[int], None]) -> Begun:
     """
     asks = program.resource_limits or program.cgroup_procs is not None
     if asks or os.path.dirname(program.argv[0]) not in _SYSTEM_FOLDERS:
-        return Begun(fork(program, await_readable, lambda _: _replace_with(program)))
+        return Begun(fork(program, await_readable, lambda _: replace_with(program)))
     return Begun(_spawn(program))
 
 
@@ -140,7 +140,12 @@ def fork(
     raise OSError(int(number), text)
 
 
-def _replace_with(program: Program) -> NoReturn:
+def replace_with(program: Program) -> NoReturn:
+    """Execute the program in this process, which is in its world already.
+
+    Raises:
+        OSError: it cannot be executed.
+    """
     os.execve(program.argv[0], list(program.argv), dict(program.environment))
 
 

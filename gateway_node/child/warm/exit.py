@@ -10,7 +10,7 @@ that takes longer than most scripts do.
 """
 
 import atexit
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 import contextlib
 import ctypes
 import gc
@@ -37,6 +37,7 @@ class _LoadedLibrary(ctypes.Structure):
     )
 
 
+_End = Callable[[int], object]
 _Visitor = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(_LoadedLibrary), ctypes.c_size_t, ctypes.c_void_p
 )
@@ -60,15 +61,11 @@ class WarmExit:
 
         Interrupted it dies of SIGINT, as Python does where nobody caught a KeyboardInterrupt.
         """
-        end = ctypes.pythonapi.Py_Exit
-        if self._is_quiet():
-            vars(threading)['_shutdown']()
-            atexit._run_exitfuncs()
-            if self._is_quiet() and _flush():
-                self._let_go_of_script()
-                end = _libc.exit
-                if _library_loads() == self._library_loads:
-                    _skip_older_handlers()
+        end: _End = ctypes.pythonapi.Py_Exit
+        # Python copes with what may be raised here: by handlers of signals, by descriptors of
+        # which the script has left none, by what it did to `sys`.
+        with contextlib.suppress(BaseException):
+            end = self._make_short(end)
         if interrupted:
             # Handlers are given the status, and `raise` a number.
             status = signal.SIGINT
@@ -76,6 +73,19 @@ class WarmExit:
             _libc.on_exit(_libc['raise'], None)
         end(status)
         raise AssertionError('exit returns never')
+
+    def _make_short(self, end: _End) -> _End:
+        """Return what ends the process where nothing can be at work any more, or else `end`."""
+        if not self._is_quiet():
+            return end
+        vars(threading)['_shutdown']()
+        atexit._run_exitfuncs()
+        if not self._is_quiet() or not _flush():
+            return end
+        self._let_go_of_script()
+        if _library_loads() == self._library_loads:
+            _skip_older_handlers()
+        return _libc.exit
 
     def _is_quiet(self) -> bool:
         """Tell whether this thread is the only one that can be at work.
@@ -90,7 +100,7 @@ class WarmExit:
             vars(sys).pop(name, None)
         for name in [name for name in sys.modules if name not in self._modules]:
             del sys.modules[name]
-        del sys.modules['__main__']
+        sys.modules.pop('__main__', None)
         gc.collect()
         _flush()
 

@@ -6,6 +6,7 @@ same of what is wrong with it. No frame of this module shows in tracebacks.
 """
 
 from collections.abc import Mapping, Sequence
+import contextlib
 import ctypes
 from importlib.machinery import SourceFileLoader
 import io
@@ -53,10 +54,8 @@ def can_be_warm(command: CommandLine) -> bool:
     """Tell whether the script would find here what a new interpreter finds.
 
     Not where it is a zip file, which Python takes for an application, nor where its folder has
-    modules of the same names as loaded ones.
-
-    Raises:
-        OSError: its folder cannot be read.
+    modules of the same names as loaded ones, or does not tell. Where a mount does not answer, it
+    hangs.
     """
     try:
         zipimport.zipimporter(command.script)
@@ -66,7 +65,10 @@ def can_be_warm(command: CommandLine) -> bool:
         return False
     if command.safe_path:
         return True
-    neighbours = {name.partition('.')[0] for name in os.listdir(command.folder)}
+    try:
+        neighbours = {name.partition('.')[0] for name in os.listdir(command.folder)}
+    except OSError:
+        return False
     return neighbours.isdisjoint(name.partition('.')[0] for name in sys.modules)
 
 
@@ -74,6 +76,7 @@ def reset_interpreter(command: CommandLine, environment: Mapping[str, str]) -> N
     """Have this interpreter look as if it had just begun; descriptors 0 to 2 are the script's."""
     _reset_signals()
     _take_environment(environment)
+    _look_anew_for_folders()
     sys.argv[:] = command.argv
     sys.orig_argv[:] = command.whole
     if not command.safe_path:
@@ -137,8 +140,9 @@ def _status_of(error: SystemExit) -> int:
     if error.code is None:
         return 0
     if isinstance(error.code, int):
-        return error.code & 0xFF
-    _say(str(error.code))
+        # What is no long of C is -1 then.
+        return error.code & 0xFF if error.code.bit_length() < 64 else 0xFF
+    _say(error.code)
     return 1
 
 
@@ -146,9 +150,11 @@ def _display(error: BaseException) -> None:
     sys.__excepthook__(type(error), error, error.__traceback__)
 
 
-def _say(line: str) -> None:
-    if sys.stderr is not None:
-        sys.stderr.write(f'{line}\n')
+def _say(what: object) -> None:
+    """Print a line on stderr; that this cannot be done is told by nobody, as in Python."""
+    for part in (what, '\n'):
+        with contextlib.suppress(Exception):
+            print(part, end='', file=sys.stderr or sys.__stderr__)
 
 
 def _reset_signals() -> None:
@@ -165,6 +171,13 @@ def _take_environment(environment: Mapping[str, str]) -> None:
     for name, value in environment.items():
         if os.environ.get(name) != value:
             os.environ[name] = value
+
+
+def _look_anew_for_folders() -> None:
+    """Forget which folders of the path did not exist: one may have been made since."""
+    for name, finder in list(sys.path_importer_cache.items()):
+        if finder is None:
+            del sys.path_importer_cache[name]
 
 
 def _open_streams() -> None:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from gateway_node.child import process_tree
 from gateway_node.child.contract import EXECUTION_ID_VARIABLE
-from gateway_node.child.supervision.program import Begun, execute, fork, Program
+from gateway_node.child.supervision.program import Begun, fork, Program, replace_with
 from gateway_node.child.warm.exit import WarmExit
 from gateway_node.child.warm.main_module import can_be_warm, CommandLine, reset_interpreter, run
 from gateway_node.child.warm.shown_process import ShownProcess
@@ -38,14 +38,23 @@ class WarmScripts:
             OSError: it could not be started; what was given up may still live.
         """
         command = CommandLine(program.argv)
-        if not can_be_warm(command):
-            return execute(program, await_readable)
+        cold = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
         def begin(complaint: int) -> NoReturn:
+            # Found out in the script's process, which can be given up.
+            if not can_be_warm(command):
+                os.eventfd_write(cold, 1)
+                replace_with(program)
             self._become(command, program, complaint)
 
-        shared_bytes = _own_anonymous_bytes()
-        pid = fork(program, await_readable, begin)
+        try:
+            shared_bytes = _own_anonymous_bytes()
+            pid = fork(program, await_readable, begin)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(cold)
+                shared_bytes = 0
+        finally:
+            os.close(cold)
         return Begun(pid=pid, shared_bytes=shared_bytes)
 
     def _become(self, command: CommandLine, program: Program, complaint: int) -> NoReturn:
