@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists that are asked for again: found once as long as nothing happens."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from fakes import add, new_execution, update
 import pytest
 
 from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.held_pages import MAX_EXECUTIONS, MAX_PAGES
+from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.values import ExecutionStatus, Progress
 
 COMPLETED = ExecutionStatus.COMPLETED
@@ -74,6 +77,32 @@ async def test_whatever_happens_is_in_the_next_answer(api: Api, asked: list[str]
     await api.store.remove([second.id], actor=GATEWAY, cause='test')
     assert await ids(api) == await ids(api, '?status=completed') == [first.id]
     assert len(asked) == 5
+
+
+async def test_what_happens_while_a_page_is_found_is_in_the_next_answer(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that was found before is answered to who asked for it, and not held, though
+    somebody else asked for another one since."""
+    first, second = (new_execution(number, status=COMPLETED) for number in (1, 2))
+    await add(api.store, first)
+    found, told, find = asyncio.Event(), asyncio.Event(), api.store.find_texts
+
+    async def find_slowly(wanted: ExecutionFilter, page: KeysetPage) -> Any:
+        page_then = await find(wanted, page)
+        if wanted.statuses is None:
+            found.set()
+            await told.wait()
+        return page_then
+
+    monkeypatch.setattr(api.store, 'find_texts', find_slowly)
+    asking = asyncio.create_task(ids(api))
+    await found.wait()
+    await add(api.store, second)
+    assert await ids(api, '?status=failed') == []
+    told.set()
+    assert await asking == [first.id]
+    assert await ids(api) == [second.id, first.id]
 
 
 async def test_what_is_open_is_shown_as_it_is(api: Api) -> None:

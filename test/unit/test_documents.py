@@ -55,3 +55,11 @@ def test_the_properties_know_every_field() -> None:
     """A field that is added to Execution must be added to the strategy of these tests."""
     fields = {field.name for field in dataclasses.fields(Execution)}
     assert fields == FIELDS.keys()
+
+
+def test_a_text_that_utf_8_cannot_say_is_escaped() -> None:
+    """Lone surrogates are kept, and what else there is comes back as it was."""
+    told = {'name': 'gemäß \ud800'}
+    text = to_text(told)
+    assert text.isascii()
+    assert json.loads(text) == told
