@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import itertools
 import os
 import stat
@@ -11,15 +12,16 @@ import stat
 def remove_tree(path: str | os.PathLike[str]) -> OSError | None:
     """Remove whatever is there, also where permissions forbid it; what cannot be removed stays.
 
-    Return the first reason for that; None where nothing is there any more. No link is followed.
+    Return the first reason for that; None where nothing is there any more. No link is followed,
+    and nothing of what is mounted below is removed.
     """
     top = os.fspath(path)
     reasons: list[OSError] = []
     with _noting(reasons):
-        if stat.S_ISDIR(os.lstat(top).st_mode):
-            _remove_folder(top, reasons)
-        else:
+        if not stat.S_ISDIR(os.lstat(top).st_mode):
             os.unlink(top)
+        elif _is_filled(top):
+            _remove_folder(top, reasons)
     return reasons[0] if reasons and os.path.lexists(top) else None
 
 
@@ -40,7 +42,8 @@ def _remove_folder(top: str, reasons: list[OSError]) -> None:
                         if not entry.is_dir(follow_symlinks=False):
                             os.unlink(entry.path)
                         elif folder == top:
-                            folders.append(entry.path)
+                            if _is_filled(entry.path):
+                                folders.append(entry.path)
                         else:
                             os.chmod(entry.path, 0o700)
                             moved = next(names)
@@ -49,6 +52,21 @@ def _remove_folder(top: str, reasons: list[OSError]) -> None:
     for folder in reversed(folders):
         with _noting(reasons):
             os.rmdir(folder)
+
+
+def _is_filled(folder: str) -> bool:
+    """Remove a folder where it is empty; return whether it is not.
+
+    Raises:
+        OSError: it is where something is mounted (EBUSY), or cannot be removed.
+    """
+    try:
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return True
+        raise
+    return False
 
 
 @contextlib.contextmanager

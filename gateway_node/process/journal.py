@@ -21,6 +21,7 @@ from gateway_node.child.exposed_files import open_fresh
 from gateway_node.child.process_tree import Identity
 from gateway_node.clock import read_boot_id
 from gateway_node.process.kept_files import read_regular
+from gateway_node.removal import remove_tree
 
 _log = logging.getLogger(__name__)
 
@@ -128,8 +129,7 @@ class Journal:
             executions.discard(execution_id)
             if not executions:
                 del self._earlier_files[path]
-                with contextlib.suppress(OSError):
-                    path.unlink()
+                remove_tree(path)
 
     def note_spawner(self, spawner: Identity) -> None:
         """Keep who a spawner is, for a later gateway; nothing fails without."""
@@ -184,7 +184,7 @@ class Journal:
             if entries:
                 self._earlier_files[path] = {entry.execution_id for entry in entries}
             else:
-                path.unlink()
+                remove_tree(path)
         return found
 
     def _write_spawners(self) -> None:
@@ -215,16 +215,16 @@ def _entries_of(path: Path) -> Iterator[JournalEntry]:
         line = content[start : start + _SLOT_BYTES].partition(b'\n')[0].strip(b'\0')
         if line:
             try:
-                yield _parse(json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
+                yield _parse(line)
+            except ValueError as error:
                 _log.warning('a journal entry is damaged: file %s, %s', path, error)
 
 
 def _entry_of_old_file(path: Path) -> JournalEntry:
     """Return the entry of one file; a damaged one is an execution of another boot."""
     try:
-        return _parse(json.loads(read_regular(path, _MAX_BYTES)))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return _parse(read_regular(path, _MAX_BYTES))
+    except (OSError, ValueError) as error:
         _log.warning('a journal entry is damaged: file %s, %s', path, error)
         return JournalEntry(execution_id=path.stem, boot_id='')
 
@@ -237,12 +237,28 @@ def _document(entry: JournalEntry) -> dict[str, Any]:
     return {**vars(entry), **marks}
 
 
-def _parse(fields: dict[str, Any]) -> JournalEntry:
-    marks = {
-        name: None if fields[name] is None else Identity(**fields[name])
-        for name in ('supervisor', 'script')
-    }
-    entry = JournalEntry(**{**fields, **marks})
-    if not isinstance(entry.execution_id, str):
-        raise TypeError(f'execution_id is {entry.execution_id!r:.80}')
+def _parse(content: bytes) -> JournalEntry:
+    """Return the entry of its document.
+
+    Raises:
+        ValueError: it is none; a script can have written it.
+    """
+    try:
+        fields = json.loads(content)
+        marks = {
+            name: None if fields[name] is None else Identity(**fields[name])
+            for name in ('supervisor', 'script')
+        }
+        entry = JournalEntry(**{**fields, **marks})
+    except (TypeError, KeyError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    texts = (entry.execution_id, entry.boot_id)
+    paths = (entry.supervisor_folder, entry.cgroup)
+    numbers = [number for mark in (entry.supervisor, entry.script) if mark for number in mark]
+    if (
+        not all(isinstance(text, str) for text in texts)
+        or not all(isinstance(path, str | None) for path in paths)
+        or not all(type(number) is int for number in numbers)
+    ):
+        raise ValueError(f'it has fields of other types: {fields!r:.200}')
     return entry

@@ -108,6 +108,7 @@ def test_processors_that_a_script_forbids_are_forbidden_to_no_other(
         'touch ../beside',
         'mkdir ../given_result.json',
         'rmdir ../work; ln -s /tmp ../work',
+        'rmdir ../work; mkdir ../work',
         'mkdir within',
         'for n in $(seq 40); do touch $n; done',
         'head -c 2000000 /dev/zero > large',
@@ -121,6 +122,50 @@ def test_what_a_script_makes_of_its_place_reaches_no_other(
     assert (end['exit_code'], end['reusable']) == (0, False)
     supervisor.wait()
     assert not supervisor.folder.exists()
+
+
+def _run(*argv: str) -> None:
+    """Run a program that may find nothing to do."""
+    subprocess.run(argv, check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize('put', ['rmdir ../work; ln -s {} ../work', 'mount --bind {} ../work'])
+def test_what_a_script_puts_in_place_of_its_working_directory_keeps_its_files(
+    supervisor: KeptSupervisor, tmp_path: Path, put: str
+) -> None:
+    """Only what is in the directory that was made for it is removed."""
+    kept = tmp_path / 'kept' / 'file'
+    kept.parent.mkdir()
+    kept.touch()
+    try:
+        end = supervisor.run(put.format(kept.parent))
+        supervisor.wait()
+        assert end['reusable'] is False or end['exit_code'] != 0
+        assert kept.exists()
+    finally:
+        _run('umount', str(supervisor.working_directory))
+
+
+@pytest.mark.parametrize(
+    ('change', 'undo'),
+    [
+        ('mount --bind .. .. && mount -o remount,ro,bind ..', 'umount {}'),
+        ('mount --bind . . && mount -o remount,noexec,bind .', 'umount {}/work'),
+        ('chattr +i ..', 'chattr -i {}'),
+    ],
+)
+def test_a_place_that_a_script_of_root_made_of_no_use_reaches_no_other(
+    supervisor: KeptSupervisor, change: str, undo: str
+) -> None:
+    """No permission and no identity of a file tells of it."""
+    try:
+        end = supervisor.run(change)
+        if end['exit_code'] != 0:
+            pytest.skip('only root may, on file systems that can')
+        assert end['reusable'] is False
+        supervisor.wait()
+    finally:
+        _run(*undo.format(supervisor.folder).split())
 
 
 def test_a_stranger_with_a_pipe_of_a_script_writes_to_no_other(
@@ -140,7 +185,6 @@ def test_a_stranger_with_a_pipe_of_a_script_writes_to_no_other(
         'touch left .hidden; mkfifo pipe; ln -s / link',
         'touch left; chmod 0555 .',
         'chmod 0777 .',
-        'rmdir ../work; mkdir ../work',
     ],
 )
 def test_each_script_finds_a_working_directory_as_new(

@@ -127,6 +127,30 @@ def test_a_damaged_entry_does_no_harm_to_the_others(tmp_path: Path) -> None:
     assert left(tmp_path) == {'exec_3': entries[3]}
 
 
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'[' * 4000,
+        json.dumps({**vars(ENTRY), 'supervisor_folder': 7}).encode(),
+        json.dumps({**vars(MARKED), 'script': {'pid': '1', 'start_ticks': 1}}).encode(),
+    ],
+)
+def test_no_entry_keeps_the_next_gateway_from_starting(tmp_path: Path, content: bytes) -> None:
+    """Whatever a script wrote there, be it nested deeper than Python recurses."""
+    (tmp_path / 'open').mkdir()
+    (tmp_path / 'open' / 'a.slots').write_bytes(content)
+    assert left(tmp_path) == {}
+
+
+def test_a_folder_in_the_place_of_a_journal_is_removed(tmp_path: Path) -> None:
+    """A gateway that starts finds whatever a script made there."""
+    folder = tmp_path / 'open' / 'a.slots'
+    folder.mkdir(parents=True)
+    (folder / 'file').touch()
+    assert left(tmp_path) == {}
+    assert not folder.exists()
+
+
 def test_an_entry_that_version_0_1_0_wrote_is_known(tmp_path: Path) -> None:
     """Each had a file; one that was cut is of another boot, so that nobody is signalled for it."""
     opened(tmp_path)

@@ -122,9 +122,13 @@ class Workplace:
         remove_tree(self.folder)
 
     def _tidy_working_directory(self) -> bool:
+        mark = _mark(self.working_directory, timed=True)
+        if _identity(mark) != _identity(self._working_mark):
+            # Of a link, or of what was mounted there, nothing is removed.
+            return False
         with os.scandir(self.working_directory) as entries:
             left = [entry for _, entry in zip(range(_MAX_FILES + 1), entries, strict=False)]
-        if not left and _mark(self.working_directory, timed=True) == self._working_mark:
+        if not left and mark == self._working_mark:
             return True
         if len(left) > _MAX_FILES or any(entry.is_dir(follow_symlinks=False) for entry in left):
             return False
@@ -148,6 +152,9 @@ class Workplace:
             *_mark(self.folder),
             *_mark(self.path(PROGRESS_FIFO)),
             fcntl.fcntl(self.progress, fcntl.F_GETPIPE_SZ),
+            # What was mounted over it, or set of it for good, shows in no file's own marks.
+            os.statvfs(self.working_directory).f_flag,
+            os.access(self.folder, os.W_OK),
         ]
 
 
@@ -182,6 +189,11 @@ def _mark(path: str, *, timed: bool = False) -> tuple[Any, ...]:
         _attributes(path),
         found.st_ctime_ns if timed else 0,
     )
+
+
+def _identity(mark: tuple[Any, ...]) -> tuple[Any, ...]:
+    device, inode, *_ = mark
+    return device, inode
 
 
 def _attributes(path: str) -> list[str]:
