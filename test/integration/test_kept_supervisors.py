@@ -25,6 +25,12 @@ NO_LIMITS = dict.fromkeys(
     ('cpu_sec', 'memory_mb', 'processes', 'open_files', 'file_size_mb', 'output_mb')
 )
 SMALLER_CHANNEL = 'import fcntl; fcntl.fcntl(3, fcntl.F_SETPIPE_SZ, 4096)'
+JOIN_KEYRING, KEYRING_TO_PARENT = 1, 18
+OTHER_KEYRING = (
+    'import ctypes, platform; c = ctypes.CDLL(None).syscall; '
+    "n = 250 if platform.machine() == 'x86_64' else 219; "
+    f"raise SystemExit(c(n, {JOIN_KEYRING}, b'other') < 0 or c(n, {KEYRING_TO_PARENT}) < 0)"
+)
 WORLD = """
 umask; pwd; ulimit -a; cat /proc/self/oom_score_adj
 ls /proc/$$/fd
@@ -95,6 +101,16 @@ def test_processors_that_a_script_forbids_are_forbidden_to_no_other(
         pytest.skip('one processor cannot be forbidden')
     end = supervisor.run(f'taskset --pid --cpu-list {processors[0]} $PPID')
     assert (end['exit_code'], end['reusable']) == (0, False)
+
+
+def test_a_keyring_that_a_script_gives_its_supervisor_reaches_no_other(
+    supervisor: KeptSupervisor,
+) -> None:
+    """With the keys in it; only a direct child can (man 2 KEYCTL_SESSION_TO_PARENT)."""
+    end = supervisor.run(f'exec "{sys.executable}" -ISc "{OTHER_KEYRING}"')
+    if end['exit_code'] != 0:
+        pytest.skip('there are no keyrings, as in a container')
+    assert end['reusable'] is False
 
 
 @pytest.mark.parametrize(

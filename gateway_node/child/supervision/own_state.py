@@ -2,8 +2,9 @@
 """What a script could have changed of its supervisor, which the next one would inherit.
 
 A process of the same user can set another's limits and priorities, move it into a cgroup and
-write files of its /proc folder. Umask, signals, session and name only a process itself can set,
-and a supervisor sets none between two scripts.
+write files of its /proc folder; a child can have its parent take over its session keyring.
+Umask, signals, session and name only a process itself can set, and a supervisor sets none between
+two scripts.
 """
 
 from collections.abc import Callable
@@ -17,9 +18,12 @@ _FILES = ('limits', 'oom_score_adj', 'cgroup', 'coredump_filter', 'timerslack_ns
 _MAX_BYTES = 4096
 _MACHINE = os.uname().machine
 _IOPRIO_GET = {'x86_64': 252, 'aarch64': 31, 'riscv64': 31}.get(_MACHINE, -1)
-"""The numbers of two calls that the C library has no functions for (man 2 ioprio_get)."""
+"""The numbers of calls that the C library has no functions for (man 2 ioprio_get)."""
 _SCHED_GETATTR = {'x86_64': 315, 'aarch64': 275, 'riscv64': 275}.get(_MACHINE, -1)
+_KEYCTL = {'x86_64': 250, 'aarch64': 219, 'riscv64': 219}.get(_MACHINE, -1)
 _IOPRIO_WHO_PROCESS = 1
+_GET_KEYRING_ID, _SESSION_KEYRING = 0, -3
+"""Of keyctl (man 2 KEYCTL_SESSION_TO_PARENT)."""
 _ATTRIBUTES_BYTES = 56
 """Of policy, priorities and bounds on use of a processor (man 2 sched_getattr)."""
 
@@ -41,6 +45,7 @@ class OwnState:
             lambda: os.sched_getparam(0).sched_priority,
             partial(os.sched_getaffinity, 0),
             partial(_libc.syscall, _IOPRIO_GET, _IOPRIO_WHO_PROCESS, 0),
+            partial(_libc.syscall, _KEYCTL, _GET_KEYRING_ID, _SESSION_KEYRING, 0),
             _scheduling,
             os.getcwd,
             _next_descriptor,
