@@ -6,6 +6,7 @@ from pathlib import Path
 import random
 import tempfile
 
+import earlier_form
 from executions_at_random import execution_at_random, filters, KEYSET_PAGES, NUMBERED_PAGES
 from fakes import FakeClock, InMemoryExecutionStore, next_change, remove
 from hypothesis import given, HealthCheck, settings, strategies
@@ -30,23 +31,29 @@ def test_a_store_finds_what_a_filter_means(
     seed: int, questions: list[tuple[ExecutionFilter, KeysetPage, NumberedPage]]
 ) -> None:
     """The oracle is the fake store, which asks each execution; whatever the order of commits, with
-    the clock set back, and after some were removed."""
+    the clock set back, after some were removed, and where an earlier version wrote some."""
     chance = random.Random(seed)
     numbers = chance.sample(range(60), chance.randint(10, 40))
     known = tuple(execution_at_random(chance, number) for number in numbers)
-    asyncio.run(_check(known, chance.sample(known, 6), questions))
+    earlier = chance.sample(known, len(known) // 2)
+    asyncio.run(_check(known, chance.sample(known, 6), earlier, questions))
 
 
 async def _check(
     known: tuple[Execution, ...],
     removed: list[Execution],
+    earlier: list[Execution],
     questions: list[tuple[ExecutionFilter, KeysetPage, NumberedPage]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        store = await SqliteExecutionStore.open(await Database.open(Path(folder)), FakeClock())
+        database = await Database.open(Path(folder))
+        store = await SqliteExecutionStore.open(database, FakeClock())
         oracle = InMemoryExecutionStore(FakeClock())
         for each in (store, oracle):
             await _fill(each, known, removed)
+        rows = [(earlier_form.to_document(each), each.id) for each in earlier]
+        change = 'UPDATE executions SET document = ? WHERE id = ?'
+        await database.write(lambda connection: connection.executemany(change, rows))
         try:
             for wanted, page, numbered in questions:
                 assert await store.find(wanted, page) == await oracle.find(wanted, page)

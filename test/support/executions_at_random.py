@@ -50,7 +50,10 @@ SAID = ['1', 'true', 'null', '1.5', '{"a": "é", "b": [1]}', 'é', '"1"', '{"a":
 METRICS = ['volts', 'Volts', 'Öl "1"', 'a\\b', '$.x', 'null', "'"]
 IDS = [new_execution(number).id for number in range(0, 60, 2)]
 _SECONDS = strategies.integers(-5, 40).map(lambda each: datetime.timedelta(seconds=each / 2))
-MOMENTS = _SECONDS.map(lambda each: NOON + each)
+_MICROSECONDS = strategies.sampled_from(
+    [datetime.timedelta(microseconds=each) for each in (0, -1, 1)]
+)
+MOMENTS = strategies.builds(lambda second, beside: NOON + second + beside, _SECONDS, _MICROSECONDS)
 
 
 def execution_at_random(chance: random.Random, number: int) -> Execution:
