@@ -136,7 +136,8 @@ def _of_what_it_found(wanted: ExecutionFilter) -> Iterator[Condition]:
 def moment_in(path: str) -> str:
     """Return the expression for a moment of the document, in the form of `moment_text`: earlier
     versions wrote that, and later ones as it is answered."""
-    return f"replace({_field(path)}, 'Z', '000+00:00')"
+    # As `isoformat` does, which leaves out a fraction of nothing.
+    return f"replace(replace({_field(path)}, '.000Z', '+00:00'), 'Z', '000+00:00')"
 
 
 def _field(*paths: str) -> str:
