@@ -56,6 +56,7 @@ print('priority', os.nice(0), os.sched_getaffinity(0), os.sched_getscheduler(0))
 print('timers', signal.getitimer(signal.ITIMER_REAL))
 print('threads', threading.active_count(), threading.current_thread().name)
 print('first', threading.main_thread() is threading.current_thread())
+print('its number', threading.main_thread().native_id == os.getpid())
 print(
     'recursion', sys.getrecursionlimit(), sys.getswitchinterval(), sys.gettrace(), sys.getprofile()
 )

@@ -13,6 +13,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from types import ModuleType
 from typing import Any, NoReturn
 import zipimport
@@ -76,6 +77,8 @@ def reset_interpreter(command: CommandLine, environment: Mapping[str, str]) -> N
     """Have this interpreter look as if it had just begun; descriptors 0 to 2 are the script's."""
     _reset_signals()
     _take_environment(environment)
+    # A fork leaves it the number of the spawner's.
+    vars(threading.Thread)['_set_native_id'](threading.main_thread())
     _look_anew_for_folders()
     sys.argv[:] = command.argv
     sys.orig_argv[:] = command.whole
