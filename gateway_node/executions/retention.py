@@ -100,7 +100,7 @@ class Retention:
         if self._archive is not None:
             # Although nothing may have expired: who reads /health is told early.
             await self._archive.check()
-        while expired := await self._store.expired(self._present_policy(), limit=BATCH):
+        while expired := await self._store.expired(self._present_policy(), limit=self._step()):
             if self._archive is not None:
                 await self._archive.append(self._executions(expired))
             await self.remove(*expired, actor=GATEWAY, cause='retention')
@@ -119,6 +119,12 @@ class Retention:
         if max_disk_bytes:
             max_disk_bytes = max(1, max_disk_bytes - self._other_bytes())
         return replace(self._policy, max_disk_bytes=max_disk_bytes)
+
+    def _step(self) -> int:
+        """Return how many are removed before it is looked again: one by one where what they refer
+        to takes all of the disk that there is for both, since that goes with them."""
+        max_disk_bytes = self._policy.max_disk_bytes
+        return 1 if max_disk_bytes and self._other_bytes() >= max_disk_bytes else BATCH
 
     async def _remove_leftovers(self) -> None:
         """Remove what is kept of executions that the store does not know: a crash left it.
