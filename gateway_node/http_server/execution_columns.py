@@ -41,7 +41,6 @@ EXECUTION_COLUMNS = (
     'duration_ms',
     'progress',
     'progress_message',
-    'warm',
     'exit_code',
     'signal',
     'leftover_processes',
@@ -53,6 +52,7 @@ EXECUTION_COLUMNS = (
     'error',
     'terminating',
     'warnings',
+    'warm',
 )
 """All that an execution may have in a list, in the order of a table."""
 

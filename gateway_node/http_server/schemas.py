@@ -46,11 +46,11 @@ _SCRIPT: Schema = {
     'kind': choice_of(ScriptKind),
     'tags': TEXTS,
     'single_execution': FLAG,
-    'warm': FLAG,
     'proximity_proof_required': FLAG,
 }
 _SCRIPT_WHERE_SET: Schema = {
     'timeout_sec': AMOUNT,
+    'warm': FLAG,
     'parameters_schema': ANY_OBJECT,
     'exit_verdicts': {'type': 'object', 'additionalProperties': choice_of(Verdict)},
     'limits': object_of(

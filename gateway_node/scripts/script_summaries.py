@@ -28,7 +28,7 @@ def script_summary(script: Script) -> dict[str, Any]:
         'size': script.size,
         'tags': list(script.tags),
         'single_execution': script.single_execution,
-        'warm': script.warm,
         'proximity_proof_required': script.proximity_proof_required,
+        **({} if script.warm else {'warm': False}),
         **{name: value for name, value in optional.items() if value},
     }
