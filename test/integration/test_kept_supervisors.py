@@ -25,6 +25,7 @@ NO_LIMITS = dict.fromkeys(
     ('cpu_sec', 'memory_mb', 'processes', 'open_files', 'file_size_mb', 'output_mb')
 )
 SMALLER_CHANNEL = 'import fcntl; fcntl.fcntl(3, fcntl.F_SETPIPE_SZ, 4096)'
+BRIEF_SEC = 0.005
 JOIN_KEYRING, KEYRING_TO_PARENT = 1, 18
 OTHER_KEYRING = (
     'import ctypes, platform; c = ctypes.CDLL(None).syscall; '
@@ -211,6 +212,16 @@ def test_each_script_finds_a_working_directory_as_new(
     found = supervisor.run('pwd; ls -A; stat -c %a .; touch mine && rm mine')
     assert output_of(found) == f'{supervisor.working_directory}\n700\n'
     assert (found['exit_code'], found['reusable']) == (0, True)
+
+
+def test_a_script_has_begun_before_its_output_is_seen(supervisor: KeptSupervisor) -> None:
+    """Else a stop of one that was seen at work would call off its start, and kill it at once."""
+    for _ in range(300):
+        supervisor.order('echo up; read nothing')
+        heard = supervisor.hear_all('ended')
+        if heard[0]['event'] == 'started' and heard[-1]['duration_sec'] < BRIEF_SEC:
+            return
+    pytest.fail('of none that ended at once it was told that it had begun')
 
 
 def test_what_a_script_said_last_is_not_said_of_the_next(supervisor: KeptSupervisor) -> None:

@@ -65,11 +65,16 @@ class KeptSupervisor:
 
     def hear(self, event: str) -> dict[str, Any]:
         """Return its next message of this kind; what comes before it is passed over."""
+        return self.hear_all(event)[-1]
+
+    def hear_all(self, event: str) -> list[dict[str, Any]]:
+        """Return its messages up to the next one of this kind."""
+        heard: list[dict[str, Any]] = []
         while True:
             while self._messages:
-                message: dict[str, Any] = self._messages.pop(0)
-                if message['event'] == event:
-                    return message
+                heard.append(self._messages.pop(0))
+                if heard[-1]['event'] == event:
+                    return heard
             chunk = self.channel.recv(65536)
             assert chunk, f'it is gone, and has not said: {event}'
             self._messages += self._incoming.feed(chunk)

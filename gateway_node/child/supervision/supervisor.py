@@ -35,7 +35,7 @@ from gateway_node.child.supervision.wakeup import Wakeup
 _CONTAIN_AFTER_SEC = 0.05
 """Joining a cgroup takes long; the many scripts that end sooner are spared it."""
 _BRIEF_SEC = 0.005
-"""Of a script that ends sooner, the end alone tells that it has begun."""
+"""Of a script that ends sooner, and says nothing until then, the end alone tells that it began."""
 _NEWS_INTERVAL_SEC = 0.1
 """Between two messages of progress, and two of new output."""
 REPORT_PATIENCE_SEC = 10.0
@@ -139,8 +139,11 @@ class Supervisor:
             waits = 0 if self._gateway.idle else select.POLLOUT
             self._poll.modify(self._gateway.channel, select.POLLIN | waits)
         wait_sec = max(0.0, self._due.next_moment - time.monotonic())
-        for descriptor, _ in self._poll.poll(min(wait_sec * 1000 + 1, 60_000)):
+        for descriptor, events in self._poll.poll(min(wait_sec * 1000 + 1, 60_000)):
             if descriptor in self._files.sources:
+                if events & select.POLLIN:
+                    # Who sees output may ask for a stop: that of a script that has begun.
+                    self._tell_start()
                 if not self._files.drain(descriptor):
                     self._poll.unregister(descriptor)
             elif descriptor == self._wakeup.descriptor:
