@@ -21,7 +21,8 @@ READY_WITHIN_SEC = 60.0
 END_WITHIN_SEC = 60.0
 _TOGETHER_SEC = 0.5
 _OTHER_PORT = (
-    f'take another port: {sys.executable} -m gateway_node.demo --ros-args -p server.port:=18080'
+    f'take another port: {sys.executable} -m gateway_node.demo --ros-args -p server.port:=18080 '
+    '-p state_dir:=/tmp/gateway_node'
 )
 
 TO_TRY = """
@@ -38,9 +39,11 @@ SCRIPT=$(printf 'echo 50 >&3\\nsleep 2\\necho "{{\\\\"healthy\\\\": true}}"\\n' 
   curl -s -F 'file=@-;filename=check.sh' {base}/apps/temp_sensor/scripts | \\
   python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
 
-3. Start an execution of it; the answer's href tells how it goes:
+3. Execute it, and wait for the end; without Prefer the answer comes at once, and its href tells
+   how it goes:
 
-curl -s -H 'Content-Type: application/json' -d '{{"execution_type": "now"}}' \\
+curl -s -H 'Prefer: wait=60' -H 'Content-Type: application/json' \\
+  -d '{{"execution_type": "now"}}' \\
   {base}/apps/temp_sensor/scripts/$SCRIPT/executions
 
 Ctrl-C ends both.
