@@ -138,7 +138,7 @@ def commands(told: str) -> str:
 
 @pytest.mark.skipif(shutil.which('curl') is None, reason='curl is not installed')
 def test_the_demo_tells_commands_that_work_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    """The three commands find the app, upload a script and execute it; Ctrl-C ends both cleanly."""
+    """Its three commands find the app, upload a script and execute it; Ctrl-C ends both."""
     with demo(tmp_path) as (process, told):
         both = children(process.pid)
         assert len(both) == 2

@@ -177,17 +177,28 @@ async def test_it_is_started_anew_for_another_environment_and_other_files(tmp_pa
 
 
 @pytest.mark.timeout(120)
-async def test_it_stays_off_where_a_fork_is_not_survived(tmp_path: Path) -> None:
-    """As with an rmw that crashes in a fork: scripts start cold, and it is told."""
-    module = tmp_path / 'crashes_in_forks.py'
-    module.write_text('import os\nos.register_at_fork(after_in_child=os.abort)\n')
+@pytest.mark.parametrize(
+    ('module', 'reason'),
+    [
+        (
+            'import os\nos.register_at_fork(after_in_child=os.abort)\n',
+            'a fork of what has their modules loaded died of signal 6',
+        ),
+        ('raise RuntimeError("boom")\n', 'of_no_use cannot be loaded: RuntimeError: boom'),
+    ],
+    ids=['crashes in forks', 'cannot be imported'],
+)
+async def test_it_stays_off_where_a_module_is_of_no_use(
+    tmp_path: Path, module: str, reason: str
+) -> None:
+    """As with an rmw that crashes in a fork: scripts start cold, and it is told why."""
+    (tmp_path / 'of_no_use.py').write_text(module)
     file = setup_file(tmp_path, f'export PYTHONPATH={tmp_path}:$PYTHONPATH\n')
-    async with floor_on(tmp_path, [file], warm_modules=['crashes_in_forks']) as floor:
+    async with floor_on(tmp_path, [file], warm_modules=['of_no_use']) as floor:
         floor.runner.warm_up()
         await wait_until(lambda: floor.runner.warm_warnings, what='the trial is over')
         (warning,) = floor.runner.warm_warnings
-        assert 'Python scripts start cold: a fork of what has their modules loaded' in warning
-        assert 'died of signal 6' in warning
+        assert f'Python scripts start cold: {reason}' in warning
         assert floor.runner.warm_state == 'off'
         found = await run(floor, 'print(1)')
         assert (found.warm, found.output.stdout) == (False, '1\n')

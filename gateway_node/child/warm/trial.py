@@ -14,7 +14,7 @@ from typing import TypedDict
 import gateway_node
 from gateway_node.child.messages import Loaded, WarmTrial
 from gateway_node.child.script.script_api import result
-from gateway_node.child.warm.loading import import_all, load_libraries
+from gateway_node.child.warm.loading import import_all, load_libraries, ModuleFails
 
 _NODE_NAME = '_gateway_warm_trial'
 """Hidden, by its first letter."""
@@ -37,7 +37,7 @@ def main() -> None:
     """Give the result."""
     try:
         result(WarmTrial(loaded=_try(sys.argv[1:])))
-    except _TrialFailed as error:
+    except (_TrialFailed, ModuleFails) as error:
         result(WarmTrial(failed=str(error)))
 
 
