@@ -39,8 +39,7 @@ SCRIPT=$(printf 'echo 50 >&3\\nsleep 2\\necho "{{\\\\"healthy\\\\": true}}"\\n' 
   curl -s -F 'file=@-;filename=check.sh' {base}/apps/temp_sensor/scripts | \\
   python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
 
-3. Execute it, and wait for the end; without Prefer the answer comes at once, and its href tells
-   how it goes:
+3. Execute it, and wait for the end (without Prefer the answer comes at once, with an href):
 
 curl -s -H 'Prefer: wait=60' -H 'Content-Type: application/json' \\
   -d '{{"execution_type": "now"}}' \\
