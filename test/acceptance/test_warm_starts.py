@@ -51,8 +51,9 @@ def test_python_scripts_start_warm_and_nothing_of_them_outlives_a_kill(tmp_path:
         ended = api.wait_for_status(api.start(ENTITY, script), 'completed', 'failed')
         assert ended['parameters']['stdout'] == 'True of_a_script\n'
         assert ended['warm'] is True
-        assert api.body(f'/{ENTITY}/scripts/{script}')['warm'] is True
+        assert 'warm' not in api.body(f'/{ENTITY}/scripts/{script}')
         cold = api.upload(ENTITY, 'print(1)', name='cold.py', warm=False)
+        assert api.body(f'/{ENTITY}/scripts/{cold}')['warm'] is False
         assert 'warm' not in api.wait_for_status(api.start(ENTITY, cold), 'completed')
         waits = api.upload(ENTITY, WAITS_IN_A_SESSION_OF_ITS_OWN, name='waits.py')
         href = api.start(ENTITY, waits)

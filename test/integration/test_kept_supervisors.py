@@ -50,6 +50,16 @@ def supervisor(tmp_path: Path) -> Iterator[KeptSupervisor]:
         yield kept
 
 
+def without_signals_of_libc(world: str) -> str:
+    """Return a world in which nobody ignores signals 32 and 33: those of the C library itself, of
+    which its posix_spawn leaves both ignored, and now and then one."""
+    return re.sub(
+        r'(?m)^SigIgn:\t([0-9a-f]{16})$',
+        lambda found: f'SigIgn:\t{int(found[1], 16) & ~(3 << 31):016x}',
+        world,
+    )
+
+
 def output_of(report: dict[str, Any], stream: int = STDOUT) -> str:
     """Return what a report tells of a stream."""
     _, frames = unpack_tail(base64.b64decode(report['output']))
@@ -375,9 +385,7 @@ def test_a_script_finds_the_same_world_however_it_was_made(supervisor: KeptSuper
     forked = output_of(limited)
     assert limited['reusable'] is True
     assert re.search(r'(?m)^time.* 1002$', forked)
-    # The C library's two signals of its own, which its posix_spawn has ignored.
-    ignored = spawned.replace('SigIgn:\t0000000180000000', 'SigIgn:\t0000000000000000')
-    assert ignored == forked.replace('1002', 'unlimited')
+    assert without_signals_of_libc(spawned) == forked.replace('1002', 'unlimited')
     assert '\nleads\n{}\n' in spawned
     assert f'0077\n{supervisor.working_directory}\n' in spawned
 
