@@ -17,7 +17,7 @@ from bench.load import Connection, Request
 
 ENDS = 60
 COMMITS_GOAL = 2.0
-QUIET_SEC = 0.05
+QUIET_SEC = 0.2
 """After which nothing of the start is under way any more."""
 WAITS = '#!/bin/sh\nread _ < "$1" || true\n'
 ROW = b'\0' * 4096

@@ -32,8 +32,8 @@ from gateway_node.child.supervision.seen_end import SeenEnd
 from gateway_node.child.supervision.stop_ladder import StopLadder
 from gateway_node.child.supervision.wakeup import Wakeup
 
-_CONTAIN_AFTER_SEC = 0.05
-"""Joining a cgroup takes long; the many scripts that end sooner are spared it."""
+_CONTAIN_AFTER_SEC = 0.5
+"""Joining a cgroup takes some 10 ms; the many scripts that end sooner are spared it."""
 _BRIEF_SEC = 0.005
 """Of a script that ends sooner, and says nothing until then, the end alone tells that it began."""
 _NEWS_INTERVAL_SEC = 0.1
