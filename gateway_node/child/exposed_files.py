@@ -23,9 +23,10 @@ def open_fresh(path: str) -> int:
 
 
 def make_directory(path: str) -> None:
-    """Make a directory where there is none; who then finds none says so."""
+    """Make a directory where there is none, and what is above it, which a script can have removed;
+    who then finds none says so."""
     with contextlib.suppress(OSError):
-        os.mkdir(path, 0o700)
+        os.makedirs(path, 0o700)
 
 
 def read_regular(path: str | os.PathLike[str], max_bytes: int, start: int = 0) -> bytes:

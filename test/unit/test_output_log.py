@@ -202,6 +202,15 @@ def test_little_output_is_on_the_disk_at_once(tmp_path: Path) -> None:
     assert [frame.milliseconds for frame in frames] == list(range(300))
 
 
+def test_output_is_kept_where_a_script_removed_the_folder_of_all_executions(
+    tmp_path: Path,
+) -> None:
+    """What is above the directory of an execution is made anew."""
+    folder = tmp_path / 'executions' / 'exec_1'
+    assert kept(folder, b'up\n').lost_bytes == 0
+    assert read_output(folder).stdout == 'up\n'
+
+
 def test_what_is_held_back_of_many_small_writes_is_shared(tmp_path: Path) -> None:
     """Single bytes cost the disk too much; the gateway can read them at every moment."""
     log = OutputLog(str(tmp_path), 0.0)
