@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 import os
 import socket
+import subprocess
 import threading
 from typing import Any
 
@@ -45,6 +46,21 @@ def test_a_dismissal_is_no_loss(ends: tuple[GatewayLink, socket.socket]) -> None
     assert not link.lost
 
 
+@pytest.mark.parametrize('last', [ORDER, Dismissal(dismissed=True)], ids=['order', 'dismissal'])
+def test_a_gateway_that_was_killed_behind_its_last_word_had_moved_on(last: Any) -> None:
+    """Neither an order nor a dismissal comes before the end of the script before is on record."""
+    killed = subprocess.Popen(['/bin/true'])
+    pidfd = os.pidfd_open(killed.pid)
+    killed.wait()
+    gateway, channel = socket.socketpair()
+    with gateway, channel:
+        link = GatewayLink(channel, pidfd)
+        gateway.sendall(encode(last))
+        assert link.receive_order() is None
+        assert (link.lost, link.moved_on) == (True, True)
+    os.close(pidfd)
+
+
 @pytest.mark.parametrize('said', [b'', encode(ORDER)[:-1]], ids=['nothing', 'half an order'])
 def test_a_channel_that_ends_without_a_word_is_a_lost_gateway(
     ends: tuple[GatewayLink, socket.socket], said: bytes
@@ -54,7 +70,7 @@ def test_a_channel_that_ends_without_a_word_is_a_lost_gateway(
     gateway.sendall(said)
     gateway.close()
     assert link.receive_order() is None
-    assert link.lost
+    assert (link.lost, link.moved_on) == (True, False)
 
 
 def test_what_a_slow_gateway_did_not_take_is_told_while_the_next_order_is_awaited(

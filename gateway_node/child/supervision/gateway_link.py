@@ -21,6 +21,9 @@ class GatewayLink:
         self.channel = channel
         self.pidfd = pidfd
         self.lost = False
+        self.moved_on = False
+        """True where an order or a dismissal came, be the gateway lost by now: the end before is
+        on record."""
         self._incoming = MessageBuffer()
         self._outgoing = bytearray()
         self._outgoing_descriptor: int | None = None
@@ -53,6 +56,7 @@ class GatewayLink:
             self.push()
             messages: list[Any] = self.receive() if self.channel.fileno() in ready else []
             self.lost = self.lost or self.pidfd in ready
+            self.moved_on = any('argv' in each or 'dismissed' in each for each in messages)
             while messages and not self.lost:
                 message = messages.pop(0)
                 if 'dismissed' in message:

@@ -78,7 +78,7 @@ class _Starter:
             if last is None or not last.reusable:
                 return
             process_tree.set_name(SPARE_NAME)
-        if last is not None and self._gateway.lost:
+        if last is not None and self._gateway.lost and not self._gateway.moved_on:
             last.write()
 
     def _see_through(self, order: SupervisorOrder) -> SeenEnd | None:
