@@ -221,7 +221,7 @@ def test_a_program_that_does_not_begin_is_given_up(
 def test_only_the_supervisors_own_children_are_put_into_a_cgroup(tmp_path: Path) -> None:
     """A grandchild's pid may be a stranger's when it is written."""
     # A plain directory takes the place of the cgroup: its file holds the pid that came last.
-    script = f'sleep 0.3 & echo $$ > "{tmp_path}/pid"; wait'
+    script = f'sleep 1 & echo $$ > "{tmp_path}/pid"; wait'
     supervised(tmp_path / 'e', script, cgroup=str(tmp_path))
     joined = (tmp_path / 'exec_0001' / 'cgroup.procs').read_text()
     assert joined == (tmp_path / 'pid').read_text().strip()
