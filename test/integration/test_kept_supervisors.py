@@ -373,7 +373,8 @@ def test_a_working_directory_that_cannot_be_kept_costs_the_end_nothing(
     supervisor: KeptSupervisor, tmp_path: Path
 ) -> None:
     """Nor the output, where nothing can be written either, as on a full disk."""
-    directory = str(tmp_path / 'missing' / 'exec_0001')
+    (tmp_path / 'barred').touch()
+    directory = str(tmp_path / 'barred' / 'exec_0001')
     supervisor.order('echo said', keep_working_directory=True, directory=directory)
     end = supervisor.hear('ended')
     assert (end['exit_code'], end['reusable'], output_of(end)) == (0, False, 'said\n')
