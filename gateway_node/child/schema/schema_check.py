@@ -184,7 +184,8 @@ def answer(question: SchemaQuestion) -> SchemaAnswer:
             violations = schema_violations(question['schema'])
     except RecursionError:
         return {'failed': 'it nests too deep'}
-    except MemoryError:
+    except (MemoryError, SystemError):
+        # Code in C that gets no memory may forget to say so.
         return {'failed': 'it needs too much memory'}
     except Exception as error:  # whatever a schema makes jsonschema stumble over
         return {'failed': clip(f'{type(error).__name__}: {error}')}
