@@ -122,4 +122,4 @@ async def test_the_assembled_gateway_tells_what_scripts_did(tmp_path: Path) -> N
         (item,) = body['items']
         assert (item['href'], item['entity'], item['executions']) == (href, APP, 1)
         assert item['last_execution']['verdict'] == 'WARN'
-        assert item['median_duration_ms'] > 0
+        assert item['median_duration_ms'] >= 0

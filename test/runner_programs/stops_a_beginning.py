@@ -12,11 +12,18 @@ import sys
 CHILDREN = f'/proc/{sys.argv[1]}/task/{sys.argv[1]}/children'
 
 
+def stop(pid: int) -> None:
+    """Stop a process; a signal that was sent may find it beyond its exec."""
+    os.kill(pid, signal.SIGSTOP)
+    while Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'T':
+        pass
+
+
 def stop_one() -> int | None:
     """Stop a child that is no script yet; return its pid."""
     for pid in map(int, Path(CHILDREN).read_text().split()):
         try:
-            os.kill(pid, signal.SIGSTOP)
+            stop(pid)
             if Path(f'/proc/{pid}/comm').read_text() == 'gw-supervisor\n':
                 return pid
             os.kill(pid, signal.SIGCONT)
