@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 import contextlib
 from dataclasses import replace
-import datetime
 import logging
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway_node.executions.call_off import CallOff
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.events import Change
 from gateway_node.executions.final_status import (
+    end_moment,
     final_changes,
     final_status_of,
     FinalStatus,
@@ -38,8 +38,6 @@ from gateway_node.to_the_end import ToTheEnd
 
 _log = logging.getLogger(__name__)
 
-_HEARD_LATE = datetime.timedelta(milliseconds=10)
-"""The longest delay with which it is heard, as a rule, that a script has begun."""
 _RECORD_PATIENCE_SEC = 0.5
 """How long a stop waits for its record before the script hears of it all the same."""
 RUNNING_PATIENCE_SEC = 0.02
@@ -257,24 +255,13 @@ class ActiveExecution:
             final.status,
             final.cause,
             **final_changes(self._latest, final, outcome),
-            completed_at=self._ended_at(outcome),
+            completed_at=end_moment(self._latest, outcome, self._clock.now()),
             kept_bytes=await self._kept_bytes(outcome),
         )
         self.output = None if outcome is None else outcome.output
         # Before all that need not be done for who waits.
         self._ended.set()
         self._runner.acknowledge([self._record.id])
-
-    def _ended_at(self, outcome: Outcome | None) -> datetime.datetime:
-        """Return now, or what start and duration say where that is a moment later.
-
-        That the script began was heard late then, and no line was said after the end.
-        """
-        now, started_at = self._clock.now(), self._latest.started_at
-        if outcome is None or outcome.duration_sec is None or started_at is None:
-            return now
-        ended_at = started_at + datetime.timedelta(milliseconds=round(outcome.duration_sec * 1000))
-        return ended_at if now < ended_at <= now + _HEARD_LATE else now
 
     async def _kept_bytes(self, outcome: Outcome | None) -> int:
         if outcome is not None and outcome.kept_bytes is not None:

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+import datetime
 from typing import Any
 
 from gateway_node.executions.findings import findings_of, worst
@@ -22,6 +23,8 @@ from gateway_node.scripts.values import Verdict
 STDERR_TAIL_CHARACTERS = 2048
 """How much of stderr an error carries; the rest is in `output`."""
 
+_HEARD_LATE = datetime.timedelta(milliseconds=10)
+"""The longest delay with which it is heard, as a rule, that a script has begun."""
 _NAMED = 3
 """Processes that a sentence names; the execution lists them all."""
 
@@ -178,6 +181,21 @@ def final_changes(
             'resource_use': outcome.resource_use,
         }
     return changes
+
+
+def end_moment(
+    execution: Execution, outcome: Outcome | None, now: datetime.datetime
+) -> datetime.datetime:
+    """Return now, or what start and duration say where that is a moment later.
+
+    That the script began was heard late then; no line of its output may stand behind its end. A
+    clock that was set back is believed.
+    """
+    duration_ms = None if outcome is None else _milliseconds(outcome.duration_sec)
+    if execution.started_at is None or duration_ms is None:
+        return now
+    by_duration = execution.started_at + datetime.timedelta(milliseconds=duration_ms)
+    return by_duration if now < by_duration <= now + _HEARD_LATE else now
 
 
 def _milliseconds(seconds: float | None) -> int | None:

@@ -2,12 +2,14 @@
 """What the end of a process tree means: the order of reasons, and the output parameters."""
 
 from dataclasses import replace
+import datetime
 from typing import Any
 
 from fakes import new_execution
 import pytest
 
 from gateway_node.executions.final_status import (
+    end_moment,
     final_changes,
     final_status_of,
     status_without_outcome,
@@ -301,3 +303,23 @@ def test_what_a_failed_start_left_is_told_too() -> None:
     for end in (failed, stopped):
         assert end.left == (FOREIGN,)
         assert 'not permitted' in end.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ('heard_ms', 'duration_sec', 'end_ms'),
+    [(50, 0.05, 50), (50, 0.04, 50), (50, 0.054, 54), (50, 3.0, 50), (-5000, 0.05, -5000)],
+    ids=['both at once', 'end heard late', 'start heard late', 'set back', 'set back before it'],
+)
+def test_an_end_is_no_earlier_than_start_and_duration_say(
+    heard_ms: int, duration_sec: float, end_ms: int
+) -> None:
+    """A start that is heard late puts the end off as well, but for a clock that was set back."""
+    began = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
+
+    def after(milliseconds: int) -> datetime.datetime:
+        return began + datetime.timedelta(milliseconds=milliseconds)
+
+    outcome = Outcome(cause=EndCause.EXITED, exit_code=0, duration_sec=duration_sec)
+    assert end_moment(running(started_at=began), outcome, after(heard_ms)) == after(end_ms)
+    assert end_moment(running(), outcome, after(heard_ms)) == after(heard_ms)
+    assert end_moment(running(started_at=began), None, after(heard_ms)) == after(heard_ms)
