@@ -5,6 +5,8 @@ import asyncio
 from collections.abc import Iterator
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -25,17 +27,37 @@ def handlers_of_the_test_run() -> Iterator[None]:
 
 
 async def signalled(*numbers: signal.Signals) -> None:
-    """Signal this process; return when the loop has called what is called then."""
-    loop = asyncio.get_running_loop()
-    handled = asyncio.Event()
+    """Signal this process; return when the loop has been told of each of them."""
     for number in numbers:
         os.kill(os.getpid(), number)
-    # The bytes of signals come to the loop in their order (signal.set_wakeup_fd).
-    loop.add_signal_handler(signal.SIGUSR1, handled.set)
-    os.kill(os.getpid(), signal.SIGUSR1)
-    async with asyncio.timeout(10):
-        await handled.wait()
-    loop.remove_signal_handler(signal.SIGUSR1)
+    # Python has then written their numbers to the wake-up descriptor, and the loop has read them.
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
+CLOSES_UNDER_FIRE = """
+import asyncio, os, signal, subprocess, sys
+from gateway_node.signals import EndSignals
+
+FIRES = 'import os, time\\nwhile os.getppid() == {0}: os.kill({0}, {1}); time.sleep(0.0001)'
+
+async def close_often():
+    shooters = [
+        subprocess.Popen([sys.executable, '-c', FIRES.format(os.getpid(), number)])
+        for number in (signal.SIGTERM, signal.SIGINT)
+    ]
+    for _ in range(2000):
+        signals = EndSignals(ends_with_terminal=False)
+        signals.started()
+        await signals.end.wait()
+        signals.close()
+    return shooters
+
+shooters = asyncio.run(close_often())
+for shooter in shooters:
+    shooter.kill()
+    shooter.wait()
+"""
 
 
 async def nothing() -> None:
@@ -62,7 +84,17 @@ async def test_once_closed_signals_mean_nothing() -> None:
     """The process ends by itself then, with its own status and without a traceback."""
     signals = EndSignals(ends_with_terminal=False)
     signals.close()
-    for number in ASKING:
-        os.kill(os.getpid(), number)
-    await signalled()
+    await signalled(*ASKING)
     assert not signals.end.is_set()
+
+
+def test_no_moment_of_closing_lets_a_signal_end_the_process() -> None:
+    """Not between two steps, and not while the loop and Python end after it."""
+    ended = subprocess.run(
+        [sys.executable, '-c', CLOSES_UNDER_FIRE],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (0, '')
