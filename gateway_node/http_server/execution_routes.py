@@ -26,6 +26,7 @@ from gateway_node.http_server import (
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPT, ERRORS_OF_SCRIPTS
+from gateway_node.http_server.start_bodies import StartBody
 from gateway_node.http_server.subjects import (
     ByExecutionId,
     find_by_id,
@@ -126,7 +127,7 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         executions.start_execution,
         executions.OfStart,
         finds=find_script,
-        body=JsonBody(executions.StartBody),
+        body=JsonBody(StartBody),
         status=202,
         answers='StartedExecution',
         answers_end='Execution',

@@ -1,27 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handlers of executions, and what their routes take."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway_node.executions.ended_details import Detail
-from gateway_node.executions.starts import StartRequest
-from gateway_node.executions.values import Execution, ExecutionType, StopAction
+from gateway_node.executions.values import Execution, StopAction
 from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.execution_columns import execution_href
-from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
+from gateway_node.http_server.fields import Choice
 from gateway_node.http_server.media_types import JSON
 from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.preferences import PREFER, Wait
 from gateway_node.http_server.representations import content_href
+from gateway_node.http_server.start_bodies import StartBody
 from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution, OfScript
-from gateway_node.http_server.takes import header, member, optional
-
-MAX_PARAMETERS = 1000
-MAX_ARGUMENTS = 256
-MAX_ARGUMENT_BYTES = 32 * 1024
-"""Bytes of one argument; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
+from gateway_node.http_server.takes import header, member
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +46,6 @@ class ByShownId(ByExecutionId, ShownExecution):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartBody:
-    """What a client says to start an execution."""
-
-    execution_type: ExecutionType = member(Choice(ExecutionType))
-    parameters: Mapping[str, Any] = optional(JsonObject(max_names=MAX_PARAMETERS), default={})
-    arguments: tuple[str, ...] = optional(
-        Arguments(max_items=MAX_ARGUMENTS, max_bytes=MAX_ARGUMENT_BYTES), default=()
-    )
-    proximity_response: str | None = optional(Text(), default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
 class StopBody:
     """What a client says to stop one."""
 
@@ -79,10 +61,9 @@ async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
     """
     wait_sec = call.at.wait_sec
     answer_at = call.services.clock.monotonic() + (wait_sec or 0)
-    request = StartRequest(
-        execution_type=call.body.execution_type,
-        parameters=call.body.parameters,
-        arguments=call.body.arguments,
+    body = call.body
+    request = body.request(
+        body.execution_type, parameters=body.parameters, arguments=body.arguments
     )
     execution = await call.services.executions.start(
         call.at.entity, call.at.script_id, request, actor=call.actor

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What clients say to start executions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway_node.executions.starts import StartRequest
+from gateway_node.executions.values import ExecutionType
+from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
+from gateway_node.http_server.takes import member, optional
+
+MAX_PARAMETERS = 1000
+MAX_ARGUMENTS = 256
+MAX_ARGUMENT_BYTES = 32 * 1024
+"""Bytes of one argument; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
+
+PARAMETERS = JsonObject(max_names=MAX_PARAMETERS)
+ARGUMENTS = Arguments(max_items=MAX_ARGUMENTS, max_bytes=MAX_ARGUMENT_BYTES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartOptions:
+    """What a client may say with any start, beside what the script is given."""
+
+    proximity_response: str | None = optional(Text(), default=None)
+
+    def request(
+        self,
+        execution_type: ExecutionType,
+        *,
+        parameters: Mapping[str, Any],
+        arguments: tuple[str, ...],
+    ) -> StartRequest:
+        """Return the wish that it makes, with what the script is given."""
+        return StartRequest(
+            execution_type=execution_type, parameters=parameters, arguments=arguments
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartBody(StartOptions):
+    """What a client says to start an execution."""
+
+    execution_type: ExecutionType = member(Choice(ExecutionType))
+    parameters: Mapping[str, Any] = optional(PARAMETERS, default={})
+    arguments: tuple[str, ...] = optional(ARGUMENTS, default=())
