@@ -22,6 +22,7 @@ from gateway_node.executions.errors import (
     NotStartable,
     RunnerUnavailable,
     StoreUnavailable,
+    TimeoutTooLong,
 )
 from gateway_node.executions.events import EventKind, execution_subject, Happening
 from gateway_node.executions.held_scripts import HeldScripts
@@ -64,6 +65,8 @@ class Candidate:
     script_id: str
     parameters: Mapping[str, Any]
     arguments: tuple[str, ...]
+    timeout_sec: float | None
+    """None: the script's own, or the gateway's default."""
     accepted: bool = False
     """Whether it is on record, and waits rather than being refused."""
     runs: bool = True
@@ -85,6 +88,7 @@ def accepted(execution: Execution) -> Candidate:
         script_id=execution.script_id,
         parameters=execution.input_parameters,
         arguments=execution.arguments,
+        timeout_sec=execution.timeout_sec,
         accepted=True,
     )
 
@@ -139,6 +143,7 @@ class Admission:
             DiskSpaceLow, SchemaCheckUnavailable, ScriptAlreadyRunning, ConcurrencyLimitReached,
             ScheduleLimitReached: as their names say.
             ParametersInvalid: the script does not take the parameters, or the arguments.
+            TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
         """
         try:
@@ -291,9 +296,18 @@ class Admission:
             script=script,
             parameters=candidate.parameters,
             arguments=candidate.arguments,
-            timeout_sec=script.timeout_sec or self._settings.default_timeout_sec,
+            timeout_sec=self._time_limit(candidate, script),
             stop_grace_period_sec=self._settings.stop_grace_period_sec,
         )
+
+    def _time_limit(self, candidate: Candidate, script: Script) -> float:
+        longest_sec = script.timeout_sec or self._settings.default_timeout_sec
+        asked_sec = candidate.timeout_sec
+        if asked_sec is None:
+            return longest_sec
+        if asked_sec > longest_sec and not candidate.accepted:
+            raise TimeoutTooLong(asked_sec, longest_sec, by_default=script.timeout_sec is None)
+        return min(asked_sec, longest_sec)
 
     def _refuse_when_closed(self) -> None:
         if self._closed:

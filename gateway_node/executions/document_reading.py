@@ -105,6 +105,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         executor=Executor(**rest['executor']) if 'executor' in rest else None,
         changed_at=_moment(rest.get('changed_at')),
         warnings=tuple(summary.get('warnings', ())),
+        timeout_sec=summary.get('timeout_sec'),
     )
 
 

@@ -113,6 +113,7 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'error': execution.failure and _error(execution.failure),
             'terminating': execution.terminating or None,
             'warnings': list(execution.warnings) or None,
+            'timeout_sec': execution.timeout_sec,
         }
     )
 

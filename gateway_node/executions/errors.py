@@ -8,6 +8,7 @@ from gateway_node.executions.values import (
     FINAL_STATUSES,
     UnkillableProcess,
 )
+from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.values import ScriptKind
 
 
@@ -94,6 +95,17 @@ class ScriptHeldByProcesses(ScriptAlreadyRunning):
             f'ended, there lives on: {named}',
         )
         self.processes = processes
+
+
+class TimeoutTooLong(Exception):
+    """A start gives a time limit above the one that it would have without."""
+
+    def __init__(self, timeout_sec: float, longest_sec: float, *, by_default: bool) -> None:
+        whose = 'scripts.default_timeout_sec' if by_default else 'timeout_sec of the script'
+        reason = f'is {timeout_sec:.10g}; allowed: at most {longest_sec:.10g} ({whose})'
+        super().__init__(f"'timeout_sec' {reason}")
+        self.violations = (Violation(path='/timeout_sec', reason=reason),)
+        self.longest_sec = longest_sec
 
 
 class ConcurrencyLimitReached(Exception):

@@ -254,6 +254,7 @@ class Schedules:
             created_at=now,
             input_parameters=schedule.input_parameters,
             arguments=schedule.arguments,
+            timeout_sec=schedule.timeout_sec,
             mended=script.mended,
             exit_verdicts=script.exit_verdicts,
             parent=schedule.id,

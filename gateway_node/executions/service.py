@@ -211,6 +211,7 @@ class ExecutionService:
             GatewayShuttingDown, ScriptNotFound, ParametersInvalid, ScriptAlreadyRunning,
             ConcurrencyLimitReached, ScheduleLimitReached, StoreUnavailable, RunnerUnavailable,
             DiskSpaceLow, SchemaCheckUnavailable: as their names say; nothing was recorded.
+            TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
         """
         execution = await self._starts.start(entity, script_id, request, actor)

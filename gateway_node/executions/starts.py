@@ -34,6 +34,8 @@ class StartRequest:
     execution_type: ExecutionType
     parameters: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    timeout_sec: float | None = None
+    """None: the script's own, or the gateway's default."""
 
 
 class Starts:
@@ -99,6 +101,7 @@ class Starts:
             script_id=script_id,
             parameters=request.parameters,
             arguments=request.arguments,
+            timeout_sec=request.timeout_sec,
             runs=runs,
             schedule_id=schedule_id,
         )
@@ -157,6 +160,7 @@ class Starts:
             created_at=asked_at,
             input_parameters=order.parameters,
             arguments=order.arguments,
+            timeout_sec=request.timeout_sec,
             mended=order.script.mended,
             exit_verdicts=order.script.exit_verdicts,
         )

@@ -277,6 +277,8 @@ class Execution:
     """When its record last changed while it was open; None where it never did."""
     warnings: tuple[str, ...] = ()
     """What a person should know although it changes no status; a sentence each. See `warn`."""
+    timeout_sec: float | None = None
+    """The time limit that its start gave; None: the script's own, or the gateway's default."""
 
     @property
     def is_open(self) -> bool:

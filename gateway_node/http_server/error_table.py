@@ -96,6 +96,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ExecutionNotDeletable: _CONFLICT,
     executions.ScriptHasOpenExecutions: _CONFLICT,
     executions.ScriptAlreadyRunning: _CONFLICT,
+    executions.TimeoutTooLong: _INVALID_PARAMETER,
     executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),
     executions.ScheduleLimitReached: _vendor(429, 'limit-reached', _RETRY),
     executions.FeatureNotAvailable: _NOT_IMPLEMENTED,

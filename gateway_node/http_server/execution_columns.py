@@ -53,6 +53,7 @@ EXECUTION_COLUMNS = (
     'terminating',
     'warnings',
     'warm',
+    'timeout_sec',
 )
 """All that an execution may have in a list, in the order of a table."""
 

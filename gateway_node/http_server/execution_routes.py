@@ -15,6 +15,7 @@ from gateway_node.executions.errors import (
     ScheduleLimitReached,
     ScriptAlreadyRunning,
     StoreUnavailable,
+    TimeoutTooLong,
 )
 from gateway_node.http_server import (
     execution_lists,
@@ -46,6 +47,7 @@ from gateway_node.scripts.errors import (
 _EXECUTION = (*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable)
 _START = (
     ParametersInvalid,
+    TimeoutTooLong,
     FeatureNotAvailable,
     ScriptAlreadyRunning,
     ConcurrencyLimitReached,

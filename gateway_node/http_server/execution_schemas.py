@@ -96,6 +96,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     ),
     'terminating': FLAG,
     'warnings': array_of(TEXT, maxItems=MAX_WARNINGS),
+    'timeout_sec': AMOUNT,
 }
 
 _LINE: Schema = {'stream': choice_of(OutputStream), 'time': TIME, 'text': TEXT}

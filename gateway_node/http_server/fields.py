@@ -161,6 +161,25 @@ class Integer(Field[int]):
         return schema | ({'not': {'const': 0}} if self._nonzero else {})
 
 
+class Number(Field[float]):
+    """A number from `minimum` to `maximum`."""
+
+    def __init__(self, minimum: float, maximum: float) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
+
+    def read(self, value: object) -> float:
+        """Return the number."""
+        number = None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
+        if number is not None and self._minimum <= number <= self._maximum:
+            return number
+        raise refused(f'is {shown(value)}; allowed: {self._minimum:.10g} to {self._maximum:.10g}')
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the range."""
+        return {'type': 'number', 'minimum': self._minimum, 'maximum': self._maximum}
+
+
 class Flag(Field[bool]):
     """True or false."""
 

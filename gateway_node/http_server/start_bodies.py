@@ -7,13 +7,16 @@ from typing import Any
 
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import ExecutionType
-from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Text
+from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Number, Text
 from gateway_node.http_server.takes import member, optional
+from gateway_node.scripts.metadata import MIN_TIMEOUT_SEC
 
 MAX_PARAMETERS = 1000
 MAX_ARGUMENTS = 256
 MAX_ARGUMENT_BYTES = 32 * 1024
 """Bytes of one argument; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
+MAX_TIMEOUT_SEC = 31_536_000.0
+"""As long as `scripts.default_timeout_sec` may be; what a script allows is shorter."""
 
 PARAMETERS = JsonObject(max_names=MAX_PARAMETERS)
 ARGUMENTS = Arguments(max_items=MAX_ARGUMENTS, max_bytes=MAX_ARGUMENT_BYTES)
@@ -24,6 +27,7 @@ class StartOptions:
     """What a client may say with any start, beside what the script is given."""
 
     proximity_response: str | None = optional(Text(), default=None)
+    timeout_sec: float | None = optional(Number(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC), default=None)
 
     def request(
         self,
@@ -34,7 +38,10 @@ class StartOptions:
     ) -> StartRequest:
         """Return the wish that it makes, with what the script is given."""
         return StartRequest(
-            execution_type=execution_type, parameters=parameters, arguments=arguments
+            execution_type=execution_type,
+            parameters=parameters,
+            arguments=arguments,
+            timeout_sec=self.timeout_sec,
         )
 
 

@@ -18,6 +18,7 @@ MAX_NAME_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 4096
 MAX_TAGS = 32
 MAX_TAG_LENGTH = 64
+MIN_TIMEOUT_SEC = 0.01
 MAX_TIMEOUT_SEC = 30 * 86400.0
 
 LIMIT_RANGES: Mapping[str, tuple[float, float]] = {
@@ -214,7 +215,7 @@ def _number(
 
 
 def _timeout(value: object, path: str, violations: list[Violation]) -> float | None:
-    return _number(value, path, violations, bounds=(0.01, MAX_TIMEOUT_SEC))
+    return _number(value, path, violations, bounds=(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC))
 
 
 def _schema(value: object, path: str, violations: list[Violation]) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from gateway_node.scripts.metadata import (
     MAX_TAG_LENGTH,
     MAX_TAGS,
     MAX_TIMEOUT_SEC,
+    MIN_TIMEOUT_SEC,
     WHOLE_LIMITS,
 )
 from gateway_node.scripts.values import Verdict
@@ -60,7 +61,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         'not': {'pattern': f'[{_CONTROL}]'},
     },
     'tags': {'type': 'array', 'items': _text(MAX_TAG_LENGTH), 'maxItems': MAX_TAGS},
-    'timeout_sec': {'type': 'number', 'minimum': 0.01, 'maximum': MAX_TIMEOUT_SEC},
+    'timeout_sec': {'type': 'number', 'minimum': MIN_TIMEOUT_SEC, 'maximum': MAX_TIMEOUT_SEC},
     'single_execution': {'type': 'boolean'},
     'warm': {'type': 'boolean', 'description': 'false: started cold, always.'},
     'proximity_proof_required': {'type': 'boolean'},

@@ -162,6 +162,24 @@ def test_a_script_does_not_outlast_its_timeout(ground: Ground, name: str, number
     assert 400 <= ended['duration_ms'] < SLACK * (0.4 + GRACE_SEC) * 1000
 
 
+def test_a_start_may_give_a_shorter_timeout(ground: Ground) -> None:
+    """The script sets none; a start that gives more than it may have is refused with the limit."""
+    script_id = ground.upload('waits.sh')
+    ended = ground.ended(ground.api.start(ground.entity, script_id, timeout_sec=0.4))
+    assert_holds(ended, {'status': 'failed', 'timeout_sec': 0.4})
+    assert_holds(ended, {'error': {'vendor_code': 'x-gateway-timeout'}})
+    refused = ground.api.request(
+        'POST',
+        f'/{ground.entity}/scripts/{script_id}/executions',
+        json_body={'execution_type': 'now', 'timeout_sec': 60.5},
+    )
+    assert_holds(refused.body, {'error_code': 'invalid-parameter'})
+    reason = 'is 60.5; allowed: at most 60 (scripts.default_timeout_sec)'
+    assert refused.body['parameters'] == {
+        'violations': [{'path': '/timeout_sec', 'reason': reason}]
+    }
+
+
 def test_a_script_that_closes_its_output_is_waited_for(ground: Ground) -> None:
     """The end of a pipe is not the end of a script."""
     ended = ground.ended(ground.started('closes_its_output.sh'))

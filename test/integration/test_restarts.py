@@ -66,6 +66,27 @@ async def test_now_and_on_restart_runs_now_and_leaves_a_schedule(robot: Robot) -
         assert (await life.finish(run.id)).status is COMPLETED
 
 
+@pytest.mark.parametrize(
+    'execution_type', [ExecutionType.ON_RESTART, ExecutionType.ONCE_ON_RESTART]
+)
+async def test_what_a_schedule_starts_has_the_time_limit_that_it_was_given(
+    robot: Robot, execution_type: ExecutionType
+) -> None:
+    """No longer than the script allows by then: what is accepted starts all the same."""
+    async with robot.gateway() as life:
+        script_id = await life.upload(timeout_sec=60)
+        await life.start(script_id, execution_type, timeout_sec=50)
+        await life.replace(script_id, timeout_sec=40)
+        other_id = await life.upload(timeout_sec=60)
+        await life.start(other_id, execution_type, timeout_sec=50)
+    robot.clock.advance(3600)
+    async with robot.gateway() as life:
+        for each, limit_sec in ((script_id, 40), (other_id, 50)):
+            run = (await life.all(each))[-1]
+            assert (await life.runner.script(run.id)).order.timeout_sec == limit_sec
+            assert (await life.finish(run.id)).timeout_sec == 50
+
+
 async def test_once_on_restart_becomes_the_run_itself_once(robot: Robot) -> None:
     """`once_on_restart`: the schedule becomes the run at the next start, and only then."""
     async with robot.gateway() as life:

@@ -114,6 +114,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'warnings': st.lists(ANY_TEXTS, max_size=3).map(tuple),
     'executor': st.none() | st.builds(Executor, name=TEXTS, host=TEXTS),
     'changed_at': st.none() | MOMENTS,
+    'timeout_sec': st.none() | SECONDS,
 }
 ANY_EXECUTIONS = st.builds(Execution, **FIELDS)
 

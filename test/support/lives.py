@@ -184,9 +184,19 @@ class Life:
             script = await self.library.create(APP, upload, 'check.sh', parse_metadata(metadata))
         return script.id
 
-    async def start(self, script_id: str, execution_type: ExecutionType) -> Execution:
+    async def replace(self, script_id: str, **metadata: Any) -> None:
+        """Upload the same file again, with this metadata."""
+        async with self.library.begin_upload(replacing=True) as upload:
+            await upload.write(b'true\n')
+            await self.library.replace(APP, script_id, upload, metadata=parse_metadata(metadata))
+
+    async def start(
+        self, script_id: str, execution_type: ExecutionType, *, timeout_sec: float | None = None
+    ) -> Execution:
         """Start an execution of the sensor's script."""
-        request = StartRequest(execution_type=execution_type, parameters={'depth': 3})
+        request = StartRequest(
+            execution_type=execution_type, parameters={'depth': 3}, timeout_sec=timeout_sec
+        )
         return await self.executions.start(APP, script_id, request, actor=CLIENT)
 
     async def all(self, script_id: str) -> list[Execution]:

@@ -19,6 +19,7 @@ from gateway_node.executions.errors import (
     RunnerUnavailable,
     ScriptAlreadyRunning,
     StoreUnavailable,
+    TimeoutTooLong,
 )
 from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.values import Execution, ExecutionType
@@ -331,3 +332,30 @@ async def test_a_script_that_comes_back_under_another_name_starts_under_that(
     execution = await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     order = (await stage.runner.script(execution.id)).order
     assert (order.script.name, order.script.path.read_bytes()) == ('b.sh', b'true\n')
+
+
+async def test_a_start_may_shorten_the_time_limit(stage: Stage) -> None:
+    """Up to the script's own, or to the default where it sets none; the execution says so."""
+    quick, plain = await stage.upload(timeout_sec=7.0), await stage.upload()
+    for script_id, asked_sec in ((quick, 7.0), (plain, 0.5)):
+        request = replace(NOW, timeout_sec=asked_sec)
+        execution = await stage.service.start(APP, script_id, request, actor=CLIENT)
+        script = await stage.runner.script(execution.id)
+        assert (script.order.timeout_sec, execution.timeout_sec) == (asked_sec, asked_sec)
+
+
+async def test_no_start_may_lengthen_the_time_limit(stage: Stage) -> None:
+    """It is refused with the limit and whose it is, and nothing is recorded."""
+    quick, plain = await stage.upload(timeout_sec=7.0), await stage.upload()
+    for script_id, limit, whose in (
+        (quick, 7, 'timeout_sec of the script'),
+        (plain, 300, 'scripts.default_timeout_sec'),
+    ):
+        request = replace(NOW, timeout_sec=limit + 0.5)
+        with pytest.raises(TimeoutTooLong) as refused:
+            await stage.service.start(APP, script_id, request, actor=CLIENT)
+        (violation,) = refused.value.violations
+        assert violation.path == '/timeout_sec'
+        assert violation.reason == f'is {limit}.5; allowed: at most {limit} ({whose})'
+    assert stage.runner.started == ()
+    assert stage.listener.events == []

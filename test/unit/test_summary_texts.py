@@ -35,7 +35,11 @@ from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.ros.specifications import PARAMETERS
 
 BASE = '/robot/api/v1'
-COLD_EXECUTIONS = EXECUTIONS.map(lambda execution: execution.evolve(warm=False))
+UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
+    'warm': False,
+    'timeout_sec': None,
+}
+EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
 """Earlier versions know no others."""
 
 
@@ -60,7 +64,7 @@ def test_a_text_says_what_is_built_of_the_values(execution: Execution) -> None:
         assert json.loads(told) == rows(execution, version).row(summary_of(execution))
 
 
-@given(COLD_EXECUTIONS)
+@given(EARLIER_EXECUTIONS)
 def test_it_is_what_the_version_before_answered(execution: Execution) -> None:
     """Member by member: in lists, in each column alone, in the archive, and beside its output."""
     summary = summary_of(execution)
@@ -72,7 +76,7 @@ def test_it_is_what_the_version_before_answered(execution: Execution) -> None:
     assert archived_execution(execution) == earlier_form.archived(execution)
 
 
-@given(COLD_EXECUTIONS)
+@given(EARLIER_EXECUTIONS)
 def test_a_document_of_an_earlier_version_is_read_as_it_was(execution: Execution) -> None:
     """Nothing of it is lost, and it is answered as one of this version."""
     text = earlier_form.to_document(execution)
@@ -89,7 +93,7 @@ def test_what_was_a_schedule_once_is_none_any_more() -> None:
     assert execution_from(json.dumps(document), '[{},null]') == new_execution(1)
 
 
-@given(COLD_EXECUTIONS, COLD_EXECUTIONS)
+@given(EARLIER_EXECUTIONS, EARLIER_EXECUTIONS)
 def test_events_of_an_earlier_version_go_on_in_this_one(
     before: Execution, after: Execution
 ) -> None:
