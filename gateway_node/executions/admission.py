@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import logging
 from typing import Any
 
+from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import GATEWAY
@@ -27,7 +28,8 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.events import EventKind, execution_subject, Happening
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.line import Line, Place, SchedulePlaces
+from gateway_node.executions.line import Line, SchedulePlaces
+from gateway_node.executions.places import Place
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_checks import StartChecks
@@ -105,6 +107,7 @@ class Admission:
         ledger: Ledger,
         free_space: FreeSpace,
         held_scripts: HeldScripts,
+        clock: Clock,
         settings: ExecutionSettings,
     ) -> None:
         self._library = library
@@ -113,7 +116,7 @@ class Admission:
         self._free_space = free_space
         self._settings = settings
         self._checks = StartChecks(schemas, free_space)
-        self._line = Line(settings.concurrency, held_scripts)
+        self._line = Line(settings.concurrency, settings.line, held_scripts, clock.monotonic)
         self._schedule_places = SchedulePlaces(settings.restarts.max_schedules)
         self._scripts: dict[str, Script] = {}
         self._queued: list[Candidate] = []

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of the execution room."""
 
+from gateway_node.entities.values import EntityRef
 from gateway_node.executions.events import Cursor
 from gateway_node.executions.values import (
     ExecutionStatus,
@@ -115,6 +116,24 @@ class ConcurrencyLimitReached(Exception):
         super().__init__(f'{limit} executions are open, as many as {parameter} allows')
         self.parameter = parameter
         self.limit = limit
+
+
+class LineFull(Exception):
+    """No place is free, and as many executions wait for one as may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f'{limit} executions wait, as many as executions.max_waiting allows')
+        self.limit = limit
+
+
+class LinePaused(Exception):
+    """Nothing is let in until somebody resumes the line."""
+
+    def __init__(self, entity: EntityRef | None) -> None:
+        """`entity` is the one whose part of the line is paused; None where all of it is."""
+        which = 'the line' if entity is None else f'the line of {entity.path}'
+        super().__init__(f'{which} is paused: nothing is started until it is resumed')
+        self.entity = entity
 
 
 class ScheduleLimitReached(Exception):

@@ -1,117 +1,220 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line: places within the limits, and who waits for one, in order.
+"""The line: who waits for a place, in order.
 
 Synchronous where nobody waits: no two can have the last place. It knows limits and order, and
 asks nobody anything.
 """
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
+    LineFull,
+    LinePaused,
     ScheduleLimitReached,
     ScriptAlreadyRunning,
 )
 from gateway_node.executions.held_scripts import HeldScripts
-from gateway_node.executions.settings import ConcurrencyLimits
-from gateway_node.scripts.values import Script
+from gateway_node.executions.places import check_single, Place, Places
+from gateway_node.executions.settings import ConcurrencyLimits, LineSettings
 
 _LOOK_SEC = 1.0
 """Between looks whether what an execution left has ended: nobody tells."""
+_NO_PLACE = (ScriptAlreadyRunning, ConcurrencyLimitReached, LinePaused)
+
+
+@dataclass(kw_only=True)
+class _Waiting:
+    place: Place
+    turn: 'asyncio.Future[None]'
+    since: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """What counts of an execution that is open, or wants to be."""
+class LineState:
+    """The line, or the part of it that waits for places on one entity."""
 
-    execution_id: str
-    entity: EntityRef
-    script: Script
+    paused: bool
+    waiting: int
+    oldest_wait_sec: float | None
+    """How long who has waited longest has, in this life of the gateway; None for nobody."""
 
 
 class Line:
-    """Gives places to executions; each has its own until it leaves."""
+    """Gives places to executions; each has its own until it leaves.
 
-    def __init__(self, limits: ConcurrencyLimits, held_scripts: HeldScripts) -> None:
-        self._limits = limits
+    First comes who has waited for `max_wait_sec`, then the higher priority, then who came first.
+    Whom the limits do not let in holds nobody up.
+    """
+
+    def __init__(
+        self,
+        limits: ConcurrencyLimits,
+        settings: LineSettings,
+        held_scripts: HeldScripts,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._places = Places(limits, held_scripts)
+        self._settings = settings
         self._held_scripts = held_scripts
-        self._taken: dict[str, Place] = {}
-        self._waiting: dict[str, tuple[Place, asyncio.Future[None]]] = {}
+        self._monotonic = monotonic
+        self._waiting: dict[str, _Waiting] = {}
+        self._paused: set[EntityRef | None] = set()
         self._looking: asyncio.TimerHandle | None = None
 
     def take(self, place: Place) -> None:
-        """Take a place, or, for whoever has one, see whether it fits the script as it is now.
+        """Take a place at once.
 
         Raises:
-            ScriptAlreadyRunning, ConcurrencyLimitReached: there is none; who had one keeps it.
+            ScriptAlreadyRunning: it runs, or waits.
+            ConcurrencyLimitReached, LinePaused: there is none.
         """
-        self._let_in()
-        self._check(place)
-        self._taken[place.execution_id] = place
+        check_single(place, self._waiting_places())
+        self._take(place)
 
-    def join(self, place: Place) -> 'asyncio.Future[None]':
-        """Take a place, or stand in line for one; return what is done once there is one.
+    def take_or_wait(self, place: Place) -> 'asyncio.Future[None]':
+        """Take a place or stand in line for one, as long as the line is not full.
 
-        Whom the limits allow in first is let in first, and of several the one who came first.
+        Raises:
+            ScriptAlreadyRunning: it runs, or waits.
+            LineFull: there is no place, and as many wait as may.
+            ConcurrencyLimitReached, LinePaused: there is no place, and nobody may wait.
         """
-        turn = asyncio.get_running_loop().create_future()
         try:
             self.take(place)
-        except (ScriptAlreadyRunning, ConcurrencyLimitReached):
+        except (ConcurrencyLimitReached, LinePaused):
+            limit = self._settings.max_waiting
+            if not limit:
+                raise
+            if len(self._waiting) >= limit:
+                raise LineFull(limit) from None
+            return self._wait(place)
+        return _done()
+
+    def join(self, place: Place) -> 'asyncio.Future[None]':
+        """Take a place, or stand in line for one however long that is; return what is done once
+        there is one.
+
+        Whoever has a place, or waits, asks anew for its script as it is now, with the priority
+        that it has.
+        """
+        present = self._places.get(place.execution_id)
+        waiting = self._waiting.get(place.execution_id)
+        if waiting is not None:
+            waiting.place = replace(place, priority=waiting.place.priority)
+            self._let_in()
+            return waiting.turn
+        if present is not None:
+            place = replace(place, priority=present.priority)
+        try:
+            self._take(place)
+        except _NO_PLACE:
             self.leave(place.execution_id)
-            self._waiting[place.execution_id] = place, turn
-            self._look_again()
-        else:
-            turn.set_result(None)
-        return turn
+            return self._wait(place)
+        return _done()
 
     def waits(self, execution_id: str) -> bool:
         """Tell whether an execution stands in line."""
         return execution_id in self._waiting
 
+    def prioritise(self, execution_id: str, priority: int) -> bool:
+        """Give another priority to who waits; tell whether it waits."""
+        waiting = self._waiting.get(execution_id)
+        if waiting is None:
+            return False
+        waiting.place = replace(waiting.place, priority=priority)
+        return True
+
     def leave(self, execution_id: str) -> None:
         """Free the place of an execution, or take it out of the line; harmless where it has
         neither."""
         self._waiting.pop(execution_id, None)
-        if self._taken.pop(execution_id, None) is not None:
+        if self._places.free(execution_id):
             self._let_in()
 
+    def pause(self, entity: EntityRef | None) -> None:
+        """Let nobody in, or nobody of an entity; repeating it is harmless."""
+        self._paused.add(entity)
+
+    def resume(self, entity: EntityRef | None) -> None:
+        """Let in again; harmless where nothing is paused."""
+        self._paused.discard(entity)
+        self._let_in()
+
+    def state(self, entity: EntityRef | None = None) -> LineState:
+        """Return how the line stands, or the part of it for one entity."""
+        since = [
+            each.since for each in self._waiting.values() if entity in (None, each.place.entity)
+        ]
+        return LineState(
+            paused=entity in self._paused,
+            waiting=len(since),
+            oldest_wait_sec=self._monotonic() - min(since) if since else None,
+        )
+
+    def positions(self) -> Mapping[str, int]:
+        """Return where each stands that waits, the first at 1, whatever the limits are."""
+        ordered = self._in_order(self._waiting.values())
+        return {each.place.execution_id: place for place, each in enumerate(ordered, 1)}
+
+    def _take(self, place: Place) -> None:
+        self._let_in()
+        self._check(place)
+        self._places.give(place)
+
+    def _wait(self, place: Place) -> 'asyncio.Future[None]':
+        turn = asyncio.get_running_loop().create_future()
+        since = self._monotonic()
+        self._waiting[place.execution_id] = _Waiting(place=place, turn=turn, since=since)
+        if place.ancestors:
+            # Who has a place on an entity may wait for this one, and others need not wait for it.
+            self._let_in()
+        self._look_again()
+        return turn
+
+    def _waiting_places(self) -> Iterable[Place]:
+        return (each.place for each in self._waiting.values())
+
+    def _in_order(self, waiting: Iterable[_Waiting]) -> list[_Waiting]:
+        # Of those who waited for so long the first goes first whatever its priority: none would
+        # ever have its turn where others with a higher one wait for as long.
+        long_ago = self._monotonic() - self._settings.max_wait_sec
+
+        def order(each: _Waiting) -> tuple[bool, int, str]:
+            in_turn = each.since > long_ago
+            priority = each.place.priority if in_turn else 0
+            return in_turn, -priority, each.place.execution_id
+
+        return sorted(waiting, key=order)
+
     def _let_in(self) -> None:
-        if not self._waiting:
+        if not self._waiting or None in self._paused:
             return
-        for place, turn in tuple(self._waiting.values()):
-            if len(self._taken) >= self._limits.max_executions:
-                break
+        full = self._places.full
+        may_fit = [each for each in self._waiting.values() if not full or each.place.ancestors]
+        for waiting in self._in_order(may_fit):
+            place, turn = waiting.place, waiting.turn
+            if full and not place.ancestors:
+                continue
             try:
                 self._check(place)
-            except (ScriptAlreadyRunning, ConcurrencyLimitReached):
+            except _NO_PLACE:
                 continue
             del self._waiting[place.execution_id]
             if not turn.done():
-                self._taken[place.execution_id] = place
+                self._places.give(place)
                 turn.set_result(None)
+                full = self._places.full
         self._look_again()
 
     def _check(self, place: Place) -> None:
-        script, limits = place.script, self._limits
-        others = [each for each in self._taken.values() if each.execution_id != place.execution_id]
-        of_entity = [other for other in others if other.entity == place.entity]
-        if script.single_execution:
-            for other in of_entity:
-                if other.script.id == script.id:
-                    raise ScriptAlreadyRunning(script.id, other.execution_id)
-        if len(of_entity) >= limits.max_executions_per_entity:
-            raise ConcurrencyLimitReached(
-                'scripts.max_concurrent_executions_per_entity', limits.max_executions_per_entity
-            )
-        if len(others) >= limits.max_executions:
-            raise ConcurrencyLimitReached(
-                'scripts.max_concurrent_executions', limits.max_executions
-            )
-        self._held_scripts.check(place.entity, script)
+        for paused in (None, place.entity):
+            if paused in self._paused:
+                raise LinePaused(paused)
+        self._places.check(place, self._waiting_places())
 
     def _look_again(self) -> None:
         if self._looking is not None:
@@ -120,6 +223,12 @@ class Line:
         if self._waiting and self._held_scripts.any_lives():
             loop = asyncio.get_running_loop()
             self._looking = loop.call_later(_LOOK_SEC, self._let_in)
+
+
+def _done() -> 'asyncio.Future[None]':
+    turn = asyncio.get_running_loop().create_future()
+    turn.set_result(None)
+    return turn
 
 
 class SchedulePlaces:

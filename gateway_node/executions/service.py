@@ -93,6 +93,7 @@ class ExecutionService:
             ledger=ledger,
             free_space=free_space,
             held_scripts=self._held_scripts,
+            clock=clock,
             settings=settings,
         )
         self._active = ActiveExecutions(

@@ -15,6 +15,17 @@ class ConcurrencyLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LineSettings:
+    """How executions wait for their places."""
+
+    max_waiting: int = 100
+    """Executions that may wait where a client starts another one; 0 for none, so that what finds
+    no place is refused."""
+    max_wait_sec: float = 600.0
+    """Seconds after which who waits goes before those with a higher priority."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestartSettings:
     """What the configuration says about restarts."""
 
@@ -39,3 +50,4 @@ class ExecutionSettings:
     retention: RetentionPolicy
     log: LogPolicy
     restarts: RestartSettings
+    line: LineSettings = LineSettings()

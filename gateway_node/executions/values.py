@@ -31,6 +31,9 @@ class ExecutionStatus(enum.Enum):
 OPEN_STATUSES = frozenset({ExecutionStatus.PREPARED, ExecutionStatus.RUNNING})
 FINAL_STATUSES = frozenset(ExecutionStatus) - OPEN_STATUSES
 
+DEFAULT_PRIORITY = 50
+MAX_PRIORITY = 100
+
 MAX_WARNINGS = 20
 MAX_WARNING_CHARACTERS = 400
 MORE_WARNINGS = 'there were more warnings than are kept'
@@ -235,7 +238,8 @@ class Execution:
     """How the file that runs differs from the script's version."""
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     """As its script had them: whoever ends it, and a later gateway, knows them."""
-    priority: int = 0
+    priority: int = DEFAULT_PRIORITY
+    """0 to `MAX_PRIORITY`; of those that wait, the higher goes first."""
     parent: str | None = None
     """The id of the schedule or the execution that led to this one."""
     schedule: str | None = None
