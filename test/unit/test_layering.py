@@ -26,6 +26,7 @@ ROOMS = COMMON | {
     'adapters',
     'before_start',
     'child',
+    'client',
     'demo',
     'init',
     'unneeded_imports',
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'process': frozenset({*CORE, 'child'}),
     'storage': frozenset(CORE),
     'child': frozenset(),
+    'client': frozenset(),
     'clock': frozenset(),
     'demo': frozenset(),
     'script': frozenset({'child'}),
@@ -245,6 +247,14 @@ def test_supervision_needs_the_standard_library_only(path: Path) -> None:
     for each in imports(parsed(path.read_text(encoding='utf-8')), module_name(path)):
         top = each.name.split('.')[0]
         assert top in sys.stdlib_module_names or (top == PACKAGE and room_of(each.name) in rooms)
+
+
+@pytest.mark.parametrize('path', sorted(ROOT.glob('client/*.py')), ids=lambda path: path.stem)
+def test_the_client_runs_where_no_gateway_is_installed(path: Path) -> None:
+    """It needs the standard library, and of the package itself."""
+    for each in imports(parsed(path.read_text(encoding='utf-8')), module_name(path)):
+        top = each.name.split('.')[0]
+        assert top in sys.stdlib_module_names or room_of(each.name) == 'client'
 
 
 def test_what_may_hang_is_not_called_in_the_pool() -> None:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked in JSON, and what is read of the answer or raised by it."""
+
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
+import json
+from typing import Any, TypeVar
+
+from gateway_node.client.errors import AnswerNotUnderstood, refusal
+from gateway_node.client.transport import Answer, Request
+from gateway_node.client.values import GenericError
+
+_Read = TypeVar('_Read')
+
+
+def get(where: str) -> Request:
+    """Ask for what is at a target below the base."""
+    return Request(method='GET', target=where)
+
+
+def with_json(method: str, where: str, fields: Mapping[str, Any]) -> Request:
+    """Ask with a body of the fields that are not None."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    return Request(
+        method=method,
+        target=where,
+        content=json.dumps(given).encode(),
+        headers={'Content-Type': 'application/json'},
+    )
+
+
+def read(answer: Answer, request: Request, reader: Callable[[Any], _Read]) -> _Read:
+    """Return what the reader makes of the body.
+
+    Raises:
+        Refused: it is a refusal.
+        AnswerNotUnderstood: it is no JSON, or the reader finds nothing in it.
+    """
+    check(answer, request)
+    with understood(request):
+        return reader(json.loads(answer.content))
+
+
+def check(answer: Answer, request: Request) -> None:
+    """Raise what an answer refuses, as `read` does."""
+    if 200 <= answer.status < 300:
+        return
+    with understood(request):
+        error = GenericError.of(json.loads(answer.content))
+    raise refusal(answer.status, error, answer.headers.get('Retry-After'))
+
+
+@contextlib.contextmanager
+def understood(request: object) -> Iterator[None]:
+    """Raise AnswerNotUnderstood where an answer is not as it is read."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise AnswerNotUnderstood(str(request), repr(error)) from error

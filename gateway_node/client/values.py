@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gateway answers, as values. Each keeps in `fields` all that was answered, as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+import enum
+from typing import Any
+
+
+class Status(enum.StrEnum):
+    """Where an execution stands."""
+
+    PREPARED = 'prepared'
+    """Accepted, not yet running; or a schedule."""
+    RUNNING = 'running'
+    """The script's process tree exists."""
+    COMPLETED = 'completed'
+    """Ended well; what the script found is another matter: `verdict`."""
+    FAILED = 'failed'
+    """Ended badly; `error` tells how."""
+    TERMINATED = 'terminated'
+    """Stopped by a client."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it never changes any more."""
+        return self not in (Status.PREPARED, Status.RUNNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenericError:
+    """Why something was refused, or failed (SOVD)."""
+
+    error_code: str
+    message: str
+    vendor_code: str | None
+    """`x-gateway-…`, where the error_code is `vendor-error`."""
+    parameters: Mapping[str, Any]
+    """What is known besides, by name."""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'GenericError':
+        """Read one as it is answered."""
+        return cls(
+            error_code=fields['error_code'],
+            message=fields['message'],
+            vendor_code=fields.get('vendor_code'),
+            parameters=fields.get('parameters', {}),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entity:
+    """An app or a component."""
+
+    path: str
+    """`apps/temp_sensor`: what scripts hang on."""
+    id: str
+    name: str
+    online: bool
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, collection: str, fields: Mapping[str, Any]) -> 'Entity':
+        """Read an entry of `/apps` or `/components`."""
+        return cls(
+            path=f'{collection}/{fields["id"]}',
+            id=fields['id'],
+            name=fields['name'],
+            online=fields['online'],
+            fields=fields,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """What can be started of an entity."""
+
+    id: str
+    entity: str
+    """Path of the entity."""
+    name: str
+    kind: str
+    managed: bool
+    version: str | None
+    """SHA-256 of the file; None where a managed script's file is gone."""
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, entity: str, fields: Mapping[str, Any]) -> 'Script':
+        """Read a script's detail."""
+        return cls(
+            id=fields['id'],
+            entity=entity,
+            name=fields['name'],
+            kind=fields['kind'],
+            managed=fields['managed'],
+            version=fields.get('version'),
+            fields=fields,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """One start of a script, as far as the answer told of it; what it did not tell is None.
+
+    Lists leave out `parameters`, `output` and what else is in the detail only; the answer to a
+    start has hardly more than `id` and `status`.
+    """
+
+    id: str
+    status: Status
+    entity: str | None = None
+    """Path of the entity."""
+    script_id: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    duration_ms: int | None = None
+    progress: float | None = None
+    """0 to 100, as the script last said."""
+    progress_message: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    """Output parameters: what came of it."""
+    stdout: str | None = None
+    """The first and the last 64 KiB, as of the next."""
+    stderr: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    error: GenericError | None = None
+    """Why it failed."""
+    verdict: str | None = None
+    """What the script found: `PASS`, `WARN`, `FAIL`, `SKIP`."""
+    summary: str | None = None
+    parent: str | None = None
+    """Id of the execution, or the schedule, that led to it."""
+    warnings: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its status is final."""
+        return self.status.is_final
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'Execution':
+        """Read an execution's representation, whichever part of it."""
+        output = fields.get('output', {})
+        return cls(
+            id=fields['id'],
+            status=Status(fields['status']),
+            created_at=_time(fields, 'created_at'),
+            started_at=_time(fields, 'started_at'),
+            completed_at=_time(fields, 'completed_at'),
+            stdout=output.get('stdout'),
+            stderr=output.get('stderr'),
+            error=GenericError.of(fields['error']) if 'error' in fields else None,
+            warnings=tuple(fields.get('warnings', ())),
+            fields=fields,
+            **{name: fields.get(name) for name in _AS_ANSWERED},
+        )
+
+
+_AS_ANSWERED = (
+    'entity',
+    'script_id',
+    'duration_ms',
+    'progress',
+    'progress_message',
+    'parameters',
+    'exit_code',
+    'signal',
+    'verdict',
+    'summary',
+    'parent',
+)
+"""Fields of an execution that are shown as they were answered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a script said of how far it is."""
+
+    percent: float
+    message: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line that a script wrote."""
+
+    number: int
+    """It grows, over both streams; a gap is told by `Dropped`."""
+    stream: str
+    """`stdout` or `stderr`."""
+    text: str
+    time: datetime
+    whole: bool
+    """False where bytes of it were dropped."""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'Line':
+        """Read a line of an output."""
+        return cls(
+            number=fields['number'],
+            stream=fields['stream'],
+            text=fields['text'],
+            time=datetime.fromisoformat(fields['time']),
+            whole=fields.get('whole', True),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """Lines of which nothing is kept: the script wrote more than is, or faster than was read."""
+
+    first: int
+    last: int
+
+
+Event = Execution | Progress | Line | Dropped
+"""What following an execution tells: its status, and what its script says and writes."""
+
+
+def _time(fields: Mapping[str, Any], name: str) -> datetime | None:
+    return datetime.fromisoformat(fields[name]) if name in fields else None

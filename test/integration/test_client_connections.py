@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python client where connections end, nobody answers, or somebody else does."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import itertools
+from pathlib import Path
+import random
+import socket
+import threading
+
+from gateway_in_a_thread import ENTITY, gateway_in_a_thread
+import pytest
+from relay import Relay, relay_to
+from waiting import DEADLINE_SEC
+
+from gateway_node.client import (
+    AnswerLate,
+    AnswerLost,
+    AnswerNotUnderstood,
+    Dropped,
+    Execution,
+    Gateway,
+    GatewayUnreachable,
+    Line,
+    Status,
+    TooLarge,
+)
+
+COUNTS = b"""
+number=0
+while [ "$number" -lt 150 ]; do
+    number=$((number + 1))
+    echo "line $number"
+    sleep 0.002
+done
+"""
+COUNTS_FOR_EVER = COUNTS.replace(b'"$number" -lt 150', b'"$number" -lt 100000')
+
+
+@pytest.fixture(scope='module')
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve a gateway for all tests of this file."""
+    parameters = {'python.warm': False, 'scripts.max_file_size_mb': 1}
+    with gateway_in_a_thread(tmp_path_factory.mktemp('state'), parameters) as address:
+        yield address
+
+
+@pytest.fixture
+def relay(address: str) -> Iterator[Relay]:
+    """Give a network between a client and that gateway."""
+    with relay_to(address) as relay:
+        yield relay
+
+
+@pytest.fixture
+def gateway(relay: Relay) -> Iterator[Gateway]:
+    """Give a client behind that network."""
+    with Gateway(f'http://{relay.address}') as gateway:
+        yield gateway
+        relay.budgets = iter(())
+        gateway.stop_all()
+
+
+@contextlib.contextmanager
+def somebody(answer: bytes | None) -> Iterator[str]:
+    """Give the URL of somebody who answers each connection with this; None: never."""
+    with socket.create_server(('127.0.0.1', 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    held.append(connection)
+                    if answer is not None:
+                        connection.recv(65536)
+                        connection.sendall(answer)
+                        connection.shutdown(socket.SHUT_WR)
+
+        held: list[socket.socket] = []
+        thread = threading.Thread(target=serve)
+        thread.start()
+        host, port = listening.getsockname()
+        yield f'http://{host}:{port}'
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(DEADLINE_SEC)
+        for each in held:
+            each.close()
+
+
+def told(gateway: Gateway, execution: Execution | str) -> tuple[list[int], Execution]:
+    """Follow an execution; return the numbers of its lines, as often as they came, and its end."""
+    numbers: list[int] = []
+    ended = None
+    for event in gateway.follow(execution):
+        assert ended is None, 'the end is the last event'
+        if isinstance(event, Line):
+            assert event.text == f'line {event.number}'
+            numbers.append(event.number)
+        elif isinstance(event, Dropped):
+            numbers += range(event.first, event.last + 1)
+        elif isinstance(event, Execution) and event.has_ended:
+            ended = event
+    assert ended is not None
+    return numbers, ended
+
+
+def test_one_connection_serves_request_after_request(gateway: Gateway, relay: Relay) -> None:
+    """As long as it lives."""
+    for _ in range(5):
+        gateway.entities()
+    assert relay.connections == 1
+
+
+def test_a_kept_connection_that_ended_is_opened_anew(gateway: Gateway, relay: Relay) -> None:
+    """As where the gateway had no place for it any more."""
+    script = gateway.upload(ENTITY, COUNTS, file_name='counts.sh')
+    relay.cut()
+    execution = gateway.start(ENTITY, script)
+    relay.cut()
+    assert gateway.stop(execution).id == execution.id
+    assert len(list(gateway.executions(script=script.id))) == 1
+
+
+def test_threads_share_a_client(gateway: Gateway, relay: Relay) -> None:
+    """Each answer comes to who asked."""
+    scripts = [
+        gateway.upload(ENTITY, b'true\n', file_name=f'{number}.sh', name=f'thread {number}')
+        for number in range(4)
+    ]
+
+    def asked(number: int) -> bool:
+        script = scripts[number % 4]
+        return [each.id for each in gateway.scripts(name=script.name)] == [script.id]
+
+    with ThreadPoolExecutor(12) as pool:
+        assert all(pool.map(asked, range(120)))
+    assert relay.connections <= 13
+
+
+def test_a_question_whose_answer_is_cut_off_is_asked_again(gateway: Gateway, relay: Relay) -> None:
+    """Wherever the answer ends; deleting what is gone by then has deleted it."""
+    script = gateway.upload(ENTITY, b'true\n', file_name='check.sh')
+    ended = gateway.wait(gateway.start(ENTITY, script))
+    for budget in (1, 40, 300, 700):
+        relay.budgets = iter([budget])
+        gateway.close()
+        assert gateway.execution(ended).fields == ended.fields
+    relay.budgets = iter([1, 1])
+    gateway.close()
+    gateway.delete(ended)
+    relay.budgets = iter([1])
+    gateway.close()
+    gateway.delete_script(script)
+
+
+def test_a_stop_whose_answer_is_lost_has_stopped(gateway: Gateway, relay: Relay) -> None:
+    """Though the second one meets an execution that has ended."""
+    execution = gateway.start(
+        ENTITY, gateway.upload(ENTITY, COUNTS_FOR_EVER, file_name='counts.sh')
+    )
+    relay.lose_answer_to = b'forced_termination'
+    assert gateway.stop(execution, forced=True).status is Status.TERMINATED
+
+
+def test_an_upload_whose_answer_is_lost_is_not_sent_again(gateway: Gateway, relay: Relay) -> None:
+    """It would make two."""
+    relay.lose_answer_to = b'twice.sh'
+    with pytest.raises(AnswerLost, match=f'POST /{ENTITY}/scripts'):
+        gateway.upload(ENTITY, b'true\n', file_name='twice.sh')
+    assert len(list(gateway.scripts(name='twice.sh'))) == 1
+
+
+def test_where_nobody_listens_is_told_at_once() -> None:
+    """Patience is for gateways that were there."""
+    with socket.create_server(('127.0.0.1', 0)) as closed:
+        host, port = closed.getsockname()
+    gateway = Gateway(f'http://{host}:{port}', patience_sec=3600)
+    with pytest.raises(GatewayUnreachable, match=f'{host}:{port}/api/v1: .*refused'):
+        gateway.entities()
+
+
+def test_patience_with_a_gateway_that_was_there_ends() -> None:
+    """Then the last failure is raised."""
+    with relay_to(None) as relay:
+        gateway = Gateway(f'http://{relay.address}', patience_sec=0.2)
+        with pytest.raises(AnswerLost):
+            gateway.entities()
+        assert relay.connections >= 2
+
+
+def test_a_gateway_that_says_nothing_is_not_waited_for_without_end() -> None:
+    """Asking again would only make it worse."""
+    with somebody(None) as url, pytest.raises(AnswerLate, match=r'GET /apps within 0\.1 s'):
+        Gateway(url, timeout_sec=0.1).entities()
+
+
+@pytest.mark.parametrize(
+    'answer',
+    [
+        b'SSH-2.0-OpenSSH_9.6\r\n',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<p/>',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"items": [{}]}',
+        b'HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\n<p/>',
+        b'HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n',
+    ],
+)
+def test_what_is_no_gateway_is_told_apart(answer: bytes) -> None:
+    """Whatever it speaks."""
+    with somebody(answer) as url, pytest.raises(AnswerNotUnderstood, match='GET /apps'):
+        Gateway(url).entities()
+
+
+def test_a_long_upload_that_is_refused_at_its_begin_says_why(gateway: Gateway) -> None:
+    """The gateway answers, and closes, before it has read all of it."""
+    with pytest.raises(TooLarge, match='413'):
+        gateway.upload(ENTITY, bytes(16 * 1024 * 1024), file_name='large.sh')
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_each_line_comes_once_over_connections_that_are_cut_at_random(
+    gateway: Gateway, relay: Relay, seed: int
+) -> None:
+    """In order, and the end after them."""
+    script = gateway.upload(ENTITY, COUNTS, file_name='counts.sh')
+    execution = gateway.start(ENTITY, script)
+    cuts = random.Random(seed)
+    relay.budgets = (cuts.randrange(1, 20_000) for _ in itertools.count())
+    relay.cut()
+    numbers, ended = told(gateway, execution)
+    assert numbers == list(range(1, 151))
+    assert ended.status is Status.COMPLETED
+    assert relay.connections > 2
+
+
+def test_each_line_comes_once_over_a_restart_of_the_gateway(tmp_path: Path) -> None:
+    """Those that it kept; the end is what the gateway that came after says."""
+    numbers: list[int] = []
+    ends: list[Execution] = []
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(contextlib.ExitStack())
+        parameters = {'python.warm': False}
+        address = first.enter_context(gateway_in_a_thread(tmp_path, parameters))
+        relay = stack.enter_context(relay_to(address))
+        gateway = stack.enter_context(Gateway(f'http://{relay.address}'))
+        script = gateway.upload(ENTITY, COUNTS_FOR_EVER, file_name='counts.sh')
+        for event in gateway.follow(gateway.start(ENTITY, script)):
+            if isinstance(event, Line):
+                numbers.append(event.number)
+                if event.number == 50:
+                    first.close()
+                    relay.cut()
+                    relay.gateway = stack.enter_context(gateway_in_a_thread(tmp_path, parameters))
+            elif isinstance(event, Execution) and event.has_ended:
+                ends.append(event)
+        kept = [each.number for each in gateway.lines(ends[0])]
+    assert numbers == kept == list(range(1, len(kept) + 1))
+    assert len(kept) >= 50
+    (ended,) = ends
+    assert ended.error is not None
+    assert ended.error.vendor_code == 'x-gateway-shutdown'
