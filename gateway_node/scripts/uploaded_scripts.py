@@ -7,13 +7,12 @@ is cancelled, so that memory and disk always agree.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
-from gateway_node.scripts.beginning import Beginning, read_beginning
+from gateway_node.scripts.arrivals import Arrival
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.disk import disk_errors
 from gateway_node.scripts.errors import (
@@ -23,11 +22,10 @@ from gateway_node.scripts.errors import (
     VersionNotFound,
 )
 from gateway_node.scripts.file_names import settle_kind
-from gateway_node.scripts.first_line import interpreter_of
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.old_versions import OldVersions, VersionsInUse
 from gateway_node.scripts.records import Record, script_of
-from gateway_node.scripts.script_folders import new_script_id, ScriptFolders
+from gateway_node.scripts.script_folders import ScriptFolders
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import Script, ScriptKind, ScriptVersion
 from gateway_node.threads import Threads
@@ -191,8 +189,10 @@ class UploadedScripts:
         tell: Tell = tell_nobody,
     ) -> Script:
         """Make a script of an upload; ScriptRefused, ScriptLimitReached."""
-        change = self._add(entity, upload, file_name, kind, metadata, uploaded_by, tell)
-        return await self._take(upload, change)
+        arrival = Arrival(
+            upload=upload, file_name=file_name, metadata=metadata, uploaded_by=uploaded_by
+        )
+        return await self._take(upload, self._add(entity, arrival, kind, tell))
 
     async def replace(
         self,
@@ -214,9 +214,14 @@ class UploadedScripts:
 
         async def change() -> Record:
             async with self._changes:
-                record = await self._replaced(
-                    self._record(entity, script_id), upload, file_name, metadata, uploaded_by
+                earlier = self._record(entity, script_id)
+                arrival = Arrival(
+                    upload=upload,
+                    file_name=file_name or earlier.file_name,
+                    metadata=metadata,
+                    uploaded_by=uploaded_by,
                 )
+                record = await self._replaced(earlier, arrival)
                 tell(self._script(record))
                 await self._prune(script_id, versions_in_use)
                 return record
@@ -266,13 +271,6 @@ class UploadedScripts:
             self._made[record.script_id] = made
         return made[1]
 
-    async def _beginning(self, upload: Upload, kind: ScriptKind) -> Beginning:
-        """Return what the beginning of an upload says; ScriptRefused where it cannot run so."""
-        with disk_errors('take a script'):
-            beginning = await self._threads.run(read_beginning, upload.path, kind)
-        interpreter_of(beginning.first_line, kind)
-        return beginning
-
     async def _take(self, upload: Upload, change: Coroutine[Any, Any, Record]) -> Script:
         """Make a change to its end; where it is refused the upload is removed."""
 
@@ -288,66 +286,30 @@ class UploadedScripts:
         return await self._to_the_end.run(f'take the upload {upload.version}', take())
 
     async def _add(
-        self,
-        entity: EntityRef,
-        upload: Upload,
-        file_name: str,
-        kind: ScriptKind,
-        metadata: Metadata,
-        uploaded_by: str | None,
-        tell: Tell,
+        self, entity: EntityRef, arrival: Arrival, kind: ScriptKind, tell: Tell
     ) -> Record:
-        beginning = await self._beginning(upload, kind)
+        beginning = await arrival.beginning(kind, self._threads)
         async with self._changes:
             self.check_room()
-            now = self._clock.now()
-            record = Record(
-                script_id=new_script_id(),
+            record = arrival.first_record(
+                kind,
+                beginning,
                 entity=entity,
                 sequence=1 + max((r.sequence for r in self._records.values()), default=0),
-                created=now.isoformat(),
-                file_name=file_name,
-                kind=kind,
-                version=upload.version,
-                size=upload.size,
-                metadata=_without_kind(metadata),
-                first_line=beginning.first_line,
-                mended=beginning.to_mend,
-                uploaded_at=now,
-                uploaded_by=uploaded_by,
+                now=self._clock.now(),
             )
             with disk_errors('take a script'):
-                await self._threads.run(self._folders.add, record, upload.path)
+                await self._threads.run(self._folders.add, record, arrival.upload.path)
             self._records[record.script_id] = record
             tell(self._script(record))
             return record
 
-    async def _replaced(
-        self,
-        earlier: Record,
-        upload: Upload,
-        file_name: str | None,
-        metadata: Metadata,
-        uploaded_by: str | None,
-    ) -> Record:
-        file_name = file_name or earlier.file_name
-        kind = settle_kind(file_name, metadata.kind, earlier.kind)
-        beginning = await self._beginning(upload, kind)
-        record = replace(
-            earlier,
-            file_name=file_name,
-            kind=kind,
-            version=upload.version,
-            size=upload.size,
-            metadata=_without_kind(metadata).over(earlier.metadata),
-            first_line=beginning.first_line,
-            mended=beginning.to_mend,
-            revision=earlier.revision + 1,
-            uploaded_at=self._clock.now(),
-            uploaded_by=uploaded_by,
-        )
+    async def _replaced(self, earlier: Record, arrival: Arrival) -> Record:
+        kind = settle_kind(arrival.file_name, arrival.metadata.kind, earlier.kind)
+        beginning = await arrival.beginning(kind, self._threads)
+        record = arrival.next_record(earlier, kind, beginning, now=self._clock.now())
         with disk_errors('take a script'):
-            await self._threads.run(self._folders.change, earlier, record, upload.path)
+            await self._threads.run(self._folders.change, earlier, record, arrival.upload.path)
         # A deletion that was asked for meanwhile is not taken back.
         script_id = record.script_id
         records = self._removing if script_id in self._removing else self._records
@@ -373,8 +335,3 @@ class UploadedScripts:
         record = self._records.get(script_id)
         if record is not None and record.version not in in_use:
             await self._threads.run(self._folders.discard_copies, record)
-
-
-def _without_kind(metadata: Metadata) -> Metadata:
-    """Return metadata for a record, which holds the settled kind itself."""
-    return replace(metadata, kind=None, named=metadata.named - {'kind'})

@@ -24,7 +24,7 @@ import versions
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.manifest_files import ManifestInvalid
-from gateway_node.scripts import uploaded_scripts
+from gateway_node.scripts import arrivals, uploaded_scripts
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.errors import (
     LibraryUnavailable,
@@ -273,7 +273,7 @@ async def test_a_replacement_does_not_bring_back_what_is_being_deleted(
         go_on.wait(PATIENCE_SEC)
         return read_beginning(path, kind)
 
-    monkeypatch.setattr(uploaded_scripts, 'read_beginning', slowly)
+    monkeypatch.setattr(arrivals, 'read_beginning', slowly)
     replacing = asyncio.create_task(_replace(library, script, b'two'))
     await begun.wait()
     deleting = asyncio.create_task(library.delete(APP, script.id))
@@ -393,7 +393,7 @@ async def test_an_upload_is_not_removed_under_the_change_that_has_it(
         go_on.wait(PATIENCE_SEC)
         return read_beginning(path, kind)
 
-    monkeypatch.setattr(uploaded_scripts, 'read_beginning', slowly)
+    monkeypatch.setattr(arrivals, 'read_beginning', slowly)
     change = _replace(library, script, b'two') if replacing else _create(library, b'two')
     asked = asyncio.create_task(change)
     await begun.wait()
@@ -422,7 +422,7 @@ async def test_a_change_that_fails_unheard_is_told_and_leaves_nothing(
         go_on.wait(PATIENCE_SEC)
         raise OSError(errno.EIO, 'broken')
 
-    monkeypatch.setattr(uploaded_scripts, 'read_beginning', refuse)
+    monkeypatch.setattr(arrivals, 'read_beginning', refuse)
     asked = asyncio.create_task(_create(library))
     await begun.wait()
     asked.cancel()
@@ -446,7 +446,7 @@ async def test_the_end_does_not_wait_for_a_disk_that_does_not_answer(
         go_on.wait(PATIENCE_SEC)
         raise OSError(errno.EIO, 'broken')
 
-    monkeypatch.setattr(uploaded_scripts, 'read_beginning', hang)
+    monkeypatch.setattr(arrivals, 'read_beginning', hang)
     library = _library(tmp_path / 'scripts')
     await library.open()
     asked = asyncio.create_task(_create(library))
