@@ -114,6 +114,7 @@ async def assemble(
             executions=inner.executions,
             manifests=inner.manifests,
             server=server,
+            base=services.base,
             side_tasks=side_tasks,
             unseen_nodes=node_side.unseen_nodes,
             namesakes=node_side.namesakes,

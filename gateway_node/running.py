@@ -13,6 +13,7 @@ from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityRef, GraphSnapshot
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.room import ExecutionRoom
+from gateway_node.http_server.addresses import reachable_here
 from gateway_node.http_server.server import Server
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.reloading import ManifestReload
@@ -39,11 +40,13 @@ class Gateway:
         identities: IdentityKeeper,
         executions: ExecutionRoom,
         server: Server,
+        base: str,
         side_tasks: SideTasks,
         unseen_nodes: UnseenNodes,
         namesakes: Namesakes,
         manifests: ManifestReload,
     ) -> None:
+        """Take the rooms; `base` is the path of the API below the server's URLs."""
         self._side_tasks = side_tasks
         self._tasks: list[asyncio.Task[None]] = []
         self.runner = runner
@@ -57,6 +60,7 @@ class Gateway:
         self._changed = asyncio.Event()
         self._unseen_nodes = unseen_nodes
         self._server = server
+        self._base = base
 
     async def bind(self, host: str, port: int) -> tuple[str, ...]:
         """Take the addresses of the server; return their URLs. ListenFailed.
@@ -64,6 +68,7 @@ class Gateway:
         Probes are answered from now on. Who asks for anything else waits until `open` is done.
         """
         urls = await self._server.bind(host, port)
+        self.runner.serve_at(f'{reachable_here(urls)}{self._base}')
         await self._server.serve()
         return urls
 

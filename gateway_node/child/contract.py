@@ -37,6 +37,8 @@ EXECUTION_ID_VARIABLE = 'GATEWAY_EXECUTION_ID'
 ENTITY_VARIABLE = 'GATEWAY_ENTITY'
 """The path of its entity: `apps/temp_sensor`."""
 SCRIPT_ID_VARIABLE = 'GATEWAY_SCRIPT_ID'
+URL_VARIABLE = 'GATEWAY_URL'
+"""The base of the gateway's API, as this host reaches it."""
 PROGRESS_VARIABLE = 'GATEWAY_PROGRESS'
 """The path of PROGRESS_FIFO."""
 RESULT_VARIABLE = 'GATEWAY_RESULT'

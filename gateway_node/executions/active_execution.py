@@ -85,9 +85,22 @@ class ActiveExecution:
         self._to_the_end = ToTheEnd()
         self._progress: Progress | None = None
         self._decided = False
+        self._begins = False
+        self.has_children = False
+        """Whether its script started executions."""
         self._ended = asyncio.Event()
         self.output: Output | None = None
         """What the script wrote, once the execution has ended and where that came with its end."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self._record.id
+
+    @property
+    def ancestors(self) -> tuple[str, ...]:
+        """The ids of its ancestors, the parent first."""
+        return self._record.ancestors
 
     @property
     def execution(self) -> Execution:
@@ -165,6 +178,11 @@ class ActiveExecution:
         return self._decided
 
     @property
+    def may_have_children(self) -> bool:
+        """Whether its script may run, and nobody asked for its end."""
+        return self._begins and not self._decided and self._stop.trigger is None
+
+    @property
     def stop_holds(self) -> bool:
         """Whether an accepted stop needs this gateway no more: a script heard of it, or it is on
         record. What waits and is not on record would be started by the next gateway."""
@@ -200,6 +218,8 @@ class ActiveExecution:
         """Start the script; None where a stop comes first."""
         order = self.order
         assert order is not None
+        # Before it is known to run, a script may ask for something already.
+        self._begins = True
         try:
             self._process = await self._call_off.unless(
                 lambda: self._runner.start(order, self._on_progress)

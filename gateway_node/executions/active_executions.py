@@ -54,6 +54,10 @@ class ActiveExecutions:
         """Return an active execution, or None."""
         return self._active.get(execution_id)
 
+    def all(self) -> tuple[ActiveExecution, ...]:
+        """Return all of them, in the order in which they came."""
+        return tuple(self._active.values())
+
     def needing(self, entity: EntityRef, script_id: str) -> tuple[str, ...]:
         """Return the ids of the executions that need a script.
 

@@ -69,6 +69,8 @@ class Candidate:
     arguments: tuple[str, ...]
     timeout_sec: float | None
     """None: the script's own, or the gateway's default."""
+    ancestors: tuple[str, ...] = ()
+    """Ids of the executions whose scripts led to it, its parent first."""
     accepted: bool = False
     """Whether it is on record, and waits rather than being refused."""
     runs: bool = True
@@ -91,6 +93,7 @@ def accepted(execution: Execution) -> Candidate:
         parameters=execution.input_parameters,
         arguments=execution.arguments,
         timeout_sec=execution.timeout_sec,
+        ancestors=execution.ancestors,
         accepted=True,
     )
 

@@ -85,6 +85,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         exit_verdicts=_exit_verdicts(rest.get('exit_verdicts')),
         priority=summary['priority'],
         parent=summary.get('parent'),
+        ancestors=tuple(rest.get('ancestors', ())),
         schedule=summary.get('schedule'),
         as_schedule=_schedule(summary, rest) if summary.get('scheduled') else None,
         stop_trigger=_trigger(summary['stop_trigger']) if 'stop_trigger' in summary else None,

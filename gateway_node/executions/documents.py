@@ -158,6 +158,7 @@ def _rest(execution: Execution) -> dict[str, Any]:
         {
             'executor': dataclasses.asdict(executor) if executor else None,
             'changed_at': _time(execution.changed_at),
+            'ancestors': execution.ancestors or None,
             'exit_verdicts': {
                 str(code): verdict.value for code, verdict in execution.exit_verdicts.items()
             }

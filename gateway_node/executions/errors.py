@@ -136,6 +136,38 @@ class LinePaused(Exception):
         self.entity = entity
 
 
+class ParentNotRunning(Exception):
+    """What was named as the parent of a new execution runs no script, or is asked to end."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f'{execution_id} cannot be the parent: its script does not run (any more), or was '
+            'asked to end'
+        )
+        self.execution_id = execution_id
+
+
+class ChildLimitReached(Exception):
+    """As many children of an execution are open as may be."""
+
+    def __init__(self, execution_id: str, limit: int) -> None:
+        super().__init__(f'{limit} children of {execution_id} are open; allowed: {limit}')
+        self.execution_id = execution_id
+        self.limit = limit
+
+
+class GenerationLimitReached(Exception):
+    """An execution has so many ancestors that it may have no children."""
+
+    def __init__(self, execution_id: str, limit: int) -> None:
+        super().__init__(
+            f'{execution_id} may have no children: it is of generation {limit} below an execution '
+            f'without a parent; allowed: {limit} generations'
+        )
+        self.execution_id = execution_id
+        self.limit = limit
+
+
 class ScheduleLimitReached(Exception):
     """As many schedules wait as may."""
 

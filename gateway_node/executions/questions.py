@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.child_counts import ChildCounts, NO_CHILDREN
 from gateway_node.executions.documents import beside_summary, Summary, to_document
 from gateway_node.executions.ended_details import Detail, detail_of, EndedDetails
 from gateway_node.executions.errors import ExecutionNotFound
@@ -49,7 +50,7 @@ class Questions:
         schedules: Schedules,
         details: EndedDetails,
     ) -> None:
-        """`details` hears of deletions, before who asked for them does."""
+        """`details` hears of what makes them wrong, before who did it hears that it is done."""
         self._library = library
         self._store = store
         self._runner = runner
@@ -86,10 +87,10 @@ class Questions:
             async with asyncio.timeout(timeout_sec):
                 await active.wait_ended()
         ended = active.execution
-        if active.output is not None:
+        if active.output is not None and not active.has_children:
             # It is asked for next; to read it anew would keep waiting who waited for the end.
             detail = detail_of(ended, active.output)
-            self._details.keep(ended.id, detail, self._details.deletions)
+            self._details.keep(ended.id, detail, self._details.losses)
         return ended
 
     async def detail(self, entity: EntityRef, script_id: str, execution_id: str) -> Detail:
@@ -109,10 +110,22 @@ class Questions:
     async def detail_of(self, execution: Execution) -> Detail:
         """Return all that is shown of an execution as it is."""
         held = None if execution.is_open else self._details.get(execution.id)
-        return held or detail_of(execution, await self._runner.output(execution.id))
+        if held is not None:
+            return held
+        children = await self._children(execution)
+        return detail_of(execution, await self._runner.output(execution.id), children)
+
+    async def _children(self, execution: Execution) -> ChildCounts:
+        active = self._active.get(execution.id)
+        if active is not None and not active.has_children:
+            return NO_CHILDREN
+        if execution.is_schedule or execution.ended_as_schedule:
+            # What it started is its child too, and lasts as long as nobody deletes it.
+            return NO_CHILDREN
+        return await self._store.count_children(execution.id, schedule_id=execution.schedule)
 
     async def _found_detail(self, execution_id: str) -> Detail | None:
-        deletions = self._details.deletions
+        losses = self._details.losses
         execution = await self._find(execution_id)
         if execution is None:
             return None
@@ -120,7 +133,7 @@ class Questions:
         settled = not execution.is_open and self._present(execution_id) is None
         detail = await self.detail_of(execution)
         if settled:
-            self._details.keep(execution_id, detail, deletions)
+            self._details.keep(execution_id, detail, losses)
         return detail
 
     async def output_page(self, execution: Execution, wanted: LinesWanted) -> OutputPage:

@@ -23,6 +23,7 @@ from gateway_node.executions.errors import (
     GatewayShuttingDown,
     StoreUnavailable,
 )
+from gateway_node.executions.families import Families
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.kept_versions import versions_to_keep
@@ -105,6 +106,7 @@ class ExecutionService:
             held_scripts=self._held_scripts,
             on_end=self._on_end,
         )
+        self._families = Families(self._active)
         self._schedules = Schedules(
             library=library,
             admission=self._admission,
@@ -117,6 +119,7 @@ class ExecutionService:
         self._starts = Starts(
             admission=self._admission,
             active=self._active,
+            families=self._families,
             schedules=self._schedules,
             ledger=ledger,
             ids=ids,
@@ -214,6 +217,7 @@ class ExecutionService:
             DiskSpaceLow, SchemaCheckUnavailable: as their names say; nothing was recorded.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
+            ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a script's own start.
         """
         execution = await self._starts.start(entity, script_id, request, actor)
         self._entities |= {entity}
@@ -228,8 +232,11 @@ class ExecutionService:
         action: StopAction,
         *,
         actor: Actor,
+        stop_children: bool = True,
     ) -> Execution:
         """End an execution; wait a moment for its tree to go, then return it as it is.
+
+        With it end the executions that its script started, and theirs.
 
         Raises:
             ExecutionNotFound: the script has no such execution.
@@ -251,7 +258,9 @@ class ExecutionService:
             if execution.is_open:
                 raise StoreUnavailable(f'{execution_id} is over, and its end is not on record')
             raise ExecutionNotStoppable(execution_id, execution.status)
-        accepted = await active.record_and_stop(action, trigger, actor)
+        accepted = await self._families.stop(
+            active, action, trigger, actor, with_children=stop_children
+        )
         # Past the wait it resists: the answer then says `terminating`.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_WAIT_SEC):

@@ -11,6 +11,8 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission, Candidate
+from gateway_node.executions.errors import ParentNotRunning
+from gateway_node.executions.families import Families
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import StartOrder
@@ -36,6 +38,8 @@ class StartRequest:
     arguments: tuple[str, ...] = ()
     timeout_sec: float | None = None
     """None: the script's own, or the gateway's default."""
+    parent: str | None = None
+    """The id of the execution whose script wants it; only where it is to run now and no more."""
 
 
 class Starts:
@@ -46,6 +50,7 @@ class Starts:
         *,
         admission: Admission,
         active: ActiveExecutions,
+        families: Families,
         schedules: Schedules,
         ledger: Ledger,
         ids: ExecutionIds,
@@ -53,6 +58,7 @@ class Starts:
     ) -> None:
         self._admission = admission
         self._active = active
+        self._families = families
         self._schedules = schedules
         self._ledger = ledger
         self._ids = ids
@@ -65,15 +71,34 @@ class Starts:
 
         Raises what `ExecutionService.start` says.
         """
+        ancestors = self._families.ancestors_of_child(request.parent)
         asked_at = self._clock.now()
-        candidate = self._candidate(entity, script_id, request, asked_at)
+        candidate = self._candidate(entity, script_id, request, asked_at, ancestors)
+        with self._families.expecting(candidate.execution_id, ancestors):
+            try:
+                order = await self._let_in(candidate)
+            except BaseException:
+                self._ids.settle(*candidate.ids)
+                raise
+            execution = self._new_execution(order, request, actor, asked_at)
+            return await self._begin(execution, candidate, order, actor)
+
+    async def _let_in(self, candidate: Candidate) -> StartOrder:
+        order = await self._admission.enter(candidate)
         try:
-            order = await self._admission.enter(candidate)
-        except BaseException:
-            self._ids.settle(*candidate.ids)
+            self._families.check(candidate.execution_id)
+        except ParentNotRunning:
+            self._admission.leave(candidate.execution_id)
             raise
-        execution = self._new_execution(order, request, actor, asked_at)
+        return order
+
+    async def _begin(
+        self, execution: Execution, candidate: Candidate, order: StartOrder, actor: Actor
+    ) -> Execution:
         if candidate.schedule_id is None:
+            ancestors = candidate.ancestors
+            if ancestors:
+                execution = execution.evolve(parent=ancestors[0], ancestors=ancestors)
             await self._start(execution, order, actor)
         elif candidate.runs:
             execution = execution.evolve(schedule=candidate.schedule_id)
@@ -89,6 +114,7 @@ class Starts:
         script_id: str,
         request: StartRequest,
         asked_at: datetime.datetime,
+        ancestors: tuple[str, ...],
     ) -> Candidate:
         execution_id = self._ids.next(asked_at)
         runs = request.execution_type in _RUNS_NOW
@@ -102,6 +128,7 @@ class Starts:
             parameters=request.parameters,
             arguments=request.arguments,
             timeout_sec=request.timeout_sec,
+            ancestors=ancestors,
             runs=runs,
             schedule_id=schedule_id,
         )

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.child_counts import ChildCounts
 from gateway_node.executions.events import Change, Cursor, Event, Happening, LogBounds
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import (
@@ -129,6 +130,11 @@ class ExecutionStore(Protocol):
     ) -> FoundNumberedPage[str]:
         """Return a page of the executions that are wanted, in its order, as texts, and how many
         there are."""
+
+    async def count_children(
+        self, parent_id: str, *, schedule_id: str | None = None
+    ) -> ChildCounts:
+        """Count the executions that name a parent, but for the schedule that came with it."""
 
     async def remove(
         self, execution_ids: Sequence[str], *, actor: Actor, cause: str

@@ -242,6 +242,9 @@ class Execution:
     """0 to `MAX_PRIORITY`; of those that wait, the higher goes first."""
     parent: str | None = None
     """The id of the schedule or the execution that led to this one."""
+    ancestors: tuple[str, ...] = ()
+    """Of what a script started: the ids of its parent, of that one's, …; a script runs under
+    each of these ids, or did."""
     schedule: str | None = None
     """The id of the schedule that came with a `now_and_on_restart`."""
     as_schedule: Schedule | None = None

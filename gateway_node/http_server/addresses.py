@@ -74,6 +74,17 @@ class Listening:
         return tuple(_url(bound.getsockname()) for bound in self.sockets)
 
 
+def reachable_here(urls: Sequence[str]) -> str:
+    """Return the one of a server's URLs that is best for who is on this host: loopback, where it
+    is served or all addresses are, else the first."""
+    candidates = [
+        url.replace(f'//{_ANY_IPV4}:', '//127.0.0.1:').replace(f'//[{_ANY_IPV6}]:', '//[::1]:')
+        for url in urls
+    ]
+    loopback = (url for url in candidates if url.startswith(('http://127.', 'http://[::1]:')))
+    return next(loopback, candidates[0])
+
+
 async def listen(host: str, port: int) -> Listening:
     """Bind every address that `host` names: names and addresses, a comma between several.
 

@@ -5,12 +5,15 @@ from typing import Any
 
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.executions.errors import (
+    ChildLimitReached,
     ConcurrencyLimitReached,
     DiskSpaceLow,
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
     FeatureNotAvailable,
+    GenerationLimitReached,
+    ParentNotRunning,
     RunnerUnavailable,
     ScheduleLimitReached,
     ScriptAlreadyRunning,
@@ -57,6 +60,7 @@ _START = (
     RunnerUnavailable,
     StoreUnavailable,
 )
+_CHILD = (ParentNotRunning, ChildLimitReached, GenerationLimitReached)
 
 _LIST = (ScriptsTurnedOff, LibraryUnavailable, StoreUnavailable)
 _BY_ID = (*_LIST, ExecutionNotFound)
@@ -133,7 +137,7 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         status=202,
         answers='StartedExecution',
         answers_end='Execution',
-        errors=(*ERRORS_OF_SCRIPT, *_START),
+        errors=(*ERRORS_OF_SCRIPT, *_START, *_CHILD),
     ),
     Route(
         'GET',

@@ -159,6 +159,13 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
             'script_content': href_to(f'{_SCRIPT_PATH}/content?version=1'),
             'executor': object_of({'name': TEXT, 'host': TEXT}),
             'parameters': ANY_OBJECT,
+            'children': object_of(
+                {
+                    'total': COUNT,
+                    'by_status': object_of({status.value: COUNT for status in ExecutionStatus}),
+                    'by_verdict': object_of({}, {verdict.value: COUNT for verdict in Verdict}),
+                }
+            ),
             'checks': array_of(_CHECK, maxItems=MAX_CHECKS),
         },
     ),

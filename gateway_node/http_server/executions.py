@@ -8,14 +8,14 @@ from gateway_node.executions.ended_details import Detail
 from gateway_node.executions.values import Execution, StopAction
 from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.execution_columns import execution_href
-from gateway_node.http_server.fields import Choice
+from gateway_node.http_server.fields import Choice, Flag
 from gateway_node.http_server.media_types import JSON
 from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.preferences import PREFER, Wait
 from gateway_node.http_server.representations import content_href
 from gateway_node.http_server.start_bodies import StartBody
 from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution, OfScript
-from gateway_node.http_server.takes import header, member
+from gateway_node.http_server.takes import header, member, optional
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ class StopBody:
     """What a client says to stop one."""
 
     action: StopAction = member(Choice(StopAction))
+    stop_children: bool = optional(Flag(), default=True)
 
 
 async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
@@ -61,12 +62,8 @@ async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
     """
     wait_sec = call.at.wait_sec
     answer_at = call.services.clock.monotonic() + (wait_sec or 0)
-    body = call.body
-    request = body.request(
-        body.execution_type, parameters=body.parameters, arguments=body.arguments
-    )
     execution = await call.services.executions.start(
-        call.at.entity, call.at.script_id, request, actor=call.actor
+        call.at.entity, call.at.script_id, call.body.start(), actor=call.actor
     )
     if wait_sec is None or execution.is_schedule:
         return _started(call.base, execution)
@@ -101,13 +98,18 @@ async def show_execution(call: Call[ShownExecution, None]) -> Answer:
 
 
 async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
-    """Stop an execution.
+    """Stop an execution, and those that its script started.
 
     Its end is waited for a second; one that resists is answered with `terminating`.
     """
     execution = await call.at.execution(call.services.questions)
     stopped = await call.services.executions.stop(
-        execution.entity, execution.script_id, execution.id, call.body.action, actor=call.actor
+        execution.entity,
+        execution.script_id,
+        execution.id,
+        call.body.action,
+        actor=call.actor,
+        stop_children=call.body.stop_children,
     )
     return await _answer_of(call, stopped)
 

@@ -2,13 +2,22 @@
 """What clients say to start executions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import ExecutionType
-from gateway_node.http_server.fields import Arguments, Choice, JsonObject, Number, Text
+from gateway_node.http_server.errors import InvalidParameter
+from gateway_node.http_server.fields import (
+    Arguments,
+    Choice,
+    ExecutionId,
+    JsonObject,
+    Number,
+    Text,
+)
 from gateway_node.http_server.takes import member, optional
+from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.metadata import MIN_TIMEOUT_SEC
 
 MAX_PARAMETERS = 1000
@@ -52,3 +61,16 @@ class StartBody(StartOptions):
     execution_type: ExecutionType = member(Choice(ExecutionType))
     parameters: Mapping[str, Any] = optional(PARAMETERS, default={})
     arguments: tuple[str, ...] = optional(ARGUMENTS, default=())
+    parent: str | None = optional(ExecutionId(), default=None)
+
+    def start(self) -> StartRequest:
+        """Return the wish that it makes; InvalidParameter where a child is to be a schedule."""
+        if self.parent is not None and self.execution_type is not ExecutionType.NOW:
+            allowed = f"allowed: with execution_type '{ExecutionType.NOW.value}'"
+            reason = f"is given with execution_type '{self.execution_type.value}'; {allowed}"
+            violation = Violation(path='/body/parent', reason=reason)
+            raise InvalidParameter(f'parent {reason}', (violation,))
+        wish = self.request(
+            self.execution_type, parameters=self.parameters, arguments=self.arguments
+        )
+        return replace(wish, parent=self.parent)

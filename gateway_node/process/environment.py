@@ -16,6 +16,7 @@ from gateway_node.child.contract import (
     PROGRESS_VARIABLE,
     RESULT_VARIABLE,
     SCRIPT_ID_VARIABLE,
+    URL_VARIABLE,
     WORKING_DIRECTORY,
 )
 from gateway_node.executions.ports import StartOrder
@@ -112,12 +113,16 @@ def _exportable(value: Any) -> str | None:
 
 
 def script_environment(
-    base: Mapping[str, str], order: StartOrder, python_folder: Path
+    base: Mapping[str, str],
+    order: StartOrder,
+    python_folder: Path,
+    *,
+    gateway_url: str | None = None,
 ) -> ProgramEnvironment:
     """Return all variables for the order's script.
 
     `base` is the sourced environment, `python_folder` one in which Python finds
-    `gateway_node.script`.
+    `gateway_node.script`, `gateway_url` the API's base where one is served.
     """
     script = order.script
     own = {
@@ -127,6 +132,8 @@ def script_environment(
         ENTITY_VARIABLE: order.entity.path,
         SCRIPT_ID_VARIABLE: script.id,
     }
+    if gateway_url is not None:
+        own[URL_VARIABLE] = gateway_url
     environment = internal_environment(base, own, python_folder)
     environment.of_folder[PROGRESS_VARIABLE] = PROGRESS_FIFO
     return environment

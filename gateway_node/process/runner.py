@@ -144,6 +144,10 @@ class SupervisedScriptRunner:
         """How often the process that starts scripts died and was started again."""
         return self._supervisors.spawner_restarts
 
+    def serve_at(self, gateway_url: str) -> None:
+        """Tell scripts where the API is: its base, as this host reaches it."""
+        self._orders.gateway_url = gateway_url
+
     async def start_up(self) -> None:
         """Start the spawner and take the script environment.
 

@@ -40,6 +40,8 @@ class SupervisorOrders:
         self._python_folder = python_folder
         self._default_limits = default_limits
         self._keep_working_directories = keep_working_directories
+        self.gateway_url: str | None = None
+        """The base of the API, for scripts; None as long as it is not served."""
 
     async def vet_script(self, order: StartOrder) -> None:
         """Raise where the script cannot be run with its parameters; starts nothing.
@@ -83,7 +85,9 @@ class SupervisorOrders:
             runs_by = await self._interpreters.of(order.script, world)
         except (RunnerUnavailable, ScriptNotRunnable) as error:
             raise SpawnFailed(str(error)) from error
-        environment = script_environment(world.variables, order, self._python_folder)
+        environment = script_environment(
+            world.variables, order, self._python_folder, gateway_url=self.gateway_url
+        )
         grace_sec = order.stop_grace_period_sec
         launch = order.script.kind is ScriptKind.LAUNCH
         return SupervisorOrder(

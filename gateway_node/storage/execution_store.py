@@ -10,6 +10,7 @@ from typing import Any
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.child_counts import ChildCounts
 from gateway_node.executions.document_reading import (
     execution_from,
     executions_from,
@@ -32,6 +33,7 @@ from gateway_node.executions.pages import (
 )
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.storage.children import read_child_counts
 from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
 from gateway_node.storage.end_counts import count_ends
@@ -150,6 +152,14 @@ class SqliteExecutionStore:
             return replace(found, executions=present_texts(found.executions))
 
         return await self._database.read(query)
+
+    async def count_children(
+        self, parent_id: str, *, schedule_id: str | None = None
+    ) -> ChildCounts:
+        """Count the executions that name a parent, but for the schedule that came with it."""
+        return await self._database.read(
+            lambda connection: read_child_counts(connection, parent_id, schedule_id)
+        )
 
     async def remove(
         self, execution_ids: Sequence[str], *, actor: Actor, cause: str

@@ -16,6 +16,7 @@ from fakes.matching import matches, sort_key
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.child_counts import ChildCounts
 from gateway_node.executions.documents import (
     changed_fields,
     evolved,
@@ -137,6 +138,21 @@ class InMemoryExecutionStore:
         first = (page.number - 1) * page.size
         chosen = found[first : first + page.size]
         return FoundNumberedPage(executions=tuple(map(to_document, chosen)), total=len(found))
+
+    async def count_children(
+        self, parent_id: str, *, schedule_id: str | None = None
+    ) -> ChildCounts:
+        """Count the executions that name a parent, but for the schedule that came with it."""
+        self._check_available()
+        children = [
+            each
+            for each in self._executions.values()
+            if each.parent == parent_id and each.id != schedule_id
+        ]
+        return ChildCounts(
+            by_status=Counter(each.status for each in children),
+            by_verdict=Counter(each.verdict for each in children if each.verdict is not None),
+        )
 
     async def remove(
         self, execution_ids: Sequence[str], *, actor: Actor, cause: str

@@ -48,6 +48,7 @@ def as_listed(execution: Execution) -> Execution:
         input_parameters={},
         output_parameters=None,
         executor=None,
+        ancestors=(),
         changed_at=None,
         exit_verdicts={},
         unkillable_processes=(),

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 import pytest
 
-from gateway_node.http_server.addresses import ListenFailed
+from gateway_node.http_server.addresses import ListenFailed, reachable_here
 from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.server import Server
 
@@ -196,3 +196,18 @@ async def test_port_0_is_one_that_is_free_on_every_address(
         assert server.warnings == ()
         assert port_of(urls) != picked[0].getsockname()[1]
     picked[0].close()
+
+
+@pytest.mark.parametrize(
+    ('urls', 'reachable'),
+    [
+        (['http://127.0.0.1:8080'], 'http://127.0.0.1:8080'),
+        (['http://0.0.0.0:8080'], 'http://127.0.0.1:8080'),
+        (['http://[::]:8080', 'http://0.0.0.0:8080'], 'http://[::1]:8080'),
+        (['http://192.168.1.2:8080', 'http://[::1]:8080'], 'http://[::1]:8080'),
+        (['http://192.168.1.2:80', 'http://10.0.0.1:80'], 'http://192.168.1.2:80'),
+    ],
+)
+def test_who_is_on_this_host_reaches_it_by_loopback(urls: list[str], reachable: str) -> None:
+    """Where that is served, or all addresses are; else by the first address."""
+    assert reachable_here(urls) == reachable

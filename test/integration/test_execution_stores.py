@@ -28,6 +28,7 @@ from gateway_node.entities.identities import Identity
 from gateway_node.entities.ports import IdentityStore
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.child_counts import ChildCounts, NO_CHILDREN
 from gateway_node.executions.documents import summary_of
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
@@ -54,6 +55,7 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
+from gateway_node.scripts.values import Verdict
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
 from gateway_node.storage.identity_store import SqliteIdentityStore
@@ -123,6 +125,29 @@ async def ended(
 def of_script(script_id: str) -> ExecutionFilter:
     """Return what finds a script's executions."""
     return ExecutionFilter(entity=AN_APP, script_id=script_id)
+
+
+async def test_children_are_counted_by_status_and_verdict(store: ExecutionStore) -> None:
+    """Of one parent, whatever they are; the schedule that came with it is none of them."""
+    parent = new_execution(1, schedule=new_execution(2).id)
+    for each in (
+        parent,
+        new_execution(2, parent=parent.id),
+        new_execution(3, parent=parent.id),
+        new_execution(4, parent=parent.id, verdict=Verdict.PASS),
+        new_execution(5, parent=new_execution(4).id),
+    ):
+        await add(store, each)
+    ended = new_execution(6, parent=parent.id)
+    await add(store, ended)
+    await update(store, advance(ended, ExecutionStatus.RUNNING, verdict=Verdict.PASS))
+    counted = await store.count_children(parent.id, schedule_id=parent.schedule)
+    assert counted == ChildCounts(
+        by_status={ExecutionStatus.PREPARED: 2, ExecutionStatus.RUNNING: 1},
+        by_verdict={Verdict.PASS: 2},
+    )
+    assert (await store.count_children(parent.id)).total == 4
+    assert await store.count_children('exec_nobody') == NO_CHILDREN
 
 
 async def test_what_was_added_is_found_as_it_was(store: ExecutionStore) -> None:

@@ -102,6 +102,16 @@ async def test_the_script_knows_who_it_is(floor: Floor) -> None:
     assert output.stdout == f'{order.execution_id} apps/temp_sensor script_1\n'
 
 
+async def test_the_script_knows_where_the_gateway_is(floor: Floor) -> None:
+    """Once that serves; before, the variable is not there."""
+    script = floor.script('echo ${GATEWAY_URL-none}')
+    _, output = await floor.run(floor.order(script))
+    assert output.stdout == 'none\n'
+    floor.runner.serve_at('http://127.0.0.1:8080/api/v1')
+    _, output = await floor.run(floor.order(script))
+    assert output.stdout == 'http://127.0.0.1:8080/api/v1\n'
+
+
 async def test_secrets_of_the_gateway_do_not_reach_a_script(
     tmp_path: Path, floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from runner_support import Floor
-from warm_support import run_script, warm_floor_on
+from warm_support import run, run_script, warm_floor_on
 
 from gateway_node.scripts.values import ScriptKind
 
@@ -63,3 +63,11 @@ async def _both_ways(
         warm = await run_script(floor, script)
     assert (cold.warm, warm.warm) == (False, True)
     return cold.told, warm.told
+
+
+async def test_a_warm_script_knows_where_the_gateway_is(tmp_path: Path) -> None:
+    """As a cold one does."""
+    async with warm_floor_on(tmp_path) as floor:
+        floor.runner.serve_at('http://127.0.0.1:8080/api/v1')
+        found = await run(floor, b'import os; print(os.environ["GATEWAY_URL"])\n')
+    assert (found.warm, found.output.stdout) == (True, 'http://127.0.0.1:8080/api/v1\n')

@@ -54,6 +54,10 @@ FORCE = StopAction.FORCED_TERMINATION
 NOW = StartRequest(execution_type=ExecutionType.NOW)
 
 
+FEW = ConcurrencyLimits(max_executions=3, max_executions_per_entity=2)
+MANY = ConcurrencyLimits(max_executions=1000, max_executions_per_entity=1000)
+
+
 class Gate(asyncio.Event):
     """Holds up the start of a script, and tells that it was reached."""
 
@@ -70,7 +74,9 @@ class Gate(asyncio.Event):
 class Stage:
     """A service and the fakes around it."""
 
-    def __init__(self, folder: Path, *, retention: RetentionPolicy) -> None:
+    def __init__(
+        self, folder: Path, *, retention: RetentionPolicy, concurrency: ConcurrencyLimits
+    ) -> None:
         self.clock = FakeClock()
         self.store = InMemoryExecutionStore(self.clock)
         self.schemas = FakeSchemaChecker()
@@ -97,7 +103,7 @@ class Stage:
             settings=ExecutionSettings(
                 default_timeout_sec=300,
                 stop_grace_period_sec=5,
-                concurrency=ConcurrencyLimits(max_executions=3, max_executions_per_entity=2),
+                concurrency=concurrency,
                 retention=retention,
                 log=KEEP_THE_LOG,
                 restarts=RestartSettings(
@@ -152,12 +158,15 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def set_stage(
-    folder: Path, retention: RetentionPolicy, patch: pytest.MonkeyPatch
+    folder: Path,
+    retention: RetentionPolicy,
+    patch: pytest.MonkeyPatch,
+    concurrency: ConcurrencyLimits = FEW,
 ) -> AsyncIterator[Stage]:
     """Set a stage whose waits are short; at the end nothing may be open."""
     patch.setattr(ledger_module, 'RETRY_SEC', 0.01)
     patch.setattr(service_module, 'STOP_WAIT_SEC', 0.05)
-    stage = Stage(folder, retention=retention)
+    stage = Stage(folder, retention=retention, concurrency=concurrency)
     await stage.library.open()
     await stage.service.open(stage.directory)
     yield stage

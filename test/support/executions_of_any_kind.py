@@ -70,6 +70,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'exit_verdicts': st.dictionaries(st.integers(0, 255), st.sampled_from(Verdict), max_size=3),
     'priority': st.integers(),
     'parent': st.none() | TEXTS,
+    'ancestors': st.lists(TEXTS, max_size=3).map(tuple),
     'schedule': st.none() | TEXTS,
     'as_schedule': st.none()
     | st.builds(

@@ -35,7 +35,7 @@ def event(kind: EventKind, execution_id: str) -> Event:
 def hold(details: EndedDetails, *numbers: int, stdout: str = '') -> None:
     """Have details held."""
     for number in numbers:
-        details.keep(f'exec_{number}', detail(number, stdout=stdout), details.deletions)
+        details.keep(f'exec_{number}', detail(number, stdout=stdout), details.losses)
 
 
 def held(details: EndedDetails, *numbers: int) -> list[bool]:
@@ -83,9 +83,9 @@ def test_a_deletion_drops_it(kind: EventKind) -> None:
 def test_what_was_deleted_while_it_was_made_is_not_held() -> None:
     """Nobody would drop it any more."""
     details = EndedDetails()
-    deletions = details.deletions
+    losses = details.losses
     details.on_event(event(EventKind.EXECUTION_DELETED, 'exec_1'), None)
-    details.keep('exec_1', detail(1), deletions)
+    details.keep('exec_1', detail(1), losses)
     assert held(details, 1) == [False]
     hold(details, 1)
     assert held(details, 1) == [True]

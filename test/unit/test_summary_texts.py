@@ -38,6 +38,7 @@ BASE = '/robot/api/v1'
 UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'warm': False,
     'timeout_sec': None,
+    'ancestors': (),
 }
 EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
 """Earlier versions know no others."""
