@@ -31,8 +31,8 @@ _SCRIPTS_A_PAGE = 100
 class Gateway:
     """A gateway at a URL.
 
-    All of it may be called from several threads; a process that is forked needs one of its own.
-    Proxies that the environment names are not used.
+    All of it may be called from several threads, and from processes that are forked. Proxies that
+    the environment names are not used.
 
     `timeout_sec` is how long the gateway may be silent before AnswerLate. `patience_sec` is how
     long one that was there may be away, as while it is started anew: so long an answer that was
@@ -140,6 +140,7 @@ class Gateway:
         arguments: Sequence[str] = (),
         execution_type: str = 'now',
         timeout_sec: float | None = None,
+        parent: str | None = None,
     ) -> Execution:
         """Start a script of an entity, by its id; return the execution as it was accepted.
 
@@ -151,6 +152,7 @@ class Gateway:
             'parameters': None if parameters is None else dict(parameters),
             'arguments': list(arguments) or None,
             'timeout_sec': timeout_sec,
+            'parent': parent,
         }
         where = target(*entity.split('/'), 'scripts', script_id, 'executions')
         execution = self._execution(with_json('POST', where, asked))
@@ -188,7 +190,7 @@ class Gateway:
         """
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
         for pause in pauses_between():
-            seen = self._seen(self._execution(get(_about(execution)), known=True))
+            seen = self._seen(self._execution(get(_about(execution)), pursued=True))
             if seen.has_ended:
                 return seen
             left = pause if end is None else end - time.monotonic()
@@ -203,7 +205,7 @@ class Gateway:
         What is there already comes first. The last event is the execution as it ended. Each line
         comes once, whatever becomes of connections meanwhile.
         """
-        for event in polled(_id(execution), lambda where: self._body(get(where), known=True)):
+        for event in polled(_id(execution), lambda where: self._body(get(where), pursued=True)):
             yield self._seen(event) if isinstance(event, Execution) else event
 
     def lines(self, execution: Execution | str) -> Iterator[Line]:
@@ -278,11 +280,11 @@ class Gateway:
             lambda body: [Entity.of(collection, each) for each in body['items']],
         )
 
-    def _execution(self, request: Request, *, known: bool = False) -> Execution:
-        return read(self._transport.exchange(request, known=known), request, Execution.of)
+    def _execution(self, request: Request, *, pursued: bool = False) -> Execution:
+        return read(self._transport.exchange(request, pursued=pursued), request, Execution.of)
 
-    def _body(self, request: Request, *, known: bool = False) -> Mapping[str, Any]:
-        return read(self._transport.exchange(request, known=known), request, dict)
+    def _body(self, request: Request, *, pursued: bool = False) -> Mapping[str, Any]:
+        return read(self._transport.exchange(request, pursued=pursued), request, dict)
 
 
 def _id(execution: Execution | str) -> str:

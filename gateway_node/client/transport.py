@@ -13,6 +13,7 @@ from http.client import (
     IncompleteRead,
 )
 import io
+import os
 import random
 import select
 import threading
@@ -63,7 +64,7 @@ class Answer:
 
 
 class Transport:
-    """Connections to one gateway. Threads share it; processes do not."""
+    """Connections to one gateway. Threads may share it."""
 
     def __init__(self, url: str, *, timeout_sec: float, patience_sec: float) -> None:
         parts = urlsplit(url)
@@ -78,27 +79,29 @@ class Transport:
         """The base of the API."""
         self._timeout_sec = timeout_sec
         self._patience_sec = patience_sec
+        self.has_answered = False
+        """Whether there was a gateway, ever."""
+        self._process = os.getpid()
         self._idle: list[HTTPConnection] = []
         self._lock = threading.Lock()
 
-    def exchange(
-        self, request: Request, *, answer_sec: float = 0.0, known: bool = False
-    ) -> Answer:
-        """Send a request; return the whole answer, for which the gateway has `answer_sec` more.
+    def exchange(self, request: Request, *, pursued: bool = False) -> Answer:
+        """Send a request; return the whole answer.
 
         Where the connection ends before that, one that is repeatable is sent again, until the
-        patience is over; one to a gateway that was `known` to be there also where no connection
-        comes about.
+        patience is over; one that is `pursued` also where a gateway that has answered before is
+        not reached, or not ready.
 
         Raises:
             GatewayUnreachable, AnswerLost, AnswerLate, AnswerNotUnderstood.
         """
         repeated = False
-        for pause in pauses(self._patience_sec):
+        for pause in self.pauses():
+            pursued_now = pause is not None and (repeated or (pursued and self.has_answered))
             try:
-                answer = self._once(request, answer_sec)
+                answer = self._once(request)
             except GatewayUnreachable:
-                if pause is None or not (known or repeated):
+                if not pursued_now:
                     raise
             except AnswerLost:
                 if pause is None or not request.repeatable:
@@ -106,10 +109,54 @@ class Transport:
                 repeated = True
             else:
                 # 503: it ends, or has just begun.
-                if pause is None or answer.status != 503 or not (known or repeated):
+                if answer.status != 503 or not pursued_now:
                     return replace(answer, repeated=repeated)
-            time.sleep(pause)
+            time.sleep(pause or 0)
         raise AssertionError('pauses end with None')
+
+    @contextlib.contextmanager
+    def stream(
+        self, request: Request, silence_sec: float
+    ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
+        """Send a request; give the answer and its lines, one by one, as long as one comes in time.
+
+        Only what is no success has its content in the answer.
+
+        Raises:
+            What `exchange` does, also from within the lines.
+        """
+        connection = self._connected()
+        # Of an answer behind which the connection ends it is the answer's.
+        socket = connection.sock
+        try:
+            with self._failures(request, self._timeout_sec):
+                response = self._response(connection, request)
+                content = b'' if response.status == 200 else response.read()
+            answer = Answer(status=response.status, headers=response.headers, content=content)
+            socket.settimeout(silence_sec)
+            yield answer, self._lines(response, request, silence_sec)
+        finally:
+            connection.close()
+
+    def _lines(
+        self, response: HTTPResponse, request: Request, silence_sec: float
+    ) -> Iterator[bytes]:
+        with self._failures(request, silence_sec):
+            while line := response.readline():
+                yield line
+
+    def pauses(self) -> Iterator[float | None]:
+        """Go through the pauses between attempts: none, then growing ones; None once all is tried.
+
+        They differ from client to client, so that a gateway that is back is not stormed.
+        """
+        end = time.monotonic() + self._patience_sec
+        yield 0.0
+        pause = 0.05
+        while (left := end - time.monotonic()) > 0:
+            yield min(pause * random.uniform(0.5, 1.0), left)
+            pause = min(2 * pause, _MAX_PAUSE_SEC)
+        yield None
 
     def close(self) -> None:
         """Close the connections that are kept; the next request opens one."""
@@ -118,13 +165,13 @@ class Transport:
         for connection in idle:
             connection.close()
 
-    def _once(self, request: Request, answer_sec: float) -> Answer:
+    def _once(self, request: Request) -> Answer:
         # What must not be sent twice never meets a connection that ends just then.
         connection = self._kept() if request.repeatable else None
         connection = connection or self._connected()
         try:
-            with self._failures(request, answer_sec):
-                response = self._response(connection, request, answer_sec)
+            with self._failures(request, self._timeout_sec):
+                response = self._response(connection, request)
                 content = response.read()
         except BaseException:
             connection.close()
@@ -135,9 +182,7 @@ class Transport:
             self._keep(connection)
         return Answer(status=response.status, headers=response.headers, content=content)
 
-    def _response(
-        self, connection: HTTPConnection, request: Request, answer_sec: float
-    ) -> HTTPResponse:
+    def _response(self, connection: HTTPConnection, request: Request) -> HTTPResponse:
         headers, body = dict(request.headers), None
         if request.content is not None:
             # As a file it is sent piece by piece, each of which has the whole timeout.
@@ -146,16 +191,16 @@ class Transport:
         # A gateway that refuses a long body closes before it has all of it: the answer is there.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request(request.method, self._path + request.target, body, headers)
-        if connection.sock is not None:
-            connection.sock.settimeout(self._timeout_sec + answer_sec)
-        return connection.getresponse()
+        response = connection.getresponse()
+        self.has_answered = True
+        return response
 
     @contextlib.contextmanager
-    def _failures(self, request: Request, answer_sec: float) -> Iterator[None]:
+    def _failures(self, request: Request, silence_sec: float) -> Iterator[None]:
         try:
             yield
         except TimeoutError as error:
-            raise AnswerLate(str(request), self._timeout_sec + answer_sec) from error
+            raise AnswerLate(str(request), silence_sec) from error
         except (OSError, IncompleteRead) as error:
             raise AnswerLost(str(request), error) from error
         except HTTPException as error:
@@ -173,6 +218,9 @@ class Transport:
         """Take a connection that nothing came over since: not even its end."""
         while True:
             with self._lock:
+                if self._process != os.getpid():
+                    # A fork: what it has of the connections is its parent's.
+                    self._idle, self._process = [], os.getpid()
                 connection = self._idle.pop() if self._idle else None
             if connection is None or not _is_readable(connection):
                 return connection
@@ -184,20 +232,6 @@ class Transport:
                 self._idle.append(connection)
                 return
         connection.close()
-
-
-def pauses(patience_sec: float) -> Iterator[float | None]:
-    """Go through the pauses between attempts: none, then growing ones; None once all is tried.
-
-    They differ from client to client, so that a gateway that is back is not stormed.
-    """
-    end = time.monotonic() + patience_sec
-    yield 0.0
-    pause = 0.05
-    while time.monotonic() < end:
-        yield min(pause * random.uniform(0.5, 1.0), max(end - time.monotonic(), 0.0))
-        pause = min(2 * pause, _MAX_PAUSE_SEC)
-    yield None
 
 
 def _is_readable(connection: HTTPConnection) -> bool:

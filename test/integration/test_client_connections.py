@@ -8,6 +8,8 @@ import itertools
 from pathlib import Path
 import random
 import socket
+import subprocess
+import sys
 import threading
 
 from gateway_in_a_thread import ENTITY, gateway_in_a_thread
@@ -137,6 +139,22 @@ def test_threads_share_a_client(gateway: Gateway, relay: Relay) -> None:
     with ThreadPoolExecutor(12) as pool:
         assert all(pool.map(asked, range(120)))
     assert relay.connections <= 13
+
+
+def test_forked_processes_share_a_client(address: str) -> None:
+    """None reads an answer that is another's: a fork has its parent's connections."""
+    program = f"""
+import os
+from gateway_node.client import Gateway
+gateway = Gateway('http://{address}')
+entities = gateway.entities()
+child = os.fork()
+for _ in range(50):
+    assert gateway.entities() == entities
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, '-c', program], check=True, timeout=DEADLINE_SEC)
 
 
 def test_a_question_whose_answer_is_cut_off_is_asked_again(gateway: Gateway, relay: Relay) -> None:
