@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     # Both ends of the spawner's protocol: the messages are declared on the child's side.
     'process': frozenset({*CORE, 'child'}),
     'storage': frozenset(CORE),
-    'child': frozenset(),
+    'child': frozenset({'client'}),
     'client': frozenset(),
     'clock': frozenset(),
     'demo': frozenset(),
@@ -255,6 +255,17 @@ def test_the_client_runs_where_no_gateway_is_installed(path: Path) -> None:
     for each in imports(parsed(path.read_text(encoding='utf-8')), module_name(path)):
         top = each.name.split('.')[0]
         assert top in sys.stdlib_module_names or room_of(each.name) == 'client'
+
+
+def test_only_what_a_script_calls_uses_the_client() -> None:
+    """Supervisors and the gateway's own programs have no business with it."""
+    users = [
+        module_name(path)
+        for path in sorted(ROOT.glob('child/**/*.py'))
+        for each in imports(parsed(path.read_text(encoding='utf-8')), module_name(path))
+        if room_of(each.name) == 'client'
+    ]
+    assert set(users) == {f'{PACKAGE}.child.script.child_executions'}
 
 
 def test_what_may_hang_is_not_called_in_the_pool() -> None:
