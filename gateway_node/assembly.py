@@ -32,6 +32,7 @@ from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
     ExecutionSettings,
+    LineSettings,
     RestartSettings,
 )
 from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
@@ -321,5 +322,9 @@ def _execution_settings(configuration: Configuration) -> ExecutionSettings:
             min_interval_sec=restart.min_interval_sec,
             entity_timeout_sec=restart.entity_timeout_sec,
             start_prepared=restart.start_prepared,
+        ),
+        line=LineSettings(
+            max_waiting=configuration.executions.max_waiting,
+            max_wait_sec=configuration.line.max_wait_sec,
         ),
     )

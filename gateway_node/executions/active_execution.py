@@ -27,6 +27,7 @@ from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
+    ExecutionType,
     Executor,
     FailureReason,
     Output,
@@ -66,8 +67,12 @@ class ActiveExecution:
         ledger: Ledger,
         clock: Clock,
         executor: Executor,
+        start_prepared: bool,
     ) -> None:
-        """Take an execution, with what is to be started where it was let in already."""
+        """Take an execution, with what is to be started where it was let in already.
+
+        With `start_prepared` the next gateway starts what this one has not.
+        """
         self.order = order
         """What is, or is to be, started; None until it is let in."""
         self._record = execution
@@ -77,6 +82,7 @@ class ActiveExecution:
         self._ledger = ledger
         self._clock = clock
         self._executor = executor
+        self._start_prepared = start_prepared
         self._process: ScriptProcess | None = None
         self._stop = Stop(trigger=execution.stop_trigger)
         self._refusal: NotStartable | None = None
@@ -246,11 +252,20 @@ class ActiveExecution:
     def _end_unstarted(self) -> None:
         if self._refusal is not None:
             raise self._refusal
-        if self._record.is_schedule and not self.execution.stop_accepted:
-            self._decided = True  # a shutdown leaves a schedule for the next start
+        if self._is_for_next_gateway and not self.execution.stop_accepted:
+            self._decided = True
             return
         message = 'the gateway was shut down before the script started'
         raise NotStartable(FailureReason.SHUTDOWN, message)
+
+    @property
+    def _is_for_next_gateway(self) -> bool:
+        """Whether a shutdown leaves it as it is, as long as it has not started."""
+        if self._record.is_schedule:
+            return True
+        # What runs at most once, and was used up, is not tried a second time.
+        once = self._record.execution_type is ExecutionType.ONCE_ON_RESTART
+        return self._start_prepared and not once
 
     async def _give_up(self) -> None:
         """Leave neither a process nor an open record behind after a defect."""

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 import logging
 from typing import Any
 
@@ -10,7 +11,8 @@ from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.actors import GATEWAY
-from gateway_node.executions.admission import accepted, Admission
+from gateway_node.executions.admission import Admission
+from gateway_node.executions.candidates import accepted, Admitted, Candidate
 from gateway_node.executions.errors import NotStartable
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
@@ -35,15 +37,20 @@ class ActiveExecutions:
         clock: Clock,
         executor: Executor,
         held_scripts: HeldScripts,
+        start_prepared: bool,
         on_end: Callable[[Execution], None],
     ) -> None:
-        """`on_end` is called with each execution that was driven and has ended."""
+        """`on_end` is called with each execution that was driven and has ended.
+
+        With `start_prepared` the end of the gateway leaves to the next one what has not started.
+        """
         self._admission = admission
         self._runner = runner
         self._ledger = ledger
         self._clock = clock
         self._executor = executor
         self._held_scripts = held_scripts
+        self._start_prepared = start_prepared
         self._on_end = on_end
         self._active: dict[str, ActiveExecution] = {}
         self._driving: set[asyncio.Task[None]] = set()
@@ -75,20 +82,21 @@ class ActiveExecutions:
             active.give_up(refusal)
 
     async def begin(
-        self, execution: Execution, order: StartOrder, record: Callable[[], Awaitable[None]]
+        self, execution: Execution, admitted: Admitted, record: Callable[[], Awaitable[None]]
     ) -> None:
-        """Record an execution that was let in, and begin to drive it.
+        """Record an execution that was let in, or stands in line, and begin to drive it.
 
         Whatever `record` raises ends it. Cancelled, it is recorded and driven on.
         """
         recorded = asyncio.get_running_loop().create_future()
-        self._spawn(self._record_and_drive(self._add(execution, order), record, recorded))
+        active = self._add(execution, None if admitted.waits else admitted.order)
+        self._spawn(self._record_and_drive(active, record, recorded))
         await recorded
 
     def begin_accepted(self, execution: Execution) -> None:
         """Begin to drive a recorded execution, which is still to be let in."""
         active = self._add(execution)
-        self._spawn(self._drive(active, lambda: self._admission.enter(accepted(execution))))
+        self._spawn(self._drive(active, accepted(execution)))
 
     def stop_all(self, action: StopAction) -> None:
         """Ask every execution to end because the gateway ends, those that come later too."""
@@ -116,6 +124,7 @@ class ActiveExecutions:
             ledger=self._ledger,
             clock=self._clock,
             executor=self._executor,
+            start_prepared=self._start_prepared,
         )
         self._active[execution.id] = active
         if self._stopping is not None:
@@ -146,13 +155,12 @@ class ActiveExecutions:
             return
         if not recorded.cancelled():
             recorded.set_result(None)
-        await self._drive(active)
+        in_line = active.order is None
+        await self._drive(active, accepted(active.execution, in_line=True) if in_line else None)
 
-    async def _drive(
-        self,
-        active: ActiveExecution,
-        enter: Callable[[], Awaitable[StartOrder]] | None = None,
-    ) -> None:
+    async def _drive(self, active: ActiveExecution, candidate: Candidate | None) -> None:
+        """Drive an execution, which is still to be let in where it is a candidate."""
+        enter = None if candidate is None else partial(self._admission.enter, candidate)
         try:
             await active.drive(enter)
         finally:

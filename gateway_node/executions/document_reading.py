@@ -107,6 +107,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         changed_at=_moment(rest.get('changed_at')),
         warnings=tuple(summary.get('warnings', ())),
         timeout_sec=summary.get('timeout_sec'),
+        queue_position=summary.get('queue_position'),
     )
 
 

@@ -114,6 +114,7 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'terminating': execution.terminating or None,
             'warnings': list(execution.warnings) or None,
             'timeout_sec': execution.timeout_sec,
+            'queue_position': execution.queue_position,
         }
     )
 

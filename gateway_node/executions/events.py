@@ -8,7 +8,7 @@ import enum
 from typing import Any
 
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.actors import Actor
+from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.values import Execution
 
 
@@ -99,6 +99,12 @@ class Happening:
     cause: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What is different now, as JSON values."""
+
+    @classmethod
+    def queued(cls, entity: EntityRef, script_id: str, execution_id: str) -> 'Happening':
+        """Return what tells that an execution has to wait for a place."""
+        subject = execution_subject(entity, script_id, execution_id)
+        return cls(kind=EventKind.EXECUTION_QUEUED, subject=subject, actor=GATEWAY)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,12 +74,17 @@ class Ledger:
         """Wait for the store no longer: what it does not take now is left to the next start."""
         self._last_attempts.set()
 
-    async def begin(self, *executions: Execution, actor: Actor) -> None:
-        """Record new executions and schedules, all or none.
+    async def begin(self, *executions: Execution, actor: Actor, queued: bool = False) -> None:
+        """Record new executions and schedules, all or none; where they are `queued`, that the
+        first one has to wait.
 
         StoreUnavailable where they cannot be recorded, and then they never were.
         """
-        await self.record(*(Change.first(each, actor) for each in executions))
+        news: list[Change | Happening] = [Change.first(each, actor) for each in executions]
+        if queued:
+            first = executions[0]
+            news.insert(1, Happening.queued(first.entity, first.script_id, first.id))
+        await self.record(*news)
 
     async def record(self, *news: Change | Happening) -> None:
         """Record what happened, all or none, each change of status made by

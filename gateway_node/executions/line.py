@@ -72,7 +72,7 @@ class Line:
             ScriptAlreadyRunning: it runs, or waits.
             ConcurrencyLimitReached, LinePaused: there is none.
         """
-        check_single(place, self._waiting_places())
+        self._check_twins(place)
         self._take(place)
 
     def take_or_wait(self, place: Place) -> 'asyncio.Future[None]':
@@ -83,6 +83,9 @@ class Line:
             LineFull: there is no place, and as many wait as may.
             ConcurrencyLimitReached, LinePaused: there is no place, and nobody may wait.
         """
+        if place.execution_id in self._waiting:
+            self._check_twins(place)
+            return self.join(place)
         try:
             self.take(place)
         except (ConcurrencyLimitReached, LinePaused):
@@ -91,6 +94,7 @@ class Line:
                 raise
             if len(self._waiting) >= limit:
                 raise LineFull(limit) from None
+            self.leave(place.execution_id)
             return self._wait(place)
         return _done()
 
@@ -157,8 +161,16 @@ class Line:
 
     def positions(self) -> Mapping[str, int]:
         """Return where each stands that waits, the first at 1, whatever the limits are."""
+        if not self._waiting:
+            return {}
         ordered = self._in_order(self._waiting.values())
         return {each.place.execution_id: place for place, each in enumerate(ordered, 1)}
+
+    def _check_twins(self, place: Place) -> None:
+        others = (
+            each for each in self._waiting_places() if each.execution_id != place.execution_id
+        )
+        check_single(place, others)
 
     def _take(self, place: Place) -> None:
         self._let_in()

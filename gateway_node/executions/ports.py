@@ -144,6 +144,9 @@ class ScriptRunner(Protocol):
             RunnerUnavailable: nothing can be started at the moment.
         """
 
+    async def look_over(self, order: StartOrder) -> None:
+        """Raise as `vet` does, as far as nothing has to be executed to know."""
+
     async def start(
         self, order: StartOrder, on_progress: Callable[[Progress], None]
     ) -> ScriptProcess:

@@ -5,7 +5,7 @@ It lives on the event loop. The store knows all executions, and what is open is 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import contextlib
 from dataclasses import replace
 
@@ -49,8 +49,12 @@ class Questions:
         active: ActiveExecutions,
         schedules: Schedules,
         details: EndedDetails,
+        positions: Callable[[], Mapping[str, int]],
     ) -> None:
-        """`details` hears of what makes them wrong, before who did it hears that it is done."""
+        """`details` hears of what makes them wrong, before who did it hears that it is done.
+
+        `positions` tells where in line each execution stands that waits.
+        """
         self._library = library
         self._store = store
         self._runner = runner
@@ -58,6 +62,7 @@ class Questions:
         self._active = active
         self._schedules = schedules
         self._details = details
+        self._positions = positions
         self._pages = HeldPages(store.log, self._find_page)
         self._numbered_pages = HeldPages(store.log, self._find_numbered_page)
 
@@ -86,7 +91,7 @@ class Questions:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_sec):
                 await active.wait_ended()
-        ended = active.execution
+        ended = self._as_it_stands(active.execution, self._positions())
         if active.output is not None and not active.has_children:
             # It is asked for next; to read it anew would keep waiting who waited for the end.
             detail = detail_of(ended, active.output)
@@ -130,7 +135,7 @@ class Questions:
         if execution is None:
             return None
         # As long as it is at work here, not all of its output need be where it stays.
-        settled = not execution.is_open and self._present(execution_id) is None
+        settled = not execution.is_open and self._active.get(execution_id) is None
         detail = await self.detail_of(execution)
         if settled:
             self._details.keep(execution_id, detail, losses)
@@ -212,17 +217,27 @@ class Questions:
 
     def _as_they_are(self, recorded: Iterable[SummaryText]) -> tuple[SummaryText, ...]:
         """Return what is known beyond the record: progress, and a stop that is not on it yet."""
-        return tuple(self._as_it_is(each) if each.status in _OPEN else each for each in recorded)
+        positions = self._positions()
+        return tuple(
+            self._as_it_is(each, positions) if each.status in _OPEN else each for each in recorded
+        )
 
-    def _as_it_is(self, recorded: SummaryText) -> SummaryText:
-        present = self._present(recorded.execution_id)
+    def _as_it_is(self, recorded: SummaryText, positions: Mapping[str, int]) -> SummaryText:
+        present = self._present(recorded.execution_id, positions)
         if present is None or present.status.value != recorded.status:
             return recorded
         return parts_of(to_document(present))
 
     async def _find(self, execution_id: str) -> Execution | None:
-        return self._present(execution_id) or await self._store.get(execution_id)
+        present = self._present(execution_id, self._positions())
+        return present or await self._store.get(execution_id)
 
-    def _present(self, execution_id: str) -> Execution | None:
+    def _present(self, execution_id: str, positions: Mapping[str, int]) -> Execution | None:
         active = self._active.get(execution_id)
-        return active.execution if active else self._schedules.get(execution_id)
+        if active is None:
+            return self._schedules.get(execution_id)
+        return self._as_it_stands(active.execution, positions)
+
+    def _as_it_stands(self, execution: Execution, positions: Mapping[str, int]) -> Execution:
+        position = positions.get(execution.id)
+        return execution if position is None else execution.evolve(queue_position=position)

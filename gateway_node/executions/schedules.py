@@ -255,6 +255,7 @@ class Schedules:
             input_parameters=schedule.input_parameters,
             arguments=schedule.arguments,
             timeout_sec=schedule.timeout_sec,
+            priority=schedule.priority,
             mended=script.mended,
             exit_verdicts=script.exit_verdicts,
             parent=schedule.id,

@@ -86,6 +86,7 @@ class ExecutionService:
             other_bytes=lambda: library.versions.old_bytes,
             archive=archive,
         )
+        self._starts_prepared = settings.restarts.start_prepared and library.turned_on
         self._held_scripts = HeldScripts(runner)
         self._admission = Admission(
             library=library,
@@ -104,6 +105,7 @@ class ExecutionService:
             clock=clock,
             executor=executor,
             held_scripts=self._held_scripts,
+            start_prepared=self._starts_prepared,
             on_end=self._on_end,
         )
         self._families = Families(self._active)
@@ -135,6 +137,7 @@ class ExecutionService:
             active=self._active,
             schedules=self._schedules,
             details=details,
+            positions=self._admission.positions,
         )
         self._entities: frozenset[EntityRef] = frozenset()
         self._started_on: set[EntityRef] = set()
@@ -158,7 +161,7 @@ class ExecutionService:
             runner=self._runner,
             ledger=self._ledger,
             clock=self._clock,
-            start_prepared=self._settings.restarts.start_prepared and scripts_on,
+            start_prepared=self._starts_prepared,
             held_scripts=self._held_scripts,
         )
         await self._held_scripts.read(self._store)

@@ -18,10 +18,10 @@ class ConcurrencyLimits:
 class LineSettings:
     """How executions wait for their places."""
 
-    max_waiting: int = 100
+    max_waiting: int
     """Executions that may wait where a client starts another one; 0 for none, so that what finds
     no place is refused."""
-    max_wait_sec: float = 600.0
+    max_wait_sec: float
     """Seconds after which who waits goes before those with a higher priority."""
 
 
@@ -50,4 +50,4 @@ class ExecutionSettings:
     retention: RetentionPolicy
     log: LogPolicy
     restarts: RestartSettings
-    line: LineSettings = LineSettings()
+    line: LineSettings

@@ -10,7 +10,8 @@ from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
-from gateway_node.executions.admission import Admission, Candidate
+from gateway_node.executions.admission import Admission
+from gateway_node.executions.candidates import Admitted, Candidate
 from gateway_node.executions.errors import ParentNotRunning
 from gateway_node.executions.families import Families
 from gateway_node.executions.ids import ExecutionIds
@@ -18,6 +19,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.values import (
+    DEFAULT_PRIORITY,
     Execution,
     ExecutionStatus,
     ExecutionType,
@@ -40,6 +42,9 @@ class StartRequest:
     """None: the script's own, or the gateway's default."""
     parent: str | None = None
     """The id of the execution whose script wants it; only where it is to run now and no more."""
+    priority: int = DEFAULT_PRIORITY
+    queue: bool = True
+    """Whether it waits in line where there is no place, and is not refused."""
 
 
 class Starts:
@@ -76,36 +81,39 @@ class Starts:
         candidate = self._candidate(entity, script_id, request, asked_at, ancestors)
         with self._families.expecting(candidate.execution_id, ancestors):
             try:
-                order = await self._let_in(candidate)
+                admitted = await self._let_in(candidate)
             except BaseException:
                 self._ids.settle(*candidate.ids)
                 raise
-            execution = self._new_execution(order, request, actor, asked_at)
-            return await self._begin(execution, candidate, order, actor)
+            execution = self._new_execution(admitted.order, request, actor, asked_at)
+            return await self._begin(execution, candidate, admitted, actor)
 
-    async def _let_in(self, candidate: Candidate) -> StartOrder:
-        order = await self._admission.enter(candidate)
+    async def _let_in(self, candidate: Candidate) -> Admitted:
+        admitted = await self._admission.walk_in(candidate)
         try:
             self._families.check(candidate.execution_id)
         except ParentNotRunning:
             self._admission.leave(candidate.execution_id)
             raise
-        return order
+        return admitted
 
     async def _begin(
-        self, execution: Execution, candidate: Candidate, order: StartOrder, actor: Actor
+        self, execution: Execution, candidate: Candidate, admitted: Admitted, actor: Actor
     ) -> Execution:
         if candidate.schedule_id is None:
             ancestors = candidate.ancestors
             if ancestors:
                 execution = execution.evolve(parent=ancestors[0], ancestors=ancestors)
-            await self._start(execution, order, actor)
+            await self._start(execution, admitted, actor)
         elif candidate.runs:
             execution = execution.evolve(schedule=candidate.schedule_id)
-            await self._start_with_schedule(execution, order, actor)
+            await self._start_with_schedule(execution, admitted, actor)
         else:
             execution = execution.evolve(as_schedule=Schedule())
             await self._schedules.schedule(execution, actor)
+        if admitted.waits:
+            position = self._admission.positions().get(execution.id)
+            return execution.evolve(queue_position=position)
         return execution
 
     def _candidate(
@@ -129,21 +137,23 @@ class Starts:
             arguments=request.arguments,
             timeout_sec=request.timeout_sec,
             ancestors=ancestors,
+            priority=request.priority,
+            queue=request.queue,
             runs=runs,
             schedule_id=schedule_id,
         )
 
-    async def _start(self, execution: Execution, order: StartOrder, actor: Actor) -> None:
+    async def _start(self, execution: Execution, admitted: Admitted, actor: Actor) -> None:
         async def record() -> None:
             try:
-                await self._ledger.begin(execution, actor=actor)
+                await self._ledger.begin(execution, actor=actor, queued=admitted.waits)
             finally:
                 self._ids.settle(execution.id)
 
-        await self._active.begin(execution, order, record)
+        await self._active.begin(execution, admitted, record)
 
     async def _start_with_schedule(
-        self, execution: Execution, order: StartOrder, actor: Actor
+        self, execution: Execution, admitted: Admitted, actor: Actor
     ) -> None:
         """Start an execution now and record its schedule with it, both or neither."""
         assert execution.schedule is not None
@@ -156,7 +166,7 @@ class Starts:
 
         async def record() -> None:
             try:
-                await self._ledger.begin(execution, schedule, actor=actor)
+                await self._ledger.begin(execution, schedule, actor=actor, queued=admitted.waits)
             except Exception:
                 self._admission.leave(schedule.id)
                 raise
@@ -164,7 +174,7 @@ class Starts:
                 self._ids.settle(execution.id, schedule.id)
             self._schedules.add([schedule])
 
-        await self._active.begin(execution, order, record)
+        await self._active.begin(execution, admitted, record)
 
     def _new_execution(
         self,
@@ -188,6 +198,7 @@ class Starts:
             input_parameters=order.parameters,
             arguments=order.arguments,
             timeout_sec=request.timeout_sec,
+            priority=request.priority,
             mended=order.script.mended,
             exit_verdicts=order.script.exit_verdicts,
         )

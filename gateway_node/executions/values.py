@@ -286,6 +286,8 @@ class Execution:
     """What a person should know although it changes no status; a sentence each. See `warn`."""
     timeout_sec: float | None = None
     """The time limit that its start gave; None: the script's own, or the gateway's default."""
+    queue_position: int | None = None
+    """Where it stands in line, the first at 1: told of one that waits, and never on record."""
 
     @property
     def is_open(self) -> bool:

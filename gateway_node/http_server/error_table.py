@@ -34,6 +34,7 @@ class Row:
 
 
 _RETRY = {'Retry-After': str(RETRY_AFTER_SEC)}
+_RETRY_SOON = {'Retry-After': '10'}
 _RETRY_LATER = {'Retry-After': '60'}
 _INVALID_PARAMETER = Row(status=400, error_code='invalid-parameter')
 _INVALID_REQUEST = Row(status=400, error_code='invalid-request')
@@ -98,6 +99,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ScriptAlreadyRunning: _CONFLICT,
     executions.TimeoutTooLong: _INVALID_PARAMETER,
     executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),
+    executions.LineFull: _vendor(429, 'line-full', _RETRY_SOON),
+    executions.LinePaused: _vendor(429, 'line-paused', _RETRY_LATER),
     executions.ScheduleLimitReached: _vendor(429, 'limit-reached', _RETRY),
     executions.ParentNotRunning: _CONFLICT,
     executions.ChildLimitReached: _vendor(429, 'limit-children', _RETRY),

@@ -54,6 +54,7 @@ EXECUTION_COLUMNS = (
     'warnings',
     'warm',
     'timeout_sec',
+    'queue_position',
 )
 """All that an execution may have in a list, in the order of a table."""
 

@@ -97,6 +97,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'terminating': FLAG,
     'warnings': array_of(TEXT, maxItems=MAX_WARNINGS),
     'timeout_sec': AMOUNT,
+    'queue_position': WHOLE | {'minimum': 1},
 }
 
 _LINE: Schema = {'stream': choice_of(OutputStream), 'time': TIME, 'text': TEXT}
@@ -216,6 +217,6 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
     ),
     'StartedExecution': object_of(
         {'id': TEXT, 'status': choice_of(ExecutionStatus), 'href': _EXECUTION_HREF},
-        {'schedule': _EXECUTION_HREF},
+        {'schedule': _EXECUTION_HREF, 'queue_position': WHOLE | {'minimum': 1}},
     ),
 }

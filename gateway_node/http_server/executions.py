@@ -12,7 +12,7 @@ from gateway_node.http_server.fields import Choice, Flag
 from gateway_node.http_server.media_types import JSON
 from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.preferences import PREFER, Wait
-from gateway_node.http_server.representations import content_href
+from gateway_node.http_server.representations import content_href, Json
 from gateway_node.http_server.start_bodies import StartBody
 from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution, OfScript
 from gateway_node.http_server.takes import header, member, optional
@@ -81,7 +81,9 @@ async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
 
 def _started(base: str, execution: Execution) -> Answer:
     href = execution_href(base, execution)
-    body = {'id': execution.id, 'status': execution.status.value, 'href': href}
+    body: Json = {'id': execution.id, 'status': execution.status.value, 'href': href}
+    if execution.queue_position is not None:
+        body['queue_position'] = execution.queue_position
     if execution.schedule is not None:
         body['schedule'] = execution_href(base, execution, execution.schedule)
     return Answer(body=body, location=href)

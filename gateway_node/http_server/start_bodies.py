@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway_node.executions.starts import StartRequest
-from gateway_node.executions.values import ExecutionType
+from gateway_node.executions.values import DEFAULT_PRIORITY, ExecutionType, MAX_PRIORITY
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.fields import (
     Arguments,
     Choice,
     ExecutionId,
+    Flag,
+    Integer,
     JsonObject,
     Number,
     Text,
@@ -27,6 +29,7 @@ MAX_ARGUMENT_BYTES = 32 * 1024
 MAX_TIMEOUT_SEC = 31_536_000.0
 """As long as `scripts.default_timeout_sec` may be; what a script allows is shorter."""
 
+PRIORITY = Integer(0, MAX_PRIORITY)
 PARAMETERS = JsonObject(max_names=MAX_PARAMETERS)
 ARGUMENTS = Arguments(max_items=MAX_ARGUMENTS, max_bytes=MAX_ARGUMENT_BYTES)
 
@@ -37,6 +40,8 @@ class StartOptions:
 
     proximity_response: str | None = optional(Text(), default=None)
     timeout_sec: float | None = optional(Number(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC), default=None)
+    priority: int = optional(PRIORITY, default=DEFAULT_PRIORITY)
+    queue: bool = optional(Flag(), default=True)
 
     def request(
         self,
@@ -51,6 +56,8 @@ class StartOptions:
             parameters=parameters,
             arguments=arguments,
             timeout_sec=self.timeout_sec,
+            priority=self.priority,
+            queue=self.queue,
         )
 
 

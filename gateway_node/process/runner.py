@@ -204,6 +204,10 @@ class SupervisedScriptRunner:
         self._supervisors.check()
         await self._orders.vet_fragment(order)
 
+    async def look_over(self, order: StartOrder) -> None:
+        """Raise as `vet` does, as far as nothing has to be executed to know."""
+        await self._orders.vet_script(order)
+
     async def start(
         self, order: StartOrder, on_progress: Callable[[Progress], None]
     ) -> SupervisedProcess:

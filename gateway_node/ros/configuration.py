@@ -115,6 +115,21 @@ class LogConfiguration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExecutionsConfiguration:
+    """How many executions may wait."""
+
+    max_waiting: int
+    """0 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineConfiguration:
+    """The order in which executions wait."""
+
+    max_wait_sec: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestartConfiguration:
     """What happens to executions over a start of the gateway."""
 
@@ -141,6 +156,8 @@ class Configuration:
     python: PythonConfiguration
     history: HistoryConfiguration
     log: LogConfiguration
+    executions: ExecutionsConfiguration
+    line: LineConfiguration
     restart: RestartConfiguration
     status_topic: str
 
@@ -194,6 +211,8 @@ def configuration_from(
             max_events=cast(int, values['log.max_events']) or None,
             max_age_days=cast(float, values['log.max_age_days']) or None,
         ),
+        executions=ExecutionsConfiguration(**_group(values, 'executions')),
+        line=LineConfiguration(**_group(values, 'line')),
         restart=RestartConfiguration(
             **_group(values, 'restart')
             | {'max_schedules': cast(int, values['restart.max_schedules']) or None}

@@ -293,6 +293,26 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         'as long for who has not read it; 0 for no limit.',
     ),
     ParameterSpecification(
+        name='executions.max_waiting',
+        type=_INTEGER,
+        default=100,
+        unit='executions',
+        minimum=0,
+        maximum=10_000,
+        description='Most executions that wait for a place where a client starts one more; 0 for '
+        'none, so that what finds no place is refused.',
+    ),
+    ParameterSpecification(
+        name='line.max_wait_sec',
+        type=_NUMBER,
+        default=600.0,
+        unit='s',
+        minimum=0,
+        maximum=31_536_000,
+        description='How long an execution waits for a place until it goes before those with a '
+        'higher priority.',
+    ),
+    ParameterSpecification(
         name='restart.max_schedules',
         type=_INTEGER,
         default=100,
@@ -324,8 +344,8 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         name='restart.start_prepared',
         type=_BOOLEAN,
         default=False,
-        description='Whether executions that were accepted before a crash and never started are '
-        'started after it; else they fail.',
+        description='Whether executions that were accepted and not started when the gateway ended '
+        'are started by the next one, in their turn; else they fail.',
     ),
     ParameterSpecification(
         name='status_topic',

@@ -13,6 +13,7 @@ from fakes.executions import (
     next_change,
     remove,
     update,
+    WAITING,
     whole_log,
 )
 from fakes.free_space import FakeFreeSpace
@@ -25,6 +26,7 @@ __all__ = [
     'AN_APP',
     'EXECUTOR',
     'KEEP_THE_LOG',
+    'WAITING',
     'FakeClock',
     'FakeFreeSpace',
     'FakeSchemaChecker',

@@ -8,6 +8,7 @@ from typing import Any
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import Change, Event, EventKind
+from gateway_node.executions.settings import LineSettings
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import (
     Execution,
@@ -19,6 +20,8 @@ from gateway_node.executions.values import (
 )
 
 AN_APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
+
+WAITING = LineSettings(max_waiting=100, max_wait_sec=600)
 
 EXECUTOR = Executor(name='/gateway_node', host='robot')
 

@@ -166,6 +166,11 @@ class FakeScriptRunner:
         if self.not_ready is not None:
             raise self.not_ready
 
+    async def look_over(self, order: StartOrder) -> None:
+        """Raise what the test set."""
+        if self.refusal is not None:
+            raise self.refusal
+
     async def vet(self, order: StartOrder) -> None:
         """Raise `refusal` where a test set one."""
         if self.refusal is not None:

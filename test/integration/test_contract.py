@@ -152,6 +152,11 @@ async def single_execution_running(scene: Scene) -> None:
     await running(scene)
 
 
+async def line_full(scene: Scene) -> None:
+    await running(scene)
+    await scene.api.start(scene.entity, scene.script_id)
+
+
 async def proximity_needed(scene: Scene) -> None:
     scene.script_id = await scene.api.upload(scene.entity, proximity_proof_required=True)
 
@@ -205,6 +210,9 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'single-execution script running': single_execution_running,
     "entity's limit reached": running,
     "gateway's limit reached": running,
+    "entity's limit reached, nobody waits": running,
+    "gateway's limit reached, nobody waits": running,
+    'line full': line_full,
     "schedules' limit reached": schedule,
     "scripts' limit reached": nothing_more,
     'gateway recovering': nothing_more,
@@ -229,6 +237,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     'gateway recovering': {'recovering': True},
     "entity's limit reached": {'max_executions_per_entity': 1},
     "gateway's limit reached": {'max_executions': 1},
+    "entity's limit reached, nobody waits": {'max_executions_per_entity': 1, 'max_waiting': 0},
+    "gateway's limit reached, nobody waits": {'max_executions': 1, 'max_waiting': 0},
+    'line full': {'max_executions': 1, 'max_waiting': 1},
     "schedules' limit reached": {'max_schedules': 1},
     "scripts' limit reached": {'max_scripts': 1},
 }
@@ -389,6 +400,9 @@ REFUSALS_OF_A_START = {
     'single-execution script running',
     "entity's limit reached",
     "gateway's limit reached",
+    "entity's limit reached, nobody waits",
+    "gateway's limit reached, nobody waits",
+    'line full',
     'script needs a proximity proof',
     'gateway shutting down',
     'runner unavailable',

@@ -338,7 +338,7 @@ async def test_the_assembled_gateway_finds_what_ran(tmp_path: Path) -> None:
             'status=completed', 'entity=apps/*', 'component=powertrain',
             f'script={script["id"]}', 'script=check.sh', 'tag=daily', 'kind=sh', 'exit_code=0',
             'execution_type=now', 'trigger=manual', 'terminating=false', 'scheduled=false',
-            'priority=0', 'created_after=2020-01-01T00:00:00Z', 'min_duration_ms=0',
+            'priority=50', 'created_after=2020-01-01T00:00:00Z', 'min_duration_ms=0',
             'started_after=2020-01-01T00:00:00Z', 'completed_after=2020-01-01T00:00:00Z',
             'max_duration_ms=999999', 'result_contains=FAST', 'parameter.mode=fast',
             'parameter.mode=slow&parameter.mode=fast', 'parameter.range=[1,5]',
@@ -352,7 +352,7 @@ async def test_the_assembled_gateway_finds_what_ran(tmp_path: Path) -> None:
             'tag=weekly', 'kind=python', 'exit_code=1', 'signal=9', 'verdict=FAIL',
             'vendor_code=x-gateway-timeout', 'execution_type=on_restart', 'trigger=restart',
             'stop_trigger=manual', 'username=alice', f'parent={execution["id"]}',
-            'terminating=true', 'scheduled=true', 'priority=1',
+            'terminating=true', 'scheduled=true', 'priority=0',
             'created_before=2020-01-01T00:00:00Z', 'result_contains=slow', 'parameter.mode=slow',
             'parameter.range=[1]', 'page=2',
         ):  # fmt: skip

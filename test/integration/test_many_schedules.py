@@ -10,7 +10,7 @@ from clients import CLIENT
 from lives import APP, COMPLETED, FAILED, Life, Robot, TERMINATED
 import pytest
 
-from gateway_node.executions import active_execution, admission
+from gateway_node.executions import active_execution, queue_news
 from gateway_node.executions import schedules as schedules_module
 from gateway_node.executions.errors import (
     RunnerUnavailable,
@@ -305,7 +305,7 @@ async def test_whoever_waits_gets_a_place_though_nothing_can_be_told_of_it(
 ) -> None:
     """What the store does not take is a line in the log; nobody waits long for it."""
     robot.max_executions = 1
-    monkeypatch.setattr(admission, '_TELL_PATIENCE_SEC', 0.01)
+    monkeypatch.setattr(queue_news, '_PATIENCE_SEC', 0.01)
     async with robot.gateway() as life:
         script_id = await life.upload()
         for _ in range(2):

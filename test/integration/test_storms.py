@@ -23,19 +23,22 @@ from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
+    LineFull,
     ScheduleLimitReached,
     ScriptAlreadyRunning,
     ScriptHasOpenExecutions,
 )
 from gateway_node.executions.events import EventKind
+from gateway_node.executions.line import Line
+from gateway_node.executions.places import Place
 from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.settings import LineSettings
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
     Execution,
     ExecutionType,
     Progress,
     StopAction,
-    TriggerType,
 )
 from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.metadata import Metadata
@@ -44,12 +47,14 @@ OTHER = EntityRef(entity_type=EntityType.APP, entity_id='other_sensor')
 NODES = frozenset(NodeName(namespace='/', name=ref.entity_id) for ref in (APP, OTHER))
 CLIENTS, MOVES, LIVES, SCRIPTS = 4, 25, 3, 5
 MAX_EXECUTIONS, MAX_PER_ENTITY, MAX_SCHEDULES = 4, 3, 12
+LINE = LineSettings(max_waiting=6, max_wait_sec=600)
 
 REFUSALS = (
     ConcurrencyLimitReached,
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
+    LineFull,
     ScheduleLimitReached,
     ScriptAlreadyRunning,
     ScriptHasOpenExecutions,
@@ -70,14 +75,10 @@ class Storm:
         self.accepted: dict[str, Execution] = {}
         """What a client was told."""
         self.deleted: set[str] = set()
-        self.last_id = ''
-        """The greatest id of the lives before the present one."""
         self.running: dict[str, StartOrder] = {}
         """What runs in the present life."""
         self.started: set[str] = set()
         """What was started in it."""
-        self.let_in: list[str] = []
-        """What got a place in it, in order."""
 
     async def rage(self, life: Life) -> None:
         """Let clients do what comes to their minds while scripts end."""
@@ -92,12 +93,8 @@ class Storm:
 
     def watch(self, life: Life) -> None:
         """See to it that nothing starts that may not."""
-        start, vet = life.runner.start, life.runner.vet
-        self.running, self.started, self.let_in = {}, set(), []
-
-        async def vetted(order: StartOrder) -> None:
-            self.let_in.append(order.execution_id)
-            await vet(order)
+        start = life.runner.start
+        self.running, self.started = {}, set()
 
         async def watched(
             order: StartOrder, on_progress: Callable[[Progress], None]
@@ -112,7 +109,19 @@ class Storm:
                 raise
 
         life.runner.start = watched  # type: ignore[method-assign]
-        life.runner.vet = vetted  # type: ignore[method-assign]
+        self.watch_order(life.executions._admission._line)
+
+    def watch_order(self, line: Line) -> None:
+        """See to it that nobody gets a place before another one that could have it as well."""
+        give = line._places.give
+
+        def watched(place: Place) -> None:
+            waiting = [each.place for each in line._waiting.values()]
+            before = [each for each in waiting if _rank(each) < _rank(place)]
+            assert not [each for each in before if _needs(each) == _needs(place)]
+            give(place)
+
+        line._places.give = watched  # type: ignore[method-assign]
 
     def check(self, order: StartOrder) -> None:
         """The limits allow one more, the file is there, and it was not started before."""
@@ -152,7 +161,11 @@ class Storm:
     async def start(self, life: Life) -> None:
         """Start or schedule a script."""
         script_id, entity = self.dice.choice(list(self.scripts.items()))
-        request = StartRequest(execution_type=self.dice.choice(list(ExecutionType)))
+        request = StartRequest(
+            execution_type=self.dice.choice(list(ExecutionType)),
+            priority=self.dice.choice([0, 50, 50, 100]),
+            queue=self.dice.random() < 0.7,
+        )
         told = await life.executions.start(entity, script_id, request, actor=CLIENT)
         self.accepted[told.id] = told
 
@@ -207,23 +220,6 @@ class Storm:
                     await self.end_one(life, execution_id)
                 await asyncio.sleep(0.001)
 
-    async def check_order(self, life: Life) -> None:
-        """What waited was let in as it came: of each script, in the order of the schedules."""
-        turns = defaultdict(list)
-        for execution_id in self.let_in:
-            execution = await life.store.get(execution_id)
-            if execution is None:
-                continue
-            # What an earlier life left unstarted came before all of these.
-            earlier = execution_id <= self.last_id
-            if earlier and execution.execution_type is ExecutionType.ONCE_ON_RESTART:
-                turns[execution.script_id].append(execution_id)
-            elif not earlier and execution.trigger.type is TriggerType.RESTART:
-                turns[execution.script_id].append(str(execution.parent))
-        for order in turns.values():
-            assert order == sorted(order)
-        self.last_id = await life.store.last_id() or ''
-
     async def check_all(self, life: Life) -> None:
         """Nothing is lost, nothing ended twice, and all places and versions are free again."""
         for told in self.accepted.values():
@@ -255,13 +251,21 @@ class Storm:
             async with life.library.begin_upload() as upload:
                 await upload.write(b'true\n')
                 fresh[entity] = await life.library.create(entity, upload, 'a.sh', Metadata())
-        now = StartRequest(execution_type=ExecutionType.NOW)
+        now = StartRequest(execution_type=ExecutionType.NOW, queue=False)
         entities = [APP] * MAX_PER_ENTITY + [OTHER] * (MAX_EXECUTIONS - MAX_PER_ENTITY)
         for entity in entities:
             await life.executions.start(entity, fresh[entity].id, now, actor=CLIENT)
         with pytest.raises(ConcurrencyLimitReached):
             await life.executions.start(OTHER, fresh[OTHER].id, now, actor=CLIENT)
         await self.calm_down(life)
+
+
+def _rank(place: Place) -> tuple[int, str]:
+    return -place.priority, place.execution_id
+
+
+def _needs(place: Place) -> tuple[EntityRef, str]:
+    return place.entity, place.script.id
 
 
 async def storm(
@@ -271,7 +275,7 @@ async def storm(
     patch.setattr(service_module, 'STOP_WAIT_SEC', 0.005)
     robot = Robot(folder)
     robot.max_executions, robot.max_schedules = MAX_EXECUTIONS, MAX_SCHEDULES
-    robot.max_executions_per_entity = MAX_PER_ENTITY
+    robot.max_executions_per_entity, robot.line = MAX_PER_ENTITY, LINE
     storm = Storm(robot, seed)
     for number in range(LIVES):
         last, killed = number == LIVES - 1, storm.dice.random() < 0.5
@@ -285,7 +289,6 @@ async def storm(
                 life.executions.close()
                 await storm.calm_down(life)
                 await life.executions.wait_closed()
-            await storm.check_order(life)
             if last:
                 await storm.check_all(life)
     assert 'a defect of the gateway' not in log.text, log.text

@@ -36,6 +36,7 @@ from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
     ExecutionSettings,
+    LineSettings,
     RestartSettings,
 )
 from gateway_node.executions.store_ports import RetentionPolicy
@@ -164,6 +165,7 @@ async def serve_api(
     max_executions: int = 50,
     max_executions_per_entity: int = 50,
     max_schedules: int = 0,
+    max_waiting: int = 100,
     max_scripts: int = 0,
     max_file_bytes: int = 1024 * 1024,
     managed: tuple[ManagedScript, ...] = (),
@@ -218,6 +220,7 @@ async def serve_api(
                 start_prepared=False,
                 max_schedules=max_schedules,
             ),
+            line=LineSettings(max_waiting=max_waiting, max_wait_sec=600),
         ),
         last_id=None,
     )

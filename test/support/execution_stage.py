@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fakes import (
     InMemoryExecutionStore,
     KEEP_THE_LOG,
     RecordingListener,
+    WAITING,
 )
 import pytest
 
@@ -52,6 +54,8 @@ TERMINATED = ExecutionStatus.TERMINATED
 STOP = StopAction.STOP
 FORCE = StopAction.FORCED_TERMINATION
 NOW = StartRequest(execution_type=ExecutionType.NOW)
+AT_ONCE = replace(NOW, queue=False)
+"""It is refused where it would have to wait."""
 
 
 FEW = ConcurrencyLimits(max_executions=3, max_executions_per_entity=2)
@@ -109,6 +113,7 @@ class Stage:
                 restarts=RestartSettings(
                     min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
                 ),
+                line=WAITING,
             ),
             last_id=None,
         )

@@ -116,6 +116,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'executor': st.none() | st.builds(Executor, name=TEXTS, host=TEXTS),
     'changed_at': st.none() | MOMENTS,
     'timeout_sec': st.none() | SECONDS,
+    'queue_position': st.none() | st.integers(1, 1000),
 }
 ANY_EXECUTIONS = st.builds(Execution, **FIELDS)
 

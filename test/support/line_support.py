@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from fakes import FakeClock, FakeScriptRunner
+from fakes import FakeClock, FakeScriptRunner, WAITING
 
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.held_scripts import HeldScripts
@@ -25,7 +25,7 @@ def line_of(
 ) -> Line:
     """Make a line; nothing holds a script."""
     held_scripts = HeldScripts(FakeScriptRunner())
-    return Line(limits, settings or LineSettings(), held_scripts, (clock or FakeClock()).monotonic)
+    return Line(limits, settings or WAITING, held_scripts, (clock or FakeClock()).monotonic)
 
 
 def place_of(

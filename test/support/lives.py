@@ -17,6 +17,7 @@ from fakes import (
     FakeScriptRunner,
     KEEP_THE_LOG,
     RecordingListener,
+    WAITING,
 )
 
 from gateway_node.entities.directory import EntityDirectory
@@ -69,6 +70,7 @@ class Robot:
         self.max_disk_bytes = 0
         self.archive: MonthlyArchive | None = None
         self.max_schedules = 0
+        self.line = WAITING
         self.executor = EXECUTOR
 
     @contextlib.asynccontextmanager
@@ -156,6 +158,7 @@ class Life:
                     start_prepared=robot.start_prepared,
                     max_schedules=robot.max_schedules,
                 ),
+                line=robot.line,
             ),
             last_id=last_id,
             archive=robot.archive,

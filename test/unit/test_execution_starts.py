@@ -7,7 +7,7 @@ import gc
 from typing import Any
 
 from clients import CLIENT
-from execution_stage import APP, COMPONENT, NOW, Stage
+from execution_stage import APP, AT_ONCE, COMPONENT, NOW, Stage
 import pytest
 
 from gateway_node.executions.actors import Actor
@@ -44,7 +44,7 @@ async def test_two_starts_at_once_cannot_both_have_the_last_place(stage: Stage) 
     """The limit of an entity, and of the gateway, holds for starts in the same moment."""
     first, second = await stage.upload(), await stage.upload()
     starts = [
-        stage.service.start(APP, each, NOW, actor=CLIENT)
+        stage.service.start(APP, each, AT_ONCE, actor=CLIENT)
         for each in (first, second, first, second)
     ]
     results = await asyncio.gather(*starts, return_exceptions=True)
@@ -53,7 +53,7 @@ async def test_two_starts_at_once_cannot_both_have_the_last_place(stage: Stage) 
         'scripts.max_concurrent_executions_per_entity'
     ] * 2
     other = await stage.upload(COMPONENT)
-    starts = [stage.service.start(COMPONENT, other, NOW, actor=CLIENT) for _ in range(2)]
+    starts = [stage.service.start(COMPONENT, other, AT_ONCE, actor=CLIENT) for _ in range(2)]
     results = await asyncio.gather(*starts, return_exceptions=True)
     (overall,) = (each for each in results if isinstance(each, ConcurrencyLimitReached))
     assert (overall.parameter, overall.limit) == ('scripts.max_concurrent_executions', 3)
@@ -122,7 +122,7 @@ async def test_the_runner_is_not_asked_about_what_has_no_place(
     waiting = asyncio.create_task(stage.service.start(APP, many, NOW, actor=CLIENT))
     await vets.asked.wait()
     with pytest.raises(ConcurrencyLimitReached):
-        await stage.service.start(APP, many, NOW, actor=CLIENT)
+        await stage.service.start(APP, many, AT_ONCE, actor=CLIENT)
     stage.service.close()
     with pytest.raises(GatewayShuttingDown):
         await stage.service.start(COMPONENT, await stage.upload(COMPONENT), NOW, actor=CLIENT)
@@ -144,7 +144,7 @@ async def test_a_place_is_held_while_the_runner_is_asked(
     waiting = asyncio.create_task(stage.service.start(APP, script_id, NOW, actor=CLIENT))
     await vets.asked.wait()
     with pytest.raises(ConcurrencyLimitReached):
-        await stage.service.start(APP, script_id, NOW, actor=CLIENT)
+        await stage.service.start(APP, script_id, AT_ONCE, actor=CLIENT)
     if end == 'cancelled':
         waiting.cancel()
     vets.refusal = RunnerUnavailable('the spawner is being started')
@@ -166,7 +166,7 @@ async def test_a_failed_record_that_nobody_waits_for_is_logged_at_once(
     script_id = await stage.upload()
     asked, refused = asyncio.Event(), asyncio.Event()
 
-    async def begin(*executions: Execution, actor: Actor) -> None:
+    async def begin(*executions: Execution, actor: Actor, queued: bool = False) -> None:
         asked.set()
         await refused.wait()
         raise StoreUnavailable('disk full')

@@ -5,7 +5,7 @@ import asyncio
 
 from clients import CLIENT
 from execution_stage import APP, NOW, Stage
-from fakes import remove
+from fakes import remove, WAITING
 import pytest
 
 from gateway_node.executions import line as line_module
@@ -14,7 +14,7 @@ from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import Place
 from gateway_node.executions.ports import EndCause, Outcome
-from gateway_node.executions.settings import ConcurrencyLimits, LineSettings
+from gateway_node.executions.settings import ConcurrencyLimits
 from gateway_node.executions.values import Execution, ExecutionStatus, UnkillableProcess
 
 LEFT = UnkillableProcess(pid=7, start_ticks=1, user='root', command='apt update', permitted=False)
@@ -76,7 +76,7 @@ async def test_who_waits_for_a_place_gets_it_when_the_process_has_ended(
     held_scripts = HeldScripts(stage.runner)
     await held_scripts.read(stage.store)
     limits = ConcurrencyLimits(max_executions=3, max_executions_per_entity=2)
-    line = Line(limits, LineSettings(), held_scripts, stage.clock.monotonic)
+    line = Line(limits, WAITING, held_scripts, stage.clock.monotonic)
     script = await stage.library.get(APP, script_id)
     place = Place(execution_id='exec_2', entity=APP, script=script)
     waiting = line.join(place)

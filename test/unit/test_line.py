@@ -417,7 +417,7 @@ async def test_who_has_waited_for_long_goes_first_whatever_its_priority() -> Non
 
 async def test_where_nobody_may_wait_the_refusal_names_the_limit() -> None:
     """As it did before there was a line for clients."""
-    line = line_of(LIMITS, LineSettings(max_waiting=0))
+    line = line_of(LIMITS, LineSettings(max_waiting=0, max_wait_sec=600))
     for number in range(2):
         line.take(place_of(number))
     with pytest.raises(ConcurrencyLimitReached, match='executions_per_entity'):

@@ -96,6 +96,7 @@ class Stage:
             ledger=ledger,
             clock=FakeClock(),
             executor=EXECUTOR,
+            start_prepared=False,
         )
         driving = asyncio.create_task(active.drive())
         yield active

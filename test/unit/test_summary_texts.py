@@ -39,6 +39,7 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'warm': False,
     'timeout_sec': None,
     'ancestors': (),
+    'queue_position': None,
 }
 EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
 """Earlier versions know no others."""

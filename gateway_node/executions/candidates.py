@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What wants in, and what it is told: an order, a place in line, or why there will be no start."""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.errors import (
+    FeatureNotAvailable,
+    NotStartable,
+    RunnerUnavailable,
+)
+from gateway_node.executions.places import GroupLimit, Place
+from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.values import DEFAULT_PRIORITY, Execution, FailureReason
+from gateway_node.scripts.errors import (
+    ParametersInvalid,
+    SchemaCheckUnavailable,
+    ScriptNotFound,
+    ScriptsTurnedOff,
+)
+from gateway_node.scripts.values import Script
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What wants in."""
+
+    execution_id: str
+    entity: EntityRef
+    script_id: str
+    parameters: Mapping[str, Any]
+    arguments: tuple[str, ...]
+    timeout_sec: float | None
+    """None: the script's own, or the gateway's default."""
+    priority: int = DEFAULT_PRIORITY
+    group: GroupLimit | None = None
+    ancestors: tuple[str, ...] = ()
+    """Ids of the executions whose scripts led to it, its parent first."""
+    queue: bool = True
+    """Whether a client's start waits where there is no place, and is not refused."""
+    accepted: bool = False
+    """Whether it is on record, and waits rather than being refused."""
+    in_line: bool = False
+    """Whether its record came with its place in line: whoever asks for the start of it says so,
+    wherever its entity is."""
+    runs: bool = True
+    """Whether it takes a place in the line; what becomes a schedule and nothing else does not."""
+    schedule_id: str | None = None
+    """The schedule that it becomes, or that comes with it; it takes a place of its own."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Its ids: of the execution, of the schedule, or of both."""
+        return (self.execution_id, *([self.schedule_id] if self.schedule_id else []))
+
+    def place(self, script: Script) -> Place:
+        """Return the place that it needs."""
+        return Place(
+            execution_id=self.execution_id,
+            entity=self.entity,
+            script=script,
+            priority=self.priority,
+            group=self.group,
+            ancestors=self.ancestors,
+        )
+
+
+def accepted(execution: Execution, *, in_line: bool = False) -> Candidate:
+    """Return a recorded execution, or a schedule that becomes one, as a candidate."""
+    return Candidate(
+        execution_id=execution.id,
+        entity=execution.entity,
+        script_id=execution.script_id,
+        parameters=execution.input_parameters,
+        arguments=execution.arguments,
+        timeout_sec=execution.timeout_sec,
+        priority=execution.priority,
+        ancestors=execution.ancestors,
+        accepted=True,
+        in_line=in_line,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """A client's start that is not refused."""
+
+    order: StartOrder
+    waits: bool
+    """Whether it stands in line, and starts once it has a place."""
+
+
+@contextlib.contextmanager
+def refusals_end_it() -> Iterator[None]:
+    """Make of what refuses the start of an accepted execution the reason of its failure."""
+    try:
+        yield
+    except (ScriptNotFound, ScriptsTurnedOff) as error:
+        raise NotStartable(FailureReason.SCRIPT_GONE, str(error)) from error
+    except ParametersInvalid as error:
+        raise NotStartable(FailureReason.PARAMETERS_REFUSED, str(error)) from error
+    except (FeatureNotAvailable, RunnerUnavailable, SchemaCheckUnavailable) as error:
+        raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error
