@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import datetime
 
-from fakes.matching import matches
 from gateway_node.executions.durations import Durations
 from gateway_node.executions.filters import ExecutionFilter, Moments
+from gateway_node.executions.matching import matches
 from gateway_node.executions.statistics import (
     end_statistics,
     EndStatistics,

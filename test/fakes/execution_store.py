@@ -12,7 +12,6 @@ from typing import Any
 from fakes.end_counts import InMemoryEndCounts
 from fakes.event_log import InMemoryEventLog
 from fakes.executions import as_listed
-from fakes.matching import matches, sort_key
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
@@ -39,11 +38,13 @@ from gateway_node.executions.events import (
 )
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.ids import number_of
+from gateway_node.executions.matching import matches
 from gateway_node.executions.pages import (
     FoundNumberedPage,
     FoundPage,
     KeysetPage,
     NumberedPage,
+    Order,
 )
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionStatus
@@ -134,7 +135,7 @@ class InMemoryExecutionStore:
         """Return a page of the executions that are wanted, in its order, as texts."""
         self._check_available()
         found = [each for each in self._executions.values() if matches(wanted, each)]
-        found.sort(key=functools.partial(sort_key, page.order), reverse=True)
+        found.sort(key=functools.partial(_sort_key, page.order), reverse=True)
         first = (page.number - 1) * page.size
         chosen = found[first : first + page.size]
         return FoundNumberedPage(executions=tuple(map(to_document, chosen)), total=len(found))
@@ -322,3 +323,14 @@ class InMemoryExecutionStore:
 
 def _subject(execution: Execution) -> str:
     return execution_subject(execution.entity, execution.script_id, execution.id)
+
+
+def _sort_key(order: Order, execution: Execution) -> tuple[Any, ...]:
+    """Return what grows with an execution's place in a numbered page's order, read backwards."""
+    value: Any = {
+        Order.ID: execution.id,
+        Order.CREATED: execution.created_at,
+        Order.COMPLETED: execution.completed_at,
+        Order.DURATION: execution.duration_ms,
+    }[order]
+    return (False, execution.id) if value is None else (True, value, execution.id)

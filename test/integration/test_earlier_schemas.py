@@ -16,7 +16,6 @@ from typing import Any
 
 from earlier_form import summary_of, to_parameters
 from fakes import FakeClock
-from fakes.matching import matches
 from import_path import IMPORT_PATH
 from made_up_history import MadeUpHistory
 import pytest
@@ -25,6 +24,7 @@ from small_disks import filled, mounted
 from gateway_node.executions.document_reading import execution_from
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
+from gateway_node.executions.matching import matches
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.values import Execution
 from gateway_node.storage.database import Database, FILE_NAME

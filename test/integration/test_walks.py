@@ -9,7 +9,6 @@ import tempfile
 
 from executions_at_random import executions, filters
 from fakes import add, FakeClock, remove, update
-from fakes.matching import matches
 from hypothesis import given, HealthCheck, settings, strategies
 from hypothesis.strategies import SearchStrategy
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import Change
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.matching import matches
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.storage.database import Database

@@ -10,7 +10,6 @@ import random
 from aiohttp import ClientSession
 from assembled_gateway import assembled_gateway
 from fakes import FakeClock
-from fakes.matching import matches
 from made_up_history import BEGINS, LASTS, MadeUpHistory
 import pytest
 from yarl import URL
@@ -19,6 +18,7 @@ from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import Change
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
+from gateway_node.executions.matching import matches
 from gateway_node.executions.values import Execution, ExecutionStatus, TriggerType
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore

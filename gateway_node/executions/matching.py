@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a filter means, one execution at a time: the oracle of every store's queries."""
+"""What a filter means, one execution at a time; what a store finds by queries is the same."""
 
 from collections.abc import Iterable, Iterator
 import datetime
@@ -13,7 +13,6 @@ from gateway_node.executions.filters import (
     ScriptVersion,
     TriggerFilter,
 )
-from gateway_node.executions.pages import Order
 from gateway_node.executions.values import Execution, Trigger
 
 
@@ -27,17 +26,6 @@ def matches(wanted: ExecutionFilter, execution: Execution) -> bool:
             *_of_its_parameters(wanted, execution),
         )
     )
-
-
-def sort_key(order: Order, execution: Execution) -> tuple[Any, ...]:
-    """Return what grows with an execution's place in a numbered page's order, read backwards."""
-    value: Any = {
-        Order.ID: execution.id,
-        Order.CREATED: execution.created_at,
-        Order.COMPLETED: execution.completed_at,
-        Order.DURATION: execution.duration_ms,
-    }[order]
-    return (False, execution.id) if value is None else (True, value, execution.id)
 
 
 def _of_what(wanted: ExecutionFilter, execution: Execution) -> Iterator[bool]:
