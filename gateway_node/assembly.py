@@ -44,6 +44,7 @@ from gateway_node.http_server.open_connections import ConnectionLimits, connecti
 from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import Services
+from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
 from gateway_node.reloading import ManifestReload
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
@@ -91,6 +92,7 @@ async def assemble(
         async def conditions() -> dict[str, Any]:
             return {'gateway': instance, **await _conditions(adapters, inner, node_side, server)}
 
+        limits = _connection_limits(configuration)
         services = Services(
             directory=inner.directory,
             library=inner.library,
@@ -98,15 +100,18 @@ async def assemble(
             executions=inner.executions.service,
             questions=inner.executions.questions,
             statistics=inner.executions.statistics,
+            event_pages=inner.executions.event_pages,
+            streams=inner.executions.streams,
             versions={**_own_versions(), **node_side.versions},
             conditions=conditions,
             clock=clock,
             started=clock.monotonic(),
             own_names=own_names(await host_names(), configuration.server.names),
+            stream_places=StreamPlaces(_stream_settings(configuration, limits)),
             path_prefix=configuration.server.path_prefix,
             trusted_proxies=TrustedProxies(configuration.server.trusted_proxies),
         )
-        server = Server(Application(services, strict=strict), _connection_limits(configuration))
+        server = Server(Application(services, strict=strict), limits)
         await adapters.runner_started
         yield Gateway(
             runner=adapters.runner,
@@ -296,6 +301,16 @@ def _connection_limits(configuration: Configuration) -> ConnectionLimits:
         configuration.server.max_connections, configuration.scripts.max_concurrent_executions
     )
     return ConnectionLimits(total=total)
+
+
+def _stream_settings(configuration: Configuration, limits: ConnectionLimits) -> StreamSettings:
+    streams = configuration.streams
+    # No stream gives way, so that no number of them may keep requests out.
+    return StreamSettings(
+        max_streams=min(streams.max, limits.total // 2),
+        max_per_client=streams.max_per_client,
+        heartbeat_sec=streams.heartbeat_sec,
+    )
 
 
 def _execution_settings(configuration: Configuration) -> ExecutionSettings:

@@ -53,6 +53,7 @@ class Gateway:
         self.directory = directory
         self.ledger = executions.ledger
         self._executions = executions.service
+        self._streams = executions.streams
         self._script_changes = executions.script_changes
         self._identities = identities
         self._namesakes = namesakes
@@ -118,6 +119,7 @@ class Gateway:
         if not closed.done():
             self._executions.kill()
         await closed
+        await self._streams.close()
         await self._server.close()
         if self._tasks:
             for task in self._tasks:

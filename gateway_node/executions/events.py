@@ -59,6 +59,11 @@ SCRIPT_KINDS = frozenset(
 )
 """What tells of a script."""
 
+EXECUTION_KINDS = frozenset(
+    kind for kind in EventKind if kind.value.startswith(('execution.', 'schedule.'))
+)
+"""What tells of an execution, or of a schedule."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
@@ -145,6 +150,11 @@ class Event:
     def subject_id(self) -> str:
         """The id of what it happened to."""
         return self.subject.rpartition('/')[2]
+
+    @property
+    def is_of_execution(self) -> bool:
+        """Whether it happened to an execution, or to a schedule."""
+        return self.kind in EXECUTION_KINDS
 
     @property
     def cursor(self) -> Cursor:

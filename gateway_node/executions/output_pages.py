@@ -2,6 +2,7 @@
 """Pages of an execution's output: the lines behind a number, or those before one."""
 
 from dataclasses import dataclass
+import datetime
 
 from gateway_node.executions.output_lines import (
     DroppedLines,
@@ -67,3 +68,11 @@ async def read_page(runner: ScriptRunner, execution: Execution, wanted: LinesWan
         last=found.last,
         next=following,
     )
+
+
+def line_moment(line: OutputLine | UnfinishedLine, execution: Execution) -> datetime.datetime:
+    """Return when a line was said: never after the end, unless the clock was set back."""
+    begin, end = execution.started_at or execution.created_at, execution.completed_at
+    moment = begin + datetime.timedelta(milliseconds=line.elapsed_ms)
+    # That it runs is heard of with a delay, and so is its end.
+    return moment if end is None or end < begin else min(moment, end)

@@ -129,6 +129,18 @@ class Questions:
             return NO_CHILDREN
         return await self._store.count_children(execution.id, schedule_id=execution.schedule)
 
+    async def version_now(self, detail: Detail) -> tuple[bool, bool]:
+        """Tell of the script's version that an execution is of: whether there is another one now,
+        and whether its file is still there."""
+        summary = detail.summary
+        version = await self._library.version_of(detail.entity, summary.script_id)
+        is_outdated = summary.script_version != version
+        # Of a managed script the present version is there and no other.
+        has_content = not is_outdated or self._library.versions.has(
+            summary.script_id, summary.script_version
+        )
+        return is_outdated, has_content
+
     async def _found_detail(self, execution_id: str) -> Detail | None:
         losses = self._details.losses
         execution = await self._find(execution_id)

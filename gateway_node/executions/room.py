@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from gateway_node.clock import Clock
+from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Archive, FreeSpace, ScriptRunner
@@ -13,6 +14,7 @@ from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.store_ports import ExecutionStore
+from gateway_node.executions.streams import Streams
 from gateway_node.executions.values import Executor
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.ports import SchemaChecker
@@ -27,6 +29,8 @@ class ExecutionRoom:
     questions: Questions
     script_changes: ScriptChanges
     statistics: Statistics
+    event_pages: EventPages
+    streams: Streams
 
 
 def execution_room(
@@ -67,10 +71,15 @@ def execution_room(
         ledger=ledger,
         free_space=free_space,
     )
+    streams = Streams(log=store.log, runner=runner, questions=service.questions, clock=clock)
+    ledger.add_listener(streams)
+    ledger.add_progress_listener(streams)
     return ExecutionRoom(
         ledger=ledger,
         service=service,
         questions=service.questions,
         script_changes=script_changes,
         statistics=Statistics(store, clock),
+        event_pages=EventPages(store),
+        streams=streams,
     )

@@ -4,7 +4,7 @@
 `test/fakes/` has an in-memory fake of each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -66,6 +66,19 @@ class EventLog(Protocol):
 
         Raises:
             LogBegins: the log does not reach back to it.
+        """
+
+    async def newest(self, before: int | None = None, *, limit: int) -> tuple[Event, ...]:
+        """Return the last `limit` events that are kept, in sequence; with sequences below
+        `before` where that is given."""
+
+    async def history(
+        self, subjects: Collection[str], *, until: int | None = None, limit: int
+    ) -> Mapping[str, tuple[Event, ...]]:
+        """Return the last `limit` events that are kept of each of these executions, in sequence,
+        from its first one on where there are not more; up to a sequence where that is given.
+
+        What it costs grows with how long ago the oldest of them began.
         """
 
     async def hold(self, name: str, after: Cursor) -> None:

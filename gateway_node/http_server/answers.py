@@ -10,8 +10,16 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, HttpVersion11, web
 
-from gateway_node.http_server.calls import Answer, Document, Download, Stream, TextPart
+from gateway_node.http_server.calls import (
+    Answer,
+    Document,
+    Download,
+    EventStream,
+    Stream,
+    TextPart,
+)
 from gateway_node.http_server.connections import Connection
+from gateway_node.http_server.event_stream import EventStreamResponse
 from gateway_node.http_server.media_types import JSON, TEXT
 from gateway_node.http_server.parts import entity_tag, is_known, OfKnown, part_of
 from gateway_node.http_server.preferences import PREFERENCE_APPLIED
@@ -47,6 +55,8 @@ def response_to(
         headers[PREFERENCE_APPLIED] = answer.preference
     if isinstance(answer.body, Stream):
         return _stream(answer.body, status, request, headers)
+    if isinstance(answer.body, EventStream):
+        return EventStreamResponse(answer.body, headers)
     if answer.body is None:
         return ReadyResponse(status=status, fields=headers)
     document = answer.body

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a handler is given, and what it gives back: values, and nothing of aiohttp."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.stream_readers import Outlet
 from gateway_node.http_server.parts import OfKnown, OfPart
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import Services
+from gateway_node.http_server.stream_places import StreamPlaces
 from gateway_node.http_server.targets import Target
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.values import Script
@@ -100,10 +102,23 @@ class Stream:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventStream:
+    """Events, told as they happen."""
+
+    follow: Callable[[Outlet], Coroutine[Any, Any, None]]
+    """Writes them, until there are no more."""
+    base: str
+    """In front of every href."""
+    client: str
+    """Whose stream it is."""
+    places: StreamPlaces
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a handler answers."""
 
-    body: Json | Download | Document | TextPart | Stream | None = None
+    body: Json | Download | Document | TextPart | Stream | EventStream | None = None
     status: int | None = None
     """None for the route's."""
     location: str | None = None

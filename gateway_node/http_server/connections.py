@@ -8,7 +8,7 @@ Of aiohttp's private parts it knows the queue of requests (`_messages`), what ca
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, cast, Protocol
 
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import BadHttpMessage
@@ -41,6 +41,16 @@ def connections_of(
     return lambda: Connection(server, places, loop=loop, logger=log, **_SETTINGS)
 
 
+class Watcher(Protocol):
+    """Who answers for long, and wants to hear of the client meanwhile."""
+
+    def note_lost(self) -> None:
+        """Take note that the connection is gone."""
+
+    def note_half_closed(self) -> None:
+        """Take note that the client sends nothing more: it may be gone, or read on."""
+
+
 class Connection(web.RequestHandler):
     """One connection, which has a place among the open ones and is told to hurry.
 
@@ -58,6 +68,7 @@ class Connection(web.RequestHandler):
         '_places',
         '_since',
         '_stall',
+        '_watcher',
         'client',
     )
 
@@ -76,6 +87,7 @@ class Connection(web.RequestHandler):
         self._header_bytes = 0
         self._outgoing: asyncio.Transport | None = None
         self._stall = _Stall(places.limits)
+        self._watcher: Watcher | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place; a connection without one is told so by another protocol."""
@@ -95,6 +107,8 @@ class Connection(web.RequestHandler):
         self._places.leave(self)
         self._outgoing = None
         super().connection_lost(exc)
+        if self._watcher is not None:
+            self._watcher.note_lost()
 
     def data_received(self, data: bytes) -> None:
         """Note when a request begins to come, and when its header is complete."""
@@ -146,6 +160,12 @@ class Connection(web.RequestHandler):
     def note_output(self, size: int) -> None:
         """Note that so many bytes of a body go to where what is not sent waits."""
         self._stall.note_output(size)
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """Tell somebody of what the client does while it is answered; None for nobody."""
+        self._watcher = watcher
+        if watcher is not None and self._half_closed:
+            watcher.note_half_closed()
 
     def give_way(self) -> None:
         """Close at once: another client needs the place."""
@@ -207,6 +227,8 @@ class Connection(web.RequestHandler):
         if self._last_body is None or not self._is_owing:
             return False
         self._half_closed = True
+        if self._watcher is not None:
+            self._watcher.note_half_closed()
         if not self._last_body.is_eof():
             self._last_body.set_exception(
                 ConnectionResetError('the client ended in the middle of the body')

@@ -64,6 +64,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     requests.MediaTypeWrong: Row(status=415, error_code='invalid-request'),
     requests.ContentNotFound: _NOT_FOUND,
     requests.NothingHere: _NOT_FOUND,
+    requests.EventNotFound: _NOT_FOUND,
+    requests.TooManyStreams: _vendor(429, 'limit-reached', _RETRY),
     requests.HostForeign: Row(status=421, error_code='invalid-request'),
     requests.OriginForeign: _NO_ACCESS,
     requests.ExpectationUnknown: Row(status=417, error_code='invalid-request'),

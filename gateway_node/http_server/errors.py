@@ -54,6 +54,24 @@ class NothingHere(Exception):
         self.path = path
 
 
+class EventNotFound(Exception):
+    """The log has no such event, or has it no more."""
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(f'the log has no event {sequence}')
+        self.sequence = sequence
+
+
+class TooManyStreams(Exception):
+    """As many streams of events are open as may be."""
+
+    def __init__(self, parameter: str, limit: int) -> None:
+        whose = 'of one client ' if parameter == 'streams.max_per_client' else ''
+        super().__init__(f'{limit} streams {whose}may be open at a time ({parameter})')
+        self.parameter = parameter
+        self.limit = limit
+
+
 class HostForeign(Exception):
     """The request is for a host that is not this gateway's."""
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The JSON Schemas of what the routes of executions answer; see `schemas.py`."""
 
+from gateway_node.executions.actors import Role
+from gateway_node.executions.events import EventKind
 from gateway_node.executions.findings import MAX_CHECKS, MAX_METRICS, MAX_TEXT_CHARACTERS
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.statistics import Interval, MAX_LISTED, MAX_POINTS
@@ -103,6 +105,27 @@ _EXECUTION_WHERE_KNOWN: Schema = {
 _LINE: Schema = {'stream': choice_of(OutputStream), 'time': TIME, 'text': TEXT}
 _CUT_LINE: Schema = {'whole': {'const': False}}
 
+_CHANGE = object_of(
+    {
+        'kind': choice_of(EventKind),
+        'sequence': COUNT,
+        'actor': object_of({'role': choice_of(Role), 'origin': TEXT}, {'name': TEXT}),
+    },
+    {'cause': TEXT},
+)
+_EVENT: Schema = {
+    'id': TEXT,
+    'event': {'enum': ['status', 'script']},
+    'href': href_to('/events/42'),
+    'timestamp': TIME,
+    'payload': {
+        'type': 'object',
+        'properties': {'href': _EXECUTION_HREF, 'change': _CHANGE},
+        'required': ['href', 'change'],
+    },
+}
+"""Its payload is the summary of an execution, or of a script, as the event left it."""
+
 _AROUND: Schema = {
     'next': href_to('/executions?limit=-100&id_exclusive=exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8'),
     'pagination': reference_to('Pagination'),
@@ -168,6 +191,14 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
                 }
             ),
             'checks': array_of(_CHECK, maxItems=MAX_CHECKS),
+        },
+    ),
+    'Event': object_of(_EVENT),
+    'EventList': object_of(
+        {'items': array_of(reference_to('Event')), 'last': TEXT},
+        {
+            'next': href_to('/events?after=5f0c2a9be41d7783-42'),
+            'reset': object_of({'begins': TEXT, 'ends': TEXT}),
         },
     ),
     'OutputLines': object_of(

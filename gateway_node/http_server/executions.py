@@ -132,13 +132,17 @@ async def _answer_of(call: Call[Any, Any], execution: Execution) -> Answer:
 
 
 async def _document(call: Call[Any, Any], detail: Detail) -> Document:
-    library, summary = call.services.library, detail.summary
-    version = await library.version_of(detail.entity, summary.script_id)
-    is_outdated = summary.script_version != version
-    content = None
-    # Of a managed script the present version is there and no other.
-    if not is_outdated or library.versions.has(summary.script_id, summary.script_version):
-        script_href = f'{call.base}/{summary.entity}/scripts/{summary.script_id}'
-        content = content_href(script_href, summary.script_version)
-    answered = detail.answered(call.base, is_outdated=is_outdated, script_content=content)
+    is_outdated, has_content = await call.services.questions.version_now(detail)
+    answered = detail_body(call.base, detail, is_outdated=is_outdated, has_content=has_content)
     return Document(content=answered, media_type=JSON)
+
+
+def detail_body(base: str, detail: Detail, *, is_outdated: bool, has_content: bool) -> bytes:
+    """Build all that is shown of an execution; `has_content` where the file of its script is
+    there as it ran."""
+    content = None
+    if has_content:
+        summary = detail.summary
+        script_href = f'{base}/{summary.entity}/scripts/{summary.script_id}'
+        content = content_href(script_href, summary.script_version)
+    return detail.answered(base, is_outdated=is_outdated, script_content=content)

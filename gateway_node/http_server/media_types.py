@@ -14,6 +14,7 @@ JSON = 'application/json'
 TEXT = 'text/plain'
 CSV = 'text/csv'
 NDJSON = 'application/x-ndjson'
+EVENT_STREAM = 'text/event-stream'
 
 _QUALITY = re.compile(r'\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*', re.IGNORECASE)
 _UNWANTED = (0.0, 0)

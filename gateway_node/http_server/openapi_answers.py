@@ -59,6 +59,8 @@ def responses_of(route: Route[Any, Any]) -> dict[str, Any]:
         others['304'] = _KNOWN
     if route.answers_end is not None:
         others['200'] = _end(route.answers_end)
+    if route.answers_over:
+        others['204'] = _OVER
     return {str(route.status): _success(route), **others} | {
         str(status): _error(told) for status, told in sorted(errors.items())
     }
@@ -129,6 +131,7 @@ def _headers(names: Iterable[str]) -> dict[str, Any]:
     return {str(name): _HEADERS[name] for name in names}
 
 
+_OVER = {'description': 'Nothing comes behind `Last-Event-ID`: all of the stream was told.'}
 _KNOWN = {
     'description': 'The client has it, as `If-None-Match` says.',
     'headers': _headers([hdrs.ETAG]),

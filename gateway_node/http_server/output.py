@@ -4,12 +4,11 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-import datetime
 from urllib.parse import urlencode
 
 from gateway_node.clock import rfc3339
 from gateway_node.executions.output_lines import OutputLine, OutputStream, UnfinishedLine
-from gateway_node.executions.output_pages import LinesWanted, OutputPage
+from gateway_node.executions.output_pages import line_moment, LinesWanted, OutputPage
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.calls import Answer, Call, TextPart
 from gateway_node.http_server.errors import InvalidParameter
@@ -129,7 +128,7 @@ def _lines(page: OutputPage, execution: Execution, shown: Callable[[str], str]) 
     def line(said: OutputLine | UnfinishedLine) -> Json:
         known = {
             'stream': said.stream.value,
-            'time': rfc3339(_moment(said, execution)),
+            'time': rfc3339(line_moment(said, execution)),
             'text': shown(said.text),
         }
         return known if said.whole else known | {'whole': False}
@@ -140,14 +139,6 @@ def _lines(page: OutputPage, execution: Execution, shown: Callable[[str], str]) 
         'unfinished': [line(each) for each in page.unfinished],
         'last': page.last,
     }
-
-
-def _moment(line: OutputLine | UnfinishedLine, execution: Execution) -> datetime.datetime:
-    """Return when a line was said: never after the end, unless the clock was set back."""
-    begin, end = execution.started_at or execution.created_at, execution.completed_at
-    moment = begin + datetime.timedelta(milliseconds=line.elapsed_ms)
-    # That it runs is heard of with a delay, and so is its end.
-    return moment if end is None or end < begin else min(moment, end)
 
 
 def _href(

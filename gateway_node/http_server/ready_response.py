@@ -25,8 +25,18 @@ _SERVER_LINE = f'{hdrs.SERVER}: {SERVER_SOFTWARE}'
 class ReadyResponse(web.StreamResponse):
     """Has its head and its content; the content of an answer to HEAD is left out."""
 
-    def __init__(self, *, status: int, fields: Mapping[str, str], content: bytes = b'') -> None:
+    def __init__(
+        self,
+        *,
+        status: int,
+        fields: Mapping[str, str],
+        content: bytes = b'',
+        goes_on: bool = False,
+    ) -> None:
         """Take the header fields, those aside that any response has.
+
+        `goes_on`: the content is only the begin of what is sent, and the end of the connection is
+        the end of it (RFC 9112, section 6.3).
 
         ValueError where one has a control character, by which it could end.
         """
@@ -35,6 +45,9 @@ class ReadyResponse(web.StreamResponse):
             raise ValueError(f'a field of the answer has a control character: {dict(fields)}')
         self._lines = [f'{name}: {value}' for name, value in fields.items()]
         self._content = content
+        self._has_length = not goes_on and status not in _WITHOUT_CONTENT
+        if goes_on:
+            self.force_close()
         self._keeps: bool | None = None
 
     @property
@@ -57,7 +70,7 @@ class ReadyResponse(web.StreamResponse):
 
     def _head(self, version: HttpVersion) -> bytes:
         lines = [_status_line(version, self.status), *self._lines]
-        if self.status not in _WITHOUT_CONTENT:
+        if self._has_length:
             lines.append(f'{hdrs.CONTENT_LENGTH}: {len(self._content)}')
         lines += (_date_line(int(time.time())), _SERVER_LINE)
         # HTTP/1.0 closes by itself, HTTP/1.1 keeps open.

@@ -74,6 +74,8 @@ class Route(Generic[At, B]):
     """None where no body is read, whatever a client sends."""
     answers_end: str | None = None
     """The name of the schema of a 200, for who waits for the end (`Prefer: wait`)."""
+    answers_over: bool = False
+    """Answered 204 where a stream is over for who has all of it: EventSource connects no more."""
     is_probe: bool = False
     """Answered while the gateway starts, too: who asks for anything else waits meanwhile."""
 
@@ -93,7 +95,8 @@ class Route(Generic[At, B]):
         of_end = (200,) if self.answers_end is not None else ()
         of_part = (206,) if self.in_parts else ()
         of_known = (304,) if self.is_validated else ()
-        return {self.status, *of_end, *of_part, *of_known}
+        of_over = (204,) if self.answers_over else ()
+        return {self.status, *of_end, *of_part, *of_known, *of_over}
 
     @property
     def all_errors(self) -> Errors:

@@ -8,6 +8,7 @@ documented contract and every answer to it.
 from typing import Any
 
 from gateway_node.http_server.entity_routes import ENTITY_ROUTES
+from gateway_node.http_server.event_routes import EVENT_ROUTES
 from gateway_node.http_server.execution_routes import EXECUTION_ROUTES
 from gateway_node.http_server.gateway_routes import GATEWAY_ROUTES, UNVERSIONED
 from gateway_node.http_server.route import Route
@@ -19,5 +20,6 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *GATEWAY_ROUTES,
     *ENTITY_ROUTES,
     *SCRIPT_ROUTES,
+    *EVENT_ROUTES,
     *EXECUTION_ROUTES,
 )

@@ -7,11 +7,14 @@ from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
+from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.streams import Streams
 from gateway_node.http_server.forwarding import TrustedProxies
+from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
 from gateway_node.scripts.library import ScriptLibrary
 
 API_VERSION = 'v1'
@@ -50,6 +53,8 @@ class Services:
     executions: ExecutionService
     questions: Questions
     statistics: Statistics
+    event_pages: EventPages
+    streams: Streams
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` and `sqlite` among them."""
     conditions: Callable[[], Awaitable[Mapping[str, Any]]]
@@ -60,6 +65,7 @@ class Services:
     own_names: frozenset[str]
     """The host names under which the gateway answers, addresses aside; see `origins.own_names`."""
     patience: Patience = Patience()
+    stream_places: StreamPlaces = field(default_factory=lambda: StreamPlaces(StreamSettings()))
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)

@@ -36,6 +36,15 @@ class ServerConfiguration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamsConfiguration:
+    """Streams of events."""
+
+    max: int
+    max_per_client: int
+    heartbeat_sec: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScriptsConfiguration:
     """Scripts and their executions."""
 
@@ -145,6 +154,7 @@ class Configuration:
     """All that a user can set, checked; every path is absolute."""
 
     server: ServerConfiguration
+    streams: StreamsConfiguration
     state_dir: Path
     state_min_free_mb: float
     """MiB; 0 for no bound."""
@@ -176,6 +186,7 @@ def configuration_from(
             **_group(values, 'server')
             | {'trusted_proxies': _networks(values, 'server.trusted_proxies')}
         ),
+        streams=StreamsConfiguration(**_group(values, 'streams')),
         state_dir=_state_dir(values, environ),
         state_min_free_mb=cast(float, values['state_min_free_mb']),
         scripts=ScriptsConfiguration(

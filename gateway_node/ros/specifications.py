@@ -84,6 +84,35 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         'fewer where the limit of open files leaves less room.',
     ),
     ParameterSpecification(
+        name='streams.max',
+        type=_INTEGER,
+        default=1000,
+        unit='streams',
+        minimum=0,
+        maximum=65535,
+        description='Most streams of events that are open at a time, 0 for none; each takes a '
+        'connection, of which they have half at most.',
+    ),
+    ParameterSpecification(
+        name='streams.max_per_client',
+        type=_INTEGER,
+        default=50,
+        unit='streams',
+        minimum=1,
+        maximum=65535,
+        description='Most streams of events that one address has open at a time.',
+    ),
+    ParameterSpecification(
+        name='streams.heartbeat_sec',
+        type=_NUMBER,
+        default=15.0,
+        unit='s',
+        minimum=1,
+        maximum=3600,
+        description='How long a stream of events is silent at most, for proxies that close what '
+        'is.',
+    ),
+    ParameterSpecification(
         name='state_dir',
         type=_STRING,
         form=_PATH,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one log of what happened: its epoch, its readers' places, and what is not kept of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 import itertools
 import secrets
 import sqlite3
@@ -9,7 +9,12 @@ import sqlite3
 from gateway_node.executions.events import Cursor, Event, LogBounds
 from gateway_node.executions.store_ports import LogPolicy
 from gateway_node.storage.database import Database
-from gateway_node.storage.event_rows import read_bounds, read_events
+from gateway_node.storage.event_rows import (
+    read_bounds,
+    read_events,
+    read_history,
+    read_newest,
+)
 from gateway_node.storage.mark import FILE_NAME as MARK_FILE_NAME
 from gateway_node.storage.mark import Mark
 
@@ -86,6 +91,20 @@ class SqliteEventLog:
             LogBegins: the log does not reach back to it.
         """
         return await self._database.read(lambda connection: read_events(connection, after, limit))
+
+    async def newest(self, before: int | None = None, *, limit: int) -> tuple[Event, ...]:
+        """Return the last `limit` events that are kept, in sequence; with sequences below
+        `before` where that is given."""
+        return await self._database.read(lambda connection: read_newest(connection, before, limit))
+
+    async def history(
+        self, subjects: Collection[str], *, until: int | None = None, limit: int
+    ) -> Mapping[str, tuple[Event, ...]]:
+        """Return the last `limit` events that are kept of each of these executions, in sequence,
+        from its first one on where there are not more; up to a sequence where that is given."""
+        return await self._database.read(
+            lambda connection: read_history(connection, subjects, until, limit)
+        )
 
     async def hold(self, name: str, after: Cursor) -> None:
         """Keep the events behind a place for a follower of that name, for a while.

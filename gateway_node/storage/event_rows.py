@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one log of what happened, in SQL."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import datetime
 import itertools
@@ -17,6 +18,7 @@ from gateway_node.executions.events import (
     Cursor,
     Event,
     EventKind,
+    FIRST_KINDS,
     Happening,
     LogBounds,
     SCRIPT_KINDS,
@@ -24,6 +26,8 @@ from gateway_node.executions.events import (
 
 _AT_ONCE = 100
 """Events that are written by one statement."""
+_MAX_SEQUENCE = 2**63 - 1
+_COLUMNS = 'sequence, at, kind, subject, actor, cause, changes'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,20 +105,60 @@ def read_events(connection: sqlite3.Connection, after: Cursor, limit: int) -> tu
     if after.epoch != bounds.ends.epoch or not within:
         raise LogBegins(after, bounds.begins)
     rows = connection.execute(
-        """
-        SELECT sequence, at, kind, subject, actor, cause, changes FROM events
-        WHERE sequence > ? ORDER BY sequence LIMIT ?
-        """,
+        f'SELECT {_COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?',
         (after.sequence, limit),
     )
-    (earlier,) = connection.execute('SELECT earlier_events FROM store_state').fetchone()
-    return tuple(_events(after.epoch, rows, earlier))
+    return tuple(_events(connection, rows))
 
 
-def _events(epoch: str, rows: Iterable[tuple[Any, ...]], earlier: int) -> Iterable[Event]:
-    """Make events of rows; up to the sequence `earlier`, they were told by earlier versions."""
+def read_newest(
+    connection: sqlite3.Connection, before: int | None, limit: int
+) -> tuple[Event, ...]:
+    """Return the last `limit` events, with sequences below `before` where that is given."""
+    rows = connection.execute(
+        f"""
+        SELECT {_COLUMNS} FROM events WHERE sequence < ? ORDER BY sequence DESC LIMIT ?
+        """,
+        (_MAX_SEQUENCE if before is None else before, limit),
+    )
+    return tuple(_events(connection, rows))[::-1]
+
+
+def read_history(
+    connection: sqlite3.Connection, subjects: Collection[str], until: int | None, limit: int
+) -> Mapping[str, tuple[Event, ...]]:
+    """Return the last `limit` events of each of these subjects up to a sequence, from its first
+    one on where there are not more.
+
+    The log is read backwards, no further than the first event of each.
+    """
+    found: dict[str, deque[Event]] = {subject: deque() for subject in subjects}
+    wanted = set(found)
+    marks = ', '.join('?' * len(wanted))
+    rows = connection.execute(
+        f"""
+        SELECT {_COLUMNS} FROM events WHERE sequence <= ? AND subject IN ({marks})
+        ORDER BY sequence DESC
+        """,
+        (_MAX_SEQUENCE if until is None else until, *wanted),
+    )
+    for event in _events(connection, rows):
+        events = found[event.subject]
+        if event.subject in wanted:
+            events.appendleft(event)
+            if event.kind in FIRST_KINDS or len(events) == limit:
+                wanted.remove(event.subject)
+        if not wanted:
+            break
+    return {subject: tuple(events) for subject, events in found.items()}
+
+
+def _events(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[Event]:
+    """Make events of rows."""
+    epoch, earlier = connection.execute('SELECT epoch, earlier_events FROM store_state').fetchone()
     for sequence, at, name, subject, actor, cause, text in rows:
         kind, changes = EventKind(name), json.loads(text)
+        # Up to there they were told by earlier versions.
         if sequence <= earlier and kind not in SCRIPT_KINDS:
             changes = renewed_changes(changes)
         yield Event(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A log of what happened, in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 from gateway_node.clock import Clock
 from gateway_node.executions.errors import LogBegins
@@ -47,6 +47,23 @@ class InMemoryEventLog:
             raise LogBegins(after, bounds.begins)
         found = [event for event in self._events if event.sequence > after.sequence]
         return tuple(found[:limit])
+
+    async def newest(self, before: int | None = None, *, limit: int) -> tuple[Event, ...]:
+        """Return the last `limit` events that are kept, in sequence."""
+        self._check_available()
+        found = [each for each in self._events if before is None or each.sequence < before]
+        return tuple(found[-limit:])
+
+    async def history(
+        self, subjects: Collection[str], *, until: int | None = None, limit: int
+    ) -> Mapping[str, tuple[Event, ...]]:
+        """Return the last `limit` events that are kept of each of these executions."""
+        self._check_available()
+        found = [each for each in self._events if until is None or each.sequence <= until]
+        return {
+            subject: tuple(each for each in found if each.subject == subject)[-limit:]
+            for subject in subjects
+        }
 
     async def hold(self, name: str, after: Cursor) -> None:
         """Keep the events behind a place for a follower of that name, for a while.

@@ -21,7 +21,7 @@ from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
 
 ENTITIES = ('apps/temp_sensor', 'components/powertrain_engine')
-ABOUT_SCRIPTS = re.compile(r'\{entity\}| /executions')
+ABOUT_SCRIPTS = re.compile(r'\{entity\}| /executions| /events')
 UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
 
 
@@ -283,6 +283,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     path = path.replace('scripts/{id}', f'scripts/{scene.script_id}')
     path = path.replace('executions/{id}', f'executions/{scene.execution_id}')
     path = path.replace('{status}', 'running')
+    path = path.replace('{sequence}', '1' if scene.known else '4711')
     path = path.replace('/executions/metrics', '/executions/metrics?name=volts')
     if entity_type in named:
         known = scene.known and not scene.entity.endswith('nobody')
@@ -431,6 +432,11 @@ CONCERNS: dict[str, set[str]] = {
     '/executions/{id}': EXECUTION_STATES - {'entity unknown'},
     '/executions/{id}/output': EXECUTION_STATES - {'entity unknown'},
     '{entity}/scripts/{id}/executions/{id}/output': EXECUTION_STATES,
+    '/executions/{id}/events': EXECUTION_STATES - {'entity unknown'},
+    '{entity}/scripts/{id}/executions/{id}/events': EXECUTION_STATES,
+    '/executions/events': {'-', 'scripts off'},
+    '/events': {'-', 'scripts off'},
+    '/events/{sequence}': {'known', 'unknown', 'scripts off'},
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""
 CONCERNS_ALSO: dict[str, set[str]] = {

@@ -67,6 +67,7 @@ async def test_each_path_of_the_table_has_its_description(api: Api) -> None:
         'area_id': 'powertrain',
         'function_id': 'monitoring',
         'status': 'running',
+        'sequence': '1',
     }
     for path in dict.fromkeys(route.path for route in ROUTES):
         there = re.sub(r'\{(\w+)\}', lambda name: values[name[1]], path)

@@ -244,6 +244,8 @@ async def serve_api(
             executions=executions,
             questions=room.questions,
             statistics=room.statistics,
+            event_pages=room.event_pages,
+            streams=room.streams,
             versions={'gateway': 'test', 'sqlite': '3.45.1'},
             conditions=nothing_amiss,
             clock=clock,
@@ -274,6 +276,7 @@ async def serve_api(
         executions.close()
         executions.kill()
         await executions.wait_closed()
+        await room.streams.close()
 
 
 @contextlib.asynccontextmanager
