@@ -99,6 +99,7 @@ async def assemble(
             script_changes=inner.executions.script_changes,
             executions=inner.executions.service,
             questions=inner.executions.questions,
+            once_only=inner.executions.once_only,
             statistics=inner.executions.statistics,
             event_pages=inner.executions.event_pages,
             streams=inner.executions.streams,

@@ -208,6 +208,17 @@ class ScriptNotRunnable(FeatureNotAvailable):
         self.script_id = script_id
 
 
+class IdempotencyKeyReused(Exception):
+    """Something else was asked for under this Idempotency-Key before."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f'Idempotency-Key {key!r} was used with other fields; allowed: the same fields, or '
+            'another key'
+        )
+        self.key = key
+
+
 class NotStartable(Exception):
     """A recorded execution cannot be started; it ends as failed, with this reason."""
 

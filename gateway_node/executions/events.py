@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, GATEWAY
+from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.values import Execution
 
 
@@ -78,15 +79,19 @@ class Change:
     kept_bytes: int | None = None
     """Of the disk, that what is kept beside the record takes once it has ended; None before, and
     where nobody measured it."""
+    key: IdempotencyKey | None = None
+    """Under which a client asked for a new execution; it is kept in the same commit."""
 
     @classmethod
-    def first(cls, execution: Execution, actor: Actor) -> 'Change':
+    def first(
+        cls, execution: Execution, actor: Actor, key: IdempotencyKey | None = None
+    ) -> 'Change':
         """Return what records a new execution, or a new schedule."""
         kind = EventKind.EXECUTION_ACCEPTED
         if execution.is_schedule:
             kind = EventKind.SCHEDULE_MADE
         cause = execution.trigger.type.value
-        return cls(execution=execution, kind=kind, actor=actor, cause=cause)
+        return cls(execution=execution, kind=kind, actor=actor, cause=cause, key=key)
 
     @property
     def new(self) -> bool:

@@ -16,6 +16,7 @@ from gateway_node.executions.events import (
     Happening,
 )
 from gateway_node.executions.following import Follower, OpenSummaries
+from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.listeners import Guard
 from gateway_node.executions.ports import EventListener, ProgressListener
 from gateway_node.executions.store_ports import ExecutionStore
@@ -74,17 +75,23 @@ class Ledger:
         """Wait for the store no longer: what it does not take now is left to the next start."""
         self._last_attempts.set()
 
-    async def begin(self, *executions: Execution, actor: Actor, queued: bool = False) -> None:
-        """Record new executions and schedules, all or none; where they are `queued`, that the
-        first one has to wait.
+    async def begin(
+        self,
+        *executions: Execution,
+        actor: Actor,
+        key: IdempotencyKey | None = None,
+        queued: bool = False,
+    ) -> None:
+        """Record new executions and schedules, all or none; `key` names the first from now on, and
+        where they are `queued`, it has to wait.
 
         StoreUnavailable where they cannot be recorded, and then they never were.
         """
-        news: list[Change | Happening] = [Change.first(each, actor) for each in executions]
+        first, *others = executions
+        news: list[Change | Happening] = [Change.first(first, actor, key)]
         if queued:
-            first = executions[0]
-            news.insert(1, Happening.queued(first.entity, first.script_id, first.id))
-        await self.record(*news)
+            news.append(Happening.queued(first.entity, first.script_id, first.id))
+        await self.record(*news, *(Change.first(each, actor) for each in others))
 
     async def record(self, *news: Change | Happening) -> None:
         """Record what happened, all or none, each change of status made by

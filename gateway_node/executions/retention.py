@@ -95,6 +95,7 @@ class Retention:
             await self._sweep_executions()
         finally:
             await self._store.log.prune(self._log_policy)
+            await self._store.keys.prune()
 
     async def _sweep_executions(self) -> None:
         if self._archive is not None:

@@ -7,6 +7,7 @@ from gateway_node.clock import Clock
 from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.once_only import OnceOnly
 from gateway_node.executions.ports import Archive, FreeSpace, ScriptRunner
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
@@ -28,6 +29,7 @@ class ExecutionRoom:
     service: ExecutionService
     questions: Questions
     script_changes: ScriptChanges
+    once_only: OnceOnly
     statistics: Statistics
     event_pages: EventPages
     streams: Streams
@@ -79,6 +81,7 @@ def execution_room(
         service=service,
         questions=service.questions,
         script_changes=script_changes,
+        once_only=OnceOnly(store.keys),
         statistics=Statistics(store, clock),
         event_pages=EventPages(store),
         streams=streams,

@@ -14,6 +14,7 @@ from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import NotStartable, StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import Change, EventKind
+from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.settings import RestartSettings
@@ -128,7 +129,9 @@ class Schedules:
         async with self._changes:
             pass
 
-    async def schedule(self, execution: Execution, actor: Actor) -> None:
+    async def schedule(
+        self, execution: Execution, actor: Actor, key: IdempotencyKey | None
+    ) -> None:
         """Record a new schedule that was let in and take it.
 
         Once begun this goes on where it is cancelled.
@@ -142,7 +145,7 @@ class Schedules:
             try:
                 async with self._changes:
                     await self._library.get(execution.entity, execution.script_id)
-                    await self._ledger.begin(execution, actor=actor)
+                    await self._ledger.begin(execution, actor=actor, key=key)
                     self.add([execution])
             except Exception:
                 self._admission.leave(execution.id)

@@ -8,6 +8,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import ScriptHasOpenExecutions
 from gateway_node.executions.events import EventKind
+from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import FreeSpace
 from gateway_node.executions.script_log import ScriptLog
@@ -17,6 +18,7 @@ from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges
 from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.script_folders import new_script_id
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import Script
 
@@ -34,6 +36,7 @@ class ScriptChanges:
         free_space: FreeSpace,
     ) -> None:
         self._library = library
+        self._store = store
         self._executions = executions
         self._free_space = free_space
         self._script_log = ScriptLog(store=store, ledger=ledger)
@@ -46,7 +49,8 @@ class ScriptChanges:
         await self._script_log.open(self._library)
 
     async def begin_upload(self, *, replacing: bool = False) -> Upload:
-        """Return an upload to write the file into, for `upload`, or for `replace`.
+        """Return an upload to write the file into, for `upload`, or, `replacing`, for `replace`
+        and for what may be there already.
 
         DiskSpaceLow, and what `ScriptLibrary.begin_upload` raises.
         """
@@ -62,11 +66,24 @@ class ScriptChanges:
         metadata: Metadata,
         *,
         actor: Actor,
+        key: IdempotencyKey | None = None,
     ) -> Script:
-        """Make a script of an upload; raises what `ScriptLibrary.create` says."""
-        tell = self._script_log.noting(EventKind.SCRIPT_UPLOADED, entity, actor)
+        """Make a script of an upload; raises what `ScriptLibrary.create` says.
+
+        With a `key` its id is on record before it is made, so that after a crash it is known
+        whether it was; StoreUnavailable.
+        """
+        script_id = new_script_id()
+        if key is not None:
+            await self._store.keys.reserve(key, script_id)
         script = await self._library.create(
-            entity, upload, file_name, metadata, uploaded_by=str(actor), tell=tell
+            entity,
+            upload,
+            file_name,
+            metadata,
+            script_id=script_id,
+            uploaded_by=str(actor),
+            tell=self._script_log.noting(EventKind.SCRIPT_UPLOADED, entity, actor),
         )
         await self._script_log.wait_told()
         return script

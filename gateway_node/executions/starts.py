@@ -14,6 +14,7 @@ from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import Admitted, Candidate
 from gateway_node.executions.errors import ParentNotRunning
 from gateway_node.executions.families import Families
+from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import StartOrder
@@ -45,6 +46,8 @@ class StartRequest:
     priority: int = DEFAULT_PRIORITY
     queue: bool = True
     """Whether it waits in line where there is no place, and is not refused."""
+    key: IdempotencyKey | None = None
+    """Under which it is kept what became of it."""
 
 
 class Starts:
@@ -86,7 +89,7 @@ class Starts:
                 self._ids.settle(*candidate.ids)
                 raise
             execution = self._new_execution(admitted.order, request, actor, asked_at)
-            return await self._begin(execution, candidate, admitted, actor)
+            return await self._begin(execution, candidate, admitted, actor, request.key)
 
     async def _let_in(self, candidate: Candidate) -> Admitted:
         admitted = await self._admission.walk_in(candidate)
@@ -98,19 +101,24 @@ class Starts:
         return admitted
 
     async def _begin(
-        self, execution: Execution, candidate: Candidate, admitted: Admitted, actor: Actor
+        self,
+        execution: Execution,
+        candidate: Candidate,
+        admitted: Admitted,
+        actor: Actor,
+        key: IdempotencyKey | None,
     ) -> Execution:
         if candidate.schedule_id is None:
             ancestors = candidate.ancestors
             if ancestors:
                 execution = execution.evolve(parent=ancestors[0], ancestors=ancestors)
-            await self._start(execution, admitted, actor)
+            await self._start(execution, admitted, actor, key)
         elif candidate.runs:
             execution = execution.evolve(schedule=candidate.schedule_id)
-            await self._start_with_schedule(execution, admitted, actor)
+            await self._start_with_schedule(execution, admitted, actor, key)
         else:
             execution = execution.evolve(as_schedule=Schedule())
-            await self._schedules.schedule(execution, actor)
+            await self._schedules.schedule(execution, actor, key)
         if admitted.waits:
             position = self._admission.positions().get(execution.id)
             return execution.evolve(queue_position=position)
@@ -143,17 +151,19 @@ class Starts:
             schedule_id=schedule_id,
         )
 
-    async def _start(self, execution: Execution, admitted: Admitted, actor: Actor) -> None:
+    async def _start(
+        self, execution: Execution, admitted: Admitted, actor: Actor, key: IdempotencyKey | None
+    ) -> None:
         async def record() -> None:
             try:
-                await self._ledger.begin(execution, actor=actor, queued=admitted.waits)
+                await self._ledger.begin(execution, actor=actor, key=key, queued=admitted.waits)
             finally:
                 self._ids.settle(execution.id)
 
         await self._active.begin(execution, admitted, record)
 
     async def _start_with_schedule(
-        self, execution: Execution, admitted: Admitted, actor: Actor
+        self, execution: Execution, admitted: Admitted, actor: Actor, key: IdempotencyKey | None
     ) -> None:
         """Start an execution now and record its schedule with it, both or neither."""
         assert execution.schedule is not None
@@ -166,7 +176,9 @@ class Starts:
 
         async def record() -> None:
             try:
-                await self._ledger.begin(execution, schedule, actor=actor, queued=admitted.waits)
+                await self._ledger.begin(
+                    execution, schedule, actor=actor, key=key, queued=admitted.waits
+                )
             except Exception:
                 self._admission.leave(schedule.id)
                 raise

@@ -13,6 +13,7 @@ from gateway_node.executions.actors import Actor
 from gateway_node.executions.child_counts import ChildCounts
 from gateway_node.executions.events import Change, Cursor, Event, Happening, LogBounds
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.idempotency import IdempotencyKey, KeptKey
 from gateway_node.executions.pages import (
     FoundNumberedPage,
     FoundPage,
@@ -100,6 +101,22 @@ class EventLog(Protocol):
         """Remove the oldest events that `policy` does not keep and no follower holds."""
 
 
+class IdempotencyKeys(Protocol):
+    """The keys under which clients asked for something; all raise StoreUnavailable."""
+
+    async def get(self, key: IdempotencyKey) -> KeptKey | None:
+        """Return what is known of a key, whatever was asked for; None for a new one."""
+
+    async def reserve(self, key: IdempotencyKey, script_id: str) -> None:
+        """Note the id that a script is going to have which is made under this key.
+
+        It is made once the log tells of its upload.
+        """
+
+    async def prune(self) -> None:
+        """Remove the keys that need not be kept; see `idempotency.py`."""
+
+
 class ExecutionStore(Protocol):
     """Keeps executions, and logs what happens in the same commit.
 
@@ -113,6 +130,10 @@ class ExecutionStore(Protocol):
     @property
     def end_counts(self) -> EndCounts:
         """The ends of all executions that it ever kept, counted."""
+
+    @property
+    def keys(self) -> IdempotencyKeys:
+        """The keys under which clients asked for something."""
 
     @property
     def may_have_forgotten(self) -> bool:

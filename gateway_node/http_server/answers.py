@@ -21,6 +21,7 @@ from gateway_node.http_server.calls import (
 from gateway_node.http_server.connections import Connection
 from gateway_node.http_server.event_stream import EventStreamResponse
 from gateway_node.http_server.media_types import JSON, TEXT
+from gateway_node.http_server.once import IDEMPOTENCY_REPLAYED
 from gateway_node.http_server.parts import entity_tag, is_known, OfKnown, part_of
 from gateway_node.http_server.preferences import PREFERENCE_APPLIED
 from gateway_node.http_server.ready_response import ReadyResponse
@@ -47,12 +48,7 @@ def response_to(
         return _download(answer.body, status, request, headers, head=head)
     if isinstance(answer.body, TextPart):
         return _text(answer.body, status, headers, head=head)
-    if answer.location is not None:
-        headers[hdrs.LOCATION] = answer.location
-    if links := link_field(answer.links):
-        headers[hdrs.LINK] = links
-    if answer.preference is not None:
-        headers[PREFERENCE_APPLIED] = answer.preference
+    headers.update(_told_in_headers(answer))
     if isinstance(answer.body, Stream):
         return _stream(answer.body, status, request, headers)
     if isinstance(answer.body, EventStream):
@@ -63,6 +59,20 @@ def response_to(
     if not isinstance(document, Document):
         document = Document(content=_encode(document).encode(), media_type=JSON)
     return _document(document, answer.asked, status, headers)
+
+
+def _told_in_headers(answer: Answer) -> dict[str, str]:
+    """Return what stands in headers, whatever the body."""
+    headers: dict[str, str] = {}
+    if answer.location is not None:
+        headers[hdrs.LOCATION] = answer.location
+    if links := link_field(answer.links):
+        headers[hdrs.LINK] = links
+    if answer.replayed:
+        headers[IDEMPOTENCY_REPLAYED] = 'true'
+    if answer.preference is not None:
+        headers[PREFERENCE_APPLIED] = answer.preference
+    return headers
 
 
 def attachment(file_name: str) -> str:

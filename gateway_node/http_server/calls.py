@@ -127,5 +127,7 @@ class Answer:
     """Paths by what they are to this answer (RFC 8288)."""
     asked: OfKnown | None = None
     """What the client may have of it, which it then need not be sent; None where none keeps it."""
+    replayed: bool = False
+    """Whether an earlier request made what is answered."""
     preference: str | None = None
     """The one that was applied, of those that the client has (RFC 7240)."""

@@ -98,6 +98,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ExecutionNotStoppable: _CONFLICT,
     executions.ExecutionNotDeletable: _CONFLICT,
     executions.ScriptHasOpenExecutions: _CONFLICT,
+    executions.IdempotencyKeyReused: _vendor(409, 'idempotency-key-reused'),
     executions.ScriptAlreadyRunning: _CONFLICT,
     executions.TimeoutTooLong: _INVALID_PARAMETER,
     executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),

@@ -10,6 +10,7 @@ from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.execution_columns import execution_href
 from gateway_node.http_server.fields import Choice, Flag
 from gateway_node.http_server.media_types import JSON
+from gateway_node.http_server.once import MadeOnce, started_once
 from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.preferences import PREFER, Wait
 from gateway_node.http_server.representations import content_href, Json
@@ -19,7 +20,7 @@ from gateway_node.http_server.takes import header, member, optional
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfStart(OfScript):
+class OfStart(OfScript, MadeOnce):
     """Takes a script, and how long a client waits for the end of what it starts."""
 
     wait_sec: int | None = header(
@@ -62,9 +63,22 @@ async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
     """
     wait_sec = call.at.wait_sec
     answer_at = call.services.clock.monotonic() + (wait_sec or 0)
-    execution = await call.services.executions.start(
-        call.at.entity, call.at.script_id, call.body.start(), actor=call.actor
+    request = call.body.start()
+    at, service = call.at, call.services.executions
+    made = await started_once(
+        call,
+        lambda key: service.start(
+            at.entity, at.script_id, replace(request, key=key), actor=call.actor
+        ),
     )
+    answer = await _started_or_ended(call, made.resource, wait_sec, answer_at)
+    return replace(answer, replayed=made.replayed)
+
+
+async def _started_or_ended(
+    call: Call[Any, Any], execution: Execution, wait_sec: int | None, answer_at: float
+) -> Answer:
+    """Answer what was started; where the client waits, as its GET does once it has ended."""
     if wait_sec is None or execution.is_schedule:
         return _started(call.base, execution)
     left_sec = answer_at - call.services.clock.monotonic()

@@ -10,6 +10,7 @@ from aiohttp import hdrs
 
 from gateway_node.http_server.error_table import error_body, INTERNAL_ERROR, Row, row_of
 from gateway_node.http_server.media_types import JSON, offered_by
+from gateway_node.http_server.once import IDEMPOTENCY_REPLAYED, MadeOnce
 from gateway_node.http_server.paging import Numbered
 from gateway_node.http_server.preferences import PREFERENCE_APPLIED
 from gateway_node.http_server.route import BYTES, Route
@@ -34,6 +35,10 @@ _HEADERS: dict[str, dict[str, Any]] = {
         'schema': _TEXT,
     },
     hdrs.ETAG: {'description': 'Names this very content.', 'schema': _TEXT},
+    IDEMPOTENCY_REPLAYED: {
+        'description': '`true` where an earlier request with this Idempotency-Key made it.',
+        'schema': {'const': 'true'},
+    },
     PREFERENCE_APPLIED: {
         'description': 'That the end was waited for, and for how many seconds at most (RFC 7240).',
         'schema': _TEXT,
@@ -58,7 +63,7 @@ def responses_of(route: Route[Any, Any]) -> dict[str, Any]:
     if route.is_validated:
         others['304'] = _KNOWN
     if route.answers_end is not None:
-        others['200'] = _end(route.answers_end)
+        others['200'] = _end(route, route.answers_end)
     if route.answers_over:
         others['204'] = _OVER
     return {str(route.status): _success(route), **others} | {
@@ -71,7 +76,7 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {'description': status.description or status.phrase}
     if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         of_wait = [PREFERENCE_APPLIED] if route.answers_end is not None else []
-        response['headers'] = _headers([hdrs.LOCATION, *of_wait])
+        response['headers'] = _headers([hdrs.LOCATION, *_of_once(route), *of_wait])
     if issubclass(route.takes, Numbered):
         response['headers'] = _headers([hdrs.LINK])
     if route.answers == BYTES:
@@ -86,11 +91,15 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
     return response
 
 
-def _end(schema: str) -> dict[str, Any]:
+def _of_once(route: Route[Any, Any]) -> list[str]:
+    return [IDEMPOTENCY_REPLAYED] if issubclass(route.takes, MadeOnce) else []
+
+
+def _end(route: Route[Any, Any], schema: str) -> dict[str, Any]:
     """Return what is answered where the end was waited for, and came in time."""
     return {
         'description': 'It has ended within the time that `Prefer` gave it.',
-        'headers': _headers([hdrs.LOCATION, PREFERENCE_APPLIED]),
+        'headers': _headers([hdrs.LOCATION, *_of_once(route), PREFERENCE_APPLIED]),
         'content': {JSON: {'schema': reference_to(schema)}},
     }
 

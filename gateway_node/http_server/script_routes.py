@@ -6,6 +6,7 @@ from typing import Any
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.executions.errors import (
     DiskSpaceLow,
+    IdempotencyKeyReused,
     ScriptHasOpenExecutions,
     StoreUnavailable,
 )
@@ -17,7 +18,6 @@ from gateway_node.http_server.subjects import (
     find_entity,
     find_library,
     find_script,
-    OfEntity,
     OfScript,
 )
 from gateway_node.scripts.errors import (
@@ -69,12 +69,18 @@ SCRIPT_ROUTES: tuple[Route[Any, Any], ...] = (
         '/{collection}/{entity_id}/scripts',
         CONFIGURATOR,
         scripts.upload_script,
-        OfEntity,
+        scripts.OfUpload,
         finds=find_entity,
         body=UploadBody(),
         status=201,
         answers='UploadedScript',
-        errors=(*ERRORS_OF_SCRIPTS, *_UPLOAD, ScriptLimitReached),
+        errors=(
+            *ERRORS_OF_SCRIPT,
+            *_UPLOAD,
+            ScriptLimitReached,
+            IdempotencyKeyReused,
+            StoreUnavailable,
+        ),
     ),
     Route(
         'GET',

@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway_node.http_server.calls import Answer, Call, Download
 from gateway_node.http_server.errors import ContentNotFound
 from gateway_node.http_server.fields import Version
+from gateway_node.http_server.once import made_once, MadeOnce
 from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.representations import (
     listing,
@@ -40,6 +41,11 @@ class OfVersion(OfScript):
     version: str | None = query(Version(), default=None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfUpload(OfEntity, MadeOnce):
+    """Takes an entity, and the name of the request that makes a script of it."""
+
+
 async def list_scripts(call: Call[OfScriptList, None]) -> Answer:
     """List the scripts of an entity."""
     scripts = await call.services.library.list(call.at.entity)
@@ -48,18 +54,28 @@ async def list_scripts(call: Call[OfScriptList, None]) -> Answer:
     return Answer(body=body, asked=call.at)
 
 
-async def upload_script(call: Call[OfEntity, Form]) -> Answer:
-    """Upload a script."""
-    async with receive(call.body, call.services.script_changes) as received:
-        script = await call.services.script_changes.upload(
-            call.at.entity,
-            received.upload,
-            received.file_name,
-            received.metadata or Metadata(),
-            actor=call.actor,
+async def upload_script(call: Call[OfUpload, Form]) -> Answer:
+    """Upload a script.
+
+    With an `Idempotency-Key` a request that is sent again makes no second one.
+    """
+    entity, services = call.at.entity, call.services
+    # The script may be there already: the limit on scripts is then asked when one is made.
+    keyed = call.at.idempotency_key is not None
+    async with receive(call.body, services.script_changes, replacing=keyed) as received:
+        metadata = received.metadata or Metadata()
+        made = await made_once(
+            call,
+            await received.fields() if keyed else {},
+            lambda key: services.script_changes.upload(
+                entity, received.upload, received.file_name, metadata, actor=call.actor, key=key
+            ),
+            lambda script_id: services.library.get(entity, script_id),
         )
+    script = made.resource
     href = f'{_scripts_href(call)}/{script.id}'
-    return Answer(body={'id': script.id, 'name': script.name, 'href': href}, location=href)
+    body = {'id': script.id, 'name': script.name, 'href': href}
+    return Answer(body=body, location=href, replayed=made.replayed)
 
 
 async def show_script(call: Call[OfScript, None]) -> Answer:

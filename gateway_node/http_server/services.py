@@ -8,6 +8,7 @@ from typing import Any
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.event_pages import EventPages
+from gateway_node.executions.once_only import OnceOnly
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
@@ -52,6 +53,7 @@ class Services:
     script_changes: ScriptChanges
     executions: ExecutionService
     questions: Questions
+    once_only: OnceOnly
     statistics: Statistics
     event_pages: EventPages
     streams: Streams

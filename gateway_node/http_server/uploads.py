@@ -62,6 +62,18 @@ class ReceivedScript:
     file_name: str
     metadata: Metadata | None
 
+    async def fields(self) -> dict[str, Any]:
+        """Return what was sent, as JSON values, once all of the file is on the disk.
+
+        ScriptRefused, LibraryUnavailable: as `Upload.finish`.
+        """
+        await self.upload.finish()
+        return {
+            'file': self.upload.version,
+            'file_name': self.file_name,
+            'metadata': None if self.metadata is None else self.metadata.document(),
+        }
+
 
 @asynccontextmanager
 async def receive(

@@ -10,7 +10,6 @@ from gateway_node.scripts.disk import disk_errors
 from gateway_node.scripts.first_line import interpreter_of
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.records import Record
-from gateway_node.scripts.script_folders import new_script_id
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import ScriptKind
 from gateway_node.threads import Threads
@@ -37,13 +36,14 @@ class Arrival:
         kind: ScriptKind,
         beginning: Beginning,
         *,
+        script_id: str,
         entity: EntityRef,
         sequence: int,
         now: datetime.datetime,
     ) -> Record:
         """Return the record of a new script."""
         return Record(
-            script_id=new_script_id(),
+            script_id=script_id,
             entity=entity,
             sequence=sequence,
             created=now.isoformat(),

@@ -25,6 +25,7 @@ from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.old_versions import none_in_use, VersionsInUse
 from gateway_node.scripts.ports import SchemaChecker
+from gateway_node.scripts.script_folders import new_script_id
 from gateway_node.scripts.script_versions import ScriptVersions
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.uploaded_scripts import Tell, tell_nobody, UploadedScripts
@@ -234,10 +235,11 @@ class ScriptLibrary:
         file_name: str,
         metadata: Metadata,
         *,
+        script_id: str | None = None,
         uploaded_by: str | None = None,
         tell: Tell = tell_nobody,
     ) -> Script:
-        """Make a script of an upload.
+        """Make a script of an upload, under an id of `new_script_id`.
 
         Raises:
             ScriptRefused, ScriptLimitReached, SchemaCheckUnavailable
@@ -248,7 +250,14 @@ class ScriptLibrary:
         await self._check_metadata(metadata)
         await upload.finish()
         return await uploaded.add(
-            entity, upload, file_name, kind, metadata, uploaded_by=uploaded_by, tell=tell
+            entity,
+            upload,
+            file_name,
+            kind,
+            metadata,
+            script_id=script_id or new_script_id(),
+            uploaded_by=uploaded_by,
+            tell=tell,
         )
 
     async def replace(

@@ -185,14 +185,15 @@ class UploadedScripts:
         kind: ScriptKind,
         metadata: Metadata,
         *,
+        script_id: str,
         uploaded_by: str | None = None,
         tell: Tell = tell_nobody,
     ) -> Script:
-        """Make a script of an upload; ScriptRefused, ScriptLimitReached."""
+        """Make a script of an upload, under a new id; ScriptRefused, ScriptLimitReached."""
         arrival = Arrival(
             upload=upload, file_name=file_name, metadata=metadata, uploaded_by=uploaded_by
         )
-        return await self._take(upload, self._add(entity, arrival, kind, tell))
+        return await self._take(upload, self._add(entity, script_id, arrival, kind, tell))
 
     async def replace(
         self,
@@ -286,7 +287,7 @@ class UploadedScripts:
         return await self._to_the_end.run(f'take the upload {upload.version}', take())
 
     async def _add(
-        self, entity: EntityRef, arrival: Arrival, kind: ScriptKind, tell: Tell
+        self, entity: EntityRef, script_id: str, arrival: Arrival, kind: ScriptKind, tell: Tell
     ) -> Record:
         beginning = await arrival.beginning(kind, self._threads)
         async with self._changes:
@@ -294,6 +295,7 @@ class UploadedScripts:
             record = arrival.first_record(
                 kind,
                 beginning,
+                script_id=script_id,
                 entity=entity,
                 sequence=1 + max((r.sequence for r in self._records.values()), default=0),
                 now=self._clock.now(),

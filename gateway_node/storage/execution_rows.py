@@ -27,6 +27,7 @@ from gateway_node.executions.ids import number_of
 from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.end_counts import count_ends
 from gateway_node.storage.event_rows import LogWriter
+from gateway_node.storage.kept_keys import keep_key
 from gateway_node.storage.set_backs import note_set_backs
 from gateway_node.storage.terms import add_script_name, add_terms, remove_terms, terms_of
 from gateway_node.storage.told_scripts import keep_told
@@ -123,6 +124,8 @@ def insert(log: LogWriter, change: Change) -> dict[str, Any]:
     add_terms(connection, number, terms_of(summary))
     add_script_name(connection, summary)
     note_set_backs(connection, number, created_at)
+    if change.key is not None:
+        keep_key(connection, change.key, execution.id, log.up_sec)
     return summary
 
 

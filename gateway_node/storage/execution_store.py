@@ -47,6 +47,7 @@ from gateway_node.storage.execution_rows import (
     remove_rows,
 )
 from gateway_node.storage.expired import read_expired
+from gateway_node.storage.kept_keys import SqliteIdempotencyKeys
 from gateway_node.storage.named_versions import read_named_versions
 from gateway_node.storage.numbered_searches import find_numbered_page
 from gateway_node.storage.searches import find_page
@@ -74,6 +75,7 @@ class SqliteExecutionStore:
         self._clock = clock
         self._log = log
         self._end_counts = SqliteEndCounts(database)
+        self._keys = SqliteIdempotencyKeys(database, up_sec)
         self._up_sec = up_sec
         """Tells the seconds that all gateways on this database were up."""
         self._kept_up_sec = up_sec()
@@ -100,6 +102,11 @@ class SqliteExecutionStore:
     def end_counts(self) -> SqliteEndCounts:
         """The ends of all executions that it ever kept, counted."""
         return self._end_counts
+
+    @property
+    def keys(self) -> SqliteIdempotencyKeys:
+        """The keys under which clients asked for something."""
+        return self._keys
 
     @property
     def may_have_forgotten(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway_node.executions.documents import evolved, to_text
 from gateway_node.executions.events import EventKind, Happening, SCRIPT_KINDS
+from gateway_node.storage.kept_keys import note_made
 
 
 def keep_told(connection: sqlite3.Connection, happening: Happening) -> None:
@@ -17,6 +18,8 @@ def keep_told(connection: sqlite3.Connection, happening: Happening) -> None:
     if happening.kind is EventKind.SCRIPT_DELETED:
         connection.execute('DELETE FROM told_scripts WHERE subject = ?', (subject,))
         return
+    if happening.kind is EventKind.SCRIPT_UPLOADED:
+        note_made(connection, subject.rpartition('/')[2])
     told = connection.execute('SELECT summary FROM told_scripts WHERE subject = ?', (subject,))
     row = told.fetchone()
     summary = evolved(json.loads(row[0]) if row else {}, happening.changes)

@@ -12,6 +12,7 @@ from typing import Any
 from fakes.end_counts import InMemoryEndCounts
 from fakes.event_log import InMemoryEventLog
 from fakes.executions import as_listed
+from fakes.idempotency_keys import InMemoryIdempotencyKeys
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
@@ -65,6 +66,7 @@ class InMemoryExecutionStore:
         self._told_scripts: dict[str, dict[str, Any]] = {}
         self._log = InMemoryEventLog(clock, self._check_available)
         self._end_counts = InMemoryEndCounts(self._check_available)
+        self._keys = InMemoryIdempotencyKeys(clock, self._check_available, self._is_open)
         self._last_id: str | None = None
 
     @property
@@ -76,6 +78,11 @@ class InMemoryExecutionStore:
     def end_counts(self) -> InMemoryEndCounts:
         """The ends of all executions that it ever kept, counted."""
         return self._end_counts
+
+    @property
+    def keys(self) -> InMemoryIdempotencyKeys:
+        """The keys under which clients asked for something."""
+        return self._keys
 
     async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
         """Keep all of `news`, or none; return the event of each.
@@ -258,6 +265,8 @@ class InMemoryExecutionStore:
         self._end_counts.note(execution)
         if change.new:
             self._last_id = max(self._last_id or '', execution.id)
+        if change.key is not None:
+            self._keys.keep(change.key, execution.id)
         if not execution.is_open:
             self._ended_at.setdefault(execution.id, self._clock.monotonic())
             if change.kept_bytes is not None:
@@ -284,6 +293,8 @@ class InMemoryExecutionStore:
         )
 
     def _tell(self, happening: Happening) -> Event:
+        if happening.kind is EventKind.SCRIPT_UPLOADED:
+            self._keys.note_made(happening.subject.rpartition('/')[2])
         if happening.kind in SCRIPT_KINDS:
             told = self._told_scripts.pop(happening.subject, {})
             if happening.kind is not EventKind.SCRIPT_DELETED:
@@ -313,6 +324,10 @@ class InMemoryExecutionStore:
                 found.append(each)
                 surplus -= self._kept_bytes[each]
         return found
+
+    def _is_open(self, execution_id: str) -> bool:
+        execution = self._executions.get(execution_id)
+        return execution is not None and execution.is_open
 
     def _has_failed(self, execution_id: str) -> bool:
         return self._executions[execution_id].status is ExecutionStatus.FAILED

@@ -23,6 +23,7 @@ from gateway_node.scripts.values import Script, ScriptKind
 ENTITIES = ('apps/temp_sensor', 'components/powertrain_engine')
 ABOUT_SCRIPTS = re.compile(r'\{entity\}| /executions| /events')
 UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
+A_KEY = {'Idempotency-Key': '"8e03978e-40d5"'}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,8 @@ class Scene:
     script_id: str = 'script_unknown'
     execution_id: str = UNKNOWN_EXECUTION
     known: bool = True
+    uploaded: tuple[int, Any] = (0, None)
+    """What was answered to an upload."""
 
 
 async def prepared(scene: Scene) -> None:
@@ -187,6 +190,34 @@ async def schedule_without_store(scene: Scene) -> None:
     await store_unavailable(scene)
 
 
+async def key_used(scene: Scene) -> None:
+    scripts = f'/{scene.entity}/scripts'
+    file = form(b'echo new\n', 'new.sh')
+    scene.uploaded = await scene.api.json('POST', scripts, data=file, headers=A_KEY)
+    start = f'{scripts}/{scene.script_id}/executions'
+    now = {'execution_type': 'now'}
+    _, started = await scene.api.json('POST', start, json=now, headers=A_KEY)
+    scene.execution_id = started['id']
+
+
+async def key_used_otherwise(scene: Scene) -> None:
+    scripts = f'/{scene.entity}/scripts'
+    await scene.api.json('POST', scripts, data=form(b'echo old\n', 'new.sh'), headers=A_KEY)
+    start = f'{scripts}/{scene.script_id}/executions'
+    later = {'execution_type': 'on_restart'}
+    await scene.api.json('POST', start, json=later, headers=A_KEY)
+
+
+async def key_of_what_was_deleted(scene: Scene) -> None:
+    await key_used(scene)
+    scripts = f'/{scene.entity}/scripts'
+    _, uploaded = scene.uploaded
+    assert (await scene.api.request('DELETE', f'{scripts}/{uploaded["id"]}')).status == 204
+    execution = f'{scripts}/{scene.script_id}/executions/{scene.execution_id}'
+    await scene.api.json('PUT', execution, json={'action': 'stop'})
+    assert (await scene.api.request('DELETE', execution)).status == 204
+
+
 async def script_unknown(scene: Scene) -> None:
     scene.script_id = 'script_unknown'
 
@@ -231,6 +262,9 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'execution terminated': terminated,
     'execution deleted': execution_deleted,
     'execution unknown': nothing_more,
+    'Idempotency-Key used': key_used,
+    'Idempotency-Key used with other fields': key_used_otherwise,
+    'Idempotency-Key of what was deleted': key_of_what_was_deleted,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     'scripts off': {'scripts': False},
@@ -297,6 +331,8 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
             options['json'] = {'action': 'stop'}
         else:
             options['data'] = form(b'echo new\n', 'new.sh')
+    if row.state in KEY_STATES:
+        options['headers'] = A_KEY
     return await scene.api.request(method, path, **options)
 
 
@@ -409,6 +445,11 @@ REFUSALS_OF_A_START = {
     'runner unavailable',
     'store unavailable',
 }
+KEY_STATES = {
+    'Idempotency-Key used',
+    'Idempotency-Key used with other fields',
+    'Idempotency-Key of what was deleted',
+}
 CONCERNS: dict[str, set[str]] = {
     '{entity}': ENTITY_STATES,
     '/apps/{id}/is-located-on': ENTITY_STATES,
@@ -440,11 +481,11 @@ CONCERNS: dict[str, set[str]] = {
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""
 CONCERNS_ALSO: dict[str, set[str]] = {
-    'POST {entity}/scripts': {'uploads off'},
+    'POST {entity}/scripts': {*KEY_STATES, 'uploads off'},
     'PUT {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off'},
     'DELETE {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off'},
     'GET {entity}/scripts/{id}/executions': {'script deleted after an execution'},
-    'POST {entity}/scripts/{id}/executions': REFUSALS_OF_A_START,
+    'POST {entity}/scripts/{id}/executions': REFUSALS_OF_A_START | KEY_STATES,
     'GET {entity}/scripts/{id}/versions': {'store unavailable'},
     'GET /health/ready': {'gateway recovering', 'gateway shutting down', 'store unavailable'},
 }

@@ -243,6 +243,7 @@ async def serve_api(
             script_changes=room.script_changes,
             executions=executions,
             questions=room.questions,
+            once_only=room.once_only,
             statistics=room.statistics,
             event_pages=room.event_pages,
             streams=room.streams,

@@ -166,6 +166,7 @@ class Life:
         self.ledger, self.executions = room.ledger, room.service
         self.questions = room.questions
         self.script_changes = room.script_changes
+        self.once_only = room.once_only
         self.listener.listen_to(self.ledger)
         self.log_lines = LogLines()
         self.ledger.add_listener(self.log_lines)

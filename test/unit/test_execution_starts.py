@@ -166,7 +166,9 @@ async def test_a_failed_record_that_nobody_waits_for_is_logged_at_once(
     script_id = await stage.upload()
     asked, refused = asyncio.Event(), asyncio.Event()
 
-    async def begin(*executions: Execution, actor: Actor, queued: bool = False) -> None:
+    async def begin(
+        *executions: Execution, actor: Actor, key: object, queued: bool = False
+    ) -> None:
         asked.set()
         await refused.wait()
         raise StoreUnavailable('disk full')
