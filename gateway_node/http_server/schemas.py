@@ -65,6 +65,7 @@ _SCRIPT_WHERE_SET: Schema = {
         },
     ),
     'mended': MENDED,
+    'entry': TEXT,
 }
 
 SCHEMAS: dict[str, Schema] = {

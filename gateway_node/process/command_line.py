@@ -63,13 +63,15 @@ def wanted_interpreter(script: Script, interpreters: Interpreters) -> Interprete
 def _python(script: Script, interpreters: Interpreters) -> Interpreter:
     """Return the Python and its options.
 
-    An uploaded script's folder is the library's own: `-P` keeps Python from importing from there.
+    The folder of an uploaded file is the library's own: `-P` keeps Python from importing from
+    there. Where the upload is of several files, they are each other's.
     """
+    has_neighbours = script.managed or script.entry is not None
     asked = script.interpreter or Interpreter(program='python3')
     environments = asked.program in ('python', 'python3', f'python{interpreters.python_version}')
     return Interpreter(
         program=interpreters.python if environments else asked.program,
-        options=asked.options if script.managed else (SAFE_PATH, *asked.options),
+        options=asked.options if has_neighbours else (SAFE_PATH, *asked.options),
     )
 
 

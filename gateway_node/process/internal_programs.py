@@ -69,7 +69,7 @@ class InternalPrograms:
             SupervisorOrder(
                 execution_id=directory.name,
                 directory=str(directory),
-                argv=[*launch_program(world.interpreters), DESCRIBE, str(script.path)],
+                argv=[*launch_program(world.interpreters), DESCRIBE, str(script.runs_from)],
                 base_environment=environment.base,
                 environment=environment.own,
                 folder_variables=environment.of_folder,

@@ -107,7 +107,7 @@ class LaunchFragments:
             self._known.clear()
             self._readings.clear()
             self._world = world
-        key = (script.path, script.version)
+        key = (script.runs_from, script.version)
         given = launch_arguments(parameters)
         known = self._known.get(key)
         violations = argument_violations(known.declaration, given) if known is not None else []
@@ -122,7 +122,7 @@ class LaunchFragments:
 
         One alone where the fragment could not be read: nothing was checked then.
         """
-        known = self._known.get((script.path, script.version))
+        known = self._known.get((script.runs_from, script.version))
         if known is None:
             return ()
         if known.declaration is None:

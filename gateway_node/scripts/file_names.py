@@ -59,9 +59,31 @@ def first_control(text: str, allowed: str = '') -> str | None:
     return None
 
 
+def plain_name_fault(name: str) -> str | None:
+    """Return why a name is no plain name of a file or a folder, or None where it is one."""
+    if not name:
+        return 'is empty'
+    for character in name:
+        if unicodedata.category(character) in _INVISIBLE:
+            return f'has the control or format character U+{ord(character):04X}'
+    # What a system that folds compatibility forms would make of it must be as plain.
+    for form in (name, unicodedata.normalize('NFKC', name)):
+        if _SEPARATORS & set(form):
+            return 'has a path separator'
+        if form in ('.', '..'):
+            return 'names a directory'
+        if form != form.strip():
+            return 'begins or ends with a space'
+    if len(name.encode()) > MAX_FILE_NAME_BYTES:
+        return f'is longer than {MAX_FILE_NAME_BYTES} bytes'
+    return None
+
+
 def check_file_name(file_name: str) -> None:
     """Raise ScriptRefused where `file_name` is no plain file name."""
-    reason = _file_name_fault(file_name)
+    reason = plain_name_fault(file_name)
+    if file_name == MENDED_FOLDER:
+        reason = 'is the name of the folder of mended copies'
     if reason is not None:
         raise ScriptRefused(
             f'the file name {shown(file_name)} {reason}; allowed: a plain file name'
@@ -102,9 +124,11 @@ def settle_kind(
         wanted = present
     kind = wanted or by_name or present
     if kind is None:
+        of_archive = " and no 'entry' (of an archive: the path of the file that runs)"
         raise ScriptRefused(
             f'the file name {file_name!r} has no known suffix ({KNOWN_NAMES}) and the '
             f"metadata no 'kind' ({', '.join(k.value for k in UPLOADED_KINDS)})"
+            f'{of_archive if file_name.lower().endswith(".zip") else ""}'
         )
     if by_name not in (None, kind) and kind is not choice:
         raise ScriptRefused(
@@ -117,24 +141,3 @@ def settle_kind(
             f'allowed: names that end with {LAUNCH_ENDINGS}'
         )
     return kind
-
-
-def _file_name_fault(file_name: str) -> str | None:
-    if not file_name:
-        return 'is empty'
-    for character in file_name:
-        if unicodedata.category(character) in _INVISIBLE:
-            return f'has the control or format character U+{ord(character):04X}'
-    # What a system that folds compatibility forms would make of it must be as plain.
-    for form in (file_name, unicodedata.normalize('NFKC', file_name)):
-        if _SEPARATORS & set(form):
-            return 'has a path separator'
-        if form in ('.', '..'):
-            return 'names a directory'
-        if form != form.strip():
-            return 'begins or ends with a space'
-    if file_name == MENDED_FOLDER:
-        return 'is the name of the folder of mended copies'
-    if len(file_name.encode()) > MAX_FILE_NAME_BYTES:
-        return f'is longer than {MAX_FILE_NAME_BYTES} bytes'
-    return None

@@ -19,7 +19,7 @@ from gateway_node.scripts.errors import (
     ScriptsTurnedOff,
     UploadsTurnedOff,
 )
-from gateway_node.scripts.file_names import check_file_name, settle_kind
+from gateway_node.scripts.file_names import check_file_name
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
@@ -246,14 +246,12 @@ class ScriptLibrary:
         """
         uploaded = self._turned_on()
         check_file_name(file_name)
-        kind = settle_kind(file_name, metadata.kind)
         await self._check_metadata(metadata)
         await upload.finish()
         return await uploaded.add(
             entity,
             upload,
             file_name,
-            kind,
             metadata,
             script_id=script_id or new_script_id(),
             uploaded_by=uploaded_by,

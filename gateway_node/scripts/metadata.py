@@ -16,6 +16,7 @@ from gateway_node.strict_json import pointer_token, shown
 
 MAX_NAME_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 4096
+MAX_ENTRY_LENGTH = 1024
 MAX_TAGS = 32
 MAX_TAG_LENGTH = 64
 MIN_TIMEOUT_SEC = 0.01
@@ -66,6 +67,8 @@ class Metadata:
     parameters_schema: Mapping[str, Any] | None = None
     kind: ScriptKind | None = None
     """None: the file name tells."""
+    entry: str | None = None
+    """The path of the file that runs, in an archive; None: the upload is no archive."""
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     named: frozenset[str] = frozenset()
@@ -154,6 +157,10 @@ def _text(value: object, path: str, violations: list[Violation], *, limit: int) 
 
 def _name(value: object, path: str, violations: list[Violation]) -> str | None:
     return _text(value, path, violations, limit=MAX_NAME_LENGTH)
+
+
+def _entry(value: object, path: str, violations: list[Violation]) -> str | None:
+    return _text(value, path, violations, limit=MAX_ENTRY_LENGTH)
 
 
 def _description(value: object, path: str, violations: list[Violation]) -> str | None:
@@ -287,6 +294,7 @@ _READERS: Mapping[str, Reader] = {
     'proximity_proof_required': _flag,
     'parameters_schema': _schema,
     'kind': _kind,
+    'entry': _entry,
     'exit_verdicts': _exit_verdicts,
     'limits': _limits,
 }

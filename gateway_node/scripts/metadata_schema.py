@@ -10,6 +10,7 @@ from gateway_node.scripts.file_names import UPLOADED_KINDS
 from gateway_node.scripts.metadata import (
     LIMIT_RANGES,
     MAX_DESCRIPTION_LENGTH,
+    MAX_ENTRY_LENGTH,
     MAX_NAME_LENGTH,
     MAX_TAG_LENGTH,
     MAX_TAGS,
@@ -67,6 +68,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
     'proximity_proof_required': {'type': 'boolean'},
     'parameters_schema': {'type': 'object', 'description': 'A JSON Schema (2020-12).'},
     'kind': {'enum': [kind.value for kind in UPLOADED_KINDS]},
+    'entry': _text(MAX_ENTRY_LENGTH)
+    | {'description': 'Of an archive: the path of the file that runs.'},
     'exit_verdicts': {
         'type': 'object',
         # In Python, `$` matches before a line end too.

@@ -75,9 +75,8 @@ class OldVersions:
         """Remove the versions of a script that are not in use, as far as it goes."""
         deleted = script_id in self._deleted
         for version in [each for each in self.of(script_id) if each not in in_use]:
-            folder, note = self._folders.versions.files(script_id, version, deleted=deleted)
-            # By its folder a version is found again after a crash.
-            await self._threads.run(self._folders.discard, note, folder)
+            files = self._folders.versions.files(script_id, version, deleted=deleted)
+            await self._threads.run(self._folders.discard, *files)
             self._forget(script_id, version)
         if deleted and not self.of(script_id):
             home = self._folders.versions.home(script_id, deleted=True)

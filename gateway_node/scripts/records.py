@@ -49,6 +49,8 @@ class Record:
     first_line: str
     """What the file asks to be run by, uninterpreted: `first_line.first_line_of`."""
     mended: tuple[Mending, ...]
+    unpacked_size: int = 0
+    """Bytes that the files of an archive take, unpacked; see `metadata.entry`."""
     revision: int = 1
     """Grows with each upload of the script: the order of its versions."""
     uploaded_at: datetime.datetime | None = None
@@ -76,6 +78,7 @@ def encode(record: Record) -> bytes:
         'metadata': record.metadata.document(),
         'first_line': record.first_line,
         'mended': [mending.value for mending in record.mended],
+        'unpacked_size': record.unpacked_size,
         'revision': record.revision,
         'uploaded_at': record.uploaded_at and record.uploaded_at.isoformat(),
         'uploaded_by': record.uploaded_by,
@@ -108,6 +111,7 @@ def decode(script_id: str, document: Any) -> Record:
         metadata=parse_metadata(document['metadata']),
         first_line=first_line,
         mended=tuple(Mending(value) for value in document['mended']),
+        unpacked_size=int(document.get('unpacked_size', 0)),
         revision=int(document.get('revision', 1)),
         uploaded_at=datetime.datetime.fromisoformat(uploaded_at) if uploaded_at else None,
         uploaded_by=document.get('uploaded_by'),
@@ -126,6 +130,7 @@ def script_of(record: Record, path: Path) -> Script:
         version=record.version,
         size=record.size,
         mended=record.mended,
+        entry=metadata.entry,
         interpreter=interpreter,
         fault=fault,
         **metadata.script_fields(),

@@ -4,6 +4,7 @@
     <scripts_dir>/<script id>/script.json                    the record, replaced by rename
     <scripts_dir>/<script id>/<version>/<file name>          the upload, never changed
     <scripts_dir>/<script id>/<version>/mended/<file name>   what runs in its place, if anything
+    <scripts_dir>/<script id>/<version>.unpacked/            the files of an archive
     <scripts_dir>/<script id>/<version>.json                 see `version_folders.py`
     <scripts_dir>/.incoming/                                 what is not a script yet, or no longer
     <scripts_dir>/.damaged/                                  what could not be read, for a person
@@ -34,8 +35,10 @@ from gateway_node.scripts.disk import (
     write_file,
 )
 from gateway_node.scripts.mending import mend
+from gateway_node.scripts.packages import UNPACKED_MODE
 from gateway_node.scripts.records import DAMAGE, decode, encode, FORMAT, Record, script_of
-from gateway_node.scripts.values import MENDED_FOLDER
+from gateway_node.scripts.upload import Upload
+from gateway_node.scripts.values import MENDED_FOLDER, unpacked_folder
 from gateway_node.scripts.version_folders import VersionFolders
 
 _LOGGER = logging.getLogger(__name__)
@@ -98,7 +101,7 @@ class ScriptFolders:
         """Return what was damaged and lies aside, since whenever."""
         return tuple(sorted(self._damaged.iterdir())) if self._damaged.is_dir() else ()
 
-    def add(self, record: Record, upload: Path) -> None:
+    def add(self, record: Record, upload: Upload) -> None:
         """Make a script of a received file; an OSError leaves nothing of either."""
         staged, home = self.incoming_path(), self.directory / record.script_id
         try:
@@ -108,10 +111,10 @@ class ScriptFolders:
             os.rename(staged, home)
             sync_directory(self.directory)
         except OSError:
-            self.discard(staged, home, upload)
+            self.discard(staged, home, upload.path, upload.unpacked_path)
             raise
 
-    def change(self, earlier: Record, record: Record, upload: Path) -> None:
+    def change(self, earlier: Record, record: Record, upload: Upload) -> None:
         """Give a script the version and the metadata of `record` in place of `earlier`; an OSError
         leaves the old.
 
@@ -119,7 +122,8 @@ class ScriptFolders:
         """
         home = self.directory / record.script_id
         staged, staged_note = self.incoming_path(), self.incoming_path()
-        made = [] if (home / record.version).exists() else [home / record.version]
+        folder = home / record.version
+        made = [each for each in (folder, unpacked_folder(folder)) if not each.exists()]
         try:
             write_file(staged, encode(record))
             self._place(home, record, upload)
@@ -129,7 +133,7 @@ class ScriptFolders:
             sync_directory(home)
             os.rename(staged, home / _RECORD)
         except OSError:
-            self.discard(staged, staged_note, upload, *made)
+            self.discard(staged, staged_note, upload.path, upload.unpacked_path, *made)
             raise
         sync_directory(home)
 
@@ -155,22 +159,32 @@ class ScriptFolders:
         sync_directory(self.directory)
         self.discard(gone)
 
-    def _place(self, home: Path, record: Record, upload: Path) -> None:
-        """Put an upload, and what runs in its place, into the folder of its version."""
+    def _place(self, home: Path, record: Record, upload: Upload) -> None:
+        """Put an upload, and what runs in its place, into the folders of its version."""
         target = home / record.place
         make_directory(target.parent)
         if target.exists():
-            upload.unlink()  # the same bytes, for the folder's name is their hash
+            upload.path.unlink()  # the same bytes, for the folder's name is their hash
         else:
-            os.rename(upload, target)
+            os.rename(upload.path, target)
         self._mend(home, record)
         sync_directory(target.parent)
+        if record.metadata.entry is not None:
+            self._place_unpacked(unpacked_folder(target.parent), upload)
+
+    def _place_unpacked(self, target: Path, upload: Upload) -> None:
+        if target.exists():
+            self.discard(upload.unpacked_path)
+        else:
+            os.rename(upload.unpacked_path, target)
+            # Only now: what nobody may write into cannot be put elsewhere (man 2 rename).
+            target.chmod(UNPACKED_MODE)
 
     def _mend(self, home: Path, record: Record) -> None:
         """Make a version's mended copy where it has one and it is not there."""
         source = home / record.place
         target = source.parent / MENDED_FOLDER / source.name
-        if not record.mended or target.exists():
+        if not record.mended or record.metadata.entry is not None or target.exists():
             return
         staged = self.incoming_path()
         try:

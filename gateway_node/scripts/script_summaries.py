@@ -17,6 +17,7 @@ def script_summary(script: Script) -> dict[str, Any]:
         },
         'limits': {name: bound for name, bound in limits.items() if bound is not None},
         'mended': [mending.value for mending in script.mended],
+        'entry': script.entry,
     }
     return {
         'id': script.id,

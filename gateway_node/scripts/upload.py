@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file on its way in: streamed to the staging directory, hashed and counted as it comes."""
+"""A file on its way in: streamed to the staging directory, hashed and counted as it comes; an
+archive is unpacked beside it."""
 
 import asyncio
 from contextlib import suppress
@@ -9,8 +10,11 @@ from pathlib import Path
 import threading
 from types import TracebackType
 
+from gateway_node.removal import remove_tree
 from gateway_node.scripts.disk import disk_errors, new_file, SCRIPT_MODE
 from gateway_node.scripts.errors import ScriptRefused, ScriptTooLarge
+from gateway_node.scripts.packages import Package, unpack
+from gateway_node.scripts.values import UNPACKED_SUFFIX
 from gateway_node.threads import Threads
 from gateway_node.to_the_end import ToTheEnd
 
@@ -28,6 +32,8 @@ class Upload:
         """Receive into `path`, which must not exist."""
         self.path = path
         self.max_bytes = max_bytes
+        self.unpacked_path = path.with_name(f'{path.name}{UNPACKED_SUFFIX}')
+        """Where the files of an archive are, once it is unpacked."""
         self.size = 0
         self.taken = False
         """True once the library has it: to make a script of it, or to `discard` it."""
@@ -36,6 +42,7 @@ class Upload:
         self._hash = hashlib.sha256()
         self._gathered = bytearray()
         self._finished = False
+        self._package: Package | None = None
         self._given_up = False
         # A cancelled request leaves its thread writing: the descriptor is closed after it only.
         self._lock = threading.Lock()
@@ -62,6 +69,15 @@ class Upload:
         if not self.size:
             raise ScriptRefused('the file is empty; a script has at least one byte')
         await self._threads.run(self._finish)
+
+    async def unpack(self) -> Package:
+        """Return the files of a finished upload that is an archive, unpacked once.
+
+        Raises:
+            ScriptRefused: it is no archive, or one that is not taken.
+            LibraryUnavailable: as its name says.
+        """
+        return await self._threads.run(self._unpack)
 
     async def discard(self) -> None:
         """Remove what was received, also where who waits is cancelled; LibraryUnavailable."""
@@ -101,12 +117,21 @@ class Upload:
             self._close()
             self._finished = True
 
+    def _unpack(self) -> Package:
+        with self._lock, disk_errors('unpack an upload'):
+            if self._package is None:
+                self._package = unpack(self.path, self.unpacked_path, self.max_bytes)
+            return self._package
+
     def _discard(self) -> None:
         with self._lock, disk_errors('remove an upload'):
             self._given_up = True
             self._close()
             with suppress(FileNotFoundError):
                 self.path.unlink()
+            left = remove_tree(self.unpacked_path)
+            if left is not None:
+                raise left
 
     def _write_gathered(self) -> None:
         gathered, self._gathered = bytes(self._gathered), bytearray()

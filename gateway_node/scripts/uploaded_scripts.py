@@ -21,13 +21,12 @@ from gateway_node.scripts.errors import (
     ScriptNotFound,
     VersionNotFound,
 )
-from gateway_node.scripts.file_names import settle_kind
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.old_versions import OldVersions, VersionsInUse
 from gateway_node.scripts.records import Record, script_of
 from gateway_node.scripts.script_folders import ScriptFolders
 from gateway_node.scripts.upload import Upload
-from gateway_node.scripts.values import Script, ScriptKind, ScriptVersion
+from gateway_node.scripts.values import Script, ScriptVersion
 from gateway_node.threads import Threads
 from gateway_node.to_the_end import ToTheEnd
 
@@ -182,7 +181,6 @@ class UploadedScripts:
         entity: EntityRef,
         upload: Upload,
         file_name: str,
-        kind: ScriptKind,
         metadata: Metadata,
         *,
         script_id: str,
@@ -193,7 +191,7 @@ class UploadedScripts:
         arrival = Arrival(
             upload=upload, file_name=file_name, metadata=metadata, uploaded_by=uploaded_by
         )
-        return await self._take(upload, self._add(entity, script_id, arrival, kind, tell))
+        return await self._take(upload, self._add(entity, script_id, arrival, tell))
 
     async def replace(
         self,
@@ -214,6 +212,9 @@ class UploadedScripts:
         """
 
         async def change() -> Record:
+            if metadata.over(self._record(entity, script_id).metadata).entry is not None:
+                # This takes its time, and need keep nobody from other changes.
+                await upload.unpack()
             async with self._changes:
                 earlier = self._record(entity, script_id)
                 arrival = Arrival(
@@ -287,31 +288,29 @@ class UploadedScripts:
         return await self._to_the_end.run(f'take the upload {upload.version}', take())
 
     async def _add(
-        self, entity: EntityRef, script_id: str, arrival: Arrival, kind: ScriptKind, tell: Tell
+        self, entity: EntityRef, script_id: str, arrival: Arrival, tell: Tell
     ) -> Record:
-        beginning = await arrival.beginning(kind, self._threads)
+        contents = await arrival.contents(None, self._threads)
         async with self._changes:
             self.check_room()
             record = arrival.first_record(
-                kind,
-                beginning,
+                contents,
                 script_id=script_id,
                 entity=entity,
                 sequence=1 + max((r.sequence for r in self._records.values()), default=0),
                 now=self._clock.now(),
             )
             with disk_errors('take a script'):
-                await self._threads.run(self._folders.add, record, arrival.upload.path)
+                await self._threads.run(self._folders.add, record, arrival.upload)
             self._records[record.script_id] = record
             tell(self._script(record))
             return record
 
     async def _replaced(self, earlier: Record, arrival: Arrival) -> Record:
-        kind = settle_kind(arrival.file_name, arrival.metadata.kind, earlier.kind)
-        beginning = await arrival.beginning(kind, self._threads)
-        record = arrival.next_record(earlier, kind, beginning, now=self._clock.now())
+        contents = await arrival.contents(earlier, self._threads)
+        record = arrival.next_record(earlier, contents, now=self._clock.now())
         with disk_errors('take a script'):
-            await self._threads.run(self._folders.change, earlier, record, arrival.upload.path)
+            await self._threads.run(self._folders.change, earlier, record, arrival.upload)
         # A deletion that was asked for meanwhile is not taken back.
         script_id = record.script_id
         records = self._removing if script_id in self._removing else self._records

@@ -5,6 +5,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 import datetime
 import enum
+import os
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,13 @@ class Mending(enum.Enum):
 
 MENDED_FOLDER = 'mended'
 """Beside an uploaded file: where its mended copy lies."""
+UNPACKED_SUFFIX = '.unpacked'
+"""Of the folder, beside that of an uploaded archive, where its files lie."""
+
+
+def unpacked_folder(folder: Path) -> Path:
+    """Return where the files of an archive lie, by the folder of its version."""
+    return folder.with_name(folder.name + UNPACKED_SUFFIX)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +126,10 @@ class Script:
     managed: bool = False
     """From the scripts manifest: it can be neither replaced nor deleted."""
     mended: tuple[Mending, ...] = ()
-    """How the file that runs differs from the upload; empty where the upload itself runs."""
+    """How the file that runs differs from the upload's; empty where it does not."""
+    entry: str | None = None
+    """The path of the file that runs, in an upload of several files; None where it is the upload
+    itself."""
     interpreter: Interpreter | None = None
     """None: the kind's own."""
     fault: str = ''
@@ -143,6 +154,8 @@ class Script:
     @property
     def runs_from(self) -> Path:
         """The file that is executed."""
+        if self.entry is not None:
+            return unpacked_folder(self.path.parent) / os.fsdecode(self.entry.encode())
         return self.path.parent / MENDED_FOLDER / self.path.name if self.mended else self.path
 
 

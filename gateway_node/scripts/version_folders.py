@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The versions of uploads that are not current, as they lie on the disk. All of it blocks.
 
-    <scripts_dir>/<script id>/<version>/   as it lay when it was current
+    <scripts_dir>/<script id>/<version>/   as it lay when it was current, and <version>.unpacked/
     <scripts_dir>/<script id>/<version>.json   the record of then
     <scripts_dir>/.deleted/<script id>/   a script that is gone, while any version of it is kept
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gateway_node.scripts.disk import make_directory, sync_directory
 from gateway_node.scripts.records import DAMAGE, decode, encode, Record, script_of, VERSION
-from gateway_node.scripts.values import MENDED_FOLDER, ScriptVersion
+from gateway_node.scripts.values import MENDED_FOLDER, ScriptVersion, unpacked_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,9 @@ class OldVersion:
     @classmethod
     def of(cls, record: Record) -> 'OldVersion':
         """Return the version of a record that was current."""
-        copies = 2 if record.mended else 1
+        copies = 2 if record.mended and record.metadata.entry is None else 1
         # A schema of parameters may be longer than the script.
-        size = record.size * copies + len(encode(record))
+        size = record.size * copies + record.unpacked_size + len(encode(record))
         return cls(version=record.version, revision=record.revision, size=size)
 
 
@@ -63,18 +63,24 @@ class VersionFolders:
         return any(self.copies(record))
 
     def copies(self, record: Record) -> tuple[Path, ...]:
-        """Return the files of the current version under names that it had before."""
+        """Return what the current version does not need: files under names that it had before,
+        and what was unpacked before it was no archive."""
         folder = self._directory / record.script_id / record.version
-        return tuple(
+        copies = [
             copy
             for copy in (*folder.iterdir(), *folder.glob(f'{MENDED_FOLDER}/*'))
             if copy.name not in (MENDED_FOLDER, record.place.name)
-        )
+        ]
+        unpacked = unpacked_folder(folder)
+        if record.metadata.entry is None and unpacked.exists():
+            copies.append(unpacked)
+        return tuple(copies)
 
-    def files(self, script_id: str, version: str, *, deleted: bool) -> tuple[Path, Path]:
-        """Return all that there is of a version: the folder of its file, and the note."""
-        home = self.home(script_id, deleted=deleted)
-        return home / version, home / f'{version}.json'
+    def files(self, script_id: str, version: str, *, deleted: bool) -> tuple[Path, Path, Path]:
+        """Return all that there is of a version: the note, where an archive is unpacked, and, by
+        which it is found and which is removed last, the folder of its file."""
+        folder = self.home(script_id, deleted=deleted) / version
+        return folder.with_name(f'{version}.json'), unpacked_folder(folder), folder
 
     def retire(self, script_id: str) -> None:
         """Put a script with all its versions to the deleted ones: one rename."""
@@ -85,7 +91,7 @@ class VersionFolders:
 
     def describe(self, record: Record, version: str, *, deleted: bool) -> ScriptVersion:
         """Return what is known of a version of a script; FileNotFoundError."""
-        folder, note = self.files(record.script_id, version, deleted=deleted)
+        note, _, folder = self.files(record.script_id, version, deleted=deleted)
         noted = record if record.version == version else _read(note)
         if noted is None:
             path = _file_in(folder)
@@ -99,7 +105,8 @@ class VersionFolders:
         noted = _read(folder.with_name(f'{folder.name}.json'))
         if noted is not None:
             return OldVersion.of(noted)
-        files = [path.lstat() for path in folder.rglob('*') if path.is_file()]
+        there = (*folder.rglob('*'), *unpacked_folder(folder).rglob('*'))
+        files = [path.lstat() for path in there if path.is_file()]
         size = sum(each.st_size for each in files)
         return OldVersion(version=folder.name, revision=0, size=size)
 

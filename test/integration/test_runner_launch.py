@@ -7,7 +7,7 @@ from pathlib import Path
 import time
 
 import pytest
-from runner_support import Floor, floor, living_scripts
+from runner_support import Floor, floor, living_scripts, needs_launch
 from waiting import wait_until
 
 from gateway_node.executions.errors import KindNotAvailable
@@ -20,12 +20,6 @@ from gateway_node.scripts.values import Script, ScriptKind
 __all__ = ['floor']
 
 FRAGMENTS = Path(__file__).parent.parent / 'launch_fragments'
-# A folder of that name, such as the package's own, has a spec without an origin.
-SPEC = importlib.util.find_spec('launch')
-needs_launch = pytest.mark.skipif(
-    SPEC is None or SPEC.origin is None,
-    reason='launch is not installed: it comes with a ROS distribution',
-)
 
 
 async def test_without_launch_a_fragment_is_refused(

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 import contextlib
+import importlib.util
 import itertools
 import os
 from pathlib import Path
@@ -32,6 +33,12 @@ from gateway_node.scripts.file_names import kind_by_name
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind
 from gateway_node.side_tasks import SideTasks
 
+# A folder of that name, such as the package's own, has a spec without an origin.
+_LAUNCH = importlib.util.find_spec('launch')
+needs_launch = pytest.mark.skipif(
+    _LAUNCH is None or _LAUNCH.origin is None,
+    reason='launch is not installed: it comes with a ROS distribution',
+)
 HOSTILE = Path(__file__).parents[1] / 'integration' / 'hostile'
 DEADLINE_SEC = 20.0
 _RUN = os.environ.setdefault('GATEWAY_TEST_RUN', secrets.token_hex(4))
