@@ -18,6 +18,9 @@ from typing import Any
 
 from gateway_node import __version__
 from gateway_node.adapters import Adapters, open_adapters
+from gateway_node.callbacks.allowed import AllowedDestinations
+from gateway_node.callbacks.callback_service import Callbacks
+from gateway_node.callbacks.sending import Sender
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.host import remembers_host
@@ -38,12 +41,13 @@ from gateway_node.executions.settings import (
 from gateway_node.executions.store_ports import LogPolicy, RetentionPolicy
 from gateway_node.executions.values import Executor
 from gateway_node.http_server.application import Application
+from gateway_node.http_server.callbacks import AnsweredEnds
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.host_names import host_names
 from gateway_node.http_server.open_connections import ConnectionLimits, connections_within
 from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.server import Server
-from gateway_node.http_server.services import Services
+from gateway_node.http_server.services import api_base, Services
 from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
 from gateway_node.reloading import ManifestReload
 from gateway_node.ros.configuration import Configuration
@@ -54,6 +58,7 @@ from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.side_tasks import SideTasks
 from gateway_node.start_files import ManifestReader, Manifests
 from gateway_node.storage.archive import MonthlyArchive
+from gateway_node.storage.callback_store import SqliteCallbackStore
 from gateway_node.storage.database import SQLITE_VERSION
 from gateway_node.storage.identity_store import SqliteIdentityStore
 
@@ -87,10 +92,15 @@ async def assemble(
     """
     async with contextlib.AsyncExitStack() as undo:
         adapters = await open_adapters(configuration, clock, side_tasks, undo)
-        inner = await _inner_rooms(configuration, adapters, node_side.name, undo)
+        allowed = AllowedDestinations(configuration.callbacks.allowed)
+        inner = await _inner_rooms(configuration, adapters, node_side.name, allowed, undo)
+        callbacks = _callbacks(configuration, adapters, inner, allowed)
 
         async def conditions() -> dict[str, Any]:
-            return {'gateway': instance, **await _conditions(adapters, inner, node_side, server)}
+            return {
+                'gateway': instance,
+                **await _conditions(adapters, inner, callbacks, node_side, server),
+            }
 
         limits = _connection_limits(configuration)
         services = Services(
@@ -101,6 +111,7 @@ async def assemble(
             questions=inner.executions.questions,
             once_only=inner.executions.once_only,
             statistics=inner.executions.statistics,
+            callbacks=callbacks,
             event_pages=inner.executions.event_pages,
             streams=inner.executions.streams,
             versions={**_own_versions(), **node_side.versions},
@@ -119,6 +130,7 @@ async def assemble(
             directory=inner.directory,
             identities=inner.identities,
             executions=inner.executions,
+            callbacks=callbacks,
             manifests=inner.manifests,
             server=server,
             base=services.base,
@@ -145,6 +157,7 @@ async def _inner_rooms(
     configuration: Configuration,
     adapters: Adapters,
     own_node: NodeName,
+    allowed: AllowedDestinations,
     undo: contextlib.AsyncExitStack,
 ) -> _InnerRooms:
     reader = ManifestReader(
@@ -155,7 +168,9 @@ async def _inner_rooms(
     undo.push_async_callback(library.close)
     archive_dir = configuration.history.archive_dir
     archive = None if archive_dir is None else MonthlyArchive(archive_dir, archived_execution)
-    executions = await _execution_room(configuration, adapters, own_node, library, archive, undo)
+    executions = await _execution_room(
+        configuration, adapters, own_node, library, archive, allowed, undo
+    )
     directory, identities = await _entities(
         configuration, adapters, manifests, own_node, library, executions.service
     )
@@ -175,7 +190,11 @@ async def _inner_rooms(
 
 
 async def _conditions(
-    adapters: Adapters, inner: _InnerRooms, node_side: NodeSide, server: Server
+    adapters: Adapters,
+    inner: _InnerRooms,
+    callbacks: Callbacks,
+    node_side: NodeSide,
+    server: Server,
 ) -> dict[str, Any]:
     """Return what /health shows of the rooms; what is wrong, each of them tells itself."""
     runner = adapters.runner
@@ -187,11 +206,13 @@ async def _conditions(
             *runner.warm_warnings,
             *inner.library.warnings,
             *server.warnings,
+            *callbacks.warnings,
             *filter(None, [await adapters.free_space.shortage()]),
             *inner.manifests.warnings,
             *node_side.unseen_nodes.warnings(alone=not inner.directory.any_online),
             *node_side.namesakes.warnings,
         ],
+        'callbacks': callbacks.figures,
         'connections': server.connections,
         'supervision': {
             **runner.containment,
@@ -201,12 +222,32 @@ async def _conditions(
     }
 
 
+def _callbacks(
+    configuration: Configuration,
+    adapters: Adapters,
+    inner: _InnerRooms,
+    allowed: AllowedDestinations,
+) -> Callbacks:
+    """Return what tells of ends, from now on."""
+    executions = inner.executions
+    base = api_base(configuration.server.path_prefix)
+    callbacks = Callbacks(
+        store=SqliteCallbackStore(adapters.database, adapters.store.up_sec),
+        sender=Sender(allowed, adapters.clock, secret_file=configuration.callbacks.secret_file),
+        documents=AnsweredEnds(executions.questions, base),
+        clock=adapters.clock,
+    )
+    executions.ledger.add_listener(callbacks)
+    return callbacks
+
+
 async def _execution_room(
     configuration: Configuration,
     adapters: Adapters,
     own_node: NodeName,
     library: ScriptLibrary,
     archive: MonthlyArchive | None,
+    allowed: AllowedDestinations,
     undo: contextlib.AsyncExitStack,
 ) -> ExecutionRoom:
     room = execution_room(
@@ -219,6 +260,7 @@ async def _execution_room(
         executor=Executor(name=own_node.fully_qualified_name, host=socket.gethostname()),
         settings=_execution_settings(configuration),
         last_id=await adapters.store.last_id(),
+        check_callback=allowed.check,
         archive=archive,
     )
     log_lines = LogLines()

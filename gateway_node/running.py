@@ -7,6 +7,7 @@ import contextlib
 import logging
 from typing import Any
 
+from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.identity_keeper import IdentityKeeper
@@ -39,6 +40,7 @@ class Gateway:
         directory: EntityDirectory,
         identities: IdentityKeeper,
         executions: ExecutionRoom,
+        callbacks: Callbacks,
         server: Server,
         base: str,
         side_tasks: SideTasks,
@@ -55,6 +57,7 @@ class Gateway:
         self._executions = executions.service
         self._streams = executions.streams
         self._script_changes = executions.script_changes
+        self._callbacks = callbacks
         self._identities = identities
         self._namesakes = namesakes
         self._manifests = manifests
@@ -77,6 +80,7 @@ class Gateway:
         """Bring what an earlier gateway left to an end; StoreUnavailable."""
         await self._script_changes.open()
         await self._executions.open(self.directory)
+        self._start('send callbacks', self._callbacks.keep_sending())
         self._start('look after entities', self._tend_entities())
         self._start(
             'look for hidden nodes',

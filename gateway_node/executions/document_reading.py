@@ -87,6 +87,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         parent=summary.get('parent'),
         ancestors=tuple(rest.get('ancestors', ())),
         schedule=summary.get('schedule'),
+        callback=rest.get('callback'),
         as_schedule=_schedule(summary, rest) if summary.get('scheduled') else None,
         stop_trigger=_trigger(summary['stop_trigger']) if 'stop_trigger' in summary else None,
         started_at=_moment(summary.get('started_at')),

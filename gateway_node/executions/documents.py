@@ -127,6 +127,8 @@ def beside_summary(execution: Execution) -> dict[str, Any]:
     }
     if execution.executor is not None:
         shown['executor'] = dataclasses.asdict(execution.executor)
+    if execution.callback is not None:
+        shown['callback'] = execution.callback
     if execution.output_parameters is not None:
         shown['parameters'] = dict(execution.output_parameters)
     if checks := execution.checks:
@@ -160,6 +162,7 @@ def _rest(execution: Execution) -> dict[str, Any]:
             'executor': dataclasses.asdict(executor) if executor else None,
             'changed_at': _time(execution.changed_at),
             'ancestors': execution.ancestors or None,
+            'callback': execution.callback,
             'exit_verdicts': {
                 str(code): verdict.value for code, verdict in execution.exit_verdicts.items()
             }

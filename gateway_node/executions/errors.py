@@ -12,6 +12,9 @@ from gateway_node.executions.values import (
 from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.values import ScriptKind
 
+_SHOWN = 80
+"""Characters of a value that a message repeats."""
+
 
 class ExecutionNotFound(Exception):
     """There is no such execution; `of_script`, of the script that was named."""
@@ -176,6 +179,16 @@ class ScheduleLimitReached(Exception):
             f'{limit} schedules wait, as many as restart.max_schedules allows; stop or delete one'
         )
         self.limit = limit
+
+
+class CallbackRefused(Exception):
+    """A callback may not go where it is to go; the message says what is allowed."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        reason = f'is {url[:_SHOWN]!r}; {reason}'
+        super().__init__(f'callback {reason}')
+        self.url = url
+        self.violations = (Violation(path='/body/callback', reason=reason),)
 
 
 class FeatureNotAvailable(Exception):

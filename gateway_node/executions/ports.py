@@ -253,6 +253,13 @@ class FreeSpace(Protocol):
         """Return where it has, or where nobody knows; DiskSpaceLow."""
 
 
+class CallbackCheck(Protocol):
+    """Knows where ends may be told."""
+
+    def __call__(self, url: str) -> None:
+        """Return where an end may be told there; CallbackRefused."""
+
+
 class EventListener(Protocol):
     """Is told of everything, on the event loop, after it was kept."""
 

@@ -8,7 +8,7 @@ from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.once_only import OnceOnly
-from gateway_node.executions.ports import Archive, FreeSpace, ScriptRunner
+from gateway_node.executions.ports import Archive, CallbackCheck, FreeSpace, ScriptRunner
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
@@ -46,6 +46,7 @@ def execution_room(
     executor: Executor,
     settings: ExecutionSettings,
     last_id: str | None,
+    check_callback: CallbackCheck,
     archive: Archive | None = None,
 ) -> ExecutionRoom:
     """Make the room of the library and of what its ports are; `last_id` is the store's.
@@ -64,6 +65,7 @@ def execution_room(
         clock=clock,
         executor=executor,
         settings=settings,
+        check_callback=check_callback,
         archive=archive,
     )
     script_changes = ScriptChanges(

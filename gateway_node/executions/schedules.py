@@ -262,6 +262,7 @@ class Schedules:
             mended=script.mended,
             exit_verdicts=script.exit_verdicts,
             parent=schedule.id,
+            callback=schedule.callback,
         )
 
     async def _fail_without_script(self, entity: EntityRef, script_id: str, actor: Actor) -> None:

@@ -29,7 +29,7 @@ from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
-from gateway_node.executions.ports import Archive, FreeSpace, ScriptRunner
+from gateway_node.executions.ports import Archive, CallbackCheck, FreeSpace, ScriptRunner
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
@@ -68,6 +68,7 @@ class ExecutionService:
         clock: Clock,
         executor: Executor,
         settings: ExecutionSettings,
+        check_callback: CallbackCheck,
         archive: Archive | None = None,
     ) -> None:
         self._library = library
@@ -126,6 +127,7 @@ class ExecutionService:
             ledger=ledger,
             ids=ids,
             clock=clock,
+            check_callback=check_callback,
         )
         details = EndedDetails()
         ledger.add_listener(details)
@@ -217,7 +219,8 @@ class ExecutionService:
         Raises:
             GatewayShuttingDown, ScriptNotFound, ParametersInvalid, ScriptAlreadyRunning,
             ConcurrencyLimitReached, ScheduleLimitReached, StoreUnavailable, RunnerUnavailable,
-            DiskSpaceLow, SchemaCheckUnavailable: as their names say; nothing was recorded.
+            DiskSpaceLow, SchemaCheckUnavailable, CallbackRefused: as their names say; nothing was
+            recorded.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
             ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a script's own start.

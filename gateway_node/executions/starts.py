@@ -17,7 +17,7 @@ from gateway_node.executions.families import Families
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.ports import CallbackCheck, StartOrder
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.values import (
     DEFAULT_PRIORITY,
@@ -48,6 +48,8 @@ class StartRequest:
     """Whether it waits in line where there is no place, and is not refused."""
     key: IdempotencyKey | None = None
     """Under which it is kept what became of it."""
+    callback: str | None = None
+    """The URL to which the end is to be told."""
 
 
 class Starts:
@@ -63,6 +65,7 @@ class Starts:
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
+        check_callback: CallbackCheck,
     ) -> None:
         self._admission = admission
         self._active = active
@@ -71,6 +74,7 @@ class Starts:
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
+        self._check_callback = check_callback
 
     async def start(
         self, entity: EntityRef, script_id: str, request: StartRequest, actor: Actor
@@ -79,6 +83,8 @@ class Starts:
 
         Raises what `ExecutionService.start` says.
         """
+        if request.callback is not None:
+            self._check_callback(request.callback)
         ancestors = self._families.ancestors_of_child(request.parent)
         asked_at = self._clock.now()
         candidate = self._candidate(entity, script_id, request, asked_at, ancestors)
@@ -211,6 +217,7 @@ class Starts:
             arguments=order.arguments,
             timeout_sec=request.timeout_sec,
             priority=request.priority,
+            callback=request.callback,
             mended=order.script.mended,
             exit_verdicts=order.script.exit_verdicts,
         )

@@ -140,6 +140,9 @@ class ExecutionStore(Protocol):
         """True where a store that could not be read is kept for a person: it may know executions
         that this one does not."""
 
+    def up_sec(self) -> float:
+        """Return the seconds that the gateways on this store were up, all lives together."""
+
     async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
         """Keep all of `news`, or none; return the event of each.
 

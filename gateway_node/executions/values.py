@@ -247,6 +247,8 @@ class Execution:
     each of these ids, or did."""
     schedule: str | None = None
     """The id of the schedule that came with a `now_and_on_restart`."""
+    callback: str | None = None
+    """The URL to which its end is told; None where nobody asked for that."""
     as_schedule: Schedule | None = None
     """Set while it is a schedule: PREPARED, waiting for a start of the gateway."""
     stop_trigger: Trigger | None = None

@@ -10,6 +10,7 @@ from typing import Any, cast
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway_node.callbacks import errors as callbacks
 from gateway_node.entities import errors as entities
 from gateway_node.executions import errors as executions
 from gateway_node.http_server import errors as requests
@@ -80,6 +81,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     requests.TooManyConnections: _vendor(503, 'too-many-connections', _RETRY),
     requests.BodyTooLarge: _TOO_LARGE,
     requests.RangeUnsatisfiable: Row(status=416, error_code='invalid-request'),
+    callbacks.CallbackNotFound: _NOT_FOUND,
+    callbacks.CallbackNotDue: _CONFLICT,
     entities.EntityNotFound: _NOT_FOUND,
     entities.AreaNotFound: _NOT_FOUND,
     entities.FunctionNotFound: _NOT_FOUND,
@@ -108,6 +111,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ParentNotRunning: _CONFLICT,
     executions.ChildLimitReached: _vendor(429, 'limit-children', _RETRY),
     executions.GenerationLimitReached: _vendor(429, 'limit-depth'),
+    executions.CallbackRefused: _INVALID_PARAMETER,
     executions.FeatureNotAvailable: _NOT_IMPLEMENTED,
     executions.DiskSpaceLow: _vendor(503, 'disk-space-low', _RETRY_LATER),
     executions.RunnerUnavailable: _vendor(503, 'runner-unavailable', _RETRY),

@@ -3,8 +3,10 @@
 
 from typing import Any
 
+from gateway_node.callbacks.errors import CallbackNotDue, CallbackNotFound
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.executions.errors import (
+    CallbackRefused,
     ChildLimitReached,
     ConcurrencyLimitReached,
     DiskSpaceLow,
@@ -24,6 +26,7 @@ from gateway_node.executions.errors import (
     TimeoutTooLong,
 )
 from gateway_node.http_server import (
+    callbacks,
     execution_lists,
     execution_statistics,
     executions,
@@ -53,6 +56,7 @@ from gateway_node.scripts.errors import (
 _EXECUTION = (*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable)
 _START = (
     ParametersInvalid,
+    CallbackRefused,
     TimeoutTooLong,
     FeatureNotAvailable,
     ScriptAlreadyRunning,
@@ -188,6 +192,27 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
     ),
     Route(
         'GET',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}/callback',
+        VIEWER,
+        callbacks.show_callback,
+        OfExecution,
+        finds=find_scripts,
+        answers='Callback',
+        errors=(*_EXECUTION, CallbackNotFound),
+    ),
+    Route(
+        'POST',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}/callback',
+        OPERATOR,
+        callbacks.send_callback,
+        OfExecution,
+        finds=find_scripts,
+        status=202,
+        answers='Callback',
+        errors=(*_EXECUTION, CallbackNotFound, CallbackNotDue),
+    ),
+    Route(
+        'GET',
         '/executions/{execution_id}',
         VIEWER,
         executions.show_execution,
@@ -226,5 +251,26 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         finds=find_library,
         status=204,
         errors=(*_BY_ID, ExecutionNotDeletable, ExecutionNotStoppable),
+    ),
+    Route(
+        'GET',
+        '/executions/{execution_id}/callback',
+        VIEWER,
+        callbacks.show_callback,
+        ByExecutionId,
+        finds=find_library,
+        answers='Callback',
+        errors=(*_BY_ID, CallbackNotFound),
+    ),
+    Route(
+        'POST',
+        '/executions/{execution_id}/callback',
+        OPERATOR,
+        callbacks.send_callback,
+        ByExecutionId,
+        finds=find_library,
+        status=202,
+        answers='Callback',
+        errors=(*_BY_ID, CallbackNotFound, CallbackNotDue),
     ),
 )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The JSON Schemas of what the routes of executions answer; see `schemas.py`."""
 
+from gateway_node.callbacks.values import CallbackStatus
 from gateway_node.executions.actors import Role
 from gateway_node.executions.events import EventKind
 from gateway_node.executions.findings import MAX_CHECKS, MAX_METRICS, MAX_TEXT_CHARACTERS
@@ -182,6 +183,7 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
         | {
             'script_content': href_to(f'{_SCRIPT_PATH}/content?version=1'),
             'executor': object_of({'name': TEXT, 'host': TEXT}),
+            'callback': TEXT,
             'parameters': ANY_OBJECT,
             'children': object_of(
                 {
@@ -199,6 +201,15 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
         {
             'next': href_to('/events?after=5f0c2a9be41d7783-42'),
             'reset': object_of({'begins': TEXT, 'ends': TEXT}),
+        },
+    ),
+    'Callback': object_of(
+        {'url': TEXT, 'status': choice_of(CallbackStatus), 'attempts': COUNT},
+        {
+            'last_attempt_at': TIME,
+            'next_attempt_in_sec': AMOUNT,
+            'last_status': COUNT,
+            'last_error': TEXT,
         },
     ),
     'OutputLines': object_of(

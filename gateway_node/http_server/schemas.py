@@ -5,6 +5,7 @@ What `representations.py` and the handlers build is held to them by tests. They 
 as the components of an OpenAPI document do.
 """
 
+from gateway_node.callbacks.values import CallbackStatus
 from gateway_node.entities.values import ComponentKind
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.error_table import ERROR_TABLE
@@ -117,6 +118,7 @@ SCHEMAS: dict[str, Schema] = {
             'entities': object_of({'apps': COUNT, 'apps_online': COUNT, 'components': COUNT}),
             'gateway': TEXT,
             'warnings': TEXTS,
+            'callbacks': object_of({status.value: COUNT for status in CallbackStatus}),
             'connections': object_of({'open': COUNT, 'limit': COUNT, 'refused': COUNT}),
             'supervision': object_of(
                 {

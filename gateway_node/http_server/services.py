@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.event_pages import EventPages
@@ -57,6 +58,7 @@ class Services:
     statistics: Statistics
     event_pages: EventPages
     streams: Streams
+    callbacks: Callbacks
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` and `sqlite` among them."""
     conditions: Callable[[], Awaitable[Mapping[str, Any]]]

@@ -42,6 +42,7 @@ class StartOptions:
     timeout_sec: float | None = optional(Number(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC), default=None)
     priority: int = optional(PRIORITY, default=DEFAULT_PRIORITY)
     queue: bool = optional(Flag(), default=True)
+    callback: str | None = optional(Text(), default=None)
 
     def request(
         self,
@@ -58,6 +59,7 @@ class StartOptions:
             timeout_sec=self.timeout_sec,
             priority=self.priority,
             queue=self.queue,
+            callback=self.callback,
         )
 
 

@@ -7,6 +7,8 @@ import ipaddress
 from pathlib import Path
 from typing import Any, cast
 
+from gateway_node.callbacks.allowed import Entry, entry_of
+from gateway_node.callbacks.errors import EntryInvalid
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.parameter_specification import ParameterValue
 from gateway_node.ros.specifications import PARAMETERS
@@ -139,6 +141,15 @@ class LineConfiguration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallbacksConfiguration:
+    """Where the ends of executions are told."""
+
+    allowed: tuple[Entry, ...]
+    secret_file: Path | None
+    """Absolute; None where nothing is signed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestartConfiguration:
     """What happens to executions over a start of the gateway."""
 
@@ -168,6 +179,7 @@ class Configuration:
     log: LogConfiguration
     executions: ExecutionsConfiguration
     line: LineConfiguration
+    callbacks: CallbacksConfiguration
     restart: RestartConfiguration
     status_topic: str
 
@@ -224,6 +236,10 @@ def configuration_from(
         ),
         executions=ExecutionsConfiguration(**_group(values, 'executions')),
         line=LineConfiguration(**_group(values, 'line')),
+        callbacks=CallbacksConfiguration(
+            allowed=_entries(values, 'callbacks.allowed'),
+            secret_file=_optional_path(values, 'callbacks.secret_file', environ),
+        ),
         restart=RestartConfiguration(
             **_group(values, 'restart')
             | {'max_schedules': cast(int, values['restart.max_schedules']) or None}
@@ -264,6 +280,20 @@ def _networks(values: Mapping[str, ParameterValue | None], name: str) -> tuple[I
             allowed = 'IP addresses, and networks without bits of a host, such as 10.1.0.0/16'
             raise ParameterInvalid(name, text, allowed) from error
     return tuple(networks)
+
+
+def _entries(values: Mapping[str, ParameterValue | None], name: str) -> tuple[Entry, ...]:
+    entries = []
+    for text in cast(tuple[str, ...], values[name]):
+        try:
+            entries.append(entry_of(text))
+        except EntryInvalid as error:
+            allowed = (
+                'host names, *.domain, IP addresses, and networks without bits of a host, each '
+                'with :port or without; addresses of IPv6 in brackets where a port follows'
+            )
+            raise ParameterInvalid(name, text, allowed) from error
+    return tuple(entries)
 
 
 def _state_dir(values: Mapping[str, ParameterValue | None], environ: Mapping[str, str]) -> Path:

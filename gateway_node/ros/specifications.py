@@ -342,6 +342,23 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         'higher priority.',
     ),
     ParameterSpecification(
+        name='callbacks.allowed',
+        type=_STRING_ARRAY,
+        default=(),
+        form='host names, *.domain, IP addresses and networks, with :port or without, such as '
+        "fleet.example, *.fleet.example:8443, 10.0.0.7 and [fd00::/8]:8080; [''] for none",
+        description='Where the ends of executions may be told; an address that is not public only '
+        'where an address, a network or localhost is listed that contains it.',
+    ),
+    ParameterSpecification(
+        name='callbacks.secret_file',
+        type=_STRING,
+        default='',
+        form=f'{_PATH}; empty for none',
+        description='File with the secret (whsec_…, mode 600) that callbacks are signed with as '
+        'Standard Webhooks signs; it is read anew for each.',
+    ),
+    ParameterSpecification(
         name='restart.max_schedules',
         type=_INTEGER,
         default=100,

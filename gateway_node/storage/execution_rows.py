@@ -25,6 +25,7 @@ from gateway_node.executions.events import (
 )
 from gateway_node.executions.ids import number_of
 from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES
+from gateway_node.storage.callback_store import add_callback
 from gateway_node.storage.end_counts import count_ends
 from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.kept_keys import keep_key
@@ -121,6 +122,8 @@ def insert(log: LogWriter, change: Change) -> dict[str, Any]:
         )
     except sqlite3.IntegrityError as error:
         raise ValueError(f'{execution.id} is in the store already') from error
+    if execution.callback is not None:
+        add_callback(connection, number, execution)
     add_terms(connection, number, terms_of(summary))
     add_script_name(connection, summary)
     note_set_backs(connection, number, created_at)
@@ -196,6 +199,7 @@ def remove_rows(
         if ExecutionStatus(status) not in FINAL_STATUSES:
             raise ExecutionNotDeletable(execution_id, ExecutionStatus(status))
         log.connection.execute('DELETE FROM executions WHERE number = ?', (number,))
+        log.connection.execute('DELETE FROM callbacks WHERE number = ?', (number,))
         remove_terms(log.connection, number, terms_of(summary_from(document)))
         subject = execution_subject(EntityRef.from_path(entity), script_id, execution_id)
         tombstones.append(

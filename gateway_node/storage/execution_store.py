@@ -113,6 +113,10 @@ class SqliteExecutionStore:
         """True as long as a corrupt database lies beside this one."""
         return bool(self._database.set_aside)
 
+    def up_sec(self) -> float:
+        """Return the seconds that all gateways on this database were up."""
+        return self._up_sec()
+
     async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
         """Keep all of `news`, or none; return the event of each.
 

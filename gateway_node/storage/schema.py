@@ -7,6 +7,7 @@ A step, once released, never changes; what is new is a further step at the end.
 from pathlib import Path
 import sqlite3
 
+from gateway_node.storage.callback_schema import CALLBACKS
 from gateway_node.storage.errors import StoreVersionError
 from gateway_node.storage.first_steps import FIRST, KEPT_BYTES, LOG
 from gateway_node.storage.key_schema import KEPT_KEYS
@@ -23,7 +24,7 @@ STEPS: Steps = (
     KEPT_BYTES,
     (*SEARCH, *STATISTICS, *NAMED_VERSIONS),
     SERVED,
-    (*KEPT_KEYS,),
+    (*KEPT_KEYS, *CALLBACKS),
 )
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 

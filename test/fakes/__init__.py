@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """In-memory fakes of the ports, for tests of what uses them; no file, process or thread."""
 
+from fakes.callback_store import InMemoryCallbackStore
 from fakes.clock import FakeClock
 from fakes.event_log import KEEP_THE_LOG
 from fakes.execution_store import InMemoryExecutionStore
@@ -32,6 +33,7 @@ __all__ = [
     'FakeSchemaChecker',
     'FakeScript',
     'FakeScriptRunner',
+    'InMemoryCallbackStore',
     'InMemoryExecutionStore',
     'InMemoryIdentityStore',
     'RecordingListener',

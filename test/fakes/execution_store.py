@@ -84,6 +84,10 @@ class InMemoryExecutionStore:
         """The keys under which clients asked for something."""
         return self._keys
 
+    def up_sec(self) -> float:
+        """Return the seconds of the clock."""
+        return self._clock.monotonic()
+
     async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
         """Keep all of `news`, or none; return the event of each.
 

@@ -53,6 +53,7 @@ def as_listed(execution: Execution) -> Execution:
         executor=None,
         ancestors=(),
         changed_at=None,
+        callback=None,
         exit_verdicts={},
         unkillable_processes=(),
         as_schedule=schedule and dataclasses.replace(schedule, last_start=None),

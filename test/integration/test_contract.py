@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from aiohttp import ClientResponse
-from api_support import Api, form, OWN_NODE, serve_api
+from api_support import Api, form, OWN_NODE, RECEIVER, serve_api
 import pytest
 
 from gateway_node.entities.values import GraphSnapshot
@@ -22,6 +22,7 @@ from gateway_node.scripts.values import Script, ScriptKind
 
 ENTITIES = ('apps/temp_sensor', 'components/powertrain_engine')
 ABOUT_SCRIPTS = re.compile(r'\{entity\}| /executions| /events')
+TOLD = f'https://{RECEIVER}/ended'
 UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
 A_KEY = {'Idempotency-Key': '"8e03978e-40d5"'}
 
@@ -67,25 +68,34 @@ class Scene:
     known: bool = True
     uploaded: tuple[int, Any] = (0, None)
     """What was answered to an upload."""
+    callback: str | None = None
+    """Of the executions that are started."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What is said at starts."""
+        return {} if self.callback is None else {'callback': self.callback}
 
 
 async def prepared(scene: Scene) -> None:
     scene.api.runner.hold_starts.clear()
-    scene.execution_id = await scene.api.start(scene.entity, scene.script_id)
+    scene.execution_id = await scene.api.start(scene.entity, scene.script_id, **scene.options)
 
 
 async def schedule(scene: Scene) -> None:
     scene.execution_id = await scene.api.start(
-        scene.entity, scene.script_id, execution_type='on_restart'
+        scene.entity, scene.script_id, execution_type='on_restart', **scene.options
     )
 
 
 async def running(scene: Scene) -> None:
-    scene.execution_id, _ = await scene.api.running(scene.entity, scene.script_id)
+    scene.execution_id, _ = await scene.api.running(scene.entity, scene.script_id, **scene.options)
 
 
 async def terminating(scene: Scene) -> None:
-    scene.execution_id, script = await scene.api.running(scene.entity, scene.script_id)
+    scene.execution_id, script = await scene.api.running(
+        scene.entity, scene.script_id, **scene.options
+    )
     script.obedient = False
     path = f'/{scene.entity}/scripts/{scene.script_id}/executions/{scene.execution_id}'
     status, body = await scene.api.json('PUT', path, json={'action': 'stop'})
@@ -94,11 +104,18 @@ async def terminating(scene: Scene) -> None:
 
 def ended(exit_code: int) -> Callable[[Scene], Awaitable[None]]:
     async def end(scene: Scene) -> None:
-        scene.execution_id, script = await scene.api.running(scene.entity, scene.script_id)
+        scene.execution_id, script = await scene.api.running(
+            scene.entity, scene.script_id, **scene.options
+        )
         script.exit(exit_code)
         await scene.api.listener.wait_for(scene.execution_id)
 
     return end
+
+
+async def without_callback(scene: Scene) -> None:
+    scene.callback = None
+    await running(scene)
 
 
 async def terminated(scene: Scene) -> None:
@@ -260,6 +277,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'execution completed': ended(0),
     'execution failed': ended(3),
     'execution terminated': terminated,
+    'execution without a callback': without_callback,
     'execution deleted': execution_deleted,
     'execution unknown': nothing_more,
     'Idempotency-Key used': key_used,
@@ -296,7 +314,8 @@ async def scene_of(row: Row, entity: str, tmp_path: Path) -> AsyncIterator[Scene
             yield Scene(api=api, entity=entity, script_id=script_id)
         return
     async with serve_api(tmp_path, managed=managed, **SETTINGS.get(row.state, {})) as api:
-        scene = Scene(api=api, entity=entity)
+        callback = TOLD if row.request.endswith('/callback') else None
+        scene = Scene(api=api, entity=entity, callback=callback)
         if row.state != 'scripts off' and ABOUT_SCRIPTS.search(row.request):
             scene.script_id = await api.upload(entity)
         await SCENES[row.state](scene)
@@ -327,6 +346,8 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
         if path.endswith('/executions'):
             schedules = row.state == "schedules' limit reached"
             options['json'] = {'execution_type': 'on_restart' if schedules else 'now'}
+        elif path.endswith('/callback'):
+            pass  # takes no body
         elif '/executions/' in path:
             options['json'] = {'action': 'stop'}
         else:
@@ -433,6 +454,7 @@ EXECUTION_STATES = {
     'entity unknown',
     'scripts off',
 }
+CALLBACK_STATES = EXECUTION_STATES | {'execution without a callback'}
 REFUSALS_OF_A_START = {
     'single-execution script running',
     "entity's limit reached",
@@ -478,6 +500,8 @@ CONCERNS: dict[str, set[str]] = {
     '/executions/events': {'-', 'scripts off'},
     '/events': {'-', 'scripts off'},
     '/events/{sequence}': {'known', 'unknown', 'scripts off'},
+    '/executions/{id}/callback': CALLBACK_STATES - {'entity unknown'},
+    '{entity}/scripts/{id}/executions/{id}/callback': CALLBACK_STATES,
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""
 CONCERNS_ALSO: dict[str, set[str]] = {

@@ -23,11 +23,15 @@ from fakes import (
     FakeSchemaChecker,
     FakeScript,
     FakeScriptRunner,
+    InMemoryCallbackStore,
     InMemoryExecutionStore,
     KEEP_THE_LOG,
     RecordingListener,
 )
 
+from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
+from gateway_node.callbacks.callback_service import Callbacks
+from gateway_node.callbacks.sending import Sender
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
@@ -41,6 +45,7 @@ from gateway_node.executions.settings import (
 )
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.http_server.application import Application
+from gateway_node.http_server.callbacks import AnsweredEnds
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.origins import own_names
@@ -57,10 +62,13 @@ TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
 OWN_NODE = NodeName(namespace='/', name='gateway_node')
 HOST = 'robot'
 ALLOWED_HOST = 'fleet.example'
+RECEIVER = 'receiver.example'
+"""Of callbacks, which are not sent here."""
 
 _CONDITIONS = {
     'gateway': 'robot-1',
     'warnings': [],
+    'callbacks': {'waiting': 0, 'delivering': 0, 'delivered': 0, 'failed': 0},
     'connections': {'open': 1, 'limit': 256, 'refused': 0},
     'supervision': {
         'mechanism': 'supervisor',
@@ -132,9 +140,9 @@ class Api:
         assert status == 202, answer
         return str(answer['id'])
 
-    async def running(self, entity: str, script_id: str) -> tuple[str, FakeScript]:
+    async def running(self, entity: str, script_id: str, **body: Any) -> tuple[str, FakeScript]:
         """Start an execution and wait until it runs; return its id and its script."""
-        execution_id = await self.start(entity, script_id)
+        execution_id = await self.start(entity, script_id, **body)
         script = await self.runner.script(execution_id)
         path = f'/{entity}/scripts/{script_id}/executions/{execution_id}'
         while (await self.json('GET', path))[1]['status'] == 'prepared':
@@ -197,6 +205,7 @@ async def serve_api(
         max_scripts=max_scripts,
     )
     await library.open()
+    allowed = AllowedDestinations([entry_of(RECEIVER)])
     room = execution_room(
         library=library,
         schemas=schemas,
@@ -223,7 +232,15 @@ async def serve_api(
             line=LineSettings(max_waiting=max_waiting, max_wait_sec=600),
         ),
         last_id=None,
+        check_callback=allowed.check,
     )
+    callbacks = Callbacks(
+        store=InMemoryCallbackStore(store, clock),
+        sender=Sender(allowed, clock),
+        documents=AnsweredEnds(room.questions, BASE),
+        clock=clock,
+    )
+    room.ledger.add_listener(callbacks)
     executions = room.service
     listener.listen_to(room.ledger)
     entities = EntityDirectory(
@@ -247,6 +264,7 @@ async def serve_api(
             statistics=room.statistics,
             event_pages=room.event_pages,
             streams=room.streams,
+            callbacks=callbacks,
             versions={'gateway': 'test', 'sqlite': '3.45.1'},
             conditions=nothing_amiss,
             clock=clock,

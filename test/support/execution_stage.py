@@ -23,6 +23,7 @@ from fakes import (
 )
 import pytest
 
+from gateway_node.callbacks.allowed import AllowedDestinations
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions import ledger as ledger_module
@@ -116,6 +117,7 @@ class Stage:
                 line=WAITING,
             ),
             last_id=None,
+            check_callback=AllowedDestinations(()).check,
         )
         self.ledger, self.service = room.ledger, room.service
         self.questions = room.questions

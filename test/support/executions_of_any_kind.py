@@ -115,6 +115,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'warnings': st.lists(ANY_TEXTS, max_size=3).map(tuple),
     'executor': st.none() | st.builds(Executor, name=TEXTS, host=TEXTS),
     'changed_at': st.none() | MOMENTS,
+    'callback': st.none() | TEXTS,
     'timeout_sec': st.none() | SECONDS,
     'queue_position': st.none() | st.integers(1, 1000),
 }

@@ -20,6 +20,9 @@ from fakes import (
     WAITING,
 )
 
+from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
+from gateway_node.callbacks.callback_service import Callbacks
+from gateway_node.callbacks.sending import Sender
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions.filters import ExecutionFilter
@@ -41,9 +44,11 @@ from gateway_node.executions.values import (
     ExecutionType,
     Output,
 )
+from gateway_node.http_server.callbacks import AnsweredEnds
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import parse_metadata
 from gateway_node.storage.archive import MonthlyArchive
+from gateway_node.storage.callback_store import SqliteCallbackStore
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
 
@@ -72,6 +77,8 @@ class Robot:
         self.max_schedules = 0
         self.line = WAITING
         self.executor = EXECUTOR
+        self.allowed: tuple[str, ...] = ()
+        """Where callbacks may go."""
 
     @contextlib.asynccontextmanager
     async def gateway(
@@ -130,6 +137,7 @@ class Life:
             schemas=schemas,
             clock=robot.clock,
         )
+        allowed = AllowedDestinations(map(entry_of, robot.allowed))
         room = execution_room(
             library=self.library,
             schemas=schemas,
@@ -161,6 +169,7 @@ class Life:
                 line=robot.line,
             ),
             last_id=last_id,
+            check_callback=allowed.check,
             archive=robot.archive,
         )
         self.ledger, self.executions = room.ledger, room.service
@@ -170,6 +179,13 @@ class Life:
         self.listener.listen_to(self.ledger)
         self.log_lines = LogLines()
         self.ledger.add_listener(self.log_lines)
+        self.callbacks = Callbacks(
+            store=SqliteCallbackStore(database, store.up_sec),
+            sender=Sender(allowed, robot.clock),
+            documents=AnsweredEnds(room.questions, '/api/v1'),
+            clock=robot.clock,
+        )
+        self.ledger.add_listener(self.callbacks)
         self.directory = EntityDirectory(
             host_name='robot',
             own_node=NodeName(namespace='/', name='gateway_node'),
@@ -195,11 +211,19 @@ class Life:
             await self.library.replace(APP, script_id, upload, metadata=parse_metadata(metadata))
 
     async def start(
-        self, script_id: str, execution_type: ExecutionType, *, timeout_sec: float | None = None
+        self,
+        script_id: str,
+        execution_type: ExecutionType,
+        *,
+        timeout_sec: float | None = None,
+        callback: str | None = None,
     ) -> Execution:
         """Start an execution of the sensor's script."""
         request = StartRequest(
-            execution_type=execution_type, parameters={'depth': 3}, timeout_sec=timeout_sec
+            execution_type=execution_type,
+            parameters={'depth': 3},
+            timeout_sec=timeout_sec,
+            callback=callback,
         )
         return await self.executions.start(APP, script_id, request, actor=CLIENT)
 

@@ -40,6 +40,7 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'timeout_sec': None,
     'ancestors': (),
     'queue_position': None,
+    'callback': None,
 }
 EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
 """Earlier versions know no others."""

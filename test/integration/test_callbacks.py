@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends are told to their callbacks: each at least once, over kills and restarts of the gateway."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from clients import CLIENT
+from lives import Life, Robot
+from loop_clock import LoopClock
+import pytest
+from receivers import answers, answers_one_after_another, hang, Receiver, receiver
+
+from gateway_node.callbacks.errors import CallbackNotDue, CallbackNotFound
+from gateway_node.callbacks.values import Callback, CallbackStatus
+from gateway_node.executions.errors import CallbackRefused, StoreUnavailable
+from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionType,
+    Output,
+    StopAction,
+)
+
+NOW = ExecutionType.NOW
+WAITING = CallbackStatus.WAITING
+DELIVERED = CallbackStatus.DELIVERED
+FAILED = CallbackStatus.FAILED
+DAY_SEC = 86400.0
+
+
+@pytest.fixture
+def robot(tmp_path: Path) -> Robot:
+    """Return a robot whose callbacks may go to the loopback."""
+    robot = Robot(tmp_path)
+    robot.allowed = ('localhost',)
+    return robot
+
+
+@pytest.fixture
+async def loop_clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
+    """Take over the clock of the loop."""
+    return LoopClock(monkeypatch)
+
+
+@contextlib.asynccontextmanager
+async def sending(life: Life) -> AsyncIterator[None]:
+    """Have callbacks sent, as the gateway does while it is open."""
+    task = asyncio.create_task(life.callbacks.keep_sending())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def url_of(told: Receiver) -> str:
+    return f'http://127.0.0.1:{told.port}/ended'
+
+
+async def ended(life: Life, callback: str | None) -> Execution:
+    """Start an execution with a callback and let it end."""
+    script_id = await life.upload()
+    return await life.finish((await life.start(script_id, NOW, callback=callback)).id)
+
+
+async def settled(life: Life, execution: Execution, *, attempts: int) -> Callback:
+    """Return how a callback stands once it was tried so often."""
+    async with asyncio.timeout(30):
+        while True:
+            callback = await life.callbacks.state(execution)
+            if callback.attempts >= attempts and callback.status is not CallbackStatus.DELIVERING:
+                return callback
+            await asyncio.sleep(0)
+
+
+async def let_pass(robot: Robot, loop_clock: LoopClock, seconds: float) -> None:
+    """Let a little more than so much time pass for all that measures it."""
+    seconds += 0.001
+    robot.clock.advance(seconds)
+    await loop_clock.advance(seconds)
+
+
+async def test_an_end_is_told_as_get_answers_it(robot: Robot) -> None:
+    """Once it is on record, with all of the output."""
+    async with receiver(answers(200)) as told, robot.gateway() as life, sending(life):
+        script_id = await life.upload()
+        execution = await life.start(script_id, NOW, callback=url_of(told))
+        await life.runner.script(execution.id)
+        assert (await life.callbacks.state(execution)).status is WAITING
+        assert told.connections == 0
+        life.runner.outputs[execution.id] = Output(stdout='21 degrees\n')
+        await life.finish(execution.id)
+        end = (await told.wait_for(1)).execution
+        assert (end['id'], end['status']) == (execution.id, 'completed')
+        assert end['href'] == (
+            f'/api/v1/apps/temp_sensor/scripts/{script_id}/executions/{execution.id}'
+        )
+        assert end['output']['stdout'] == '21 degrees\n'
+        assert end['callback'] == url_of(told)
+        assert end['input_parameters'] == {'depth': 3}
+        assert told.told[0].headers['webhook-id'] == execution.id
+        callback = await settled(life, execution, attempts=1)
+        assert (callback.status, callback.last_status) == (DELIVERED, 200)
+        assert callback.last_attempt_at == robot.clock.now()
+        assert life.callbacks.next_attempt_in_sec(callback) is None
+        assert life.callbacks.figures == {
+            'waiting': 0,
+            'delivering': 0,
+            'delivered': 1,
+            'failed': 0,
+        }
+
+
+async def test_each_way_to_end_is_told(robot: Robot) -> None:
+    """Failed, stopped, past its time: a receiver hears of all of them."""
+    async with receiver(answers(200)) as told, robot.gateway() as life, sending(life):
+        script_id = await life.upload()
+        ends = [Outcome(cause=EndCause.EXITED, exit_code=3), Outcome(cause=EndCause.TIMED_OUT)]
+        for end in ends:
+            execution = await life.start(script_id, NOW, callback=url_of(told))
+            (await life.runner.script(execution.id)).end(end)
+        stopped = await life.start(script_id, NOW, callback=url_of(told))
+        (await life.runner.script(stopped.id)).obedient = True
+        await life.executions.stop(
+            stopped.entity, script_id, stopped.id, StopAction.STOP, actor=CLIENT
+        )
+        await told.wait_for(3)
+    told_of = [each.execution for each in told.told]
+    codes = {each.get('error', {}).get('vendor_code') for each in told_of}
+    assert codes == {'x-gateway-script-failed', 'x-gateway-timeout', None}
+    assert [each['status'] for each in told_of].count('terminated') == 1
+
+
+async def test_a_callback_that_is_not_allowed_starts_nothing(robot: Robot) -> None:
+    """Nothing is recorded."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        with pytest.raises(CallbackRefused):
+            await life.start(script_id, NOW, callback='http://fleet.example/')
+        assert await life.all(script_id) == []
+
+
+async def test_what_was_not_taken_is_sent_again_after_growing_pauses(
+    robot: Robot, loop_clock: LoopClock
+) -> None:
+    """Each about as long as it has been tried, from seconds to an hour; one id for all."""
+    manners = answers_one_after_another(*[answers(500)] * 5, answers(200))
+    async with receiver(manners) as told, robot.gateway() as life, sending(life):
+        execution = await ended(life, url_of(told))
+        pauses: list[float] = []
+        for number in range(1, 6):
+            callback = await settled(life, execution, attempts=number)
+            assert (callback.status, callback.last_status) == (WAITING, 500)
+            pauses.append(life.callbacks.next_attempt_in_sec(callback) or 0)
+            await let_pass(robot, loop_clock, pauses[-1])
+        assert (await settled(life, execution, attempts=6)).status is DELIVERED
+    assert 4 <= pauses[0] <= 6
+    assert pauses[4] > 2 * pauses[1]
+    assert {each.headers['webhook-id'] for each in told.told} == {execution.id}
+
+
+async def test_a_receiver_is_not_asked_before_it_wants_to_be(robot: Robot) -> None:
+    """Retry-After counts, up to an hour."""
+    for asked, waited in ((120, 120), (10**6, 3600)):
+        manners = answers(503, f'Retry-After: {asked}')
+        async with receiver(manners) as told, robot.gateway() as life, sending(life):
+            callback = await settled(life, await ended(life, url_of(told)), attempts=1)
+            assert life.callbacks.next_attempt_in_sec(callback) == waited
+
+
+async def test_what_a_killed_gateway_did_not_deliver_the_next_one_does(
+    robot: Robot, loop_clock: LoopClock
+) -> None:
+    """After what is left of the pause, as one more attempt."""
+    manners = answers_one_after_another(answers(500), answers(200))
+    async with receiver(manners) as told:
+        async with robot.gateway() as life, sending(life):
+            execution = await ended(life, url_of(told))
+            before = await settled(life, execution, attempts=1)
+        async with robot.gateway() as life, sending(life):
+            callback = await life.callbacks.state(execution)
+            assert callback == before
+            left_sec = life.callbacks.next_attempt_in_sec(callback)
+            assert left_sec is not None
+            assert 0 < left_sec <= 6
+            await let_pass(robot, loop_clock, left_sec)
+            assert (await settled(life, execution, attempts=2)).status is DELIVERED
+        async with robot.gateway() as life, sending(life):
+            # What was delivered is not sent again by anybody.
+            assert (await life.callbacks.state(execution)).attempts == 2
+            another = await ended(life, url_of(told))
+            await settled(life, another, attempts=1)
+    assert [each.execution['id'] for each in told.told] == [execution.id] * 2 + [another.id]
+
+
+async def test_what_ended_with_the_gateway_is_told_by_the_next_one(robot: Robot) -> None:
+    """Killed before it could send, or before the script had ended."""
+    async with receiver(answers(200)) as told:
+        async with robot.gateway() as life:
+            unsent = await ended(life, url_of(told))
+            script_id = await life.upload()
+            running = await life.start(script_id, NOW, callback=url_of(told))
+        async with robot.gateway() as life, sending(life):
+            await told.wait_for(2)
+            for execution in (unsent, running):
+                assert (await settled(life, execution, attempts=1)).status is DELIVERED
+    told_of = {each.execution['id']: each.execution for each in told.told}
+    assert told_of[unsent.id]['status'] == 'completed'
+    assert told_of[running.id]['error']['vendor_code'] == 'x-gateway-restarted'
+
+
+async def test_a_receiver_has_a_day_of_time_up(robot: Robot, loop_clock: LoopClock) -> None:
+    """Time for which no gateway runs does not count, nor does a clock that jumps."""
+    async with receiver(answers(500)) as told:
+        async with robot.gateway() as life, sending(life):
+            execution = await ended(life, url_of(told))
+            await settled(life, execution, attempts=1)
+        robot.clock.wall = robot.clock.wall.replace(year=2038)
+        async with robot.gateway() as life, sending(life):
+            spent_sec, attempts = 0.0, 1
+            while (await settled(life, execution, attempts=attempts)).status is WAITING:
+                callback = await life.callbacks.state(execution)
+                pause_sec = life.callbacks.next_attempt_in_sec(callback) or 0
+                spent_sec += pause_sec
+                attempts += 1
+                await let_pass(robot, loop_clock, pause_sec)
+            callback = await life.callbacks.state(execution)
+            assert (callback.status, callback.last_status) == (FAILED, 500)
+            assert DAY_SEC - 2 * 3600 < spent_sec <= DAY_SEC
+            assert 25 < attempts < 60
+            assert life.callbacks.figures['failed'] == 1
+
+
+async def test_a_receiver_that_is_gone_is_asked_once(robot: Robot) -> None:
+    """410 says that nobody will take it."""
+    async with receiver(answers(410)) as told, robot.gateway() as life, sending(life):
+        callback = await settled(life, await ended(life, url_of(told)), attempts=1)
+    assert (callback.status, callback.last_status, callback.next_sec) == (FAILED, 410, None)
+
+
+async def test_a_callback_can_be_sent_again(robot: Robot) -> None:
+    """Failed, delivered, or before its time; with a day of its own, which is on record at once."""
+    manners = answers_one_after_another(answers(410), answers(200), answers(500), answers(204))
+    async with receiver(manners) as told, robot.gateway() as life, sending(life):
+        execution = await ended(life, url_of(told))
+        for number, status in enumerate((FAILED, DELIVERED, WAITING), 1):
+            assert (await settled(life, execution, attempts=number)).status is status
+            again = await life.callbacks.send_again(execution, actor=CLIENT)
+            assert again.attempts >= number
+        callback = await settled(life, execution, attempts=4)
+        assert (callback.status, callback.last_status, callback.last_error) == (
+            DELIVERED,
+            204,
+            None,
+        )
+    assert len({each.headers['webhook-id'] for each in told.told}) == 1
+
+
+async def test_what_has_not_ended_is_not_sent(robot: Robot) -> None:
+    """409 in words; and of what has no callback nothing can be sent."""
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        execution = await life.start(script_id, NOW, callback='http://127.0.0.1:9/')
+        with pytest.raises(CallbackNotDue):
+            await life.callbacks.send_again(execution, actor=CLIENT)
+        plain = await ended(life, None)
+        for ask in (
+            life.callbacks.state(plain),
+            life.callbacks.send_again(plain, actor=CLIENT),
+        ):
+            with pytest.raises(CallbackNotFound):
+                await ask
+
+
+async def test_a_callback_goes_with_its_execution(robot: Robot, loop_clock: LoopClock) -> None:
+    """Who deletes wants nothing to be left, nor to be sent."""
+    async with receiver(answers(500)) as told, robot.gateway() as life, sending(life):
+        execution = await ended(life, url_of(told))
+        await settled(life, execution, attempts=1)
+        await life.executions.delete(
+            execution.entity, execution.script_id, execution.id, actor=CLIENT
+        )
+        with pytest.raises(CallbackNotFound):
+            await life.callbacks.state(execution)
+        assert life.callbacks.figures['waiting'] == 0
+        await let_pass(robot, loop_clock, 10)
+        rows = await life.database.read(
+            lambda connection: connection.execute('SELECT count(*) FROM callbacks').fetchone()
+        )
+        assert rows == (0,)
+    assert len(told.told) == 1
+
+
+async def test_a_dead_receiver_blocks_no_other(robot: Robot) -> None:
+    """However many ends wait for it: two connections are all that it gets."""
+    async with (
+        receiver(hang) as dead,
+        receiver(answers(200)) as told,
+        robot.gateway() as life,
+        sending(life),
+    ):
+        robot.max_executions = 100
+        for _ in range(9):
+            await ended(life, url_of(dead))
+        execution = await ended(life, url_of(told))
+        assert (await settled(life, execution, attempts=1)).status is DELIVERED
+        await dead.wait_for(2)
+        assert dead.connections == 2
+        assert life.callbacks.figures['delivering'] == 2
+        assert life.callbacks.figures['waiting'] == 7
+
+
+async def test_the_end_of_the_gateway_leaves_nothing_open(robot: Robot) -> None:
+    """Neither a task nor a connection; what was under way is not counted, and sent later."""
+    async with receiver(answers_one_after_another(hang, answers(200))) as told:
+        async with robot.gateway() as life:
+            before = asyncio.all_tasks()
+            async with sending(life):
+                execution = await ended(life, url_of(told))
+                await told.wait_for(1)
+                assert (await life.callbacks.state(execution)).status is CallbackStatus.DELIVERING
+            of_callbacks = [
+                task.get_name()
+                for task in asyncio.all_tasks() - before
+                if 'callback' in task.get_name()
+            ]
+            assert of_callbacks == []
+            async with asyncio.timeout(30):
+                await told.gone.wait()
+            assert (await life.callbacks.state(execution)).attempts == 0
+        async with robot.gateway() as life, sending(life):
+            assert (await settled(life, execution, attempts=1)).status is DELIVERED
+
+
+async def test_the_runs_of_a_schedule_are_told(robot: Robot) -> None:
+    """Each by itself, and last that the schedule is no more."""
+    async with receiver(answers(200)) as told:
+        async with robot.gateway() as life, sending(life):
+            script_id = await life.upload()
+            schedule = await life.start(script_id, ExecutionType.ON_RESTART, callback=url_of(told))
+        async with robot.gateway() as life, sending(life):
+            run = (await life.all(script_id))[-1]
+            assert run.parent == schedule.id
+            await life.finish(run.id)
+            await told.wait_for(1)
+            await life.executions.stop(
+                schedule.entity, script_id, schedule.id, StopAction.STOP, actor=CLIENT
+            )
+            await told.wait_for(2)
+    ends = [(each.execution['id'], each.execution['status']) for each in told.told]
+    assert ends == [(run.id, 'completed'), (schedule.id, 'terminated')]
+
+
+async def test_an_attempt_that_cannot_be_recorded_is_recorded_later(
+    robot: Robot, loop_clock: LoopClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The callback is not sent again meanwhile."""
+    async with receiver(answers(200)) as told, robot.gateway() as life:
+        real, failures = life.database.write, [StoreUnavailable('disk full')] * 2
+
+        async def write(change: Any, **options: Any) -> Any:
+            if asyncio.current_task() in sent and failures:
+                raise failures.pop()
+            return await real(change, **options)
+
+        sent: set[asyncio.Task[Any] | None] = set()
+        monkeypatch.setattr(life.database, 'write', write)
+        async with sending(life):
+            execution = await ended(life, url_of(told))
+            await told.wait_for(1)
+            sent |= {
+                task for task in asyncio.all_tasks() if 'send the callback' in task.get_name()
+            }
+            for _ in range(3):
+                await loop_clock.advance(6)
+            assert (await settled(life, execution, attempts=1)).status is DELIVERED
+    assert failures == []
+    assert len(told.told) == 1
