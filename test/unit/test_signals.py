@@ -39,6 +39,8 @@ CLOSES_UNDER_FIRE = """
 import asyncio, os, signal, subprocess, sys
 from gateway_node.signals import EndSignals
 
+# CPython tells of a signal that comes while it begins to be ignored.
+sys.unraisablehook = lambda unraisable: None
 FIRES = 'import os, time\\nwhile os.getppid() == {0}: os.kill({0}, {1}); time.sleep(0.0001)'
 
 async def close_often():
