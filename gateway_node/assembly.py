@@ -332,6 +332,7 @@ async def _open_library(
         schemas=adapters.schemas,
         clock=adapters.clock,
         managed=manifests.scripts,
+        prefix_path=adapters.runner.prefix_path,
         allow_uploads=scripts.allow_uploads,
         max_scripts=scripts.max_scripts or 0,
     )

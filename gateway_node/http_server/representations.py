@@ -78,6 +78,8 @@ def function_detail(base: str, function: Function) -> Json:
 def script_detail(scripts_href: str, script: Script) -> Json:
     """Build a script's representation; the same in lists."""
     detail = script_summary(script) | {'href': f'{scripts_href}/{script.id}'}
+    if script.fault:
+        detail['unavailable'] = script.fault
     if script.parameters_schema is not None:
         detail['parameters_schema'] = script.parameters_schema
     return detail

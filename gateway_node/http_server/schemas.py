@@ -67,6 +67,7 @@ _SCRIPT_WHERE_SET: Schema = {
     ),
     'mended': MENDED,
     'entry': TEXT,
+    'unavailable': TEXT,
 }
 
 SCHEMAS: dict[str, Schema] = {

@@ -34,6 +34,7 @@ from gateway_node.process.supervisors import Supervisors
 from gateway_node.process.unkillable_notes import lives, UnkillableNotes
 from gateway_node.process.warm_interpreter import WarmInterpreter
 from gateway_node.removal import remove_tree
+from gateway_node.scripts.installed_executables import PREFIX_PATH_VARIABLE
 from gateway_node.scripts.values import Limits
 from gateway_node.side_tasks import SideTasks
 
@@ -172,6 +173,15 @@ class SupervisedScriptRunner:
     async def refresh_environment(self) -> None:
         """Source the set-up files anew; `environment_warnings` tell how it went."""
         await self._environment.refresh()
+
+    async def prefix_path(self) -> str | None:
+        """Return AMENT_PREFIX_PATH of the environment, taken anew where that is due; None where
+        there is no environment."""
+        try:
+            world = await self._environment.world()
+        except SpawnFailed:
+            return None
+        return world.variables.get(PREFIX_PATH_VARIABLE, '')
 
     def warm_up(self) -> None:
         """Have an interpreter ready soon that Python scripts are forked from."""

@@ -20,6 +20,7 @@ from gateway_node.scripts.errors import (
     UploadsTurnedOff,
 )
 from gateway_node.scripts.file_names import check_file_name
+from gateway_node.scripts.installed_executables import no_prefix_path, PrefixPath
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
@@ -50,6 +51,7 @@ class ScriptLibrary:
         schemas: SchemaChecker,
         clock: Clock,
         managed: tuple[ManagedScript, ...] = (),
+        prefix_path: PrefixPath = no_prefix_path,
         allow_uploads: bool = True,
         max_scripts: int = 0,
     ) -> None:
@@ -59,7 +61,7 @@ class ScriptLibrary:
             self._uploaded = UploadedScripts(
                 scripts_dir, max_file_bytes=max_file_bytes, max_scripts=max_scripts, clock=clock
             )
-        self._managed = ManagedScripts(managed)
+        self._managed = ManagedScripts(managed, prefix_path)
         self.versions = ScriptVersions(self._managed, self._uploaded)
         """Those that are there, the old ones of uploads too."""
         self._schemas = schemas

@@ -16,12 +16,18 @@ from gateway_node.scripts.content import Content
 from gateway_node.scripts.disk import open_plain
 from gateway_node.scripts.errors import LibraryUnavailable
 from gateway_node.scripts.first_line import asked
+from gateway_node.scripts.installed_executables import (
+    ExecutableNotInstalled,
+    InstalledPackages,
+    PackageExecutable,
+    PREFIX_PATH_VARIABLE,
+)
 from gateway_node.scripts.values import Mending, Script
 from gateway_node.threads import Look, Threads
 
 _LOGGER = logging.getLogger(__name__)
 
-_PATIENCE_SEC = 2.0
+LOOK_PATIENCE_SEC = 2.0
 """For a look at the file, whose mount may not answer."""
 _PIECE_BYTES = 256 * 1024
 _MENDED_WORDS = {
@@ -36,6 +42,8 @@ class ManagedScript:
 
     script: Script
     """As it was when the manifest was read."""
+    executable: PackageExecutable | None = None
+    """What its file is, where that is an executable of a package; else it is the script's path."""
     entities: tuple[str, ...]
     """Globs over entity paths (`apps/*`, `components/host`), case-sensitive."""
 
@@ -58,12 +66,14 @@ class ManagedFile:
     link to one, that does not answer, and only this script is held up then.
     """
 
-    def __init__(self, managed: ManagedScript) -> None:
+    def __init__(self, managed: ManagedScript, packages: InstalledPackages) -> None:
         self.managed = managed
+        self._packages = packages
+        self._prefix_path: str | None = None
         self._script = managed.script
         self._threads = Threads(f'managed {managed.script.id}', 1)
-        self._looking = Look(self._threads, self._look, _PATIENCE_SEC)
-        self._stamp: tuple[int, ...] | None = None
+        self._looking = Look(self._threads, self._look, LOOK_PATIENCE_SEC)
+        self._stamp: tuple[object, ...] | None = None
         self._looked_at = -math.inf
 
     @property
@@ -82,6 +92,12 @@ class ManagedFile:
         """Tell whether a manifest says the same of the script, whatever its file says."""
         return _declaration(managed) == _declaration(self.managed)
 
+    def is_as(self, managed: ManagedScript) -> bool:
+        """Tell whether a manifest says the same of the script, and saw the same file, where it
+        looked at it."""
+        same_file = managed.script.version in ('', self.version)
+        return self.declared_as(managed) and same_file
+
     def looked_within(self, seconds: float) -> bool:
         """Tell whether the file was looked at in so many last seconds."""
         return time.monotonic() - self._looked_at < seconds
@@ -94,6 +110,8 @@ class ManagedFile:
         """
         if self.looked_within(within_sec):
             return self._script
+        if self.managed.executable is not None:
+            self._prefix_path = await self._packages.prefix_path()
         known, begun = self._looking.hangs, time.monotonic()
         try:
             await self._looking.answer()
@@ -108,20 +126,37 @@ class ManagedFile:
         """Open the file; OSError, and LibraryUnavailable where it does not answer."""
         if self.warning is not None:
             raise LibraryUnavailable(self.warning)
+        if not self.version:
+            raise FileNotFoundError(self._script.fault)
         return await Content.open(self._script.path, self._threads)
 
     def _look(self) -> None:
         try:
-            found = self._script.path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            path = self._path()
+            found = path.stat()
+            stamp = (path, found.st_mtime_ns, found.st_size, found.st_ino)
             if stamp != self._stamp:
-                self._script = self._read()
+                self._script = self._read(replace(self.managed.script, path=path))
                 self._stamp = stamp
+        except ExecutableNotInstalled as error:
+            self._lack(str(error))
         except OSError as error:
             _LOGGER.warning('managed script %s cannot be read: %s', self._script.id, error)
 
-    def _read(self) -> Script:
-        script = self.managed.script
+    def _path(self) -> Path:
+        script, executable = self.managed.script, self.managed.executable
+        if executable is None:
+            return script.path
+        return executable.find(script.environment.get(PREFIX_PATH_VARIABLE, self._prefix_path))
+
+    def _lack(self, fault: str) -> None:
+        """Take note that the file is not there; what was known of it last stays."""
+        if fault != self._script.fault:
+            _LOGGER.warning('managed script %s cannot run: %s', self._script.id, fault)
+        self._script = replace(self._script, fault=fault)
+        self._stamp = None
+
+    def _read(self, script: Script) -> Script:
         version, size = hash_file(script.path)
         beginning = read_beginning(script.path, script.kind)
         interpreter, fault = asked(beginning.first_line, script.kind)

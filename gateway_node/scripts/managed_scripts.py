@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.content import Content
-from gateway_node.scripts.managed import ManagedFile, ManagedScript
+from gateway_node.scripts.installed_executables import (
+    InstalledPackages,
+    no_prefix_path,
+    PrefixPath,
+)
+from gateway_node.scripts.managed import LOOK_PATIENCE_SEC, ManagedFile, ManagedScript
 from gateway_node.scripts.values import Script, ScriptOf
 
 SHOWN_SEC = 1.0
@@ -32,7 +37,10 @@ class ManagedChanges:
 class ManagedScripts:
     """All managed scripts of all entities."""
 
-    def __init__(self, managed: Iterable[ManagedScript] = ()) -> None:
+    def __init__(
+        self, managed: Iterable[ManagedScript] = (), prefix_path: PrefixPath = no_prefix_path
+    ) -> None:
+        self._packages = InstalledPackages(prefix_path, LOOK_PATIENCE_SEC)
         self._files: dict[str, ManagedFile] = {}
         self.take(managed)
 
@@ -47,10 +55,12 @@ class ManagedScripts:
             file = before.pop(each.script.id, None)
             if file is None:
                 added.append(each)
-            elif not file.declared_as(each) or file.version != each.script.version:
+            elif not file.is_as(each):
                 changed.append(each)
             self._files[each.script.id] = (
-                file if file is not None and file.declared_as(each) else ManagedFile(each)
+                file
+                if file is not None and file.declared_as(each)
+                else ManagedFile(each, self._packages)
             )
         return ManagedChanges(
             added=tuple(added),

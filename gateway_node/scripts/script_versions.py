@@ -31,7 +31,8 @@ class ScriptVersions:
         uploaded = self._turned_on()
         managed = await self._managed.get(entity, script_id)
         if managed is not None:
-            return (_present_version(managed),), False
+            # Without a version nothing was ever there.
+            return ((_present_version(managed),) if managed.version else ()), False
         return await uploaded.versions(entity, script_id, limit=limit)
 
     async def find(self, entity: EntityRef, script_id: str, version: str) -> ScriptVersion:
@@ -41,7 +42,8 @@ class ScriptVersions:
         if managed is None:
             return await uploaded.version(entity, script_id, version)
         if managed.version != version:
-            raise VersionNotFound(script_id, version, (managed.version,), more=0)
+            there = (managed.version,) if managed.version else ()
+            raise VersionNotFound(script_id, version, there, more=0)
         return _present_version(managed)
 
     async def content(self, version: ScriptVersion) -> Content:

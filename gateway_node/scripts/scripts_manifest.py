@@ -4,7 +4,8 @@
 The form of the file is in docs/writing_scripts.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 import os
 from pathlib import Path
 import re
@@ -19,7 +20,9 @@ from gateway_node.scripts.file_names import (
     KNOWN_NAMES,
     LAUNCH_ENDINGS,
     may_be_launch_fragment,
+    plain_name_fault,
 )
+from gateway_node.scripts.installed_executables import PackageExecutable
 from gateway_node.scripts.managed import hash_file, ManagedScript
 from gateway_node.scripts.metadata import Metadata, parse_metadata, SCRIPT_FIELDS
 from gateway_node.scripts.script_folders import is_uploaded_id
@@ -27,7 +30,8 @@ from gateway_node.scripts.values import ArgumentDefinition, Script, ScriptKind
 from gateway_node.strict_json import shown
 
 _METADATA_KEYS = ('name', *SCRIPT_FIELDS)
-_OWN_KEYS = ('id', 'path', 'kind', 'entities', 'args', 'environment')
+_OWN_KEYS = (*('id', 'path', 'package', 'executable', 'kind', 'entities', 'args', 'environment'),)
+_PACKAGE = re.compile(r'[A-Za-z][A-Za-z0-9_-]*')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
 
@@ -64,17 +68,14 @@ def _managed_script(
     value: object, place: str, folder: Path, on_look: Callable[[Path], None]
 ) -> ManagedScript:
     item = mapping(value, place, (*_OWN_KEYS, *_METADATA_KEYS))
-    for key in ('id', 'path', 'entities'):
+    in_package = bool(item.keys() & {'package', 'executable'})
+    for key in ('id', *(('package', 'executable') if in_package else ('path',)), 'entities'):
         if key not in item:
             raise ManifestInvalid(f'{place} has no {key!r}')
-    path = _file(item['path'], f'{place}.path', folder, on_look)
+    file = _executable(item, place) if in_package else _file(item, place, folder, on_look)
     metadata = _metadata({key: item[key] for key in _METADATA_KEYS if key in item}, place)
-    try:
-        version, size = hash_file(path)
-    except OSError as error:
-        raise ManifestInvalid(f'{place}.path: {path} cannot be read: {error.strerror}') from error
     script_id = _script_id(item['id'], f'{place}.id')
-    kind = _kind(item.get('kind'), f'{place}.kind', path)
+    kind = file.kind
     arguments = _arguments(item.get('args') or [], f'{place}.args')
     if arguments and kind is ScriptKind.LAUNCH:
         raise ManifestInvalid(
@@ -85,15 +86,16 @@ def _managed_script(
         id=script_id,
         name=metadata.name or script_id,
         kind=kind,
-        path=path,
-        version=version,
-        size=size,
+        path=file.path,
+        version=file.version,
+        size=file.size,
         managed=True,
         **metadata.script_fields(),
         argument_definitions=arguments,
         environment=_environment(item.get('environment') or {}, f'{place}.environment'),
     )
-    return ManagedScript(script=script, entities=_entities(item['entities'], f'{place}.entities'))
+    entities = _entities(item['entities'], f'{place}.entities')
+    return ManagedScript(script=script, executable=file.executable, entities=entities)
 
 
 def _script_id(value: object, place: str) -> str:
@@ -108,7 +110,51 @@ def _script_id(value: object, place: str) -> str:
     return value
 
 
-def _file(value: object, place: str, folder: Path, on_look: Callable[[Path], None]) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """What runs, as it is when the manifest is read; of an executable of a package that is
+    looked for later."""
+
+    path: Path
+    kind: ScriptKind
+    version: str = ''
+    size: int = 0
+    executable: PackageExecutable | None = None
+
+
+def _file(
+    item: Mapping[str, object], place: str, folder: Path, on_look: Callable[[Path], None]
+) -> _File:
+    path = _path(item['path'], f'{place}.path', folder, on_look)
+    try:
+        version, size = hash_file(path)
+    except OSError as error:
+        raise ManifestInvalid(f'{place}.path: {path} cannot be read: {error.strerror}') from error
+    kind = _kind(item.get('kind'), f'{place}.kind', path)
+    return _File(path=path, kind=kind, version=version, size=size)
+
+
+def _executable(item: Mapping[str, object], place: str) -> _File:
+    if 'path' in item:
+        raise ManifestInvalid(f"{place} has both 'package' and 'path'; allowed: one of them")
+    package, name = item['package'], item['executable']
+    if not isinstance(package, str) or not _PACKAGE.fullmatch(package):
+        raise ManifestInvalid(
+            f'{place}.package is {shown(package)}; allowed: the name of a package'
+        )
+    if not isinstance(name, str) or plain_name_fault(name) is not None:
+        raise ManifestInvalid(
+            f'{place}.executable is {shown(name)}; allowed: the name of an executable'
+        )
+    kinds = {kind.value: kind for kind in ScriptKind if kind is not ScriptKind.LAUNCH}
+    kind = item.get('kind', ScriptKind.EXECUTABLE.value)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ManifestInvalid(f'{place}.kind is {shown(kind)}; allowed: {", ".join(kinds)}')
+    executable = PackageExecutable(package=package, name=name)
+    return _File(path=Path('lib', package, name), kind=kinds[kind], executable=executable)
+
+
+def _path(value: object, place: str, folder: Path, on_look: Callable[[Path], None]) -> Path:
     if not isinstance(value, str) or not value or '\0' in value:
         raise ManifestInvalid(f'{place} is {shown(value)}; allowed: a path')
     path = Path(os.path.abspath(folder / value))

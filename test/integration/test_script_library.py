@@ -791,7 +791,7 @@ async def test_managed_files_that_hang_hold_nothing_else_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a mount that does not answer: the last version is shown, uploads and others go on."""
-    monkeypatch.setattr('gateway_node.scripts.managed._PATIENCE_SEC', 0.2)
+    monkeypatch.setattr('gateway_node.scripts.managed.LOOK_PATIENCE_SEC', 0.2)
     files = [tmp_path / f'{letter}.sh' for letter in 'abcde']
     for file in files:
         file.write_text('true')

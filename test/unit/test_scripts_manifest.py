@@ -10,6 +10,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.errors import ParametersInvalid
+from gateway_node.scripts.installed_executables import PackageExecutable
 from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind, Verdict
 
@@ -147,6 +148,17 @@ MERGES = 'a: &a {k: 1}\n' + ''.join(
         ('scripts: [{id: a, path: tools/check_disk, entities: []}]', 'entities is empty'),
         ('scripts: [{id: a, path: tools/check_disk, entities: [hosts/x]}]', "has 'hosts/x'"),
         ('scripts: [{id: a, path: tools/check_disk, entities: [3]}]', 'entities has 3'),
+        (f'scripts: [{{{ENTRY}, package: p, executable: e}}]', "has both 'package' and 'path'"),
+        ('scripts: [{id: a, package: p, entities: apps/*}]', "has no 'executable'"),
+        ('scripts: [{id: a, executable: e, entities: apps/*}]', "has no 'package'"),
+        ('scripts: [{id: a, package: p, executable: e}]', "has no 'entities'"),
+        ('scripts: [{id: a, package: ../p, executable: e, entities: apps/*}]',
+         r"package is '\.\./p'; allowed: the name of a package"),
+        ('scripts: [{id: a, package: p, executable: ../e, entities: apps/*}]',
+         r"executable is '\.\./e'; allowed: the name of an executable"),
+        ('scripts: [{id: a, package: p, executable: 3, entities: apps/*}]', 'executable is 3'),
+        ('scripts: [{id: a, package: p, executable: e, kind: launch, entities: apps/*}]',
+         "kind is 'launch'; allowed: python, sh, bash, executable"),
         (f'scripts: [{{{ENTRY}, timeout_sec: 1 s}}]', "timeout_sec is '1 s'; allowed: a number"),
         (f'scripts: [{{{ENTRY}, limits: {{ram: 1}}}}]', r'limits\.ram is unknown; allowed: cpu'),
         (f'scripts: [{{{ENTRY}, args: [{{flag: -x}}]}}]', r'args\[0\]\.name is null'),
@@ -244,3 +256,13 @@ def test_a_parameter_with_nul_is_no_argument() -> None:
     with pytest.raises(ParametersInvalid) as invalid:
         declared_arguments(_script(FLAGGED), {'a': ['x', 'y\0z']})
     assert [v.path for v in invalid.value.violations] == ['/a']
+
+
+def test_an_executable_of_a_package_need_not_be_there(tmp_path: Path) -> None:
+    """It is looked for when it is asked for; it runs itself, unless another kind is said."""
+    rows = 'package: probes, executable: check.py, entities: apps/*'
+    manifest = _write(tmp_path, f'scripts: [{{id: a, {rows}}}, {{id: b, {rows}, kind: python}}]')
+    first, second = load_scripts_manifest(manifest)
+    assert first.executable == PackageExecutable(package='probes', name='check.py')
+    assert (first.script.kind, second.script.kind) == (ScriptKind.EXECUTABLE, ScriptKind.PYTHON)
+    assert (first.script.version, first.script.size) == ('', 0)
