@@ -44,6 +44,7 @@ from gateway_node.executions.settings import (
     RestartSettings,
 )
 from gateway_node.executions.store_ports import RetentionPolicy
+from gateway_node.executions.streams import Streams
 from gateway_node.http_server.application import Application
 from gateway_node.http_server.callbacks import AnsweredEnds
 from gateway_node.http_server.forwarding import TrustedProxies
@@ -53,6 +54,7 @@ from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import Patience, Services
+from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.ports import SchemaChecker
@@ -103,6 +105,13 @@ class Api:
     store: InMemoryExecutionStore
     listener: RecordingListener
     clock: FakeClock
+    streams: Streams
+
+    async def close(self) -> None:
+        """End all executions and then all streams, as a gateway that ends."""
+        self.executions.close()
+        await self.executions.wait_closed()
+        await self.streams.close()
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection, for what no client library would send."""
@@ -181,6 +190,7 @@ async def serve_api(
     patience: Patience | None = None,
     path_prefix: str = '',
     trusted_proxies: tuple[str, ...] = (),
+    streams: StreamSettings | None = None,
     routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
     recovering: bool = False,
@@ -271,6 +281,7 @@ async def serve_api(
             started=clock.monotonic(),
             own_names=own_names([HOST], [ALLOWED_HOST]),
             patience=patience or Patience(),
+            stream_places=StreamPlaces(streams or StreamSettings()),
             path_prefix=path_prefix,
             trusted_proxies=TrustedProxies(map(ipaddress.ip_network, trusted_proxies)),
         ),
@@ -289,6 +300,7 @@ async def serve_api(
             store=store,
             listener=listener,
             clock=clock,
+            streams=room.streams,
         )
         runner.release()
         store.unavailable = None
