@@ -24,6 +24,7 @@ from bench import (
     runs,
     starts,
     statistics_cost,
+    streams,
 )
 from bench.figures import Line, table
 
@@ -46,6 +47,7 @@ ROWS: dict[str, Row] = {
     'lists': lists.list_cost,
     'statistics': statistics_cost.statistics_cost,
     'export': exports.export_cost,
+    'streams': streams.stream_cost,
     'recovery': recovery.recovery_time,
     'graph': graph.poll_cost,
 }
