@@ -31,6 +31,7 @@ async def show_root(call: Call[Nothing, None]) -> Answer:
         'functions',
         'scripts',
         'executions',
+        'events',
         'health',
         'version-info',
         'openapi.json',
@@ -84,6 +85,7 @@ async def show_health(call: Call[Nothing, None]) -> Answer:
             'apps_online': sum(app.online for app in apps),
             'components': len(here.directory.components()),
         },
+        'streams': here.stream_places.counts,
     } | dict(await here.conditions())
     if health['warnings']:
         health['status'] = 'degraded'

@@ -89,6 +89,7 @@ SCHEMAS: dict[str, Schema] = {
             'functions': href_to('/functions'),
             'scripts': href_to('/scripts'),
             'executions': href_to('/executions'),
+            'events': href_to('/events'),
             'health': href_to('/health'),
             'version-info': href_to('/version-info'),
             'openapi.json': href_to('/openapi.json'),
@@ -121,6 +122,7 @@ SCHEMAS: dict[str, Schema] = {
             'warnings': TEXTS,
             'callbacks': object_of({status.value: COUNT for status in CallbackStatus}),
             'connections': object_of({'open': COUNT, 'limit': COUNT, 'refused': COUNT}),
+            'streams': object_of({'open': COUNT, 'limit': COUNT, 'refused': COUNT}),
             'supervision': object_of(
                 {
                     'mechanism': TEXT,

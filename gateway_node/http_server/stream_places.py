@@ -31,6 +31,15 @@ class StreamPlaces:
     def __len__(self) -> int:
         return self._by_client.total()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many streams are open, may be, and were refused."""
+        return {
+            'open': len(self),
+            'limit': self.settings.max_streams,
+            'refused': self.refused_total,
+        }
+
     def check(self, client: str) -> None:
         """Raise TooManyStreams where a client gets no further one."""
         settings = self.settings

@@ -188,6 +188,8 @@ async def test_streams_are_bounded_for_a_client_and_in_all(tmp_path: Path) -> No
             async with of('10.0.0.1'):
                 assert 'streams.max_per_client' in await refused('10.0.0.1')
                 assert '(streams.max)' in await refused('10.0.0.3')
+                _, health = await api.json('GET', '/health')
+                assert health['streams'] == {'open': 3, 'limit': 3, 'refused': 2}
                 _, page = await api.json('GET', '/events')
                 assert page['items'] == []
             while (await _status(api.client, '10.0.0.1')) != 200:
@@ -199,6 +201,21 @@ async def _status(client: ClientSession, address: str) -> int:
     async with client.get(f'{BASE}/events', headers=headers) as answer:
         answer.close()
         return answer.status
+
+
+async def test_a_client_that_reads_nothing_for_long_is_told_all_of_it_then(api: Api) -> None:
+    """More than any buffer holds is written meanwhile; another one is told at once."""
+    script_id = await api.upload(ENTITY)
+    execution_id, script = await api.running(ENTITY, script_id)
+    path = f'/executions/{execution_id}/events'
+    async with stream(api, path) as slow, stream(api, path) as quick:
+        assert names_of(await slow.take(1)) == names_of(await quick.take(1)) == [ACCEPTED]
+        for number in range(1, 2001):
+            api.runner.say(execution_id, f'{number} ' * 2000)
+        script.exit()
+        told = names_of(await quick.rest())
+        assert told == [RUNNING, *(f'line {n}' for n in range(1, 2001)), ENDED, 'result']
+        assert names_of(await slow.rest()) == told
 
 
 async def test_a_client_that_ends_its_side_may_read_on(api: Api) -> None:
