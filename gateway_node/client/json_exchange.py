@@ -4,10 +4,11 @@
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import json
+import secrets
 from typing import Any, TypeVar
 
 from gateway_node.client.errors import AnswerNotUnderstood, refusal
-from gateway_node.client.transport import Answer, Request
+from gateway_node.client.transport import Answer, IDEMPOTENCY_KEY, Request
 from gateway_node.client.values import GenericError
 
 _Read = TypeVar('_Read')
@@ -18,14 +19,24 @@ def get(where: str) -> Request:
     return Request(method='GET', target=where)
 
 
-def with_json(method: str, where: str, fields: Mapping[str, Any]) -> Request:
+def with_key(key: str | None) -> Mapping[str, str]:
+    """Return the header by which what is asked for is made once, however often it is asked for.
+
+    Without a key it is one that nothing else has.
+    """
+    return {IDEMPOTENCY_KEY: secrets.token_hex(16) if key is None else key}
+
+
+def with_json(
+    method: str, where: str, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Request:
     """Ask with a body of the fields that are not None."""
     given = {name: value for name, value in fields.items() if value is not None}
     return Request(
         method=method,
         target=where,
         content=json.dumps(given).encode(),
-        headers={'Content-Type': 'application/json'},
+        headers={'Content-Type': 'application/json', **(headers or {})},
     )
 
 

@@ -16,7 +16,7 @@ from gateway_node.client.errors import (
     NotFound,
     StillOpen,
 )
-from gateway_node.client.json_exchange import check, get, read, understood, with_json
+from gateway_node.client.json_exchange import check, get, read, understood, with_json, with_key
 from gateway_node.client.polling import pauses_between, polled
 from gateway_node.client.queries import by_parameters, target, Wanted
 from gateway_node.client.transport import Request, Transport
@@ -36,8 +36,7 @@ class Gateway:
 
     `timeout_sec` is how long the gateway may be silent before AnswerLate. `patience_sec` is how
     long one that was there may be away, as while it is started anew: so long an answer that was
-    lost is asked for again where that does no harm (not of a start or an upload), and an
-    execution is waited for and followed.
+    lost is asked for again, which does nothing twice, and an execution is waited for and followed.
 
     Everything raises a GatewayError where it fails: see `gateway_node.client.errors`.
     """
@@ -102,11 +101,13 @@ class Gateway:
         script: Path | str | bytes,
         *,
         file_name: str | None = None,
+        idempotency_key: str | None = None,
         **metadata: Any,
     ) -> Script:
         """Upload a script: a file, or its content as bytes with a `file_name`.
 
-        `metadata` are those of docs/writing_scripts.md: `name`, `timeout_sec` and so on.
+        `metadata` are those of docs/writing_scripts.md: `name`, `timeout_sec` and so on; the key
+        is that of `start`.
 
         Raises:
             OSError: the file cannot be read.
@@ -120,6 +121,7 @@ class Gateway:
             raise ValueError('the content of a script needs a file_name')
         body, headers = upload_form(content, file_name, metadata)
         where = target(*entity.split('/'), 'scripts')
+        headers = {**headers, **with_key(idempotency_key)}
         made = self._body(Request(method='POST', target=where, content=body, headers=headers))
         with understood(where):
             where = target(*entity.split('/'), 'scripts', made['id'])
@@ -141,10 +143,12 @@ class Gateway:
         execution_type: str = 'now',
         timeout_sec: float | None = None,
         parent: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Execution:
         """Start a script of an entity, by its id; return the execution as it was accepted.
 
-        What the rest means is told in docs/api.md, "Executions".
+        What the rest means is told in docs/api.md, "Executions". Who gives an `idempotency_key`,
+        and the same one again later, has started it once.
         """
         script_id = script.id if isinstance(script, Script) else script
         asked = {
@@ -155,7 +159,7 @@ class Gateway:
             'parent': parent,
         }
         where = target(*entity.split('/'), 'scripts', script_id, 'executions')
-        execution = self._execution(with_json('POST', where, asked))
+        execution = self._execution(with_json('POST', where, asked, with_key(idempotency_key)))
         with self._lock:
             self._started.add(execution.id)
         return execution

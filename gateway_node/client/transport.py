@@ -28,6 +28,7 @@ from gateway_node.client.errors import (
 )
 
 API = '/api/v1'
+IDEMPOTENCY_KEY = 'Idempotency-Key'
 _MAX_IDLE = 8
 """Connections that are kept; more threads than that open one a request."""
 _MAX_PAUSE_SEC = 2.0
@@ -46,7 +47,7 @@ class Request:
     @property
     def repeatable(self) -> bool:
         """Whether sending it twice does what sending it once does (RFC 9110, 9.2.2)."""
-        return self.method != 'POST'
+        return self.method != 'POST' or IDEMPOTENCY_KEY in self.headers
 
     def __str__(self) -> str:
         return f'{self.method} {self.target}'

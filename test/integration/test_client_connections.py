@@ -21,6 +21,7 @@ from gateway_node.client import (
     AnswerLate,
     AnswerLost,
     AnswerNotUnderstood,
+    Conflict,
     Dropped,
     Execution,
     Gateway,
@@ -182,12 +183,49 @@ def test_a_stop_whose_answer_is_lost_has_stopped(gateway: Gateway, relay: Relay)
     assert gateway.stop(execution, forced=True).status is Status.TERMINATED
 
 
-def test_an_upload_whose_answer_is_lost_is_not_sent_again(gateway: Gateway, relay: Relay) -> None:
-    """It would make two."""
-    relay.lose_answer_to = b'twice.sh'
-    with pytest.raises(AnswerLost, match=f'POST /{ENTITY}/scripts'):
-        gateway.upload(ENTITY, b'true\n', file_name='twice.sh')
-    assert len(list(gateway.scripts(name='twice.sh'))) == 1
+def test_what_is_made_is_made_once_though_its_answer_is_lost(
+    gateway: Gateway, relay: Relay
+) -> None:
+    """It is asked for again under the same key."""
+    relay.lose_answer_to = b'once.sh'
+    script = gateway.upload(ENTITY, b'true\n', file_name='once.sh')
+    assert [each.id for each in gateway.scripts(name='once.sh')] == [script.id]
+    relay.lose_answer_to = b'"depth"'
+    execution = gateway.start(ENTITY, script, {'depth': 3})
+    assert [each.id for each in gateway.executions(script=script.id)] == [execution.id]
+    assert relay.lose_answer_to is None
+
+
+def test_a_start_reaches_a_gateway_that_comes_back(tmp_path: Path) -> None:
+    """Where the one before died without an answer."""
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(contextlib.ExitStack())
+        parameters = {'python.warm': False}
+        address = first.enter_context(gateway_in_a_thread(tmp_path, parameters))
+        relay = stack.enter_context(relay_to(address))
+        gateway = stack.enter_context(Gateway(f'http://{relay.address}'))
+        script = gateway.upload(ENTITY, b'true\n', file_name='check.sh')
+        relay.gateway = None
+        gateway.close()
+        with ThreadPoolExecutor(1) as pool:
+            starting = pool.submit(gateway.start, ENTITY, script)
+            first.close()
+            relay.gateway = stack.enter_context(gateway_in_a_thread(tmp_path, parameters))
+            execution = starting.result(DEADLINE_SEC)
+        assert gateway.wait(execution).status is Status.COMPLETED
+        assert len(list(gateway.executions(script=script.id))) == 1
+
+
+def test_a_key_of_ones_own_starts_once(gateway: Gateway) -> None:
+    """Also where the client is another process by then; with other fields it is refused."""
+    script = gateway.upload(ENTITY, b'true\n', file_name='check.sh')
+    key = 'night-of-2026-01-31'
+    first = gateway.start(ENTITY, script, idempotency_key=key)
+    gateway.wait(first)
+    assert gateway.start(ENTITY, script, idempotency_key=key).id == first.id
+    with pytest.raises(Conflict) as refused:
+        gateway.start(ENTITY, script, {'depth': 3}, idempotency_key=key)
+    assert refused.value.vendor_code == 'x-gateway-idempotency-key-reused'
 
 
 def test_where_nobody_listens_is_told_at_once() -> None:
