@@ -33,6 +33,7 @@ from gateway_node.client.values import (
     Line,
     Progress,
     Script,
+    StartOptions,
     Status,
 )
 
@@ -60,6 +61,7 @@ __all__ = [
     'Progress',
     'Refused',
     'Script',
+    'StartOptions',
     'Status',
     'StillOpen',
     'TooLarge',

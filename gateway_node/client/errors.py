@@ -7,7 +7,7 @@ from gateway_node.client.values import GenericError
 
 
 class GatewayError(Exception):
-    """Base of what the client raises; values that it cannot send are ValueErrors."""
+    """Base of what the client raises; what it cannot send is a ValueError or a TypeError."""
 
 
 class GatewayUnreachable(GatewayError):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is asked in JSON, and what is read of the answer or raised by it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import json
 import secrets
@@ -35,9 +35,18 @@ def with_json(
     return Request(
         method=method,
         target=where,
-        content=json.dumps(given).encode(),
+        content=json.dumps(given, default=_plain, allow_nan=False).encode(),
         headers={'Content-Type': 'application/json', **(headers or {})},
     )
+
+
+def _plain(value: object) -> object:
+    """Return what JSON has no form for, as mappings and sequences of whatever kind."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f'JSON has no form for {value!r}')
 
 
 def read(answer: Answer, request: Request, reader: Callable[[Any], _Read]) -> _Read:

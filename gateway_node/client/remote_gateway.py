@@ -7,7 +7,7 @@ from pathlib import Path
 import threading
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 from urllib.parse import urlsplit
 
 from gateway_node.client.errors import (
@@ -17,15 +17,19 @@ from gateway_node.client.errors import (
     StillOpen,
 )
 from gateway_node.client.json_exchange import check, get, read, understood, with_json, with_key
-from gateway_node.client.polling import pauses_between, polled
 from gateway_node.client.queries import by_parameters, target, Wanted
+from gateway_node.client.reattaching import Reattaching
 from gateway_node.client.transport import Request, Transport
 from gateway_node.client.upload_form import upload_form
-from gateway_node.client.values import Entity, Event, Execution, Line, Script
+from gateway_node.client.values import Entity, Event, Execution, Line, Script, StartOptions
 
 _STOPS_AT_ONCE = 8
 """A stop is answered after up to a second."""
 _SCRIPTS_A_PAGE = 100
+_SHORTEST_PAUSE_SEC = 0.02
+_LONGEST_PAUSE_SEC = 1.0
+_GROWTH = 1.2
+"""Of the pauses between questions for an end: it is heard of late by a fifth of what it took."""
 
 
 class Gateway:
@@ -139,26 +143,17 @@ class Gateway:
         script: Script | str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        arguments: Sequence[str] = (),
         execution_type: str = 'now',
-        timeout_sec: float | None = None,
-        parent: str | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Execution:
         """Start a script of an entity, by its id; return the execution as it was accepted.
 
-        What the rest means is told in docs/api.md, "Executions". Who gives an `idempotency_key`,
-        and the same one again later, has started it once.
+        Who gives an `idempotency_key`, and the same one again later, has started it once.
         """
         script_id = script.id if isinstance(script, Script) else script
-        asked = {
-            'execution_type': execution_type,
-            'parameters': None if parameters is None else dict(parameters),
-            'arguments': list(arguments) or None,
-            'timeout_sec': timeout_sec,
-            'parent': parent,
-        }
         where = target(*entity.split('/'), 'scripts', script_id, 'executions')
+        asked = {'execution_type': execution_type, 'parameters': parameters, **options}
         execution = self._execution(with_json('POST', where, asked, with_key(idempotency_key)))
         with self._lock:
             self._started.add(execution.id)
@@ -193,15 +188,14 @@ class Gateway:
             StillOpen: it has not within `timeout_sec`; it goes on.
         """
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
-        for pause in pauses_between():
-            seen = self._seen(self._execution(get(_about(execution)), pursued=True))
-            if seen.has_ended:
-                return seen
+        pause = _SHORTEST_PAUSE_SEC
+        while not (seen := self._pursued(execution)).has_ended:
             left = pause if end is None else end - time.monotonic()
             if timeout_sec is not None and left <= 0:
                 raise StillOpen(seen.id, timeout_sec)
             time.sleep(min(pause, left))
-        raise AssertionError('there is always a pause')
+            pause = min(_GROWTH * pause, _LONGEST_PAUSE_SEC)
+        return seen
 
     def follow(self, execution: Execution | str) -> Iterator[Event]:
         """Go through what an execution does, from its begin to its end, as it happens.
@@ -209,7 +203,7 @@ class Gateway:
         What is there already comes first. The last event is the execution as it ended. Each line
         comes once, whatever becomes of connections meanwhile.
         """
-        for event in polled(_id(execution), lambda where: self._body(get(where), pursued=True)):
+        for event in Reattaching(self._transport, _id(execution)).events():
             yield self._seen(event) if isinstance(event, Execution) else event
 
     def lines(self, execution: Execution | str) -> Iterator[Line]:
@@ -284,11 +278,16 @@ class Gateway:
             lambda body: [Entity.of(collection, each) for each in body['items']],
         )
 
-    def _execution(self, request: Request, *, pursued: bool = False) -> Execution:
-        return read(self._transport.exchange(request, pursued=pursued), request, Execution.of)
+    def _execution(self, request: Request) -> Execution:
+        return read(self._transport.exchange(request), request, Execution.of)
 
-    def _body(self, request: Request, *, pursued: bool = False) -> Mapping[str, Any]:
-        return read(self._transport.exchange(request, pursued=pursued), request, dict)
+    def _pursued(self, execution: Execution | str) -> Execution:
+        request = get(_about(execution))
+        answer = self._transport.exchange(request, pursued=True)
+        return self._seen(read(answer, request, Execution.of))
+
+    def _body(self, request: Request) -> Mapping[str, Any]:
+        return read(self._transport.exchange(request), request, dict)
 
 
 def _id(execution: Execution | str) -> str:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the gateway answers, as values. Each keeps in `fields` all that was answered, as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 import enum
-from typing import Any
+from typing import Any, TypedDict
 
 
 class Status(enum.StrEnum):
@@ -101,6 +101,16 @@ class Script:
         )
 
 
+class StartOptions(TypedDict, total=False):
+    """What a start may say besides (docs/api.md, "Executions"); None says nothing."""
+
+    arguments: Sequence[str] | None
+    timeout_sec: float | None
+    priority: int | None
+    queue: bool | None
+    parent: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Execution:
     """One start of a script, as far as the answer told of it; what it did not tell is None.
@@ -118,6 +128,8 @@ class Execution:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     duration_ms: int | None = None
+    queue_position: int | None = None
+    """Where in line it waits, from 1 on; None where it does not."""
     progress: float | None = None
     """0 to 100, as the script last said."""
     progress_message: str | None = None
@@ -166,6 +178,7 @@ _AS_ANSWERED = (
     'entity',
     'script_id',
     'duration_ms',
+    'queue_position',
     'progress',
     'progress_message',
     'parameters',
@@ -182,7 +195,8 @@ _AS_ANSWERED = (
 class Progress:
     """What a script said of how far it is."""
 
-    percent: float
+    percent: float | None
+    """0 to 100; None where it has only told what it is at."""
     message: str | None
 
 

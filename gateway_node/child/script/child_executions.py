@@ -4,14 +4,14 @@
 The client is imported where it is used: most scripts start nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import os
-from typing import Any, TYPE_CHECKING
+from typing import Any, TYPE_CHECKING, Unpack
 
 from gateway_node.child.contract import ENTITY_VARIABLE, EXECUTION_ID_VARIABLE, URL_VARIABLE
 
 if TYPE_CHECKING:
-    from gateway_node.client import Execution, Gateway
+    from gateway_node.client import Execution, Gateway, StartOptions
 
 
 def start(
@@ -19,29 +19,23 @@ def start(
     parameters: Mapping[str, Any] | None = None,
     *,
     entity: str | None = None,
-    arguments: Sequence[str] = (),
-    timeout_sec: float | None = None,
+    **options: 'Unpack[StartOptions]',
 ) -> 'Execution':
     """Start a script by its id; return the execution as it was accepted.
 
-    It is one of this script's own entity, or of another `entity` (`apps/temp_sensor`). It is a
-    child of this execution, and is stopped with it. What is not waited for goes on when this
-    script has ended.
+    It is one of this script's own entity, or of another `entity` (`apps/temp_sensor`); what else
+    a start takes is in `gateway_node.client.StartOptions`. It is a child of this execution, and
+    is stopped with it. What is not waited for goes on when this script has ended.
 
     Raises:
         RuntimeError: nothing says where the gateway is, or of which entity the script is.
         gateway_node.client.GatewayError: the gateway refuses, or cannot be reached.
     """
+    # By hand it is nobody's child.
+    options.setdefault('parent', os.environ.get(EXECUTION_ID_VARIABLE))
+    entity = entity or _variable(ENTITY_VARIABLE, 'start', 'apps/temp_sensor')
     with _gateway('start') as gateway:
-        return gateway.start(
-            entity or _variable(ENTITY_VARIABLE, 'start', 'apps/temp_sensor'),
-            script,
-            parameters,
-            arguments=arguments,
-            timeout_sec=timeout_sec,
-            # By hand it is nobody's child.
-            parent=os.environ.get(EXECUTION_ID_VARIABLE),
-        )
+        return gateway.start(entity, script, parameters, **options)
 
 
 def wait(execution: 'Execution | str', timeout_sec: float | None = None) -> 'Execution':
