@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass
 
 from gateway_node.clock import Clock
+from gateway_node.process.limits import artifact_bounds
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.process.schema_worker import SchemaWorker
@@ -51,6 +52,11 @@ async def open_adapters(
         setup_files=configuration.environment.setup_files,
         default_limits=configuration.default_limits,
         keep_working_directories=configuration.scripts.keep_working_directories,
+        kept_artifacts=artifact_bounds(
+            max_files=configuration.artifacts.max_files,
+            max_file_mb=configuration.artifacts.max_file_mb,
+            max_total_mb=configuration.artifacts.max_total_mb,
+        ),
         warm_modules=configuration.python.warm_modules if configuration.python.warm else None,
         clock=clock,
     )

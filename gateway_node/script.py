@@ -2,11 +2,13 @@
 """What a Python script of the gateway imports.
 
 `from gateway_node.script import parameters, progress, result, ros_node`; for what a script finds
-`check, metric, verdict`, and for what it has executed `start, wait`.
+`check, metric, verdict`, for files that it leaves `artifacts`, and for what it has executed
+`start, wait`.
 """
 
 from gateway_node.child.script.child_executions import start, wait
 from gateway_node.child.script.script_api import (
+    artifacts,
     check,
     metric,
     parameters,
@@ -17,6 +19,7 @@ from gateway_node.child.script.script_api import (
 )
 
 __all__ = [
+    'artifacts',
     'check',
     'metric',
     'parameters',

@@ -43,12 +43,18 @@ PROGRESS_VARIABLE = 'GATEWAY_PROGRESS'
 """The path of PROGRESS_FIFO."""
 RESULT_VARIABLE = 'GATEWAY_RESULT'
 """The path of GIVEN_RESULT_FILE."""
+ARTIFACTS_VARIABLE = 'GATEWAY_ARTIFACTS'
+"""The path of ARTIFACTS_DIRECTORY, as the script has it."""
 
 WORKING_DIRECTORY = 'work'
 """This and the next ones are in an execution's directory."""
 PROGRESS_FIFO = 'progress'
 GIVEN_RESULT_FILE = 'given_result.json'
 """What the script gave as its result."""
+ARTIFACTS_DIRECTORY = 'artifacts'
+"""What the script leaves; in a supervisor's folder, what is kept in an execution's directory."""
+ARTIFACTS_INDEX = 'artifacts.json'
+"""What is kept of it: a `messages.ArtifactsNote`."""
 END_FILE = 'end.json'
 """The supervisor's last word: a `messages.EndReport`."""
 

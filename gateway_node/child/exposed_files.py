@@ -2,6 +2,7 @@
 """Files in places where a script, which is of the same user, may have put anything."""
 
 import contextlib
+import errno
 import os
 import stat
 
@@ -46,6 +47,31 @@ def read_regular(path: str | os.PathLike[str], max_bytes: int, start: int = 0) -
             return file.read(max_bytes)
     finally:
         os.close(descriptor)
+
+
+def open_below(folder: str | os.PathLike[str], path: str) -> int:
+    """Return a descriptor of a plain file below a folder, for reading; no link is followed.
+
+    Raises:
+        OSError: there is none, or no path of names leads there.
+    """
+    *folders, name = names = path.split('/')
+    if not {'', '.', '..'}.isdisjoint(names):
+        raise FileNotFoundError(errno.ENOENT, 'no path of names', path)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    there = os.open(folder, flags | os.O_DIRECTORY)
+    try:
+        for each in folders:
+            below = os.open(each, flags | os.O_DIRECTORY, dir_fd=there)
+            os.close(there)
+            there = below
+        descriptor = os.open(name, flags, dir_fd=there)
+    finally:
+        os.close(there)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, 'no plain file', path)
+    return descriptor
 
 
 INCOMING_SUFFIX = '.new'

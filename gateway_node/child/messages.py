@@ -15,6 +15,34 @@ class SupervisorLimits(TypedDict):
     output_mb: float | None
 
 
+class ArtifactBounds(TypedDict):
+    """Of what is kept of the files that a script leaves."""
+
+    max_files: int
+    max_file_bytes: int
+    max_total_bytes: int
+
+
+class ArtifactNote(TypedDict):
+    """A file that a script left and that is kept."""
+
+    path: str
+    """Below the folder, with slashes."""
+    size: int
+    modified: int
+    """Seconds since 1970, as its file system had it."""
+    crc32: int
+    sha256: str
+
+
+class ArtifactsNote(TypedDict):
+    """The content of ARTIFACTS_INDEX."""
+
+    files: list[ArtifactNote]
+    complaints: list[str]
+    """Why others are not kept, in sentences."""
+
+
 class SupervisorOrder(TypedDict):
     """All that a supervisor needs to run one script.
 
@@ -41,6 +69,8 @@ class SupervisorOrder(TypedDict):
     cgroup: NotRequired[str]
     """A cgroup v2 directory in which to make a leaf for this execution."""
     keep_working_directory: bool
+    artifacts: NotRequired[ArtifactBounds]
+    """Of what is kept of the files that the script leaves; without, none are."""
 
 
 class AskerNote(TypedDict):
@@ -127,6 +157,10 @@ class EndReport(TypedDict):
     they are larger than `contract.TOLD_OUTPUT_BYTES`, so that they have to be read."""
     kept_bytes: int
     """What the directory takes of the disk from now on."""
+    artifacts: NotRequired[int]
+    """Files that are kept, where there are any."""
+    artifact_complaints: NotRequired[list[str]]
+    """Why others are not, where that is so; sentences."""
 
 
 class ScriptStarted(TypedDict):

@@ -109,6 +109,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         warnings=tuple(summary.get('warnings', ())),
         timeout_sec=summary.get('timeout_sec'),
         queue_position=summary.get('queue_position'),
+        artifacts=summary.get('artifacts', 0),
     )
 
 

@@ -115,6 +115,7 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'warnings': list(execution.warnings) or None,
             'timeout_sec': execution.timeout_sec,
             'queue_position': execution.queue_position,
+            'artifacts': execution.artifacts or None,
         }
     )
 

@@ -25,6 +25,15 @@ class ExecutionNotFound(Exception):
         self.execution_id = execution_id
 
 
+class ArtifactNotFound(Exception):
+    """The execution has left no such file, or it is not there any more as it was."""
+
+    def __init__(self, execution_id: str, path: str) -> None:
+        super().__init__(f'execution {execution_id!r} has no artifact {path!r:.300}')
+        self.execution_id = execution_id
+        self.path = path
+
+
 class IllegalTransition(Exception):
     """A status may not follow another; a defect of the gateway, never of a client."""
 

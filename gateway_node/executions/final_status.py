@@ -179,6 +179,7 @@ def final_changes(
             'signal': outcome.signal,
             'leftover_processes': outcome.leftover_processes,
             'resource_use': outcome.resource_use,
+            'artifacts': outcome.artifacts,
         }
     return changes
 

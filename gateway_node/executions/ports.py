@@ -10,6 +10,7 @@ import enum
 from typing import Any, Protocol
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.artifact import Artifact
 from gateway_node.executions.events import Event
 from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.values import (
@@ -101,6 +102,8 @@ class Outcome:
     """Why something like it is not taken; of no matter where nothing printed would be."""
     warnings: tuple[str, ...] = ()
     """What the execution is to carry as its warnings, whatever its final status."""
+    artifacts: int = 0
+    """Files that the script left and that are kept."""
     kept_bytes: int | None = None
     """Of the disk, that what is kept beside the record takes; None where nobody measured it."""
     output: Output | None = None
@@ -124,8 +127,30 @@ class ScriptProcess(Protocol):
         """Wait until the whole tree is gone. Cancelling the wait changes nothing."""
 
 
+class Artifacts(Protocol):
+    """The files that scripts left and that are kept of ended executions."""
+
+    async def of(self, execution_id: str) -> tuple[Artifact, ...]:
+        """Return those of an execution, by path; none where it is unknown."""
+
+    async def check(self, execution_id: str, artifacts: Sequence[Artifact]) -> None:
+        """Return where these files are there as they were listed; ArtifactNotFound."""
+
+    def content(
+        self, execution_id: str, artifact: Artifact, begin: int, end: int
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes of a file from `begin` up to `end`.
+
+        ConnectionAbortedError where they are not there any more.
+        """
+
+
 class ScriptRunner(Protocol):
     """Starts scripts and keeps what they write."""
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """What is kept of the files that they left."""
 
     async def ready(self) -> None:
         """Return where scripts can be started at the moment, their environment included.

@@ -63,6 +63,8 @@ class Questions:
         self._schedules = schedules
         self._details = details
         self._positions = positions
+        self.artifacts = runner.artifacts
+        """What ended executions left."""
         self._pages = HeldPages(store.log, self._find_page)
         self._numbered_pages = HeldPages(store.log, self._find_numbered_page)
 

@@ -284,6 +284,8 @@ class Execution:
     """Set when its script is to be started; None on records of version 0.1.0."""
     changed_at: datetime.datetime | None = None
     """When its record last changed while it was open; None where it never did."""
+    artifacts: int = 0
+    """Files that the script left and that are kept."""
     warnings: tuple[str, ...] = ()
     """What a person should know although it changes no status; a sentence each. See `warn`."""
     timeout_sec: float | None = None

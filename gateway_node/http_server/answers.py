@@ -15,6 +15,7 @@ from gateway_node.http_server.calls import (
     Document,
     Download,
     EventStream,
+    FilePart,
     Stream,
     TextPart,
 )
@@ -46,6 +47,8 @@ def response_to(
     headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT} if chosen else {}
     if isinstance(answer.body, Download):
         return _download(answer.body, status, request, headers, head=head)
+    if isinstance(answer.body, FilePart):
+        return _file(answer.body, status, request, headers)
     if isinstance(answer.body, TextPart):
         return _text(answer.body, status, headers, head=head)
     headers.update(_told_in_headers(answer))
@@ -144,6 +147,38 @@ def _download(
             hdrs.CONTENT_DISPOSITION: attachment(download.file_name),
             hdrs.CONTENT_LENGTH: str(content.size),
         },
+    )
+
+
+def _file(
+    file: FilePart, status: int, request: web.BaseRequest, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Build the response to GET, of which a part may do, or to HEAD (RFC 9110, section 14.2).
+
+    Whoever wrote the file may want a browser to execute it here.
+    """
+    headers |= {
+        hdrs.ETAG: file.tag,
+        hdrs.CACHE_CONTROL: 'no-cache',
+        hdrs.ACCEPT_RANGES: 'bytes',
+        hdrs.CONTENT_DISPOSITION: attachment(file.file_name),
+        'X-Content-Type-Options': 'nosniff',
+    }
+    if is_known(file.asked, file.tag):
+        return ReadyResponse(status=304, fields=headers)
+    begin, end = 0, file.size
+    part = None
+    if request.method != hdrs.METH_HEAD:
+        part = part_of(file.asked, file.tag, file.size)
+    if part is not None:
+        begin, end = part
+        headers[hdrs.CONTENT_RANGE] = f'bytes {begin}-{end - 1}/{file.size}'
+        status = 206
+    return web.Response(
+        status=status,
+        body=_sent(file.pieces(begin, end), request),
+        content_type=file.media_type,
+        headers=headers | {hdrs.CONTENT_LENGTH: str(end - begin)},
     )
 
 

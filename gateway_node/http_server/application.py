@@ -172,7 +172,7 @@ def _serve(
     }
     methods = [route.method, *([hdrs.METH_HEAD] if route.method == hdrs.METH_GET else [])]
     for method in methods:
-        served.add(method, f'{base}{route.path}', endpoint, choices)
+        served.add(method, f'{base}{route.path}', endpoint, choices, takes_rest=route.takes_rest)
 
 
 def _options(methods: Iterable[str]) -> web.Response:

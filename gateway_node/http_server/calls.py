@@ -91,6 +91,23 @@ class TextPart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilePart:
+    """A file, whatever is in it, of which a part may do; to be saved, and never to be shown."""
+
+    pieces: Callable[[int, int], AsyncIterator[bytes]]
+    """Yields its bytes, from where to where. Where it raises, the connection ends in a way that
+    tells that this is not all."""
+    size: int
+    tag: str
+    """Its validator."""
+    asked: OfPart
+    """Of it."""
+    media_type: str
+    file_name: str
+    """As which it is to be saved."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stream:
     """What is made while it is sent, and however long."""
 
@@ -118,7 +135,7 @@ class EventStream:
 class Answer:
     """What a handler answers."""
 
-    body: Json | Download | Document | TextPart | Stream | EventStream | None = None
+    body: Json | Download | Document | TextPart | FilePart | Stream | EventStream | None = None
     status: int | None = None
     """None for the route's."""
     location: str | None = None

@@ -35,8 +35,13 @@ _ERRORS: Errors = (
 
 def docs_of(routes: Sequence[Route[Any, Any]]) -> tuple[Route[Any, Any], ...]:
     """Return a row for each path of a table of routes, what describes this part; and one for the
-    files of the page on which it is shown."""
+    files of the page on which it is shown.
+
+    Not behind a path below which scripts give the names: one of their files may be called `docs`.
+    """
     page = DocsPage()
+    rests = {route.path for route in routes if route.takes_rest}
+    named_by_scripts = rests | {path.rpartition('/')[0] for path in rests}
     return (
         *(
             Route(
@@ -49,6 +54,7 @@ def docs_of(routes: Sequence[Route[Any, Any]]) -> tuple[Route[Any, Any], ...]:
                 errors=_ERRORS,
             )
             for path, takes in {route.path: route.takes for route in routes}.items()
+            if path not in named_by_scripts
         ),
         Route('GET', '/docs/{file}', Role.VIEWER, _show_file(page), OfFile, answers=BYTES),
     )

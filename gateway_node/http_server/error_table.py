@@ -98,6 +98,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     scripts.LibraryUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
     scripts.SchemaCheckUnavailable: _vendor(503, 'schema-check-unavailable', _RETRY),
     executions.ExecutionNotFound: _NOT_FOUND,
+    executions.ArtifactNotFound: _NOT_FOUND,
     executions.ExecutionNotStoppable: _CONFLICT,
     executions.ExecutionNotDeletable: _CONFLICT,
     executions.ScriptHasOpenExecutions: _CONFLICT,

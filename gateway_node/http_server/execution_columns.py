@@ -55,6 +55,7 @@ EXECUTION_COLUMNS = (
     'warm',
     'timeout_sec',
     'queue_position',
+    'artifacts',
 )
 """All that an execution may have in a list, in the order of a table."""
 

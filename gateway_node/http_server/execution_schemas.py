@@ -101,6 +101,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'warnings': array_of(TEXT, maxItems=MAX_WARNINGS),
     'timeout_sec': AMOUNT,
     'queue_position': WHOLE | {'minimum': 1},
+    'artifacts': COUNT,
 }
 
 _LINE: Schema = {'stream': choice_of(OutputStream), 'time': TIME, 'text': TEXT}
@@ -144,6 +145,17 @@ _DURATIONS = object_of(
 )
 
 EXECUTION_SCHEMAS: dict[str, Schema] = {
+    'ArtifactList': object_of({'items': array_of(reference_to('Artifact'))}),
+    'Artifact': object_of(
+        {
+            'path': TEXT,
+            'href': href_to(f'{_EXECUTION_PATH}/artifacts/plots/motor.png'),
+            'size': COUNT,
+            'media_type': TEXT,
+            'sha256': TEXT | {'pattern': '^[0-9a-f]{64}$'},
+            'modified_at': TIME,
+        }
+    ),
     'ExecutionSummary': object_of(_EXECUTION, _EXECUTION_WHERE_KNOWN),
     'ExecutionColumns': object_of({}, _EXECUTION | _EXECUTION_WHERE_KNOWN),
     'ExecutionList': object_of(

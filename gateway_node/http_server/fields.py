@@ -80,6 +80,10 @@ class Text(Field[str]):
         return {'type': 'string'}
 
 
+class FilePath(Text):
+    """Names with slashes between: all that is left of a path."""
+
+
 class Id(Field[str]):
     """An id of an entity or a script."""
 

@@ -15,6 +15,9 @@ TEXT = 'text/plain'
 CSV = 'text/csv'
 NDJSON = 'application/x-ndjson'
 EVENT_STREAM = 'text/event-stream'
+ZIP = 'application/zip'
+OCTETS = 'application/octet-stream'
+"""Bytes of which nothing is known."""
 
 _QUALITY = re.compile(r'\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*', re.IGNORECASE)
 _UNWANTED = (0.0, 0)

@@ -17,6 +17,7 @@ from gateway_node.http_server.route import BYTES, Route
 from gateway_node.http_server.schema_parts import reference_to
 
 _TEXT = {'type': 'string'}
+_BINARY = {'type': 'string', 'format': 'binary'}
 _HEADERS: dict[str, dict[str, Any]] = {
     hdrs.LOCATION: {
         'description': 'The path of what came into being.',
@@ -81,8 +82,7 @@ def _success(route: Route[Any, Any]) -> dict[str, Any]:
         response['headers'] = _headers([hdrs.LINK])
     if route.answers == BYTES:
         response['headers'] = _headers([hdrs.CONTENT_DISPOSITION])
-        content = {'schema': {'type': 'string', 'format': 'binary'}}
-        response['content'] = {'application/octet-stream': content}
+        response['content'] = {route.media_type: {'schema': _BINARY}}
     elif route.answers is not None:
         first, *others = offered_by(route.takes)
         response['content'] = {first: {'schema': reference_to(route.answers)}} | {
@@ -107,6 +107,8 @@ def _end(route: Route[Any, Any], schema: str) -> dict[str, Any]:
 def _part(route: Route[Any, Any]) -> dict[str, Any]:
     """Return what is answered where a part will do."""
     contents = {media_type: {'schema': _TEXT} for media_type in offered_by(route.takes)[1:]}
+    if route.answers == BYTES:
+        contents = {route.media_type: {'schema': _BINARY}}
     return {
         '206': {
             'description': 'The part that `Range` asks for.',

@@ -22,6 +22,8 @@ class _Node(Generic[T]):
     methods: dict[str, T] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     """Of the placeholders on the way here, by the number of their segment."""
+    is_rest: bool = False
+    """Behind a placeholder that stands for all segments that are left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +43,19 @@ class Paths(Generic[T]):
         self.find = lru_cache(maxsize=_FOUND)(self._find)
         """Return what is served under a path, or the same without the slash at its end."""
 
-    def add(self, method: str, path: str, served: T, choices: Mapping[str, list[str]]) -> None:
+    def add(
+        self,
+        method: str,
+        path: str,
+        served: T,
+        choices: Mapping[str, list[str]],
+        *,
+        takes_rest: bool = False,
+    ) -> None:
         """Serve `served` for a method of a path; `choices` are all texts of some placeholders.
 
-        To be called before anything is looked for.
+        `takes_rest`: the last placeholder stands for one segment or more, and nothing else is
+        where it is. To be called before anything is looked for.
         """
         nodes, names = [self._root], {}
         for number, segment in enumerate(path.split('/')):
@@ -56,6 +67,7 @@ class Paths(Generic[T]):
             assert node.names in ({}, names), f'{path} has other names than its like'
             node.methods[method] = served
             node.names = names
+            node.is_rest = takes_rest
 
     def _find(self, raw_path: str) -> Found[T] | None:
         segments = raw_path.split('/')
@@ -66,6 +78,9 @@ class Paths(Generic[T]):
         node = _walk(self._root, segments, 0)
         if node is None:
             return None
+        if node.is_rest:
+            last = max(node.names)
+            segments[last:] = ['/'.join(segments[last:])]
         named = {name: segments[number] for number, name in node.names.items()}
         return Found(methods=node.methods, segments=named)
 
@@ -83,6 +98,8 @@ def _walk(node: _Node[T], segments: list[str], start: int) -> _Node[T] | None:
         if next_node is None:
             return None
         node = next_node
+        if node.is_rest:
+            break
     return node if node.methods else None
 
 

@@ -22,7 +22,10 @@ from gateway_node.http_server.errors import (
     TooManyConnections,
     TransferCodingUnknown,
 )
+from gateway_node.http_server.fields import FilePath
+from gateway_node.http_server.media_types import OCTETS
 from gateway_node.http_server.parts import OfKnown, OfPart
+from gateway_node.http_server.takes import taken_by
 
 At = TypeVar('At')
 B = TypeVar('B')
@@ -32,6 +35,8 @@ VIEWER, OPERATOR, CONFIGURATOR = Role.VIEWER, Role.OPERATOR, Role.CONFIGURATOR
 
 BYTES = 'bytes'
 """In place of a schema's name: a file as it is."""
+OF_THE_FILE = '*/*'
+"""In place of a media type: that of the file."""
 
 ERRORS_OF_EVERY_REQUEST: Errors = (
     InvalidParameter,
@@ -66,6 +71,8 @@ class Route(Generic[At, B]):
     """Of what it answers where nothing is wrong."""
     answers: str | None = None
     """The name of the schema of that, or BYTES; None for no body."""
+    media_type: str = OCTETS
+    """Of BYTES."""
     errors: Errors = ()
     """What the look-up and the handler may raise, the subclasses of these included."""
     finds: Callable[[Call[At, None]], Awaitable[None]] | None = None
@@ -83,6 +90,11 @@ class Route(Generic[At, B]):
     def in_parts(self) -> bool:
         """Whether it answers a part (206), where asked to."""
         return issubclass(self.takes, OfPart)
+
+    @property
+    def takes_rest(self) -> bool:
+        """Whether its last placeholder stands for all that is left of a path."""
+        return any(isinstance(taken.field, FilePath) for taken in taken_by(self.takes))
 
     @property
     def is_validated(self) -> bool:

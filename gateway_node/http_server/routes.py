@@ -7,6 +7,7 @@ documented contract and every answer to it.
 
 from typing import Any
 
+from gateway_node.http_server.artifact_routes import ARTIFACT_ROUTES
 from gateway_node.http_server.entity_routes import ENTITY_ROUTES
 from gateway_node.http_server.event_routes import EVENT_ROUTES
 from gateway_node.http_server.execution_routes import EXECUTION_ROUTES
@@ -22,4 +23,5 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *SCRIPT_ROUTES,
     *EVENT_ROUTES,
     *EXECUTION_ROUTES,
+    *ARTIFACT_ROUTES,
 )

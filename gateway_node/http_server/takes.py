@@ -85,9 +85,9 @@ class Taken:
         return schema | {'default': _as_json(self.default)}
 
 
-def path(field: Field[T], *, name: str = '') -> T:
+def path(field: Field[T], *, name: str = '', about: str = '') -> T:
     """Declare a value of the path; `name` where it is not the attribute's."""
-    return cast(T, _declared(Place.PATH, field, REQUIRED, name))
+    return cast(T, _declared(Place.PATH, field, REQUIRED, name, about=about))
 
 
 def query(field: Field[T], *, default: D, name: str = '', about: str = '') -> T | D:

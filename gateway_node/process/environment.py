@@ -9,6 +9,8 @@ import re
 from typing import Any, NamedTuple
 
 from gateway_node.child.contract import (
+    ARTIFACTS_DIRECTORY,
+    ARTIFACTS_VARIABLE,
     ENTITY_VARIABLE,
     EXECUTION_ID_VARIABLE,
     GIVEN_RESULT_FILE,
@@ -136,6 +138,7 @@ def script_environment(
         own[URL_VARIABLE] = gateway_url
     environment = internal_environment(base, own, python_folder)
     environment.of_folder[PROGRESS_VARIABLE] = PROGRESS_FIFO
+    environment.of_folder[ARTIFACTS_VARIABLE] = ARTIFACTS_DIRECTORY
     return environment
 
 

@@ -3,11 +3,12 @@
 
 from typing import TypeVar
 
-from gateway_node.child.messages import SupervisorLimits
+from gateway_node.child.messages import ArtifactBounds, SupervisorLimits
 from gateway_node.scripts.values import Limits
 
 _Bound = TypeVar('_Bound', int | None, float | None)
 
+_MIB = 1024 * 1024
 NO_LIMITS = SupervisorLimits(
     cpu_sec=None,
     memory_mb=None,
@@ -27,6 +28,17 @@ def supervisor_limits(limits: Limits, default: Limits) -> SupervisorLimits:
         open_files=_pick(limits.open_files, default.open_files),
         file_size_mb=_pick(limits.file_size_mb, default.file_size_mb),
         output_mb=_pick(limits.output_mb, default.output_mb),
+    )
+
+
+def artifact_bounds(
+    *, max_files: int = 100, max_file_mb: float = 100.0, max_total_mb: float = 200.0
+) -> ArtifactBounds:
+    """Return what a supervisor keeps of the files that scripts leave."""
+    return ArtifactBounds(
+        max_files=max_files,
+        max_file_bytes=int(max_file_mb * _MIB),
+        max_total_bytes=int(max_total_mb * _MIB),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pwd
 from typing import Any
 
+from gateway_node.child.artifact_keeping import KeptArtifacts
 from gateway_node.child.contract import END_FILE, GIVEN_RESULT_FILE, MAX_RESULT_BYTES
 from gateway_node.child.messages import AskerNote, ProcessNote
 from gateway_node.child.output_frames import OBJECT_BYTES
@@ -45,12 +46,14 @@ def outcome_of_directory(
     otherwise: Outcome,
     left: Sequence[ProcessNote] = (),
     *,
+    artifacts: KeptArtifacts,
     keep_working_directory: bool,
 ) -> Outcome:
     """Return how a script ended whose supervisor is gone.
 
     `otherwise` is the outcome where the supervisor left no end file, or one that cannot be its;
-    `left` is what could not be ended after that.
+    `left` is what could not be ended after that; `artifacts` are what is kept of what the script
+    left, whoever kept it.
     """
     outcome = otherwise
     try:
@@ -65,6 +68,8 @@ def outcome_of_directory(
     return replace(
         outcome,
         unkillable_processes=tuple(by_identity.values()),
+        artifacts=artifacts.files or outcome.artifacts,
+        warnings=(*outcome.warnings, *artifacts.complaints),
         kept_bytes=kept_bytes(directory, keep_working_directory=keep_working_directory),
     )
 
@@ -112,7 +117,11 @@ def outcome_of_report(
         result=result,
         printed=printed,
         printed_warning=printed_warning,
-        warnings=tuple(filter(None, (complaint, loss if lost_bytes else ''))),
+        artifacts=_count(report, 'artifacts') if 'artifacts' in report else 0,
+        warnings=(
+            *filter(None, (complaint, loss if lost_bytes else '')),
+            *map(str, _field(report, 'artifact_complaints', list | None) or ()),
+        ),
         output=None if told is None else told.output,
         kept_bytes=(
             _count(report, 'kept_bytes')

@@ -24,7 +24,7 @@ from gateway_node.child.contract import (
     SUPERVISOR_NAME,
 )
 from gateway_node.child.killing import Killing, note_of_supervisor
-from gateway_node.child.messages import ProcessNote
+from gateway_node.child.messages import ArtifactBounds, ProcessNote
 from gateway_node.child.process_tree import (
     all_entries,
     descendants,
@@ -63,6 +63,7 @@ class Recovery:
         strangers: AbstractSet[Identity],
         *,
         keep_working_directories: bool,
+        artifact_bounds: ArtifactBounds,
     ) -> None:
         self._journal = journal
         self._folder = executions_folder
@@ -70,6 +71,7 @@ class Recovery:
         """Those of an earlier gateway's supervisors."""
         self._strangers = strangers
         self._keep_working_directories = keep_working_directories
+        self._artifact_bounds = artifact_bounds
 
     async def conclude(self) -> Mapping[str, Outcome]:
         """End what lives of the journal's earlier executions; return how each ended.
@@ -96,8 +98,16 @@ class Recovery:
 
     def _conclude(self, entry: JournalEntry, left: Sequence[ProcessNote]) -> Outcome:
         directory, keep = self._folder / entry.execution_id, self._keep_working_directories
-        clear_away(directory, entry.supervisor_folder, _leaf(entry), keep_working_directory=keep)
-        return outcome_of_directory(directory, _GATEWAY_LOST, left, keep_working_directory=keep)
+        artifacts = clear_away(
+            directory,
+            entry.supervisor_folder,
+            _leaf(entry),
+            keep_working_directory=keep,
+            artifact_bounds=self._artifact_bounds,
+        )
+        return outcome_of_directory(
+            directory, _GATEWAY_LOST, left, artifacts=artifacts, keep_working_directory=keep
+        )
 
     async def _await_helpers(self, entries: Iterable[JournalEntry]) -> None:
         """Wait for supervisors and spawners to end their trees; end them past the patience."""

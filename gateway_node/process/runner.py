@@ -8,11 +8,13 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway_node.child.messages import ArtifactBounds
 from gateway_node.clock import Clock, SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, UnkillableProcess
+from gateway_node.process.artifact_files import ArtifactFiles
 from gateway_node.process.clearing_away import make_anew_unless_usable
 from gateway_node.process.companions import Companions
 from gateway_node.process.environment import (
@@ -23,6 +25,7 @@ from gateway_node.process.internal_programs import InternalPrograms
 from gateway_node.process.journal import Journal
 from gateway_node.process.kept_files import kept_bytes, remove_recorded
 from gateway_node.process.launch_fragments import LaunchFragments
+from gateway_node.process.limits import artifact_bounds
 from gateway_node.process.line_reading import LineReader
 from gateway_node.process.output_reading import read_output
 from gateway_node.process.own_processes import OwnProcesses
@@ -65,6 +68,7 @@ class SupervisedScriptRunner:
         base_environment: Mapping[str, str] | None = None,
         default_limits: Limits | None = None,
         keep_working_directories: bool = False,
+        kept_artifacts: ArtifactBounds | None = None,
         warm_modules: Sequence[str] | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -73,6 +77,9 @@ class SupervisedScriptRunner:
         self._state_dir = state_dir.absolute()
         self._folder = self._state_dir / _EXECUTIONS_FOLDER
         self._keep_working_directories = keep_working_directories
+        self._kept_artifacts = kept_artifacts or artifact_bounds()
+        self.artifacts = ArtifactFiles(self._folder)
+        """What ended executions left."""
         self._own = own_processes
         self._journal = Journal(self._state_dir)
         self._supervisors_folder = self._state_dir / _SUPERVISORS_FOLDER
@@ -104,6 +111,7 @@ class SupervisedScriptRunner:
             self._python_folder,
             default_limits=default_limits or Limits(),
             keep_working_directories=keep_working_directories,
+            artifact_bounds=self._kept_artifacts,
         )
         self._warm = None
         if warm_modules is not None:
@@ -322,6 +330,7 @@ class SupervisedScriptRunner:
             self._earlier_folders,
             self._own.strangers,
             keep_working_directories=self._keep_working_directories,
+            artifact_bounds=self._kept_artifacts,
         )
         return await recovery.conclude()
 

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 import time
 
+from gateway_node.child.artifact_keeping import KeptArtifacts
 from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.contract import LINGER_SEC
 from gateway_node.child.messages import (
@@ -250,12 +251,21 @@ class SupervisedProcess:
     def _read_end(self, otherwise: Outcome, left: Sequence[ProcessNote]) -> Outcome:
         order = self._order
         keep = order['keep_working_directory']
+        artifacts = KeptArtifacts()
         self.output.keep(self.directory)
         if self.link.stuck is None:
             # What a supervisor hangs on may hang whoever touches it.
             leaf = CgroupLeaf(order['cgroup'], self.execution_id) if 'cgroup' in order else None
-            clear_away(self.directory, self.link.name, leaf, keep_working_directory=keep)
-        return outcome_of_directory(self.directory, otherwise, left, keep_working_directory=keep)
+            artifacts = clear_away(
+                self.directory,
+                self.link.name,
+                leaf,
+                keep_working_directory=keep,
+                artifact_bounds=order.get('artifacts'),
+            )
+        return outcome_of_directory(
+            self.directory, otherwise, left, artifacts=artifacts, keep_working_directory=keep
+        )
 
     def _conclude_unheard(self, outcome: Outcome) -> None:
         if not self._started.done():

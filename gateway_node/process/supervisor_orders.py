@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 import signal
 
-from gateway_node.child.messages import SupervisorOrder
+from gateway_node.child.messages import ArtifactBounds, SupervisorOrder
 from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
 from gateway_node.executions.ports import StartOrder
 from gateway_node.process.command_line import command_line
@@ -33,6 +33,7 @@ class SupervisorOrders:
         *,
         default_limits: Limits,
         keep_working_directories: bool,
+        artifact_bounds: ArtifactBounds,
     ) -> None:
         self._environment = environment
         self._fragments = fragments
@@ -42,6 +43,7 @@ class SupervisorOrders:
         self._keep_working_directories = keep_working_directories
         self.gateway_url: str | None = None
         """The base of the API, for scripts; None as long as it is not served."""
+        self._artifact_bounds = artifact_bounds
 
     async def vet_script(self, order: StartOrder) -> None:
         """Raise where the script cannot be run with its parameters; starts nothing.
@@ -105,6 +107,7 @@ class SupervisorOrders:
             stop_signal=signal.SIGINT if launch else signal.SIGTERM,
             limits=supervisor_limits(order.script.limits, self._default_limits),
             keep_working_directory=self._keep_working_directories,
+            artifacts=self._artifact_bounds,
         )
 
     def warnings(self, order: StartOrder) -> Sequence[str]:

@@ -71,6 +71,17 @@ class ScriptsConfiguration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArtifactsConfiguration:
+    """What is kept of the files that an execution leaves."""
+
+    max_files: int
+    max_file_mb: float
+    """MiB."""
+    max_total_mb: float
+    """MiB."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EntitiesConfiguration:
     """Which entities there are."""
 
@@ -172,6 +183,7 @@ class Configuration:
     scripts: ScriptsConfiguration
     default_limits: Limits
     """Of executions whose script sets none."""
+    artifacts: ArtifactsConfiguration
     entities: EntitiesConfiguration
     environment: EnvironmentConfiguration
     python: PythonConfiguration
@@ -212,6 +224,7 @@ def configuration_from(
         default_limits=Limits(
             **{name: value or None for name, value in _group(values, 'default_limits').items()}
         ),
+        artifacts=ArtifactsConfiguration(**_group(values, 'artifacts')),
         entities=EntitiesConfiguration(
             **_group(values, 'entities')
             | {'manifest': _optional_path(values, 'entities.manifest', environ)}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from fakes.artifacts import FakeArtifacts
 from gateway_node.executions.output_lines import OutputLine, OutputLines, OutputStream
 from gateway_node.executions.ports import (
     EndCause,
@@ -111,6 +112,7 @@ class FakeScriptRunner:
         self.noted: dict[str, tuple[UnkillableProcess, ...]] = {}
         self.acknowledged: list[str] = []
         self.discarded: list[str] = []
+        self.artifacts = FakeArtifacts()
         self.kept_bytes_of: dict[str, int] = {}
         """What `kept_bytes` returns, 0 for others."""
         self.closed = False

@@ -4,9 +4,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
 from dataclasses import dataclass
+import io
 from pathlib import Path
 import re
 from typing import Any
+import zipfile
 
 from aiohttp import ClientResponse
 from api_support import Api, form, OWN_NODE, RECEIVER, serve_api
@@ -108,6 +110,7 @@ def ended(exit_code: int) -> Callable[[Scene], Awaitable[None]]:
             scene.entity, scene.script_id, **scene.options
         )
         script.exit(exit_code)
+        scene.api.runner.artifacts.left[scene.execution_id] = {'log.txt': b'said\n'}
         await scene.api.listener.wait_for(scene.execution_id)
 
     return end
@@ -337,6 +340,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     path = path.replace('executions/{id}', f'executions/{scene.execution_id}')
     path = path.replace('{status}', 'running')
     path = path.replace('{sequence}', '1' if scene.known else '4711')
+    path = path.replace('{path}', 'log.txt')
     path = path.replace('/executions/metrics', '/executions/metrics?name=volts')
     if entity_type in named:
         known = scene.known and not scene.entity.endswith('nobody')
@@ -401,6 +405,8 @@ async def check_body(row: Row, response: ClientResponse) -> None:
         assert await response.read() == b''
     elif row.body == 'bytes':
         assert (await response.read()).endswith(b'\n')
+    elif row.body == 'zip archive':
+        assert zipfile.is_zipfile(io.BytesIO(await response.read()))
     elif row.status >= 400:
         body = await response.json()
         assert body['error_code'] == row.body.strip('`')
@@ -455,6 +461,13 @@ EXECUTION_STATES = {
     'scripts off',
 }
 CALLBACK_STATES = EXECUTION_STATES | {'execution without a callback'}
+ARTIFACT_STATES = {
+    'execution running',
+    'execution completed',
+    'execution deleted',
+    'execution unknown',
+    'scripts off',
+}
 REFUSALS_OF_A_START = {
     'single-execution script running',
     "entity's limit reached",
@@ -502,6 +515,12 @@ CONCERNS: dict[str, set[str]] = {
     '/events/{sequence}': {'known', 'unknown', 'scripts off'},
     '/executions/{id}/callback': CALLBACK_STATES - {'entity unknown'},
     '{entity}/scripts/{id}/executions/{id}/callback': CALLBACK_STATES,
+    '{entity}/scripts/{id}/executions/{id}/artifacts': ARTIFACT_STATES,
+    '{entity}/scripts/{id}/executions/{id}/artifacts/{path}': ARTIFACT_STATES,
+    '{entity}/scripts/{id}/executions/{id}/artifacts.zip': ARTIFACT_STATES,
+    '/executions/{id}/artifacts': ARTIFACT_STATES,
+    '/executions/{id}/artifacts/{path}': ARTIFACT_STATES,
+    '/executions/{id}/artifacts.zip': ARTIFACT_STATES,
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""
 CONCERNS_ALSO: dict[str, set[str]] = {

@@ -57,7 +57,7 @@ async def described(api: Api, path: str, status: int = 200) -> Any:
 
 
 async def test_each_path_of_the_table_has_its_description(api: Api) -> None:
-    """Which has what is served there."""
+    """Which has what is served there; but where scripts give the names of what is below."""
     script_id = await api.upload('apps/temp_sensor', parameters_schema={'type': 'object'})
     values = {
         'collection': 'apps',
@@ -69,7 +69,10 @@ async def test_each_path_of_the_table_has_its_description(api: Api) -> None:
         'status': 'running',
         'sequence': '1',
     }
+    named_by_scripts = re.compile('/artifacts(/.*)?$')
     for path in dict.fromkeys(route.path for route in ROUTES):
+        if named_by_scripts.search(path):
+            continue
         there = re.sub(r'\{(\w+)\}', lambda name: values[name[1]], path)
         there = there.replace('/components/temp_sensor', '/components/powertrain_engine')
         document = await described(api, there)

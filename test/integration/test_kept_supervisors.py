@@ -247,7 +247,7 @@ def test_what_a_script_said_last_is_not_said_of_the_next(supervisor: KeptSupervi
     assert supervisor.hear('progress')['percent'] == 9
     second = supervisor.hear('ended')
     assert (second['given_result'], second['given_complaint']) == (None, '')
-    assert output_of(second) == 'progress\nwork\n'
+    assert output_of(second) == 'artifacts\nprogress\nwork\n'
     assert second['progress_garbage'] == 0
 
 
@@ -419,6 +419,8 @@ def test_attributes_of_its_place_reach_no_other(supervisor: KeptSupervisor) -> N
         'rm -r {above}/all; mkdir -m 0000 {above}/all',
         'chmod 0000 {above}/all',
         'touch {folder}/work/from_another',
+        'touch {folder}/artifacts/from_another',
+        'rmdir {folder}/artifacts; ln -s / {folder}/artifacts',
         'rm {folder}/progress; mkfifo {folder}/progress',
     ],
 )
@@ -434,6 +436,6 @@ def test_what_another_script_does_to_a_place_that_waits_is_undone(
             ['/bin/sh', '-c', done.format(above=tmp_path, folder=kept.folder)], check=True
         )
         end = kept.run('echo 7 > "$GATEWAY_PROGRESS" && ls -A . ..')
-        assert output_of(end).splitlines() == ['.:', '', '..:', 'progress', 'work']
+        assert output_of(end).splitlines() == ['.:', '', '..:', 'artifacts', 'progress', 'work']
         assert (end['exit_code'], end['reusable']) == (0, True)
         assert not above.is_symlink()

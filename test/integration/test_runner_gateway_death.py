@@ -123,6 +123,30 @@ async def test_a_killed_gateway_leaves_nothing_behind(
     assert await recover(tmp_path / 'state') == {}
 
 
+@pytest.mark.parametrize('supervisor_too', [False, True])
+async def test_what_a_script_left_outlives_the_gateway(
+    tmp_path: Path, start_gateway: Callable[..., Gateway], supervisor_too: bool
+) -> None:
+    """And its supervisor: then nobody has moved it when the next gateway comes."""
+    state = tmp_path / 'state'
+    gateway = start_gateway('leaves_a_file.sh')
+    await all_written(state, 1)
+    (supervisor,) = [entry for entry in living_descendants() if entry.name == SUPERVISOR]
+    os.kill(supervisor.pid, signal.SIGSTOP)
+    gateway.kill()
+    gateway.wait()
+    os.kill(supervisor.pid, signal.SIGKILL if supervisor_too else signal.SIGCONT)
+    runner = SupervisedScriptRunner(state, own_processes=OwnProcesses(), side_tasks=SideTasks())
+    await runner.start_up()
+    outcome = (await runner.recover())[run_id(1)]
+    assert (outcome.cause, outcome.artifacts, outcome.warnings) == (EndCause.GATEWAY_LOST, 1, ())
+    (artifact,) = await runner.artifacts.of(run_id(1))
+    assert (artifact.path, artifact.size) == ('log', 5)
+    await runner.artifacts.check(run_id(1), [artifact])
+    assert await runner.kept_bytes([run_id(1)]) == [outcome.kept_bytes]
+    await runner.close()
+
+
 @pytest.mark.parametrize('records', ['', 'acknowledge', 'acknowledge discard'])
 async def test_an_end_that_a_supervisor_still_holds_outlives_the_gateway(
     tmp_path: Path, start_gateway: Callable[..., Gateway], records: str

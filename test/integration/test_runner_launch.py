@@ -474,3 +474,13 @@ async def test_a_stopped_sequence_leaves_nothing(floor: Floor) -> None:
     assert 9 < time.monotonic() - asked < 13
     assert outcome.exit_code is not None
     await wait_until(lambda: living_scripts() == [], what='no script is left')
+
+
+@needs_launch
+async def test_a_fragment_and_its_processes_leave_files(floor: Floor) -> None:
+    """All that was started has the folder in its environment."""
+    order = floor.order(floor.script(FRAGMENTS / 'leaves_files.launch.py'))
+    outcome, output = await floor.run(order)
+    assert outcome.exit_code == 0, output
+    kept = await floor.runner.artifacts.of(order.execution_id)
+    assert [each.path for each in kept] == ['of_a_process', 'of_the_fragment']

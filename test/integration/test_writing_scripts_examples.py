@@ -57,3 +57,21 @@ async def test_a_shell_script_tells_what_it_found_in_one_line(
     assert await findings(floor, content, kind) == Findings(
         verdict=Verdict.WARN, summary='low battery', metrics={'volts': 11.2}
     )
+
+
+@pytest.mark.parametrize(
+    ('language', 'kind', 'left'),
+    [
+        ('sh', ScriptKind.SH, ['disks.txt', 'logs/kernel.txt']),
+        ('python', ScriptKind.PYTHON, ['volts.csv']),
+    ],
+)
+async def test_a_script_leaves_files(
+    floor: Floor, language: str, kind: ScriptKind, left: list[str]
+) -> None:
+    """Where it is told to leave them."""
+    order = floor.order(floor.script(example('Files that a script leaves', language), kind))
+    outcome, output = await floor.run(order)
+    assert (outcome.exit_code, outcome.warnings) == (0, ()), output.stderr
+    assert outcome.artifacts == len(left)
+    assert [each.path for each in await floor.runner.artifacts.of(order.execution_id)] == left

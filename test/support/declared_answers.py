@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from gateway_node.http_server.error_table import row_of
 from gateway_node.http_server.media_types import offered_by
-from gateway_node.http_server.route import BYTES, Route
+from gateway_node.http_server.route import BYTES, OF_THE_FILE, Route
 from gateway_node.http_server.routes import ROUTES
 from gateway_node.http_server.schema_parts import reference_to
 from gateway_node.http_server.schemas import SCHEMAS
@@ -47,7 +47,7 @@ async def _check_body(route: Route[Any, Any], response: ClientResponse) -> None:
     if route.answers is None or response.status == 204:
         assert await response.read() == b''
     elif route.answers == BYTES:
-        assert response.content_type == 'application/octet-stream'
+        assert route.media_type in (response.content_type, OF_THE_FILE)
     elif response.content_type in offered_by(route.takes)[1:]:
         assert 'Accept' in response.headers['Vary']
     else:
@@ -66,6 +66,7 @@ def _route(method: str, path: str) -> Route[Any, Any] | None:
 
 def _pattern(path: str) -> re.Pattern[str]:
     path = path.replace('{collection}', '(?:apps|components)')
+    path = path.replace('/{path}', '/.+')
     return re.compile(re.sub(r'\{\w+\}', '[^/]+', path) + '/?')
 
 

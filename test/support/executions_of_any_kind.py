@@ -101,6 +101,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         message=ANY_TEXTS,
         parameters=OBJECTS,
     ),
+    'artifacts': NUMBERS,
     'unkillable_processes': st.lists(
         st.builds(
             UnkillableProcess,

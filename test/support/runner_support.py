@@ -16,6 +16,7 @@ from helper_processes import HELPERS, SPAWNER, without_idle_helpers
 import pytest
 from waiting import wait_until
 
+from gateway_node.child.messages import ArtifactBounds
 from gateway_node.child.process_tree import (
     become_subreaper,
     descendants,
@@ -194,6 +195,7 @@ async def floor_on(
     *,
     keep_working_directories: bool = False,
     warm_modules: Sequence[str] | None = None,
+    kept_artifacts: ArtifactBounds | None = None,
 ) -> AsyncIterator[Floor]:
     """Give a started runner with the set-up files, closed at the end."""
     own_processes = OwnProcesses()
@@ -204,6 +206,7 @@ async def floor_on(
         clock=clock,
         keep_working_directories=keep_working_directories,
         warm_modules=warm_modules,
+        kept_artifacts=kept_artifacts,
         side_tasks=SideTasks(),
     )
     await runner.start_up()

@@ -15,10 +15,15 @@ from typing import Any
 
 from gateway_node.child.messages import Dismissal, EndWish
 from gateway_node.child.wire import encode, MessageBuffer
+from gateway_node.process.limits import artifact_bounds
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'kept_supervisor.py'
 DEADLINE_SEC = 20.0
-FOLDER_VARIABLES = {'GATEWAY_RESULT': 'given_result.json', 'GATEWAY_PROGRESS': 'progress'}
+FOLDER_VARIABLES = {
+    'GATEWAY_ARTIFACTS': 'artifacts',
+    'GATEWAY_RESULT': 'given_result.json',
+    'GATEWAY_PROGRESS': 'progress',
+}
 _BOUNDS = ('cpu_sec', 'memory_mb', 'processes', 'open_files', 'file_size_mb', 'output_mb')
 
 
@@ -54,6 +59,7 @@ class KeptSupervisor:
             'stop_signal': int(signal.SIGTERM),
             'limits': dict.fromkeys(_BOUNDS),
             'keep_working_directory': False,
+            'artifacts': artifact_bounds(),
             **changes,
         }
         self.channel.sendall(encode(order))

@@ -126,6 +126,7 @@ MAY_USE_THE_POOL = {
     'demo.__main__': 'a request with a deadline of its own',
     'http_server.output': 'CPU only',
     'http_server.reading': 'CPU only',
+    'process.artifact_files': 'the state directory',
     'process.recovery': 'the state directory',
     'process.internal_programs': 'the state directory',
     'process.runner': 'the state directory',

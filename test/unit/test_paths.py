@@ -11,6 +11,7 @@ def paths() -> Paths[str]:
     """Serve a few paths."""
     served: Paths[str] = Paths()
     choices = {'kind': ['apps', 'components']}
+    served.add('GET', '/v1/files/{file}', 'a file', {}, takes_rest=True)
     for method, path in (
         ('GET', '/v1'),
         ('GET', '/v1/apps'),
@@ -31,6 +32,10 @@ def paths() -> Paths[str]:
         ('/v1/apps', {'GET'}, {}),
         ('/v1/apps/x', {'GET'}, {'thing': 'x'}),
         ('/v1/apps/docs/', {'GET'}, {}),
+        ('/v1/files/a', {'GET'}, {'file': 'a'}),
+        ('/v1/files/a/b%20c/d', {'GET'}, {'file': 'a/b c/d'}),
+        ('/v1/files/a%2Fb/c/', {'GET'}, {'file': 'a/b/c'}),
+        ('/v1/files/a//b', {'GET'}, {'file': 'a//b'}),
         ('/v1/apps/docs/scripts', {'GET', 'POST'}, {'kind': 'apps', 'thing': 'docs'}),
         ('/v1/%61pps/%78', {'GET'}, {'thing': 'x'}),
         ('/v1/apps/a%2fb', {'GET'}, {'thing': 'a/b'}),
@@ -52,7 +57,7 @@ def test_a_path_is_found_with_what_stands_for_its_placeholders(
     'path',
     ['', '/', '//', '*', 'v1', '/v1//', '/v1/areas', '/v1/apps//', '/v1//scripts', '/v1/x/y/z',
      '/v1/components', '/v1/components/x', '/v1/areas/x/scripts', '/v1/apps/x/scripts/y',
-     '/v1/../v1', '/v1/apps/docs/docs'],
+     '/v1/../v1', '/v1/files', '/v1/files/', '/v1/apps/docs/docs'],
 )  # fmt: skip
 def test_no_other_path_is_found(paths: Paths[str], path: str) -> None:
     """No placeholder stands for nothing, and a choice for nothing else."""

@@ -163,6 +163,7 @@ def test_only_what_differs_from_the_sourced_environment_is_told_with_each_order(
     assert made.of_folder == {
         'PWD': 'work',
         'ROS_LOG_DIR': 'work/.ros_log',
+        'GATEWAY_ARTIFACTS': 'artifacts',
         'GATEWAY_PROGRESS': 'progress',
         'GATEWAY_RESULT': 'given_result.json',
     }

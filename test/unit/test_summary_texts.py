@@ -41,6 +41,7 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'ancestors': (),
     'queue_position': None,
     'callback': None,
+    'artifacts': 0,
 }
 EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
 """Earlier versions know no others."""

@@ -15,10 +15,11 @@ import os
 import re
 import signal
 import sys
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TYPE_CHECKING
 
 from gateway_node import strict_json
 from gateway_node.child.contract import (
+    ARTIFACTS_VARIABLE,
     EXECUTION_ID_VARIABLE,
     MAX_PROGRESS_LINE_BYTES,
     MAX_RESULT_BYTES,
@@ -26,6 +27,9 @@ from gateway_node.child.contract import (
     RESULT_VARIABLE,
     VERDICTS,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SHORT_MESSAGE = 600
 """Characters of a message that fit into a line however they are escaped."""
@@ -89,6 +93,23 @@ def result(values: Mapping[str, Any]) -> None:
     given = _plain(dict(values))
     with _lock:
         _say(given, given=given)
+
+
+@functools.cache
+def artifacts() -> 'Path':
+    """Return the folder of the files that are to be kept with the execution.
+
+    By hand it is a new temporary one, which is named on stderr.
+    """
+    from pathlib import Path
+
+    path = os.environ.get(ARTIFACTS_VARIABLE)
+    if path is None:
+        import tempfile
+
+        path = tempfile.mkdtemp(prefix='artifacts_')
+        sys.stderr.write(f'the artifacts are in {path}\n')
+    return Path(path)
 
 
 def check(

@@ -11,6 +11,7 @@ import contextlib
 import os
 import time
 
+from gateway_node.child.artifact_keeping import is_left, keep_artifacts, KeptArtifacts
 from gateway_node.child.cgroup_leaf import CgroupLeaf
 from gateway_node.child.contract import END_FILE
 from gateway_node.child.exposed_files import largest_file_bytes
@@ -165,6 +166,13 @@ class ExecutionFiles:
         if not self._order['keep_working_directory']:
             return True
         return self._workplace.keep_working_directory(self._order['directory'])
+
+    def keep_artifacts(self) -> KeptArtifacts:
+        """Move what the script left to be kept to where it is kept, within the bounds."""
+        bounds, left = self._order.get('artifacts'), self._workplace.artifacts
+        if bounds is None or not is_left(left):
+            return KeptArtifacts()
+        return keep_artifacts(left, self._order['directory'], bounds)
 
     def remove_cgroup(self) -> bool:
         """Remove the cgroup, if there is one; False where it stays."""

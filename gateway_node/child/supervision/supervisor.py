@@ -286,13 +286,15 @@ class Supervisor:
             self._cause = 'exited' if self._limit_reached is None else 'limit_reached'
 
     def _report(self) -> EndReport:
+        duration_sec = time.monotonic() - self._started
         given_result, given_complaint = self._files.take_result()
-        return EndReport(
+        artifacts = self._files.keep_artifacts()
+        report = EndReport(
             cause=self._cause,
             exit_code=self._exit_code,
             signal=self._signal,
             limit=self._limit_reached,
-            duration_sec=time.monotonic() - self._started,
+            duration_sec=duration_sec,
             leftover_processes=len(self._ladder.leftovers),
             unkillable_processes=self._ladder.unkillable,
             max_memory_bytes=self._meter.max_memory_bytes,
@@ -309,3 +311,8 @@ class Supervisor:
             output=self._files.output.told(),
             kept_bytes=self._files.kept_bytes(),
         )
+        if artifacts.files:
+            report['artifacts'] = artifacts.files
+        if artifacts.complaints:
+            report['artifact_complaints'] = [*artifacts.complaints]
+        return report

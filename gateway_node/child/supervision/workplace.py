@@ -8,6 +8,7 @@ import stat
 from typing import Any
 
 from gateway_node.child.contract import (
+    ARTIFACTS_DIRECTORY,
     GIVEN_RESULT_FILE,
     MAX_RESULT_BYTES,
     PROGRESS_FIFO,
@@ -16,24 +17,29 @@ from gateway_node.child.contract import (
 from gateway_node.child.exposed_files import make_directory, read_regular
 from gateway_node.removal import remove_tree
 
+_CONTENT = sorted((ARTIFACTS_DIRECTORY, PROGRESS_FIFO, WORKING_DIRECTORY))
 _MAX_FILES = 32
 _MAX_FILE_BYTES = 1024 * 1024
-"""Of files in a working directory, up to which the next script can wait for their removal."""
+"""Of files in a folder, up to which the next script can wait for their removal."""
 
 
 class Workplace:
-    """The working directory, the progress channel, and the place of a given result.
+    """The working directory, the folder of artifacts, the progress channel, and the place of a
+    given result.
 
     All of it is made once. What one script did there does not reach the next: `tidy` proves it.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.working_directory = self.path(WORKING_DIRECTORY)
+        self._work = _OwnFolder(self.path(WORKING_DIRECTORY))
+        self._artifacts = _OwnFolder(self.path(ARTIFACTS_DIRECTORY))
+        self.working_directory = self._work.path
+        self.artifacts = self._artifacts.path
+        """What the script leaves there is to be kept."""
         self.progress: int | None = None
         """The reading end of the channel: at its end while nobody holds a writing one."""
         self._first_marks: list[Any] = []
-        self._working_mark: Any = None
 
     def path(self, name: str) -> str:
         """Return where a file of this name is in the folder."""
@@ -52,7 +58,8 @@ class Workplace:
         if self.progress is None:
             try:
                 _make_folder(self.folder)
-                self._make_working_directory()
+                self._work.make()
+                self._artifacts.make()
                 os.mkfifo(self.path(PROGRESS_FIFO), 0o600)
                 self.progress = os.open(self.path(PROGRESS_FIFO), os.O_RDONLY | os.O_NONBLOCK)
                 self._first_marks = self._marks()
@@ -89,7 +96,7 @@ class Workplace:
         make_directory(directory)
         try:
             os.rename(self.working_directory, os.path.join(directory, WORKING_DIRECTORY))
-            self._make_working_directory()
+            self._work.make()
         except OSError:
             return False
         return True
@@ -98,8 +105,9 @@ class Workplace:
         """Have all be as it was at first; False where it is not, or that would take long."""
         try:
             return (
-                sorted(os.listdir(self.folder)) == [PROGRESS_FIFO, WORKING_DIRECTORY]
-                and self._tidy_working_directory()
+                sorted(os.listdir(self.folder)) == _CONTENT
+                and self._work.tidy()
+                and self._artifacts.tidy()
                 and self._marks() == self._first_marks
             )
         except OSError:
@@ -109,7 +117,8 @@ class Workplace:
         try:
             return (
                 self._marks() == self._first_marks
-                and _mark(self.working_directory, timed=True) == self._working_mark
+                and self._work.is_untouched()
+                and self._artifacts.is_untouched()
             )
         except OSError:
             return False
@@ -120,30 +129,6 @@ class Workplace:
             os.close(self.progress)
             self.progress = None
         remove_tree(self.folder)
-
-    def _tidy_working_directory(self) -> bool:
-        mark = _mark(self.working_directory, timed=True)
-        if _identity(mark) != _identity(self._working_mark):
-            # Of a link, or of what was mounted there, nothing is removed.
-            return False
-        with os.scandir(self.working_directory) as entries:
-            left = [entry for _, entry in zip(range(_MAX_FILES + 1), entries, strict=False)]
-        if not left and mark == self._working_mark:
-            return True
-        if len(left) > _MAX_FILES or any(entry.is_dir(follow_symlinks=False) for entry in left):
-            return False
-        if sum(e.stat(follow_symlinks=False).st_size for e in left) > _MAX_FILE_BYTES:
-            return False
-        for entry in left:
-            os.unlink(entry.path)
-        # Not only emptied: it could have other permissions by now.
-        os.rmdir(self.working_directory)
-        self._make_working_directory()
-        return True
-
-    def _make_working_directory(self) -> None:
-        os.mkdir(self.working_directory, 0o700)
-        self._working_mark = _mark(self.working_directory, timed=True)
 
     def _marks(self) -> list[Any]:
         """Return what tells that folder and channel are those that were made here."""
@@ -156,6 +141,48 @@ class Workplace:
             os.statvfs(self.working_directory).f_flag,
             os.access(self.folder, os.W_OK),
         ]
+
+
+class _OwnFolder:
+    """A folder in which a script has its way; the next one finds it as it was made."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._first_mark: Any = None
+
+    def make(self) -> None:
+        """Make it; OSError."""
+        os.mkdir(self.path, 0o700)
+        self._first_mark = _mark(self.path, timed=True)
+
+    def is_untouched(self) -> bool:
+        """Tell whether nothing was done in it, or to it; OSError where it cannot be seen."""
+        return bool(_mark(self.path, timed=True) == self._first_mark)
+
+    def tidy(self) -> bool:
+        """Have it be as it was made; False where it is another one, or that would take long.
+
+        Raises:
+            OSError: something of it cannot be removed, or it cannot be made anew.
+        """
+        mark = _mark(self.path, timed=True)
+        if _identity(mark) != _identity(self._first_mark):
+            # Of a link, or of what was mounted there, nothing is removed.
+            return False
+        with os.scandir(self.path) as entries:
+            left = [entry for _, entry in zip(range(_MAX_FILES + 1), entries, strict=False)]
+        if not left and mark == self._first_mark:
+            return True
+        if len(left) > _MAX_FILES or any(entry.is_dir(follow_symlinks=False) for entry in left):
+            return False
+        if sum(e.stat(follow_symlinks=False).st_size for e in left) > _MAX_FILE_BYTES:
+            return False
+        for entry in left:
+            os.unlink(entry.path)
+        # Not only emptied: it could have other permissions by now.
+        os.rmdir(self.path)
+        self.make()
+        return True
 
 
 def _make_folder(path: str) -> None:

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that a script leaves to be kept: taken out of its folder, within bounds, and listed.
+
+A supervisor does so at the end of its script, the gateway where the supervisor was lost. What lies
+there may be anything, and others may be at it still: so each thing is held by a descriptor before
+it is looked at, and only plain files that nobody else can write to come to be kept.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import errno
+import fcntl
+import itertools
+import json
+import os
+import signal
+import stat
+from typing import NamedTuple
+
+from gateway_node.child.contract import ARTIFACTS_DIRECTORY, ARTIFACTS_INDEX
+from gateway_node.child.exposed_files import (
+    make_directory,
+    open_below,
+    open_fresh,
+    read_regular,
+    replace_file,
+)
+from gateway_node.child.messages import ArtifactBounds, ArtifactNote, ArtifactsNote
+from gateway_node.removal import remove_tree
+
+MAX_DEPTH = 8
+"""Names in a path."""
+_MAX_ENTRIES = 20_000
+"""What is looked at of all that was left."""
+_NAMED = 5
+"""Of what is not kept, in sentences of their own."""
+_SHOWN = 200
+"""Characters of a path that a sentence repeats."""
+_PIECE_BYTES = 256 * 1024
+_MAX_INDEX_BYTES = 64 * 1024 * 1024
+_PINNED = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_KINDS = {
+    stat.S_IFLNK: 'a link',
+    stat.S_IFIFO: 'a pipe',
+    stat.S_IFSOCK: 'a socket',
+    stat.S_IFBLK: 'a device',
+    stat.S_IFCHR: 'a device',
+}
+
+
+class KeptArtifacts(NamedTuple):
+    """What is kept, and what not."""
+
+    files: int = 0
+    """How many are kept."""
+    complaints: tuple[str, ...] = ()
+    """Why others are not, or not as they were; sentences."""
+
+
+def is_left(source: str) -> bool:
+    """Tell whether a script has left anything in its folder, or anything in place of that."""
+    try:
+        return bool(os.listdir(source))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def keep_artifacts(source: str, directory: str, bounds: ArtifactBounds) -> KeptArtifacts:
+    """Move what may be kept of a folder into an execution's directory, and list it there.
+
+    The rest stays where it is. What is in the directory already, as where somebody was killed who
+    did this, is kept too.
+    """
+    target = os.path.join(directory, ARTIFACTS_DIRECTORY)
+    make_directory(directory)
+    taking = _Taking(target, bounds)
+    taking.take(source)
+    files = _listed(target, bounds)
+    note = ArtifactsNote(files=files, complaints=taking.complaints())
+    content = json.dumps(note, separators=(',', ':')).encode()
+    if not files:
+        remove_tree(target)
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
+    elif not replace_file(os.path.join(directory, ARTIFACTS_INDEX), content):
+        remove_tree(target)
+        return KeptArtifacts(0, ('the artifacts are not kept: the disk does not take them',))
+    return _kept(note)
+
+
+def finish_keeping(source: str, directory: str, bounds: ArtifactBounds) -> KeptArtifacts:
+    """Do what `keep_artifacts` does, as far as it was not done; return what is kept."""
+    note = read_index(directory)
+    if note is not None:
+        return _kept(note)
+    begun = os.path.lexists(os.path.join(directory, ARTIFACTS_DIRECTORY))
+    if not begun and not is_left(source):
+        return KeptArtifacts()
+    return keep_artifacts(source, directory, bounds)
+
+
+def _kept(note: ArtifactsNote) -> KeptArtifacts:
+    return KeptArtifacts(len(note['files']), tuple(note['complaints']))
+
+
+def read_index(directory: str | os.PathLike[str]) -> ArtifactsNote | None:
+    """Return what is listed in an execution's directory; None where nothing is."""
+    try:
+        content = read_regular(os.path.join(directory, ARTIFACTS_INDEX), _MAX_INDEX_BYTES)
+        found = json.loads(content)
+        return ArtifactsNote(
+            files=[
+                ArtifactNote(
+                    path=str(each['path']),
+                    size=int(each['size']),
+                    modified=int(each['modified']),
+                    crc32=int(each['crc32']),
+                    sha256=str(each['sha256']),
+                )
+                for each in found['files']
+            ],
+            complaints=[str(each) for each in found['complaints']],
+        )
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+class _Refused(Exception):
+    """Why something is not kept; a sentence that begins with `it`."""
+
+
+class _Taking:
+    """Moves files into a folder, as long as the bounds allow."""
+
+    def __init__(self, target: str, bounds: ArtifactBounds) -> None:
+        self._target = target
+        self._bounds = bounds
+        self._device = -1
+        self._entries = 0
+        self._files = 0
+        self._bytes = 0
+        self._sentences: list[str] = []
+        self._refusals = 0
+        self._stopped = ''
+        """Why nothing further is looked at."""
+
+    def take(self, source: str) -> None:
+        """Take what may be kept of a folder."""
+        try:
+            with _pinned(source) as top:
+                found = os.fstat(top)
+                if not stat.S_ISDIR(found.st_mode):
+                    raise _Refused('something else is in its place')
+                self._device = found.st_dev
+                self._take_folder(top, ())
+        except FileNotFoundError:
+            return
+        except (_Refused, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._stopped = f'the folder of artifacts is not kept: {reason}'
+
+    def complaints(self) -> list[str]:
+        """Return why what is not kept is not, in few sentences."""
+        more = self._refusals - len(self._sentences)
+        rest = [f'{more} more artifacts are not kept'] if more > 0 else []
+        return [*self._sentences, *rest, *([self._stopped] if self._stopped else [])]
+
+    def _take_folder(self, pin: int, above: tuple[str, ...]) -> None:
+        if stat.S_IMODE(os.fstat(pin).st_mode) & 0o700 != 0o700:
+            os.chmod(_path_of(pin), 0o700)
+        folder = os.open(_path_of(pin), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with os.scandir(folder) as entries:
+                within = itertools.islice(entries, _MAX_ENTRIES - self._entries + 1)
+                names = sorted(each.name for each in within)
+            for name in names:
+                self._entries += 1
+                if self._entries > _MAX_ENTRIES:
+                    most = f'{_MAX_ENTRIES} files and folders'
+                    self._stopped = f'not all artifacts are kept: more than {most} were left'
+                if self._stopped:
+                    return
+                self._take_entry(folder, name, (*above, name))
+        finally:
+            os.close(folder)
+
+    def _take_entry(self, folder: int, name: str, path: tuple[str, ...]) -> None:
+        try:
+            if not name.isprintable() or '\\' in name:
+                raise _Refused('its name is no printable UTF-8 without backslashes')
+            if len(path) > MAX_DEPTH:
+                raise _Refused(f'it lies in more than {MAX_DEPTH - 1} folders')
+            with _pinned(name, folder) as pin:
+                if stat.S_ISDIR(os.fstat(pin).st_mode):
+                    self._enter(pin, path)
+                    with contextlib.suppress(OSError):
+                        os.rmdir(name, dir_fd=folder)
+                else:
+                    self._take_file(folder, pin, path)
+        except _Refused as error:
+            self._refuse(path, str(error))
+        except OSError as error:
+            self._refuse(path, f'it cannot be taken: {error.strerror}')
+
+    def _enter(self, pin: int, path: tuple[str, ...]) -> None:
+        if os.fstat(pin).st_dev != self._device:
+            raise _Refused('it is a mount')
+        self._take_folder(pin, path)
+
+    def _take_file(self, folder: int, pin: int, path: tuple[str, ...]) -> None:
+        found = os.fstat(pin)
+        self._check(found)
+        if self._stopped:
+            return
+        *folders, name = path
+        place = os.path.join(self._target, *folders)
+        os.makedirs(place, 0o700, exist_ok=True)
+        goal = os.path.join(place, name)
+        if found.st_nlink == 1 and not found.st_mode & stat.S_IRUSR:
+            os.chmod(_path_of(pin), 0o600)
+        reader = os.open(_path_of(pin), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if _is_being_written(reader):
+                self._complain(path, 'was being written: it is kept as it was at the end')
+                size = self._copy(reader, goal)
+            elif found.st_nlink > 1:
+                size = self._copy(reader, goal)
+            else:
+                size = found.st_size
+                _move(folder, name, found, goal)
+                os.fchmod(reader, 0o600)
+        finally:
+            os.close(reader)
+        self._files += 1
+        self._bytes += size
+
+    def _check(self, found: os.stat_result) -> None:
+        kind = stat.S_IFMT(found.st_mode)
+        if kind != stat.S_IFREG:
+            raise _Refused(f'it is {_KINDS.get(kind, "no plain file")}')
+        if self._files >= self._bounds['max_files']:
+            most = f'{self._bounds["max_files"]} files were left (artifacts.max_files)'
+            self._stopped = f'not all artifacts are kept: more than {most}'
+            return
+        most_of_one, most_of_all = self._bounds['max_file_bytes'], self._bounds['max_total_bytes']
+        if found.st_size > most_of_one:
+            told = f'{most_of_one} (artifacts.max_file_mb)'
+            raise _Refused(f'it has {found.st_size} bytes; allowed: {told}')
+        if found.st_size > most_of_all - self._bytes:
+            told = f'{most_of_all} (artifacts.max_total_mb)'
+            raise _Refused(f'with it all have more bytes than are allowed: {told}')
+
+    def _copy(self, reader: int, goal: str) -> int:
+        """Copy what others can still write to; return how many bytes that are."""
+        most = min(self._bounds['max_file_bytes'], self._bounds['max_total_bytes'] - self._bytes)
+        size = 0
+        try:
+            with open(open_fresh(goal), 'wb') as file:
+                while piece := os.read(reader, _PIECE_BYTES):
+                    size += len(piece)
+                    if size > most:
+                        raise _Refused('it grows beyond what is allowed')
+                    file.write(piece)
+        except (OSError, _Refused):
+            with contextlib.suppress(OSError):
+                os.unlink(goal)
+            raise
+        return size
+
+    def _refuse(self, path: tuple[str, ...], reason: str) -> None:
+        self._refusals += 1
+        self._complain(path, f'is not kept: {reason}')
+
+    def _complain(self, path: tuple[str, ...], sentence: str) -> None:
+        if len(self._sentences) < _NAMED:
+            self._sentences.append(f'the artifact {"/".join(path)[:_SHOWN]!r} {sentence}')
+
+
+@contextlib.contextmanager
+def _pinned(name: str, folder: int | None = None) -> Iterator[int]:
+    """Hold what is there, whatever it is: no link is followed, nothing is opened."""
+    pin = os.open(name, _PINNED, dir_fd=folder)
+    try:
+        yield pin
+    finally:
+        os.close(pin)
+
+
+def _path_of(descriptor: int) -> str:
+    """Return a path to what a descriptor holds, wherever it is by now."""
+    return f'/proc/self/fd/{descriptor}'
+
+
+def _is_being_written(reader: int) -> bool:
+    """Tell whether somebody has a file open for writing, as far as its file system knows: there
+    is no lease on it then (man 2 fcntl, F_SETLEASE)."""
+    try:
+        # Who opens it meanwhile has a signal sent here: one that is ignored.
+        fcntl.fcntl(reader, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(reader, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(reader, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False
+
+
+def _move(folder: int, name: str, found: os.stat_result, goal: str) -> None:
+    os.rename(name, goal, src_dir_fd=folder)
+    moved = os.lstat(goal)
+    if (moved.st_dev, moved.st_ino) != (found.st_dev, found.st_ino):
+        remove_tree(goal)
+        raise _Refused('it was replaced meanwhile')
+
+
+def _listed(target: str, bounds: ArtifactBounds) -> list[ArtifactNote]:
+    """Return what is there to be kept, by path; what is beyond the bounds is removed."""
+    notes: list[ArtifactNote] = []
+    left_bytes = bounds['max_total_bytes']
+    for path in sorted(_paths_below(target)):
+        with contextlib.suppress(OSError), open(open_below(target, path), 'rb') as file:
+            size = os.fstat(file.fileno()).st_size
+            within = size <= min(left_bytes, bounds['max_file_bytes'])
+            if within and len(notes) < bounds['max_files']:
+                left_bytes -= size
+                notes.append(_note_of(path, file.fileno()))
+            else:
+                os.unlink(os.path.join(target, path))
+    return notes
+
+
+def _paths_below(target: str) -> Iterator[str]:
+    for folder, _, names in os.walk(target):
+        for name in names:
+            yield os.path.relpath(os.path.join(folder, name), target)
+
+
+def _note_of(path: str, descriptor: int) -> ArtifactNote:
+    # Loaded where they are needed: hardly a script leaves files.
+    import hashlib
+    import zlib
+
+    sha256, crc32, size = hashlib.sha256(), 0, 0
+    while piece := os.read(descriptor, _PIECE_BYTES):
+        sha256.update(piece)
+        crc32 = zlib.crc32(piece, crc32)
+        size += len(piece)
+    return ArtifactNote(
+        path=path,
+        size=size,
+        modified=int(os.fstat(descriptor).st_mtime),
+        crc32=crc32,
+        sha256=sha256.hexdigest(),
+    )
