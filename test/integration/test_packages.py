@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripts of several files: how they lie on the disk, how they change, and that they run."""
 
-from collections.abc import AsyncIterator, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
+import contextlib
 import errno
+import hashlib
+import io
 import os
 from pathlib import Path
 import stat
 from typing import Any
+import zipfile
 
 from api_support import Api, form, serve_api
 from fakes import FakeSchemaChecker
@@ -336,3 +340,68 @@ async def test_a_fragment_of_a_package_is_read_where_it_lies(
         outcome, output = await floor.run(floor.order(script))
     assert outcome.exit_code == 0, output
     assert 'hi' in output.stdout + output.stderr
+
+
+class _Crash(BaseException):
+    """The end of the process, at any moment."""
+
+
+def _ending(call: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
+    def step(*arguments: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] <= 0:
+            raise _Crash
+        return call(*arguments, **options)
+
+    return step
+
+
+async def test_a_crash_at_any_step_leaves_whole_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script is as it was or as it is after, with all files of its version and no others."""
+    other = archive_of(FILES | {'more/data': 'x' * 100})
+    wholes = {hash_of(each): files_of(each) for each in (PACKAGE, other)}
+    step, crashed = 0, True
+    while crashed:
+        step += 1
+        directory = tmp_path / str(step)
+        library = library_in(directory)
+        await library.open()
+        script = await packed(library)
+        left = [step]
+        with monkeypatch.context() as patch:
+            for name in ('rename', 'mkdir', 'open', 'fsync', 'chmod', 'fchmod', 'unlink', 'rmdir'):
+                patch.setattr(os, name, _ending(getattr(os, name), left))
+            with contextlib.suppress(_Crash):
+                await exchange(library, script, other)
+        crashed = left[0] <= 0
+        later = await reopened(directory)
+        [found] = await later.list(APP)
+        folder = found.path.parents[1]
+        assert found.version in wholes
+        assert crashed or found.version == hash_of(other)
+        assert {each.name for each in folder.iterdir() if each.is_dir()} == {
+            found.version,
+            f'{found.version}.unpacked',
+        }
+        unpacked = folder / f'{found.version}.unpacked'
+        assert {
+            str(path.relative_to(unpacked)): path.read_bytes()
+            for path in unpacked.rglob('*')
+            if path.is_file()
+        } == wholes[found.version]
+        assert incoming(directory) == []
+        assert later.set_aside == ()
+    assert step > 30
+
+
+def hash_of(content: bytes) -> str:
+    """Return the version of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def files_of(archive: bytes) -> dict[str, bytes]:
+    """Return the files of an archive."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}

@@ -88,6 +88,24 @@ async def test_a_request_cannot_name_an_executable(api: Api) -> None:
     assert api.runner.started == ()
 
 
+async def test_there_is_one_way_to_what_the_documents_call_otherwise(api: Api) -> None:
+    """Their names are on the page that maps them, and no second ones here."""
+    script_id = await api.upload('apps/temp_sensor')
+    path = f'/apps/temp_sensor/scripts/{script_id}/executions'
+    for theirs in ('args', 'is_async', 'input', 'config'):
+        status, body = await api.json('POST', path, json={'execution_type': 'now', theirs: {}})
+        assert (status, body['error_code']) == (400, 'invalid-request')
+        assert theirs in body['message']
+    execution_id, _ = await api.running('apps/temp_sensor', script_id)
+    assert (await api.request('POST', f'/executions/{execution_id}/cancel')).status == 404
+    assert (await api.request('POST', '/executions/run')).status in (404, 405)
+    for word in ('QUEUED', 'CANCEL_REQUESTED', 'cancelled', 'requested'):
+        status, body = await api.json('GET', f'/executions?status={word}')
+        assert (status, body['error_code']) == (400, 'invalid-parameter')
+    _, stopped = await api.json('PUT', f'/executions/{execution_id}', json={'action': 'stop'})
+    assert stopped['status'] == 'terminated'
+
+
 async def test_what_ran_is_outdated_once_its_script_is_another(api: Api) -> None:
     """Replaced by other bytes, or deleted; by the same bytes it is the same."""
     script_id = await api.upload('apps/temp_sensor')
