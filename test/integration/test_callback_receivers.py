@@ -148,6 +148,26 @@ async def test_a_receiver_that_does_not_answer_is_left(manners: Manners) -> None
             await told.gone.wait()
 
 
+@pytest.mark.usefixtures('impatient')
+async def test_a_receiver_that_takes_no_bytes_is_left() -> None:
+    """However much there is to tell."""
+    left = asyncio.Event()
+
+    async def take_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await left.wait()
+        writer.close()
+
+    server = await asyncio.start_server(take_nothing, '127.0.0.1', 0)
+    sender = Sender(AllowedDestinations([entry_of('localhost')]), FakeClock())
+    async with server:
+        url = f'http://127.0.0.1:{server.sockets[0].getsockname()[1]}/'
+        made = await sender.send(url, EXECUTION_ID, bytes(16 * 1024 * 1024))
+        assert (made.status, made.error) == (None, 'no answer within 0.5 s')
+        left.set()
+    await sender.close()
+
+
 async def test_an_answer_without_end_is_not_read() -> None:
     """2xx is a delivery; the body is nobody's, and the connection ends."""
     async with receiver(flood) as told:

@@ -65,6 +65,22 @@ def test_what_is_no_network_is_no_trusted_proxy(value: str) -> None:
         configured(server__trusted_proxies=['10.0.0.7', value])
 
 
+def test_callbacks_may_go_nowhere_unless_entries_say_where() -> None:
+    """Names, addresses and networks; what is none of them stops the start with what is allowed."""
+    assert configured().callbacks.allowed == ()
+    assert configured().callbacks.secret_file is None
+    given = ['fleet.example:8443', '10.0.0.0/8', '']
+    name, network = configured(callbacks__allowed=given).callbacks.allowed
+    assert (name.name, name.port, str(network.networks[0])) == (
+        'fleet.example',
+        8443,
+        '10.0.0.0/8',
+    )
+    for value in ('http://fleet.example', '*', '10.0.0.1/8'):
+        with pytest.raises(ParameterInvalid, match=r'callbacks.allowed is .*; allowed: host name'):
+            configured(callbacks__allowed=['fleet.example', value])
+
+
 def test_no_node_is_ignored_where_that_is_said() -> None:
     """`['']` is none, not the default."""
     assert configured(entities__ignored_nodes=['']).entities.ignored_nodes == ()
