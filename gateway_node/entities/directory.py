@@ -131,6 +131,10 @@ class EntityDirectory:
         """Return all components, in the order of `Arrangement.components`."""
         return tuple(self._arrangement.components.values())
 
+    def host(self) -> EntityRef:
+        """Return the host component."""
+        return _component_ref(self._host_id)
+
     def component(self, component_id: str) -> Component:
         """Return one component; EntityNotFound."""
         try:

@@ -16,6 +16,7 @@ from gateway_node.executions.candidates import accepted, Admitted, Candidate
 from gateway_node.executions.errors import NotStartable
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution, Executor, StopAction, Trigger, TriggerType
 from gateway_node.side_tasks import log_failure
@@ -38,11 +39,13 @@ class ActiveExecutions:
         executor: Executor,
         held_scripts: HeldScripts,
         start_prepared: bool,
+        group_of: Callable[[Execution], GroupLimit | None],
         on_end: Callable[[Execution], None],
     ) -> None:
         """`on_end` is called with each execution that was driven and has ended.
 
-        With `start_prepared` the end of the gateway leaves to the next one what has not started.
+        `group_of` tells the bound that an execution's group sets. With `start_prepared` the end of
+        the gateway leaves to the next one what has not started.
         """
         self._admission = admission
         self._runner = runner
@@ -51,6 +54,7 @@ class ActiveExecutions:
         self._executor = executor
         self._held_scripts = held_scripts
         self._start_prepared = start_prepared
+        self._group_of = group_of
         self._on_end = on_end
         self._active: dict[str, ActiveExecution] = {}
         self._driving: set[asyncio.Task[None]] = set()
@@ -81,22 +85,23 @@ class ActiveExecutions:
         for active in self._of(entity, script_id):
             active.give_up(refusal)
 
-    async def begin(
+    def begin(
         self, execution: Execution, admitted: Admitted, record: Callable[[], Awaitable[None]]
-    ) -> None:
+    ) -> 'asyncio.Future[None]':
         """Record an execution that was let in, or stands in line, and begin to drive it.
 
-        Whatever `record` raises ends it. Cancelled, it is recorded and driven on.
+        What is returned is done once it is on record. Whatever `record` raises ends it. Cancelled,
+        it is recorded and driven on.
         """
         recorded = asyncio.get_running_loop().create_future()
         active = self._add(execution, None if admitted.waits else admitted.order)
         self._spawn(self._record_and_drive(active, record, recorded))
-        await recorded
+        return recorded
 
     def begin_accepted(self, execution: Execution) -> None:
         """Begin to drive a recorded execution, which is still to be let in."""
         active = self._add(execution)
-        self._spawn(self._drive(active, accepted(execution)))
+        self._spawn(self._drive(active, accepted(execution, self._group_of(execution))))
 
     def stop_all(self, action: StopAction) -> None:
         """Ask every execution to end because the gateway ends, those that come later too."""
@@ -155,8 +160,11 @@ class ActiveExecutions:
             return
         if not recorded.cancelled():
             recorded.set_result(None)
-        in_line = active.order is None
-        await self._drive(active, accepted(active.execution, in_line=True) if in_line else None)
+        candidate = None
+        if active.order is None:
+            execution = active.execution
+            candidate = accepted(execution, self._group_of(execution), in_line=True)
+        await self._drive(active, candidate)
 
     async def _drive(self, active: ActiveExecution, candidate: Candidate | None) -> None:
         """Drive an execution, which is still to be let in where it is a candidate."""

@@ -68,8 +68,11 @@ class Candidate:
         )
 
 
-def accepted(execution: Execution, *, in_line: bool = False) -> Candidate:
-    """Return a recorded execution, or a schedule that becomes one, as a candidate."""
+def accepted(
+    execution: Execution, group: GroupLimit | None = None, *, in_line: bool = False
+) -> Candidate:
+    """Return a recorded execution, or a schedule that becomes one, as a candidate; `group` is the
+    bound of the group that it is of."""
     return Candidate(
         execution_id=execution.id,
         entity=execution.entity,
@@ -78,6 +81,7 @@ def accepted(execution: Execution, *, in_line: bool = False) -> Candidate:
         arguments=execution.arguments,
         timeout_sec=execution.timeout_sec,
         priority=execution.priority,
+        group=group,
         ancestors=execution.ancestors,
         accepted=True,
         in_line=in_line,

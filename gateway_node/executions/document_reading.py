@@ -11,6 +11,7 @@ from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.documents import Summary, to_document
 from gateway_node.executions.earlier_documents import is_earlier, renewed
+from gateway_node.executions.group import Group, Skipped
 from gateway_node.executions.summary_texts import is_present_text
 from gateway_node.executions.values import (
     Execution,
@@ -110,6 +111,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         timeout_sec=summary.get('timeout_sec'),
         queue_position=summary.get('queue_position'),
         artifacts=summary.get('artifacts', 0),
+        group=_group(summary.get('group'), rest.get('skipped', ())),
     )
 
 
@@ -171,6 +173,17 @@ def _schedule(summary: Summary, rest: Summary) -> Schedule:
             boot_time=BootTime(boot_id=boot_id, seconds=seconds),
         )
     return Schedule(last_start=last_start, skipped_starts=summary.get('skipped_starts', 0))
+
+
+def _group(told: Summary | None, skipped: Iterable[Summary]) -> Group | None:
+    if told is None:
+        return None
+    return Group(
+        script=told['script'],
+        entities=tuple(told['entities']),
+        max_parallel=told.get('max_parallel'),
+        skipped=tuple(Skipped(**each) for each in skipped),
+    )
 
 
 def _progress(summary: Summary) -> Progress | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway_node.clock import rfc3339
 from gateway_node.executions.findings import Check
+from gateway_node.executions.group import Group
 from gateway_node.executions.values import (
     Execution,
     Failure,
@@ -116,6 +117,7 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'timeout_sec': execution.timeout_sec,
             'queue_position': execution.queue_position,
             'artifacts': execution.artifacts or None,
+            'group': execution.group and _group(execution.group),
         }
     )
 
@@ -134,7 +136,14 @@ def beside_summary(execution: Execution) -> dict[str, Any]:
         shown['parameters'] = dict(execution.output_parameters)
     if checks := execution.checks:
         shown['checks'] = [*map(_check, checks)]
+    if execution.group is not None and execution.group.skipped:
+        shown['skipped'] = skipped_of(execution.group)
     return shown
+
+
+def skipped_of(group: Group) -> list[Summary]:
+    """Return on which entities a group executes nothing, as JSON values."""
+    return [dataclasses.asdict(each) for each in group.skipped]
 
 
 def archived_execution(execution: Execution) -> dict[str, Any]:
@@ -164,6 +173,7 @@ def _rest(execution: Execution) -> dict[str, Any]:
             'changed_at': _time(execution.changed_at),
             'ancestors': execution.ancestors or None,
             'callback': execution.callback,
+            'skipped': (execution.group and skipped_of(execution.group)) or None,
             'exit_verdicts': {
                 str(code): verdict.value for code, verdict in execution.exit_verdicts.items()
             }
@@ -206,6 +216,16 @@ def _error(failure: Failure) -> Summary:
         'message': failure.message,
         'parameters': dict(failure.parameters),
     }
+
+
+def _group(group: Group) -> Summary:
+    return present(
+        {
+            'script': group.script,
+            'entities': list(group.entities),
+            'max_parallel': group.max_parallel,
+        }
+    )
 
 
 def _check(check: Check) -> Summary:

@@ -3,6 +3,7 @@
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.events import Cursor
+from gateway_node.executions.group import Skipped
 from gateway_node.executions.values import (
     ExecutionStatus,
     FailureReason,
@@ -146,6 +147,19 @@ class LinePaused(Exception):
         which = 'the line' if entity is None else f'the line of {entity.path}'
         super().__init__(f'{which} is paused: nothing is started until it is resumed')
         self.entity = entity
+
+
+class NothingToStart(Exception):
+    """No entity that is asked for has the script."""
+
+    def __init__(self, script: str, skipped: tuple[Skipped, ...]) -> None:
+        known = '; '.join(f'{each.entity}: {each.reason}' for each in skipped[:3])
+        super().__init__(
+            f'nothing to start: no entity has a script {script!r}'
+            + (f' ({known}{"; …" if len(skipped) > 3 else ""})' if skipped else '')
+        )
+        self.script = script
+        self.skipped = skipped
 
 
 class ParentNotRunning(Exception):

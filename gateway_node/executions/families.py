@@ -12,14 +12,14 @@ import contextlib
 
 from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.active_executions import ActiveExecutions
-from gateway_node.executions.actors import Actor
+from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import (
     ChildLimitReached,
     ExecutionNotFound,
     GenerationLimitReached,
     ParentNotRunning,
 )
-from gateway_node.executions.values import StopAction, Trigger
+from gateway_node.executions.values import Execution, StopAction, Trigger
 from gateway_node.to_the_end import ToTheEnd
 
 MAX_OPEN_CHILDREN = 20
@@ -96,19 +96,28 @@ class Families:
         async def stop() -> bool:
             accepted = await active.record_and_stop(action, trigger, actor)
             if accepted:
-                await self._stop_descendants(active.id, action, trigger, actor)
+                await self.stop_descendants(active.id, action, trigger, actor)
             return accepted
 
         return await self._to_the_end.run(f'stop {active.id}', stop())
 
-    async def _stop_descendants(
+    async def stop_descendants(
         self, ancestor_id: str, action: StopAction, trigger: Trigger, actor: Actor
     ) -> None:
+        """Ask all that descend from an execution to end."""
         asked: set[str] = set()
         # Until it is asked to end itself, a child may have further ones.
         while left := [each for each in self._call_off(ancestor_id) if each.id not in asked]:
             asked.update(each.id for each in left)
             await asyncio.gather(*(_stop_recorded(each, action, trigger, actor) for each in left))
+
+    def stop_waiting(self, group: Execution) -> None:
+        """Let what descends from a group end that a client had stopped with it, and that the
+        gateway did not live to stop."""
+        trigger = group.stop_trigger
+        for each in self._call_off(group.id):
+            if trigger is not None:
+                each.stop(StopAction.STOP, trigger, GATEWAY)
 
     def _call_off(self, ancestor_id: str) -> list[ActiveExecution]:
         """Refuse the descendants that are on their way in; return those that are active."""

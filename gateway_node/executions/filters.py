@@ -98,6 +98,11 @@ class ExecutionFilter:
     may be another script's too, so that a version alone tells nothing."""
 
 
+def is_pattern(path: str) -> bool:
+    """Tell whether what is given for entities is a pattern of their paths."""
+    return not {'*', '?'}.isdisjoint(path)
+
+
 def paths_like(patterns: Iterable[str], paths: Iterable[str]) -> frozenset[str]:
     """Return those of the paths that are among the patterns, or match one of them.
 

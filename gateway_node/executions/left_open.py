@@ -36,6 +36,8 @@ class Recovered:
     schedules: tuple[Execution, ...]
     unstarted: tuple[Execution, ...]
     """Accepted, never started, and wanted to be started now; oldest first."""
+    groups: tuple[Execution, ...]
+    """Their children end, or start, as what they are; a group follows from them."""
 
 
 async def recover(
@@ -47,7 +49,8 @@ async def recover(
     start_prepared: bool,
     held_scripts: HeldScripts,
 ) -> Recovered:
-    """End the trees that still run, and every open execution but schedules that nobody stopped.
+    """End the trees that still run, and every open execution but groups, and schedules that nobody
+    stopped.
 
     With `start_prepared` those that were accepted and never started are returned instead of
     ended. StoreUnavailable where the store cannot be used; the next start does it then.
@@ -56,10 +59,13 @@ async def recover(
     changes: list[Change] = []
     schedules: list[Execution] = []
     unstarted: list[Execution] = []
+    groups: list[Execution] = []
     for execution in await store.open_executions():
         outcome = outcomes.get(execution.id)
         never_started = outcome is None and execution.status is ExecutionStatus.PREPARED
-        if execution.is_schedule and not execution.stop_accepted:
+        if execution.group is not None:
+            groups.append(execution)
+        elif execution.is_schedule and not execution.stop_accepted:
             schedules.append(execution)
         elif never_started and start_prepared and _may_start_again(execution):
             # The start may have been prepared, and a second one would meet what is left of it.
@@ -74,12 +80,12 @@ async def recover(
         for change in changes:
             held_scripts.add(change.execution)
     # Those that had ended before are among the outcomes too, where the gateway died at that.
-    left_open = {each.id for each in (*schedules, *unstarted)}
+    left_open = {each.id for each in (*schedules, *unstarted, *groups)}
     others = outcomes.keys() - ended - left_open
     if store.may_have_forgotten:
         others = {each for each in others if await store.get(each) is not None}
     runner.acknowledge(ended | others)
-    return Recovered(schedules=tuple(schedules), unstarted=tuple(unstarted))
+    return Recovered(schedules=tuple(schedules), unstarted=tuple(unstarted), groups=tuple(groups))
 
 
 def _may_start_again(execution: Execution) -> bool:

@@ -11,11 +11,13 @@ from dataclasses import replace
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.active_groups import ActiveGroups
 from gateway_node.executions.child_counts import ChildCounts, NO_CHILDREN
 from gateway_node.executions.documents import beside_summary, Summary, to_document
 from gateway_node.executions.ended_details import Detail, detail_of, EndedDetails
 from gateway_node.executions.errors import ExecutionNotFound
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.group import is_outdated
 from gateway_node.executions.held_pages import HeldPages
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.output_lines import OutputStream
@@ -47,6 +49,7 @@ class Questions:
         runner: ScriptRunner,
         ids: ExecutionIds,
         active: ActiveExecutions,
+        groups: ActiveGroups,
         schedules: Schedules,
         details: EndedDetails,
         positions: Callable[[], Mapping[str, int]],
@@ -60,6 +63,7 @@ class Questions:
         self._runner = runner
         self._ids = ids
         self._active = active
+        self._groups = groups
         self._schedules = schedules
         self._details = details
         self._positions = positions
@@ -88,11 +92,13 @@ class Questions:
         A schedule that waits for a start of the gateway is not waited for.
         """
         active = self._active.get(execution.id)
+        waited_for = active or self._groups.get(execution.id)
+        if waited_for is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_sec):
+                    await waited_for.wait_ended()
         if active is None:
             return await self._find(execution.id) or execution
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_sec):
-                await active.wait_ended()
         ended = self._as_it_stands(active.execution, self._positions())
         if active.output is not None and not active.has_children:
             # It is asked for next; to read it anew would keep waiting who waited for the end.
@@ -119,10 +125,11 @@ class Questions:
         held = None if execution.is_open else self._details.get(execution.id)
         if held is not None:
             return held
-        children = await self._children(execution)
+        children = await self.children_of(execution)
         return detail_of(execution, await self._runner.output(execution.id), children)
 
-    async def _children(self, execution: Execution) -> ChildCounts:
+    async def children_of(self, execution: Execution) -> ChildCounts:
+        """Return how the children of an execution stand."""
         active = self._active.get(execution.id)
         if active is not None and not active.has_children:
             return NO_CHILDREN
@@ -136,12 +143,11 @@ class Questions:
         and whether its file is still there."""
         summary = detail.summary
         version = await self._library.version_of(detail.entity, summary.script_id)
-        is_outdated = summary.script_version != version
         # Of a managed script the present version is there and no other.
-        has_content = not is_outdated or self._library.versions.has(
+        has_content = summary.script_version == version or self._library.versions.has(
             summary.script_id, summary.script_version
         )
-        return is_outdated, has_content
+        return is_outdated(summary.script_version, version), has_content
 
     async def _found_detail(self, execution_id: str) -> Detail | None:
         losses = self._details.losses

@@ -13,6 +13,7 @@ from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
+from gateway_node.executions.active_groups import ActiveGroup, ActiveGroups
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.ended_details import EndedDetails
@@ -24,11 +25,13 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
 )
 from gateway_node.executions.families import Families
+from gateway_node.executions.group_starts import GroupRequest, GroupStarts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
+from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import Archive, CallbackCheck, FreeSpace, ScriptRunner
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.retention import Retention
@@ -107,9 +110,18 @@ class ExecutionService:
             executor=executor,
             held_scripts=self._held_scripts,
             start_prepared=self._starts_prepared,
+            group_of=self._group_of,
             on_end=self._on_end,
         )
         self._families = Families(self._active)
+        self._groups = ActiveGroups(
+            store=store,
+            ledger=ledger,
+            families=self._families,
+            clock=clock,
+            on_end=self._on_end,
+        )
+        ledger.add_listener(self._groups)
         self._schedules = Schedules(
             library=library,
             admission=self._admission,
@@ -129,6 +141,16 @@ class ExecutionService:
             clock=clock,
             check_callback=check_callback,
         )
+        self._group_starts = GroupStarts(
+            library=library,
+            admission=self._admission,
+            active=self._active,
+            groups=self._groups,
+            ledger=ledger,
+            ids=ids,
+            clock=clock,
+            check_callback=check_callback,
+        )
         details = EndedDetails()
         ledger.add_listener(details)
         self.questions = Questions(
@@ -137,6 +159,7 @@ class ExecutionService:
             runner=runner,
             ids=ids,
             active=self._active,
+            groups=self._groups,
             schedules=self._schedules,
             details=details,
             positions=self._admission.positions,
@@ -169,8 +192,10 @@ class ExecutionService:
         await self._held_scripts.read(self._store)
         self._admission.open(directory)
         self._schedules.add_due(left.schedules)
+        await self._groups.restore(left.groups)
         for execution in left.unstarted:
             self._active.begin_accepted(execution)
+        self._groups.begin_restored()
         if scripts_on:
             await self._schedules.start_group()
         self._sweeping = asyncio.create_task(
@@ -230,6 +255,21 @@ class ExecutionService:
         self._started_on.add(entity)
         return execution
 
+    async def start_group(
+        self, request: GroupRequest, directory: EntityDirectory, *, actor: Actor
+    ) -> Execution:
+        """Record an execution that is the parent of others, one on each entity of the directory
+        that is asked for and has the script, and begin to start those; return it as recorded.
+
+        Raises:
+            NothingToStart: no entity has the script.
+            What `start` raises, of any of them: nothing was recorded then.
+        """
+        group = await self._group_starts.start(request, directory, actor)
+        self._entities |= {group.entity}
+        self._started_on.add(group.entity)
+        return group
+
     async def stop(
         self,
         entity: EntityRef,
@@ -252,6 +292,9 @@ class ExecutionService:
         """
         execution = await self.questions.get(entity, script_id, execution_id)
         trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=actor.name)
+        group = self._groups.get(execution_id)
+        if group is not None:
+            return await self._stop_group(group, action, trigger, actor, stop_children)
         active = self._active.get(execution_id)
         if active is None and execution.is_schedule:
             ended = await self._schedules.stop(execution_id, trigger, actor)
@@ -277,6 +320,24 @@ class ExecutionService:
             raise StoreUnavailable(f'the stop of {execution_id} is not recorded yet')
         return active.execution
 
+    async def _stop_group(
+        self,
+        group: ActiveGroup,
+        action: StopAction,
+        trigger: Trigger,
+        actor: Actor,
+        stop_children: bool,
+    ) -> Execution:
+        accepted = await self._groups.stop(
+            group, action, trigger, actor, with_children=stop_children
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WAIT_SEC):
+                await group.wait_ended()
+        if not accepted:
+            raise ExecutionNotStoppable(group.execution.id, group.execution.status)
+        return group.execution
+
     async def delete(
         self, entity: EntityRef, script_id: str, execution_id: str, *, actor: Actor
     ) -> None:
@@ -293,7 +354,8 @@ class ExecutionService:
             )
         if execution.is_open:
             active = self._active.get(execution_id)
-            has_ended = active is None or active.decided
+            runs = self._groups.get(execution_id) or (active is not None and not active.decided)
+            has_ended = not runs
             raise ExecutionNotDeletable(execution_id, execution.status, has_ended=has_ended)
         await self._retention.remove(execution_id, actor=actor, cause='client')
 
@@ -340,10 +402,14 @@ class ExecutionService:
         """Wait until every execution has its final status."""
         await self._schedules.wait_quiet()
         await self._active.wait_empty()
+        await self._groups.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
+
+    def _group_of(self, execution: Execution) -> GroupLimit | None:
+        return self._groups.limit_of(execution)
 
     def _on_end(self, execution: Execution) -> None:
         if execution.is_open and execution.is_schedule:

@@ -17,6 +17,7 @@ from gateway_node.executions.families import Families
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import CallbackCheck, StartOrder
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.values import (
@@ -87,15 +88,34 @@ class Starts:
             self._check_callback(request.callback)
         ancestors = self._families.ancestors_of_child(request.parent)
         asked_at = self._clock.now()
-        candidate = self._candidate(entity, script_id, request, asked_at, ancestors)
+        execution_id, schedule_id = self._new_ids(request.execution_type, asked_at)
+        candidate = candidate_of(
+            execution_id,
+            entity,
+            script_id,
+            request,
+            schedule_id=schedule_id,
+            ancestors=ancestors,
+        )
         with self._families.expecting(candidate.execution_id, ancestors):
             try:
                 admitted = await self._let_in(candidate)
             except BaseException:
                 self._ids.settle(*candidate.ids)
                 raise
-            execution = self._new_execution(admitted.order, request, actor, asked_at)
+            execution = new_execution(admitted.order, request, actor, asked_at, ancestors)
             return await self._begin(execution, candidate, admitted, actor, request.key)
+
+    def _new_ids(
+        self, execution_type: ExecutionType, asked_at: datetime.datetime
+    ) -> tuple[str, str | None]:
+        """Return an id for an execution, and that of the schedule that it is or comes with."""
+        execution_id = self._ids.next(asked_at)
+        if execution_type is ExecutionType.NOW:
+            return execution_id, None
+        if execution_type in _RUNS_NOW:
+            return execution_id, self._ids.next(asked_at)
+        return execution_id, execution_id
 
     async def _let_in(self, candidate: Candidate) -> Admitted:
         admitted = await self._admission.walk_in(candidate)
@@ -115,9 +135,6 @@ class Starts:
         key: IdempotencyKey | None,
     ) -> Execution:
         if candidate.schedule_id is None:
-            ancestors = candidate.ancestors
-            if ancestors:
-                execution = execution.evolve(parent=ancestors[0], ancestors=ancestors)
             await self._start(execution, admitted, actor, key)
         elif candidate.runs:
             execution = execution.evolve(schedule=candidate.schedule_id)
@@ -129,33 +146,6 @@ class Starts:
             position = self._admission.positions().get(execution.id)
             return execution.evolve(queue_position=position)
         return execution
-
-    def _candidate(
-        self,
-        entity: EntityRef,
-        script_id: str,
-        request: StartRequest,
-        asked_at: datetime.datetime,
-        ancestors: tuple[str, ...],
-    ) -> Candidate:
-        execution_id = self._ids.next(asked_at)
-        runs = request.execution_type in _RUNS_NOW
-        schedule_id = None
-        if request.execution_type is not ExecutionType.NOW:
-            schedule_id = self._ids.next(asked_at) if runs else execution_id
-        return Candidate(
-            execution_id=execution_id,
-            entity=entity,
-            script_id=script_id,
-            parameters=request.parameters,
-            arguments=request.arguments,
-            timeout_sec=request.timeout_sec,
-            ancestors=ancestors,
-            priority=request.priority,
-            queue=request.queue,
-            runs=runs,
-            schedule_id=schedule_id,
-        )
 
     async def _start(
         self, execution: Execution, admitted: Admitted, actor: Actor, key: IdempotencyKey | None
@@ -194,30 +184,61 @@ class Starts:
 
         await self._active.begin(execution, admitted, record)
 
-    def _new_execution(
-        self,
-        order: StartOrder,
-        request: StartRequest,
-        actor: Actor,
-        asked_at: datetime.datetime,
-    ) -> Execution:
-        return Execution(
-            id=order.execution_id,
-            entity=order.entity,
-            script_id=order.script.id,
-            script_version=order.script.version,
-            script_name=order.script.name,
-            script_kind=order.script.kind,
-            script_tags=order.script.tags,
-            execution_type=request.execution_type,
-            status=ExecutionStatus.PREPARED,
-            trigger=Trigger(type=TriggerType.MANUAL, username=actor.name),
-            created_at=asked_at,
-            input_parameters=order.parameters,
-            arguments=order.arguments,
-            timeout_sec=request.timeout_sec,
-            priority=request.priority,
-            callback=request.callback,
-            mended=order.script.mended,
-            exit_verdicts=order.script.exit_verdicts,
-        )
+
+def candidate_of(
+    execution_id: str,
+    entity: EntityRef,
+    script_id: str,
+    request: StartRequest,
+    *,
+    schedule_id: str | None = None,
+    ancestors: tuple[str, ...] = (),
+    group: GroupLimit | None = None,
+) -> Candidate:
+    """Return a client's wish as what wants in."""
+    return Candidate(
+        execution_id=execution_id,
+        entity=entity,
+        script_id=script_id,
+        parameters=request.parameters,
+        arguments=request.arguments,
+        timeout_sec=request.timeout_sec,
+        ancestors=ancestors,
+        group=group,
+        priority=request.priority,
+        queue=request.queue,
+        runs=request.execution_type in _RUNS_NOW,
+        schedule_id=schedule_id,
+    )
+
+
+def new_execution(
+    order: StartOrder,
+    request: StartRequest,
+    actor: Actor,
+    asked_at: datetime.datetime,
+    ancestors: tuple[str, ...],
+) -> Execution:
+    """Return the execution that is recorded of what was let in."""
+    return Execution(
+        id=order.execution_id,
+        entity=order.entity,
+        script_id=order.script.id,
+        script_version=order.script.version,
+        script_name=order.script.name,
+        script_kind=order.script.kind,
+        script_tags=order.script.tags,
+        execution_type=request.execution_type,
+        status=ExecutionStatus.PREPARED,
+        trigger=Trigger(type=TriggerType.MANUAL, username=actor.name),
+        created_at=asked_at,
+        input_parameters=order.parameters,
+        arguments=order.arguments,
+        timeout_sec=request.timeout_sec,
+        priority=request.priority,
+        callback=request.callback,
+        mended=order.script.mended,
+        exit_verdicts=order.script.exit_verdicts,
+        parent=ancestors[0] if ancestors else None,
+        ancestors=ancestors,
+    )

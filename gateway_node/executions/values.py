@@ -10,6 +10,7 @@ from typing import Any
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.findings import Check, findings_of
+from gateway_node.executions.group import Group
 from gateway_node.scripts.values import Mending, ScriptKind, Verdict
 
 
@@ -115,6 +116,8 @@ class FailureReason(enum.Enum):
     """Its script was deleted while it was scheduled."""
     PARAMETERS_REFUSED = 'x-gateway-parameters-refused'
     """The script changed while it was scheduled, and no longer takes its parameters."""
+    CHILDREN_FAILED = 'x-gateway-children-failed'
+    """It executed a script on several entities, and not all of these executions completed."""
     SUPERVISOR_LOST = 'x-gateway-supervisor-lost'
     """The process that supervised it died, or was not understood."""
 
@@ -292,6 +295,8 @@ class Execution:
     """The time limit that its start gave; None: the script's own, or the gateway's default."""
     queue_position: int | None = None
     """Where it stands in line, the first at 1: told of one that waits, and never on record."""
+    group: Group | None = None
+    """Set where it executes nothing itself: see `group.py`."""
 
     @property
     def is_open(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.documents import Summary
+from gateway_node.executions.group import is_outdated
 from gateway_node.executions.summary_texts import answered, SummaryText
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.representations import Json
@@ -56,6 +57,7 @@ EXECUTION_COLUMNS = (
     'timeout_sec',
     'queue_position',
     'artifacts',
+    'group',
 )
 """All that an execution may have in a list, in the order of a table."""
 
@@ -93,7 +95,7 @@ class ExecutionRows:
             told['schedule'] = _href(self._base, entity, script_id, summary['schedule'])
         if 'is_outdated' in self._columns:
             version = self._present_versions[entity, script_id]
-            told['is_outdated'] = summary['script_version'] != version
+            told['is_outdated'] = is_outdated(summary['script_version'], version)
         return told
 
 
@@ -119,7 +121,7 @@ async def texts_of(base: str, library: ScriptLibrary, found: Collection[SummaryT
     return answered(
         base,
         found,
-        lambda entity, script_id, version: versions[entity, script_id] != version,
+        lambda entity, script_id, version: is_outdated(version, versions[entity, script_id]),
     )
 
 

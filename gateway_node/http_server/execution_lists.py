@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway_node.executions.documents import to_text
 from gateway_node.executions.filters import ExecutionFilter, ScriptVersion
+from gateway_node.executions.group import NO_VERSION, SCRIPT_ID
 from gateway_node.executions.pages import Order
 from gateway_node.executions.summary_texts import SummaryText
 from gateway_node.executions.values import ExecutionStatus
@@ -95,6 +96,8 @@ async def wanted_executions(call: Call[ExecutionQuery, None]) -> ExecutionFilter
         ScriptVersion(entity=entity, script_id=script_id, version=version)
         for (entity, script_id), version in versions.items()
     )
+    host = call.services.directory.host()
+    present |= {ScriptVersion(entity=host, script_id=SCRIPT_ID, version=NO_VERSION)}
     return dataclasses.replace(wanted, present_versions=present)
 
 

@@ -18,6 +18,7 @@ from gateway_node.executions.errors import (
     IdempotencyKeyReused,
     LineFull,
     LinePaused,
+    NothingToStart,
     ParentNotRunning,
     RunnerUnavailable,
     ScheduleLimitReached,
@@ -30,6 +31,7 @@ from gateway_node.http_server import (
     execution_lists,
     execution_statistics,
     executions,
+    groups,
     metric_series,
     output,
 )
@@ -50,6 +52,7 @@ from gateway_node.scripts.errors import (
     LibraryUnavailable,
     ParametersInvalid,
     SchemaCheckUnavailable,
+    ScriptNotFound,
     ScriptsTurnedOff,
 )
 
@@ -72,6 +75,14 @@ _START = (
 )
 _CHILD = (ParentNotRunning, ChildLimitReached, GenerationLimitReached)
 
+_GROUP = (
+    ScriptsTurnedOff,
+    LibraryUnavailable,
+    ScriptNotFound,
+    NothingToStart,
+    ExecutionNotFound,
+)
+
 _LIST = (ScriptsTurnedOff, LibraryUnavailable, StoreUnavailable)
 _BY_ID = (*_LIST, ExecutionNotFound)
 
@@ -85,6 +96,19 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         finds=find_library,
         answers='ExecutionList',
         errors=_LIST,
+    ),
+    Route(
+        'POST',
+        '/executions',
+        OPERATOR,
+        groups.start_group,
+        groups.OfGroupStart,
+        finds=find_library,
+        body=JsonBody(groups.GroupStartBody),
+        status=202,
+        answers='StartedGroup',
+        answers_end='Execution',
+        errors=(*_GROUP, *_START),
     ),
     Route(
         'GET',

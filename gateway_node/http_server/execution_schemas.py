@@ -99,6 +99,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     ),
     'terminating': FLAG,
     'warnings': array_of(TEXT, maxItems=MAX_WARNINGS),
+    'group': object_of({'script': TEXT, 'entities': TEXTS}, {'max_parallel': COUNT}),
     'timeout_sec': AMOUNT,
     'queue_position': WHOLE | {'minimum': 1},
     'artifacts': COUNT,
@@ -134,6 +135,15 @@ _AROUND: Schema = {
     'complete': FLAG,
 }
 """What stands beside the items of a list that is answered in parts."""
+
+_CHILDREN = object_of(
+    {
+        'total': COUNT,
+        'by_status': object_of({status.value: COUNT for status in ExecutionStatus}),
+        'by_verdict': object_of({}, {verdict.value: COUNT for verdict in Verdict}),
+    }
+)
+_SKIPPED = array_of(object_of({'entity': TEXT, 'reason': TEXT}))
 
 _COUNTS: Schema = {'type': 'object', 'additionalProperties': COUNT}
 _STATUS_COUNTS = object_of(
@@ -197,13 +207,8 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
             'executor': object_of({'name': TEXT, 'host': TEXT}),
             'callback': TEXT,
             'parameters': ANY_OBJECT,
-            'children': object_of(
-                {
-                    'total': COUNT,
-                    'by_status': object_of({status.value: COUNT for status in ExecutionStatus}),
-                    'by_verdict': object_of({}, {verdict.value: COUNT for verdict in Verdict}),
-                }
-            ),
+            'children': _CHILDREN,
+            'skipped': _SKIPPED,
             'checks': array_of(_CHECK, maxItems=MAX_CHECKS),
         },
     ),
@@ -272,5 +277,14 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
     'StartedExecution': object_of(
         {'id': TEXT, 'status': choice_of(ExecutionStatus), 'href': _EXECUTION_HREF},
         {'schedule': _EXECUTION_HREF, 'queue_position': WHOLE | {'minimum': 1}},
+    ),
+    'StartedGroup': object_of(
+        {
+            'id': TEXT,
+            'status': choice_of(ExecutionStatus),
+            'href': _EXECUTION_HREF,
+            'children': _CHILDREN,
+            'skipped': _SKIPPED,
+        }
     ),
 }

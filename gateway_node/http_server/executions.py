@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handlers of executions, and what their routes take."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,8 +21,8 @@ from gateway_node.http_server.takes import header, member, optional
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfStart(OfScript, MadeOnce):
-    """Takes a script, and how long a client waits for the end of what it starts."""
+class WaitsForEnd:
+    """Takes how long a client waits for the end of what it starts."""
 
     wait_sec: int | None = header(
         PREFER,
@@ -29,6 +30,11 @@ class OfStart(OfScript, MadeOnce):
         default=None,
         about='`wait=10` (RFC 7240): answer when the execution has ended, or after 10 seconds.',
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfStart(OfScript, MadeOnce, WaitsForEnd):
+    """Takes a script, and how long a client waits for the end of what it starts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,20 +77,24 @@ async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
             at.entity, at.script_id, replace(request, key=key), actor=call.actor
         ),
     )
-    answer = await _started_or_ended(call, made.resource, wait_sec, answer_at)
+    answer = await started_or_ended(call, made.resource, answer_at, _started)
     return replace(answer, replayed=made.replayed)
 
 
-async def _started_or_ended(
-    call: Call[Any, Any], execution: Execution, wait_sec: int | None, answer_at: float
+async def started_or_ended(
+    call: Call[WaitsForEnd, Any],
+    execution: Execution,
+    answer_at: float,
+    started: Callable[[Call[Any, Any], Execution], Awaitable[Answer]],
 ) -> Answer:
-    """Answer what was started; where the client waits, as its GET does once it has ended."""
+    """Answer what was `started`; where the client waits, as its GET does once it has ended."""
+    wait_sec = call.at.wait_sec
     if wait_sec is None or execution.is_schedule:
-        return _started(call.base, execution)
+        return await started(call, execution)
     left_sec = answer_at - call.services.clock.monotonic()
     execution = await call.services.questions.ended_within(execution, left_sec)
     answer = (
-        _started(call.base, execution)
+        await started(call, execution)
         if execution.is_open
         else replace(await _answer_of(call, execution), status=200)
     )
@@ -93,13 +103,13 @@ async def _started_or_ended(
     )
 
 
-def _started(base: str, execution: Execution) -> Answer:
-    href = execution_href(base, execution)
+async def _started(call: Call[Any, Any], execution: Execution) -> Answer:
+    href = execution_href(call.base, execution)
     body: Json = {'id': execution.id, 'status': execution.status.value, 'href': href}
     if execution.queue_position is not None:
         body['queue_position'] = execution.queue_position
     if execution.schedule is not None:
-        body['schedule'] = execution_href(base, execution, execution.schedule)
+        body['schedule'] = execution_href(call.base, execution, execution.schedule)
     return Answer(body=body, location=href)
 
 

@@ -11,7 +11,13 @@ import datetime
 import enum
 import json
 
-from gateway_node.executions.filters import ExecutionFilter, Moments, paths_like, TriggerFilter
+from gateway_node.executions.filters import (
+    ExecutionFilter,
+    is_pattern,
+    Moments,
+    paths_like,
+    TriggerFilter,
+)
 
 _AMONG = 'IN (SELECT value FROM json_each(?))'
 
@@ -44,7 +50,7 @@ def with_paths(wanted: ExecutionFilter, paths: Iterable[str]) -> ExecutionFilter
 
 def has_patterns(wanted: ExecutionFilter) -> bool:
     """Tell whether some of the entities are patterns."""
-    return any(not {'*', '?'}.isdisjoint(each) for each in wanted.entities or ())
+    return any(map(is_pattern, wanted.entities or ()))
 
 
 def moment_text(moment: datetime.datetime) -> str:

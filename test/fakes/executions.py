@@ -52,6 +52,7 @@ def as_listed(execution: Execution) -> Execution:
         output_parameters=None,
         executor=None,
         ancestors=(),
+        group=execution.group and dataclasses.replace(execution.group, skipped=()),
         changed_at=None,
         callback=None,
         exit_verdicts={},

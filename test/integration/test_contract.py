@@ -350,6 +350,8 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
         if path.endswith('/executions'):
             schedules = row.state == "schedules' limit reached"
             options['json'] = {'execution_type': 'on_restart' if schedules else 'now'}
+            if path == '/executions':
+                options['json'] |= {'script': scene.script_id, 'entities': scene.entity}
         elif path.endswith('/callback'):
             pass  # takes no body
         elif '/executions/' in path:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.group import Group, Skipped
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -117,6 +118,16 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'executor': st.none() | st.builds(Executor, name=TEXTS, host=TEXTS),
     'changed_at': st.none() | MOMENTS,
     'callback': st.none() | TEXTS,
+    'group': st.none()
+    | st.builds(
+        Group,
+        script=ANY_TEXTS,
+        entities=st.lists(TEXTS, max_size=3).map(tuple),
+        max_parallel=st.none() | NUMBERS,
+        skipped=st.lists(st.builds(Skipped, entity=TEXTS, reason=ANY_TEXTS), max_size=2).map(
+            tuple
+        ),
+    ),
     'timeout_sec': st.none() | SECONDS,
     'queue_position': st.none() | st.integers(1, 1000),
 }

@@ -42,6 +42,7 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'queue_position': None,
     'callback': None,
     'artifacts': 0,
+    'group': None,
 }
 EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
 """Earlier versions know no others."""

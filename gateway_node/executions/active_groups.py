@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The groups that are open: each runs with the first of its children, and ends with the last.
+
+A group takes no place and has no process. How its children stand it hears from the ledger; what
+follows from that is recorded as any transition is, and a later gateway finds it out again.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+import logging
+from typing import Any
+
+from gateway_node.clock import Clock
+from gateway_node.executions.actors import Actor
+from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.events import Change, Event
+from gateway_node.executions.families import Families
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.pages import KeysetPage
+from gateway_node.executions.places import GroupLimit
+from gateway_node.executions.store_ports import ExecutionStore
+from gateway_node.executions.transitions import transition
+from gateway_node.executions.values import (
+    Execution,
+    ExecutionStatus,
+    Failure,
+    FailureReason,
+    FINAL_STATUSES,
+    StopAction,
+    Trigger,
+)
+from gateway_node.side_tasks import log_failure
+from gateway_node.to_the_end import ToTheEnd
+
+_log = logging.getLogger(__name__)
+
+_PAGE = 1000
+
+
+class ActiveGroup:
+    """Brings one group from its record to its final status."""
+
+    def __init__(
+        self,
+        execution: Execution,
+        children: Mapping[str, Execution],
+        *,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        """Take a group, and its children by their ids as they are."""
+        self._record = execution
+        self._children = dict(children)
+        self._ledger = ledger
+        self._clock = clock
+        self._began: float | None = None
+        """The monotonic time at which it began to run, where that was in this life."""
+        self._let_go = False
+        self._closing = False
+        self._decided = False
+        self._writing = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    @property
+    def execution(self) -> Execution:
+        """Its record."""
+        return self._record
+
+    def note(self, child: Execution) -> None:
+        """Take how a child stands now."""
+        self._children[child.id] = child
+        self._news.set()
+
+    async def stop(self, trigger: Trigger, actor: Actor, *, with_children: bool) -> bool:
+        """Record that it was asked to end; False where its final status is decided already.
+
+        It ends with its children, which others ask to end, or at once where those go on.
+        """
+        if self._decided:
+            return False
+        async with self._writing:
+            if not self._record.is_open:
+                return False
+            if not self._record.stop_accepted:
+                asked = self._record.evolve(stop_trigger=trigger, changed_at=self._clock.now())
+                await self._ledger.note_stop(asked, actor)
+                self._record = asked
+        if not with_children:
+            self._let_go = True
+            self._news.set()
+        return True
+
+    def close(self) -> None:
+        """Wait for no child any more: what is open then is left to the next gateway."""
+        self._closing = True
+        self._news.set()
+
+    async def wait_ended(self) -> None:
+        """Wait for the final status, or for the end of the gateway."""
+        await self._ended.wait()
+
+    async def drive(self) -> None:
+        """See it through to its final status."""
+        try:
+            while self._record.is_open:
+                self._news.clear()
+                if await self._advance():
+                    continue
+                if self._closing:
+                    return
+                await self._news.wait()
+        except StoreUnavailable:
+            # The gateway ends; the next one finds out the same.
+            _log.warning('%s ends without a record of its end', self._record.id)
+        finally:
+            self._ended.set()
+
+    async def _advance(self) -> bool:
+        """Record what follows from how the children stand; tell whether that was anything."""
+        async with self._writing:
+            changes = self._due()
+            if not changes:
+                return False
+            await self._ledger.persist(*changes)
+            self._record = changes[-1].execution
+            return True
+
+    def _due(self) -> list[Change]:
+        changes = []
+        execution = self._record
+        ran = any(child.started_at is not None for child in self._children.values())
+        if execution.status is ExecutionStatus.PREPARED and ran:
+            self._began = self._clock.monotonic()
+            now = self._clock.now()
+            running = transition(
+                execution, ExecutionStatus.RUNNING, started_at=now, changed_at=now
+            )
+            changes.append(running)
+            execution = running.execution
+        if self._let_go or all(not child.is_open for child in self._children.values()):
+            self._decided = True
+            changes.append(self._end_of(execution))
+        return changes
+
+    def _end_of(self, execution: Execution) -> Change:
+        final, cause, failure = self._final_status(execution)
+        known: dict[str, Any] = {'completed_at': self._clock.now()}
+        if self._began is not None:
+            known['duration_ms'] = round((self._clock.monotonic() - self._began) * 1000)
+        return transition(execution, final, cause, kept_bytes=0, failure=failure, **known)
+
+    def _final_status(self, execution: Execution) -> tuple[ExecutionStatus, str, Failure | None]:
+        if execution.stop_accepted:
+            return ExecutionStatus.TERMINATED, 'stop', None
+        ends = Counter(child.status for child in self._children.values())
+        missed = len(self._children) - ends[ExecutionStatus.COMPLETED]
+        if not missed:
+            return ExecutionStatus.COMPLETED, 'children', None
+        reason = FailureReason.CHILDREN_FAILED
+        failure = Failure(
+            reason=reason,
+            message=f'{missed} of its {len(self._children)} executions did not complete',
+            parameters={
+                each.value: ends[each] for each in ExecutionStatus if each in FINAL_STATUSES
+            },
+        )
+        return ExecutionStatus.FAILED, reason.value, failure
+
+
+class ActiveGroups:
+    """Holds the groups that are open; an EventListener, which hears of their children."""
+
+    def __init__(
+        self,
+        *,
+        store: ExecutionStore,
+        ledger: Ledger,
+        families: Families,
+        clock: Clock,
+        on_end: Callable[[Execution], None],
+    ) -> None:
+        """`on_end` is called with each group that has ended."""
+        self._store = store
+        self._ledger = ledger
+        self._families = families
+        self._clock = clock
+        self._on_end = on_end
+        self._to_the_end = ToTheEnd()
+        self._groups: dict[str, ActiveGroup] = {}
+        self._driving: set[asyncio.Task[None]] = set()
+
+    def get(self, execution_id: str) -> ActiveGroup | None:
+        """Return an open group, or None."""
+        return self._groups.get(execution_id)
+
+    def limit_of(self, child: Execution) -> GroupLimit | None:
+        """Return the bound that a child's group sets; None where there is none."""
+        group = None if child.parent is None else self._groups.get(child.parent)
+        return None if group is None else limit_of(group.execution)
+
+    def expect(self, execution: Execution, children: Iterable[Execution]) -> None:
+        """Hear of the children of a group that is being recorded with them."""
+        self._groups[execution.id] = ActiveGroup(
+            execution,
+            {child.id: child for child in children},
+            ledger=self._ledger,
+            clock=self._clock,
+        )
+
+    def forget(self, execution_id: str) -> None:
+        """Let go of a group that could not be recorded."""
+        del self._groups[execution_id]
+
+    def begin(self, execution_id: str) -> None:
+        """Begin to drive a group that is on record."""
+        driving = asyncio.create_task(self._drive(execution_id), name='drive a group')
+        self._driving.add(driving)
+        driving.add_done_callback(self._driving.discard)
+        driving.add_done_callback(log_failure)
+
+    async def restore(self, groups: Iterable[Execution]) -> None:
+        """Take groups that an earlier gateway left, with how their children stand;
+        `begin_restored` follows. StoreUnavailable."""
+        for group in groups:
+            self.expect(group, await self._children_of(group))
+
+    def begin_restored(self) -> None:
+        """Begin to drive what was restored; what a client had stopped ends with its children."""
+        for group in [each.execution for each in self._groups.values()]:
+            self.begin(group.id)
+            if group.stop_accepted:
+                self._families.stop_waiting(group)
+
+    async def stop(
+        self,
+        group: ActiveGroup,
+        action: StopAction,
+        trigger: Trigger,
+        actor: Actor,
+        *,
+        with_children: bool,
+    ) -> bool:
+        """Ask a group to end, and its children with it; False where it has ended. Cancelled, it is
+        done all the same."""
+        group_id = group.execution.id
+
+        async def stop() -> bool:
+            if not await group.stop(trigger, actor, with_children=with_children):
+                return False
+            if with_children:
+                await self._families.stop_descendants(group_id, action, trigger, actor)
+            return True
+
+        return await self._to_the_end.run(f'stop {group_id}', stop())
+
+    def on_event(self, event: Event, execution: Execution | None) -> None:
+        """Tell a group how one of its children stands."""
+        if execution is not None and execution.parent is not None:
+            group = self._groups.get(execution.parent)
+            if group is not None:
+                group.note(execution)
+
+    async def close(self) -> None:
+        """Wait for the ends of groups whose children have ended; the others stay open."""
+        for group in self._groups.values():
+            group.close()
+        if self._driving:
+            await asyncio.wait(self._driving)
+
+    async def _drive(self, execution_id: str) -> None:
+        group = self._groups[execution_id]
+        try:
+            await group.drive()
+        finally:
+            del self._groups[execution_id]
+        self._on_end(group.execution)
+
+    async def _children_of(self, group: Execution) -> list[Execution]:
+        wanted = ExecutionFilter(parents=frozenset({group.id}))
+        found: list[Execution] = []
+        reference = None
+        while True:
+            page = await self._store.find(wanted, KeysetPage(limit=_PAGE, reference=reference))
+            found += page.executions
+            if page.more is None:
+                return found
+            reference = page.more
+
+
+def limit_of(group: Execution) -> GroupLimit | None:
+    """Return the bound that a group sets on its children; None where it sets none."""
+    if group.group is None or group.group.max_parallel is None:
+        return None
+    return GroupLimit(group_id=group.id, max_parallel=group.group.max_parallel)
