@@ -26,6 +26,8 @@ from gateway_node.executions.events import (
 
 _AT_ONCE = 100
 """Events that are written by one statement."""
+_LOOKED_AT = 2000
+"""Events among which those of some subjects are looked for in one go: a millisecond."""
 _MAX_SEQUENCE = 2**63 - 1
 _COLUMNS = 'sequence, at, kind, subject, actor, cause, changes'
 
@@ -130,26 +132,29 @@ def read_history(
     """Return the last `limit` events of each of these subjects up to a sequence, from its first
     one on where there are not more.
 
-    The log is read backwards, no further than the first event of each.
+    The log is read backwards, part by part, not far beyond the first event of each: there is no
+    index that would lead there, which every commit would have to pay for.
     """
     found: dict[str, deque[Event]] = {subject: deque() for subject in subjects}
     wanted = set(found)
-    marks = ', '.join('?' * len(wanted))
-    rows = connection.execute(
-        f"""
-        SELECT {_COLUMNS} FROM events WHERE sequence <= ? AND subject IN ({marks})
-        ORDER BY sequence DESC
-        """,
-        (_MAX_SEQUENCE if until is None else until, *wanted),
-    )
-    for event in _events(connection, rows):
-        events = found[event.subject]
-        if event.subject in wanted:
-            events.appendleft(event)
-            if event.kind in FIRST_KINDS or len(events) == limit:
-                wanted.remove(event.subject)
-        if not wanted:
-            break
+    bounds = read_bounds(connection)
+    last = bounds.ends.sequence if until is None else until
+    while wanted and last > bounds.begins.sequence:
+        marks = ', '.join('?' * len(wanted))
+        rows = connection.execute(
+            f"""
+            SELECT {_COLUMNS} FROM events
+            WHERE sequence > ? AND sequence <= ? AND subject IN ({marks}) ORDER BY sequence DESC
+            """,
+            (last - _LOOKED_AT, last, *wanted),
+        )
+        for event in _events(connection, rows):
+            if event.subject in wanted:
+                events = found[event.subject]
+                events.appendleft(event)
+                if event.kind in FIRST_KINDS or len(events) == limit:
+                    wanted.remove(event.subject)
+        last -= _LOOKED_AT
     return {subject: tuple(events) for subject, events in found.items()}
 
 

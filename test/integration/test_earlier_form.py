@@ -138,3 +138,19 @@ async def test_what_is_deleted_of_them_leaves_no_trace(client: ClientSession) ->
             assert answer.status == 404
         found = await body_of(client, f'{EXECUTIONS}?status={body["status"]}&limit=-1000')
         assert body['id'] not in {each['id'] for each in found['items']}
+
+
+async def test_the_log_tells_them_as_they_were(client: ClientSession) -> None:
+    """Its events are as that version wrote them; filters find them by what they mean today."""
+    page = await body_of(client, f'{EXECUTIONS}/events?limit=1000&status={",".join(FINAL)}')
+    told = {
+        item['payload']['id']: {n: v for n, v in item['payload'].items() if n != 'change'}
+        for item in page['items']
+        if item['payload']['change']['kind'] == 'execution.ended'
+    }
+    assert told
+    listed = listed_then()
+    for execution_id in told.keys() & listed.keys():
+        del listed[execution_id]['is_outdated']
+        assert told[execution_id] == listed[execution_id]
+    assert told.keys() & listed.keys()
