@@ -201,10 +201,18 @@ async def test_a_stream_is_not_kept_back_by_proxies(followed: Followed) -> None:
     assert (head.status, head.headers['Content-Type']) == (200, EVENT_STREAM)
 
 
-async def test_what_is_deleted_while_it_is_told_ends_the_stream(followed: Followed) -> None:
-    """And who comes later finds nothing."""
-    await followed.end()
-    await followed.api.request('DELETE', followed.path)
+async def test_what_is_deleted_while_it_is_told_has_no_result(followed: Followed) -> None:
+    """The stream says so and ends; who comes later finds nothing."""
+    async with followed.stream() as stream:
+        await stream.take(2)
+        # More than any buffer holds.
+        followed.say(*['much ' * 2000] * 2000)
+        await followed.end()
+        answer = await followed.api.request('DELETE', followed.path)
+        assert answer.status == 204
+        *_, last = told = names_of(await stream.rest())
+    assert last == 'status execution.deleted'
+    assert 'result' not in told
     answer = await followed.api.request('GET', f'{followed.path}/events')
     assert answer.status == 404
 
