@@ -71,7 +71,8 @@ checks.positive_data_acceptance.enabled = false
 include-operation-id = [
     "show_output", "show_output_of_executions_execution_id_output", "list_executions",
     "list_entity_executions", "list_all_executions", "list_executions_by_status", "list_metric",
-    "show_statistics"
+    "show_statistics", "list_events", "list_execution_events", "list_events_of_execution",
+    "list_events_of_execution_of_executions_execution_id_events"
 ]
 checks.positive_data_acceptance.enabled = false
 
@@ -79,7 +80,8 @@ checks.positive_data_acceptance.enabled = false
 [[operations]]
 include-operation-id = [
     "list_executions", "list_entity_executions", "list_all_executions",
-    "list_executions_by_status", "list_metric", "list_all_scripts", "show_statistics"
+    "list_executions_by_status", "list_metric", "list_all_scripts", "show_statistics",
+    "list_events", "list_execution_events"
 ]
 checks.content_type_conformance.enabled = false
 checks.positive_data_acceptance.enabled = false
