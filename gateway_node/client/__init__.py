@@ -25,6 +25,7 @@ from gateway_node.client.errors import (
 )
 from gateway_node.client.remote_gateway import Gateway
 from gateway_node.client.values import (
+    Artifact,
     Dropped,
     Entity,
     Event,
@@ -42,6 +43,7 @@ __all__ = [
     'AnswerLate',
     'AnswerLost',
     'AnswerNotUnderstood',
+    'Artifact',
     'Conflict',
     'Defect',
     'Dropped',

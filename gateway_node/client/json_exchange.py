@@ -7,8 +7,8 @@ import json
 import secrets
 from typing import Any, TypeVar
 
-from gateway_node.client.errors import AnswerNotUnderstood, refusal
-from gateway_node.client.transport import Answer, IDEMPOTENCY_KEY, Request
+from gateway_node.client.errors import AnswerNotUnderstood, NotFound, refusal, Refused
+from gateway_node.client.transport import Answer, IDEMPOTENCY_KEY, Request, Transport
 from gateway_node.client.values import GenericError
 
 _Read = TypeVar('_Read')
@@ -49,20 +49,47 @@ def _plain(value: object) -> object:
     raise TypeError(f'JSON has no form for {value!r}')
 
 
-def read(answer: Answer, request: Request, reader: Callable[[Any], _Read]) -> _Read:
-    """Return what the reader makes of the body.
+class Api:
+    """What is asked in JSON over a transport; all of it raises as `Transport.exchange` does.
 
-    Raises:
-        Refused: it is a refusal.
-        AnswerNotUnderstood: it is no JSON, or the reader finds nothing in it.
+    Refused where the gateway refuses, AnswerNotUnderstood where a reader finds nothing.
     """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def read(
+        self, request: Request, reader: Callable[[Any], _Read], *, pursued: bool = False
+    ) -> _Read:
+        """Return what the reader makes of the answer."""
+        return _read(self._transport.exchange(request, pursued=pursued), request, reader)
+
+    def change(
+        self, request: Request, reader: Callable[[Any], _Read], done: type[Refused]
+    ) -> _Read | None:
+        """Return what the reader makes of the answer; None where an earlier request, whose
+        answer was lost, has done it: where this one is refused as `done`."""
+        answer = self._transport.exchange(request)
+        try:
+            return _read(answer, request, reader)
+        except done:
+            if not answer.repeated:
+                raise
+            return None
+
+    def delete(self, where: str) -> None:
+        """Have what is there deleted."""
+        self.change(Request(method='DELETE', target=where), lambda _: None, NotFound)
+
+
+def _read(answer: Answer, request: Request, reader: Callable[[Any], _Read]) -> _Read:
     check(answer, request)
     with understood(request):
-        return reader(json.loads(answer.content))
+        return reader(json.loads(answer.content or b'null'))
 
 
 def check(answer: Answer, request: Request) -> None:
-    """Raise what an answer refuses, as `read` does."""
+    """Raise Refused where an answer is a refusal."""
     if 200 <= answer.status < 300:
         return
     with understood(request):

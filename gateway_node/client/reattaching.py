@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Mapping
 import json
-import time
 from typing import Any
 
 from gateway_node.client.errors import (
@@ -17,7 +16,7 @@ from gateway_node.client.errors import (
 from gateway_node.client.json_exchange import check, understood
 from gateway_node.client.queries import target
 from gateway_node.client.sent_events import sent_events, SentEvent
-from gateway_node.client.transport import Request, Transport
+from gateway_node.client.transport import Pursuit, Request, Transport
 from gateway_node.client.values import Dropped, Event, Execution, Line, Progress
 
 _SILENCE_SEC = 60.0
@@ -39,7 +38,7 @@ class Reattaching:
 
     def events(self) -> Iterator[Event]:
         """Go through what the execution does, up to its end; raises as `Gateway.follow` does."""
-        pauses = self._transport.pauses()
+        pursuit = Pursuit(self._transport)
         while not self._has_ended:
             before, was_there = self._last_id, self._transport.has_answered
             failure: GatewayError
@@ -57,21 +56,17 @@ class Reattaching:
                     raise
                 # It may count the stream that ended yet.
                 failure = error
-            if self._last_id != before:
-                pauses = self._transport.pauses()
-            pause = next(pauses)
-            if pause is None:
-                raise failure
-            time.sleep(pause)
+            if not self._has_ended:
+                pursuit.after(failure, got_on=self._last_id != before)
 
     def _one_stream(self) -> Iterator[Event]:
         headers = {'Accept': 'text/event-stream'}
         if self._last_id is not None:
             headers['Last-Event-ID'] = self._last_id
         request = Request(method='GET', target=self._where, headers=headers)
-        with self._transport.stream(request, _SILENCE_SEC) as (answer, lines):
+        with self._transport.stream(request, _SILENCE_SEC) as (answer, body):
             check(answer, request)
-            for sent in sent_events(lines):
+            for sent in sent_events(body.lines()):
                 with understood(request):
                     event = self._read(sent)
                 self._last_id = sent.last_id

@@ -1,31 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gateway, as a program uses it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 import threading
 import time
 from types import TracebackType
-from typing import Any, Unpack
-from urllib.parse import urlsplit
+from typing import Any, TypeVar, Unpack
 
+from gateway_node.client.downloading import download
 from gateway_node.client.errors import (
     Conflict,
-    GatewayError,
-    NotFound,
     StillOpen,
 )
-from gateway_node.client.json_exchange import check, get, read, understood, with_json, with_key
+from gateway_node.client.json_exchange import Api, get, with_json, with_key
+from gateway_node.client.listings import list_executions, list_scripts
 from gateway_node.client.queries import by_parameters, target, Wanted
 from gateway_node.client.reattaching import Reattaching
+from gateway_node.client.stopping import stop_each
 from gateway_node.client.transport import Request, Transport
 from gateway_node.client.upload_form import upload_form
-from gateway_node.client.values import Entity, Event, Execution, Line, Script, StartOptions
+from gateway_node.client.values import (
+    Artifact,
+    Entity,
+    Event,
+    Execution,
+    Line,
+    Script,
+    StartOptions,
+)
 
-_STOPS_AT_ONCE = 8
-"""A stop is answered after up to a second."""
-_SCRIPTS_A_PAGE = 100
+_Read = TypeVar('_Read')
+
 _SHORTEST_PAUSE_SEC = 0.02
 _LONGEST_PAUSE_SEC = 1.0
 _GROWTH = 1.2
@@ -52,6 +58,7 @@ class Gateway:
             ValueError: it is none of http or https, or has a user or a query.
         """
         self._transport = Transport(url, timeout_sec=timeout_sec, patience_sec=patience_sec)
+        self._api = Api(self._transport)
         self._started: set[str] = set()
         """Ids of what this object started and has not seen ended."""
         self._lock = threading.Lock()
@@ -89,15 +96,8 @@ class Gateway:
         kind: str | None = None,
     ) -> Iterator[Script]:
         """Go through the scripts of an entity, or of all, or of a pattern such as `apps/*`."""
-        page: int | None = 1
-        while page is not None:
-            paging = {'page': page, 'per_page': _SCRIPTS_A_PAGE}
-            where = target('scripts', entity=entity, name=name, tag=tag, kind=kind, **paging)
-            body = self._body(get(where))
-            with understood(where):
-                found = [Script.of(each['entity'], each) for each in body['items']]
-                page = page + 1 if page < body['pagination']['total_pages'] else None
-            yield from found
+        wanted = {'entity': entity, 'name': name, 'tag': tag, 'kind': kind}
+        return list_scripts(self._api, wanted)
 
     def upload(
         self,
@@ -117,25 +117,19 @@ class Gateway:
             OSError: the file cannot be read.
             ValueError: bytes come without a name.
         """
-        if isinstance(script, bytes):
-            content = script
-        else:
-            content, file_name = Path(script).read_bytes(), file_name or Path(script).name
-        if file_name is None:
-            raise ValueError('the content of a script needs a file_name')
-        body, headers = upload_form(content, file_name, metadata)
+        body, headers = upload_form(script, file_name, metadata)
         where = target(*entity.split('/'), 'scripts')
         headers = {**headers, **with_key(idempotency_key)}
-        made = self._body(Request(method='POST', target=where, content=body, headers=headers))
-        with understood(where):
-            where = target(*entity.split('/'), 'scripts', made['id'])
-        detail = self._body(get(where))
-        with understood(where):
-            return Script.of(entity, detail)
+        request = Request(method='POST', target=where, content=body, headers=headers)
+        script_id = self._api.read(request, lambda made: str(made['id']))
+        return self._api.read(
+            get(target(*entity.split('/'), 'scripts', script_id)),
+            lambda detail: Script.of(entity, detail),
+        )
 
     def delete_script(self, script: Script) -> None:
         """Delete a script; its executions stay."""
-        self._delete(target(*script.entity.split('/'), 'scripts', script.id))
+        self._api.delete(target(*script.entity.split('/'), 'scripts', script.id))
 
     def start(
         self,
@@ -154,14 +148,11 @@ class Gateway:
         script_id = script.id if isinstance(script, Script) else script
         where = target(*entity.split('/'), 'scripts', script_id, 'executions')
         asked = {'execution_type': execution_type, 'parameters': parameters, **options}
-        execution = self._execution(with_json('POST', where, asked, with_key(idempotency_key)))
-        with self._lock:
-            self._started.add(execution.id)
-        return execution
+        return self._begin(with_json('POST', where, asked, with_key(idempotency_key)))
 
     def execution(self, execution: Execution | str) -> Execution:
         """Ask for an execution, with its output; by its id, or as it was answered before."""
-        return self._seen(self._execution(get(_about(execution))))
+        return self._seen(self._api.read(get(_about(execution)), Execution.of))
 
     def executions(
         self, *, parameter: Mapping[str, Any] | None = None, **wanted: Wanted
@@ -171,15 +162,7 @@ class Gateway:
         The names are those of docs/api.md, "Finding executions": `status`, `entity`, `script`,
         `created_after` and so on, several values as a list; `parameter` are input parameters.
         """
-        asked = target('executions', **wanted, **by_parameters(parameter or {}))
-        while asked:
-            body = self._body(get(asked))
-            with understood(asked):
-                page = [Execution.of(each) for each in body['items']]
-                # Its path may be one that a proxy in front does not know.
-                following = urlsplit(body['next']).query if 'next' in body else ''
-            yield from page
-            asked = f'/executions?{following}' if following else ''
+        return list_executions(self._api, {**wanted, **by_parameters(parameter or {})})
 
     def wait(self, execution: Execution | str, timeout_sec: float | None = None) -> Execution:
         """Wait until an execution has ended; return it with its output.
@@ -210,21 +193,23 @@ class Gateway:
         """Go through the lines that an execution writes, from the first that is kept on."""
         return (each for each in self.follow(execution) if isinstance(each, Line))
 
-    def stop(self, execution: Execution | str, *, forced: bool = False) -> Execution:
+    def stop(
+        self, execution: Execution | str, *, forced: bool = False, stop_children: bool = True
+    ) -> Execution:
         """Stop an execution, or kill it; return it as it stands a second later at most.
+
+        What its script started is stopped with it, unless that is not wanted.
 
         Raises:
             Conflict: it has ended.
         """
-        action = 'forced_termination' if forced else 'stop'
-        request = with_json('PUT', _about(execution), {'action': action})
-        answer = self._transport.exchange(request)
-        try:
-            return self._seen(read(answer, request, Execution.of))
-        except Conflict:
-            if not answer.repeated:
-                raise
-            return self.execution(execution)
+        asked = {
+            'action': 'forced_termination' if forced else 'stop',
+            'stop_children': None if stop_children else False,
+        }
+        request = with_json('PUT', _about(execution), asked)
+        stopped = self._api.change(request, Execution.of, Conflict)
+        return self.execution(execution) if stopped is None else self._seen(stopped)
 
     def stop_all(self, *, forced: bool = False) -> Sequence[Execution]:
         """Stop what this object started and what is still open; return that.
@@ -234,26 +219,34 @@ class Gateway:
         with self._lock:
             started = sorted(self._started)
 
-        def stopped(execution_id: str) -> Execution | GatewayError | None:
-            try:
-                return self.stop(execution_id, forced=forced)
-            except (Conflict, NotFound):
-                return None
-            except GatewayError as error:
-                return error
-
-        with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
-            results = list(pool.map(stopped, started))
-        for result in results:
-            if isinstance(result, GatewayError):
-                raise result
+        stopped = stop_each(started, lambda each: self.stop(each, forced=forced))
         with self._lock:
             self._started.difference_update(started)
-        return [each for each in results if isinstance(each, Execution)]
+        return stopped
 
     def delete(self, execution: Execution | str) -> None:
-        """Delete an ended execution, or a schedule, with its output."""
-        self._delete(_about(execution))
+        """Delete an ended execution, or a schedule, with its output and its artifacts."""
+        self._api.delete(_about(execution))
+
+    def artifacts(self, execution: Execution | str) -> Sequence[Artifact]:
+        """List the files that a script left; none as long as it runs."""
+        where = target('executions', _id(execution), 'artifacts')
+        return self._listed(where, Artifact.of)
+
+    def download(self, execution: Execution | str, artifact: Artifact, to: Path | str) -> None:
+        """Write an artifact to a file, which is there once it is whole.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        where = target('executions', _id(execution), 'artifacts', *artifact.path.split('/'))
+        download(self._transport, where, artifact, Path(to))
+
+    def _begin(self, request: Request) -> Execution:
+        execution = self._api.read(request, Execution.of)
+        with self._lock:
+            self._started.add(execution.id)
+        return execution
 
     def _seen(self, execution: Execution) -> Execution:
         if execution.has_ended:
@@ -261,33 +254,14 @@ class Gateway:
                 self._started.discard(execution.id)
         return execution
 
-    def _delete(self, where: str) -> None:
-        request = Request(method='DELETE', target=where)
-        answer = self._transport.exchange(request)
-        try:
-            check(answer, request)
-        except NotFound:
-            if not answer.repeated:
-                raise
-
-    def _entities(self, collection: str) -> list[Entity]:
-        request = get(target(collection))
-        return read(
-            self._transport.exchange(request),
-            request,
-            lambda body: [Entity.of(collection, each) for each in body['items']],
-        )
-
-    def _execution(self, request: Request) -> Execution:
-        return read(self._transport.exchange(request), request, Execution.of)
-
     def _pursued(self, execution: Execution | str) -> Execution:
-        request = get(_about(execution))
-        answer = self._transport.exchange(request, pursued=True)
-        return self._seen(read(answer, request, Execution.of))
+        return self._seen(self._api.read(get(_about(execution)), Execution.of, pursued=True))
 
-    def _body(self, request: Request) -> Mapping[str, Any]:
-        return read(self._transport.exchange(request), request, dict)
+    def _entities(self, collection: str) -> Sequence[Entity]:
+        return self._listed(target(collection), lambda each: Entity.of(collection, each))
+
+    def _listed(self, where: str, reader: Callable[[Mapping[str, Any]], _Read]) -> Sequence[_Read]:
+        return self._api.read(get(where), lambda body: [reader(each) for each in body['items']])
 
 
 def _id(execution: Execution | str) -> str:

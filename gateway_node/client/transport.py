@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests over connections that are kept, and sent again where that does no harm."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 from dataclasses import dataclass, field, replace
 from http.client import (
@@ -24,6 +24,7 @@ from gateway_node.client.errors import (
     AnswerLate,
     AnswerLost,
     AnswerNotUnderstood,
+    GatewayError,
     GatewayUnreachable,
 )
 
@@ -32,6 +33,7 @@ IDEMPOTENCY_KEY = 'Idempotency-Key'
 _MAX_IDLE = 8
 """Connections that are kept; more threads than that open one a request."""
 _MAX_PAUSE_SEC = 2.0
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,30 @@ class Answer:
     content: bytes
     repeated: bool = False
     """The request was sent more than once: an earlier one may have done what it asks for."""
+
+
+class Body:
+    """The content of an answer, while it comes; raises as `Transport.exchange` does."""
+
+    def __init__(
+        self,
+        response: HTTPResponse,
+        failures: Callable[[], contextlib.AbstractContextManager[None]],
+    ) -> None:
+        self._response = response
+        self._failures = failures
+
+    def lines(self) -> Iterator[bytes]:
+        """Go through its lines, each with its end; the last one may have none."""
+        with self._failures():
+            while line := self._response.readline():
+                yield line
+
+    def pieces(self) -> Iterator[bytes]:
+        """Go through all of it; that it ends does not say that it is whole."""
+        with self._failures():
+            while piece := self._response.read(_PIECE_BYTES):
+                yield piece
 
 
 class Transport:
@@ -116,15 +142,13 @@ class Transport:
         raise AssertionError('pauses end with None')
 
     @contextlib.contextmanager
-    def stream(
-        self, request: Request, silence_sec: float
-    ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
-        """Send a request; give the answer and its lines, one by one, as long as one comes in time.
+    def stream(self, request: Request, silence_sec: float) -> Iterator[tuple[Answer, 'Body']]:
+        """Send a request; give the answer, and what comes of its content while it comes.
 
         Only what is no success has its content in the answer.
 
         Raises:
-            What `exchange` does, also from within the lines.
+            What `exchange` does, also from within the content.
         """
         connection = self._connected()
         # Of an answer behind which the connection ends it is the answer's.
@@ -132,19 +156,12 @@ class Transport:
         try:
             with self._failures(request, self._timeout_sec):
                 response = self._response(connection, request)
-                content = b'' if response.status == 200 else response.read()
+                content = b'' if response.status < 300 else response.read()
             answer = Answer(status=response.status, headers=response.headers, content=content)
             socket.settimeout(silence_sec)
-            yield answer, self._lines(response, request, silence_sec)
+            yield answer, Body(response, lambda: self._failures(request, silence_sec))
         finally:
             connection.close()
-
-    def _lines(
-        self, response: HTTPResponse, request: Request, silence_sec: float
-    ) -> Iterator[bytes]:
-        with self._failures(request, silence_sec):
-            while line := response.readline():
-                yield line
 
     def pauses(self) -> Iterator[float | None]:
         """Go through the pauses between attempts: none, then growing ones; None once all is tried.
@@ -233,6 +250,23 @@ class Transport:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+class Pursuit:
+    """One thing that is tried again until the patience is over in which nothing of it came."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._pauses = transport.pauses()
+
+    def after(self, failure: GatewayError, *, got_on: bool) -> None:
+        """Pause before the next attempt; raise the failure where there is none."""
+        if got_on:
+            self._pauses = self._transport.pauses()
+        pause = next(self._pauses)
+        if pause is None:
+            raise failure
+        time.sleep(pause)
 
 
 def _is_readable(connection: HTTPConnection) -> bool:

@@ -3,14 +3,26 @@
 
 from collections.abc import Mapping
 import json
+from pathlib import Path
 import secrets
 from typing import Any
 
 
 def upload_form(
-    content: bytes, file_name: str, metadata: Mapping[str, Any]
+    script: Path | str | bytes, file_name: str | None, metadata: Mapping[str, Any]
 ) -> tuple[bytes, Mapping[str, str]]:
-    """Build the body of an upload, and the headers that go with it."""
+    """Build the body of an upload, and the headers that go with it.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: bytes come without a name.
+    """
+    if isinstance(script, bytes):
+        content = script
+    else:
+        content, file_name = Path(script).read_bytes(), file_name or Path(script).name
+    if file_name is None:
+        raise ValueError('the content of a script needs a file_name')
     boundary = secrets.token_hex(16)
     # As browsers write it (HTML, "multipart form data"): these three cannot stand in quotes.
     name = file_name.replace('"', '%22').replace('\r', '%0D').replace('\n', '%0A')

@@ -233,6 +233,30 @@ class Dropped:
     last: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A file that a script left."""
+
+    path: str
+    """Names with slashes between."""
+    size: int
+    media_type: str
+    """By the name alone."""
+    sha256: str
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'Artifact':
+        """Read an entry of the list."""
+        return cls(
+            path=fields['path'],
+            size=fields['size'],
+            media_type=fields['media_type'],
+            sha256=fields['sha256'],
+            fields=fields,
+        )
+
+
 Event = Execution | Progress | Line | Dropped
 """What following an execution tells: its status, and what its script says and writes."""
 

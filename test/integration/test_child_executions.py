@@ -7,7 +7,6 @@ import re
 
 from gateway_in_a_thread import ENTITY, gateway_in_a_thread
 import pytest
-from waiting import wait_for
 
 from gateway_node.client import Execution, Gateway, Line, NotFound, Status
 from gateway_node.script import start, wait
@@ -19,7 +18,7 @@ CHECKS = b'cat > "$GATEWAY_RESULT"\n'
 @pytest.fixture(scope='module')
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve a gateway for all tests of this file."""
-    parameters = {'python.warm': False, 'scripts.max_concurrent_executions_per_entity': 5}
+    parameters = {'python.warm': False}
     with gateway_in_a_thread(tmp_path_factory.mktemp('state'), parameters) as address:
         yield address
 
@@ -79,8 +78,9 @@ def test_a_child_that_is_not_waited_for_goes_on(gateway: Gateway) -> None:
     assert gateway.stop(started, forced=True).status is Status.TERMINATED
 
 
-def test_a_child_is_stopped_with_its_parent(gateway: Gateway) -> None:
-    """Who waits for it has nobody to tell."""
+@pytest.mark.parametrize('stop_children', [True, False])
+def test_a_child_is_stopped_with_its_parent(gateway: Gateway, stop_children: bool) -> None:
+    """Who waited for it is gone; unless whoever stops its parent does not want that."""
     child = gateway.upload(ENTITY, b'sleep 3600\n', file_name='sleeps.sh')
     parent = run(
         gateway,
@@ -88,11 +88,12 @@ def test_a_child_is_stopped_with_its_parent(gateway: Gateway) -> None:
         f'child = start("{child.id}")\nprint(child.id, flush=True)\nwait(child)',
     )
     child_id = next(iter(gateway.lines(parent))).text
-    gateway.stop(parent)
-    ended = wait_for(
-        lambda: gateway.execution(child_id), lambda seen: seen.has_ended, what='its end'
-    )
-    assert ended.status is Status.TERMINATED
+    gateway.stop(parent, stop_children=stop_children)
+    assert gateway.wait(parent).status is Status.TERMINATED
+    if not stop_children:
+        assert not gateway.execution(child_id).has_ended
+        gateway.stop(child_id)
+    assert gateway.wait(child_id).status is Status.TERMINATED
 
 
 def test_what_the_gateway_refuses_is_an_error_of_the_client(gateway: Gateway) -> None:

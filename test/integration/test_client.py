@@ -87,7 +87,7 @@ def test_all_pages_of_scripts_are_followed(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is there once."""
-    monkeypatch.setattr('gateway_node.client.remote_gateway._SCRIPTS_A_PAGE', 2)
+    monkeypatch.setattr('gateway_node.client.listings._SCRIPTS_A_PAGE', 2)
     made = [uploaded(gateway, f'exit {number}', f'page_{number}.sh').id for number in range(5)]
     found = [script.id for script in gateway.scripts()]
     assert set(made) <= set(found)

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 import contextlib
+from dataclasses import replace
 import itertools
 from pathlib import Path
 import random
@@ -274,6 +275,31 @@ def test_a_long_upload_that_is_refused_at_its_begin_says_why(gateway: Gateway) -
     """The gateway answers, and closes, before it has read all of it."""
     with pytest.raises(TooLarge, match='413'):
         gateway.upload(ENTITY, bytes(16 * 1024 * 1024), file_name='large.sh')
+
+
+def test_a_download_goes_on_where_it_broke_off(
+    gateway: Gateway, relay: Relay, tmp_path: Path
+) -> None:
+    """And is there once it is whole, and what was listed."""
+    content = b'mkdir "$GATEWAY_ARTIFACTS/a b"; seq 1 100000 > "$GATEWAY_ARTIFACTS/a b/#1.txt"\n'
+    content += b'> "$GATEWAY_ARTIFACTS/empty"\n'
+    execution = gateway.wait(
+        gateway.start(ENTITY, gateway.upload(ENTITY, content, file_name='leaves.sh'))
+    )
+    numbers, empty = gateway.artifacts(execution)
+    assert (numbers.path, numbers.media_type, empty.size) == ('a b/#1.txt', 'text/plain', 0)
+    relay.budgets = iter([50, 70_000, 1, 300_000])
+    relay.connections = 0
+    gateway.download(execution, numbers, tmp_path / 'numbers')
+    assert (tmp_path / 'numbers').read_text() == ''.join(f'{n}\n' for n in range(1, 100001))
+    assert relay.connections == 5
+    gateway.download(execution.id, empty, tmp_path / 'empty')
+    assert (tmp_path / 'empty').read_bytes() == b''
+    with pytest.raises(AnswerNotUnderstood, match='SHA-256'):
+        gateway.download(execution, replace(numbers, sha256='0' * 64), tmp_path / 'numbers')
+    with pytest.raises(AnswerNotUnderstood, match='more than 7 bytes'):
+        gateway.download(execution, replace(numbers, size=7), tmp_path / 'other')
+    assert sorted(each.name for each in tmp_path.iterdir()) == ['empty', 'numbers']
 
 
 @pytest.mark.parametrize('seed', range(3))
