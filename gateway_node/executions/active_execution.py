@@ -12,7 +12,7 @@ from gateway_node.clock import Clock
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.call_off import CallOff
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
-from gateway_node.executions.events import Change
+from gateway_node.executions.events import Change, EventKind
 from gateway_node.executions.final_status import (
     end_moment,
     final_changes,
@@ -177,6 +177,10 @@ class ActiveExecution:
             self._stop = self._stop.release()
             self._tell_stop()
         return True
+
+    async def prioritise(self, priority: int, actor: Actor) -> None:
+        """Record another priority, as long as it is open; StoreUnavailable."""
+        await self._to_the_end.run('note a priority', self._note_priority(priority, actor))
 
     @property
     def decided(self) -> bool:
@@ -367,6 +371,16 @@ class ActiveExecution:
             'executor': self._executor,
             'changed_at': self._clock.now(),
         }
+
+    async def _note_priority(self, priority: int, actor: Actor) -> None:
+        async with self._writing:
+            if not self._record.is_open:
+                return
+            present = self._latest.evolve(priority=priority, changed_at=self._clock.now())
+            kind = EventKind.EXECUTION_PRIORITISED
+            change = Change(execution=present, kind=kind, actor=actor)
+            await self._ledger.record(*self._unrecorded, change)
+            self._take_as_recorded(present)
 
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""

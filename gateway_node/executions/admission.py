@@ -8,11 +8,10 @@ which it was accepted, and what is amiss for good ends it.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 import contextlib
 import logging
 
-from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.candidates import Admitted, Candidate, refusals_end_it
@@ -22,7 +21,6 @@ from gateway_node.executions.errors import (
     RunnerUnavailable,
     TimeoutTooLong,
 )
-from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line, SchedulePlaces
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
@@ -58,8 +56,7 @@ class Admission:
         runner: ScriptRunner,
         ledger: Ledger,
         free_space: FreeSpace,
-        held_scripts: HeldScripts,
-        clock: Clock,
+        line: Line,
         settings: ExecutionSettings,
     ) -> None:
         self._library = library
@@ -67,7 +64,7 @@ class Admission:
         self._free_space = free_space
         self._settings = settings
         self._checks = StartChecks(schemas, free_space)
-        self._line = Line(settings.concurrency, settings.line, held_scripts, clock.monotonic)
+        self._line = line
         self._schedule_places = SchedulePlaces(settings.restarts.max_schedules)
         self._scripts: dict[str, Script] = {}
         self._queue_news = QueueNews(ledger, self._line.waits)
@@ -138,10 +135,6 @@ class Admission:
     def restore_schedules(self, schedule_ids: Iterable[str]) -> None:
         """Give schedules of earlier gateways their places, however many there are."""
         self._schedule_places.restore(schedule_ids)
-
-    def positions(self) -> Mapping[str, int]:
-        """Return where in line each execution stands that waits, the first at 1."""
-        return self._line.positions()
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that whoever is in, or is being let in, needs."""

@@ -57,6 +57,18 @@ class ExecutionNotStoppable(Exception):
         self.status = status
 
 
+class ExecutionNotWaiting(Exception):
+    """The execution does not stand in line."""
+
+    def __init__(self, execution_id: str, status: ExecutionStatus) -> None:
+        super().__init__(
+            f'execution {execution_id!r} does not wait in line (it is {status.value}): its '
+            'priority counts no more'
+        )
+        self.execution_id = execution_id
+        self.status = status
+
+
 class ExecutionNotDeletable(Exception):
     """The execution has not ended, or its end is not on record yet."""
 

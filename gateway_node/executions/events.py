@@ -20,6 +20,8 @@ class EventKind(enum.Enum):
     """It is recorded and to be started; `changes` are all of its summary."""
     EXECUTION_QUEUED = 'execution.queued'
     """It has to wait for a place."""
+    EXECUTION_PRIORITISED = 'execution.prioritised'
+    """It waits for a place with another priority."""
     EXECUTION_RUNNING = 'execution.running'
     """Its process tree exists."""
     EXECUTION_STOP_ACCEPTED = 'execution.stop_accepted'
@@ -42,6 +44,10 @@ class EventKind(enum.Enum):
     """A script has another version."""
     SCRIPT_DELETED = 'script.deleted'
     """A script is gone."""
+    LINE_PAUSED = 'line.paused'
+    """Nobody is let in any more, or nobody of an entity."""
+    LINE_RESUMED = 'line.resumed'
+    """They are let in again."""
 
 
 FIRST_KINDS = frozenset({EventKind.EXECUTION_ACCEPTED, EventKind.SCHEDULE_MADE})
@@ -64,6 +70,9 @@ EXECUTION_KINDS = frozenset(
     kind for kind in EventKind if kind.value.startswith(('execution.', 'schedule.'))
 )
 """What tells of an execution, or of a schedule."""
+
+
+_LINE = 'line'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +147,8 @@ class Event:
     """When it was recorded, by the wall clock."""
     kind: EventKind
     subject: str
-    """The path of what it happened to, below the base: `apps/arm/scripts/s/executions/e`."""
+    """The path of what it happened to, below the base: `apps/arm/scripts/s/executions/e`, `line`
+    or `apps/arm/line`."""
     actor: Actor
     cause: str | None
     """Why, in a word, where there is more to say than the kind does."""
@@ -148,7 +158,8 @@ class Event:
 
     @property
     def script_id(self) -> str:
-        """The id of the script that it happened to, or to an execution of which."""
+        """The id of the script that it happened to, or to an execution of which; the line has
+        none."""
         return self.subject.split('/')[3]
 
     @property
@@ -185,3 +196,14 @@ def script_subject(entity: EntityRef, script_id: str) -> str:
 def execution_subject(entity: EntityRef, script_id: str, execution_id: str) -> str:
     """Return the path of an execution."""
     return f'{script_subject(entity, script_id)}/executions/{execution_id}'
+
+
+def line_subject(entity: EntityRef | None) -> str:
+    """Return the path of the line, or of the part of it for an entity."""
+    return _LINE if entity is None else f'{entity.path}/{_LINE}'
+
+
+def line_entity(subject: str) -> EntityRef | None:
+    """Return the entity that `line_subject` was given."""
+    path = subject.removesuffix(_LINE).rstrip('/')
+    return EntityRef.from_path(path) if path else None

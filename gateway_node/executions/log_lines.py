@@ -24,6 +24,8 @@ _SENTENCES = {
     EventKind.SCHEDULE_MADE: 'schedule made',
     EventKind.SCHEDULE_STARTED: 'schedule started',
     EventKind.SCHEDULE_REMOVED: 'schedule removed',
+    EventKind.LINE_PAUSED: 'line paused',
+    EventKind.LINE_RESUMED: 'line resumed',
 }
 _ENDS = frozenset({EventKind.EXECUTION_ENDED, EventKind.SCHEDULE_REMOVED})
 _HAVE_CAUSES = _ENDS | {EventKind.EXECUTION_STOP_ACCEPTED}
@@ -38,13 +40,19 @@ class LogLines:
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Take the line of an event, where it has one."""
         sentence = _SENTENCES.get(event.kind)
-        if sentence is None or execution is None:
+        if sentence is None:
+            return
+        if execution is None:
+            self._write_later(sentence, {'subject': event.subject, 'actor': event.actor})
             return
         if event.kind is EventKind.SCHEDULE_STARTED and execution.is_schedule:
             return  # what it starts has a line of its own
+        self._write_later(sentence, dict(_fields(event, execution)))
+
+    def _write_later(self, sentence: str, fields: dict[str, object]) -> None:
         if not self._waiting:
             asyncio.get_running_loop().call_later(LINGER_SEC, self.write)
-        self._waiting.append((sentence, dict(_fields(event, execution))))
+        self._waiting.append((sentence, fields))
 
     def write(self) -> None:
         """Write what waits."""

@@ -31,6 +31,8 @@ from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
+from gateway_node.executions.line import Line
+from gateway_node.executions.line_control import LineControl
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import Archive, CallbackCheck, FreeSpace, ScriptRunner
 from gateway_node.executions.questions import Questions
@@ -92,14 +94,14 @@ class ExecutionService:
         )
         self._starts_prepared = settings.restarts.start_prepared and library.turned_on
         self._held_scripts = HeldScripts(runner)
+        line = Line(settings.concurrency, settings.line, self._held_scripts, clock.monotonic)
         self._admission = Admission(
             library=library,
             schemas=schemas,
             runner=runner,
             ledger=ledger,
             free_space=free_space,
-            held_scripts=self._held_scripts,
-            clock=clock,
+            line=line,
             settings=settings,
         )
         self._active = ActiveExecutions(
@@ -136,6 +138,7 @@ class ExecutionService:
             active=self._active,
             families=self._families,
             schedules=self._schedules,
+            line=line,
             ledger=ledger,
             ids=ids,
             clock=clock,
@@ -162,8 +165,9 @@ class ExecutionService:
             groups=self._groups,
             schedules=self._schedules,
             details=details,
-            positions=self._admission.positions,
+            positions=line.positions,
         )
+        self.line = LineControl(line=line, active=self._active, ledger=ledger, store=store)
         self._entities: frozenset[EntityRef] = frozenset()
         self._started_on: set[EntityRef] = set()
         """Of what was started since the entities were asked for last."""
@@ -190,6 +194,7 @@ class ExecutionService:
             held_scripts=self._held_scripts,
         )
         await self._held_scripts.read(self._store)
+        await self.line.open()
         self._admission.open(directory)
         self._schedules.add_due(left.schedules)
         await self._groups.restore(left.groups)
@@ -382,8 +387,8 @@ class ExecutionService:
         return await versions_to_keep(self._store, script_id, needed=needed)
 
     def concern(self, entity: EntityRef) -> bool:
-        """Tell whether an execution of this entity is kept."""
-        return entity in self._entities
+        """Tell whether an execution of this entity is kept, or its part of the line is held."""
+        return entity in self._entities or self.line.state(entity).paused
 
     def close(self) -> None:
         """Accept nothing more and ask every open execution to end; `wait_closed` follows."""

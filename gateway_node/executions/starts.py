@@ -17,6 +17,7 @@ from gateway_node.executions.families import Families
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import CallbackCheck, StartOrder
 from gateway_node.executions.schedules import Schedules
@@ -63,6 +64,7 @@ class Starts:
         active: ActiveExecutions,
         families: Families,
         schedules: Schedules,
+        line: Line,
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
@@ -72,6 +74,7 @@ class Starts:
         self._active = active
         self._families = families
         self._schedules = schedules
+        self._line = line
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
@@ -143,7 +146,7 @@ class Starts:
             execution = execution.evolve(as_schedule=Schedule())
             await self._schedules.schedule(execution, actor, key)
         if admitted.waits:
-            position = self._admission.positions().get(execution.id)
+            position = self._line.positions().get(execution.id)
             return execution.evolve(queue_position=position)
         return execution
 

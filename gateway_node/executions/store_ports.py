@@ -185,6 +185,10 @@ class ExecutionStore(Protocol):
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, schedules included, oldest first."""
 
+    async def paused_lines(self) -> frozenset[EntityRef | None]:
+        """Return the entities whose part of the line is held, as the log told; None stands for
+        all of it."""
+
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the summary of each script as the log last told it, by its subject."""
 

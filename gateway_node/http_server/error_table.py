@@ -101,6 +101,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ArtifactNotFound: _NOT_FOUND,
     executions.ExecutionNotStoppable: _CONFLICT,
     executions.ExecutionNotDeletable: _CONFLICT,
+    executions.ExecutionNotWaiting: _CONFLICT,
     executions.ScriptHasOpenExecutions: _CONFLICT,
     executions.IdempotencyKeyReused: _vendor(409, 'idempotency-key-reused'),
     executions.ScriptAlreadyRunning: _CONFLICT,

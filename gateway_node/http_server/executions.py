@@ -96,7 +96,7 @@ async def started_or_ended(
     answer = (
         await started(call, execution)
         if execution.is_open
-        else replace(await _answer_of(call, execution), status=200)
+        else replace(await answer_of(call, execution), status=200)
     )
     return replace(
         answer, location=execution_href(call.base, execution), preference=f'wait={wait_sec}'
@@ -137,7 +137,7 @@ async def stop_execution(call: Call[NamesExecution, StopBody]) -> Answer:
         actor=call.actor,
         stop_children=call.body.stop_children,
     )
-    return await _answer_of(call, stopped)
+    return await answer_of(call, stopped)
 
 
 async def delete_execution(call: Call[NamesExecution, None]) -> Answer:
@@ -149,7 +149,7 @@ async def delete_execution(call: Call[NamesExecution, None]) -> Answer:
     return Answer()
 
 
-async def _answer_of(call: Call[Any, Any], execution: Execution) -> Answer:
+async def answer_of(call: Call[Any, Any], execution: Execution) -> Answer:
     """Answer an execution as its GET does."""
     detail = await call.services.questions.detail_of(execution)
     return Answer(body=await _document(call, detail))

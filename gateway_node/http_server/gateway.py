@@ -8,6 +8,7 @@ from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.docs_page import HTML
 from gateway_node.http_server.errors import NothingHere
+from gateway_node.http_server.line_requests import line_summary
 from gateway_node.http_server.media_types import accepts, JSON
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import API_VERSION, SOVD_VERSION
@@ -32,6 +33,7 @@ async def show_root(call: Call[Nothing, None]) -> Answer:
         'scripts',
         'executions',
         'events',
+        'line',
         'health',
         'version-info',
         'openapi.json',
@@ -89,6 +91,7 @@ async def show_health(call: Call[Nothing, None]) -> Answer:
     } | dict(await here.conditions())
     if health['warnings']:
         health['status'] = 'degraded'
+    health['line'] = line_summary(here.executions.line.state())
     try:
         counts = await here.questions.counts()
         health['executions'] = {status.value: counts.get(status, 0) for status in ExecutionStatus}

@@ -12,6 +12,7 @@ from gateway_node.http_server.entity_routes import ENTITY_ROUTES
 from gateway_node.http_server.event_routes import EVENT_ROUTES
 from gateway_node.http_server.execution_routes import EXECUTION_ROUTES
 from gateway_node.http_server.gateway_routes import GATEWAY_ROUTES, UNVERSIONED
+from gateway_node.http_server.line_routes import LINE_ROUTES
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.script_routes import SCRIPT_ROUTES
 
@@ -24,4 +25,5 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *EVENT_ROUTES,
     *EXECUTION_ROUTES,
     *ARTIFACT_ROUTES,
+    *LINE_ROUTES,
 )

@@ -29,6 +29,7 @@ from gateway_node.storage.callback_store import add_callback
 from gateway_node.storage.end_counts import count_ends
 from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.kept_keys import keep_key
+from gateway_node.storage.paused_lines import keep_paused
 from gateway_node.storage.set_backs import note_set_backs
 from gateway_node.storage.terms import add_script_name, add_terms, remove_terms, terms_of
 from gateway_node.storage.told_scripts import keep_told
@@ -45,6 +46,7 @@ def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[
     for each in _written_together(news):
         if isinstance(each, Happening):
             keep_told(log.connection, each)
+            keep_paused(log.connection, each)
             happened.append(each)
             continue
         changed = [insert(log, each[0])] if each[0].new else _replace(log, each)

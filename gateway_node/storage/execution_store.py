@@ -50,6 +50,7 @@ from gateway_node.storage.expired import read_expired
 from gateway_node.storage.kept_keys import SqliteIdempotencyKeys
 from gateway_node.storage.named_versions import read_named_versions
 from gateway_node.storage.numbered_searches import find_numbered_page
+from gateway_node.storage.paused_lines import read_paused
 from gateway_node.storage.searches import find_page
 from gateway_node.storage.terms import read_values, TermField
 from gateway_node.storage.told_scripts import read_told
@@ -185,6 +186,10 @@ class SqliteExecutionStore:
     async def open_executions(self) -> tuple[Execution, ...]:
         """Return every execution without a final status, schedules included, oldest first."""
         return await self._select('ended_sec IS NULL ORDER BY number', ())
+
+    async def paused_lines(self) -> frozenset[EntityRef | None]:
+        """Return the entities whose part of the line is held; None stands for all of it."""
+        return await self._database.read(read_paused)
 
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the log last told of each script, by its subject."""

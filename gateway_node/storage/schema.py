@@ -12,6 +12,7 @@ from gateway_node.storage.errors import StoreVersionError
 from gateway_node.storage.first_steps import FIRST, KEPT_BYTES, LOG
 from gateway_node.storage.key_schema import KEPT_KEYS
 from gateway_node.storage.named_versions import NAMED_VERSIONS
+from gateway_node.storage.paused_lines import PAUSED_LINES
 from gateway_node.storage.search_schema import SEARCH
 from gateway_node.storage.served_schema import SERVED
 from gateway_node.storage.statistics_schema import STATISTICS
@@ -24,7 +25,7 @@ STEPS: Steps = (
     KEPT_BYTES,
     (*SEARCH, *STATISTICS, *NAMED_VERSIONS),
     SERVED,
-    (*KEPT_KEYS, *CALLBACKS),
+    (*KEPT_KEYS, *CALLBACKS, *PAUSED_LINES),
 )
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 

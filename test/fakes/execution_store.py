@@ -35,6 +35,7 @@ from gateway_node.executions.events import (
     EventKind,
     execution_subject,
     Happening,
+    line_entity,
     SCRIPT_KINDS,
 )
 from gateway_node.executions.filters import ExecutionFilter
@@ -64,6 +65,7 @@ class InMemoryExecutionStore:
         self._kept_bytes: dict[str, int] = {}
         """Of those that were measured."""
         self._told_scripts: dict[str, dict[str, Any]] = {}
+        self._paused_lines: set[EntityRef | None] = set()
         self._log = InMemoryEventLog(clock, self._check_available)
         self._end_counts = InMemoryEndCounts(self._check_available)
         self._keys = InMemoryIdempotencyKeys(clock, self._check_available, self._is_open)
@@ -186,6 +188,11 @@ class InMemoryExecutionStore:
         self._check_available()
         return tuple(execution for execution in self._by_id() if execution.is_open)
 
+    async def paused_lines(self) -> frozenset[EntityRef | None]:
+        """Return the entities whose part of the line is held; None stands for all of it."""
+        self._check_available()
+        return frozenset(self._paused_lines)
+
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the log last told of each script, by its subject."""
         self._check_available()
@@ -303,6 +310,10 @@ class InMemoryExecutionStore:
             told = self._told_scripts.pop(happening.subject, {})
             if happening.kind is not EventKind.SCRIPT_DELETED:
                 self._told_scripts[happening.subject] = evolved(told, happening.changes)
+        elif happening.kind is EventKind.LINE_PAUSED:
+            self._paused_lines.add(line_entity(happening.subject))
+        elif happening.kind is EventKind.LINE_RESUMED:
+            self._paused_lines.discard(line_entity(happening.subject))
         return self._log.append(happening)
 
     def _measure(self, execution: Execution, kept_bytes: int) -> None:

@@ -180,6 +180,16 @@ async def line_full(scene: Scene) -> None:
     await scene.api.start(scene.entity, scene.script_id)
 
 
+async def in_line(scene: Scene) -> None:
+    await running(scene)
+    scene.execution_id = await scene.api.start(scene.entity, scene.script_id)
+
+
+async def in_line_without_store(scene: Scene) -> None:
+    await in_line(scene)
+    await store_unavailable(scene)
+
+
 async def proximity_needed(scene: Scene) -> None:
     scene.script_id = await scene.api.upload(scene.entity, proximity_proof_required=True)
 
@@ -275,6 +285,8 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'schedule': schedule,
     'execution prepared, store unavailable': prepared_without_store,
     'schedule, store unavailable': schedule_without_store,
+    'execution in line': in_line,
+    'execution in line, store unavailable': in_line_without_store,
     'execution running': running,
     'execution terminating': terminating,
     'execution completed': ended(0),
@@ -294,6 +306,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "gateway's limit reached": {'max_executions': 1},
     "entity's limit reached, nobody waits": {'max_executions_per_entity': 1, 'max_waiting': 0},
     "gateway's limit reached, nobody waits": {'max_executions': 1, 'max_waiting': 0},
+    'execution in line': {'max_executions': 1},
+    'execution in line, store unavailable': {'max_executions': 1},
     'line full': {'max_executions': 1, 'max_waiting': 1},
     "schedules' limit reached": {'max_schedules': 1},
     "scripts' limit reached": {'max_scripts': 1},
@@ -346,7 +360,11 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
         known = scene.known and not scene.entity.endswith('nobody')
         path = path.replace('{id}', named[entity_type] if known else 'nobody')
     options: dict[str, Any] = {}
-    if method in ('POST', 'PUT'):
+    if method == 'PATCH':
+        options['json'] = {'priority': 70}
+    elif path.endswith('/line') and method == 'PUT':
+        options['json'] = {'paused': True}
+    elif method in ('POST', 'PUT'):
         if path.endswith('/executions'):
             schedules = row.state == "schedules' limit reached"
             options['json'] = {'execution_type': 'on_restart' if schedules else 'now'}
@@ -487,6 +505,7 @@ KEY_STATES = {
     'Idempotency-Key used with other fields',
     'Idempotency-Key of what was deleted',
 }
+IN_LINE = {'execution in line', 'execution in line, store unavailable'}
 CONCERNS: dict[str, set[str]] = {
     '{entity}': ENTITY_STATES,
     '/apps/{id}/is-located-on': ENTITY_STATES,
@@ -503,6 +522,8 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/executions': {*ENTITY_STATES, 'scripts off'},
     '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
     '/scripts': {'-', 'scripts off'},
+    '/line': {'-', 'scripts off'},
+    '{entity}/line': {*ENTITY_STATES, 'scripts off'},
     '/executions': {'-', 'scripts off'},
     '/executions/stats': {'-', 'scripts off'},
     '/executions/status/{status}': {'-', 'scripts off'},
@@ -532,6 +553,12 @@ CONCERNS_ALSO: dict[str, set[str]] = {
     'GET {entity}/scripts/{id}/executions': {'script deleted after an execution'},
     'POST {entity}/scripts/{id}/executions': REFUSALS_OF_A_START | KEY_STATES,
     'GET {entity}/scripts/{id}/versions': {'store unavailable'},
+    'GET {entity}/scripts/{id}/executions/{id}': {'execution in line'},
+    'GET /executions/{id}': {'execution in line'},
+    'PATCH {entity}/scripts/{id}/executions/{id}': IN_LINE,
+    'PATCH /executions/{id}': IN_LINE,
+    'PUT /line': {'store unavailable'},
+    'PUT {entity}/line': {'store unavailable'},
     'GET /health/ready': {'gateway recovering', 'gateway shutting down', 'store unavailable'},
 }
 """The states that concern one method."""

@@ -102,7 +102,8 @@ def body_for(method: str, path: str) -> tuple[bytes, str]:
 @pytest.mark.parametrize('path', sorted({path for _, path in routes()}))
 async def test_an_unknown_method_is_refused_on_every_path(target: Target, path: str) -> None:
     """405 with what is allowed; a method that is no word at all is the parser's to refuse."""
-    for method in hostile_inputs.METHODS:
+    served = {method for method, served_path in routes() if served_path == path}
+    for method in set(hostile_inputs.METHODS) - served:
         answer = await target.send(method, target.path(path))
         assert answer.status == 405 or refused_by_parser(answer), (method, answer)
         if answer.status == 405:

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The routes of the line."""
+
+from typing import Any
+
+from gateway_node.entities.errors import EntityNotFound
+from gateway_node.executions.errors import (
+    ExecutionNotFound,
+    ExecutionNotWaiting,
+    StoreUnavailable,
+)
+from gateway_node.http_server import line_requests
+from gateway_node.http_server.bodies import JsonBody
+from gateway_node.http_server.route import OPERATOR, Route, VIEWER
+from gateway_node.http_server.subjects import (
+    ByExecutionId,
+    find_by_id,
+    find_execution,
+    find_library,
+    find_scripts,
+    Nothing,
+    OfEntity,
+    OfExecution,
+)
+from gateway_node.scripts.errors import ScriptsTurnedOff
+
+_OF_ENTITY = (EntityNotFound, ScriptsTurnedOff)
+_OF_EXECUTION = (ScriptsTurnedOff, ExecutionNotFound, ExecutionNotWaiting, StoreUnavailable)
+
+LINE_ROUTES: tuple[Route[Any, Any], ...] = (
+    Route(
+        'GET',
+        '/line',
+        VIEWER,
+        line_requests.show_line,
+        Nothing,
+        finds=find_library,
+        answers='Line',
+        errors=(ScriptsTurnedOff,),
+    ),
+    Route(
+        'PUT',
+        '/line',
+        OPERATOR,
+        line_requests.set_line,
+        Nothing,
+        finds=find_library,
+        body=JsonBody(line_requests.LineBody),
+        answers='Line',
+        errors=(ScriptsTurnedOff, StoreUnavailable),
+    ),
+    Route(
+        'GET',
+        '/{collection}/{entity_id}/line',
+        VIEWER,
+        line_requests.show_entity_line,
+        OfEntity,
+        finds=find_scripts,
+        answers='Line',
+        errors=_OF_ENTITY,
+    ),
+    Route(
+        'PUT',
+        '/{collection}/{entity_id}/line',
+        OPERATOR,
+        line_requests.set_entity_line,
+        OfEntity,
+        finds=find_scripts,
+        body=JsonBody(line_requests.LineBody),
+        answers='Line',
+        errors=(*_OF_ENTITY, StoreUnavailable),
+    ),
+    Route(
+        'PATCH',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}',
+        OPERATOR,
+        line_requests.set_priority,
+        OfExecution,
+        finds=find_execution,
+        body=JsonBody(line_requests.PriorityBody),
+        answers='Execution',
+        errors=(EntityNotFound, *_OF_EXECUTION),
+    ),
+    Route(
+        'PATCH',
+        '/executions/{execution_id}',
+        OPERATOR,
+        line_requests.set_priority,
+        ByExecutionId,
+        finds=find_by_id,
+        body=JsonBody(line_requests.PriorityBody),
+        answers='Execution',
+        errors=_OF_EXECUTION,
+    ),
+)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What clients do with the line: pause it, and have one before another."""
+
+from dataclasses import replace
+
+from clients import CLIENT
+from execution_stage import APP, AT_ONCE, COMPONENT, NOW, Stage
+import pytest
+
+from gateway_node.executions.errors import (
+    ExecutionNotWaiting,
+    LinePaused,
+    StoreUnavailable,
+)
+from gateway_node.executions.events import EventKind
+from gateway_node.executions.values import Execution, ExecutionStatus
+
+PRIORITISED = EventKind.EXECUTION_PRIORITISED
+PAUSED, RESUMED = EventKind.LINE_PAUSED, EventKind.LINE_RESUMED
+
+
+async def start(stage: Stage, script_id: str) -> Execution:
+    """Start an execution on the app."""
+    return await stage.service.start(APP, script_id, NOW, actor=CLIENT)
+
+
+async def position(stage: Stage, execution: Execution) -> int | None:
+    """Return where an execution stands."""
+    return (await stage.questions.get_by_id(execution.id)).queue_position
+
+
+async def test_a_higher_priority_takes_who_waits_to_the_front(stage: Stage) -> None:
+    """It is on record, with who changed it; what it was accepted with changes besides nothing."""
+    script_id = await stage.upload()
+    running = [await stage.running(script_id) for _ in range(2)]
+    first, second = [await start(stage, script_id) for _ in range(2)]
+    await stage.service.line.prioritise(second, 80, actor=CLIENT)
+    assert [await position(stage, each) for each in (first, second)] == [2, 1]
+    event = stage.listener.events[-1]
+    assert (event.kind, event.subject_id, event.actor) == (PRIORITISED, second.id, CLIENT)
+    assert event.changes == {'priority': 80}
+    running[0][1].exit(0)
+    (await stage.runner.script(second.id)).exit(0)
+    ended = await stage.listener.wait_for(second.id)
+    assert (ended.priority, ended.status) == (80, ExecutionStatus.COMPLETED)
+
+
+async def test_who_does_not_wait_has_its_priority_for_good(stage: Stage) -> None:
+    """Neither what runs, nor what has ended, nor a schedule."""
+    script_id = await stage.upload()
+    execution, script = await stage.running(script_id)
+    with pytest.raises(ExecutionNotWaiting, match='is running'):
+        await stage.service.line.prioritise(execution, 80, actor=CLIENT)
+    script.exit(0)
+    ended = await stage.listener.wait_for(execution.id)
+    with pytest.raises(ExecutionNotWaiting, match='is completed'):
+        await stage.service.line.prioritise(ended, 80, actor=CLIENT)
+
+
+async def test_a_priority_that_cannot_be_recorded_is_none(stage: Stage) -> None:
+    """Those in line keep their order."""
+    script_id = await stage.upload()
+    for _ in range(2):
+        await stage.running(script_id)
+    waiting = [await start(stage, script_id) for _ in range(2)]
+    stage.store.unavailable = 'disk full'
+    with pytest.raises(StoreUnavailable):
+        await stage.service.line.prioritise(waiting[1], 80, actor=CLIENT)
+    assert [await position(stage, each) for each in waiting] == [1, 2]
+
+
+async def test_while_the_line_is_paused_nothing_is_let_in(stage: Stage) -> None:
+    """What runs goes on, what is started waits though there are places, until it is resumed."""
+    script_id = await stage.upload()
+    running, script = await stage.running(script_id)
+    state = await stage.service.line.set_paused(None, paused=True, actor=CLIENT)
+    assert (state.paused, state.waiting, state.oldest_wait_sec) == (True, 0, None)
+    waiting = await start(stage, script_id)
+    assert waiting.queue_position == 1
+    with pytest.raises(LinePaused, match='the line is paused'):
+        await stage.service.start(APP, script_id, AT_ONCE, actor=CLIENT)
+    script.exit(0)
+    await stage.listener.wait_for(running.id)
+    assert await position(stage, waiting) == 1
+    stage.clock.advance(7)
+    assert stage.service.line.state().oldest_wait_sec == 7
+    await stage.service.line.set_paused(None, paused=False, actor=CLIENT)
+    await stage.runner.script(waiting.id)
+
+
+async def test_the_line_of_one_entity_is_paused_alone(stage: Stage) -> None:
+    """Others go on, and the entity is remembered meanwhile."""
+    here, there = await stage.upload(), await stage.upload(COMPONENT)
+    await stage.service.line.set_paused(APP, paused=True, actor=CLIENT)
+    assert stage.service.concern(APP)
+    waiting = await start(stage, here)
+    assert waiting.queue_position == 1
+    other = await stage.service.start(COMPONENT, there, NOW, actor=CLIENT)
+    assert other.queue_position is None
+    states = [stage.service.line.state(each) for each in (None, APP, COMPONENT)]
+    assert [(each.paused, each.waiting) for each in states] == [(False, 1), (True, 1), (False, 0)]
+    await stage.service.line.set_paused(APP, paused=False, actor=CLIENT)
+    await stage.runner.script(waiting.id)
+
+
+async def test_a_pause_is_logged_once_with_who_made_it(stage: Stage) -> None:
+    """Whoever pauses what is paused changes nothing."""
+    for paused in (False, True, True, False):
+        await stage.service.line.set_paused(APP, paused=paused, actor=CLIENT)
+    await stage.service.line.set_paused(None, paused=True, actor=CLIENT)
+    told = [(each.kind, each.subject, each.actor) for each in stage.listener.events]
+    line = f'{APP.path}/line'
+    assert told == [(PAUSED, line, CLIENT), (RESUMED, line, CLIENT), (PAUSED, 'line', CLIENT)]
+    assert await stage.store.paused_lines() == {None}
+
+
+async def test_a_pause_that_cannot_be_recorded_is_none(stage: Stage) -> None:
+    """Starts go on, and who asked hears why."""
+    stage.store.unavailable = 'disk full'
+    with pytest.raises(StoreUnavailable):
+        await stage.service.line.set_paused(None, paused=True, actor=CLIENT)
+    stage.store.unavailable = None
+    assert not stage.service.line.state().paused
+    await stage.running(await stage.upload())
+
+
+async def test_a_start_with_a_schedule_waits_for_the_line_with_its_priority(
+    stage: Stage,
+) -> None:
+    """What is paused holds whoever comes, and the order stays that of the priorities."""
+    script_id = await stage.upload()
+    await stage.service.line.set_paused(None, paused=True, actor=CLIENT)
+    low = await start(stage, script_id)
+    request = replace(NOW, priority=90)
+    high = await stage.service.start(APP, script_id, request, actor=CLIENT)
+    assert [await position(stage, each) for each in (low, high)] == [2, 1]
