@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import os
 from pathlib import Path
 
-from gateway_node.scripts.archives import open_archive
+from gateway_node.scripts.archives import open_archive, refusal
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.disk import make_directory, SCRIPT_MODE, sync_directory, write_file
 from gateway_node.scripts.errors import ScriptRefused, Violation
@@ -21,6 +21,11 @@ from gateway_node.strict_json import shown
 
 _NAMED_FILES = 20
 """That a refusal names."""
+_TOO_MUCH_TO_MEND = (
+    'is not mended: what has CR LF, or a byte order mark, in files that shells read has more than '
+    '{} bytes together (scripts.max_file_size_mb)'
+)
+"""As much as of one script: mending takes its time."""
 UNPACKED_MODE = 0o500
 """Of each folder that is unpacked: nothing writes there, as no Python that compiles a module."""
 
@@ -69,6 +74,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> Package:
         make_directory(folder)
         folders = {folder}
         mended: dict[str, tuple[Mending, ...]] = {}
+        may_mend = max_bytes
         for member in opened.members:
             path = folder / os.fsdecode(member.name.encode())
             above = path if member.is_folder else path.parent
@@ -78,7 +84,12 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> Package:
                 above = above.parent
             if not member.is_folder:
                 opened.write(member, path)
-                mended[member.name] = _mend(path, member.name)
+                mended[member.name] = to_mend = _to_mend(path, member.name)
+                if to_mend:
+                    may_mend -= member.info.file_size
+                    if may_mend < 0:
+                        raise refusal([(member.name, _TOO_MUCH_TO_MEND.format(max_bytes))])
+                    _mend(path, to_mend)
     size = sum(member.info.file_size for member in opened.members)
     for each in folders:
         sync_directory(each)
@@ -87,17 +98,16 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> Package:
     return Package(folder=folder, size=size, mended=mended)
 
 
-def _mend(path: Path, name: str) -> tuple[Mending, ...]:
-    """Mend an unpacked file that a shell is to read, by its name; return how."""
+def _to_mend(path: Path, name: str) -> tuple[Mending, ...]:
+    """Return what is to be mended of a file that a shell is to read, by its name."""
     kind = kind_by_name(name.rpartition('/')[2])
-    if kind not in SHELL_KINDS:
-        return ()
-    to_mend = read_beginning(path, kind).to_mend
-    if to_mend:
-        content = mend(path.read_bytes(), to_mend)
-        path.unlink()
-        write_file(path, content, SCRIPT_MODE)
-    return to_mend
+    return read_beginning(path, kind).to_mend if kind in SHELL_KINDS else ()
+
+
+def _mend(path: Path, to_mend: tuple[Mending, ...]) -> None:
+    content = mend(path.read_bytes(), to_mend)
+    path.unlink()
+    write_file(path, content, SCRIPT_MODE)
 
 
 def _entry_refused(reason: str) -> ScriptRefused:

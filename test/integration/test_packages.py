@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripts of several files: how they lie on the disk, how they change, and that they run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Container, Mapping
 import contextlib
 import errno
@@ -9,6 +10,7 @@ import io
 import os
 from pathlib import Path
 import stat
+import threading
 from typing import Any
 import zipfile
 
@@ -23,9 +25,11 @@ from zip_files import archive_of
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.ports import EndCause
+from gateway_node.scripts import upload
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptRefused
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import parse_metadata
+from gateway_node.scripts.packages import Package, unpack
 from gateway_node.scripts.values import Mending, Script, ScriptKind
 
 APP = EntityRef.from_path('apps/temp_sensor')
@@ -225,6 +229,32 @@ async def test_a_disk_that_refuses_a_package_has_nothing_of_it(
         await packed(library)
     assert not incoming(tmp_path)
     assert await packed(library) in await library.list(APP)
+
+
+async def test_who_unpacks_holds_nobody_up(
+    library: ScriptLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the loop nor other changes of scripts, be the package new or a replacement."""
+    script = await packed(library)
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(*arguments: Any) -> Package:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(20)
+        return unpack(*arguments)
+
+    monkeypatch.setattr(upload, 'unpack', slowly)
+    for change in (packed(library), exchange(library, script, archive_of(FILES | {'x': ''}))):
+        begun.clear()
+        go_on.clear()
+        slow = asyncio.create_task(change)
+        await begun.wait()
+        other = await packed(library, b'pass\n', entry=None, kind='python')
+        await library.delete(APP, other.id)
+        assert not slow.done()
+        go_on.set()
+        await slow
 
 
 async def test_a_package_whose_files_are_gone_is_damaged(

@@ -132,6 +132,16 @@ def test_what_a_shell_reads_is_mended(tmp_path: Path) -> None:
     assert package.mended == {'a.sh': both, 'b.txt': (), 'c/d.bash': ()}
 
 
+def test_no_more_is_mended_than_of_one_script(tmp_path: Path) -> None:
+    """It takes its time."""
+    half = b'true\r\n' * (MAX_BYTES // 12)
+    files = {'a.sh': half, 'b.sh': half}
+    assert len(unpacked(tmp_path, archive_of(files | {'plain.sh': half[:4] * 9})).mended) == 3
+    (tmp_path / 'more').mkdir()
+    (reason,) = faults_of(tmp_path / 'more', archive_of(files | {'c.sh': half})).values()
+    assert reason.startswith('is not mended: ')
+
+
 @pytest.mark.parametrize(
     ('name', 'reason'),
     [
