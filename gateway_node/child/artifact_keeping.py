@@ -6,25 +6,20 @@ there may be anything, and others may be at it still: so each thing is held by a
 it is looked at, and only plain files that nobody else can write to come to be kept.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 import contextlib
 import errno
 import fcntl
 import itertools
-import json
 import os
 import signal
 import stat
 from typing import NamedTuple
 
-from gateway_node.child.contract import ARTIFACTS_DIRECTORY, ARTIFACTS_INDEX
-from gateway_node.child.exposed_files import (
-    make_directory,
-    open_below,
-    open_fresh,
-    read_regular,
-    replace_file,
-)
+from gateway_node.child.artifact_index import note_of, read_index, write_index
+from gateway_node.child.contract import ARTIFACTS_DIRECTORY
+from gateway_node.child.exposed_files import make_directory, open_below, open_fresh
 from gateway_node.child.messages import ArtifactBounds, ArtifactNote, ArtifactsNote
 from gateway_node.removal import remove_tree
 
@@ -33,11 +28,10 @@ MAX_DEPTH = 8
 _MAX_ENTRIES = 20_000
 """What is looked at of all that was left."""
 _NAMED = 5
-"""Of what is not kept, in sentences of their own."""
+"""Of what there is something to say, in sentences of their own."""
 _SHOWN = 200
 """Characters of a path that a sentence repeats."""
 _PIECE_BYTES = 256 * 1024
-_MAX_INDEX_BYTES = 64 * 1024 * 1024
 _PINNED = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFLNK: 'a link',
@@ -73,21 +67,19 @@ def keep_artifacts(source: str, directory: str, bounds: ArtifactBounds) -> KeptA
     The rest stays where it is. What is in the directory already, as where somebody was killed who
     did this, is kept too.
     """
-    target = os.path.join(directory, ARTIFACTS_DIRECTORY)
     make_directory(directory)
-    taking = _Taking(target, bounds)
-    taking.take(source)
-    files = _listed(target, bounds)
-    note = ArtifactsNote(files=files, complaints=taking.complaints())
-    content = json.dumps(note, separators=(',', ':')).encode()
-    if not files:
-        remove_tree(target)
-        with contextlib.suppress(OSError):
-            os.rmdir(directory)
-    elif not replace_file(os.path.join(directory, ARTIFACTS_INDEX), content):
-        remove_tree(target)
-        return KeptArtifacts(0, ('the artifacts are not kept: the disk does not take them',))
-    return _kept(note)
+    keeping = _Keeping(os.path.join(directory, ARTIFACTS_DIRECTORY), bounds)
+    keeping.take(source)
+    files = keeping.listed()
+    note = ArtifactsNote(files=files, complaints=keeping.complaints())
+    if files and write_index(directory, note):
+        return _kept(note)
+    keeping.give_up()
+    with contextlib.suppress(OSError):
+        os.rmdir(directory)
+    if files:
+        note['complaints'].append('the artifacts are not kept: the disk does not take them')
+    return KeptArtifacts(complaints=tuple(note['complaints']))
 
 
 def finish_keeping(source: str, directory: str, bounds: ArtifactBounds) -> KeptArtifacts:
@@ -105,33 +97,11 @@ def _kept(note: ArtifactsNote) -> KeptArtifacts:
     return KeptArtifacts(len(note['files']), tuple(note['complaints']))
 
 
-def read_index(directory: str | os.PathLike[str]) -> ArtifactsNote | None:
-    """Return what is listed in an execution's directory; None where nothing is."""
-    try:
-        content = read_regular(os.path.join(directory, ARTIFACTS_INDEX), _MAX_INDEX_BYTES)
-        found = json.loads(content)
-        return ArtifactsNote(
-            files=[
-                ArtifactNote(
-                    path=str(each['path']),
-                    size=int(each['size']),
-                    modified=int(each['modified']),
-                    crc32=int(each['crc32']),
-                    sha256=str(each['sha256']),
-                )
-                for each in found['files']
-            ],
-            complaints=[str(each) for each in found['complaints']],
-        )
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return None
-
-
 class _Refused(Exception):
     """Why something is not kept; a sentence that begins with `it`."""
 
 
-class _Taking:
+class _Keeping:
     """Moves files into a folder, as long as the bounds allow."""
 
     def __init__(self, target: str, bounds: ArtifactBounds) -> None:
@@ -142,9 +112,12 @@ class _Taking:
         self._files = 0
         self._bytes = 0
         self._sentences: list[str] = []
-        self._refusals = 0
+        self._unnamed: Counter[str] = Counter()
+        """What there is to say of others than are named, by how often."""
         self._stopped = ''
         """Why nothing further is looked at."""
+        if os.path.islink(target) or not os.path.isdir(target):
+            remove_tree(target)
 
     def take(self, source: str) -> None:
         """Take what may be kept of a folder."""
@@ -161,11 +134,32 @@ class _Taking:
             reason = error.strerror if isinstance(error, OSError) else error
             self._stopped = f'the folder of artifacts is not kept: {reason}'
 
+    def listed(self) -> list[ArtifactNote]:
+        """Return what is there now, by path; what is beyond the bounds, or unreadable, is not."""
+        notes: list[ArtifactNote] = []
+        left_bytes = self._bounds['max_total_bytes']
+        for path in sorted(_paths_below(self._target)):
+            try:
+                with open(open_below(self._target, path), 'rb') as file:
+                    size = os.fstat(file.fileno()).st_size
+                    most = min(left_bytes, self._bounds['max_file_bytes'])
+                    if size > most or len(notes) == self._bounds['max_files']:
+                        os.unlink(os.path.join(self._target, path))
+                        continue
+                    notes.append(note_of(path, file.fileno()))
+                    left_bytes -= size
+            except OSError as error:
+                self._refuse((path,), f'it cannot be read: {error.strerror}')
+        return notes
+
     def complaints(self) -> list[str]:
-        """Return why what is not kept is not, in few sentences."""
-        more = self._refusals - len(self._sentences)
-        rest = [f'{more} more artifacts are not kept'] if more > 0 else []
-        return [*self._sentences, *rest, *([self._stopped] if self._stopped else [])]
+        """Return what there is to say of what is not kept, or not as it was, in few sentences."""
+        more = [f'{number} more artifacts {what}' for what, number in self._unnamed.items()]
+        return [*self._sentences, *more, *([self._stopped] if self._stopped else [])]
+
+    def give_up(self) -> None:
+        """Remove all that was taken."""
+        remove_tree(self._target)
 
     def _take_folder(self, pin: int, above: tuple[str, ...]) -> None:
         if stat.S_IMODE(os.fstat(pin).st_mode) & 0o700 != 0o700:
@@ -222,19 +216,22 @@ class _Taking:
             os.chmod(_path_of(pin), 0o600)
         reader = os.open(_path_of(pin), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            if _is_being_written(reader):
-                self._complain(path, 'was being written: it is kept as it was at the end')
-                size = self._copy(reader, goal)
-            elif found.st_nlink > 1:
+            written = _is_being_written(reader)
+            if written or found.st_nlink > 1:
                 size = self._copy(reader, goal)
             else:
                 size = found.st_size
                 _move(folder, name, found, goal)
-                os.fchmod(reader, 0o600)
+                # Of another user's the mode stays: nobody executes it here.
+                with contextlib.suppress(PermissionError):
+                    os.fchmod(reader, 0o600)
         finally:
             os.close(reader)
         self._files += 1
         self._bytes += size
+        if written:
+            told = 'was being written: it is kept as it was at the end'
+            self._complain(path, told, of_more='were being written')
 
     def _check(self, found: os.stat_result) -> None:
         kind = stat.S_IFMT(found.st_mode)
@@ -270,12 +267,13 @@ class _Taking:
         return size
 
     def _refuse(self, path: tuple[str, ...], reason: str) -> None:
-        self._refusals += 1
-        self._complain(path, f'is not kept: {reason}')
+        self._complain(path, f'is not kept: {reason}', of_more='are not kept')
 
-    def _complain(self, path: tuple[str, ...], sentence: str) -> None:
+    def _complain(self, path: tuple[str, ...], what: str, *, of_more: str) -> None:
         if len(self._sentences) < _NAMED:
-            self._sentences.append(f'the artifact {"/".join(path)[:_SHOWN]!r} {sentence}')
+            self._sentences.append(f'the artifact {"/".join(path)[:_SHOWN]!r} {what}')
+        else:
+            self._unnamed[of_more] += 1
 
 
 @contextlib.contextmanager
@@ -314,42 +312,7 @@ def _move(folder: int, name: str, found: os.stat_result, goal: str) -> None:
         raise _Refused('it was replaced meanwhile')
 
 
-def _listed(target: str, bounds: ArtifactBounds) -> list[ArtifactNote]:
-    """Return what is there to be kept, by path; what is beyond the bounds is removed."""
-    notes: list[ArtifactNote] = []
-    left_bytes = bounds['max_total_bytes']
-    for path in sorted(_paths_below(target)):
-        with contextlib.suppress(OSError), open(open_below(target, path), 'rb') as file:
-            size = os.fstat(file.fileno()).st_size
-            within = size <= min(left_bytes, bounds['max_file_bytes'])
-            if within and len(notes) < bounds['max_files']:
-                left_bytes -= size
-                notes.append(_note_of(path, file.fileno()))
-            else:
-                os.unlink(os.path.join(target, path))
-    return notes
-
-
 def _paths_below(target: str) -> Iterator[str]:
     for folder, _, names in os.walk(target):
         for name in names:
             yield os.path.relpath(os.path.join(folder, name), target)
-
-
-def _note_of(path: str, descriptor: int) -> ArtifactNote:
-    # Loaded where they are needed: hardly a script leaves files.
-    import hashlib
-    import zlib
-
-    sha256, crc32, size = hashlib.sha256(), 0, 0
-    while piece := os.read(descriptor, _PIECE_BYTES):
-        sha256.update(piece)
-        crc32 = zlib.crc32(piece, crc32)
-        size += len(piece)
-    return ArtifactNote(
-        path=path,
-        size=size,
-        modified=int(os.fstat(descriptor).st_mtime),
-        crc32=crc32,
-        sha256=sha256.hexdigest(),
-    )

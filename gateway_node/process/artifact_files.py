@@ -7,7 +7,7 @@ import datetime
 import os
 from pathlib import Path
 
-from gateway_node.child.artifact_keeping import read_index
+from gateway_node.child.artifact_index import read_index
 from gateway_node.child.contract import ARTIFACTS_DIRECTORY
 from gateway_node.child.exposed_files import open_below
 from gateway_node.child.messages import ArtifactNote

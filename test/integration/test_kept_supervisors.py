@@ -226,6 +226,20 @@ def test_each_script_finds_a_working_directory_as_new(
     assert (found['exit_code'], found['reusable']) == (0, True)
 
 
+@pytest.mark.parametrize('left', ['echo > a', 'mkdir d; echo > d/a', 'mkdir d; echo > a'])
+def test_a_supervisor_whose_script_left_files_takes_the_next(
+    supervisor: KeptSupervisor, left: str
+) -> None:
+    """As often as that is so; the next script finds its folder empty."""
+    for _ in range(3):
+        end = supervisor.run(f'cd "$GATEWAY_ARTIFACTS"; {left}')
+        assert (end['artifacts'], end['reusable']) == (1, True)
+    assert (
+        output_of(supervisor.run('ls -A "$GATEWAY_ARTIFACTS"; stat -c %a "$GATEWAY_ARTIFACTS"'))
+        == '700\n'
+    )
+
+
 def test_a_script_has_begun_before_its_output_is_seen(supervisor: KeptSupervisor) -> None:
     """Else a stop of one that was seen at work would call off its start, and kill it at once."""
     for _ in range(300):

@@ -2,6 +2,7 @@
 """What is taken of folders of any content, by whoever is at it, and however often."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 import threading
@@ -10,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from gateway_node.child.artifact_index import read_index
 from gateway_node.child.artifact_keeping import (
     finish_keeping,
     keep_artifacts,
     KeptArtifacts,
-    read_index,
 )
 from gateway_node.child.exposed_files import open_below
 from gateway_node.child.messages import ArtifactBounds
@@ -177,11 +178,29 @@ def test_more_than_is_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     assert kept.files == 0
 
 
+ENTRY = {'path': 'a', 'size': 1, 'modified': 2, 'crc32': 3, 'sha256': '00' * 32}
+
+
+@pytest.mark.parametrize(
+    'change',
+    [{'path': 'a\nb'}, {'path': '\ud800'}, {'size': -1}, {'size': 2**32}, {'size': 1e999},
+     {'size': 'x'}, {'crc32': -1}, {'sha256': '00'}, {'sha256': 'x' * 64}, {'modified': None}],
+)  # fmt: skip
+def test_a_list_that_no_gateway_wrote_lists_nothing(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    """A script can have written there what could not be served."""
+    for entry, listed in ((ENTRY, True), (ENTRY | change, False)):
+        content = json.dumps({'files': [entry], 'complaints': []})
+        (tmp_path / 'artifacts.json').write_text(content)
+        assert (read_index(tmp_path) is not None) is listed
+
+
 @pytest.mark.parametrize(
     'content', [b'', b'{', b'[]', b'{}', b'{"files": [{}], "complaints": []}', b'[' * 100_000]
 )
 def test_a_list_that_is_none_lists_nothing(tmp_path: Path, content: bytes) -> None:
-    """A script can have written there; nothing fails for that."""
+    """Nothing fails for that."""
     (tmp_path / 'artifacts.json').write_bytes(content)
     assert read_index(tmp_path) is None
 
@@ -241,7 +260,33 @@ def test_what_the_disk_does_not_take_is_not_kept_and_told(
 ) -> None:
     """Without its list a file is nobody's."""
     plant(tmp_path / 'left', {'a': b'1'})
-    monkeypatch.setattr('gateway_node.child.artifact_keeping.replace_file', lambda *_: False)
+    monkeypatch.setattr('gateway_node.child.artifact_keeping.write_index', lambda *_: False)
     kept = keep_artifacts(str(tmp_path / 'left'), str(tmp_path / 'kept'), BOUNDS)
     assert kept == (0, ('the artifacts are not kept: the disk does not take them',))
     assert not (tmp_path / 'kept' / 'artifacts').exists()
+
+
+def test_what_is_put_in_place_of_the_directory_is_not_followed(tmp_path: Path) -> None:
+    """A script can lay hands on its execution's directory while it runs."""
+    plant(tmp_path / 'elsewhere', {'a': b'mine', 'b': b'mine'})
+    plant(tmp_path / 'left', {'a': b'1'})
+    (tmp_path / 'kept').mkdir()
+    (tmp_path / 'kept' / 'artifacts').symlink_to(tmp_path / 'elsewhere')
+    assert keep_artifacts(str(tmp_path / 'left'), str(tmp_path / 'kept'), BOUNDS) == (1, ())
+    assert kept_in(tmp_path / 'kept') == {'a': b'1'}
+    assert (tmp_path / 'elsewhere' / 'a').read_bytes() == b'mine'
+
+
+def test_of_each_kind_of_complaint_it_is_told_how_many_more_there_are(tmp_path: Path) -> None:
+    """Five are named, whichever they are."""
+    tree: Tree = {f'a{number}': b'1' for number in range(4)}
+    plant(tmp_path / 'left', tree | {f'b{number}': 'pipe' for number in range(4)})
+    writers = [os.open(tmp_path / 'left' / name, os.O_WRONLY) for name in tree]
+    kept = keep_artifacts(str(tmp_path / 'left'), str(tmp_path / 'kept'), BOUNDS)
+    for writer in writers:
+        os.close(writer)
+    assert (kept.files, len(kept.complaints)) == (4, 6)
+    assert kept.complaints[-2:] == (
+        "the artifact 'b0' is not kept: it is a pipe",
+        '3 more artifacts are not kept',
+    )
