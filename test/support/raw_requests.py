@@ -24,6 +24,7 @@ NAMES = {
     'function_id': 'monitoring',
     'execution_id': 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV',
     'status': 'running',
+    'sequence': '1',
 }
 
 
