@@ -36,6 +36,7 @@ from gateway_node.client.values import (
     Script,
     StartOptions,
     Status,
+    WaitingLine,
 )
 
 __all__ = [
@@ -68,4 +69,5 @@ __all__ = [
     'StillOpen',
     'TooLarge',
     'Unavailable',
+    'WaitingLine',
 ]

@@ -28,6 +28,7 @@ from gateway_node.client.values import (
     Line,
     Script,
     StartOptions,
+    WaitingLine,
 )
 
 _Read = TypeVar('_Read')
@@ -150,6 +151,30 @@ class Gateway:
         asked = {'execution_type': execution_type, 'parameters': parameters, **options}
         return self._begin(with_json('POST', where, asked, with_key(idempotency_key)))
 
+    def start_on(
+        self,
+        entities: str | Sequence[str],
+        script: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        max_parallel: int | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[StartOptions],
+    ) -> Execution:
+        """Start a script, by its id or its name, on several entities, or on `apps/*`.
+
+        What is returned is the parent of an execution for each; `executions(parent=…)` are those.
+        """
+        asked = {
+            'script': script,
+            'entities': entities if isinstance(entities, str) else list(entities),
+            'parameters': parameters,
+            'max_parallel': max_parallel,
+            **options,
+        }
+        key = with_key(idempotency_key)
+        return self._begin(with_json('POST', target('executions'), asked, key))
+
     def execution(self, execution: Execution | str) -> Execution:
         """Ask for an execution, with its output; by its id, or as it was answered before."""
         return self._seen(self._api.read(get(_about(execution)), Execution.of))
@@ -242,6 +267,24 @@ class Gateway:
         where = target('executions', _id(execution), 'artifacts', *artifact.path.split('/'))
         download(self._transport, where, artifact, Path(to))
 
+    def line(self, entity: str | None = None) -> WaitingLine:
+        """Tell of the executions that wait for a place: of all, or of an entity's."""
+        return self._api.read(get(_line(entity)), WaitingLine.of)
+
+    def pause_line(self, entity: str | None = None, *, paused: bool = True) -> WaitingLine:
+        """Let nobody in, or nobody of an entity, until this is called with `paused=False`."""
+        request = with_json('PUT', _line(entity), {'paused': paused})
+        return self._api.read(request, WaitingLine.of)
+
+    def prioritise(self, execution: Execution | str, priority: int) -> Execution:
+        """Give an execution that waits in line another priority, 0 to 100.
+
+        Raises:
+            Conflict: it does not wait.
+        """
+        request = with_json('PATCH', _about(execution), {'priority': priority})
+        return self._api.read(request, Execution.of)
+
     def _begin(self, request: Request) -> Execution:
         execution = self._api.read(request, Execution.of)
         with self._lock:
@@ -270,3 +313,7 @@ def _id(execution: Execution | str) -> str:
 
 def _about(execution: Execution | str) -> str:
     return target('executions', _id(execution))
+
+
+def _line(entity: str | None) -> str:
+    return target(*([] if entity is None else entity.split('/')), 'line')

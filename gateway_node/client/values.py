@@ -108,6 +108,7 @@ class StartOptions(TypedDict, total=False):
     timeout_sec: float | None
     priority: int | None
     queue: bool | None
+    callback: str | None
     parent: str | None
 
 
@@ -254,6 +255,26 @@ class Artifact:
             media_type=fields['media_type'],
             sha256=fields['sha256'],
             fields=fields,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingLine:
+    """The executions that wait for a place: all, or those of an entity."""
+
+    paused: bool
+    """Whether nobody is let in."""
+    waiting: int
+    oldest_wait_sec: float | None
+    """How long who has waited longest has; None where nobody waits."""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'WaitingLine':
+        """Read it as it is answered."""
+        return cls(
+            paused=fields['paused'],
+            waiting=fields['waiting'],
+            oldest_wait_sec=fields.get('oldest_wait_sec'),
         )
 
 

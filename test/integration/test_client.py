@@ -94,6 +94,53 @@ def test_all_pages_of_scripts_are_followed(
     assert len(found) == len(set(found))
 
 
+def test_a_script_is_started_on_several_entities(gateway: Gateway) -> None:
+    """By its name; who waits for the parent has waited for all."""
+    name = 'started on several'
+    for entity in (ENTITY, 'components/powertrain_engine'):
+        gateway.upload(entity, b'cat\n', file_name='check.sh', name=name)
+    parent = gateway.start_on(['*/*'], name, {'depth': 3}, max_parallel=1, timeout_sec=60)
+    *_, told = gateway.follow(parent)
+    ended = gateway.wait(parent)
+    assert (told, ended.status) == (ended, Status.COMPLETED)
+    assert ended.fields['children']['total'] == 2
+    children = [gateway.execution(each) for each in gateway.executions(parent=parent.id)]
+    assert [each.parameters for each in children] == [{'depth': 3}] * 2
+    assert {each.entity for each in children} == {ENTITY, 'components/powertrain_engine'}
+    one = gateway.start_on(ENTITY, name)
+    assert gateway.wait(one).fields['children']['total'] == 1
+
+
+def test_what_waits_in_line_is_told_moved_and_held(gateway: Gateway) -> None:
+    """A line that is paused lets nobody in, until it goes on."""
+    script = uploaded(gateway, 'true')
+    assert gateway.pause_line(ENTITY).paused
+    assert not gateway.line().paused
+    low = gateway.start(ENTITY, script, priority=10)
+    high = gateway.start(ENTITY, script, priority=20)
+    assert gateway.execution(low).queue_position == 2
+    assert gateway.prioritise(low, 30).queue_position == 1
+    assert gateway.line(ENTITY).waiting == 2
+    with pytest.raises(LimitReached):
+        gateway.start(ENTITY, script, queue=False)
+    assert not gateway.pause_line(ENTITY, paused=False).paused
+    assert {gateway.wait(each).status for each in (low, high)} == {Status.COMPLETED}
+    assert gateway.execution(low).queue_position is None
+    with pytest.raises(Conflict):
+        gateway.prioritise(low, 40)
+
+
+def test_what_else_a_start_takes_is_asked_for(gateway: Gateway) -> None:
+    """Here what is refused."""
+    script = uploaded(gateway, 'true')
+    with pytest.raises(InvalidRequest, match=r'callbacks\.allowed'):
+        gateway.start(ENTITY, script, callback='http://192.0.2.7/ended')
+    with pytest.raises(InvalidRequest) as refused:
+        gateway.start(ENTITY, script, timeout_sec=1e9, priority=101)
+    paths = {each['path'] for each in refused.value.parameters['violations']}
+    assert paths == {'/body/timeout_sec', '/body/priority'}
+
+
 def test_an_execution_is_started_and_waited_for(gateway: Gateway) -> None:
     """What is answered at its end has all that came of it."""
     script = uploaded(gateway, 'cat; echo oops >&2')
