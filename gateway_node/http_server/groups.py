@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+import enum
 from typing import Any
 
 from gateway_node.executions.child_counts import shown_counts
@@ -10,7 +11,6 @@ from gateway_node.executions.documents import skipped_of
 from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.values import Execution, ExecutionType
 from gateway_node.http_server.calls import Answer, Call
-from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.execution_columns import execution_href
 from gateway_node.http_server.executions import started_or_ended, WaitsForEnd
 from gateway_node.http_server.fields import Choice, Field, Integer, refused, ValueRefused
@@ -23,6 +23,13 @@ from gateway_node.scripts.errors import Violation
 MAX_ENTITIES = 100
 """Paths and patterns of one start."""
 MAX_PARALLEL = 1000
+
+
+class OnlyNow(enum.Enum):
+    """The type of an execution on several entities."""
+
+    NOW = ExecutionType.NOW.value
+    """At once."""
 
 
 class Entities(Field[tuple[str, ...]]):
@@ -66,22 +73,18 @@ class GroupStartBody(StartOptions):
 
     script: str = member(SearchText())
     entities: tuple[str, ...] = member(Entities())
-    execution_type: ExecutionType = optional(Choice(ExecutionType), default=ExecutionType.NOW)
+    execution_type: OnlyNow = optional(Choice(OnlyNow), default=OnlyNow.NOW)
     parameters: Mapping[str, Any] = optional(PARAMETERS, default={})
     arguments: tuple[str, ...] = optional(ARGUMENTS, default=())
     max_parallel: int | None = optional(Integer(1, MAX_PARALLEL), default=None)
 
     def wish(self) -> GroupRequest:
-        """Return the wish that it makes; InvalidParameter where it is not for now."""
-        if self.execution_type is not ExecutionType.NOW:
-            reason = f"is '{self.execution_type.value}'; allowed: '{ExecutionType.NOW.value}'"
-            violation = Violation(path='/body/execution_type', reason=reason)
-            raise InvalidParameter(f'execution_type {reason}', (violation,))
+        """Return the wish that it makes."""
         return GroupRequest(
             script=self.script,
             entities=self.entities,
             start=self.request(
-                self.execution_type, parameters=self.parameters, arguments=self.arguments
+                ExecutionType.NOW, parameters=self.parameters, arguments=self.arguments
             ),
             max_parallel=self.max_parallel,
         )

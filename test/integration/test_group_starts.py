@@ -112,7 +112,7 @@ async def test_groups_are_found_as_executions_are(api: Api) -> None:
         ({'entities': 5}, '/body/entities', 'allowed: a path such as'),
         ({'max_parallel': 0}, '/body/max_parallel', 'allowed: 1 to 1000'),
         ({'script': ''}, '/body/script', 'allowed: 1 to 255 characters'),
-        ({'execution_type': 'on_restart'}, '/body/execution_type', "allowed: 'now'"),
+        ({'execution_type': 'on_restart'}, '/body/execution_type', 'allowed: now'),
     ],
 )
 async def test_what_is_wrong_with_a_group_is_told(
@@ -210,6 +210,12 @@ async def group_of(life: Life, *, uploads: bool = True, **fields: Any) -> Execut
     return await life.executions.start_group(request, life.directory, actor=CLIENT)
 
 
+async def occupied(life: Life) -> None:
+    """Have another execution run, which is on record."""
+    other = await life.start(await life.upload(), ExecutionType.NOW)
+    await life.listener.wait_for(other.id, RUNNING)
+
+
 async def family_of(life: Life, group: Execution) -> list[Execution]:
     """Return a group's children as they are, oldest first."""
     wanted = ExecutionFilter(parents=frozenset({group.id}))
@@ -260,7 +266,7 @@ async def test_the_bound_of_a_group_outlives_the_gateway(tmp_path: Path) -> None
     robot = Robot(tmp_path)
     robot.start_prepared, robot.max_executions = True, 1
     async with robot.gateway() as life:
-        await life.start(await life.upload(), ExecutionType.NOW)
+        await occupied(life)
         group = await group_of(life, max_parallel=1)
         assert [each.status for each in await family_of(life, group)] == [PREPARED, PREPARED]
     robot.max_executions = 10
@@ -272,12 +278,33 @@ async def test_the_bound_of_a_group_outlives_the_gateway(tmp_path: Path) -> None
         assert (await life.listener.wait_for(group.id)).status is COMPLETED
 
 
+async def test_a_shutdown_leaves_a_group_to_the_next_gateway(tmp_path: Path) -> None:
+    """With what of it waits, where that is started after all."""
+    robot = Robot(tmp_path)
+    robot.start_prepared = True
+    async with robot.gateway() as life:
+        group = await group_of(life, max_parallel=1)
+        first, second = await family_of(life, group)
+        script = await life.runner.script(first.id)
+        await life.listener.wait_for(group.id, RUNNING)
+        life.executions.close()
+        script.exit(0)
+        async with asyncio.timeout(DEADLINE_SEC):
+            await life.executions.wait_closed()
+        kept = await life.store.get(group.id)
+        assert kept is not None
+        assert kept.status is RUNNING
+    async with robot.gateway() as life:
+        await life.finish(second.id)
+        assert (await life.listener.wait_for(group.id)).status is FAILED
+
+
 async def test_a_stop_of_a_group_holds_over_a_death_of_the_gateway(tmp_path: Path) -> None:
     """What waits is not started, although the gateway died before it could say so of each."""
     robot = Robot(tmp_path)
     robot.start_prepared, robot.max_executions = True, 1
     async with robot.gateway() as life:
-        await life.start(await life.upload(), ExecutionType.NOW)
+        await occupied(life)
         group = await group_of(life)
         stopped = await life.questions.get_by_id(group.id)
         trigger = Trigger(type=TriggerType.MANUAL, setting='stop')

@@ -142,10 +142,16 @@ async def run(client: ClientSession, script_id: str, **parameters: str) -> Any:
 
 
 async def test_a_script_starts_another_and_waits_for_it(tmp_path: Path) -> None:
-    """It finds the gateway, below its prefix, by what stands in its environment."""
+    """It finds the gateway, below its prefix, by what stands in its environment; with a place for
+    one execution alone, its child has no need of another one."""
+    parameters = {
+        'server.path_prefix': PREFIX,
+        'scripts.max_concurrent_executions': 1,
+        'scripts.max_concurrent_executions_per_entity': 1,
+    }
     async with (
         asyncio.timeout(DEADLINE_SEC),
-        assembled_gateway(tmp_path, GRAPH, parameters={'server.path_prefix': PREFIX}) as client,
+        assembled_gateway(tmp_path, GRAPH, parameters=parameters) as client,
     ):
         said = await upload(client, b'echo child\n', 'says.sh')
         starts = await upload(client, STARTS_ANOTHER, 'starts.py')

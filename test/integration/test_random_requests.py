@@ -62,7 +62,7 @@ checks.positive_data_acceptance.enabled = false
 
 # Where an end may be told is a matter of the gateway's parameters.
 [[operations]]
-include-operation-id = ["start_execution"]
+include-operation-id = ["start_execution", "start_group"]
 checks.positive_data_acceptance.enabled = false
 
 # What is for one form, or one way through a list, is refused with another; so is a component
