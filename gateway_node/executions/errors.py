@@ -256,6 +256,14 @@ class ScriptNotRunnable(FeatureNotAvailable):
         self.script_id = script_id
 
 
+class ExecutionNotRepeatable(Exception):
+    """The execution has not ended, or is or was a schedule, of which nothing ran."""
+
+    def __init__(self, execution_id: str, reason: str) -> None:
+        super().__init__(f'execution {execution_id!r} {reason}; allowed: one that has ended')
+        self.execution_id = execution_id
+
+
 class IdempotencyKeyReused(Exception):
     """Something else was asked for under this Idempotency-Key before."""
 

@@ -48,6 +48,8 @@ class StartRequest:
     priority: int = DEFAULT_PRIORITY
     queue: bool = True
     """Whether it waits in line where there is no place, and is not refused."""
+    again: str | None = None
+    """The id of the execution that it repeats."""
     key: IdempotencyKey | None = None
     """Under which it is kept what became of it."""
     callback: str | None = None
@@ -242,6 +244,6 @@ def new_execution(
         callback=request.callback,
         mended=order.script.mended,
         exit_verdicts=order.script.exit_verdicts,
-        parent=ancestors[0] if ancestors else None,
+        parent=ancestors[0] if ancestors else request.again,
         ancestors=ancestors,
     )

@@ -27,6 +27,8 @@ class Body(ABC, Generic[T_co]):
     name: str
     """Of its schema."""
     media_type: str
+    required: bool = True
+    """Whether it must be there."""
     encoding: Mapping[str, str] = {}
     """The media types of the parts, of a body that has parts."""
     errors: tuple[type[Exception], ...] = (MediaTypeWrong, BodyTooLarge, ClientSilent, ClientSlow)
@@ -42,18 +44,21 @@ class Body(ABC, Generic[T_co]):
 
 
 class JsonBody(Body[T]):
-    """A JSON object, as a dataclass declares its members."""
+    """A JSON object, as a dataclass declares its members; no body at all may stand for `{}`."""
 
     media_type = 'application/json'
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[T], *, required: bool = True) -> None:
         self.kind = kind
         """The dataclass."""
+        self.required = required
         self.name = kind.__name__
         self._reader = Reader(kind)
 
     async def read(self, body: IncomingBody) -> T:
         """Return the members."""
+        if not self.required and not body.request.can_read_body:
+            return self._reader.read_body({})
         return self._reader.read_body(await json_object(body))
 
     def schema(self) -> dict[str, Any]:

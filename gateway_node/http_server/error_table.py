@@ -103,6 +103,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ExecutionNotDeletable: _CONFLICT,
     executions.ExecutionNotWaiting: _CONFLICT,
     executions.ScriptHasOpenExecutions: _CONFLICT,
+    executions.ExecutionNotRepeatable: _CONFLICT,
     executions.IdempotencyKeyReused: _vendor(409, 'idempotency-key-reused'),
     executions.ScriptAlreadyRunning: _CONFLICT,
     executions.TimeoutTooLong: _INVALID_PARAMETER,

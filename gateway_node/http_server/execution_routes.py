@@ -12,6 +12,7 @@ from gateway_node.executions.errors import (
     DiskSpaceLow,
     ExecutionNotDeletable,
     ExecutionNotFound,
+    ExecutionNotRepeatable,
     ExecutionNotStoppable,
     FeatureNotAvailable,
     GenerationLimitReached,
@@ -38,7 +39,7 @@ from gateway_node.http_server import (
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPT, ERRORS_OF_SCRIPTS
-from gateway_node.http_server.start_bodies import StartBody
+from gateway_node.http_server.start_bodies import RetryBody, StartBody
 from gateway_node.http_server.subjects import (
     ByExecutionId,
     find_by_id,
@@ -85,6 +86,8 @@ _GROUP = (
 
 _LIST = (ScriptsTurnedOff, LibraryUnavailable, StoreUnavailable)
 _BY_ID = (*_LIST, ExecutionNotFound)
+
+_RETRY = (*_START, ScriptNotFound, ExecutionNotFound, ExecutionNotRepeatable)
 
 EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
     Route(
@@ -215,6 +218,19 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         errors=(*_EXECUTION, ExecutionNotDeletable, ExecutionNotStoppable),
     ),
     Route(
+        'POST',
+        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}/retry',
+        OPERATOR,
+        executions.retry_execution,
+        executions.OfRetry,
+        finds=find_execution,
+        body=JsonBody(RetryBody, required=False),
+        status=202,
+        answers='StartedExecution',
+        answers_end='Execution',
+        errors=(*ERRORS_OF_SCRIPTS, *_RETRY),
+    ),
+    Route(
         'GET',
         '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}/callback',
         VIEWER,
@@ -275,6 +291,19 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         finds=find_library,
         status=204,
         errors=(*_BY_ID, ExecutionNotDeletable, ExecutionNotStoppable),
+    ),
+    Route(
+        'POST',
+        '/executions/{execution_id}/retry',
+        OPERATOR,
+        executions.retry_execution,
+        executions.ByRetriedId,
+        finds=find_by_id,
+        body=JsonBody(RetryBody, required=False),
+        status=202,
+        answers='StartedExecution',
+        answers_end='Execution',
+        errors=(ScriptsTurnedOff, LibraryUnavailable, *_RETRY),
     ),
     Route(
         'GET',

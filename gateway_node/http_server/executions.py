@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.again import repetition_of
 from gateway_node.executions.ended_details import Detail
+from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, StopAction
 from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.execution_columns import execution_href
@@ -15,7 +18,7 @@ from gateway_node.http_server.once import MadeOnce, started_once
 from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.preferences import PREFER, Wait
 from gateway_node.http_server.representations import content_href, Json
-from gateway_node.http_server.start_bodies import StartBody
+from gateway_node.http_server.start_bodies import RetryBody, StartBody
 from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution, OfScript
 from gateway_node.http_server.takes import header, member, optional
 
@@ -35,6 +38,21 @@ class WaitsForEnd:
 @dataclass(frozen=True, kw_only=True)
 class OfStart(OfScript, MadeOnce, WaitsForEnd):
     """Takes a script, and how long a client waits for the end of what it starts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrying(NamesExecution, MadeOnce, WaitsForEnd):
+    """Takes an execution that is started again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfRetry(OfExecution, Retrying):
+    """Takes an execution of a script that is started again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByRetriedId(ByExecutionId, Retrying):
+    """Takes an execution that is started again, whatever it is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +85,28 @@ async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
     has the end waited for so many seconds, and an execution that ended in time answered as its
     GET answers it.
     """
-    wait_sec = call.at.wait_sec
-    answer_at = call.services.clock.monotonic() + (wait_sec or 0)
-    request = call.body.start()
-    at, service = call.at, call.services.executions
+    return await _start(call, call.at.entity, call.at.script_id, call.body.start())
+
+
+async def retry_execution(call: Call[Retrying, RetryBody]) -> Answer:
+    """Start the script of an execution that has ended again, in the version that it has now.
+
+    It is given the same parameters and arguments, unless others are said. The new execution names
+    the one that it repeats as its `parent`.
+    """
+    execution = await call.at.execution(call.services.questions)
+    wish = call.body.over(repetition_of(execution))
+    return await _start(call, execution.entity, execution.script_id, wish)
+
+
+async def _start(
+    call: Call[Any, Any], entity: EntityRef, script_id: str, wish: StartRequest
+) -> Answer:
+    answer_at = call.services.clock.monotonic() + (call.at.wait_sec or 0)
     made = await started_once(
         call,
-        lambda key: service.start(
-            at.entity, at.script_id, replace(request, key=key), actor=call.actor
+        lambda key: call.services.executions.start(
+            entity, script_id, replace(wish, key=key), actor=call.actor
         ),
     )
     answer = await started_or_ended(call, made.resource, answer_at, _started)

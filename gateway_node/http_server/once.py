@@ -27,8 +27,12 @@ IDEMPOTENCY_KEY = 'Idempotency-Key'
 IDEMPOTENCY_REPLAYED = 'Idempotency-Replayed'
 MAX_KEY_CHARACTERS = 255
 
-_QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
-_BARE = re.compile(r'[!#-+\--:<-\[\]-~]*')
+_CHARACTER = r'(?:[!#-\[\]-~]|\\["\\])'
+"""One of a structured string."""
+_PLAIN = r'[!#-+\--:<-\[\]-~]'
+"""One that needs no quotes."""
+_QUOTED = re.compile(f'"({_CHARACTER}*)"')
+_BARE = re.compile(f'{_PLAIN}*')
 
 
 class Key(Field[str]):
@@ -51,8 +55,9 @@ class Key(Field[str]):
         return text
 
     def schema(self) -> dict[str, Any]:
-        """Tell how long it may be; in quotes each character may have a backslash."""
-        return {'type': 'string', 'minLength': 1, 'maxLength': 2 * MAX_KEY_CHARACTERS + 2}
+        """Tell both forms."""
+        bounds = f'{{1,{MAX_KEY_CHARACTERS}}}'
+        return {'type': 'string', 'pattern': f'^(?:"{_CHARACTER}{bounds}"|{_PLAIN}{bounds})$'}
 
 
 @dataclass(frozen=True, kw_only=True)

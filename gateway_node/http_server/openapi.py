@@ -187,7 +187,7 @@ def _request_body(body: Body[Any]) -> dict[str, Any]:
         content['encoding'] = {
             name: {'contentType': media_type} for name, media_type in body.encoding.items()
         }
-    return {'required': True, 'content': {body.media_type: content}}
+    return {'required': body.required, 'content': {body.media_type: content}}
 
 
 def _bodies(routes: Iterable[Route[Any, Any]]) -> dict[str, Schema]:

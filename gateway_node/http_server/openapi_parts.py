@@ -117,10 +117,11 @@ def _of_script(route: Route[Any, Any], script: Script, path: str) -> dict[str, A
                   'schema', 'properties', 'parameters')  # fmt: skip
         place = ''.join(f'/{pointer_token(each)}' for each in tokens)
         schema['properties']['parameters'] = _moved(script.parameters_schema, place)
+    content = {body.media_type: {'schema': schema}}
     return {
         'x-sovd-name': script.name,
         'x-sovd-proximity-proof-required': script.proximity_proof_required,
-        'requestBody': {'required': True, 'content': {body.media_type: {'schema': schema}}},
+        'requestBody': {'required': body.required, 'content': content},
     }
 
 

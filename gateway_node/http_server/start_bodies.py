@@ -64,6 +64,23 @@ class StartOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetryBody(StartOptions):
+    """What a client says to start an execution again; what it is given is the same by default."""
+
+    parameters: Mapping[str, Any] | None = optional(PARAMETERS, default=None)
+    arguments: tuple[str, ...] | None = optional(ARGUMENTS, default=None)
+
+    def over(self, wish: StartRequest) -> StartRequest:
+        """Return a wish with what is said otherwise."""
+        given = self.request(
+            wish.execution_type,
+            parameters=wish.parameters if self.parameters is None else self.parameters,
+            arguments=wish.arguments if self.arguments is None else self.arguments,
+        )
+        return replace(given, again=wish.again)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StartBody(StartOptions):
     """What a client says to start an execution."""
 

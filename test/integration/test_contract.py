@@ -365,7 +365,9 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     elif path.endswith('/line') and method == 'PUT':
         options['json'] = {'paused': True}
     elif method in ('POST', 'PUT'):
-        if path.endswith('/executions'):
+        if path.endswith('/retry'):
+            pass  # no body is needed
+        elif path.endswith('/executions'):
             schedules = row.state == "schedules' limit reached"
             options['json'] = {'execution_type': 'on_restart' if schedules else 'now'}
             if path == '/executions':
@@ -530,6 +532,8 @@ CONCERNS: dict[str, set[str]] = {
     '/executions/metrics': {'-', 'scripts off'},
     '/executions/{id}': EXECUTION_STATES - {'entity unknown'},
     '/executions/{id}/output': EXECUTION_STATES - {'entity unknown'},
+    '/executions/{id}/retry': EXECUTION_STATES - {'entity unknown'},
+    '{entity}/scripts/{id}/executions/{id}/retry': EXECUTION_STATES,
     '{entity}/scripts/{id}/executions/{id}/output': EXECUTION_STATES,
     '/executions/{id}/events': EXECUTION_STATES - {'entity unknown'},
     '{entity}/scripts/{id}/executions/{id}/events': EXECUTION_STATES,

@@ -12,7 +12,7 @@ import pytest
 
 from gateway_node.entities.names import RESERVED_IDS
 from gateway_node.executions.actors import Role
-from gateway_node.http_server import uploads
+from gateway_node.http_server import executions, uploads
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.docs import docs_of
 from gateway_node.http_server.error_table import ERROR_TABLE, row_of
@@ -138,7 +138,7 @@ def _segments(path: str) -> Iterator[tuple[list[str], str]]:
 
 def test_a_route_declares_the_subclasses_of_its_errors() -> None:
     """And what reading its body may raise, where it has one."""
-    (start,) = (each for each in ROUTES if each.answers == 'StartedExecution')
+    (start,) = (each for each in ROUTES if each.handler is executions.start_execution)
     show = next(each for each in ROUTES if each.answers == 'Execution' and each.method == 'GET')
     assert start.declares(ClientSilent(1.0))
     assert not show.declares(ClientSilent(1.0))
