@@ -110,6 +110,7 @@ async def assemble(
             executions=inner.executions.service,
             questions=inner.executions.questions,
             once_only=inner.executions.once_only,
+            many=inner.executions.many,
             statistics=inner.executions.statistics,
             callbacks=callbacks,
             event_pages=inner.executions.event_pages,

@@ -7,6 +7,7 @@ from gateway_node.clock import Clock
 from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.many import Many
 from gateway_node.executions.once_only import OnceOnly
 from gateway_node.executions.ports import Archive, CallbackCheck, FreeSpace, ScriptRunner
 from gateway_node.executions.questions import Questions
@@ -30,6 +31,7 @@ class ExecutionRoom:
     questions: Questions
     script_changes: ScriptChanges
     once_only: OnceOnly
+    many: Many
     statistics: Statistics
     event_pages: EventPages
     streams: Streams
@@ -84,6 +86,7 @@ def execution_room(
         questions=service.questions,
         script_changes=script_changes,
         once_only=OnceOnly(store.keys),
+        many=Many(service, service.questions),
         statistics=Statistics(store, clock),
         event_pages=EventPages(store),
         streams=streams,

@@ -140,13 +140,27 @@ def error_body(row: Row, message: str, parameters: dict[str, Any] | None = None)
     return body
 
 
+def error_told(error: Exception, what: str) -> tuple[Row, dict[str, Any]]:
+    """Return how an error is answered, and its GenericError; the log has a defect, in `what`."""
+    row = row_of(type(error))
+    if row is not None:
+        return row, error_body(row, str(error), _violations(error))
+    _log.error('%s failed', what, exc_info=error)
+    message = 'an internal error; the log of the gateway has the traceback'
+    return INTERNAL_ERROR, error_body(INTERNAL_ERROR, message)
+
+
 def generic_error(
     row: Row, message: str, parameters: dict[str, Any] | None = None
 ) -> web.Response:
     """Build the answer, with a GenericError."""
+    return _response(row, error_body(row, message, parameters))
+
+
+def _response(row: Row, body: dict[str, Any]) -> web.Response:
     response = web.Response(
         status=row.status,
-        text=json.dumps(error_body(row, message, parameters), ensure_ascii=False),
+        text=json.dumps(body, ensure_ascii=False),
         content_type='application/json',
         headers=row.headers,
     )
@@ -182,15 +196,10 @@ def error_answer(request: web.BaseRequest, error: Exception) -> web.StreamRespon
 
 
 def _domain_error(request: web.BaseRequest, error: Exception) -> web.Response:
-    row = row_of(type(error))
-    if row is not None:
-        response = generic_error(row, str(error), _violations(error))
-        response.headers.update(getattr(error, 'headers', {}))
-        return response
-    _log.error('%s %s failed', request.method, request.path, exc_info=error)
-    return generic_error(
-        INTERNAL_ERROR, 'an internal error; the log of the gateway has the traceback'
-    )
+    row, body = error_told(error, f'{request.method} {request.path}')
+    response = _response(row, body)
+    response.headers.update(getattr(error, 'headers', {}))
+    return response
 
 
 def _violations(error: Exception) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gateway_node.http_server.media_types import JSON
 from gateway_node.http_server.paging import Around, around_keyset, around_numbered, Paging
 from gateway_node.http_server.query_fields import Columns
 from gateway_node.http_server.representations import Json, listing
+from gateway_node.http_server.services import Services
 from gateway_node.http_server.subjects import OfEntity, OfScript
 from gateway_node.http_server.takes import path, query
 
@@ -88,15 +89,20 @@ async def list_executions_by_status(call: Call[OfStatus, None]) -> Answer:
 
 async def wanted_executions(call: Call[ExecutionQuery, None]) -> ExecutionFilter:
     """Return the filter that a query makes; InvalidParameter where no component is so called."""
-    wanted = call.at.filter(call.services.directory)
-    if call.at.include_outdated:
+    return await wanted_by(call.services, call.at)
+
+
+async def wanted_by(services: Services, query: ExecutionQuery) -> ExecutionFilter:
+    """Return the filter that a query makes; InvalidParameter as `wanted_executions`."""
+    wanted = query.filter(services.directory)
+    if query.include_outdated:
         return wanted
-    versions = await call.services.library.present_versions(call.services.directory.refs())
+    versions = await services.library.present_versions(services.directory.refs())
     present = frozenset(
         ScriptVersion(entity=entity, script_id=script_id, version=version)
         for (entity, script_id), version in versions.items()
     )
-    host = call.services.directory.host()
+    host = services.directory.host()
     present |= {ScriptVersion(entity=host, script_id=SCRIPT_ID, version=NO_VERSION)}
     return dataclasses.replace(wanted, present_versions=present)
 

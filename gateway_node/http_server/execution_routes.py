@@ -29,6 +29,7 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.http_server import (
     callbacks,
+    execution_actions,
     execution_lists,
     execution_statistics,
     executions,
@@ -47,6 +48,7 @@ from gateway_node.http_server.subjects import (
     find_library,
     find_script,
     find_scripts,
+    Nothing,
     OfExecution,
 )
 from gateway_node.scripts.errors import (
@@ -131,6 +133,17 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         execution_lists.OfStatus,
         finds=find_library,
         answers='ExecutionList',
+        errors=_LIST,
+    ),
+    Route(
+        'POST',
+        '/executions/actions',
+        OPERATOR,
+        execution_actions.act_on_executions,
+        Nothing,
+        finds=find_library,
+        body=JsonBody(execution_actions.ActionBody),
+        answers='ActionsTaken',
         errors=_LIST,
     ),
     Route(

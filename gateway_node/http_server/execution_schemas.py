@@ -5,6 +5,7 @@ from gateway_node.callbacks.values import CallbackStatus
 from gateway_node.executions.actors import Role
 from gateway_node.executions.events import EventKind
 from gateway_node.executions.findings import MAX_CHECKS, MAX_METRICS, MAX_TEXT_CHARACTERS
+from gateway_node.executions.many import MAX_EXECUTIONS
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.statistics import Interval, MAX_LISTED, MAX_POINTS
 from gateway_node.executions.values import (
@@ -273,6 +274,26 @@ EXECUTION_SCHEMAS: dict[str, Schema] = {
                 maxItems=MAX_POINTS,
             ),
         },
+    ),
+    'ActionsTaken': object_of(
+        {
+            'items': array_of(
+                object_of(
+                    {
+                        'id': TEXT,
+                        'href': _EXECUTION_HREF,
+                        'result': {'enum': ['done', 'refused', 'matched']},
+                    },
+                    {
+                        'error': reference_to('GenericError'),
+                        'started': object_of({'id': TEXT, 'href': _EXECUTION_HREF}),
+                    },
+                ),
+                maxItems=MAX_EXECUTIONS,
+            ),
+            'truncated': FLAG,
+            'dry_run': FLAG,
+        }
     ),
     'StartedExecution': object_of(
         {'id': TEXT, 'status': choice_of(ExecutionStatus), 'href': _EXECUTION_HREF},

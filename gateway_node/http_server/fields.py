@@ -143,7 +143,9 @@ class Integer(Field[int]):
         self._text = re.compile(f'{sign}[0-9]{{1,{_DIGITS}}}')
 
     def read(self, value: object) -> int:
-        """Return the number."""
+        """Return the number; in JSON, 5 and 5.0 are one."""
+        if isinstance(value, float) and value.is_integer():
+            return self._within(int(value), value)
         whole = value if isinstance(value, int) and not isinstance(value, bool) else None
         return self._within(whole, value)
 

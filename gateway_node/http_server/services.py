@@ -9,6 +9,7 @@ from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.event_pages import EventPages
+from gateway_node.executions.many import Many
 from gateway_node.executions.once_only import OnceOnly
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
@@ -55,6 +56,7 @@ class Services:
     executions: ExecutionService
     questions: Questions
     once_only: OnceOnly
+    many: Many
     statistics: Statistics
     event_pages: EventPages
     streams: Streams

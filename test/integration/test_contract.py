@@ -339,6 +339,26 @@ async def scene_of(row: Row, entity: str, tmp_path: Path) -> AsyncIterator[Scene
         yield scene
 
 
+def content_of(row: Row, scene: Scene, method: str, path: str) -> dict[str, Any]:
+    """Return what a request says, well-formed, as options of the client."""
+    if method == 'PATCH':
+        return {'json': {'priority': 70}}
+    if method not in ('POST', 'PUT') or path.endswith(('/callback', '/retry')):
+        return {}
+    if path.endswith('/line'):
+        return {'json': {'paused': True}}
+    if path.endswith('/actions'):
+        return {'json': {'action': 'stop', 'filter': {}}}
+    if path.endswith('/executions'):
+        schedules = row.state == "schedules' limit reached"
+        start = {'execution_type': 'on_restart' if schedules else 'now'}
+        several = {'script': scene.script_id, 'entities': scene.entity}
+        return {'json': start | (several if path == '/executions' else {})}
+    if '/executions/' in path:
+        return {'json': {'action': 'stop'}}
+    return {'data': form(b'echo new\n', 'new.sh')}
+
+
 async def send(row: Row, scene: Scene) -> ClientResponse:
     """Send the row's request, well-formed."""
     method, template = row.request.split(' ')
@@ -359,25 +379,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     if entity_type in named:
         known = scene.known and not scene.entity.endswith('nobody')
         path = path.replace('{id}', named[entity_type] if known else 'nobody')
-    options: dict[str, Any] = {}
-    if method == 'PATCH':
-        options['json'] = {'priority': 70}
-    elif path.endswith('/line') and method == 'PUT':
-        options['json'] = {'paused': True}
-    elif method in ('POST', 'PUT'):
-        if path.endswith('/retry'):
-            pass  # no body is needed
-        elif path.endswith('/executions'):
-            schedules = row.state == "schedules' limit reached"
-            options['json'] = {'execution_type': 'on_restart' if schedules else 'now'}
-            if path == '/executions':
-                options['json'] |= {'script': scene.script_id, 'entities': scene.entity}
-        elif path.endswith('/callback'):
-            pass  # takes no body
-        elif '/executions/' in path:
-            options['json'] = {'action': 'stop'}
-        else:
-            options['data'] = form(b'echo new\n', 'new.sh')
+    options = content_of(row, scene, method, path)
     if row.state in KEY_STATES:
         options['headers'] = A_KEY
     return await scene.api.request(method, path, **options)
@@ -530,6 +532,7 @@ CONCERNS: dict[str, set[str]] = {
     '/executions/stats': {'-', 'scripts off'},
     '/executions/status/{status}': {'-', 'scripts off'},
     '/executions/metrics': {'-', 'scripts off'},
+    '/executions/actions': {'-', 'scripts off'},
     '/executions/{id}': EXECUTION_STATES - {'entity unknown'},
     '/executions/{id}/output': EXECUTION_STATES - {'entity unknown'},
     '/executions/{id}/retry': EXECUTION_STATES - {'entity unknown'},

@@ -60,9 +60,13 @@ expected-statuses = ["400", "404", "405", "409", "413", "415", "429", "5xx"]
 include-operation-id = ["upload_script", "replace_script"]
 checks.positive_data_acceptance.enabled = false
 
-# Where an end may be told is a matter of the gateway's parameters.
+# Where an end may be told is a matter of the gateway's parameters, and how long a script may run
+# one of its own.
 [[operations]]
-include-operation-id = ["start_execution", "start_group"]
+include-operation-id = [
+    "start_execution", "start_group", "retry_execution",
+    "retry_execution_of_executions_execution_id_retry"
+]
 checks.positive_data_acceptance.enabled = false
 
 # What is for one form, or one way through a list, is refused with another; so is a component
@@ -72,7 +76,7 @@ include-operation-id = [
     "show_output", "show_output_of_executions_execution_id_output", "list_executions",
     "list_entity_executions", "list_all_executions", "list_executions_by_status", "list_metric",
     "show_statistics", "list_events", "list_execution_events", "list_events_of_execution",
-    "list_events_of_execution_of_executions_execution_id_events"
+    "list_events_of_execution_of_executions_execution_id_events", "act_on_executions"
 ]
 checks.positive_data_acceptance.enabled = false
 

@@ -271,6 +271,7 @@ async def serve_api(
             executions=executions,
             questions=room.questions,
             once_only=room.once_only,
+            many=room.many,
             statistics=room.statistics,
             event_pages=room.event_pages,
             streams=room.streams,

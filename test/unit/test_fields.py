@@ -105,6 +105,7 @@ def test_a_number_in_a_text_is_plain_digits_within_the_range(text: str) -> None:
 def test_a_number_in_a_text_is_read_as_a_number() -> None:
     """A query has texts only; a text in JSON is no number, and 7.0 is 7."""
     assert Integer(1, 10).read_text('7') == 7
+    assert Integer(1, 10).read(7.0) == 7
     with pytest.raises(ValueRefused):
         Integer(1, 10).read('7')
 
