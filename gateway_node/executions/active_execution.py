@@ -2,7 +2,7 @@
 """One open execution: from its record to the final status, whatever happens in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 import contextlib
 from dataclasses import replace
 import logging
@@ -46,6 +46,7 @@ RUNNING_PATIENCE_SEC = 0.02
 
 
 _Enter = Callable[[], Awaitable[StartOrder]]
+RecordEnd = Callable[[Sequence[Change]], Awaitable[bool]]
 
 
 class ActiveExecution:
@@ -68,10 +69,12 @@ class ActiveExecution:
         clock: Clock,
         executor: Executor,
         start_prepared: bool,
+        record_end: RecordEnd,
     ) -> None:
         """Take an execution, with what is to be started where it was let in already.
 
-        With `start_prepared` the next gateway starts what this one has not.
+        With `start_prepared` the next gateway starts what this one has not. `record_end` records
+        its last changes, and tells whether another one follows it.
         """
         self.order = order
         """What is, or is to be, started; None until it is let in."""
@@ -83,6 +86,7 @@ class ActiveExecution:
         self._clock = clock
         self._executor = executor
         self._start_prepared = start_prepared
+        self._record_end = record_end
         self._process: ScriptProcess | None = None
         self._stop = Stop(trigger=execution.stop_trigger)
         self._refusal: NotStartable | None = None
@@ -93,7 +97,7 @@ class ActiveExecution:
         self._decided = False
         self._begins = False
         self.has_children = False
-        """Whether its script started executions."""
+        """Whether its script started executions, or another attempt followed it."""
         self._ended = asyncio.Event()
         self.output: Output | None = None
         """What the script wrote, once the execution has ended and where that came with its end."""
@@ -322,7 +326,8 @@ class ActiveExecution:
     async def _advance(self, status: ExecutionStatus, cause: str | None, **changes: Any) -> None:
         async with self._writing:
             change = transition(self._latest, status, cause, **changes)
-            await self._ledger.persist(*self._unrecorded, change)
+            if await self._record_end([*self._unrecorded, change]):
+                self.has_children = True
             self._take_as_recorded(change.execution)
 
     @property
@@ -368,6 +373,7 @@ class ActiveExecution:
             'script_tags': script.tags,
             'mended': script.mended,
             'exit_verdicts': script.exit_verdicts,
+            'retries': script.retries,
             'executor': self._executor,
             'changed_at': self._clock.now(),
         }

@@ -2,7 +2,7 @@
 """The executions that are active: each is here from its record to its end, with who drives it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 import logging
 from typing import Any
@@ -14,6 +14,8 @@ from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import accepted, Admitted, Candidate
 from gateway_node.executions.errors import NotStartable
+from gateway_node.executions.events import Change
+from gateway_node.executions.further_attempts import FurtherAttempts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.places import GroupLimit
@@ -40,6 +42,7 @@ class ActiveExecutions:
         held_scripts: HeldScripts,
         start_prepared: bool,
         group_of: Callable[[Execution], GroupLimit | None],
+        further_attempts: FurtherAttempts,
         on_end: Callable[[Execution], None],
     ) -> None:
         """`on_end` is called with each execution that was driven and has ended.
@@ -55,6 +58,7 @@ class ActiveExecutions:
         self._held_scripts = held_scripts
         self._start_prepared = start_prepared
         self._group_of = group_of
+        self._further_attempts = further_attempts
         self._on_end = on_end
         self._active: dict[str, ActiveExecution] = {}
         self._driving: set[asyncio.Task[None]] = set()
@@ -103,6 +107,23 @@ class ActiveExecutions:
         active = self._add(execution)
         self._spawn(self._drive(active, accepted(execution, self._group_of(execution))))
 
+    async def _record_end(self, changes: Sequence[Change]) -> bool:
+        """Record the last changes of an execution, and with them what is to follow it; tell
+        whether something does, and have that driven."""
+        following = await self._further_attempts.after(changes[-1].execution)
+        if following is None:
+            await self._ledger.persist(*changes)
+            return False
+        recorded = False
+        try:
+            await self._ledger.persist(*changes, Change.first(following, GATEWAY))
+            recorded = True
+        finally:
+            self._further_attempts.settle(following, recorded=recorded)
+        # Wherever its entity is: that one was let in, too.
+        self._spawn(self._drive(self._add(following), accepted(following, in_line=True)))
+        return True
+
     def stop_all(self, action: StopAction) -> None:
         """Ask every execution to end because the gateway ends, those that come later too."""
         self._stopping = action
@@ -130,6 +151,7 @@ class ActiveExecutions:
             clock=self._clock,
             executor=self._executor,
             start_prepared=self._start_prepared,
+            record_end=self._record_end,
         )
         self._active[execution.id] = active
         if self._stopping is not None:
@@ -168,13 +190,19 @@ class ActiveExecutions:
 
     async def _drive(self, active: ActiveExecution, candidate: Candidate | None) -> None:
         """Drive an execution, which is still to be let in where it is a candidate."""
-        enter = None if candidate is None else partial(self._admission.enter, candidate)
+        enter = None if candidate is None else partial(self._enter, active, candidate)
         try:
             await active.drive(enter)
         finally:
             self._held_scripts.add(active.execution)
             self._remove(active)
         self._on_end(active.execution)
+
+    async def _enter(self, active: ActiveExecution, candidate: Candidate) -> StartOrder:
+        left_sec = self._further_attempts.left_sec(active.execution)
+        if left_sec:
+            await asyncio.sleep(left_sec)
+        return await self._admission.enter(candidate)
 
     def _remove(self, active: ActiveExecution) -> None:
         execution_id = active.execution.id

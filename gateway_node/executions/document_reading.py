@@ -28,7 +28,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
-from gateway_node.scripts.values import Mending, ScriptKind, Verdict
+from gateway_node.scripts.values import Mending, Retries, ScriptKind, Verdict
 
 _NOTHING: Summary = {}
 
@@ -112,6 +112,9 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         queue_position=summary.get('queue_position'),
         artifacts=summary.get('artifacts', 0),
         group=_group(summary.get('group'), rest.get('skipped', ())),
+        attempt=summary.get('attempt', 1),
+        retries=Retries(**rest['retries']) if 'retries' in rest else None,
+        due_up_sec=rest.get('due_up_sec'),
     )
 
 

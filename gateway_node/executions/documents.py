@@ -118,6 +118,7 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'queue_position': execution.queue_position,
             'artifacts': execution.artifacts or None,
             'group': execution.group and _group(execution.group),
+            'attempt': execution.attempt if execution.attempt > 1 else None,
         }
     )
 
@@ -178,6 +179,8 @@ def _rest(execution: Execution) -> dict[str, Any]:
                 str(code): verdict.value for code, verdict in execution.exit_verdicts.items()
             }
             or None,
+            'retries': execution.retries and dataclasses.asdict(execution.retries),
+            'due_up_sec': execution.due_up_sec,
             'last_start': boot_time and [boot_time.boot_id, boot_time.seconds],
             'unkillable': [
                 [process.start_ticks, process.permitted]

@@ -99,7 +99,7 @@ class Ledger:
         self._tell(news, await self._store.record(news))
 
     async def persist(self, *changes: Change) -> None:
-        """Record changes of one execution, in their order, all or none.
+        """Record changes of one execution, in their order, with what follows it, all or none.
 
         What happened has happened: while the store cannot take it, this waits and tries again.
         StoreUnavailable only before `begin_waiting` and after `stop_waiting`, and StoreUnusable,

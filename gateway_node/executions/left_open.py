@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import logging
 
 from gateway_node.clock import Clock
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import Change
 from gateway_node.executions.final_status import (
     final_changes,
@@ -12,6 +13,7 @@ from gateway_node.executions.final_status import (
     FinalStatus,
     status_without_outcome,
 )
+from gateway_node.executions.further_attempts import FurtherAttempts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptRunner
@@ -35,7 +37,8 @@ class Recovered:
 
     schedules: tuple[Execution, ...]
     unstarted: tuple[Execution, ...]
-    """Accepted, never started, and wanted to be started now; oldest first."""
+    """Accepted, never started, and wanted to be started now; oldest first. What is to follow one
+    that ended comes last."""
     groups: tuple[Execution, ...]
     """Their children end, or start, as what they are; a group follows from them."""
 
@@ -48,6 +51,7 @@ async def recover(
     clock: Clock,
     start_prepared: bool,
     held_scripts: HeldScripts,
+    further_attempts: FurtherAttempts,
 ) -> Recovered:
     """End the trees that still run, and every open execution but groups, and schedules that nobody
     stopped.
@@ -60,6 +64,7 @@ async def recover(
     schedules: list[Execution] = []
     unstarted: list[Execution] = []
     groups: list[Execution] = []
+    following: list[Execution] = []
     for execution in await store.open_executions():
         outcome = outcomes.get(execution.id)
         never_started = outcome is None and execution.status is ExecutionStatus.PREPARED
@@ -73,10 +78,14 @@ async def recover(
             unstarted.append(execution)
         else:
             changes += await _ending(execution, outcome, runner, clock)
+            if (further := await further_attempts.after(changes[-1].execution)) is not None:
+                following.append(further)
     ended = {change.execution.id for change in changes}
     if ended:
         _log.warning('ended %d executions that an earlier gateway left open', len(ended))
-        await ledger.record(*changes)
+        await ledger.record(*changes, *(Change.first(each, GATEWAY) for each in following))
+        for further in following:
+            further_attempts.settle(further, recorded=True)
         for change in changes:
             held_scripts.add(change.execution)
     # Those that had ended before are among the outcomes too, where the gateway died at that.
@@ -85,7 +94,9 @@ async def recover(
     if store.may_have_forgotten:
         others = {each for each in others if await store.get(each) is not None}
     runner.acknowledge(ended | others)
-    return Recovered(schedules=tuple(schedules), unstarted=tuple(unstarted), groups=tuple(groups))
+    return Recovered(
+        schedules=tuple(schedules), unstarted=(*unstarted, *following), groups=tuple(groups)
+    )
 
 
 def _may_start_again(execution: Execution) -> bool:

@@ -261,6 +261,7 @@ class Schedules:
             priority=schedule.priority,
             mended=script.mended,
             exit_verdicts=script.exit_verdicts,
+            retries=script.retries,
             parent=schedule.id,
             callback=schedule.callback,
         )

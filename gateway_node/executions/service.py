@@ -25,6 +25,7 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
 )
 from gateway_node.executions.families import Families
+from gateway_node.executions.further_attempts import FurtherAttempts
 from gateway_node.executions.group_starts import GroupRequest, GroupStarts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds
@@ -104,6 +105,9 @@ class ExecutionService:
             line=line,
             settings=settings,
         )
+        self._further_attempts = FurtherAttempts(
+            admission=self._admission, ids=ids, clock=clock, up_sec=store.up_sec
+        )
         self._active = ActiveExecutions(
             admission=self._admission,
             runner=runner,
@@ -113,6 +117,7 @@ class ExecutionService:
             held_scripts=self._held_scripts,
             start_prepared=self._starts_prepared,
             group_of=self._group_of,
+            further_attempts=self._further_attempts,
             on_end=self._on_end,
         )
         self._families = Families(self._active)
@@ -192,6 +197,7 @@ class ExecutionService:
             clock=self._clock,
             start_prepared=self._starts_prepared,
             held_scripts=self._held_scripts,
+            further_attempts=self._further_attempts,
         )
         await self._held_scripts.read(self._store)
         await self.line.open()

@@ -244,6 +244,7 @@ def new_execution(
         callback=request.callback,
         mended=order.script.mended,
         exit_verdicts=order.script.exit_verdicts,
+        retries=order.script.retries,
         parent=ancestors[0] if ancestors else request.again,
         ancestors=ancestors,
     )

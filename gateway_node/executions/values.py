@@ -11,7 +11,7 @@ from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.findings import Check, findings_of
 from gateway_node.executions.group import Group
-from gateway_node.scripts.values import Mending, ScriptKind, Verdict
+from gateway_node.scripts.values import Mending, Retries, ScriptKind, Verdict
 
 
 class ExecutionStatus(enum.Enum):
@@ -241,6 +241,12 @@ class Execution:
     """How the file that runs differs from the script's version."""
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     """As its script had them: whoever ends it, and a later gateway, knows them."""
+    retries: Retries | None = None
+    """As its script had them."""
+    attempt: int = 1
+    """Above 1 where it follows one that failed: which one it is of these."""
+    due_up_sec: float | None = None
+    """Until when it does not want in yet, by the gateway's total time up."""
     priority: int = DEFAULT_PRIORITY
     """0 to `MAX_PRIORITY`; of those that wait, the higher goes first."""
     parent: str | None = None

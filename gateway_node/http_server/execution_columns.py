@@ -58,6 +58,7 @@ EXECUTION_COLUMNS = (
     'queue_position',
     'artifacts',
     'group',
+    'attempt',
 )
 """All that an execution may have in a list, in the order of a table."""
 

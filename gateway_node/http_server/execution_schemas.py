@@ -104,6 +104,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'timeout_sec': AMOUNT,
     'queue_position': WHOLE | {'minimum': 1},
     'artifacts': COUNT,
+    'attempt': COUNT,
 }
 
 _LINE: Schema = {'stream': choice_of(OutputStream), 'time': TIME, 'text': TEXT}

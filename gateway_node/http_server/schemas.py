@@ -54,6 +54,7 @@ _SCRIPT_WHERE_SET: Schema = {
     'warm': FLAG,
     'parameters_schema': ANY_OBJECT,
     'exit_verdicts': {'type': 'object', 'additionalProperties': choice_of(Verdict)},
+    'retries': object_of({'limit': COUNT, 'delay_sec': AMOUNT}),
     'limits': object_of(
         {},
         {

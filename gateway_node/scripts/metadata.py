@@ -6,12 +6,12 @@ checked elsewhere (`ports.SchemaChecker`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from gateway_node.scripts.errors import ScriptRefused, Violation
 from gateway_node.scripts.file_names import first_control, UPLOADED_KINDS
-from gateway_node.scripts.values import Limits, ScriptKind, Verdict
+from gateway_node.scripts.values import Limits, Retries, ScriptKind, Verdict
 from gateway_node.strict_json import pointer_token, shown
 
 MAX_NAME_LENGTH = 255
@@ -21,6 +21,8 @@ MAX_TAGS = 32
 MAX_TAG_LENGTH = 64
 MIN_TIMEOUT_SEC = 0.01
 MAX_TIMEOUT_SEC = 30 * 86400.0
+MAX_RETRIES = 10
+MAX_RETRY_DELAY_SEC = 86400.0
 
 LIMIT_RANGES: Mapping[str, tuple[float, float]] = {
     'cpu_sec': (0.01, 30 * 86400),
@@ -41,6 +43,7 @@ SCRIPT_FIELDS = (
     'proximity_proof_required',
     'parameters_schema',
     'exit_verdicts',
+    'retries',
     'limits',
 )
 """What a `Script` takes over from its metadata as it is."""
@@ -70,6 +73,7 @@ class Metadata:
     entry: str | None = None
     """The path of the file that runs, in an archive; None: the upload is no archive."""
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    retries: Retries | None = None
     limits: Limits = field(default_factory=Limits)
     named: frozenset[str] = frozenset()
     """The fields that the document named; `null` names a field and sets its default."""
@@ -94,6 +98,8 @@ class Metadata:
             document['exit_verdicts'] = {
                 str(code): verdict.value for code, verdict in self.exit_verdicts.items()
             }
+        if self.retries is not None:
+            document['retries'] = asdict(self.retries)
         if 'limits' in document:
             document['limits'] = {
                 limit.name: value
@@ -264,6 +270,35 @@ def _exit_verdicts(
     return verdicts
 
 
+def _retries(value: object, path: str, violations: list[Violation]) -> Retries | None:
+    if not isinstance(value, dict):
+        reason = f'is {shown(value)}; allowed: an object'
+        violations.append(Violation(path=path, reason=reason))
+        return None
+    known = len(violations)
+    violations += (
+        _unknown(f'{path}/{pointer_token(name)}', _RETRY_FIELDS)
+        for name in value
+        if name not in _RETRY_FIELDS
+    )
+    read: dict[str, Any] = {}
+    for name, (bounds, whole) in _RETRY_FIELDS.items():
+        if value.get(name) is not None:
+            read[name] = _number(
+                value[name], f'{path}/{name}', violations, bounds=bounds, whole=whole
+            )
+    if value.get('limit') is None:
+        violations.append(Violation(path=f'{path}/limit', reason='is missing'))
+    return None if len(violations) > known else Retries(**read)
+
+
+_RETRY_FIELDS = {
+    'limit': ((1, MAX_RETRIES), True),
+    'delay_sec': ((0, MAX_RETRY_DELAY_SEC), False),
+}
+"""Each with its bounds, and whether it is a whole number."""
+
+
 def _limits(value: object, path: str, violations: list[Violation]) -> Limits | None:
     if not isinstance(value, dict):
         reason = f'is {shown(value)}; allowed: an object'
@@ -296,5 +331,6 @@ _READERS: Mapping[str, Reader] = {
     'kind': _kind,
     'entry': _entry,
     'exit_verdicts': _exit_verdicts,
+    'retries': _retries,
     'limits': _limits,
 }

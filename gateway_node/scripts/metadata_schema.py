@@ -12,6 +12,8 @@ from gateway_node.scripts.metadata import (
     MAX_DESCRIPTION_LENGTH,
     MAX_ENTRY_LENGTH,
     MAX_NAME_LENGTH,
+    MAX_RETRIES,
+    MAX_RETRY_DELAY_SEC,
     MAX_TAG_LENGTH,
     MAX_TAGS,
     MAX_TIMEOUT_SEC,
@@ -78,6 +80,17 @@ _FIELDS: dict[str, dict[str, Any]] = {
             'not': {'pattern': '\\n'},
         },
         'additionalProperties': {'enum': [verdict.value for verdict in Verdict]},
+    },
+    'retries': {
+        'type': 'object',
+        'properties': {
+            'limit': {'type': 'integer', 'minimum': 1, 'maximum': MAX_RETRIES},
+            'delay_sec': _or_null(
+                {'type': 'number', 'minimum': 0, 'maximum': MAX_RETRY_DELAY_SEC}
+            ),
+        },
+        'required': ['limit'],
+        'additionalProperties': False,
     },
     'limits': _LIMITS,
 }

@@ -15,6 +15,7 @@ def script_summary(script: Script) -> dict[str, Any]:
         'exit_verdicts': {
             str(code): verdict.value for code, verdict in script.exit_verdicts.items()
         },
+        'retries': script.retries and dataclasses.asdict(script.retries),
         'limits': {name: bound for name, bound in limits.items() if bound is not None},
         'mended': [mending.value for mending in script.mended],
         'entry': script.entry,

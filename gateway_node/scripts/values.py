@@ -71,6 +71,16 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retries:
+    """How often a script that fails is tried again."""
+
+    limit: int
+    """Times beyond the first."""
+    delay_sec: float = 0.0
+    """Seconds between an end and the next attempt."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArgumentDefinition:
     """Turns a parameter of a managed script into command line arguments."""
 
@@ -146,6 +156,8 @@ class Script:
     parameters_schema: Mapping[str, Any] | None = None
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     """What it means that the script exits with a code; with these it has ended well."""
+    retries: Retries | None = None
+    """None: it is not tried again."""
     limits: Limits = field(default_factory=Limits)
     argument_definitions: tuple[ArgumentDefinition, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

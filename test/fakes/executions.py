@@ -56,6 +56,8 @@ def as_listed(execution: Execution) -> Execution:
         changed_at=None,
         callback=None,
         exit_verdicts={},
+        retries=None,
+        due_up_sec=None,
         unkillable_processes=(),
         as_schedule=schedule and dataclasses.replace(schedule, last_start=None),
     )

@@ -174,6 +174,7 @@ async def test_scripts_are_there_again_after_a_restart(
         'description': 'D',
         'kind': 'bash',
         'exit_verdicts': {'1': 'FAIL'},
+        'retries': {'limit': 2},
         'limits': {'memory_mb': 5},
         'single_execution': True,
         'proximity_proof_required': True,

@@ -24,7 +24,7 @@ from gateway_node.executions.values import (
     TriggerType,
     UnkillableProcess,
 )
-from gateway_node.scripts.values import Mending, ScriptKind, Verdict
+from gateway_node.scripts.values import Mending, Retries, ScriptKind, Verdict
 
 TEXTS = st.text(max_size=8)
 ANY_TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
@@ -103,6 +103,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         parameters=OBJECTS,
     ),
     'artifacts': NUMBERS,
+    'attempt': st.integers(1, 11),
+    'retries': st.none() | st.builds(Retries, limit=st.integers(1, 10), delay_sec=SECONDS),
+    'due_up_sec': st.none() | SECONDS,
     'unkillable_processes': st.lists(
         st.builds(
             UnkillableProcess,

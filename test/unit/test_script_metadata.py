@@ -10,7 +10,7 @@ import pytest
 from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.file_names import check_file_name, kind_by_name, settle_kind
 from gateway_node.scripts.metadata import LIMIT_RANGES, Metadata, parse_metadata
-from gateway_node.scripts.values import Limits, ScriptKind, Verdict
+from gateway_node.scripts.values import Limits, Retries, ScriptKind, Verdict
 
 
 def _named(value: object) -> str:
@@ -27,6 +27,7 @@ FULL = {
     'parameters_schema': {'type': 'object'},
     'kind': 'bash',
     'exit_verdicts': {'1': 'FAIL', '77': 'SKIP'},
+    'retries': {'limit': 3, 'delay_sec': 0.5},
     'limits': {'memory_mb': 64, 'processes': 3},
 }
 
@@ -48,6 +49,7 @@ def test_full_metadata_is_read_and_written_again_unchanged() -> None:
     metadata = parse_metadata(FULL)
     assert metadata.kind is ScriptKind.BASH
     assert metadata.exit_verdicts == {1: Verdict.FAIL, 77: Verdict.SKIP}
+    assert metadata.retries == Retries(limit=3, delay_sec=0.5)
     assert metadata.limits == Limits(memory_mb=64, processes=3)
     assert metadata.tags == ('brakes', 'ünïcode')
     assert json.loads(json.dumps(metadata.document())) == FULL

@@ -12,7 +12,14 @@ from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.installed_executables import PackageExecutable
 from gateway_node.scripts.scripts_manifest import load_scripts_manifest
-from gateway_node.scripts.values import ArgumentDefinition, Limits, Script, ScriptKind, Verdict
+from gateway_node.scripts.values import (
+    ArgumentDefinition,
+    Limits,
+    Retries,
+    Script,
+    ScriptKind,
+    Verdict,
+)
 
 FULL = """
 scripts:
@@ -34,6 +41,7 @@ scripts:
       - {name: verbose}
     environment: {LANG: C, EMPTY: ''}
     exit_verdicts: {"1": FAIL}
+    retries: {limit: 2, delay_sec: 5}
     limits: {memory_mb: 64}
   - id: by_suffix
     path: {absolute}
@@ -73,6 +81,7 @@ def test_a_manifest_names_all_that_a_script_has(tmp_path: Path) -> None:
         proximity_proof_required=True,
         parameters_schema=schema,
         exit_verdicts={1: Verdict.FAIL},
+        retries=Retries(limit=2, delay_sec=5),
         limits=Limits(memory_mb=64),
         argument_definitions=(
             ArgumentDefinition(name='device', flag='--device'),

@@ -89,6 +89,11 @@ class Stage:
 
         ledger = Ledger(self.store)
         self.listener.listen_to(ledger)
+
+        async def record_end(changes: Sequence[Change]) -> bool:
+            await ledger.persist(*changes)
+            return False
+
         active = ActiveExecution(
             execution,
             order,
@@ -97,6 +102,7 @@ class Stage:
             clock=FakeClock(),
             executor=EXECUTOR,
             start_prepared=False,
+            record_end=record_end,
         )
         driving = asyncio.create_task(active.drive())
         yield active

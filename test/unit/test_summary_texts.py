@@ -43,6 +43,9 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'callback': None,
     'artifacts': 0,
     'group': None,
+    'attempt': 1,
+    'retries': None,
+    'due_up_sec': None,
 }
 EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
 """Earlier versions know no others."""
