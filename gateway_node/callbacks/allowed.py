@@ -23,16 +23,16 @@ _LABEL = r'[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
 # The last label is no number in any base: what parses as an address in any library is one.
 _NAME = rf'(?:{_LABEL}\.)*(?![0-9]+(?![^:/?])|0[xX][0-9A-Fa-f]*(?![^:/?])){_LABEL}'
 _CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
-_URL = re.compile(
+# Compiled when they are needed: few robots have callbacks.
+_URL = (
     rf'(?P<scheme>https?)://(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<ipv4>[0-9.]+)|(?P<name>{_NAME}))'
-    rf'(?::(?P<port>[0-9]{{1,5}}))?(?:/{_CHARACTER}*)?(?:\?(?:{_CHARACTER}|\?)*)?',
-    re.IGNORECASE | re.ASCII,
+    rf'(?::(?P<port>[0-9]{{1,5}}))?(?:/{_CHARACTER}*)?(?:\?(?:{_CHARACTER}|\?)*)?'
 )
-_ENTRY = re.compile(
+_ENTRY = (
     rf'(?:\[(?P<ipv6>[0-9A-Fa-f:./]+)\]|(?P<ipv4>[0-9./]+)|(?P<name>(?:\*\.)?{_NAME}))'
     r'(?::(?P<port>[0-9]{1,5}))?'
 )
-_BARE_IPV6 = re.compile(r'[0-9A-Fa-f./]*:[0-9A-Fa-f./]*:[0-9A-Fa-f:./]*')
+_BARE_IPV6 = r'[0-9A-Fa-f./]*:[0-9A-Fa-f./]*:[0-9A-Fa-f:./]*'
 _LOOPBACK: tuple[Network, ...] = (
     ipaddress.IPv4Network('127.0.0.0/8'),
     ipaddress.IPv6Network('::1/128'),
@@ -66,7 +66,7 @@ class Entry:
 def entry_of(text: str) -> Entry:
     """Read an entry: a name, `*.domain`, an address or a network, each with `:port` behind it or
     without; EntryInvalid."""
-    match = _ENTRY.fullmatch(f'[{text}]' if _BARE_IPV6.fullmatch(text) else text)
+    match = re.fullmatch(_ENTRY, f'[{text}]' if re.fullmatch(_BARE_IPV6, text) else text)
     if match is None:
         raise EntryInvalid(text)
     port = _port(match['port'])
@@ -97,7 +97,7 @@ class Destination:
 
 def destination_of(url: str) -> Destination:
     """Take a URL apart; CallbackRefused where it is none to which a callback can go."""
-    match = _URL.fullmatch(url)
+    match = re.fullmatch(_URL, url, re.IGNORECASE | re.ASCII)
     port = 0 if match is None else _port(match['port'], _PORTS[match['scheme'].lower()])
     if match is None or not port or len(url) > MAX_URL_CHARACTERS:
         raise _no_url(url)

@@ -24,6 +24,7 @@ from gateway_node.executions.errors import ExecutionNotFound, StoreUnavailable, 
 from gateway_node.executions.events import Event, EventKind
 from gateway_node.executions.values import Execution
 from gateway_node.scripts.errors import LibraryUnavailable
+from gateway_node.side_tasks import log_failure
 
 _log = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ class Callbacks:
                     )
                     under_way.add(task)
                     task.add_done_callback(under_way.discard)
+                    task.add_done_callback(log_failure)
                 await self._wait()
         finally:
             for task in under_way:

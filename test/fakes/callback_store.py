@@ -27,8 +27,9 @@ class InMemoryCallbackStore:
         return self._kept.get(execution_id, new)
 
     async def undelivered(self) -> tuple[Callback, ...]:
-        """Return the callbacks that wait although their executions have ended."""
-        return tuple(each for each in self._kept.values() if each.status is CallbackStatus.WAITING)
+        """Return the callbacks that wait although their executions have ended, oldest first."""
+        found = [await self.get(each) for each in self._executions.ended_ids()]
+        return tuple(each for each in found if each and each.status is CallbackStatus.WAITING)
 
     async def keep(self, callback: Callback) -> None:
         """Keep where a callback stands now, if it is kept at all."""

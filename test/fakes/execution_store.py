@@ -86,6 +86,10 @@ class InMemoryExecutionStore:
         """The keys under which clients asked for something."""
         return self._keys
 
+    def ended_ids(self) -> list[str]:
+        """Return the ids of all that have ended, oldest first."""
+        return sorted(self._ended_at)
+
     def up_sec(self) -> float:
         """Return the seconds of the clock."""
         return self._clock.monotonic()

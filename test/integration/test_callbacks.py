@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from gateway_node.executions.values import (
     Output,
     StopAction,
 )
+from gateway_node.http_server.callbacks import AnsweredEnds
 
 NOW = ExecutionType.NOW
 WAITING = CallbackStatus.WAITING
@@ -115,6 +117,20 @@ async def test_an_end_is_told_as_get_answers_it(robot: Robot) -> None:
         }
 
 
+async def test_what_is_told_is_settled(robot: Robot) -> None:
+    """Whoever asks for it earlier waits for the end, and has the output that comes with that."""
+    async with robot.gateway() as life:
+        execution = await life.start(await life.upload(), NOW)
+        script = await life.runner.script(execution.id)
+        documents = AnsweredEnds(life.questions, '/api/v1')
+        asked = asyncio.create_task(documents.document(execution.id))
+        await asyncio.sleep(0)
+        output = Output(stdout='21 degrees\n')
+        script.end(Outcome(cause=EndCause.EXITED, exit_code=0, duration_sec=0.5, output=output))
+        end = json.loads(await asked)
+        assert (end['status'], end['output']['stdout']) == ('completed', '21 degrees\n')
+
+
 async def test_each_way_to_end_is_told(robot: Robot) -> None:
     """Failed, stopped, past its time: a receiver hears of all of them."""
     async with receiver(answers(200)) as told, robot.gateway() as life, sending(life):
@@ -177,7 +193,7 @@ async def test_what_a_killed_gateway_did_not_deliver_the_next_one_does(
 ) -> None:
     """After what is left of the pause, as one more attempt."""
     manners = answers_one_after_another(answers(500), answers(200))
-    async with receiver(manners) as told:
+    async with receiver(manners) as told, receiver(answers(200)) as other:
         async with robot.gateway() as life, sending(life):
             execution = await ended(life, url_of(told))
             before = await settled(life, execution, attempts=1)
@@ -187,6 +203,9 @@ async def test_what_a_killed_gateway_did_not_deliver_the_next_one_does(
             left_sec = life.callbacks.next_attempt_in_sec(callback)
             assert left_sec is not None
             assert 0 < left_sec <= 6
+            # Were it sent before, it would be by then.
+            await settled(life, await ended(life, url_of(other)), attempts=1)
+            assert (len(told.told), life.callbacks.figures['waiting']) == (1, 1)
             await let_pass(robot, loop_clock, left_sec)
             assert (await settled(life, execution, attempts=2)).status is DELIVERED
         async with robot.gateway() as life, sending(life):
