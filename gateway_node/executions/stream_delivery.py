@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 import time
 
+from gateway_node.executions.listeners import Guard
+
 TURN_SEC = 0.0005
 """How long readers are served in one turn of the loop."""
 
@@ -19,9 +21,10 @@ class Delivery:
     def __init__(self) -> None:
         self._queue: deque[Callable[[], None]] = deque()
         self._arranged = False
+        self._guard = Guard()
 
     def put(self, hand_on: Callable[[], None]) -> None:
-        """Have this called in its turn; it must return at once, and never raise."""
+        """Have this called in its turn; it must return at once."""
         self._queue.append(hand_on)
         if not self._arranged:
             self._arranged = True
@@ -36,7 +39,7 @@ class Delivery:
     def _serve(self) -> None:
         until = time.perf_counter() + TURN_SEC
         while self._queue:
-            self._queue.popleft()()
+            self._guard.tell(self._queue.popleft())
             if time.perf_counter() >= until:
                 break
         self._arranged = bool(self._queue)

@@ -120,7 +120,7 @@ _CHANGE = object_of(
 )
 _EVENT: Schema = {
     'id': TEXT,
-    'event': {'enum': ['status', 'script']},
+    'event': {'enum': ['status', 'script', 'line']},
     'href': href_to('/events/42'),
     'timestamp': TIME,
     'payload': {
@@ -129,7 +129,7 @@ _EVENT: Schema = {
         'required': ['href', 'change'],
     },
 }
-"""Its payload is the summary of an execution, or of a script, as the event left it."""
+"""Its payload is the summary of an execution or of a script, as the event left it, or the line."""
 
 _AROUND: Schema = {
     'next': href_to('/executions?limit=-100&id_exclusive=exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8'),

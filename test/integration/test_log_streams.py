@@ -61,6 +61,19 @@ def body_id(event_id: str, offset: int) -> str:
     return f'{epoch}-{int(sequence) + offset}'
 
 
+async def test_the_line_is_told_of_too(api: Api) -> None:
+    """By the path where its state is."""
+    async with stream(api) as source:
+        await api.json('PUT', '/line', json={'paused': True})
+        await api.json('PUT', f'/{ENTITY}/line', json={'paused': True})
+        paused, of_entity = await source.take(2)
+    _, page = await api.json('GET', '/events')
+    assert [each['event'] for each in page['items']] == [paused.name, of_entity.name]
+    assert (paused.name, paused.payload['href']) == ('line', f'{BASE}/line')
+    assert of_entity.payload['href'] == f'{BASE}/{ENTITY}/line'
+    assert of_entity.payload['change']['kind'] == 'line.paused'
+
+
 async def test_of_executions_alone_there_is_progress_too(api: Api) -> None:
     """It is no part of the log, and of no place."""
     script_id = await api.upload(ENTITY)

@@ -118,6 +118,19 @@ async def test_who_has_something_to_hand_on_is_served_in_turn() -> None:
     assert served == list(range(100))
 
 
+async def test_one_that_fails_keeps_nothing_from_the_others() -> None:
+    """They are handed what is theirs all the same."""
+    delivery, served = Delivery(), list[int]()
+
+    def fail() -> None:
+        raise RuntimeError('a defect')
+
+    delivery.put(fail)
+    delivery.put(lambda: served.append(1))
+    await delivery.done()
+    assert served == [1]
+
+
 async def test_others_have_their_turn_between_the_readers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
