@@ -52,6 +52,16 @@ class GroupRequest:
     max_parallel: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class StartedGroup:
+    """What came of such a wish."""
+
+    execution: Execution
+    """The parent, as it was recorded."""
+    entities: frozenset[EntityRef]
+    """Those of the parent and of its children."""
+
+
 class GroupStarts:
     """Records groups that were let in, and has them driven."""
 
@@ -79,8 +89,8 @@ class GroupStarts:
 
     async def start(
         self, request: GroupRequest, directory: EntityDirectory, actor: Actor
-    ) -> Execution:
-        """Record a group with all its children, and begin to start those; return it as recorded.
+    ) -> StartedGroup:
+        """Record a group with all its children, and begin to start those.
 
         Raises what `ExecutionService.start_group` says.
         """
@@ -114,7 +124,8 @@ class GroupStarts:
         ]
         recording = self._begin(group, children, actor, request.start.key)
         await self._to_the_end.run(f'record the group {group_id}', recording)
-        return group
+        entities = {group.entity, *(child.entity for child, _ in children)}
+        return StartedGroup(execution=group, entities=frozenset(entities))
 
     async def _choose(self, request: GroupRequest, present: Sequence[EntityRef]) -> '_Chosen':
         """Return the entities that are asked for, each with its script; NothingToStart."""

@@ -276,10 +276,10 @@ class ExecutionService:
             NothingToStart: no entity has the script.
             What `start` raises, of any of them: nothing was recorded then.
         """
-        group = await self._group_starts.start(request, directory, actor)
-        self._entities |= {group.entity}
-        self._started_on.add(group.entity)
-        return group
+        started = await self._group_starts.start(request, directory, actor)
+        self._entities |= started.entities
+        self._started_on |= started.entities
+        return started.execution
 
     async def stop(
         self,

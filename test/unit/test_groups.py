@@ -119,6 +119,8 @@ async def test_a_group_is_recorded_with_its_children(stage: Stage) -> None:
     for each in [group, *[await stage.questions.get_by_id(child.id) for child in made]]:
         assert (each.input_parameters, each.arguments) == ({'depth': 3}, ('-v',))
     assert {each.parent for each in made} == {group.id}
+    for entity in (HOST, *ARMS):
+        assert stage.service.concern(entity)
 
 
 async def test_a_group_runs_with_its_first_child_and_ends_with_its_last(stage: Stage) -> None:
