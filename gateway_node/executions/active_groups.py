@@ -7,7 +7,7 @@ follows from that is recorded as any transition is, and a later gateway finds it
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import logging
 from typing import Any
 
@@ -18,7 +18,7 @@ from gateway_node.executions.events import Change, Event
 from gateway_node.executions.families import Families
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.pages import KeysetPage
+from gateway_node.executions.pages import KeysetPage, MAX_LIMIT
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.transitions import transition
@@ -30,13 +30,15 @@ from gateway_node.executions.values import (
     FINAL_STATUSES,
     StopAction,
     Trigger,
+    TriggerType,
 )
 from gateway_node.side_tasks import log_failure
 from gateway_node.to_the_end import ToTheEnd
 
 _log = logging.getLogger(__name__)
 
-_PAGE = 1000
+_PARENTS = 30
+"""Whose children are looked for at a time."""
 
 
 class ActiveGroup:
@@ -53,6 +55,7 @@ class ActiveGroup:
         """Take a group, and its children by their ids as they are."""
         self._record = execution
         self._children = dict(children)
+        self._ran = any(child.started_at is not None for child in children.values())
         self._ledger = ledger
         self._clock = clock
         self._began: float | None = None
@@ -70,8 +73,11 @@ class ActiveGroup:
         return self._record
 
     def note(self, child: Execution) -> None:
-        """Take how a child stands now."""
+        """Take how a child stands now; a further attempt stands for the one before."""
+        if child.parent is not None:
+            self._children.pop(child.parent, None)
         self._children[child.id] = child
+        self._ran |= child.started_at is not None
         self._news.set()
 
     async def stop(self, trigger: Trigger, actor: Actor, *, with_children: bool) -> bool:
@@ -131,8 +137,7 @@ class ActiveGroup:
     def _due(self) -> list[Change]:
         changes = []
         execution = self._record
-        ran = any(child.started_at is not None for child in self._children.values())
-        if execution.status is ExecutionStatus.PREPARED and ran:
+        if execution.status is ExecutionStatus.PREPARED and self._ran:
             self._began = self._clock.monotonic()
             now = self._clock.now()
             running = transition(
@@ -198,7 +203,7 @@ class ActiveGroups:
 
     def limit_of(self, child: Execution) -> GroupLimit | None:
         """Return the bound that a child's group sets; None where there is none."""
-        group = None if child.parent is None else self._groups.get(child.parent)
+        group = self._group_of(child)
         return None if group is None else limit_of(group.execution)
 
     def expect(self, execution: Execution, children: Iterable[Execution]) -> None:
@@ -258,10 +263,9 @@ class ActiveGroups:
 
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Tell a group how one of its children stands."""
-        if execution is not None and execution.parent is not None:
-            group = self._groups.get(execution.parent)
-            if group is not None:
-                group.note(execution)
+        group = None if execution is None else self._group_of(execution)
+        if group is not None and execution is not None:
+            group.note(execution)
 
     async def close(self) -> None:
         """Wait for the ends of groups whose children have ended; the others stay open."""
@@ -278,16 +282,42 @@ class ActiveGroups:
             del self._groups[execution_id]
         self._on_end(group.execution)
 
+    def _group_of(self, child: Execution) -> ActiveGroup | None:
+        # A further attempt names the one before as its parent, and has the same ancestors.
+        return self._groups.get(child.ancestors[0]) if child.ancestors else None
+
     async def _children_of(self, group: Execution) -> list[Execution]:
-        wanted = ExecutionFilter(parents=frozenset({group.id}))
+        """Return the children of a group, of each the last attempt."""
+        found = {child.id: child for child in await self._naming([group.id])}
+        failed = [child.id for child in found.values() if child.failure is not None]
+        while failed:
+            further = [
+                each
+                for each in await self._naming(failed)
+                # Others are what the script of a child started.
+                if each.trigger.type is TriggerType.SYSTEM
+            ]
+            for each in further:
+                found.pop(str(each.parent), None)
+                found[each.id] = each
+            failed = [each.id for each in further if each.failure is not None]
+        return list(found.values())
+
+    async def _naming(self, parents: Sequence[str]) -> list[Execution]:
+        """Return the executions that name one of these as their parent."""
         found: list[Execution] = []
-        reference = None
-        while True:
-            page = await self._store.find(wanted, KeysetPage(limit=_PAGE, reference=reference))
-            found += page.executions
-            if page.more is None:
-                return found
-            reference = page.more
+        for first in range(0, len(parents), _PARENTS):
+            wanted = ExecutionFilter(parents=frozenset(parents[first : first + _PARENTS]))
+            reference: str | None = None
+            while True:
+                page = await self._store.find(
+                    wanted, KeysetPage(limit=-MAX_LIMIT, reference=reference)
+                )
+                found += page.executions
+                if page.more is None:
+                    break
+                reference = page.more
+        return found
 
 
 def limit_of(group: Execution) -> GroupLimit | None:

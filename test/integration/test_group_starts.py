@@ -9,14 +9,16 @@ from typing import Any
 from api_support import Api, BASE, form, RECEIVER, serve_api
 from assembled_gateway import assembled_gateway
 from clients import CLIENT
-from fakes import FakeScript
+from fakes import add, FakeScript
 from lives import COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING, TERMINATED
 import pytest
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group_starts import GroupRequest
+from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.pages import KeysetPage
+from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, Trigger, TriggerType
 from gateway_node.scripts.metadata import Metadata
@@ -275,6 +277,33 @@ async def test_the_bound_of_a_group_outlives_the_gateway(tmp_path: Path) -> None
             await life.runner.script(each.id)
             assert life.runner.started[-1] == each.id
             await life.finish(each.id)
+        assert (await life.listener.wait_for(group.id)).status is COMPLETED
+
+
+async def test_a_later_gateway_knows_further_attempts(tmp_path: Path) -> None:
+    """Of each child the last one counts, and what its script started does not."""
+    robot = Robot(tmp_path)
+    robot.start_prepared = True
+    async with robot.gateway() as life:
+        group = await group_of(life)
+        failing, fine = await family_of(life, group)
+        for each in (failing, fine):
+            await life.listener.wait_for(each.id, RUNNING)
+        (await life.runner.script(failing.id)).exit(1)
+        failed = await life.listener.wait_for(failing.id)
+        further = failed.evolve(
+            id=ExecutionIds(fine.id).next(robot.clock.now()),
+            status=PREPARED,
+            parent=failed.id,
+            trigger=Trigger(type=TriggerType.SYSTEM, setting='retry'),
+            failure=None,
+            started_at=None,
+            completed_at=None,
+        )
+        await add(life.store, further)
+    completed = Outcome(cause=EndCause.EXITED, exit_code=0, duration_sec=0.5)
+    async with robot.gateway(recovered={fine.id: completed}) as life:
+        await life.finish(further.id)
         assert (await life.listener.wait_for(group.id)).status is COMPLETED
 
 

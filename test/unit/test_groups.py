@@ -19,9 +19,11 @@ from execution_stage import (
     STOP,
     TERMINATED,
 )
+from fakes import add, new_execution
 import pytest
 
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
+from gateway_node.executions.active_groups import ActiveGroup
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
@@ -186,6 +188,24 @@ async def test_a_group_can_be_let_go_of(stage: Stage) -> None:
     for each in await children(stage, group):
         assert not each.terminating
         assert (await end(stage, each)).status is COMPLETED
+
+
+async def test_a_further_attempt_stands_for_the_one_before(stage: Stage) -> None:
+    """A group waits for it, and is completed where that is."""
+    group = new_execution(1, entity=HOST, group=Group(script='check', entities=('*',)))
+    child = new_execution(2, parent=group.id, ancestors=(group.id,))
+    await add(stage.store, group)
+    active = ActiveGroup(group, {child.id: child}, ledger=stage.ledger, clock=stage.clock)
+    driving = asyncio.ensure_future(active.drive())
+    began = child.evolve(status=RUNNING, started_at=child.created_at)
+    active.note(began.evolve(status=FAILED))
+    further = new_execution(3, parent=child.id, ancestors=(group.id,))
+    active.note(further)
+    await stage.listener.wait_for(group.id, RUNNING)
+    assert not driving.done()
+    active.note(further.evolve(status=COMPLETED, started_at=child.created_at))
+    await driving
+    assert active.execution.status is COMPLETED
 
 
 async def test_so_many_of_a_group_run_at_a_time(stage: Stage) -> None:
