@@ -7,6 +7,7 @@ version of a script may be there with another entry.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+import errno
 import os
 from pathlib import Path
 
@@ -71,6 +72,11 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> Package:
         OSError: the disk refuses.
     """
     with open_archive(archive, max_bytes) as opened:
+        size = sum(member.info.file_size for member in opened.members)
+        disk = os.statvfs(archive)
+        if disk.f_bavail * disk.f_frsize < size:
+            # Nobody else is to find the disk full for what does not fit.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         make_directory(folder)
         folders = {folder}
         mended: dict[str, tuple[Mending, ...]] = {}
@@ -90,7 +96,6 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> Package:
                     if may_mend < 0:
                         raise refusal([(member.name, _TOO_MUCH_TO_MEND.format(max_bytes))])
                     _mend(path, to_mend)
-    size = sum(member.info.file_size for member in opened.members)
     for each in folders:
         sync_directory(each)
         if each != folder:

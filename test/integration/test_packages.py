@@ -18,6 +18,7 @@ from api_support import Api, form, serve_api
 from fakes import FakeSchemaChecker
 import pytest
 from runner_support import Floor, floor_on, needs_launch
+from small_disks import mounted
 import versions
 from warm_support import warm_floor_on
 from zip_files import archive_of
@@ -26,6 +27,7 @@ from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.ports import EndCause
 from gateway_node.scripts import upload
+from gateway_node.scripts.archives import Archive
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptRefused
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import parse_metadata
@@ -229,6 +231,26 @@ async def test_a_disk_that_refuses_a_package_has_nothing_of_it(
         await packed(library)
     assert not incoming(tmp_path)
     assert await packed(library) in await library.list(APP)
+
+
+async def test_a_package_that_does_not_fit_fills_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before the first file is written, though the archive itself is small."""
+    written: list[str] = []
+    with mounted(tmp_path / 'scripts', 'size=160k'):
+        library = library_in(tmp_path)
+        await library.open()
+        script = await packed(library)
+        large = archive_of(FILES | {str(number): bytes(20_000) for number in range(9)})
+        with monkeypatch.context() as patch:
+            patch.setattr(Archive, 'write', lambda *_: written.append('a file'))
+            with pytest.raises(LibraryUnavailable, match='ENOSPC'):
+                await packed(library, large)
+        assert await library.list(APP) == (script,)
+        assert not incoming(tmp_path)
+        await packed(library)
+    assert written == []
 
 
 async def test_who_unpacks_holds_nobody_up(
