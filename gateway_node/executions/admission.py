@@ -8,7 +8,7 @@ which it was accepted, and what is amiss for good ends it.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 import contextlib
 import logging
 
@@ -57,14 +57,17 @@ class Admission:
         ledger: Ledger,
         free_space: FreeSpace,
         line: Line,
+        up_sec: Callable[[], float],
         settings: ExecutionSettings,
     ) -> None:
+        """`up_sec` tells how long all gateways on the store were up."""
         self._library = library
         self._runner = runner
         self._free_space = free_space
         self._settings = settings
         self._checks = StartChecks(schemas, free_space)
         self._line = line
+        self._up_sec = up_sec
         self._schedule_places = SchedulePlaces(settings.restarts.max_schedules)
         self._scripts: dict[str, Script] = {}
         self._queue_news = QueueNews(ledger, self._line.waits)
@@ -112,10 +115,11 @@ class Admission:
             NotStartable: there will be no start.
         """
         with self._leaving_at_errors(candidate), refusals_end_it():
-            await self._script(candidate)  # where it is gone there is nothing to wait for
-            if not candidate.in_line:
-                await self._wait_online(candidate.entity)
-            order = await self._check_in_with_patience(candidate)
+            async with self._before_it_expires(candidate):
+                await self._script(candidate)  # where it is gone there is nothing to wait for
+                if not candidate.in_line:
+                    await self._wait_online(candidate.entity)
+                order = await self._check_in_with_patience(candidate)
             # A schedule that is let in is one no more.
             self._schedule_places.leave(candidate.execution_id)
             return order
@@ -149,6 +153,20 @@ class Admission:
             for each in candidate.ids:
                 self.leave(each)
             raise
+
+    @contextlib.asynccontextmanager
+    async def _before_it_expires(self, candidate: Candidate) -> AsyncIterator[None]:
+        """Raise NotStartable where what is done within takes longer than a start may wait."""
+        expires = candidate.expires_up_sec
+        left_sec = None if expires is None else expires - self._up_sec()
+        try:
+            async with asyncio.timeout(left_sec) as limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            message = 'it was not started in the time that its start gave it'
+            raise NotStartable(FailureReason.EXPIRED, message) from None
 
     async def _check_and_ask(self, candidate: Candidate) -> Admitted:
         """Check, take a place or stand in line, ask the runner: nothing is on record yet."""

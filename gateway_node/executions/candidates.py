@@ -39,6 +39,8 @@ class Candidate:
     group: GroupLimit | None = None
     ancestors: tuple[str, ...] = ()
     """Ids of the executions whose scripts led to it, its parent first."""
+    expires_up_sec: float | None = None
+    """When its start comes too late, by the time that all gateways on its store were up."""
     queue: bool = True
     """Whether a client's start waits where there is no place, and is not refused."""
     accepted: bool = False
@@ -81,6 +83,7 @@ def accepted(
         arguments=execution.arguments,
         timeout_sec=execution.timeout_sec,
         priority=execution.priority,
+        expires_up_sec=execution.expires_up_sec,
         group=group,
         ancestors=execution.ancestors,
         accepted=True,

@@ -115,6 +115,7 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'terminating': execution.terminating or None,
             'warnings': list(execution.warnings) or None,
             'timeout_sec': execution.timeout_sec,
+            'expires_in_sec': execution.expires_in_sec,
             'queue_position': execution.queue_position,
             'artifacts': execution.artifacts or None,
             'group': execution.group and _group(execution.group),
@@ -174,6 +175,7 @@ def _rest(execution: Execution) -> dict[str, Any]:
             'changed_at': _time(execution.changed_at),
             'ancestors': execution.ancestors or None,
             'callback': execution.callback,
+            'expires_up_sec': execution.expires_up_sec,
             'skipped': (execution.group and skipped_of(execution.group)) or None,
             'exit_verdicts': {
                 str(code): verdict.value for code, verdict in execution.exit_verdicts.items()

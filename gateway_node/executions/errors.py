@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of the execution room."""
 
+import datetime
+
+from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.events import Cursor
 from gateway_node.executions.group import Skipped
@@ -204,6 +207,15 @@ class GenerationLimitReached(Exception):
         )
         self.execution_id = execution_id
         self.limit = limit
+
+
+class ExpiryPast(Exception):
+    """The moment up to which an execution may wait is over before it is accepted."""
+
+    def __init__(self, expires_at: datetime.datetime) -> None:
+        reason = f'is {rfc3339(expires_at)}, which is over by the clock of the gateway'
+        super().__init__(f"'expires_at' {reason}")
+        self.violations = (Violation(path='/expires_at', reason=reason),)
 
 
 class ScheduleLimitReached(Exception):

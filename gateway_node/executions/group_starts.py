@@ -5,7 +5,7 @@ All of them are let in, or stand in line, and are recorded with one commit; or n
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import CallbackCheck
-from gateway_node.executions.starts import candidate_of, new_execution, StartRequest
+from gateway_node.executions.starts import candidate_of, expiring, new_execution, StartRequest
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -75,6 +75,7 @@ class GroupStarts:
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
+        up_sec: Callable[[], float],
         check_callback: CallbackCheck,
     ) -> None:
         self._library = library
@@ -84,6 +85,7 @@ class GroupStarts:
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
+        self._up_sec = up_sec
         self._check_callback = check_callback
         self._to_the_end = ToTheEnd()
 
@@ -101,7 +103,7 @@ class GroupStarts:
         group_id = self._ids.next(asked_at)
         group = _new_group(group_id, directory.host(), request, chosen, actor, asked_at)
         # Told of is the end of all of it.
-        start = replace(request.start, callback=None)
+        start = expiring(replace(request.start, callback=None), asked_at, self._up_sec())
         candidates = [
             candidate_of(
                 self._ids.next(asked_at),

@@ -103,6 +103,7 @@ class ExecutionService:
             ledger=ledger,
             free_space=free_space,
             line=line,
+            up_sec=store.up_sec,
             settings=settings,
         )
         self._further_attempts = FurtherAttempts(
@@ -147,6 +148,7 @@ class ExecutionService:
             ledger=ledger,
             ids=ids,
             clock=clock,
+            up_sec=store.up_sec,
             check_callback=check_callback,
         )
         self._group_starts = GroupStarts(
@@ -157,6 +159,7 @@ class ExecutionService:
             ledger=ledger,
             ids=ids,
             clock=clock,
+            up_sec=store.up_sec,
             check_callback=check_callback,
         )
         details = EndedDetails()

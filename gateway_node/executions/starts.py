@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client's wish becomes a recorded execution, a schedule, or both."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import Admitted, Candidate
-from gateway_node.executions.errors import ParentNotRunning
+from gateway_node.executions.errors import ExpiryPast, ParentNotRunning
 from gateway_node.executions.families import Families
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
@@ -31,7 +31,7 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 
-_RUNS_NOW = frozenset({ExecutionType.NOW, ExecutionType.NOW_AND_ON_RESTART})
+RUNS_NOW = frozenset({ExecutionType.NOW, ExecutionType.NOW_AND_ON_RESTART})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,12 @@ class StartRequest:
     parent: str | None = None
     """The id of the execution whose script wants it; only where it is to run now and no more."""
     priority: int = DEFAULT_PRIORITY
+    expires_in_sec: float | None = None
+    """How long it may wait for its start; None for as long as it takes."""
+    expires_at: datetime.datetime | None = None
+    """The same, as a moment by the clock of the gateway; `expiring` makes seconds of it."""
+    expires_up_sec: float | None = None
+    """When that is over, by the time that all gateways on the store were up."""
     queue: bool = True
     """Whether it waits in line where there is no place, and is not refused."""
     again: str | None = None
@@ -70,8 +76,10 @@ class Starts:
         ledger: Ledger,
         ids: ExecutionIds,
         clock: Clock,
+        up_sec: Callable[[], float],
         check_callback: CallbackCheck,
     ) -> None:
+        """`up_sec` tells how long all gateways on the store were up."""
         self._admission = admission
         self._active = active
         self._families = families
@@ -80,6 +88,7 @@ class Starts:
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
+        self._up_sec = up_sec
         self._check_callback = check_callback
 
     async def start(
@@ -93,6 +102,7 @@ class Starts:
             self._check_callback(request.callback)
         ancestors = self._families.ancestors_of_child(request.parent)
         asked_at = self._clock.now()
+        request = expiring(request, asked_at, self._up_sec())
         execution_id, schedule_id = self._new_ids(request.execution_type, asked_at)
         candidate = candidate_of(
             execution_id,
@@ -118,7 +128,7 @@ class Starts:
         execution_id = self._ids.next(asked_at)
         if execution_type is ExecutionType.NOW:
             return execution_id, None
-        if execution_type in _RUNS_NOW:
+        if execution_type in RUNS_NOW:
             return execution_id, self._ids.next(asked_at)
         return execution_id, execution_id
 
@@ -169,6 +179,8 @@ class Starts:
         """Start an execution now and record its schedule with it, both or neither."""
         assert execution.schedule is not None
         schedule = execution.evolve(
+            expires_in_sec=None,
+            expires_up_sec=None,
             id=execution.schedule,
             schedule=None,
             parent=execution.id,
@@ -188,6 +200,21 @@ class Starts:
             self._schedules.add([schedule])
 
         await self._active.begin(execution, admitted, record)
+
+
+def expiring(request: StartRequest, now: datetime.datetime, up_sec: float) -> StartRequest:
+    """Return a client's wish with what is left of the time in which it may wait; ExpiryPast.
+
+    A wall clock jumps: from here on seconds are counted.
+    """
+    left_sec = request.expires_in_sec
+    if request.expires_at is not None:
+        left_sec = (request.expires_at - now).total_seconds()
+        if left_sec <= 0:
+            raise ExpiryPast(request.expires_at)
+    if left_sec is None:
+        return request
+    return replace(request, expires_in_sec=left_sec, expires_up_sec=up_sec + left_sec)
 
 
 def candidate_of(
@@ -212,7 +239,7 @@ def candidate_of(
         group=group,
         priority=request.priority,
         queue=request.queue,
-        runs=request.execution_type in _RUNS_NOW,
+        runs=request.execution_type in RUNS_NOW,
         schedule_id=schedule_id,
     )
 
@@ -241,6 +268,8 @@ def new_execution(
         arguments=order.arguments,
         timeout_sec=request.timeout_sec,
         priority=request.priority,
+        expires_in_sec=request.expires_in_sec,
+        expires_up_sec=request.expires_up_sec,
         callback=request.callback,
         mended=order.script.mended,
         exit_verdicts=order.script.exit_verdicts,

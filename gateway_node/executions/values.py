@@ -116,6 +116,8 @@ class FailureReason(enum.Enum):
     """Its script was deleted while it was scheduled."""
     PARAMETERS_REFUSED = 'x-gateway-parameters-refused'
     """The script changed while it was scheduled, and no longer takes its parameters."""
+    EXPIRED = 'x-gateway-expired'
+    """It waited for a place for longer than its start allowed."""
     CHILDREN_FAILED = 'x-gateway-children-failed'
     """It executed a script on several entities, and not all of these executions completed."""
     SUPERVISOR_LOST = 'x-gateway-supervisor-lost'
@@ -299,6 +301,10 @@ class Execution:
     """What a person should know although it changes no status; a sentence each. See `warn`."""
     timeout_sec: float | None = None
     """The time limit that its start gave; None: the script's own, or the gateway's default."""
+    expires_in_sec: float | None = None
+    """How long after its acceptance it may wait for its start; None for as long as it takes."""
+    expires_up_sec: float | None = None
+    """When that is over, by the time that all gateways on its store were up."""
     queue_position: int | None = None
     """Where it stands in line, the first at 1: told of one that waits, and never on record."""
     group: Group | None = None

@@ -108,6 +108,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ScriptAlreadyRunning: _CONFLICT,
     executions.TimeoutTooLong: _INVALID_PARAMETER,
     executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),
+    executions.ExpiryPast: _INVALID_PARAMETER,
     executions.LineFull: _vendor(429, 'line-full', _RETRY_SOON),
     executions.LinePaused: _vendor(429, 'line-paused', _RETRY_LATER),
     executions.ScheduleLimitReached: _vendor(429, 'limit-reached', _RETRY),

@@ -55,6 +55,7 @@ EXECUTION_COLUMNS = (
     'warnings',
     'warm',
     'timeout_sec',
+    'expires_in_sec',
     'queue_position',
     'artifacts',
     'group',

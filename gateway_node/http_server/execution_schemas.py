@@ -102,6 +102,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'warnings': array_of(TEXT, maxItems=MAX_WARNINGS),
     'group': object_of({'script': TEXT, 'entities': TEXTS}, {'max_parallel': COUNT}),
     'timeout_sec': AMOUNT,
+    'expires_in_sec': AMOUNT,
     'queue_position': WHOLE | {'minimum': 1},
     'artifacts': COUNT,
     'attempt': COUNT,

@@ -3,9 +3,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+import datetime
 from typing import Any
 
-from gateway_node.executions.starts import StartRequest
+from gateway_node.executions.starts import RUNS_NOW, StartRequest
 from gateway_node.executions.values import DEFAULT_PRIORITY, ExecutionType, MAX_PRIORITY
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.fields import (
@@ -18,6 +19,7 @@ from gateway_node.http_server.fields import (
     Number,
     Text,
 )
+from gateway_node.http_server.query_fields import Moment
 from gateway_node.http_server.takes import member, optional
 from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.metadata import MIN_TIMEOUT_SEC
@@ -30,6 +32,9 @@ MAX_TIMEOUT_SEC = 31_536_000.0
 """As long as `scripts.default_timeout_sec` may be; what a script allows is shorter."""
 
 PRIORITY = Integer(0, MAX_PRIORITY)
+MIN_EXPIRY_SEC = 0.01
+MAX_EXPIRY_SEC = 31_536_000.0
+
 PARAMETERS = JsonObject(max_names=MAX_PARAMETERS)
 ARGUMENTS = Arguments(max_items=MAX_ARGUMENTS, max_bytes=MAX_ARGUMENT_BYTES)
 
@@ -42,6 +47,8 @@ class StartOptions:
     timeout_sec: float | None = optional(Number(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC), default=None)
     priority: int = optional(PRIORITY, default=DEFAULT_PRIORITY)
     queue: bool = optional(Flag(), default=True)
+    expires_in_sec: float | None = optional(Number(MIN_EXPIRY_SEC, MAX_EXPIRY_SEC), default=None)
+    expires_at: datetime.datetime | None = optional(Moment(), default=None)
     callback: str | None = optional(Text(), default=None)
 
     def request(
@@ -51,7 +58,9 @@ class StartOptions:
         parameters: Mapping[str, Any],
         arguments: tuple[str, ...],
     ) -> StartRequest:
-        """Return the wish that it makes, with what the script is given."""
+        """Return the wish that it makes, with what the script is given; InvalidParameter where
+        parts of it do not go together."""
+        self._check_expiry(execution_type)
         return StartRequest(
             execution_type=execution_type,
             parameters=parameters,
@@ -59,8 +68,22 @@ class StartOptions:
             timeout_sec=self.timeout_sec,
             priority=self.priority,
             queue=self.queue,
+            expires_in_sec=self.expires_in_sec,
+            expires_at=self.expires_at,
             callback=self.callback,
         )
+
+    def _check_expiry(self, execution_type: ExecutionType) -> None:
+        names = [each for each in ('expires_at', 'expires_in_sec') if getattr(self, each)]
+        if len(names) > 1:
+            reason = 'does not go with expires_in_sec; allowed: one of them'
+        elif names and execution_type not in RUNS_NOW:
+            allowed = ', '.join(sorted(each.value for each in RUNS_NOW))
+            reason = f"is given with execution_type '{execution_type.value}'; allowed: {allowed}"
+        else:
+            return
+        violation = Violation(path=f'/body/{names[0]}', reason=reason)
+        raise InvalidParameter(f'{names[0]} {reason}', (violation,))
 
 
 @dataclass(frozen=True, kw_only=True)

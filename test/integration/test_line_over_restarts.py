@@ -5,6 +5,7 @@ from pathlib import Path
 
 from clients import CLIENT
 from lives import APP, COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING
+from loop_clock import LoopClock
 import pytest
 from waiting import wait_until
 
@@ -91,3 +92,27 @@ async def test_a_pause_holds_over_restarts(robot: Robot) -> None:
         await wait_until(lambda: runner.started, what='the run starts')
     async with robot.gateway() as life:
         assert not life.executions.line.state(APP).paused
+
+
+async def test_over_a_restart_there_is_the_rest_of_the_time_to_wait(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in time that gateways were up: being switched off for a year expires nothing."""
+    robot.start_prepared = True
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        await life.listener.wait_for((await start(life, script_id)).id, RUNNING)
+        request = StartRequest(execution_type=ExecutionType.NOW, expires_in_sec=100)
+        waiting = await life.executions.start(APP, script_id, request, actor=CLIENT)
+        robot.clock.advance(60)
+        # The time up is kept with what is recorded.
+        await life.executions.line.set_paused(None, paused=True, actor=CLIENT)
+    robot.clock.advance(365 * 86400)
+    async with robot.gateway() as life:
+        clock = LoopClock(monkeypatch)
+        await clock.advance(39)
+        assert (await life.questions.get_by_id(waiting.id)).status is PREPARED
+        await clock.advance(1)
+        ended = await life.listener.wait_for(waiting.id)
+        assert ended.failure is not None
+        assert ended.failure.reason.value == 'x-gateway-expired'

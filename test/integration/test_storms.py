@@ -23,7 +23,9 @@ from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
+    ExecutionNotWaiting,
     LineFull,
+    LinePaused,
     ScheduleLimitReached,
     ScriptAlreadyRunning,
     ScriptHasOpenExecutions,
@@ -33,7 +35,7 @@ from gateway_node.executions.line import Line
 from gateway_node.executions.places import Place
 from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.settings import LineSettings
-from gateway_node.executions.starts import StartRequest
+from gateway_node.executions.starts import RUNS_NOW, StartRequest
 from gateway_node.executions.values import (
     Execution,
     ExecutionType,
@@ -54,7 +56,9 @@ REFUSALS = (
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotStoppable,
+    ExecutionNotWaiting,
     LineFull,
+    LinePaused,
     ScheduleLimitReached,
     ScriptAlreadyRunning,
     ScriptHasOpenExecutions,
@@ -149,6 +153,7 @@ class Storm:
     async def be_a_client(self, life: Life) -> None:
         """Make some moves, whatever is said to them."""
         moves = [self.start, self.start, self.start, self.stop, self.replace, self.delete]
+        moves += [self.prioritise, self.pause, self.resume, self.resume]
         for _ in range(MOVES):
             while len(self.scripts) < SCRIPTS:
                 await self.upload(life)
@@ -161,13 +166,40 @@ class Storm:
     async def start(self, life: Life) -> None:
         """Start or schedule a script."""
         script_id, entity = self.dice.choice(list(self.scripts.items()))
+        execution_type = self.dice.choice(list(ExecutionType))
         request = StartRequest(
-            execution_type=self.dice.choice(list(ExecutionType)),
+            execution_type=execution_type,
             priority=self.dice.choice([0, 50, 50, 100]),
             queue=self.dice.random() < 0.7,
+            expires_in_sec=self._expiry(execution_type),
         )
         told = await life.executions.start(entity, script_id, request, actor=CLIENT)
         self.accepted[told.id] = told
+
+    def _expiry(self, execution_type: ExecutionType) -> float | None:
+        """Give some no more than a moment."""
+        runs_now = execution_type in RUNS_NOW
+        return self.dice.choice([0.01, 60]) if runs_now and self.dice.random() < 0.3 else None
+
+    async def prioritise(self, life: Life) -> None:
+        """Give something another priority, and most often something that waits."""
+        told = self.dice.choice(list(self.accepted.values()))
+        waiting = list(life.executions.line._line.positions())
+        execution = self.accepted.get(self.dice.choice(waiting), told) if waiting else told
+        priority = self.dice.choice([0, 50, 100])
+        await life.executions.line.prioritise(execution, priority, actor=CLIENT)
+
+    async def pause(self, life: Life) -> None:
+        """Hold the line, or a part of it."""
+        await self.set_paused(life, self.dice.choice([None, APP, OTHER]), paused=True)
+
+    async def resume(self, life: Life) -> None:
+        """Let the line go on, or a part of it."""
+        await self.set_paused(life, self.dice.choice([None, APP, OTHER]), paused=False)
+
+    async def set_paused(self, life: Life, entity: EntityRef | None, *, paused: bool) -> None:
+        """Have the line as a client wants it; it is so over restarts."""
+        await life.executions.line.set_paused(entity, paused=paused, actor=CLIENT)
 
     async def stop(self, life: Life) -> None:
         """Stop or kill anything."""
@@ -214,11 +246,24 @@ class Storm:
 
     async def calm_down(self, life: Life) -> None:
         """Let all that runs or waits end: nothing is wedged."""
+        for entity in (None, APP, OTHER):
+            await self.set_paused(life, entity, paused=False)
         async with asyncio.timeout(60):
             while not all(each.is_schedule for each in await life.store.open_executions()):
                 for execution_id in tuple(self.running):
                     await self.end_one(life, execution_id)
                 await asyncio.sleep(0.001)
+
+    async def shut_down(self, life: Life) -> None:
+        """End the gateway; what has not started may be left to the next one."""
+        life.executions.close()
+        closing = asyncio.create_task(life.executions.wait_closed())
+        async with asyncio.timeout(60):
+            while not closing.done():
+                for execution_id in tuple(self.running):
+                    await self.end_one(life, execution_id)
+                await asyncio.sleep(0.001)
+        await closing
 
     async def check_all(self, life: Life) -> None:
         """Nothing is lost, nothing ended twice, and all places and versions are free again."""
@@ -286,9 +331,7 @@ async def storm(
             if last:
                 await storm.calm_down(life)
             elif not killed:
-                life.executions.close()
-                await storm.calm_down(life)
-                await life.executions.wait_closed()
+                await storm.shut_down(life)
             if last:
                 await storm.check_all(life)
     assert 'a defect of the gateway' not in log.text, log.text

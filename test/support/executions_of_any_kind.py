@@ -132,6 +132,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         ),
     ),
     'timeout_sec': st.none() | SECONDS,
+    'expires_in_sec': st.none() | SECONDS,
+    'expires_up_sec': st.none() | SECONDS,
     'queue_position': st.none() | st.integers(1, 1000),
 }
 ANY_EXECUTIONS = st.builds(Execution, **FIELDS)

@@ -39,6 +39,8 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'warm': False,
     'timeout_sec': None,
     'ancestors': (),
+    'expires_in_sec': None,
+    'expires_up_sec': None,
     'queue_position': None,
     'callback': None,
     'artifacts': 0,
