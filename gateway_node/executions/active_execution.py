@@ -184,7 +184,14 @@ class ActiveExecution:
 
     async def prioritise(self, priority: int, actor: Actor) -> None:
         """Record another priority, as long as it is open; StoreUnavailable."""
-        await self._to_the_end.run('note a priority', self._note_priority(priority, actor))
+        async with self._writing:
+            if not self._record.is_open:
+                return
+            present = self._latest.evolve(priority=priority, changed_at=self._clock.now())
+            kind = EventKind.EXECUTION_PRIORITISED
+            change = Change(execution=present, kind=kind, actor=actor)
+            await self._ledger.record(*self._unrecorded, change)
+            self._take_as_recorded(present)
 
     @property
     def decided(self) -> bool:
@@ -377,16 +384,6 @@ class ActiveExecution:
             'executor': self._executor,
             'changed_at': self._clock.now(),
         }
-
-    async def _note_priority(self, priority: int, actor: Actor) -> None:
-        async with self._writing:
-            if not self._record.is_open:
-                return
-            present = self._latest.evolve(priority=priority, changed_at=self._clock.now())
-            kind = EventKind.EXECUTION_PRIORITISED
-            change = Change(execution=present, kind=kind, actor=actor)
-            await self._ledger.record(*self._unrecorded, change)
-            self._take_as_recorded(present)
 
     async def _note_stop(self) -> None:
         """Record who asked for the end, where that is not on record and no end is."""

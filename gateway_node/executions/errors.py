@@ -65,8 +65,8 @@ class ExecutionNotWaiting(Exception):
 
     def __init__(self, execution_id: str, status: ExecutionStatus) -> None:
         super().__init__(
-            f'execution {execution_id!r} does not wait in line (it is {status.value}): its '
-            'priority counts no more'
+            f'execution {execution_id!r} is {status.value} and does not wait in line; its '
+            'priority can be changed while it does'
         )
         self.execution_id = execution_id
         self.status = status
@@ -138,10 +138,10 @@ class TimeoutTooLong(Exception):
 
 
 class ConcurrencyLimitReached(Exception):
-    """As many executions are open as may be."""
+    """As many executions have a place as may have one."""
 
     def __init__(self, parameter: str, limit: int) -> None:
-        super().__init__(f'{limit} executions are open, as many as {parameter} allows')
+        super().__init__(f'{limit} executions run, or are about to: as many as {parameter} allows')
         self.parameter = parameter
         self.limit = limit
 

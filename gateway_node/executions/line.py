@@ -223,10 +223,14 @@ class Line:
         self._look_again()
 
     def _check(self, place: Place) -> None:
+        if self._paused:
+            self._check_pauses(place)
+        self._places.check(place, self._waiting_places())
+
+    def _check_pauses(self, place: Place) -> None:
         for paused in (None, place.entity):
             if paused in self._paused:
                 raise LinePaused(paused)
-        self._places.check(place, self._waiting_places())
 
     def _look_again(self) -> None:
         if self._looking is not None:

@@ -4,6 +4,7 @@
 import asyncio
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import ExecutionNotWaiting
@@ -57,8 +58,16 @@ class LineControl:
         active = self._active.get(execution.id)
         if active is None or not self._line.waits(execution.id):
             raise ExecutionNotWaiting(execution.id, execution.status)
-        await active.prioritise(priority, actor)
-        self._line.prioritise(execution.id, priority)
+        await self._to_the_end.run(
+            'change a priority', self._prioritise(active, execution.id, priority, actor)
+        )
+
+    async def _prioritise(
+        self, active: ActiveExecution, execution_id: str, priority: int, actor: Actor
+    ) -> None:
+        async with self._changes:
+            await active.prioritise(priority, actor)
+            self._line.prioritise(execution_id, priority)
 
     async def _set_paused(self, entity: EntityRef | None, paused: bool, actor: Actor) -> None:
         async with self._changes:

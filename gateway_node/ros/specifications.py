@@ -167,7 +167,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='executions',
         minimum=1,
         maximum=1000,
-        description='Most executions that are open at a time, over all entities.',
+        description='Most executions that run at a time, over all entities; others wait in line.',
     ),
     ParameterSpecification(
         name='scripts.max_concurrent_executions_per_entity',
@@ -176,7 +176,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='executions',
         minimum=1,
         maximum=1000,
-        description='Most executions that are open at a time on one entity.',
+        description='Most executions that run at a time on one entity; others wait in line.',
     ),
     ParameterSpecification(
         name='scripts.default_timeout_sec',

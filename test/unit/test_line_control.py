@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients do with the line: pause it, and have one before another."""
 
+import asyncio
 from dataclasses import replace
 
 from clients import CLIENT
@@ -12,7 +13,7 @@ from gateway_node.executions.errors import (
     LinePaused,
     StoreUnavailable,
 )
-from gateway_node.executions.events import EventKind
+from gateway_node.executions.events import Change, EventKind, Happening
 from gateway_node.executions.values import Execution, ExecutionStatus
 
 PRIORITISED = EventKind.EXECUTION_PRIORITISED
@@ -67,6 +68,32 @@ async def test_a_priority_that_cannot_be_recorded_is_none(stage: Stage) -> None:
     with pytest.raises(StoreUnavailable):
         await stage.service.line.prioritise(waiting[1], 80, actor=CLIENT)
     assert [await position(stage, each) for each in waiting] == [1, 2]
+
+
+async def test_a_client_that_leaves_has_changed_the_record_and_the_line(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or neither of them: what is on record is what the line goes by."""
+    script_id = await stage.upload()
+    for _ in range(2):
+        await stage.running(script_id)
+    waiting = [await start(stage, script_id) for _ in range(2)]
+    asked, gate, record = asyncio.Event(), asyncio.Event(), stage.ledger.record
+
+    async def recorded_late(*news: Change | Happening) -> None:
+        asked.set()
+        await gate.wait()
+        await record(*news)
+
+    monkeypatch.setattr(stage.ledger, 'record', recorded_late)
+    changing = asyncio.create_task(stage.service.line.prioritise(waiting[1], 80, actor=CLIENT))
+    await asked.wait()
+    changing.cancel()
+    await asyncio.wait([changing])
+    gate.set()
+    line = stage.service.line
+    await line.set_paused(None, paused=True, actor=CLIENT)  # behind the change
+    assert [await position(stage, each) for each in waiting] == [2, 1]
 
 
 async def test_while_the_line_is_paused_nothing_is_let_in(stage: Stage) -> None:
