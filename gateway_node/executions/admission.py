@@ -187,7 +187,7 @@ class Admission:
         """Take the places of a client's start; tell whether it stands in line for one."""
         waits = False
         if candidate.runs and candidate.queue:
-            waits = not self._line.take_or_wait(candidate.place(script)).done()
+            waits = self._line.take_or_wait(candidate.place(script))
         elif candidate.runs:
             self._line.take(candidate.place(script))
         if candidate.schedule_id is not None:

@@ -75,8 +75,9 @@ class Line:
         self._check_twins(place)
         self._take(place)
 
-    def take_or_wait(self, place: Place) -> 'asyncio.Future[None]':
-        """Take a place or stand in line for one, as long as the line is not full.
+    def take_or_wait(self, place: Place) -> bool:
+        """Take a place or stand in line for one, as long as the line is not full; tell whether it
+        waits.
 
         Raises:
             ScriptAlreadyRunning: it runs, or waits.
@@ -85,7 +86,7 @@ class Line:
         """
         if place.execution_id in self._waiting:
             self._check_twins(place)
-            return self.join(place)
+            return not self.join(place).done()
         try:
             self.take(place)
         except (ConcurrencyLimitReached, LinePaused):
@@ -95,8 +96,8 @@ class Line:
             if len(self._waiting) >= limit:
                 raise LineFull(limit) from None
             self.leave(place.execution_id)
-            return self._wait(place)
-        return _done()
+            return not self._wait(place).done()
+        return False
 
     def join(self, place: Place) -> 'asyncio.Future[None]':
         """Take a place, or stand in line for one however long that is; return what is done once
@@ -118,7 +119,9 @@ class Line:
         except _NO_PLACE:
             self.leave(place.execution_id)
             return self._wait(place)
-        return _done()
+        turn = asyncio.get_running_loop().create_future()
+        turn.set_result(None)
+        return turn
 
     def waits(self, execution_id: str) -> bool:
         """Tell whether an execution stands in line."""
@@ -167,10 +170,9 @@ class Line:
         return {each.place.execution_id: place for place, each in enumerate(ordered, 1)}
 
     def _check_twins(self, place: Place) -> None:
-        others = (
-            each for each in self._waiting_places() if each.execution_id != place.execution_id
-        )
-        check_single(place, others)
+        if place.script.single_execution:
+            waiting = self._waiting_places()
+            check_single(place, (w for w in waiting if w.execution_id != place.execution_id))
 
     def _take(self, place: Place) -> None:
         self._let_in()
@@ -239,12 +241,6 @@ class Line:
         if self._waiting and self._held_scripts.any_lives():
             loop = asyncio.get_running_loop()
             self._looking = loop.call_later(_LOOK_SEC, self._let_in)
-
-
-def _done() -> 'asyncio.Future[None]':
-    turn = asyncio.get_running_loop().create_future()
-    turn.set_result(None)
-    return turn
 
 
 class SchedulePlaces:

@@ -61,7 +61,8 @@ class Places:
     @property
     def full(self) -> bool:
         """True where nobody gets in but children of who has a place."""
-        return self._counted(self._taken.values()) >= self._limits.max_executions
+        limit = self._limits.max_executions
+        return len(self._taken) >= limit and self._counted(self._taken.values()) >= limit
 
     def check(self, place: Place, waiting: Iterable[Place]) -> None:
         """Return where there is a place, whoever else is `waiting` for one.
@@ -79,7 +80,11 @@ class Places:
             raise ConcurrencyLimitReached(
                 'scripts.max_concurrent_executions_per_entity', limits.max_executions_per_entity
             )
-        if not self._is_in_anothers(place) and self._counted(others) >= limits.max_executions:
+        if (
+            len(others) >= limits.max_executions
+            and not self._is_in_anothers(place)
+            and self._counted(others) >= limits.max_executions
+        ):
             raise ConcurrencyLimitReached(
                 'scripts.max_concurrent_executions', limits.max_executions
             )

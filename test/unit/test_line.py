@@ -254,10 +254,9 @@ class Play:
             return
         try:
             if patience is Patience.CLIENT:
-                turn = self.line.take_or_wait(place)
+                assert self.line.take_or_wait(place) is not fits
             else:
                 self.line.take(place)
-                turn = self.line.join(place)
         except ScriptAlreadyRunning:
             assert twin_waits or not fits
         except LineFull:
@@ -269,7 +268,7 @@ class Play:
             assert patience is Patience.NONE
         else:
             assert not twin_waits
-            self.turns[place.execution_id] = turn
+            self.turns[place.execution_id] = self.line.join(place)
             assert fits or (patience is Patience.CLIENT and not full)
             (model.inside.append if fits else model.wait)(place)
 
