@@ -107,7 +107,7 @@ class _Keeping:
     def __init__(self, target: str, bounds: ArtifactBounds) -> None:
         self._target = target
         self._bounds = bounds
-        self._device = -1
+        self._mount = ''
         self._entries = 0
         self._files = 0
         self._bytes = 0
@@ -126,7 +126,7 @@ class _Keeping:
                 found = os.fstat(top)
                 if not stat.S_ISDIR(found.st_mode):
                     raise _Refused('something else is in its place')
-                self._device = found.st_dev
+                self._mount = _mount_of(top)
                 self._take_folder(top, ())
         except FileNotFoundError:
             return
@@ -199,7 +199,7 @@ class _Keeping:
             self._refuse(path, f'it cannot be taken: {error.strerror}')
 
     def _enter(self, pin: int, path: tuple[str, ...]) -> None:
-        if os.fstat(pin).st_dev != self._device:
+        if _mount_of(pin) != self._mount:
             raise _Refused('it is a mount')
         self._take_folder(pin, path)
 
@@ -289,6 +289,13 @@ def _pinned(name: str, folder: int | None = None) -> Iterator[int]:
 def _path_of(descriptor: int) -> str:
     """Return a path to what a descriptor holds, wherever it is by now."""
     return f'/proc/self/fd/{descriptor}'
+
+
+def _mount_of(descriptor: int) -> str:
+    """Return what tells the mount in which something lies from others, also from those that show
+    the same file system elsewhere (man 5 proc_pid_fdinfo)."""
+    with open(f'/proc/self/fdinfo/{descriptor}') as told:
+        return next((line for line in told if line.startswith('mnt_id:')), '')
 
 
 def _is_being_written(reader: int) -> bool:

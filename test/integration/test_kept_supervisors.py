@@ -240,6 +240,27 @@ def test_a_supervisor_whose_script_left_files_takes_the_next(
     )
 
 
+@pytest.mark.parametrize('mount', ['mount -t tmpfs tmpfs', 'mount --bind {}'])
+def test_nothing_is_taken_of_what_is_mounted_in_the_folder_of_artifacts(
+    supervisor: KeptSupervisor, tmp_path: Path, mount: str
+) -> None:
+    """A script of root can do so; what is beside it is kept."""
+    mount = mount.format(tmp_path / 'elsewhere')
+    (tmp_path / 'elsewhere').mkdir()
+    mounted = supervisor.folder / 'artifacts' / 'm'
+    content = f'mkdir m && {mount} m && echo > m/a && echo > c'
+    try:
+        end = supervisor.run(f'cd "$GATEWAY_ARTIFACTS"; {content}')
+        if end['exit_code'] != 0:
+            pytest.skip('only root may')
+        assert end['artifact_complaints'] == ["the artifact 'm' is not kept: it is a mount"]
+        assert (end['artifacts'], end['reusable']) == (1, False)
+        supervisor.wait()
+        assert [path.name for path in mounted.iterdir()] == ['a']
+    finally:
+        _run('umount', str(mounted))
+
+
 def test_a_script_has_begun_before_its_output_is_seen(supervisor: KeptSupervisor) -> None:
     """Else a stop of one that was seen at work would call off its start, and kill it at once."""
     for _ in range(300):
