@@ -36,19 +36,26 @@ class Left:
         return answer.status, await answer.read(), answer.headers
 
 
-@pytest.fixture(params=['of a script', 'by id'])
-async def left(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Left]:
-    """Serve an execution that left files, under one of its two paths."""
+@pytest.fixture
+async def left(tmp_path: Path) -> AsyncIterator[Left]:
+    """Serve an execution that left files."""
     async with serve_api(tmp_path) as api:
         script_id = await api.upload(ENTITY)
         execution_id, script = await api.running(ENTITY, script_id)
         script.exit()
         await api.listener.wait_for(execution_id)
         api.runner.artifacts.left[execution_id] = LEFT
-        path = f'/executions/{execution_id}'
-        if request.param == 'of a script':
-            path = f'/{ENTITY}/scripts/{script_id}{path}'
+        path = f'/{ENTITY}/scripts/{script_id}/executions/{execution_id}'
         yield Left(api=api, execution_id=execution_id, path=path)
+
+
+@pytest.mark.parametrize('below', ['', '/log.txt', '/plots/page.html', '.zip'])
+async def test_what_was_left_is_had_by_the_id_alone(left: Left, below: str) -> None:
+    """The answer is the same, and its hrefs lead to the one place."""
+    _, content, headers = await left.get(f'/artifacts{below}')
+    answer = await left.api.request('GET', f'/executions/{left.execution_id}/artifacts{below}')
+    assert (answer.status, await answer.read()) == (200, content)
+    assert answer.headers['ETag'] == headers['ETag']
 
 
 async def test_what_was_left_is_listed(left: Left) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 import threading
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
@@ -82,6 +82,7 @@ def kept_in(directory: Path) -> dict[str, bytes]:
     return found
 
 
+@settings(max_examples=40)
 @given(TREES)
 def test_of_any_tree_its_plain_files_are_kept(
     tmp_path_factory: pytest.TempPathFactory, tree: Tree
@@ -100,6 +101,7 @@ def test_of_any_tree_its_plain_files_are_kept(
     remove_tree(folder)
 
 
+@settings(max_examples=40)
 @given(TREES, st.integers(0, 5), st.integers(0, 8), st.integers(0, 14))
 def test_no_bound_is_exceeded(
     tmp_path_factory: pytest.TempPathFactory,
