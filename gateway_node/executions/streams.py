@@ -240,9 +240,10 @@ class Streams:
                 reader.write(EventNews(told=each) for each in history if not each.is_end)
             elif reader.line < followed.line:
                 page = await followed.lines_behind(reader.line)
-                assert page is not None
-                reader.write(followed.news_of(page))
-                reader.line = page.last
+                if page is not None:
+                    reader.write(followed.news_of(page))
+                # Of what was deleted meanwhile nothing is kept.
+                reader.line = followed.line if page is None else page.last
             else:
                 return
             if not reader.outlet.is_free:

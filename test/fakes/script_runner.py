@@ -249,6 +249,7 @@ class FakeScriptRunner:
         """Note the id and forget its output."""
         self.discarded.append(execution_id)
         self.outputs.pop(execution_id, None)
+        self.lines.pop(execution_id, None)
 
     async def kept_bytes(self, execution_ids: Sequence[str]) -> Sequence[int]:
         """Return what the test said."""

@@ -217,6 +217,20 @@ async def test_what_is_deleted_while_it_is_told_has_no_result(followed: Followed
     assert answer.status == 404
 
 
+async def test_who_is_behind_others_ends_with_them_where_it_is_deleted(followed: Followed) -> None:
+    """What it was not told in time is kept nowhere; the end and the result were made by then."""
+    async with followed.stream() as slow, followed.stream() as quick:
+        await slow.take(2)
+        followed.say(*['much ' * 2000] * 2000)
+        await followed.end()
+        assert names_of(await quick.rest())[-2:] == [ENDED, 'result']
+        await followed.api.request('DELETE', followed.path)
+        told = names_of(await slow.rest())
+        assert told[-1] == 'result'
+        assert told[-2] in (ENDED, 'status execution.deleted')
+        assert len(told) < 2002
+
+
 async def test_the_events_of_an_execution_are_a_list_too(followed: Followed) -> None:
     """What a stream of it tells as its statuses, in the order of the log, page by page."""
     await followed.end()
