@@ -93,6 +93,7 @@ class Sender:
 
     async def _headers(self, message_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
         headers = {
+            'Connection': 'close',
             'Content-Type': 'application/json',
             'User-Agent': f'gateway_node/{__version__}',
             'webhook-id': message_id,

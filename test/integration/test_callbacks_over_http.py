@@ -165,3 +165,24 @@ async def test_the_gateway_ends_although_a_receiver_hangs(tmp_path: Path) -> Non
         for each in told.told
     }
     assert codes == {hung['id']: None, left['id']: 'x-gateway-shutdown'}
+
+
+async def test_the_end_of_several_executions_is_told_once(tmp_path: Path) -> None:
+    """Of the group, when all of it has ended; its members are in it by number."""
+    async with receiver(answers(200)) as told:
+        parameters = {'callbacks.allowed': ['127.0.0.1']}
+        async with assembled_gateway(tmp_path, GRAPH, parameters=parameters) as client:
+            await script(client)
+            start = {
+                'script': 'check.sh',
+                'entities': ['apps/temp_sensor'],
+                'execution_type': 'now',
+                'callback': f'http://127.0.0.1:{told.port}/',
+            }
+            status, started = await ask(client, 'POST', f'{BASE}/executions', json=start)
+            assert status == 202, started
+            end = (await told.wait_for(1)).execution
+            assert (end['id'], end['status']) == (started['id'], 'completed')
+            assert end['children']['by_status']['completed'] == 1
+            await shown(client, f'{BASE}/executions/{started["id"]}', 'delivered')
+    assert len(told.told) == 1
