@@ -3,7 +3,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-import threading
 import time
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
@@ -17,7 +16,7 @@ from gateway_node.client.json_exchange import Api, get, with_json, with_key
 from gateway_node.client.listings import list_executions, list_scripts
 from gateway_node.client.queries import by_parameters, target, Wanted
 from gateway_node.client.reattaching import Reattaching
-from gateway_node.client.stopping import stop_each
+from gateway_node.client.stopping import Started
 from gateway_node.client.transport import Request, Transport
 from gateway_node.client.upload_form import upload_form
 from gateway_node.client.values import (
@@ -60,9 +59,7 @@ class Gateway:
         """
         self._transport = Transport(url, timeout_sec=timeout_sec, patience_sec=patience_sec)
         self._api = Api(self._transport)
-        self._started: set[str] = set()
-        """Ids of what this object started and has not seen ended."""
-        self._lock = threading.Lock()
+        self._started = Started()
 
     def __enter__(self) -> 'Gateway':
         return self
@@ -175,9 +172,26 @@ class Gateway:
         key = with_key(idempotency_key)
         return self._begin(with_json('POST', target('executions'), asked, key))
 
+    def retry(
+        self,
+        execution: Execution | str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[StartOptions],
+    ) -> Execution:
+        """Start again what has ended, in the version that its script has now.
+
+        It is given what it was given then, unless other `parameters` or `arguments` are; return
+        the new execution.
+        """
+        where = target('executions', _id(execution), 'retry')
+        asked = {'parameters': parameters, **options}
+        return self._begin(with_json('POST', where, asked, with_key(idempotency_key)))
+
     def execution(self, execution: Execution | str) -> Execution:
         """Ask for an execution, with its output; by its id, or as it was answered before."""
-        return self._seen(self._api.read(get(_about(execution)), Execution.of))
+        return self._shown(execution, pursued=False)
 
     def executions(
         self, *, parameter: Mapping[str, Any] | None = None, **wanted: Wanted
@@ -197,7 +211,7 @@ class Gateway:
         """
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
         pause = _SHORTEST_PAUSE_SEC
-        while not (seen := self._pursued(execution)).has_ended:
+        while not (seen := self._shown(execution, pursued=True)).has_ended:
             left = pause if end is None else end - time.monotonic()
             if timeout_sec is not None and left <= 0:
                 raise StillOpen(seen.id, timeout_sec)
@@ -212,7 +226,7 @@ class Gateway:
         comes once, whatever becomes of connections meanwhile.
         """
         for event in Reattaching(self._transport, _id(execution)).events():
-            yield self._seen(event) if isinstance(event, Execution) else event
+            yield self._started.see(event) if isinstance(event, Execution) else event
 
     def lines(self, execution: Execution | str) -> Iterator[Line]:
         """Go through the lines that an execution writes, from the first that is kept on."""
@@ -234,20 +248,14 @@ class Gateway:
         }
         request = with_json('PUT', _about(execution), asked)
         stopped = self._api.change(request, Execution.of, Conflict)
-        return self.execution(execution) if stopped is None else self._seen(stopped)
+        return self.execution(execution) if stopped is None else self._started.see(stopped)
 
     def stop_all(self, *, forced: bool = False) -> Sequence[Execution]:
         """Stop what this object started and what is still open; return that.
 
         Where one cannot be stopped, the others are all the same, and then the error is raised.
         """
-        with self._lock:
-            started = sorted(self._started)
-
-        stopped = stop_each(started, lambda each: self.stop(each, forced=forced))
-        with self._lock:
-            self._started.difference_update(started)
-        return stopped
+        return self._started.stop_all(lambda each: self.stop(each, forced=forced))
 
     def delete(self, execution: Execution | str) -> None:
         """Delete an ended execution, or a schedule, with its output and its artifacts."""
@@ -286,19 +294,11 @@ class Gateway:
         return self._api.read(request, Execution.of)
 
     def _begin(self, request: Request) -> Execution:
-        execution = self._api.read(request, Execution.of)
-        with self._lock:
-            self._started.add(execution.id)
-        return execution
+        return self._started.add(self._api.read(request, Execution.of))
 
-    def _seen(self, execution: Execution) -> Execution:
-        if execution.has_ended:
-            with self._lock:
-                self._started.discard(execution.id)
-        return execution
-
-    def _pursued(self, execution: Execution | str) -> Execution:
-        return self._seen(self._api.read(get(_about(execution)), Execution.of, pursued=True))
+    def _shown(self, execution: Execution | str, *, pursued: bool) -> Execution:
+        shown = self._api.read(get(_about(execution)), Execution.of, pursued=pursued)
+        return self._started.see(shown)
 
     def _entities(self, collection: str) -> Sequence[Entity]:
         return self._listed(target(collection), lambda each: Entity.of(collection, each))

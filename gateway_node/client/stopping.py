@@ -1,34 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stopping several executions at a time: one that resists is answered after a second."""
+"""What was started and may have to be stopped."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+import threading
 
 from gateway_node.client.errors import Conflict, GatewayError, NotFound
 from gateway_node.client.values import Execution
 
-_AT_ONCE = 8
+_STOPS_AT_ONCE = 8
+"""A stop is answered after up to a second."""
 
 
-def stop_each(
-    execution_ids: Iterable[str], stop: Callable[[str], Execution]
-) -> Sequence[Execution]:
-    """Stop those that are open; return them as they stood then.
+class Started:
+    """Executions that were started and not seen to have ended. Threads may share it."""
 
-    Where one cannot be stopped, all others are, and then its error is raised.
-    """
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._lock = threading.Lock()
 
-    def stopped(execution_id: str) -> Execution | GatewayError | None:
-        try:
-            return stop(execution_id)
-        except (Conflict, NotFound):
-            return None
-        except GatewayError as error:
-            return error
+    def add(self, execution: Execution) -> Execution:
+        """Take what was started, with the schedule that came with it; return it."""
+        schedule = execution.fields.get('schedule')
+        with self._lock:
+            self._ids.add(execution.id)
+            if schedule is not None:
+                self._ids.add(str(schedule).rpartition('/')[2])
+        return execution
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        results = list(pool.map(stopped, execution_ids))
-    for result in results:
-        if isinstance(result, GatewayError):
-            raise result
-    return [each for each in results if isinstance(each, Execution)]
+    def see(self, execution: Execution) -> Execution:
+        """Take note of how an execution stands, whoever started it; return it."""
+        if execution.has_ended:
+            with self._lock:
+                self._ids.discard(execution.id)
+        return execution
+
+    def stop_all(self, stop: Callable[[str], Execution]) -> Sequence[Execution]:
+        """Stop those that are open; return them as they stood then.
+
+        Where one cannot be stopped, all others are, and then its error is raised.
+        """
+
+        def stopped(execution_id: str) -> Execution | GatewayError | None:
+            try:
+                return stop(execution_id)
+            except (Conflict, NotFound):
+                return None
+            except GatewayError as error:
+                return error
+
+        with self._lock:
+            started = sorted(self._ids)
+        with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
+            results = list(pool.map(stopped, started))
+        for result in results:
+            if isinstance(result, GatewayError):
+                raise result
+        with self._lock:
+            self._ids.difference_update(started)
+        return [each for each in results if isinstance(each, Execution)]

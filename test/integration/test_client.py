@@ -111,19 +111,33 @@ def test_a_script_is_started_on_several_entities(gateway: Gateway) -> None:
     assert gateway.wait(one).fields['children']['total'] == 1
 
 
+def test_what_has_ended_is_started_again(gateway: Gateway) -> None:
+    """With what it was given then, or with something else."""
+    script = uploaded(gateway, 'cat')
+    first = gateway.wait(gateway.start(ENTITY, script, {'depth': 3}))
+    again = gateway.wait(gateway.retry(first))
+    assert (again.parent, again.parameters) == (first.id, {'depth': 3})
+    assert gateway.wait(gateway.retry(first.id, {'depth': 4})).parameters == {'depth': 4}
+    running = gateway.start(ENTITY, uploaded(gateway, SLEEPS))
+    with pytest.raises(Conflict):
+        gateway.retry(running)
+
+
 def test_what_waits_in_line_is_told_moved_and_held(gateway: Gateway) -> None:
     """A line that is paused lets nobody in, until it goes on."""
     script = uploaded(gateway, 'true')
     assert gateway.pause_line(ENTITY).paused
-    assert not gateway.line().paused
-    low = gateway.start(ENTITY, script, priority=10)
-    high = gateway.start(ENTITY, script, priority=20)
-    assert gateway.execution(low).queue_position == 2
-    assert gateway.prioritise(low, 30).queue_position == 1
-    assert gateway.line(ENTITY).waiting == 2
-    with pytest.raises(LimitReached):
-        gateway.start(ENTITY, script, queue=False)
-    assert not gateway.pause_line(ENTITY, paused=False).paused
+    try:
+        assert not gateway.line().paused
+        low = gateway.start(ENTITY, script, priority=10)
+        high = gateway.start(ENTITY, script, priority=20)
+        assert gateway.execution(low).queue_position == 2
+        assert gateway.prioritise(low, 30).queue_position == 1
+        assert gateway.line(ENTITY).waiting == 2
+        with pytest.raises(LimitReached):
+            gateway.start(ENTITY, script, queue=False)
+    finally:
+        assert not gateway.pause_line(ENTITY, paused=False).paused
     assert {gateway.wait(each).status for each in (low, high)} == {Status.COMPLETED}
     assert gateway.execution(low).queue_position is None
     with pytest.raises(Conflict):
@@ -236,6 +250,16 @@ def test_stop_all_stops_what_this_client_started_and_nothing_else(
         assert not gateway.stop_all()
         assert not gateway.execution(others).has_ended
         another.stop_all()
+
+
+def test_stop_all_stops_the_schedule_that_came_with_a_start(gateway: Gateway) -> None:
+    """It would start the script once more with the gateway."""
+    script = uploaded(gateway, 'true')
+    started = gateway.start(ENTITY, script, execution_type='now_and_on_restart')
+    gateway.wait(started)
+    (schedule,) = gateway.stop_all()
+    assert (schedule.id != started.id, schedule.status) == (True, Status.TERMINATED)
+    assert not list(gateway.executions(script=script.id, status=['prepared', 'running']))
 
 
 def test_executions_are_found_page_by_page(gateway: Gateway) -> None:
