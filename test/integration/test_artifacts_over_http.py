@@ -2,6 +2,7 @@
 """What scripts leave, from the script to the download, with all that is between them."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 import zipfile
@@ -9,6 +10,8 @@ import zipfile
 from aiohttp import ClientSession
 from api_support import form
 from assembled_gateway import assembled_gateway, OWN_NODE
+import pytest
+from waiting import wait_until
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
 
@@ -85,3 +88,21 @@ async def test_what_is_left_counts_for_the_bound_of_the_disk(tmp_path: Path) -> 
         while (await client.get(first['href'])).status == 200:
             pass  # the history is swept beside the requests
         assert [each['size'] for each in await listed(client, second)] == [2_000_000]
+
+
+@pytest.mark.parametrize('below', ['/hole', '.zip'])
+async def test_a_download_that_breaks_off_holds_no_file(tmp_path: Path, below: str) -> None:
+    """However much of it was still to come."""
+
+    def is_held() -> bool:
+        links = (f'/proc/self/fd/{number}' for number in os.listdir('/proc/self/fd'))
+        held = [os.readlink(link) for link in links if os.path.lexists(link)]
+        return any('/artifacts/' in each for each in held)
+
+    async with assembled_gateway(tmp_path, GRAPH) as client:
+        execution = await run(client, b'truncate -s 90M "$GATEWAY_ARTIFACTS/hole"\n')
+        async with client.get(f'{execution["href"]}/artifacts{below}') as answer:
+            await answer.content.readexactly(1000)
+            assert is_held()
+            answer.close()
+        await wait_until(lambda: not is_held(), what='the file is closed')
