@@ -29,11 +29,13 @@ _NOT_TRIED_AGAIN = frozenset(
     {
         FailureReason.SHUTDOWN,
         FailureReason.RESTARTED,
+        FailureReason.EXPIRED,
         FailureReason.SCRIPT_GONE,
         FailureReason.PARAMETERS_REFUSED,
     }
 )
-"""The first two are no fault of the script's, the others would be the same again."""
+"""The first two are no fault of the script's, what expired is wanted no more, and the others would
+be the same again."""
 
 
 class FurtherAttempts:

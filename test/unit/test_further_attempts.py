@@ -7,6 +7,7 @@ from typing import Any
 from clients import CLIENT
 from execution_stage import APP, FAILED, NOW, PREPARED, RUNNING, Stage
 from fakes import whole_log
+from loop_clock import LoopClock
 import pytest
 
 from gateway_node.executions.errors import ScriptHasOpenExecutions
@@ -17,6 +18,7 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
+    FailureReason,
     TriggerType,
 )
 from gateway_node.scripts.values import Retries, Verdict
@@ -168,3 +170,34 @@ async def test_who_waited_for_the_end_sees_what_follows_it(stage: Stage) -> None
     ended = await waiting
     detail = await stage.questions.detail_by_id(ended.id)
     assert '"children":{"total":1' in detail.beside
+
+
+async def test_what_is_to_be_tried_again_waits_for_its_delay(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is let in as whatever is accepted."""
+    further = await following(stage, await failed(stage, await stage.upload(retries=LATER)))
+    clock = LoopClock(monkeypatch)
+    await clock.advance(0)  # it has begun to wait
+    await clock.advance(3599)
+    assert stage.listener.statuses(further.id) == [PREPARED]
+    await clock.advance(1)
+    (await stage.runner.script(further.id)).exit(0)
+    assert (await stage.listener.wait_for(further.id)).status is ExecutionStatus.COMPLETED
+
+
+async def test_what_expired_in_line_is_not_tried_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody wants it any more."""
+    script_id = await stage.upload(retries=AT_ONCE)
+    for _ in range(2):
+        await stage.running(script_id)
+    request = StartRequest(execution_type=ExecutionType.NOW, expires_in_sec=100)
+    waiting = await stage.service.start(APP, script_id, request, actor=CLIENT)
+    clock = LoopClock(monkeypatch)
+    await clock.advance(100)
+    ended = await stage.listener.wait_for(waiting.id)
+    assert ended.failure is not None
+    assert ended.failure.reason is FailureReason.EXPIRED
+    assert len(await all_of(stage, script_id)) == 3
