@@ -162,6 +162,21 @@ async def test_a_group_is_started_once_under_one_key(api: Api) -> None:
     assert len((await api.json('GET', '/executions'))[1]['items']) == 3
 
 
+async def test_a_group_waits_for_what_is_tried_again(api: Api) -> None:
+    """A child that fails, and whose script says so, is followed by another attempt; the parent is
+    completed where that is."""
+    await api.upload(SENSOR, name='stubborn.sh', retries={'limit': 1, 'delay_sec': 0})
+    group = await started(api, script='stubborn.sh', entities=SENSOR)
+    (child,) = await children(api, group)
+    trying = asyncio.create_task(api.runner.next_script())
+    (await api.runner.script(child['id'])).exit(1)
+    await api.listener.wait_for(child['id'])
+    assert (await api.json('GET', f'/executions/{group["id"]}'))[1]['status'] == 'running'
+    (await trying).exit(0)
+    ended = await api.listener.wait_for(group['id'])
+    assert ended.status is COMPLETED
+
+
 async def test_a_callback_is_told_of_the_end_of_all(api: Api) -> None:
     """It is the group's, and none of its children's; where it may not go is said at the start."""
     refused = {'script': 'check.sh', 'entities': '*', 'callback': 'http://elsewhere.example/'}
