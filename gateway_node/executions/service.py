@@ -13,13 +13,12 @@ from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
-from gateway_node.executions.active_groups import ActiveGroup, ActiveGroups
+from gateway_node.executions.active_groups import ActiveGroups
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.ended_details import EndedDetails
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
-    ExecutionNotStoppable,
     GatewayRecovering,
     GatewayShuttingDown,
     StoreUnavailable,
@@ -41,19 +40,16 @@ from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.starts import StartRequest, Starts
+from gateway_node.executions.stops import Stops
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import (
     Execution,
     Executor,
     StopAction,
-    Trigger,
-    TriggerType,
 )
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.ports import SchemaChecker
 
-STOP_WAIT_SEC = 1.0
-"""Seconds that a stop waits for the tree to go before it answers."""
 STORE_PATIENCE_SEC = 2.0
 """For the store to say that it is there."""
 
@@ -176,6 +172,13 @@ class ExecutionService:
             positions=line.positions,
         )
         self.line = LineControl(line=line, active=self._active, ledger=ledger, store=store)
+        self._stops = Stops(
+            active=self._active,
+            groups=self._groups,
+            schedules=self._schedules,
+            families=self._families,
+            questions=self.questions,
+        )
         self._entities: frozenset[EntityRef] = frozenset()
         self._started_on: set[EntityRef] = set()
         """Of what was started since the entities were asked for last."""
@@ -305,52 +308,7 @@ class ExecutionService:
                 ended, and that could not be. The next gateway then decides.
         """
         execution = await self.questions.get(entity, script_id, execution_id)
-        trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=actor.name)
-        group = self._groups.get(execution_id)
-        if group is not None:
-            return await self._stop_group(group, action, trigger, actor, stop_children)
-        active = self._active.get(execution_id)
-        if active is None and execution.is_schedule:
-            ended = await self._schedules.stop(execution_id, trigger, actor)
-            if ended is not None:
-                return ended
-            # It became an execution meanwhile, or has ended.
-            active = self._active.get(execution_id)
-        if active is None:
-            execution = await self.questions.get(entity, script_id, execution_id)
-            if execution.is_open:
-                raise StoreUnavailable(f'{execution_id} is over, and its end is not on record')
-            raise ExecutionNotStoppable(execution_id, execution.status)
-        accepted = await self._families.stop(
-            active, action, trigger, actor, with_children=stop_children
-        )
-        # Past the wait it resists: the answer then says `terminating`.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_WAIT_SEC):
-                await active.wait_ended()
-        if not accepted:
-            raise ExecutionNotStoppable(execution_id, active.execution.status)
-        if not active.stop_holds:
-            raise StoreUnavailable(f'the stop of {execution_id} is not recorded yet')
-        return active.execution
-
-    async def _stop_group(
-        self,
-        group: ActiveGroup,
-        action: StopAction,
-        trigger: Trigger,
-        actor: Actor,
-        stop_children: bool,
-    ) -> Execution:
-        accepted = await self._groups.stop(
-            group, action, trigger, actor, with_children=stop_children
-        )
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_WAIT_SEC):
-                await group.wait_ended()
-        if not accepted:
-            raise ExecutionNotStoppable(group.execution.id, group.execution.status)
-        return group.execution
+        return await self._stops.stop(execution, action, actor, with_children=stop_children)
 
     async def delete(
         self, entity: EntityRef, script_id: str, execution_id: str, *, actor: Actor

@@ -9,7 +9,7 @@ from fakes import EXECUTOR
 from lives import APP, Robot
 import pytest
 
-from gateway_node.executions import service
+from gateway_node.executions import stops
 from gateway_node.executions.document_reading import execution_from
 from gateway_node.executions.values import ExecutionType, Executor, StopAction
 
@@ -44,7 +44,7 @@ async def test_updated_at_is_when_the_record_last_changed(
 ) -> None:
     """At the acceptance, the start, an accepted stop and the end; at each start of a schedule and
     each that is skipped."""
-    monkeypatch.setattr(service, 'STOP_WAIT_SEC', 0.01)
+    monkeypatch.setattr(stops, 'STOP_WAIT_SEC', 0.01)
     async with robot.gateway() as life:
         script_id = await life.upload()
         schedule = await life.start(script_id, ExecutionType.ON_RESTART)

@@ -11,7 +11,7 @@ from lives import APP, COMPLETED, Life, Robot, RUNNING, TERMINATED
 import pytest
 
 from gateway_node.executions import active_execution
-from gateway_node.executions import service as service_module
+from gateway_node.executions import stops as stops_module
 from gateway_node.executions.errors import ExecutionNotStoppable, StoreUnavailable
 from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.values import (
@@ -28,7 +28,7 @@ ONCE, EACH = ExecutionType.ONCE_ON_RESTART, ExecutionType.ON_RESTART
 def robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Robot:
     """Return a robot whose gateways do not wait long."""
     monkeypatch.setattr(active_execution, '_RECORD_PATIENCE_SEC', 0.05)
-    monkeypatch.setattr(service_module, 'STOP_WAIT_SEC', 0.05)
+    monkeypatch.setattr(stops_module, 'STOP_WAIT_SEC', 0.05)
     return Robot(tmp_path)
 
 

@@ -17,7 +17,7 @@ from lives import APP, Life, Robot
 import pytest
 
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
-from gateway_node.executions import service as service_module
+from gateway_node.executions import stops as stops_module
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     ExecutionNotDeletable,
@@ -317,7 +317,7 @@ async def storm(
     folder: Path, patch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture, seed: int
 ) -> None:
     """Let one storm go over a robot; what `check` finds is a defect that the log tells."""
-    patch.setattr(service_module, 'STOP_WAIT_SEC', 0.005)
+    patch.setattr(stops_module, 'STOP_WAIT_SEC', 0.005)
     robot = Robot(folder)
     robot.max_executions, robot.max_schedules = MAX_EXECUTIONS, MAX_SCHEDULES
     robot.max_executions_per_entity, robot.line = MAX_PER_ENTITY, LINE

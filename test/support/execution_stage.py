@@ -27,7 +27,7 @@ from gateway_node.callbacks.allowed import AllowedDestinations
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions import ledger as ledger_module
-from gateway_node.executions import service as service_module
+from gateway_node.executions import stops as stops_module
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
@@ -172,7 +172,7 @@ async def set_stage(
 ) -> AsyncIterator[Stage]:
     """Set a stage whose waits are short; at the end nothing may be open."""
     patch.setattr(ledger_module, 'RETRY_SEC', 0.01)
-    patch.setattr(service_module, 'STOP_WAIT_SEC', 0.05)
+    patch.setattr(stops_module, 'STOP_WAIT_SEC', 0.05)
     stage = Stage(folder, retention=retention, concurrency=concurrency)
     await stage.library.open()
     await stage.service.open(stage.directory)
