@@ -70,8 +70,9 @@ class EventPages:
         bounds = await self._log.bounds()
         missed = after is not None and not is_within(bounds, after)
         place = bounds.begins if after is None or missed else after
+        ends = bounds.ends.sequence
         replay, found, looked_at = Replay(self._log), list[ToldEvent](), 0
-        while len(found) < limit and place != bounds.ends and looked_at < MAX_LOOKED_AT:
+        while len(found) < limit and place.sequence < ends and looked_at < MAX_LOOKED_AT:
             try:
                 events = await self._log.events(place, limit=_AT_ONCE)
             except LogBegins as error:
@@ -128,9 +129,10 @@ class EventPages:
         """Return the same of one execution: the first events behind a place, or the last ones
         before it."""
         bounds = await self._log.bounds()
-        history = (await self._log.history([subject], limit=MAX_HISTORY))[subject]
+        until = bounds.ends.sequence
+        found = await self._log.history([subject], until=until, limit=MAX_HISTORY)
         missed = place is not None and not is_within(bounds, place)
-        events = told_of_one(history)
+        events = told_of_one(found[subject])
         if place is not None and not missed:
             events = [each for each in events if _is_beyond(each, place, backwards=backwards)]
         chosen = events[-limit:] if backwards else events[:limit]

@@ -53,11 +53,15 @@ class LogPolicy:
 
 
 class EventLog(Protocol):
-    """The one log of what happened; all raise StoreUnavailable where it cannot be read."""
+    """The one log of what happened; all raise StoreUnavailable where it cannot be read.
+
+    It ends with the newest event that `ExecutionStore` returned: what is written and not told yet
+    is not in it.
+    """
 
     @property
     def end(self) -> Cursor:
-        """The place behind the newest event that `ExecutionStore` returned."""
+        """The place behind the newest event."""
 
     async def bounds(self) -> LogBounds:
         """Return where the log begins and ends."""

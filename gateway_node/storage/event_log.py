@@ -82,7 +82,8 @@ class SqliteEventLog:
 
     async def bounds(self) -> LogBounds:
         """Return where the log begins and ends."""
-        return await self._database.read(read_bounds)
+        bounds = await self._database.read(read_bounds)
+        return LogBounds(begins=bounds.begins, ends=self._end)
 
     async def events(self, after: Cursor, *, limit: int) -> tuple[Event, ...]:
         """Return up to `limit` events behind a place in the log, in sequence.
@@ -90,11 +91,16 @@ class SqliteEventLog:
         Raises:
             LogBegins: the log does not reach back to it.
         """
-        return await self._database.read(lambda connection: read_events(connection, after, limit))
+        events = await self._database.read(
+            lambda connection: read_events(connection, after, limit)
+        )
+        return tuple(event for event in events if event.sequence <= self._end.sequence)
 
     async def newest(self, before: int | None = None, *, limit: int) -> tuple[Event, ...]:
         """Return the last `limit` events that are kept, in sequence; with sequences below
         `before` where that is given."""
+        behind = self._end.sequence + 1
+        before = behind if before is None else min(before, behind)
         return await self._database.read(lambda connection: read_newest(connection, before, limit))
 
     async def history(
@@ -102,6 +108,7 @@ class SqliteEventLog:
     ) -> Mapping[str, tuple[Event, ...]]:
         """Return the last `limit` events that are kept of each of these executions, in sequence,
         from its first one on where there are not more; up to a sequence where that is given."""
+        until = self._end.sequence if until is None else min(until, self._end.sequence)
         return await self._database.read(
             lambda connection: read_history(connection, subjects, until, limit)
         )

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages of the log: which events they have, what each left, and where they lead on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+import threading
 
 from api_support import BASE, serve_api
 from fakes import (
@@ -16,14 +18,15 @@ from fakes import (
 import pytest
 
 from gateway_node.executions.documents import summary_of
-from gateway_node.executions.event_pages import EventPages
-from gateway_node.executions.events import Cursor, EventKind
+from gateway_node.executions.event_pages import EventPage, EventPages
+from gateway_node.executions.events import Cursor, EventKind, execution_subject, LogBounds
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.store_ports import ExecutionStore, LogPolicy
 from gateway_node.executions.told_events import ToldEvent
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.storage.database import Database
 from gateway_node.storage.execution_store import SqliteExecutionStore
+from gateway_node.storage.mark import Mark
 
 RUNNING, COMPLETED = ExecutionStatus.RUNNING, ExecutionStatus.COMPLETED
 
@@ -85,6 +88,65 @@ async def test_pages_lead_through_the_log_both_ways(store: ExecutionStore) -> No
     assert sequences((await pages.before(None, 2, any_event)).events) == [11, 12]
     assert sequences((await pages.before(place(store, 3), 9, any_event)).events) == [1, 2]
     assert (await pages.behind(None, 100, any_event)).last == store.log.end
+
+
+@pytest.mark.parametrize('of_one', [True, False])
+async def test_a_page_tells_where_it_ends_whatever_happens_while_it_is_made(
+    store: ExecutionStore, monkeypatch: pytest.MonkeyPatch, of_one: bool
+) -> None:
+    """Who goes on behind its `last` is told each event once."""
+    *_, ended = await live(store, 1)
+    subject = execution_subject(ended.entity, ended.script_id, ended.id)
+    pages, find_bounds = EventPages(store), store.log.bounds
+
+    async def find(place: Cursor | None) -> EventPage:
+        if of_one:
+            return await pages.of_execution(subject, place, 100, backwards=False)
+        return await pages.behind(place, 100, any_event)
+
+    async def bounds() -> LogBounds:
+        found = await find_bounds()
+        await remove(store, ended.id)
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(store.log, 'bounds', bounds)
+        first = await find(None)
+    second = await find(first.last)
+    assert sequences((*first.events, *second.events)) == [1, 2, 3, 4]
+    assert second.last == store.log.end
+
+
+async def test_what_is_written_and_not_told_yet_is_not_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was told of an end here could else ask for the execution and find that it runs."""
+    store = await SqliteExecutionStore.open(await Database.open(tmp_path), FakeClock())
+    await live(store, 1)
+    bounds, end = await store.log.bounds(), store.log.end
+    second = new_execution(2)
+    subject = execution_subject(second.entity, second.script_id, second.id)
+    written, go_on = threading.Event(), threading.Event()
+
+    def write(mark: Mark, end: Cursor) -> None:
+        written.set()
+        go_on.wait()
+
+    monkeypatch.setattr(Mark, 'write', write)
+    adding = asyncio.create_task(add(store, second))
+    try:
+        await asyncio.to_thread(written.wait)
+        assert await store.log.bounds() == bounds
+        assert await store.log.events(end, limit=10) == ()
+        newest = await store.log.newest(limit=10)
+        assert [each.sequence for each in newest] == [1, 2, 3]
+        assert await store.log.history([subject], limit=10) == {subject: ()}
+    finally:
+        go_on.set()
+    event = await adding
+    assert await store.log.events(end, limit=10) == (event,)
+    assert await store.log.history([subject], limit=10) == {subject: (event,)}
+    await store.close()
 
 
 async def test_each_event_has_what_it_left(store: ExecutionStore) -> None:
