@@ -157,10 +157,10 @@ class Streams:
     async def _follow_to_the_end(
         self, outlet: Outlet, execution_id: str, after: Place | None
     ) -> None:
-        line = 0 if after is None else after.line or 0
+        line = await self._line_before(execution_id, after)
         async with self._follow(execution_id, line) as followed:
             place = after or Place(self._log.end.epoch, 0)
-            reader = ExecutionReader(outlet, self._delivery, place)
+            reader = ExecutionReader(outlet, self._delivery, place._replace(line=line))
             await self._begin(reader, followed, after)
             while not followed.is_broken:
                 await self._catch_up_with(reader, followed)
@@ -173,6 +173,13 @@ class Streams:
                 finally:
                     followed.leave(reader)
                 await outlet.wait_free()
+
+    async def _line_before(self, execution_id: str, after: Place | None) -> int:
+        """Return the line behind which a reader goes on; what it names need not be there."""
+        if after is None or not after.line:
+            return 0
+        newest = await self._runner.newest_output_lines(execution_id, limit=1)
+        return min(after.line, newest.last)
 
     @contextlib.contextmanager
     def _noted(self, tasks: 'set[asyncio.Task[None]]') -> Iterator[None]:
@@ -187,10 +194,6 @@ class Streams:
 
     @contextlib.asynccontextmanager
     async def _follow(self, execution_id: str, line: int) -> AsyncIterator[FollowedExecution]:
-        if line:
-            # What a client names need not be there.
-            newest = await self._runner.newest_output_lines(execution_id, limit=1)
-            line = min(line, newest.last)
         execution = await self._questions.get_by_id(execution_id)
         followed = self._followed.get(execution_id)
         if followed is None:

@@ -199,7 +199,7 @@ async def list_events_of_execution(call: Call[NamesEvents, None]) -> Answer:
     execution = await at.execution(services.questions)
     if at.is_stream:
         place = at.place
-        if place is not None and place.over:
+        if place is not None and place.over and not execution.is_open:
             return Answer(status=204)
         return _stream(
             call,

@@ -138,6 +138,30 @@ async def test_a_browser_that_has_all_is_told_to_connect_no_more(followed: Follo
     assert (answer.status, await answer.read()) == (204, b'')
 
 
+async def test_the_place_of_another_execution_keeps_no_later_line_back(
+    followed: Followed,
+) -> None:
+    """Behind lines that this one does not have comes what it says from then on."""
+    followed.say('one')
+    async with followed.stream() as stream:
+        accepted, *_ = await stream.take(3)
+    place = accepted.id.removesuffix('-0')
+    for line in (4711, 10**18 - 1):
+        async with followed.stream(after=f'{place}-{line}') as stream:
+            assert names_of(await stream.take(1)) == [RUNNING]
+            followed.say('more')
+            assert (await stream.named('output')).payload['text'] == 'more'
+
+
+async def test_no_browser_is_told_to_stop_before_the_end(followed: Followed) -> None:
+    """Whatever the end is of whose place it has."""
+    followed.say('one')
+    async with followed.stream() as stream:
+        *_, running, line = await stream.take(3)
+    async with followed.stream(after=f'{running.id.removesuffix("-0")}-end') as stream:
+        assert names_of(await stream.take(1)) == names_of([line])
+
+
 @pytest.mark.parametrize(
     'place', ['0123456789abcdef-1-0', 'in_memory-4711-0', 'of another server']
 )
