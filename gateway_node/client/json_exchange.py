@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
+from datetime import datetime, UTC
 import json
 import secrets
 from typing import Any, TypeVar
@@ -46,6 +47,8 @@ def _plain(value: object) -> object:
         return dict(value)
     if isinstance(value, Sequence):
         return list(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
     raise TypeError(f'JSON has no form for {value!r}')
 
 

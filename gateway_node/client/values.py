@@ -108,6 +108,8 @@ class StartOptions(TypedDict, total=False):
     timeout_sec: float | None
     priority: int | None
     queue: bool | None
+    expires_in_sec: float | None
+    expires_at: datetime | str | None
     callback: str | None
     parent: str | None
 

@@ -129,7 +129,11 @@ def test_what_waits_in_line_is_told_moved_and_held(gateway: Gateway) -> None:
     assert gateway.pause_line(ENTITY).paused
     try:
         assert not gateway.line().paused
-        low = gateway.start(ENTITY, script, priority=10)
+        brief = gateway.wait(gateway.start(ENTITY, script, expires_in_sec=0.01))
+        assert brief.error is not None
+        assert brief.error.vendor_code == 'x-gateway-expired'
+        later = datetime.now(UTC) + timedelta(hours=1)
+        low = gateway.start(ENTITY, script, priority=10, expires_at=later)
         high = gateway.start(ENTITY, script, priority=20)
         assert gateway.execution(low).queue_position == 2
         assert gateway.prioritise(low, 30).queue_position == 1
