@@ -7,6 +7,7 @@ the same without quotes. Keys of different clients, and of different paths, are 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+import datetime
 import enum
 import hashlib
 import json
@@ -126,4 +127,6 @@ def _canonical(values: object) -> str:
 def _as_json(value: object) -> object:
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.UTC).isoformat()
     raise TypeError(f'{type(value).__name__} is no JSON value')

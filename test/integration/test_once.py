@@ -2,6 +2,7 @@
 """Once and only once over HTTP: what is sent again under one Idempotency-Key makes nothing."""
 
 import asyncio
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,21 @@ async def test_a_start_that_is_sent_again_is_answered_with_what_was_started(
         assert replayed['Location'] == headers['Location']
         assert replayed['Idempotency-Replayed'] == 'true'
         assert await ids(api, script_id) == [first['id']]
+
+
+async def test_the_same_moment_is_the_same_whatever_its_offset(tmp_path: Path) -> None:
+    """Of a start that may wait until then; another moment is something else."""
+    async with serve_api(tmp_path) as api:
+        script_id = await api.upload('apps/temp_sensor')
+        noon = api.clock.now() + datetime.timedelta(hours=1)
+        east = noon.astimezone(datetime.timezone(datetime.timedelta(hours=5)))
+        later = noon + datetime.timedelta(seconds=1)
+        answers = [
+            await start(api, script_id, NOW | {'expires_at': moment.isoformat()})
+            for moment in (noon, east, later)
+        ]
+        assert [status for status, _, _ in answers] == [202, 202, 409]
+        assert await ids(api, script_id) == [answers[0][1]['id']] == [answers[1][1]['id']]
 
 
 async def test_who_waits_for_the_end_may_send_the_start_again(tmp_path: Path) -> None:
