@@ -33,6 +33,7 @@ ROOMS = COMMON | {
     'client',
     'demo',
     'init',
+    'inner_rooms',
     'unneeded_imports',
     'assembly',
     'main',
@@ -72,8 +73,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         {'callbacks', 'entities', 'executions', 'http_server', 'process', 'reloading', 'ros'}
     ),
     'adapters': frozenset({'process', 'ros', 'start_files', 'storage'}),
-    'assembly': frozenset(
-        {*CORE, *ABOVE_CORE, *OUTER, 'adapters', 'reloading', 'running', 'start_files'}
+    'assembly': frozenset({*CORE, *ABOVE_CORE, *OUTER, 'adapters', 'inner_rooms', 'running'}),
+    'inner_rooms': frozenset(
+        {*CORE, *ABOVE_CORE, 'adapters', 'reloading', 'ros', 'start_files', 'storage'}
     ),
     'main': frozenset(
         {*CORE, *OUTER, 'assembly', 'before_start', 'manifest_files', 'signals', 'start_files'}
