@@ -97,9 +97,11 @@ class Destination:
 
 def destination_of(url: str) -> Destination:
     """Take a URL apart; CallbackRefused where it is none to which a callback can go."""
-    match = re.fullmatch(_URL, url, re.IGNORECASE | re.ASCII)
+    # A megabyte takes a second to match, in which nobody is answered.
+    short = len(url) <= MAX_URL_CHARACTERS
+    match = re.fullmatch(_URL, url, re.IGNORECASE | re.ASCII) if short else None
     port = 0 if match is None else _port(match['port'], _PORTS[match['scheme'].lower()])
-    if match is None or not port or len(url) > MAX_URL_CHARACTERS:
+    if match is None or not port:
         raise _no_url(url)
     if match['name'] is not None:
         return Destination(host=match['name'].lower(), port=port, address=None)

@@ -106,9 +106,11 @@ class Sender:
 
     async def _key(self, secret_file: Path) -> bytes:
         """Return the key as its file has it now."""
-        self._signing_error = f'callbacks.secret_file: {secret_file} does not answer'
         try:
             key = await self._secrets.run(read_secret, secret_file)
+        except asyncio.CancelledError:
+            self._signing_error = f'callbacks.secret_file: {secret_file} does not answer'
+            raise
         except SecretInvalid as error:
             self._signing_error = f'callbacks are not sent: {error}'
             raise

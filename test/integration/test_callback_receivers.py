@@ -10,6 +10,7 @@ import hmac
 from pathlib import Path
 import socket
 import ssl
+import threading
 from typing import Any
 
 from fakes import FakeClock
@@ -113,6 +114,37 @@ async def test_a_callback_is_signed_with_the_secret_as_it_is_now(tmp_path: Path)
         assert made.status is None
         assert 'holds no secret' in (made.error or '')
     assert len(told.told) == 2
+
+
+async def test_a_secret_that_cannot_be_read_in_time_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one that is only being read: whoever looks just then finds nothing wrong."""
+    read, let_go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def read_slowly(path: Path) -> bytes:
+        loop.call_soon_threadsafe(read.set)
+        let_go.wait(60)
+        return KEY
+
+    monkeypatch.setattr(sending, 'read_secret', read_slowly)
+    async with (
+        receiver(answers(200)) as told,
+        sender_to(secret_file=tmp_path / 'secret') as sender,
+    ):
+        url = f'http://127.0.0.1:{told.port}/'
+        made = asyncio.create_task(sender.send(url, EXECUTION_ID, BODY))
+        await read.wait()
+        assert list(sender.warnings) == []
+        let_go.set()
+        assert (await made).error is None
+        let_go.clear()
+        monkeypatch.setattr(sending, 'TIMEOUT_SEC', 0.05)
+        assert 'no answer' in ((await sender.send(url, EXECUTION_ID, BODY)).error or '')
+        (warning,) = sender.warnings
+        assert warning.endswith('/secret does not answer')
+        let_go.set()
 
 
 @pytest.mark.parametrize('status', [301, 302, 303, 307, 308, 400, 404, 410, 429, 500, 503])
