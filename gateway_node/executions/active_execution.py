@@ -39,14 +39,14 @@ from gateway_node.to_the_end import ToTheEnd
 
 _log = logging.getLogger(__name__)
 
-_RECORD_PATIENCE_SEC = 0.5
+RECORD_PATIENCE_SEC = 0.5
 """How long a stop waits for its record before the script hears of it all the same."""
 RUNNING_PATIENCE_SEC = 0.02
 """How long the record that a script runs waits for its end, with which it costs nothing."""
 
 
 _Enter = Callable[[], Awaitable[StartOrder]]
-RecordEnd = Callable[[Sequence[Change]], Awaitable[bool]]
+RecordEnd = Callable[[Sequence[Change]], Awaitable['ActiveExecution | None']]
 
 
 class ActiveExecution:
@@ -74,7 +74,7 @@ class ActiveExecution:
         """Take an execution, with what is to be started where it was let in already.
 
         With `start_prepared` the next gateway starts what this one has not. `record_end` records
-        its last changes, and tells whether another one follows it.
+        its last changes, and returns what follows it, if anything.
         """
         self.order = order
         """What is, or is to be, started; None until it is let in."""
@@ -89,6 +89,7 @@ class ActiveExecution:
         self._record_end = record_end
         self._process: ScriptProcess | None = None
         self._stop = Stop(trigger=execution.stop_trigger)
+        self._stop_following: Callable[[ActiveExecution], object] | None = None
         self._refusal: NotStartable | None = None
         self._call_off = CallOff()
         self._writing = asyncio.Lock()
@@ -175,12 +176,16 @@ class ActiveExecution:
         try:
             # A disk that stalls keeps no script alive; what it takes later is on record too.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RECORD_PATIENCE_SEC):
+                async with asyncio.timeout(RECORD_PATIENCE_SEC):
                     await self._to_the_end.run('note a stop', self._note_stop())
         finally:
             self._stop = self._stop.release()
             self._tell_stop()
         return True
+
+    def stop_following(self, action: StopAction, trigger: Trigger, actor: Actor) -> None:
+        """Ask for the end of what follows it, where its own end is decided and not on record."""
+        self._stop_following = lambda following: following.stop(action, trigger, actor)
 
     async def prioritise(self, priority: int, actor: Actor) -> None:
         """Record another priority, as long as it is open; StoreUnavailable."""
@@ -333,8 +338,11 @@ class ActiveExecution:
     async def _advance(self, status: ExecutionStatus, cause: str | None, **changes: Any) -> None:
         async with self._writing:
             change = transition(self._latest, status, cause, **changes)
-            if await self._record_end([*self._unrecorded, change]):
+            following = await self._record_end([*self._unrecorded, change])
+            if following is not None:
                 self.has_children = True
+                if self._stop_following is not None:
+                    self._stop_following(following)
             self._take_as_recorded(change.execution)
 
     @property

@@ -107,22 +107,24 @@ class ActiveExecutions:
         active = self._add(execution)
         self._spawn(self._drive(active, accepted(execution, self._group_of(execution))))
 
-    async def _record_end(self, changes: Sequence[Change]) -> bool:
-        """Record the last changes of an execution, and with them what is to follow it; tell
-        whether something does, and have that driven."""
+    async def _record_end(self, changes: Sequence[Change]) -> ActiveExecution | None:
+        """Record the last changes of an execution, and with them what is to follow it; return that
+        where something does, and have it driven."""
         following = await self._further_attempts.after(changes[-1].execution)
         if following is None:
             await self._ledger.persist(*changes)
-            return False
+            return None
         recorded = False
         try:
             await self._ledger.persist(*changes, Change.first(following, GATEWAY))
             recorded = True
         finally:
             self._further_attempts.settle(following, recorded=recorded)
+        active = self._add(following)
         # Wherever its entity is: that one was let in, too.
-        self._spawn(self._drive(self._add(following), accepted(following, in_line=True)))
-        return True
+        candidate = accepted(following, self._group_of(following), in_line=True)
+        self._spawn(self._drive(active, candidate))
+        return active
 
     def stop_all(self, action: StopAction) -> None:
         """Ask every execution to end because the gateway ends, those that come later too."""

@@ -8,10 +8,12 @@ follows from that is recorded as any transition is, and a later gateway finds it
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
 import logging
 from typing import Any
 
 from gateway_node.clock import Clock
+from gateway_node.executions.active_execution import RECORD_PATIENCE_SEC
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Change, Event
@@ -60,17 +62,19 @@ class ActiveGroup:
         self._clock = clock
         self._began: float | None = None
         """The monotonic time at which it began to run, where that was in this life."""
+        self._stop_trigger = execution.stop_trigger
         self._let_go = False
         self._closing = False
         self._decided = False
         self._writing = asyncio.Lock()
+        self._to_the_end = ToTheEnd()
         self._news = asyncio.Event()
         self._ended = asyncio.Event()
 
     @property
     def execution(self) -> Execution:
-        """Its record."""
-        return self._record
+        """Its record; a stop is shown at once."""
+        return self._with_stop(self._record)
 
     def note(self, child: Execution) -> None:
         """Take how a child stands now; a further attempt stands for the one before."""
@@ -87,17 +91,32 @@ class ActiveGroup:
         """
         if self._decided:
             return False
-        async with self._writing:
-            if not self._record.is_open:
-                return False
-            if not self._record.stop_accepted:
-                asked = self._record.evolve(stop_trigger=trigger, changed_at=self._clock.now())
-                await self._ledger.note_stop(asked, actor)
-                self._record = asked
+        self._stop_trigger = self._stop_trigger or trigger
+        # A disk that stalls keeps no child alive; what it takes later is on record too.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RECORD_PATIENCE_SEC):
+                await self._to_the_end.run('note a stop', self._note_stop(actor))
         if not with_children:
             self._let_go = True
             self._news.set()
         return True
+
+    @property
+    def stop_holds(self) -> bool:
+        """Whether an accepted stop needs this gateway no more."""
+        return self._record.stop_accepted or not self._record.is_open
+
+    async def _note_stop(self, actor: Actor) -> None:
+        async with self._writing:
+            if not self.stop_holds:
+                asked = self.execution.evolve(changed_at=self._clock.now())
+                if await self._ledger.note_stop(asked, actor):
+                    self._record = asked
+
+    def _with_stop(self, execution: Execution) -> Execution:
+        if not execution.is_open or execution.stop_trigger == self._stop_trigger:
+            return execution
+        return execution.evolve(stop_trigger=self._stop_trigger)
 
     def close(self) -> None:
         """Wait for no child any more: what is open then is left to the next gateway."""
@@ -136,7 +155,7 @@ class ActiveGroup:
 
     def _due(self) -> list[Change]:
         changes = []
-        execution = self._record
+        execution = self.execution
         if execution.status is ExecutionStatus.PREPARED and self._ran:
             self._began = self._clock.monotonic()
             now = self._clock.now()

@@ -139,4 +139,5 @@ async def _stop_recorded(
 ) -> None:
     # Where its record was still under way, and failed, there is nothing to be stopped.
     with contextlib.suppress(ExecutionNotFound):
-        await active.record_and_stop(action, trigger, actor)
+        if not await active.record_and_stop(action, trigger, actor):
+            active.stop_following(action, trigger, actor)

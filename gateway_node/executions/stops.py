@@ -62,15 +62,16 @@ class Stops:
                 raise StoreUnavailable(f'{execution.id} is over, and its end is not on record')
             raise ExecutionNotStoppable(execution.id, execution.status)
         asking = self._families.stop(active, action, trigger, actor, with_children=with_children)
-        stopped = await self._ended(active, asking)
-        if not active.stop_holds:
-            raise StoreUnavailable(f'the stop of {execution.id} is not recorded yet')
-        return stopped
+        return await self._ended(active, asking)
 
     async def _ended(
         self, stopping: ActiveExecution | ActiveGroup, asking: Awaitable[bool]
     ) -> Execution:
-        """Ask for the end, and wait a moment for it; ExecutionNotStoppable where it had ended."""
+        """Ask for the end, and wait a moment for it.
+
+        ExecutionNotStoppable where it had ended; StoreUnavailable where nothing knows of the stop
+        but this gateway.
+        """
         accepted = await asking
         # Past the wait it resists: the answer then says `terminating`.
         with contextlib.suppress(TimeoutError):
@@ -79,4 +80,6 @@ class Stops:
         execution = stopping.execution
         if not accepted:
             raise ExecutionNotStoppable(execution.id, execution.status)
+        if not stopping.stop_holds:
+            raise StoreUnavailable(f'the stop of {execution.id} is not recorded yet')
         return execution

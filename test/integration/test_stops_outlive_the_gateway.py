@@ -27,7 +27,7 @@ ONCE, EACH = ExecutionType.ONCE_ON_RESTART, ExecutionType.ON_RESTART
 @pytest.fixture
 def robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Robot:
     """Return a robot whose gateways do not wait long."""
-    monkeypatch.setattr(active_execution, '_RECORD_PATIENCE_SEC', 0.05)
+    monkeypatch.setattr(active_execution, 'RECORD_PATIENCE_SEC', 0.05)
     monkeypatch.setattr(stops_module, 'STOP_WAIT_SEC', 0.05)
     return Robot(tmp_path)
 

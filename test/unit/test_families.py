@@ -19,6 +19,9 @@ from gateway_node.executions.errors import (
     ParentNotRunning,
     StoreUnavailable,
 )
+from gateway_node.executions.events import Change
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import (
@@ -27,6 +30,7 @@ from gateway_node.executions.values import (
     ExecutionType,
     StopAction,
 )
+from gateway_node.scripts.values import Retries
 
 
 @pytest.fixture
@@ -166,6 +170,33 @@ async def test_children_of_an_ended_child_are_stopped_too(roomy_stage: Stage) ->
     await roomy_stage.listener.wait_for(child.id)
     await roomy_stage.stop(parent)
     assert await grandchild_script.wait_stop_asked() is STOP
+
+
+async def test_what_follows_a_child_is_stopped_too(
+    roomy_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the child's end, and that it is tried again, is being recorded at that moment."""
+    stage = roomy_stage
+    parent, _ = await stage.running(await stage.upload())
+    script_id = await stage.upload(retries=Retries(limit=1))
+    child = await stage.service.start(APP, script_id, below(parent), actor=CLIENT)
+    await stage.listener.wait_for(child.id, RUNNING)
+    gate, persist = Gate(), stage.ledger.persist
+
+    async def persist_late(*changes: Change) -> None:
+        await gate.wait()
+        await persist(*changes)
+
+    monkeypatch.setattr(stage.ledger, 'persist', persist_late)
+    (await stage.runner.script(child.id)).exit(3)
+    await gate.reached.wait()
+    await stage.stop(parent)
+    gate.set()
+    await stage.listener.wait_for(child.id)
+    wanted = ExecutionFilter(parents=frozenset({child.id}))
+    (further,) = (await stage.questions.find(wanted, KeysetPage(limit=-9))).executions
+    assert (await stage.listener.wait_for(further.execution_id)).status is TERMINATED
+    assert further.execution_id not in stage.runner.started
 
 
 async def test_children_go_on_where_the_client_says_so(roomy_stage: Stage) -> None:

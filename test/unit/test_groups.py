@@ -2,7 +2,7 @@
 """One script on several entities: a parent that executes nothing, and its children."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from clients import CLIENT
 from execution_stage import (
     COMPLETED,
     FAILED,
+    Gate,
     MANY,
     NOW,
     PREPARED,
@@ -23,6 +24,8 @@ from fakes import add, new_execution
 import pytest
 
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
+from gateway_node.executions import active_execution as active_execution_module
+from gateway_node.executions import active_groups as active_groups_module
 from gateway_node.executions.active_groups import ActiveGroup
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import (
@@ -32,7 +35,7 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
     StoreUnavailable,
 )
-from gateway_node.executions.events import EventKind
+from gateway_node.executions.events import Change, Event, EventKind, Happening
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group import Group, Skipped
 from gateway_node.executions.group_starts import GroupRequest
@@ -41,6 +44,7 @@ from gateway_node.executions.settings import ConcurrencyLimits
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import Execution, FailureReason, StopAction
 from gateway_node.scripts.errors import ParametersInvalid
+from gateway_node.scripts.values import Retries
 
 ARMS = tuple(EntityRef(entity_type=EntityType.APP, entity_id=f'arm_{n}') for n in range(3))
 HOST = EntityRef(entity_type=EntityType.COMPONENT, entity_id='robot')
@@ -177,6 +181,37 @@ async def test_a_stop_of_a_group_stops_all_of_it(narrow_stage: Stage) -> None:
     assert stage.runner.started == (first.id,)
 
 
+async def test_a_store_that_stalls_keeps_no_group_alive(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scripts hear of the stop all the same, and its end tells who asked for it."""
+    group = await start(stage)
+    await stage.listener.wait_for(group.id, RUNNING)
+    scripts = [await stage.runner.script(each.id) for each in await children(stage, group)]
+    gate, record = Gate(), stage.store.record
+
+    async def record_late(news: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        await gate.wait()
+        return await record(news)
+
+    monkeypatch.setattr(stage.store, 'record', record_late)
+    monkeypatch.setattr(active_groups_module, 'RECORD_PATIENCE_SEC', 0.01)
+    monkeypatch.setattr(active_execution_module, 'RECORD_PATIENCE_SEC', 0.01)
+    stopping = asyncio.ensure_future(
+        stage.service.stop(HOST, group.script_id, group.id, STOP, actor=CLIENT)
+    )
+    for script in scripts:
+        assert await script.wait_stop_asked() is STOP
+    with pytest.raises(StoreUnavailable, match='is not recorded yet'):
+        await stopping
+    gate.set()
+    for script in scripts:
+        script.exit(0)
+    ended = await stage.listener.wait_for(group.id)
+    assert ended.status is TERMINATED
+    assert ended.stop_trigger is not None
+
+
 async def test_a_group_can_be_let_go_of(stage: Stage) -> None:
     """Where its children are not to be stopped with it, it ends and they go on."""
     group = await start(stage)
@@ -217,6 +252,23 @@ async def test_so_many_of_a_group_run_at_a_time(stage: Stage) -> None:
         started = [each for each in waiting if each.id in stage.runner.started]
         assert started in ([], waiting[:1])
         await end(stage, waiting.pop(0))
+    assert (await stage.listener.wait_for(group.id)).status is COMPLETED
+
+
+async def test_further_attempts_are_bounded_too(stage: Stage) -> None:
+    """What follows a child waits for its turn in the group, as any of its children does."""
+    for arm in ARMS:
+        await stage.upload(arm, name='shaky', retries=Retries(limit=1))
+    group = await start(stage, replace(EVERYWHERE, script='shaky', max_parallel=1))
+    first, second, third = await children(stage, group)
+    await end(stage, first, 3)
+    await stage.runner.script(second.id)
+    (further,) = await children(stage, first)
+    assert (await stage.questions.get_by_id(further.id)).queue_position == 2
+    for each in (second, third, further):
+        await stage.runner.script(each.id)
+        assert stage.runner.started[-1] == each.id
+        await end(stage, each)
     assert (await stage.listener.wait_for(group.id)).status is COMPLETED
 
 

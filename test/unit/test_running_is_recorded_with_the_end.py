@@ -129,7 +129,7 @@ async def test_what_a_slow_disk_records_after_all_is_told_once(
     stage: Stage, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever stops a script waits for the record no longer; it is made, and not made again."""
-    monkeypatch.setattr(active_execution, '_RECORD_PATIENCE_SEC', 0.01)
+    monkeypatch.setattr(active_execution, 'RECORD_PATIENCE_SEC', 0.01)
     told: list[EventKind] = []
 
     class Listener:

@@ -90,9 +90,8 @@ class Stage:
         ledger = Ledger(self.store)
         self.listener.listen_to(ledger)
 
-        async def record_end(changes: Sequence[Change]) -> bool:
+        async def record_end(changes: Sequence[Change]) -> None:
             await ledger.persist(*changes)
-            return False
 
         active = ActiveExecution(
             execution,
