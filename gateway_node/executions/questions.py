@@ -133,8 +133,7 @@ class Questions:
         active = self._active.get(execution.id)
         if active is not None and not active.has_children:
             return NO_CHILDREN
-        if execution.is_schedule or execution.ended_as_schedule:
-            # What it started is its child too, and lasts as long as nobody deletes it.
+        if _counts_none(execution):
             return NO_CHILDREN
         return await self._store.count_children(execution.id, schedule_id=execution.schedule)
 
@@ -151,12 +150,19 @@ class Questions:
 
     async def _found_detail(self, execution_id: str) -> Detail | None:
         losses = self._details.losses
-        execution = await self._find(execution_id)
-        if execution is None:
+        execution = self._present(execution_id, self._positions())
+        if execution is not None:
+            return await self.detail_of(execution)
+        found = await self._store.get_with_children(execution_id)
+        if found is None:
             return None
+        execution, children = found
         # As long as it is at work here, not all of its output need be where it stays.
         settled = not execution.is_open and self._active.get(execution_id) is None
-        detail = await self.detail_of(execution)
+        output = await self._runner.output(execution_id)
+        if _counts_none(execution):
+            children = NO_CHILDREN
+        detail = detail_of(execution, output, children)
         if settled:
             self._details.keep(execution_id, detail, losses)
         return detail
@@ -261,3 +267,9 @@ class Questions:
     def _as_it_stands(self, execution: Execution, positions: Mapping[str, int]) -> Execution:
         position = positions.get(execution.id)
         return execution if position is None else execution.evolve(queue_position=position)
+
+
+def _counts_none(execution: Execution) -> bool:
+    """Tell whether nobody asks for the children of an execution: what a schedule starts is its
+    child too, and lasts as long as nobody deletes it."""
+    return execution.is_schedule or execution.ended_as_schedule

@@ -172,6 +172,9 @@ class ExecutionStore(Protocol):
         """Return a page of the executions that are wanted, in its order, as texts, and how many
         there are."""
 
+    async def get_with_children(self, execution_id: str) -> tuple[Execution, ChildCounts] | None:
+        """Return the execution as `get` does, with its children as `count_children` does."""
+
     async def count_children(
         self, parent_id: str, *, schedule_id: str | None = None
     ) -> ChildCounts:

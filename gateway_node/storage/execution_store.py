@@ -55,6 +55,7 @@ from gateway_node.storage.searches import find_page
 from gateway_node.storage.terms import read_values, TermField
 from gateway_node.storage.told_scripts import read_told
 
+_SELECT = 'SELECT document, parameters FROM executions WHERE'
 _KEEP_UP_SEC = 60.0
 """Seconds between records of the time up where nothing else is written; a crash forgets that
 much of the ages, so that something is kept a little longer."""
@@ -164,6 +165,18 @@ class SqliteExecutionStore:
             return replace(found, executions=present_texts(found.executions))
 
         return await self._database.read(query)
+
+    async def get_with_children(self, execution_id: str) -> tuple[Execution, ChildCounts] | None:
+        """Return the execution with those that name it as their parent, counted; or None."""
+
+        def read(connection: sqlite3.Connection) -> tuple[Execution, ChildCounts] | None:
+            row = connection.execute(f'{_SELECT} id = ?', (execution_id,)).fetchone()
+            if row is None:
+                return None
+            execution = execution_from(*row)
+            return execution, read_child_counts(connection, execution_id, execution.schedule)
+
+        return await self._database.read(read)
 
     async def count_children(
         self, parent_id: str, *, schedule_id: str | None = None
@@ -276,7 +289,7 @@ class SqliteExecutionStore:
         return events
 
     async def _select(self, condition: str, values: tuple[object, ...]) -> tuple[Execution, ...]:
-        query = f'SELECT document, parameters FROM executions WHERE {condition}'
+        query = f'{_SELECT} {condition}'
         return await self._database.read(
             lambda connection: tuple(
                 execution_from(*row) for row in connection.execute(query, values)

@@ -157,6 +157,13 @@ class InMemoryExecutionStore:
         chosen = found[first : first + page.size]
         return FoundNumberedPage(executions=tuple(map(to_document, chosen)), total=len(found))
 
+    async def get_with_children(self, execution_id: str) -> tuple[Execution, ChildCounts] | None:
+        """Return the execution with its children, counted; or None."""
+        execution = await self.get(execution_id)
+        if execution is None:
+            return None
+        return execution, await self.count_children(execution_id, schedule_id=execution.schedule)
+
     async def count_children(
         self, parent_id: str, *, schedule_id: str | None = None
     ) -> ChildCounts:

@@ -146,8 +146,10 @@ async def test_children_are_counted_by_status_and_verdict(store: ExecutionStore)
         by_status={ExecutionStatus.PREPARED: 2, ExecutionStatus.RUNNING: 1},
         by_verdict={Verdict.PASS: 2},
     )
+    assert await store.get_with_children(parent.id) == (parent, counted)
     assert (await store.count_children(parent.id)).total == 4
     assert await store.count_children('exec_nobody') == NO_CHILDREN
+    assert await store.get_with_children('exec_nobody') is None
 
 
 async def test_what_was_added_is_found_as_it_was(store: ExecutionStore) -> None:
