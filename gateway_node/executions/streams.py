@@ -76,6 +76,8 @@ class Streams:
         """What was told of last, and is to be handed on."""
         self._of_log: set[asyncio.Task[None]] = set()
         self._of_executions: set[asyncio.Task[None]] = set()
+        self._reading_on = asyncio.Lock()
+        """Readers that are behind read, and write, one after the other."""
         self._closed = False
 
     def check_open(self) -> None:
@@ -266,21 +268,26 @@ class Streams:
     async def _catch_up(self, reader: LogReader) -> None:
         """Write what the log has; return in the turn in which there is nothing more."""
         replay = Replay(self._log)
-        while (end := self._log.end) != reader.cursor:
-            try:
-                events = await self._log.events(reader.cursor, limit=EVENTS_AT_ONCE)
-            except LogBegins:
-                bounds = await self._log.bounds()
-                news = self._reset(bounds, reader.cursor)
-                reader.stand_at(bounds.ends)
-                reader.write([news])
-                continue
-            await reader.take_read(await replay.told(events))
-            if len(events) < EVENTS_AT_ONCE and reader.place.sequence < end.sequence:
-                # All of it that was there was read; what an earlier version removed leaves gaps.
-                reader.stand_at(end)
+        while self._log.end != reader.cursor:
+            async with self._reading_on:
+                await self._read_on(reader, replay)
             if not reader.outlet.is_free:
                 await reader.outlet.wait_free()
+
+    async def _read_on(self, reader: LogReader, replay: Replay) -> None:
+        end = self._log.end
+        try:
+            events = await self._log.events(reader.cursor, limit=EVENTS_AT_ONCE)
+        except LogBegins:
+            bounds = await self._log.bounds()
+            news = self._reset(bounds, reader.cursor)
+            reader.stand_at(bounds.ends)
+            reader.write([news])
+            return
+        await reader.take_read(await replay.told(events))
+        if len(events) < EVENTS_AT_ONCE and reader.place.sequence < end.sequence:
+            # All of it that was there was read; what an earlier version removed leaves gaps.
+            reader.stand_at(end)
 
     def _reset(self, bounds: LogBounds, after: Cursor) -> ResetNews:
         is_here = after.epoch == bounds.ends.epoch and after.sequence <= bounds.ends.sequence

@@ -10,6 +10,7 @@ from api_support import Api, BASE, serve_api
 from event_streams import EVENT_STREAM, EventSource, names_of
 import pytest
 
+from gateway_node.executions.events import Cursor, Event
 from gateway_node.executions.store_ports import LogPolicy
 from gateway_node.executions.values import Progress
 from gateway_node.http_server.stream_places import StreamSettings
@@ -59,6 +60,37 @@ def body_id(event_id: str, offset: int) -> str:
     """Return the id of an event that many events further."""
     epoch, _, sequence = event_id.partition('-')
     return f'{epoch}-{int(sequence) + offset}'
+
+
+async def test_readers_that_are_behind_read_one_after_the_other(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many come at once: a request waits for one page of one of them at most."""
+    script_id = await api.upload(ENTITY)
+    await live(api, script_id)
+    _, body = await api.json('GET', '/events?limit=1')
+    begin = body_id(body['last'], -1)
+    find, reading, most = api.store.log.events, 0, 0
+
+    async def events(after: Cursor, *, limit: int) -> tuple[Event, ...]:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        try:
+            await asyncio.sleep(0)
+            return await find(after, limit=limit)
+        finally:
+            reading -= 1
+
+    monkeypatch.setattr(api.store.log, 'events', events)
+
+    async def read() -> list[str]:
+        async with stream(api, after=begin) as source:
+            return names_of(await source.take(4))
+
+    told = await asyncio.gather(*(read() for _ in range(10)))
+    assert told == [['script', ACCEPTED, RUNNING, ENDED]] * 10
+    assert most == 1
 
 
 async def test_the_line_is_told_of_too(api: Api) -> None:

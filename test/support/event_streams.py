@@ -88,6 +88,7 @@ class EventSource:
             self._headers['Last-Event-ID'] = after
         self.parser = EventParser()
         self.response: ClientResponse
+        self._read = b''
 
     async def __aenter__(self) -> 'EventSource':
         self.response = await self._client.get(self._path, headers=self._headers)
@@ -105,11 +106,22 @@ class EventSource:
 
     async def next(self) -> StreamedEvent | None:
         """Return the next event; None where the stream has ended."""
-        while line := await self.response.content.readline():
+        while line := await self._line():
             event = self.parser.feed(line.decode().removesuffix('\n'))
             if event is not None:
                 return event
         return None
+
+    async def _line(self) -> bytes:
+        """Return the next line; the stream's own `readline` takes none as long as a result is."""
+        pieces = [self._read]
+        while b'\n' not in pieces[-1]:
+            piece = await self.response.content.readany()
+            if not piece:
+                break
+            pieces.append(piece)
+        line, end, self._read = b''.join(pieces).partition(b'\n')
+        return line + end
 
     async def named(self, *names: str) -> StreamedEvent:
         """Return the next event with one of these names, others passed over."""
