@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Sequence
 import logging
 import random
+import socket
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -22,6 +23,8 @@ RETRY_MS = 2000
 """How long an EventSource waits before it connects again."""
 LOOK_SEC = 1.0
 """How often something is sent to a client that has ended its side, to see whether it is there."""
+SEND_BUFFER_BYTES = 128 * 1024
+"""For a client that takes nothing; the system by itself keeps 4 MiB for each (man 7 tcp)."""
 
 _EARLIEST = 0.75
 """Of the time between two heartbeats, when one is sent at the earliest."""
@@ -103,6 +106,8 @@ class StreamOutlet:
         self._task = task
         # With any other limit nobody hears that all was taken, unless there was much.
         self._transport.set_write_buffer_limits(high=0)
+        connection = self._transport.get_extra_info('socket')
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._connection.watch(self)
         self._arm()
         try:

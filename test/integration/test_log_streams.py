@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+import socket
 
 from aiohttp import ClientSession
 from api_support import Api, BASE, serve_api
@@ -13,6 +14,8 @@ import pytest
 from gateway_node.executions.events import Cursor, Event
 from gateway_node.executions.store_ports import LogPolicy
 from gateway_node.executions.values import Progress
+from gateway_node.http_server.connections import Connection
+from gateway_node.http_server.event_stream import SEND_BUFFER_BYTES
 from gateway_node.http_server.stream_places import StreamSettings
 
 ENTITY = 'apps/temp_sensor'
@@ -91,6 +94,26 @@ async def test_readers_that_are_behind_read_one_after_the_other(
     told = await asyncio.gather(*(read() for _ in range(10)))
     assert told == [['script', ACCEPTED, RUNNING, ENDED]] * 10
     assert most == 1
+
+
+async def test_the_system_keeps_little_of_a_stream_that_nobody_takes(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself it takes some MiB for each of a thousand."""
+    transports, connection_made = [], Connection.connection_made
+
+    def note(connection: Connection, transport: asyncio.BaseTransport) -> None:
+        transports.append(transport)
+        connection_made(connection, transport)
+
+    monkeypatch.setattr(Connection, 'connection_made', note)
+    async with stream(api) as source:
+        await api.upload(ENTITY)
+        await source.take(1)
+        connection = transports[0].get_extra_info('socket')
+        kept = connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    # The system takes twice as much as it is told (man 7 socket).
+    assert kept <= 2 * SEND_BUFFER_BYTES
 
 
 async def test_the_line_is_told_of_too(api: Api) -> None:
