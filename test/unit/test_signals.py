@@ -48,7 +48,7 @@ async def close_often():
         subprocess.Popen([sys.executable, '-c', FIRES.format(os.getpid(), number)])
         for number in (signal.SIGTERM, signal.SIGINT)
     ]
-    for _ in range(2000):
+    for _ in range(500):
         signals = EndSignals(ends_with_terminal=False)
         signals.started()
         await signals.end.wait()
