@@ -4,7 +4,10 @@
 from collections import Counter
 import heapq
 
+from gateway_node.callbacks.allowed import destination_of
 from gateway_node.callbacks.values import Callback
+
+_Receiver = tuple[str, int]
 
 MAX_AT_ONCE = 8
 MAX_AT_ONCE_FOR_RECEIVER = 2
@@ -18,12 +21,12 @@ class WaitingCallbacks:
 
     def __init__(self) -> None:
         self._callbacks: dict[str, Callback] = {}
-        self._lines: dict[str, list[tuple[float, str]]] = {}
+        self._lines: dict[_Receiver, list[tuple[float, str]]] = {}
         """By receiver, when which execution's is due. What was replaced or dropped stays in until
         it comes up."""
-        self._taken: dict[str, str] = {}
+        self._taken: dict[str, _Receiver] = {}
         """The receivers of those that are being sent, by the execution's id."""
-        self._taken_of: Counter[str] = Counter()
+        self._taken_of: Counter[_Receiver] = Counter()
 
     def __len__(self) -> int:
         return len(self._callbacks)
@@ -71,7 +74,7 @@ class WaitingCallbacks:
         first = self._first()
         return None if first is None else first[0]
 
-    def _first(self) -> tuple[float, str, str] | None:
+    def _first(self) -> tuple[float, str, _Receiver] | None:
         """Return the first of all lines that may be sent: when it is due, its id and receiver."""
         if len(self._taken) >= MAX_AT_ONCE:
             return None
@@ -83,7 +86,7 @@ class WaitingCallbacks:
         ]
         return min(heads, default=None)
 
-    def _head(self, receiver: str) -> tuple[float, str] | None:
+    def _head(self, receiver: _Receiver) -> tuple[float, str] | None:
         """Return the first of a receiver's line, without what is not held any more."""
         line = self._lines[receiver]
         while line:
@@ -96,6 +99,7 @@ class WaitingCallbacks:
         return None
 
 
-def _receiver(url: str) -> str:
-    """Return host and port of a URL, as it is written."""
-    return url.split('/', 3)[2].lower()
+def _receiver(url: str) -> _Receiver:
+    """Return host and port of a URL, the same ones however they are written."""
+    destination = destination_of(url)
+    return str(destination.address or destination.host), destination.port

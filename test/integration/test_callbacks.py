@@ -232,6 +232,30 @@ async def test_what_ended_with_the_gateway_is_told_by_the_next_one(robot: Robot)
     assert told_of[running.id]['error']['vendor_code'] == 'x-gateway-restarted'
 
 
+async def test_earlier_ends_are_told_once_the_store_is_there(
+    robot: Robot, loop_clock: LoopClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read when the gateway begins to send is read later."""
+    async with receiver(answers(200)) as told:
+        async with robot.gateway() as life:
+            execution = await ended(life, url_of(told))
+        async with robot.gateway() as life:
+            real, asked = life.database.read, asyncio.Event()
+
+            async def read(query: Any) -> Any:
+                if asked.is_set():
+                    return await real(query)
+                asked.set()
+                raise StoreUnavailable('disk error')
+
+            monkeypatch.setattr(life.database, 'read', read)
+            async with sending(life):
+                await asked.wait()
+                assert told.connections == 0
+                await loop_clock.advance(6)
+                assert (await settled(life, execution, attempts=1)).status is DELIVERED
+
+
 async def test_a_receiver_has_a_day_of_time_up(robot: Robot, loop_clock: LoopClock) -> None:
     """Time for which no gateway runs does not count, nor does a clock that jumps."""
     async with receiver(answers(500)) as told:
@@ -278,6 +302,18 @@ async def test_a_callback_can_be_sent_again(robot: Robot) -> None:
             None,
         )
     assert len({each.headers['webhook-id'] for each in told.told}) == 1
+
+
+async def test_what_is_to_be_sent_again_is_on_record(robot: Robot) -> None:
+    """A gateway that dies right after it said so leaves it to the next one."""
+    async with receiver(answers_one_after_another(answers(410), answers(200))) as told:
+        async with robot.gateway() as life, sending(life):
+            execution = await ended(life, url_of(told))
+            assert (await settled(life, execution, attempts=1)).status is FAILED
+        async with robot.gateway() as life:
+            await life.callbacks.send_again(execution, actor=CLIENT)
+        async with robot.gateway() as life, sending(life):
+            assert (await settled(life, execution, attempts=2)).status is DELIVERED
 
 
 async def test_what_has_not_ended_is_not_sent(robot: Robot) -> None:
@@ -354,6 +390,20 @@ async def test_the_end_of_the_gateway_leaves_nothing_open(robot: Robot) -> None:
             assert (await life.callbacks.state(execution)).attempts == 0
         async with robot.gateway() as life, sending(life):
             assert (await settled(life, execution, attempts=1)).status is DELIVERED
+
+
+async def test_an_end_that_is_heard_of_twice_is_told_once(robot: Robot) -> None:
+    """Found on record by a gateway that begins to send, and heard of while that is under way."""
+    async with (
+        receiver(hang) as told,
+        robot.gateway() as life,
+        sending(life),
+    ):
+        execution = await ended(life, url_of(told))
+        await told.wait_for(1)
+        life.callbacks.on_event(life.listener.events[-1], life.listener.executions[execution.id])
+        assert life.callbacks.figures['waiting'] == 0
+        assert (await life.callbacks.state(execution)).status is CallbackStatus.DELIVERING
 
 
 async def test_the_runs_of_a_schedule_are_told(robot: Robot) -> None:

@@ -82,6 +82,23 @@ def test_who_is_due_for_longest_is_next_and_nobody_before_it_is_due() -> None:
     assert waiting.next_due_sec() is None
 
 
+@pytest.mark.parametrize(
+    'urls',
+    [
+        ('http://dead.example/', 'http://DEAD.example:80/?n=1', 'http://dead.example?n=2'),
+        ('https://[2001:db8::7]', 'https://[2001:db8:0::7]:443/', 'https://[2001:DB8::0:7]/ended'),
+    ],
+)
+def test_a_receiver_is_the_same_one_however_its_url_is_written(urls: tuple[str, ...]) -> None:
+    """So no client gets more of the attempts at a time by other words."""
+    waiting = WaitingCallbacks()
+    for number, url in enumerate(urls):
+        waiting.add(Callback(execution_id=f'exec_{number}', url=url).due(0.0))
+    waiting.add(callback(9))
+    taken = [each.execution_id for _ in range(4) if (each := waiting.take(1.0))]
+    assert taken == ['exec_0', 'exec_1', 'exec_9']
+
+
 def test_what_is_sent_again_sooner_is_held_once() -> None:
     """The earlier moment of it is forgotten."""
     waiting = WaitingCallbacks()
