@@ -120,8 +120,12 @@ async def test_what_is_amiss_with_one_keeps_nothing_from_the_others(tmp_path: Pa
         assert item['error']['vendor_code'] == 'x-gateway-runner-unavailable'
 
 
-async def test_what_is_stopped_with_its_parent_is_stopped(tmp_path: Path) -> None:
-    """Whoever of them is asked first: a group and its children are open, and end together."""
+@pytest.mark.parametrize('at_once', [1, 50])
+async def test_what_is_stopped_with_its_parent_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Whether or not it has ended when its turn comes: it was open, and no child is refused."""
+    monkeypatch.setattr(many, '_AT_ONCE', at_once)
     async with serve_api(tmp_path) as api:
         entities = [ENTITY, 'components/powertrain_engine']
         for entity in entities:

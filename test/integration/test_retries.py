@@ -91,6 +91,23 @@ async def test_a_schedule_that_ended_is_not_started_again(tmp_path: Path) -> Non
         assert 'is a schedule' in error['message']
 
 
+async def test_neither_what_is_open_nor_several_are_started_again(tmp_path: Path) -> None:
+    """An execution has to have an end, and a process of its own."""
+    async with serve_api(tmp_path) as api:
+        script_id = await api.upload('apps/temp_sensor')
+        running, _ = await api.running('apps/temp_sensor', script_id)
+        status, error = await retry(api, f'/executions/{running}')
+        assert (status, error['error_code']) == (409, 'invalid-request')
+        assert 'is running' in error['message']
+        start = {'script': script_id, 'entities': 'apps/temp_sensor'}
+        _, group = await api.json('POST', '/executions', json=start)
+        await api.json('PUT', f'/executions/{group["id"]}', json={'action': 'stop'})
+        await api.listener.wait_for(group['id'])
+        status, error = await retry(api, f'/executions/{group["id"]}')
+        assert (status, error['error_code']) == (409, 'invalid-request')
+        assert 'start those again' in error['message']
+
+
 async def test_a_retry_is_refused_as_a_start_is(tmp_path: Path) -> None:
     """What it is given is checked, and fields that no retry has are none."""
     async with serve_api(tmp_path, max_executions=1) as api:
