@@ -159,13 +159,16 @@ class Admission:
         """Raise NotStartable where what is done within takes longer than a start may wait."""
         expires = candidate.expires_up_sec
         left_sec = None if expires is None else expires - self._up_sec()
+        message = 'it was not started in the time that its start gave it'
+        if left_sec is not None and left_sec <= 0:
+            # A time limit would come too late where nothing within waits for anything.
+            raise NotStartable(FailureReason.EXPIRED, message)
         try:
             async with asyncio.timeout(left_sec) as limit:
                 yield
         except TimeoutError:
             if not limit.expired():
                 raise
-            message = 'it was not started in the time that its start gave it'
             raise NotStartable(FailureReason.EXPIRED, message) from None
 
     async def _check_and_ask(self, candidate: Candidate) -> Admitted:

@@ -175,7 +175,10 @@ class Line:
             check_single(place, (w for w in waiting if w.execution_id != place.execution_id))
 
     def _take(self, place: Place) -> None:
-        self._let_in()
+        if self._looking is not None:
+            # Whoever waits for a script that was held may go first. All others that could have
+            # gone in have: nothing else makes room unheard.
+            self._let_in()
         self._check(place)
         self._places.give(place)
 
@@ -207,11 +210,15 @@ class Line:
     def _let_in(self) -> None:
         if not self._waiting or None in self._paused:
             return
-        full = self._places.full
-        may_fit = [each for each in self._waiting.values() if not full or each.place.ancestors]
-        for waiting in self._in_order(may_fit):
+        full, full_entities = self._places.full, self._places.full_entities
+
+        def may_fit(place: Place) -> bool:
+            # To ask for each of those that wait for the same would hold up who need not wait.
+            return bool(place.ancestors) or not (full or place.entity in full_entities)
+
+        for waiting in self._in_order(w for w in self._waiting.values() if may_fit(w.place)):
             place, turn = waiting.place, waiting.turn
-            if full and not place.ancestors:
+            if not may_fit(place):
                 continue
             try:
                 self._check(place)
@@ -221,7 +228,7 @@ class Line:
             if not turn.done():
                 self._places.give(place)
                 turn.set_result(None)
-                full = self._places.full
+                full, full_entities = self._places.full, self._places.full_entities
         self._look_again()
 
     def _check(self, place: Place) -> None:

@@ -5,6 +5,7 @@ A child does not count where one of its ancestors has a place: not in the limit 
 that of an entity on which an ancestor has one. An ancestor may wait for it, so it must get in.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -63,6 +64,17 @@ class Places:
         """True where nobody gets in but children of who has a place."""
         limit = self._limits.max_executions
         return len(self._taken) >= limit and self._counted(self._taken.values()) >= limit
+
+    @property
+    def full_entities(self) -> frozenset[EntityRef]:
+        """The entities on which nobody gets in but whom others started."""
+        counted = Counter(
+            each.entity
+            for each in self._taken.values()
+            if not each.ancestors or not self._is_in_anothers(each, each.entity)
+        )
+        limit = self._limits.max_executions_per_entity
+        return frozenset(entity for entity, count in counted.items() if count >= limit)
 
     def check(self, place: Place, waiting: Iterable[Place]) -> None:
         """Return where there is a place, whoever else is `waiting` for one.

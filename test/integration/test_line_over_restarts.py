@@ -116,3 +116,21 @@ async def test_over_a_restart_there_is_the_rest_of_the_time_to_wait(
         ended = await life.listener.wait_for(waiting.id)
         assert ended.failure is not None
         assert ended.failure.reason.value == 'x-gateway-expired'
+
+
+async def test_what_has_expired_by_then_is_not_started(robot: Robot) -> None:
+    """Though there is a place for it at once."""
+    robot.start_prepared = True
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        await life.listener.wait_for((await start(life, script_id)).id, RUNNING)
+        request = StartRequest(execution_type=ExecutionType.NOW, expires_in_sec=100)
+        waiting = await life.executions.start(APP, script_id, request, actor=CLIENT)
+        robot.clock.advance(101)
+        # The time up is kept with what is recorded.
+        await life.executions.line.prioritise(waiting, 51, actor=CLIENT)
+    async with robot.gateway() as life:
+        ended = await life.listener.wait_for(waiting.id)
+        assert ended.failure is not None
+        assert ended.failure.reason.value == 'x-gateway-expired'
+        assert life.runner.started == ()
