@@ -109,6 +109,8 @@ async def test_over_a_restart_there_is_the_rest_of_the_time_to_wait(
         await life.executions.line.set_paused(None, paused=True, actor=CLIENT)
     robot.clock.advance(365 * 86400)
     async with robot.gateway() as life:
+        line = life.executions.line
+        await wait_until(lambda: line.state().waiting == 1, what='it waits again')
         clock = LoopClock(monkeypatch)
         await clock.advance(39)
         assert (await life.questions.get_by_id(waiting.id)).status is PREPARED
