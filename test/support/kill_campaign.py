@@ -127,10 +127,9 @@ class Robot:
         self.script_ids: dict[tuple[str, str], str] = {}
         self._known: dict[str, History] = {}
 
-    @contextlib.contextmanager
-    def life(self) -> Iterator[tuple['subprocess.Popen[bytes]', Path]]:
-        """Start the gateway; yield at once. Afterwards it is gone, and was waited for."""
-        parameters = {
+    def parameters(self) -> dict[str, object]:
+        """Return what each gateway is started with."""
+        return {
             'server.port': self.port,
             'python.warm': True,
             'restart.max_schedules': 0,
@@ -138,8 +137,13 @@ class Robot:
             'scripts.max_concurrent_executions': 500,
             'scripts.max_concurrent_executions_per_entity': 250,
         }
+
+    @contextlib.contextmanager
+    def life(self) -> Iterator[tuple['subprocess.Popen[bytes]', Path]]:
+        """Start the gateway; yield at once. Afterwards it is gone, and was waited for."""
         self.served.append(False)
-        with started(entry_point(self.state_dir, parameters), self.folder) as (process, log):
+        command = entry_point(self.state_dir, self.parameters())
+        with started(command, self.folder) as (process, log):
             yield process, log
         _reap_orphans()
 
@@ -170,7 +174,7 @@ class Robot:
         """Let clients start and stop executions until the gateway is gone."""
         over = threading.Event()
         threads = [
-            threading.Thread(target=self._be_client, args=(api, over, self.random.random()))
+            threading.Thread(target=self.be_client, args=(api, over, self.random.random()))
             for _ in range(CLIENTS)
         ]
         for thread in threads:
@@ -199,14 +203,14 @@ class Robot:
         """Check that no process belongs to an execution whose final status is set already."""
         ended = {
             execution_id
-            for execution_id, status in self._rows('SELECT id, status FROM executions')
+            for execution_id, status in self.rows('SELECT id, status FROM executions')
             if status in FINAL
         }
         assert {each for each in self.processes() if each in ended} == set()
 
     def processes(self) -> Counter[str]:
         """Return how many living processes each of this robot's executions has."""
-        known = {execution_id for (execution_id,) in self._rows('SELECT id FROM executions')}
+        known = {execution_id for (execution_id,) in self.rows('SELECT id FROM executions')}
         state = os.fsencode(self.state_dir)
         found: Counter[str] = Counter()
         for pid in (int(name) for name in os.listdir('/proc') if name.isdecimal()):
@@ -222,7 +226,7 @@ class Robot:
     def histories(self) -> Mapping[str, History]:
         """Return the history of each execution; what was read before must be its beginning."""
         found: dict[str, list[tuple[int, str, str]]] = {}
-        rows = self._rows("""
+        rows = self.rows("""
             SELECT subject, sequence, json_extract(changes, '$.status') AS status, cause
             FROM events WHERE status IS NOT NULL ORDER BY sequence
         """)
@@ -237,20 +241,31 @@ class Robot:
     def check_histories(self) -> None:
         """Check that every history begins with `prepared`, takes allowed steps, and is true."""
         histories = self.histories()
-        statuses = dict(self._rows('SELECT id, status FROM executions'))
-        assert histories.keys() == statuses.keys()
+        statuses = dict(self.rows('SELECT id, status FROM executions'))
+        removed = self.removed()
+        assert histories.keys() == statuses.keys() | removed
+        assert not statuses.keys() & removed
         for execution_id, history in histories.items():
             steps = [ExecutionStatus(status) for _, status, _ in history]
             assert steps[0] is ExecutionStatus.PREPARED, (execution_id, history)
             for before, after in itertools.pairwise(steps):
                 assert after in ALLOWED[before], (execution_id, history)
-            assert steps[-1].value == statuses[execution_id], (execution_id, history)
+            if execution_id in removed:
+                assert steps[-1].value in FINAL, (execution_id, history)
+            else:
+                assert steps[-1].value == statuses[execution_id], (execution_id, history)
+
+    def removed(self) -> set[str]:
+        """Return the ids of the executions that were deleted."""
+        rows = self.rows("SELECT subject FROM events WHERE kind = 'execution.deleted'")
+        return {id_of(subject) for (subject,) in rows}
 
     def begun(self) -> Counter[str]:
         """Return how often the script of each execution began."""
         return Counter(self.witness.read_text(encoding='ascii').split())
 
-    def _rows(self, query: str) -> list[Any]:
+    def rows(self, query: str) -> list[Any]:
+        """Read from the database; nothing where there is none yet."""
         path = self.state_dir / 'gateway.sqlite3'
         if not path.exists():
             return []
@@ -258,7 +273,8 @@ class Robot:
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20)) as connection:
             return connection.execute(query).fetchall()
 
-    def _be_client(self, api: GatewayProcess, over: threading.Event, seed: float) -> None:
+    def be_client(self, api: GatewayProcess, over: threading.Event, seed: float) -> None:
+        """Start and stop executions until it is over."""
         chance = random.Random(seed)
         while not over.is_set():
             try:
