@@ -10,8 +10,13 @@ from gateway_node.child.messages import ArtifactNote, ArtifactsNote
 
 _PIECE_BYTES = 256 * 1024
 _MAX_INDEX_BYTES = 64 * 1024 * 1024
+_MAX_FILES = 10_000
+_MAX_PATH_BYTES = 2048
+_MAX_TOTAL_BYTES = 4000 * 1024 * 1024
+"""No more is kept, however the bounds are set: so all of it has room in one archive."""
+_MAX_COMPLAINT_CHARACTERS = 64 * 1024
+"""More than a few sentences with a path in each have."""
 _WORDS = range(2**32)
-"""What archives have room for."""
 
 
 def note_of(path: str, descriptor: int) -> ArtifactNote:
@@ -48,12 +53,25 @@ def read_index(directory: str | os.PathLike[str]) -> ArtifactsNote | None:
     try:
         content = read_regular(os.path.join(directory, ARTIFACTS_INDEX), _MAX_INDEX_BYTES)
         found = json.loads(content)
-        return ArtifactsNote(
+        note = ArtifactsNote(
             files=[_checked(each) for each in found['files']],
-            complaints=[str(each) for each in found['complaints']],
+            complaints=[*map(str, found['complaints'])],
         )
+        _check_bounds(note)
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
         return None
+    return note
+
+
+def _check_bounds(note: ArtifactsNote) -> None:
+    """Raise ValueError where a list is longer than any that a gateway wrote."""
+    if (
+        len(note['files']) > _MAX_FILES
+        or sum(each['size'] for each in note['files']) > _MAX_TOTAL_BYTES
+        or max((len(each['path'].encode()) for each in note['files']), default=0) > _MAX_PATH_BYTES
+        or sum(map(len, note['complaints'])) > _MAX_COMPLAINT_CHARACTERS
+    ):
+        raise ValueError('it lists more than is kept')
 
 
 def _checked(told: ArtifactNote) -> ArtifactNote:

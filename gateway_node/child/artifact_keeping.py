@@ -320,6 +320,16 @@ def _move(folder: int, name: str, found: os.stat_result, goal: str) -> None:
 
 
 def _paths_below(target: str) -> Iterator[str]:
-    for folder, _, names in os.walk(target):
-        for name in names:
-            yield os.path.relpath(os.path.join(folder, name), target)
+    """Yield the path of whatever is no folder and may be kept under that path: a script can have
+    put anything there, as folders that are nested deeper than Python recurses."""
+    folders = [target]
+    for folder in folders:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                path = os.path.relpath(entry.path, target)
+                if not path.isprintable():
+                    continue
+                if not entry.is_dir(follow_symlinks=False):
+                    yield path
+                elif path.count('/') < MAX_DEPTH - 1:
+                    folders.append(entry.path)

@@ -4,10 +4,12 @@
 import hashlib
 import os
 from pathlib import Path
+import signal
 import zlib
 
 import pytest
 from runner_support import Floor, floor, floor_on
+from waiting import wait_until
 from warm_support import warm_floor_on
 
 from gateway_node.executions.artifact import Artifact
@@ -86,6 +88,38 @@ async def test_what_is_left_is_kept_however_a_script_ends(floor: Floor, end: str
     assert outcome.artifacts == 1
     assert await kept(floor, order) == {'log': b'said\n'}
     assert await floor.runner.kept_bytes([order.execution_id]) == [outcome.kept_bytes]
+
+
+async def test_who_is_killed_as_it_keeps_large_files_has_told_the_end_before(floor: Floor) -> None:
+    """As the gateway does where its supervisor hears nothing for long; it goes on with that."""
+    order = floor.order(
+        floor.script('truncate -s 100M "$GATEWAY_ARTIFACTS/large"; echo $PPID; exit 3')
+    )
+    process = await floor.start(order)
+    await floor.written(order, '\n')
+    supervisor = int((await floor.runner.output(order.execution_id)).stdout)
+    taken = directory_of(floor, order) / 'artifacts' / 'large'
+    await wait_until(taken.exists, what='a file that is taken')
+    os.kill(supervisor, signal.SIGKILL)
+    outcome = await process.ended()
+    assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 3)
+    assert [each.path for each in await floor.runner.artifacts.of(order.execution_id)] == ['large']
+    assert outcome.artifacts == 1
+
+
+async def test_nothing_but_what_is_kept_is_in_the_directory(tmp_path: Path) -> None:
+    """Once the end is on record, whatever the supervisor goes on with."""
+    async with floor_on(tmp_path) as floor:
+        for content in ('echo > a', 'mkdir d', ':'):
+            _, order = await leave(floor, content)
+            floor.runner.acknowledge([order.execution_id])
+            directory = directory_of(floor, order)
+
+            def is_tidy(directory: Path = directory) -> bool:
+                there = sorted(path.name for path in directory.glob('*'))
+                return there == ['artifacts', 'artifacts.json'] or not directory.exists()
+
+            await wait_until(is_tidy, what='nothing else in the directory')
 
 
 async def test_the_next_script_finds_its_folder_empty(floor: Floor) -> None:

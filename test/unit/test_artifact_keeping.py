@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+import subprocess
 import threading
 
 from hypothesis import given, settings
@@ -199,6 +200,31 @@ def test_a_list_that_no_gateway_wrote_lists_nothing(
 
 
 @pytest.mark.parametrize(
+    ('most', 'more'),
+    [
+        ([ENTRY] * 10_000, [ENTRY] * 10_001),
+        ([ENTRY | {'size': 2000 * 2**20}] * 2, [ENTRY | {'size': 2000 * 2**20 + 1}] * 2),
+        ([ENTRY | {'path': 'a' * 2048}], [ENTRY | {'path': 'a' * 2049}]),
+    ],
+)
+def test_a_list_of_more_than_is_kept_lists_nothing(
+    tmp_path: Path, most: list[object], more: list[object]
+) -> None:
+    """A script can have written there what no archive has room for."""
+    for files, listed in ((most, True), (more, False)):
+        content = json.dumps({'files': files, 'complaints': []})
+        (tmp_path / 'artifacts.json').write_text(content)
+        assert (read_index(tmp_path) is not None) is listed
+
+
+def test_a_list_with_endless_complaints_lists_nothing(tmp_path: Path) -> None:
+    """They would come to be warnings of the execution."""
+    content = json.dumps({'files': [ENTRY], 'complaints': ['x' * 65537]})
+    (tmp_path / 'artifacts.json').write_text(content)
+    assert read_index(tmp_path) is None
+
+
+@pytest.mark.parametrize(
     'content', [b'', b'{', b'[]', b'{}', b'{"files": [{}], "complaints": []}', b'[' * 100_000]
 )
 def test_a_list_that_is_none_lists_nothing(tmp_path: Path, content: bytes) -> None:
@@ -277,6 +303,20 @@ def test_what_is_put_in_place_of_the_directory_is_not_followed(tmp_path: Path) -
     assert keep_artifacts(str(tmp_path / 'left'), str(tmp_path / 'kept'), BOUNDS) == (1, ())
     assert kept_in(tmp_path / 'kept') == {'a': b'1'}
     assert (tmp_path / 'elsewhere' / 'a').read_bytes() == b'mine'
+
+
+def test_what_a_script_put_among_what_is_kept_does_no_harm(tmp_path: Path) -> None:
+    """Neither folders in which Python would recurse too deep, nor names that cannot be told."""
+    plant(tmp_path / 'left', {'a': b'1'})
+    deep = tmp_path / 'kept' / 'artifacts' / '/'.join(['d'] * 1500)
+    subprocess.run(['mkdir', '-p', deep], check=True)
+    (tmp_path / 'kept' / 'artifacts' / 'e\nf').touch()
+    (tmp_path / 'kept' / 'artifacts' / 'd' / 'b').write_bytes(b'2')
+    kept = finish_keeping(str(tmp_path / 'left'), str(tmp_path / 'kept'), BOUNDS)
+    found = kept_in(tmp_path / 'kept')
+    remove_tree(tmp_path / 'kept')  # pytest recurses, too
+    assert kept == KeptArtifacts(2, ())
+    assert found == {'a': b'1', 'd/b': b'2'}
 
 
 def test_of_each_kind_of_complaint_it_is_told_how_many_more_there_are(tmp_path: Path) -> None:

@@ -167,11 +167,14 @@ class ExecutionFiles:
             return True
         return self._workplace.keep_working_directory(self._order['directory'])
 
+    @property
+    def has_artifacts(self) -> bool:
+        """Whether the script left anything to be kept."""
+        return 'artifacts' in self._order and is_left(self._workplace.artifacts)
+
     def keep_artifacts(self) -> KeptArtifacts:
         """Move what the script left to be kept to where it is kept, within the bounds."""
-        bounds, left = self._order.get('artifacts'), self._workplace.artifacts
-        if bounds is None or not is_left(left):
-            return KeptArtifacts()
+        bounds, left = self._order['artifacts'], self._workplace.artifacts
         return keep_artifacts(left, self._order['directory'], bounds)
 
     def remove_cgroup(self) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a script ended, as its supervisor told it, and may have to write it down."""
 
+import contextlib
 import json
 import os
 from typing import NamedTuple
@@ -22,4 +23,14 @@ class SeenEnd(NamedTuple):
     def write(self) -> None:
         """Write the end file, for a gateway that starts after this one has died."""
         make_directory(self.directory)
-        replace_file(os.path.join(self.directory, END_FILE), json.dumps(self.report).encode())
+        replace_file(self._path, json.dumps(self.report).encode())
+
+    def take_back(self) -> None:
+        """Remove the end file, where there is one, and the directory where it was alone there."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+            os.rmdir(self.directory)
+
+    @property
+    def _path(self) -> str:
+        return os.path.join(self.directory, END_FILE)

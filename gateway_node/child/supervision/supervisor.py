@@ -105,6 +105,7 @@ class Supervisor:
         self._judge()
         kept = self._files.keep_working_directory()
         report = self._report()
+        self._keep_artifacts(report)
         tidy = self._leave_nothing() and kept and at_their_ends
         return self._tell_end(report, reusable=tidy and own_state.unchanged)
 
@@ -119,7 +120,9 @@ class Supervisor:
 
     def _tell_end(self, report: EndReport, *, reusable: bool) -> SeenEnd:
         end = SeenEnd(report, self._order['directory'], reusable)
-        if not reusable:
+        if reusable:
+            end.take_back()
+        else:
             end.write()
         if self._files.progress_news:
             self._tell_progress()
@@ -288,8 +291,7 @@ class Supervisor:
     def _report(self) -> EndReport:
         duration_sec = time.monotonic() - self._started
         given_result, given_complaint = self._files.take_result()
-        artifacts = self._files.keep_artifacts()
-        report = EndReport(
+        return EndReport(
             cause=self._cause,
             exit_code=self._exit_code,
             signal=self._signal,
@@ -311,8 +313,19 @@ class Supervisor:
             output=self._files.output.told(),
             kept_bytes=self._files.kept_bytes(),
         )
+
+    def _keep_artifacts(self, report: EndReport) -> None:
+        """Keep what the script left to be kept, and report that too.
+
+        Of large files that takes its time, in which nothing is heard here, so that this process
+        may be killed for it: how the script ended is written down before.
+        """
+        if not self._files.has_artifacts:
+            return
+        SeenEnd(report, self._order['directory'], reusable=False).write()
+        artifacts = self._files.keep_artifacts()
         if artifacts.files:
             report['artifacts'] = artifacts.files
         if artifacts.complaints:
             report['artifact_complaints'] = [*artifacts.complaints]
-        return report
+        report['kept_bytes'] = self._files.kept_bytes()
