@@ -46,6 +46,7 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _PATCH = 0x20
 _DESCRIPTOR = 0x8
 """The flag of what was written before its size was known: a descriptor behind it has that."""
+_LONGEST_DESCRIPTOR = 24
 _UTF8 = 0x800
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 """What takes little memory to unpack: others take as much as the archive says."""
@@ -232,25 +233,37 @@ def _fault(member: Member, max_bytes: int) -> str | None:
 
 def _misplaced(file: BinaryIO, members: Sequence[Member], end: _End) -> Iterator[tuple[str, str]]:
     """Look at the header in front of each member: it lies behind the member before, and says what
-    the directory says."""
-    behind = 0
+    the directory says. Nothing else lies there, as what only who reads from the front would find.
+    """
+    behind, descriptor, before, strays = 0, 0, '', list[str]()
+    sound = True
     for member in sorted(members, key=lambda each: each.info.header_offset):
         info = member.info
         if info.header_offset < behind:
+            sound = False
             yield member.name, 'overlaps another file of the archive'
             continue
         file.seek(min(info.header_offset, end.directory_at))
         header = file.read(_LOCAL.size)
         if len(header) < _LOCAL.size or not header.startswith(_LOCAL_SIGNATURE):
+            sound = False
             yield member.name, 'is not where the archive says'
             continue
+        if info.header_offset > behind + descriptor:
+            strays.append(before)
         *_, name_length, extra_length = _LOCAL.unpack(header)
         if not _agrees(info, header, file.read(name_length)):
             yield member.name, 'is told of in two ways, by its header and by the directory'
         data = info.header_offset + _LOCAL.size + name_length + extra_length
         behind = data + info.compress_size
+        descriptor = _LONGEST_DESCRIPTOR if info.flag_bits & _DESCRIPTOR else 0
+        before = member.name
         if behind > end.directory_at:
             yield member.name, 'is longer than the archive'
+    if end.directory_at > behind + descriptor:
+        strays.append(before)
+    for name in strays if sound else ():
+        yield name, 'is followed by bytes of no file' if name else 'does not begin with a file'
 
 
 def _agrees(info: zipfile.ZipInfo, header: bytes, name: bytes) -> bool:

@@ -353,6 +353,25 @@ def test_a_header_says_what_the_directory_says(tmp_path: Path, offset: int, valu
     }
 
 
+def test_nothing_lies_between_the_files_and_the_directory(tmp_path: Path) -> None:
+    """Who reads from the front could find another file there."""
+    content = archive_of({'a': b'x', 'b': b'y'})
+    directory = content.index(CENTRAL)
+    moved = patched(content[directory:], END, 16, struct.pack('<L', directory + 25))
+    assert faults_of(tmp_path, content[:directory] + b'x' * 25 + moved) == {
+        '/file/b': 'is followed by bytes of no file'
+    }
+
+
+def behind(beginning: bytes) -> bytes:
+    """Return an archive behind other bytes, of which all its offsets know."""
+    out = io.BytesIO(beginning)
+    with zipfile.ZipFile(out, 'a') as archive:
+        for name, content in GOOD.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
 def other_ends() -> Iterable[tuple[str, bytes]]:
     """Yield what is no archive from its first to its last byte."""
     content = archive_of(GOOD)
@@ -360,6 +379,7 @@ def other_ends() -> Iterable[tuple[str, bytes]]:
     yield 'its end alone', content[content.index(END) :]
     yield 'bytes behind', content + b'\n'
     yield 'bytes in front', b'#!/bin/sh\n' + content
+    yield 'bytes in front that are counted', behind(b'#!/bin/sh\n')
     yield 'cut', content[:-1]
     yield 'a directory elsewhere', patched(content, END, 16, b'\1\0\0\0')
     yield 'several parts', patched(content, END, 4, b'\1\0')
