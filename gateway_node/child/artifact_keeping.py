@@ -9,17 +9,15 @@ it is looked at, and only plain files that nobody else can write to come to be k
 from collections import Counter
 from collections.abc import Iterator
 import contextlib
-import errno
-import fcntl
 import itertools
 import os
-import signal
 import stat
 from typing import NamedTuple
 
 from gateway_node.child.artifact_index import note_of, read_index, write_index
 from gateway_node.child.contract import ARTIFACTS_DIRECTORY
 from gateway_node.child.exposed_files import make_directory, open_below, open_fresh
+from gateway_node.child.held_files import held, is_being_written, mount_of, path_of
 from gateway_node.child.messages import ArtifactBounds, ArtifactNote, ArtifactsNote
 from gateway_node.removal import remove_tree
 
@@ -32,7 +30,6 @@ _NAMED = 5
 _SHOWN = 200
 """Characters of a path that a sentence repeats."""
 _PIECE_BYTES = 256 * 1024
-_PINNED = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFLNK: 'a link',
     stat.S_IFIFO: 'a pipe',
@@ -122,11 +119,11 @@ class _Keeping:
     def take(self, source: str) -> None:
         """Take what may be kept of a folder."""
         try:
-            with _pinned(source) as top:
+            with held(source) as top:
                 found = os.fstat(top)
                 if not stat.S_ISDIR(found.st_mode):
                     raise _Refused('something else is in its place')
-                self._mount = _mount_of(top)
+                self._mount = mount_of(top)
                 self._take_folder(top, ())
         except FileNotFoundError:
             return
@@ -163,8 +160,8 @@ class _Keeping:
 
     def _take_folder(self, pin: int, above: tuple[str, ...]) -> None:
         if stat.S_IMODE(os.fstat(pin).st_mode) & 0o700 != 0o700:
-            os.chmod(_path_of(pin), 0o700)
-        folder = os.open(_path_of(pin), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            os.chmod(path_of(pin), 0o700)
+        folder = os.open(path_of(pin), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with os.scandir(folder) as entries:
                 within = itertools.islice(entries, _MAX_ENTRIES - self._entries + 1)
@@ -186,7 +183,7 @@ class _Keeping:
                 raise _Refused('its name is no printable UTF-8 without backslashes')
             if len(path) > MAX_DEPTH:
                 raise _Refused(f'it lies in more than {MAX_DEPTH - 1} folders')
-            with _pinned(name, folder) as pin:
+            with held(name, folder) as pin:
                 if stat.S_ISDIR(os.fstat(pin).st_mode):
                     self._enter(pin, path)
                     with contextlib.suppress(OSError):
@@ -199,7 +196,7 @@ class _Keeping:
             self._refuse(path, f'it cannot be taken: {error.strerror}')
 
     def _enter(self, pin: int, path: tuple[str, ...]) -> None:
-        if _mount_of(pin) != self._mount:
+        if mount_of(pin) != self._mount:
             raise _Refused('it is a mount')
         self._take_folder(pin, path)
 
@@ -213,10 +210,10 @@ class _Keeping:
         os.makedirs(place, 0o700, exist_ok=True)
         goal = os.path.join(place, name)
         if found.st_nlink == 1 and not found.st_mode & stat.S_IRUSR:
-            os.chmod(_path_of(pin), 0o600)
-        reader = os.open(_path_of(pin), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.chmod(path_of(pin), 0o600)
+        reader = os.open(path_of(pin), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            written = _is_being_written(reader)
+            written = is_being_written(reader)
             if written or found.st_nlink > 1:
                 size = self._copy(reader, goal)
             else:
@@ -274,41 +271,6 @@ class _Keeping:
             self._sentences.append(f'the artifact {"/".join(path)[:_SHOWN]!r} {what}')
         else:
             self._unnamed[of_more] += 1
-
-
-@contextlib.contextmanager
-def _pinned(name: str, folder: int | None = None) -> Iterator[int]:
-    """Hold what is there, whatever it is: no link is followed, nothing is opened."""
-    pin = os.open(name, _PINNED, dir_fd=folder)
-    try:
-        yield pin
-    finally:
-        os.close(pin)
-
-
-def _path_of(descriptor: int) -> str:
-    """Return a path to what a descriptor holds, wherever it is by now."""
-    return f'/proc/self/fd/{descriptor}'
-
-
-def _mount_of(descriptor: int) -> str:
-    """Return what tells the mount in which something lies from others, also from those that show
-    the same file system elsewhere (man 5 proc_pid_fdinfo)."""
-    with open(f'/proc/self/fdinfo/{descriptor}') as told:
-        return next((line for line in told if line.startswith('mnt_id:')), '')
-
-
-def _is_being_written(reader: int) -> bool:
-    """Tell whether somebody has a file open for writing, as far as its file system knows: there
-    is no lease on it then (man 2 fcntl, F_SETLEASE)."""
-    try:
-        # Who opens it meanwhile has a signal sent here: one that is ignored.
-        fcntl.fcntl(reader, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(reader, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(reader, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        return error.errno == errno.EAGAIN
-    return False
 
 
 def _move(folder: int, name: str, found: os.stat_result, goal: str) -> None:
