@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 import json
+import time
 from typing import Any
 
 from gateway_node.client.errors import (
@@ -22,6 +23,9 @@ from gateway_node.client.values import Dropped, Event, Execution, Line, Progress
 _SILENCE_SEC = 60.0
 """Streams send something every 15 s, unless `streams.heartbeat_sec` says otherwise; one that is
 silent for so long is opened anew, which loses nothing."""
+_LASTING_SEC = 1.0
+"""A stream that lasted so long was one, though nothing happened meanwhile: proxies end those that
+are old. One that ends at once is tried for as long as the patience lasts."""
 
 
 class Reattaching:
@@ -35,12 +39,15 @@ class Reattaching:
         self._line = 0
         """The last one that was told."""
         self._has_ended = False
+        self._answered_at: float | None = None
+        """When the last stream began to come; None where it did not."""
 
     def events(self) -> Iterator[Event]:
         """Go through what the execution does, up to its end; raises as `Gateway.follow` does."""
         pursuit = Pursuit(self._transport)
         while not self._has_ended:
             before, was_there = self._last_id, self._transport.has_answered
+            self._answered_at = None
             failure: GatewayError
             try:
                 yield from self._one_stream()
@@ -57,7 +64,11 @@ class Reattaching:
                 # It may count the stream that ended yet.
                 failure = error
             if not self._has_ended:
-                pursuit.after(failure, got_on=self._last_id != before)
+                pursuit.after(failure, got_on=self._last_id != before or self._lasted())
+
+    def _lasted(self) -> bool:
+        begun = self._answered_at
+        return begun is not None and time.monotonic() - begun >= _LASTING_SEC
 
     def _one_stream(self) -> Iterator[Event]:
         headers = {'Accept': 'text/event-stream'}
@@ -66,6 +77,7 @@ class Reattaching:
         request = Request(method='GET', target=self._where, headers=headers)
         with self._transport.stream(request, _SILENCE_SEC) as (answer, body):
             check(answer, request)
+            self._answered_at = time.monotonic()
             for sent in sent_events(body.lines()):
                 with understood(request):
                     event = self._read(sent)

@@ -158,7 +158,9 @@ class Transport:
                 response = self._response(connection, request)
                 content = b'' if response.status < 300 else response.read()
             answer = Answer(status=response.status, headers=response.headers, content=content)
-            socket.settimeout(silence_sec)
+            # Behind an answer that has been read the connection may be closed.
+            if response.status < 300:
+                socket.settimeout(silence_sec)
             yield answer, Body(response, lambda: self._failures(request, silence_sec))
         finally:
             connection.close()

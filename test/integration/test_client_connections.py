@@ -2,7 +2,7 @@
 """The Python client where connections end, nobody answers, or somebody else does."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 import contextlib
 from dataclasses import replace
 import itertools
@@ -27,6 +27,7 @@ from gateway_node.client import (
     Execution,
     Gateway,
     GatewayUnreachable,
+    LimitReached,
     Line,
     Status,
     TooLarge,
@@ -271,6 +272,15 @@ def test_what_is_no_gateway_is_told_apart(answer: bytes) -> None:
         Gateway(url).entities()
 
 
+def test_a_stream_that_is_refused_says_why_though_the_connection_ends() -> None:
+    """As a gateway refuses that has no place for another connection."""
+    refusal = b'{"error_code": "vendor-error", "message": "there is no place"}'
+    headers = b'Connection: close\r\nContent-Length: %d' % len(refusal)
+    answer = b'HTTP/1.1 429 Too Many Requests\r\n%s\r\n\r\n%s' % (headers, refusal)
+    with somebody(answer) as url, pytest.raises(LimitReached, match='there is no place'):
+        next(Gateway(url).follow('exec_1'))
+
+
 def test_a_long_upload_that_is_refused_at_its_begin_says_why(gateway: Gateway) -> None:
     """The gateway answers, and closes, before it has read all of it."""
     with pytest.raises(TooLarge, match='413'):
@@ -316,6 +326,24 @@ def test_each_line_comes_once_over_connections_that_are_cut_at_random(
     assert numbers == list(range(1, 151))
     assert ended.status is Status.COMPLETED
     assert relay.connections > 5
+
+
+def test_what_says_nothing_for_long_is_followed_over_streams_that_are_ended(
+    relay: Relay, tmp_path: Path
+) -> None:
+    """As by a proxy, each time after a while: the gateway was there whenever it was asked."""
+    script = f'while [ ! -e "{tmp_path}/over" ]; do sleep 0.05; done; echo "line 1"\n'.encode()
+    with Gateway(f'http://{relay.address}', patience_sec=0.2) as gateway:
+        execution = gateway.start(ENTITY, gateway.upload(ENTITY, script, file_name='waits.sh'))
+        with ThreadPoolExecutor() as pool:
+            following = pool.submit(told, gateway, execution)
+            for _ in range(2):
+                assert not wait([following], timeout=1.2).done
+                relay.cut()
+            (tmp_path / 'over').touch()
+            numbers, ended = following.result(DEADLINE_SEC)
+    assert numbers == [1]
+    assert ended.status is Status.COMPLETED
 
 
 def test_each_line_comes_once_over_a_restart_of_the_gateway(tmp_path: Path) -> None:
