@@ -176,7 +176,7 @@ def test_a_start_may_give_a_shorter_timeout(ground: Ground) -> None:
     assert_holds(refused.body, {'error_code': 'invalid-parameter'})
     reason = 'is 60.5; allowed: at most 60 (scripts.default_timeout_sec)'
     assert refused.body['parameters'] == {
-        'violations': [{'path': '/timeout_sec', 'reason': reason}]
+        'violations': [{'path': '/body/timeout_sec', 'reason': reason}]
     }
 
 

@@ -125,3 +125,4 @@ async def test_a_moment_that_is_over_is_refused_with_the_moment(api: Api) -> Non
     status, _, told = await start(api, script_id, expires_at='2020-01-01T00:00:00Z')
     assert (status, told['error_code']) == (400, 'invalid-parameter')
     assert "'expires_at' is 2020-01-01T00:00:00.000Z" in told['message']
+    assert [each['path'] for each in told['parameters']['violations']] == ['/body/expires_at']
