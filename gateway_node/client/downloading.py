@@ -47,11 +47,15 @@ def download(transport: Transport, where: str, artifact: Artifact, to: Path) -> 
 def _fetch(transport: Transport, where: str, artifact: Artifact, file: BinaryIO) -> None:
     pursuit = Pursuit(transport)
     while True:
-        before = file.tell()
+        before, was_there = file.tell(), transport.has_answered
         failure: GatewayError = AnswerLost(f'GET {where}', 'it ended before all of it came')
         try:
             _fetch_on(transport, where, artifact, file)
-        except (AnswerLate, AnswerLost, GatewayUnreachable, Unavailable) as error:
+        except (AnswerLate, AnswerLost) as error:
+            failure = error
+        except (GatewayUnreachable, Unavailable) as error:
+            if not was_there:
+                raise
             failure = error
         if file.tell() == artifact.size:
             return

@@ -22,6 +22,7 @@ from gateway_node.client import (
     AnswerLate,
     AnswerLost,
     AnswerNotUnderstood,
+    Artifact,
     Conflict,
     Dropped,
     Execution,
@@ -230,13 +231,16 @@ def test_a_key_of_ones_own_starts_once(gateway: Gateway) -> None:
     assert refused.value.vendor_code == 'x-gateway-idempotency-key-reused'
 
 
-def test_where_nobody_listens_is_told_at_once() -> None:
+def test_where_nobody_listens_is_told_at_once(tmp_path: Path) -> None:
     """Patience is for gateways that were there."""
     with socket.create_server(('127.0.0.1', 0)) as closed:
         host, port = closed.getsockname()
     gateway = Gateway(f'http://{host}:{port}', patience_sec=3600)
     with pytest.raises(GatewayUnreachable, match=f'{host}:{port}/api/v1: .*refused'):
         gateway.entities()
+    listed = {'path': 'a.txt', 'size': 1, 'media_type': 'text/plain', 'sha256': '0' * 64}
+    with pytest.raises(GatewayUnreachable):
+        gateway.download('exec_1', Artifact.of(listed), tmp_path / 'a.txt')
 
 
 def test_patience_with_a_gateway_that_was_there_ends() -> None:
