@@ -43,6 +43,10 @@ from gateway_node.signals import EndSignals
 sys.unraisablehook = lambda unraisable: None
 FIRES = 'import os, time\\nwhile os.getppid() == {0}: os.kill({0}, {1}); time.sleep(0.0001)'
 
+# From the first shot on, and until they are taken over.
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, signal.SIG_IGN)
+
 async def close_often():
     shooters = [
         subprocess.Popen([sys.executable, '-c', FIRES.format(os.getpid(), number)])
