@@ -34,7 +34,7 @@ class FailingSupervisorPool(SupervisorPool):
 
 
 DEFECTS: dict[str, tuple[str, type]] = {
-    'look after entities': ('gateway_node.assembly.EntityDirectory', FailingDirectory),
+    'look after entities': ('gateway_node.inner_rooms.EntityDirectory', FailingDirectory),
     'keep a spawner alive': (
         'gateway_node.process.supervisors.SupervisorPool',
         FailingSupervisorPool,
