@@ -17,10 +17,10 @@ from gateway_node.executions.active_execution import RECORD_PATIENCE_SEC
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Change, Event
+from gateway_node.executions.every_page import every_page
 from gateway_node.executions.families import Families
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.pages import KeysetPage, MAX_LIMIT
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.transitions import transition
@@ -327,15 +327,8 @@ class ActiveGroups:
         found: list[Execution] = []
         for first in range(0, len(parents), _PARENTS):
             wanted = ExecutionFilter(parents=frozenset(parents[first : first + _PARENTS]))
-            reference: str | None = None
-            while True:
-                page = await self._store.find(
-                    wanted, KeysetPage(limit=-MAX_LIMIT, reference=reference)
-                )
-                found += page.executions
-                if page.more is None:
-                    break
-                reference = page.more
+            async for each in every_page(self._store, wanted):
+                found += each
         return found
 
 

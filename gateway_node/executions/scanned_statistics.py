@@ -2,14 +2,14 @@
 """Statistics of executions that are looked at one by one, and which statistics need that."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 import datetime
 
 from gateway_node.clock import Clock
 from gateway_node.executions.durations import Durations, NO_DURATIONS
+from gateway_node.executions.every_page import every_page
 from gateway_node.executions.filters import EVER, ExecutionFilter
-from gateway_node.executions.pages import KeysetPage, MAX_LIMIT
 from gateway_node.executions.statistics import (
     asks_for_counted,
     end_statistics,
@@ -61,7 +61,7 @@ class Statistics:
             return OpenCounts()
         wanted = replace(wanted, statuses=statuses, completed=EVER)
         running = waiting = scheduled = 0
-        async for each in self._pages(wanted):
+        async for each in every_page(self._store, wanted):
             for execution in each:
                 if execution.is_schedule:
                     scheduled += 1
@@ -82,7 +82,7 @@ class Statistics:
         tallies: defaultdict[EndKind, list[int | None]] = defaultdict(list)
         points: _Points = defaultdict(lambda: defaultdict(list))
         in_time = True
-        async for each in self._pages(wanted):
+        async for each in every_page(self._store, wanted):
             for execution in each:
                 if execution.is_open or execution.ended_as_schedule:
                     continue
@@ -102,17 +102,6 @@ class Statistics:
             counted=wanted.completed,
             approximate=not in_time,
         )
-
-    async def _pages(self, wanted: ExecutionFilter) -> AsyncIterator[tuple[Execution, ...]]:
-        """Yield what is wanted, the newest first, in pages between which others get a turn."""
-        reference: str | None = None
-        while True:
-            page = KeysetPage(limit=-MAX_LIMIT, reference=reference)
-            found = await self._store.find(wanted, page)
-            yield found.executions
-            if found.more is None:
-                return
-            reference = found.more
 
 
 def _interval_begins(execution: Execution, interval: Interval) -> datetime.datetime:

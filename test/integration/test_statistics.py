@@ -11,7 +11,7 @@ from fakes import add, FakeClock, InMemoryExecutionStore, new_execution, remove
 import pytest
 
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions import scanned_statistics
+from gateway_node.executions import every_page, scanned_statistics
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.statistics import OpenCounts
@@ -206,7 +206,7 @@ async def test_what_takes_too_long_to_look_at_is_approximate(
     for number in range(3):
         ended = new_execution(number, status=ExecutionStatus.COMPLETED, completed_at=NOON)
         await add(store, ended)
-    monkeypatch.setattr(scanned_statistics, 'MAX_LIMIT', 2)
+    monkeypatch.setattr(every_page, 'MAX_LIMIT', 2)
     monkeypatch.setattr(scanned_statistics, 'SCAN_SEC', 0)
     wanted = ExecutionFilter(scheduled=False)
     found = await Statistics(store, clock).ended(wanted)
