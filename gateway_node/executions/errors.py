@@ -133,7 +133,7 @@ class TimeoutTooLong(Exception):
         whose = 'scripts.default_timeout_sec' if by_default else 'timeout_sec of the script'
         reason = f'is {timeout_sec:.10g}; allowed: at most {longest_sec:.10g} ({whose})'
         super().__init__(f"'timeout_sec' {reason}")
-        self.violations = (Violation(path='/timeout_sec', reason=reason),)
+        self.violations = (Violation(path='/body/timeout_sec', reason=reason),)
         self.longest_sec = longest_sec
 
 
@@ -215,7 +215,7 @@ class ExpiryPast(Exception):
     def __init__(self, expires_at: datetime.datetime) -> None:
         reason = f'is {rfc3339(expires_at)}, which is over by the clock of the gateway'
         super().__init__(f"'expires_at' {reason}")
-        self.violations = (Violation(path='/expires_at', reason=reason),)
+        self.violations = (Violation(path='/body/expires_at', reason=reason),)
 
 
 class ScheduleLimitReached(Exception):

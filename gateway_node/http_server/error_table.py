@@ -205,9 +205,7 @@ def _domain_error(request: web.BaseRequest, error: Exception) -> web.Response:
 
 def _violations(error: Exception) -> dict[str, Any]:
     found: Iterable[scripts.Violation] = getattr(error, 'violations', ())
-    # What only the core can tell of a field of a start; all else says itself where it stands.
-    where = '/body' if isinstance(error, executions.TimeoutTooLong | executions.ExpiryPast) else ''
-    listed = [{'path': f'{where}{each.path}', 'reason': each.reason} for each in found]
+    listed = [{'path': each.path, 'reason': each.reason} for each in found]
     return {'violations': listed} if listed else {}
 
 

@@ -357,7 +357,7 @@ async def test_no_start_may_lengthen_the_time_limit(stage: Stage) -> None:
         with pytest.raises(TimeoutTooLong) as refused:
             await stage.service.start(APP, script_id, request, actor=CLIENT)
         (violation,) = refused.value.violations
-        assert violation.path == '/timeout_sec'
+        assert violation.path == '/body/timeout_sec'
         assert violation.reason == f'is {limit}.5; allowed: at most {limit} ({whose})'
     assert stage.runner.started == ()
     assert stage.listener.events == []
