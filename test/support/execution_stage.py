@@ -27,7 +27,9 @@ from gateway_node.callbacks.allowed import AllowedDestinations
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions import ledger as ledger_module
+from gateway_node.executions import room as room_module
 from gateway_node.executions import stops as stops_module
+from gateway_node.executions.ids import ExecutionIds, number_of
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.settings import (
     ConcurrencyLimits,
@@ -170,7 +172,9 @@ async def set_stage(
     patch: pytest.MonkeyPatch,
     concurrency: ConcurrencyLimits = FEW,
 ) -> AsyncIterator[Stage]:
-    """Set a stage whose waits are short; at the end nothing may be open."""
+    """Set a stage whose waits are short; at the end nothing may be open, and no id unsettled."""
+    ids = ExecutionIds()
+    patch.setattr(room_module, 'ExecutionIds', lambda last: ids)
     patch.setattr(ledger_module, 'RETRY_SEC', 0.01)
     patch.setattr(stops_module, 'STOP_WAIT_SEC', 0.05)
     stage = Stage(folder, retention=retention, concurrency=concurrency)
@@ -184,3 +188,5 @@ async def set_stage(
     async with asyncio.timeout(5):
         await stage.service.wait_closed()
     assert await stage.store.open_executions() == ()
+    unsettled = ids.next(stage.clock.now())
+    assert ids.unsettled_from == number_of(unsettled)

@@ -21,6 +21,7 @@ from gateway_node.executions.values import (
     FailureReason,
     TriggerType,
 )
+from gateway_node.scripts.errors import LibraryUnavailable
 from gateway_node.scripts.values import Retries, Verdict
 
 AT_ONCE = Retries(limit=2)
@@ -121,6 +122,24 @@ async def test_what_waits_to_be_tried_again_can_be_stopped(stage: Stage) -> None
     assert stopped.status is ExecutionStatus.TERMINATED
     assert stage.listener.statuses(further.id) == [PREPARED, ExecutionStatus.TERMINATED]
     await stage.script_changes.delete(APP, script_id, actor=CLIENT)
+
+
+async def test_what_the_library_cannot_tell_of_is_not_tried_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The end is recorded all the same, and the log says why nothing follows."""
+    script_id = await stage.upload(retries=AT_ONCE)
+    execution, script = await stage.running(script_id)
+
+    async def unavailable(*_: object) -> None:
+        raise LibraryUnavailable('the disk is gone')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.library, 'get', unavailable)
+        script.exit(3)
+        ended = await stage.listener.wait_for(execution.id)
+    assert await all_of(stage, script_id) == [ended]
+    assert f'{ended.id} is not tried again: the disk is gone' in caplog.text
 
 
 async def test_what_waits_takes_no_place(stage: Stage) -> None:
