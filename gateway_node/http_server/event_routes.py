@@ -6,6 +6,7 @@ from typing import Any
 from gateway_node.executions.errors import ExecutionNotFound, StoreUnavailable
 from gateway_node.http_server import event_lists
 from gateway_node.http_server.errors import EventNotFound, TooManyStreams
+from gateway_node.http_server.execution_paths import and_by_id, OF_SCRIPT
 from gateway_node.http_server.route import Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPTS
 from gateway_node.http_server.subjects import find_library, find_scripts
@@ -44,26 +45,18 @@ EVENT_ROUTES: tuple[Route[Any, Any], ...] = (
         answers='EventList',
         errors=_LOG,
     ),
-    Route(
-        'GET',
-        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}/events',
-        VIEWER,
-        event_lists.list_events_of_execution,
-        event_lists.OfExecutionEvents,
-        finds=find_scripts,
-        answers='EventList',
-        answers_over=True,
-        errors=(*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable, TooManyStreams),
-    ),
-    Route(
-        'GET',
-        '/executions/{execution_id}/events',
-        VIEWER,
-        event_lists.list_events_of_execution,
+    *and_by_id(
+        Route(
+            'GET',
+            f'{OF_SCRIPT}/events',
+            VIEWER,
+            event_lists.list_events_of_execution,
+            event_lists.OfExecutionEvents,
+            finds=find_scripts,
+            answers='EventList',
+            answers_over=True,
+            errors=(*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable, TooManyStreams),
+        ),
         event_lists.ByExecutionEvents,
-        finds=find_library,
-        answers='EventList',
-        answers_over=True,
-        errors=(*_LOG, ExecutionNotFound),
     ),
 )

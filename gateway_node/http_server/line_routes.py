@@ -11,10 +11,9 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.http_server import line_requests
 from gateway_node.http_server.bodies import JsonBody
+from gateway_node.http_server.execution_paths import and_by_id, OF_SCRIPT
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
 from gateway_node.http_server.subjects import (
-    ByExecutionId,
-    find_by_id,
     find_execution,
     find_library,
     find_scripts,
@@ -25,7 +24,7 @@ from gateway_node.http_server.subjects import (
 from gateway_node.scripts.errors import ScriptsTurnedOff
 
 _OF_ENTITY = (EntityNotFound, ScriptsTurnedOff)
-_OF_EXECUTION = (ScriptsTurnedOff, ExecutionNotFound, ExecutionNotWaiting, StoreUnavailable)
+_OF_EXECUTION = (*_OF_ENTITY, ExecutionNotFound, ExecutionNotWaiting, StoreUnavailable)
 
 LINE_ROUTES: tuple[Route[Any, Any], ...] = (
     Route(
@@ -70,26 +69,17 @@ LINE_ROUTES: tuple[Route[Any, Any], ...] = (
         answers='Line',
         errors=(*_OF_ENTITY, StoreUnavailable),
     ),
-    Route(
-        'PATCH',
-        '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}',
-        OPERATOR,
-        line_requests.set_priority,
-        OfExecution,
-        finds=find_execution,
-        body=JsonBody(line_requests.PriorityBody),
-        answers='Execution',
-        errors=(EntityNotFound, *_OF_EXECUTION),
-    ),
-    Route(
-        'PATCH',
-        '/executions/{execution_id}',
-        OPERATOR,
-        line_requests.set_priority,
-        ByExecutionId,
-        finds=find_by_id,
-        body=JsonBody(line_requests.PriorityBody),
-        answers='Execution',
-        errors=_OF_EXECUTION,
+    *and_by_id(
+        Route(
+            'PATCH',
+            OF_SCRIPT,
+            OPERATOR,
+            line_requests.set_priority,
+            OfExecution,
+            finds=find_execution,
+            body=JsonBody(line_requests.PriorityBody),
+            answers='Execution',
+            errors=_OF_EXECUTION,
+        ),
     ),
 )
