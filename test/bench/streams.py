@@ -2,6 +2,7 @@
 """What a thousand streams cost that are told of one change a second."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 import contextlib
 from pathlib import Path
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 
 from gateway_process import BASE
+from waiting import wait_for
 
 from bench.figures import at_most, elapsed_ms, Line, Series, turns
 from bench.gateways import Client, client, NOT_WARM
@@ -61,34 +63,38 @@ def stream_cost(folder: Path) -> Iterator[Line]:
 def _changed(api: Client, script_id: str) -> list[float]:
     """Change something once a second; return how long it took to hear meanwhile how the gateway
     is."""
-    over, waits = threading.Event(), list[float]()
+    over = threading.Event()
 
-    def ask() -> None:
-        asking = Client(api.gateway)
+    def ask() -> list[float]:
+        asking, waits = Client(api.gateway), list[float]()
         try:
             while not over.wait(ASK_SEC):
                 waits.append(elapsed_ms(lambda: asking.get('/health/live')))
         finally:
             asking.close()
+        return waits
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        for number in range(CHANGES):
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asked = pool.submit(ask)
+        try:
+            for number in range(CHANGES):
+                time.sleep(CHANGE_SEC)
+                path = f'/{api.entity}/scripts/{script_id}'
+                answer = api.gateway.send_form('PUT', path, f'true {number}\n')
+                assert answer.status == 200, answer
             time.sleep(CHANGE_SEC)
-            path = f'/{api.entity}/scripts/{script_id}'
-            answer = api.gateway.send_form('PUT', path, f'true {number}\n')
-            assert answer.status == 200, answer
-        time.sleep(CHANGE_SEC)
-    finally:
-        over.set()
-        thread.join()
-    return waits
+        finally:
+            over.set()
+        return asked.result()
 
 
 @contextlib.contextmanager
 def _readers(api: Client, count: int) -> Iterator[None]:
-    """Have so many streams of the log read; each has to have told each change."""
+    """Have so many streams of the log read; each has to have told each change.
+
+    Afterwards the gateway has noticed that they are gone, which takes a second: else those of two
+    rounds are open at once, more than one address may have.
+    """
     command = [sys.executable, str(_PROGRAM), str(api.gateway.port), f'{BASE}/events', str(count)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -102,3 +108,8 @@ def _readers(api: Client, count: int) -> Iterator[None]:
         told = int(process.stdout.readline())
     if told != count * CHANGES:
         raise RuntimeError(f'{told} events came; expected: {count * CHANGES}')
+    wait_for(
+        lambda: api.get('/health')['streams']['open'],
+        lambda still_open: still_open == 0,
+        what='the gateway has noticed that the readers are gone',
+    )
