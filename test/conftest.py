@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for every test: a ROS graph of its file's own, and nothing in the home directory.
 
-The fixtures of the execution service's tests are here as well: mypy takes one conftest.
+The fixtures of the execution service's and the stores' tests are here as well: mypy takes one
+conftest.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -11,10 +12,13 @@ import os
 from pathlib import Path
 
 from execution_stage import set_stage, Stage
+from fakes import FakeClock, InMemoryExecutionStore
 from hypothesis import HealthCheck, settings
 import pytest
 
-from gateway_node.executions.store_ports import RetentionPolicy
+from gateway_node.executions.store_ports import ExecutionStore, RetentionPolicy
+from gateway_node.storage.database import Database
+from gateway_node.storage.execution_store import SqliteExecutionStore
 
 # A busy machine fails no test.
 settings.register_profile('patient', deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -74,3 +78,23 @@ async def stage(
     """Set a stage for an execution service."""
     async with set_stage(tmp_path, retention, monkeypatch) as stage:
         yield stage
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Return the clock that the store lives by."""
+    return FakeClock()
+
+
+@pytest.fixture(params=['in_memory', 'sqlite'])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
+) -> AsyncIterator[ExecutionStore]:
+    """Each implementation, empty."""
+    opened: ExecutionStore
+    if request.param == 'in_memory':
+        opened = InMemoryExecutionStore(clock)
+    else:
+        opened = await SqliteExecutionStore.open(await Database.open(tmp_path), clock)
+    yield opened
+    await opened.close()

@@ -2,7 +2,7 @@
 """Ends counted beside the executions: what they tell, and what of it stays."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 import datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 from fakes import (
     add,
     FakeClock,
-    InMemoryExecutionStore,
     new_execution,
     remove,
     update,
@@ -63,18 +62,6 @@ OPEN = {
     'verdict': None,
 }
 """What an execution is before it ends."""
-
-
-@pytest.fixture(params=['in_memory', 'sqlite'])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionStore]:
-    """Each implementation, empty."""
-    opened: ExecutionStore
-    if request.param == 'in_memory':
-        opened = InMemoryExecutionStore(FakeClock())
-    else:
-        opened = await open_store(tmp_path)
-    yield opened
-    await opened.close()
 
 
 async def open_store(state_dir: Path) -> SqliteExecutionStore:

@@ -30,12 +30,6 @@ FIVE = LogPolicy(max_events=5, max_age_sec=0)
 A_MINUTE = LogPolicy(max_events=0, max_age_sec=60)
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    """Return the clock that the store lives by."""
-    return FakeClock()
-
-
 @pytest.fixture(params=['in_memory', 'sqlite'])
 async def store(
     request: pytest.FixtureRequest,

@@ -2,7 +2,6 @@
 """Pages of the log: which events they have, what each left, and where they lead on."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 import threading
 
@@ -10,7 +9,6 @@ from api_support import BASE, serve_api
 from fakes import (
     add,
     FakeClock,
-    InMemoryExecutionStore,
     new_execution,
     remove,
     update,
@@ -29,18 +27,6 @@ from gateway_node.storage.execution_store import SqliteExecutionStore
 from gateway_node.storage.mark import Mark
 
 RUNNING, COMPLETED = ExecutionStatus.RUNNING, ExecutionStatus.COMPLETED
-
-
-@pytest.fixture(params=['in_memory', 'sqlite'])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionStore]:
-    """Each implementation, empty."""
-    clock = FakeClock()
-    if request.param == 'in_memory':
-        yield InMemoryExecutionStore(clock)
-        return
-    store = await SqliteExecutionStore.open(await Database.open(tmp_path), clock)
-    yield store
-    await store.close()
 
 
 async def any_event(told: ToldEvent) -> bool:

@@ -13,7 +13,6 @@ from fakes import (
     AN_APP,
     as_listed,
     FakeClock,
-    InMemoryExecutionStore,
     InMemoryIdentityStore,
     new_execution,
     next_change,
@@ -57,7 +56,6 @@ from gateway_node.executions.values import (
 )
 from gateway_node.scripts.values import Verdict
 from gateway_node.storage.database import Database
-from gateway_node.storage.execution_store import SqliteExecutionStore
 from gateway_node.storage.identity_store import SqliteIdentityStore
 
 NO_BOUND = RetentionPolicy(max_executions=0, max_age_sec=0, max_failed_age_sec=0)
@@ -69,26 +67,6 @@ A_HAPPENING = Happening(
     actor=CLIENT,
     changes={'name': 'check.sh', 'tags': ['brakes']},
 )
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Return the clock that the store lives by."""
-    return FakeClock()
-
-
-@pytest.fixture(params=['in_memory', 'sqlite'])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
-) -> AsyncIterator[ExecutionStore]:
-    """Each implementation, empty."""
-    opened: ExecutionStore
-    if request.param == 'in_memory':
-        opened = InMemoryExecutionStore(clock)
-    else:
-        opened = await SqliteExecutionStore.open(await Database.open(tmp_path), clock)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture(params=['in_memory', 'sqlite'])

@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract of `IdempotencyKeys`, put to every implementation."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 from clients import CLIENT
 from fakes import (
     AN_APP,
     FakeClock,
     idempotency_keys,
-    InMemoryExecutionStore,
     new_execution,
     remove,
     update,
@@ -23,30 +20,8 @@ from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage import kept_keys
-from gateway_node.storage.database import Database
-from gateway_node.storage.execution_store import SqliteExecutionStore
 
 KEY = IdempotencyKey(scope='alice', name='k', fingerprint='f')
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Return the clock that the store lives by."""
-    return FakeClock()
-
-
-@pytest.fixture(params=['in_memory', 'sqlite'])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
-) -> AsyncIterator[ExecutionStore]:
-    """Each implementation, empty."""
-    opened: ExecutionStore
-    if request.param == 'in_memory':
-        opened = InMemoryExecutionStore(clock)
-    else:
-        opened = await SqliteExecutionStore.open(await Database.open(tmp_path), clock)
-    yield opened
-    await opened.close()
 
 
 async def begin(store: ExecutionStore, number: int, key: IdempotencyKey = KEY) -> str:
