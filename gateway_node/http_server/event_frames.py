@@ -20,6 +20,7 @@ from gateway_node.executions.stream_news import (
     StateNews,
 )
 from gateway_node.executions.told_events import ToldEvent
+from gateway_node.http_server.execution_columns import hrefs_in
 from gateway_node.http_server.executions import detail_body
 from gateway_node.http_server.representations import Json, present
 
@@ -136,11 +137,7 @@ def _of_request(base: str, summary: Summary) -> Json:
 
     Without `is_outdated`: an event tells of what was.
     """
-    executions = f'{base}/{summary["entity"]}/scripts/{summary["script_id"]}/executions'
-    told = {**summary, 'href': f'{executions}/{summary["id"]}'}
-    if 'schedule' in summary:
-        told['schedule'] = f'{executions}/{summary["schedule"]}'
-    return told
+    return {**summary, **hrefs_in(base, summary)}
 
 
 def _actor(actor: Actor) -> Json:

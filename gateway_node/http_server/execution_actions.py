@@ -7,7 +7,7 @@ from gateway_node.executions.many import ActedOn, Action
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.error_table import error_told
 from gateway_node.http_server.errors import InvalidParameter
-from gateway_node.http_server.execution_columns import execution_href
+from gateway_node.http_server.execution_columns import execution_href, href_of
 from gateway_node.http_server.execution_lists import wanted_by
 from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.fields import Choice, Flag
@@ -46,7 +46,7 @@ async def act_on_executions(call: Call[Nothing, ActionBody]) -> Answer:
 
 
 def _item(base: str, one: ActedOn, done: str) -> Json:
-    href = f'{base}/{one.entity.path}/scripts/{one.script_id}/executions/{one.execution_id}'
+    href = href_of(base, one.entity.path, one.script_id, one.execution_id)
     item: Json = {'id': one.execution_id, 'href': href, 'result': done}
     if one.error is not None:
         _, error = error_told(one.error, f'an action on {one.execution_id}')

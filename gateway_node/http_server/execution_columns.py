@@ -67,11 +67,21 @@ EXECUTION_COLUMNS = (
 def execution_href(base: str, execution: Execution, execution_id: str | None = None) -> str:
     """Build the path of an execution, or of another one of the same script."""
     path = execution.entity.path
-    return _href(base, path, execution.script_id, execution_id or execution.id)
+    return href_of(base, path, execution.script_id, execution_id or execution.id)
 
 
-def _href(base: str, entity: str, script_id: str, execution_id: str) -> str:
+def href_of(base: str, entity: str, script_id: str, execution_id: str) -> str:
+    """Build the path of an execution of a script, which has that of its entity."""
     return f'{base}/{entity}/scripts/{script_id}/executions/{execution_id}'
+
+
+def hrefs_in(base: str, summary: Summary) -> Json:
+    """Build the paths that stand in a summary: its own, and that of its schedule."""
+    entity, script_id = summary['entity'], summary['script_id']
+    hrefs: Json = {'href': href_of(base, entity, script_id, summary['id'])}
+    if 'schedule' in summary:
+        hrefs['schedule'] = href_of(base, entity, script_id, summary['schedule'])
+    return hrefs
 
 
 class ExecutionRows:
@@ -91,12 +101,9 @@ class ExecutionRows:
         return {name: whole[name] for name in self._columns if name in whole}
 
     def _of_request(self, summary: Summary) -> Json:
-        entity, script_id = summary['entity'], summary['script_id']
-        told: Json = {'href': _href(self._base, entity, script_id, summary['id'])}
-        if 'schedule' in summary:
-            told['schedule'] = _href(self._base, entity, script_id, summary['schedule'])
+        told = hrefs_in(self._base, summary)
         if 'is_outdated' in self._columns:
-            version = self._present_versions[entity, script_id]
+            version = self._present_versions[summary['entity'], summary['script_id']]
             told['is_outdated'] = is_outdated(summary['script_version'], version)
         return told
 
