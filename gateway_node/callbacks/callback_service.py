@@ -8,10 +8,12 @@ reached within a day of time up.
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 import contextlib
 from dataclasses import replace
 import logging
 import random
+from typing import TypeVar
 
 from gateway_node.callbacks.errors import CallbackNotDue, CallbackNotFound
 from gateway_node.callbacks.ports import CallbackStore, EndDocuments
@@ -28,9 +30,11 @@ from gateway_node.side_tasks import log_failure
 
 _log = logging.getLogger(__name__)
 
+_Answer = TypeVar('_Answer')
+
 _ENDS = frozenset({EventKind.EXECUTION_ENDED, EventKind.SCHEDULE_REMOVED})
 RETRY_SEC = 5.0
-"""Seconds between attempts to write what the store does not take."""
+"""Seconds between attempts to reach a store that is not available."""
 _JITTER = 0.2
 
 
@@ -143,14 +147,10 @@ class Callbacks:
 
     async def _read_undelivered(self) -> None:
         """Take what earlier gateways did not deliver; what ended since is known already."""
-        while True:
-            try:
-                undelivered = await self._store.undelivered()
-                break
-            except StoreUnavailable as error:
-                _log.warning('callbacks of earlier ends are not sent yet: %s', error)
-                await asyncio.sleep(RETRY_SEC)
-        for callback in undelivered:
+        undelivered = await self._insist(
+            self._store.undelivered, 'callbacks of earlier ends are not sent yet'
+        )
+        for callback in undelivered or ():
             is_new = callback.next_sec is None
             self._send_soon(callback.due(self._store.up_sec()) if is_new else callback)
 
@@ -192,16 +192,25 @@ class Callbacks:
             _log.warning(
                 'the callback of %s is given up: %s', callback.execution_id, attempt.error
             )
+        await self._insist(
+            lambda: self._store.keep(after),
+            f'cannot record a callback of {callback.execution_id}',
+        )
+        return after
+
+    async def _insist(self, ask: Callable[[], Awaitable[_Answer]], missed: str) -> _Answer | None:
+        """Return what the store answers, once it does; None where only another start can help.
+
+        `missed` is what the log says until then.
+        """
         while True:
             try:
-                await self._store.keep(after)
-                break
+                return await ask()
             except StoreUnavailable as error:
-                _log.warning('cannot record a callback of %s: %s', callback.execution_id, error)
+                _log.warning('%s: %s', missed, error)
                 if isinstance(error, StoreUnusable):
-                    break
+                    return None
             await asyncio.sleep(RETRY_SEC)
-        return after
 
     async def _recorded(self, execution: Execution) -> Callback:
         callback = await self._store.get(execution.id)

@@ -2,8 +2,9 @@
 """Ends are told to their callbacks: each at least once, over kills and restarts of the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 import contextlib
+from itertools import pairwise, repeat
 import json
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from lives import Life, Robot
 from loop_clock import LoopClock
 import pytest
 from receivers import answers, answers_one_after_another, hang, Receiver, receiver
+from waiting import wait_until
 
+from gateway_node.callbacks.callback_service import RETRY_SEC
 from gateway_node.callbacks.errors import CallbackNotDue, CallbackNotFound
 from gateway_node.callbacks.values import Callback, CallbackStatus
-from gateway_node.executions.errors import CallbackRefused, StoreUnavailable
+from gateway_node.executions.errors import CallbackRefused, StoreUnavailable, StoreUnusable
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.values import (
     Execution,
@@ -25,9 +28,11 @@ from gateway_node.executions.values import (
     StopAction,
 )
 from gateway_node.http_server.callbacks import AnsweredEnds
+from gateway_node.storage.callback_store import SqliteCallbackStore
 
 NOW = ExecutionType.NOW
 WAITING = CallbackStatus.WAITING
+DELIVERING = CallbackStatus.DELIVERING
 DELIVERED = CallbackStatus.DELIVERED
 FAILED = CallbackStatus.FAILED
 DAY_SEC = 86400.0
@@ -77,6 +82,22 @@ async def settled(life: Life, execution: Execution, *, attempts: int) -> Callbac
             if callback.attempts >= attempts and callback.status is not CallbackStatus.DELIVERING:
                 return callback
             await asyncio.sleep(0)
+
+
+def refuse(
+    patch: pytest.MonkeyPatch, method: str, errors: Iterable[StoreUnavailable]
+) -> list[float]:
+    """Have the store of callbacks refuse as long as there are errors; return when it is asked."""
+    real, left, asked_at = getattr(SqliteCallbackStore, method), iter(errors), list[float]()
+
+    async def refusing(*arguments: Any) -> Any:
+        asked_at.append(asyncio.get_running_loop().time())
+        if (error := next(left, None)) is not None:
+            raise error
+        return await real(*arguments)
+
+    patch.setattr(SqliteCallbackStore, method, refusing)
+    return asked_at
 
 
 async def let_pass(robot: Robot, loop_clock: LoopClock, seconds: float) -> None:
@@ -239,21 +260,13 @@ async def test_earlier_ends_are_told_once_the_store_is_there(
     async with receiver(answers(200)) as told:
         async with robot.gateway() as life:
             execution = await ended(life, url_of(told))
-        async with robot.gateway() as life:
-            real, asked = life.database.read, asyncio.Event()
-
-            async def read(query: Any) -> Any:
-                if asked.is_set():
-                    return await real(query)
-                asked.set()
-                raise StoreUnavailable('disk error')
-
-            monkeypatch.setattr(life.database, 'read', read)
-            async with sending(life):
-                await asked.wait()
-                assert told.connections == 0
-                await loop_clock.advance(6)
-                assert (await settled(life, execution, attempts=1)).status is DELIVERED
+        asked_at = refuse(monkeypatch, 'undelivered', [StoreUnavailable('disk error')])
+        async with robot.gateway() as life, sending(life):
+            await wait_until(lambda: bool(asked_at), what='the store is asked')
+            assert told.connections == 0
+            await loop_clock.advance(6)
+            assert (await settled(life, execution, attempts=1)).status is DELIVERED
+    assert len(asked_at) == 2
 
 
 async def test_a_receiver_has_a_day_of_time_up(robot: Robot, loop_clock: LoopClock) -> None:
@@ -428,25 +441,53 @@ async def test_the_runs_of_a_schedule_are_told(robot: Robot) -> None:
 async def test_an_attempt_that_cannot_be_recorded_is_recorded_later(
     robot: Robot, loop_clock: LoopClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The callback is not sent again meanwhile."""
-    async with receiver(answers(200)) as told, robot.gateway() as life:
-        real, failures = life.database.write, [StoreUnavailable('disk full')] * 2
-
-        async def write(change: Any, **options: Any) -> Any:
-            if asyncio.current_task() in sent and failures:
-                raise failures.pop()
-            return await real(change, **options)
-
-        sent: set[asyncio.Task[Any] | None] = set()
-        monkeypatch.setattr(life.database, 'write', write)
-        async with sending(life):
-            execution = await ended(life, url_of(told))
-            await told.wait_for(1)
-            sent |= {
-                task for task in asyncio.all_tasks() if 'send the callback' in task.get_name()
-            }
-            for _ in range(3):
-                await loop_clock.advance(6)
-            assert (await settled(life, execution, attempts=1)).status is DELIVERED
-    assert failures == []
+    """The store is asked again after pauses; the callback is not sent again meanwhile."""
+    asked_at = refuse(monkeypatch, 'keep', [StoreUnavailable('disk full')] * 2)
+    async with receiver(answers(200)) as told, robot.gateway() as life, sending(life):
+        execution = await ended(life, url_of(told))
+        await told.wait_for(1)
+        for _ in range(3):
+            await loop_clock.advance(6)
+        assert (await settled(life, execution, attempts=1)).status is DELIVERED
+    assert [after - before >= RETRY_SEC for before, after in pairwise(asked_at)] == [True, True]
     assert len(told.told) == 1
+
+
+async def test_an_attempt_that_is_never_recorded_is_made_again_by_the_next_gateway(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway ends all the same, without waiting for the store."""
+    async with receiver(answers(200)) as told:
+        with monkeypatch.context() as patch:
+            asked_at = refuse(patch, 'keep', repeat(StoreUnavailable('disk full')))
+            async with robot.gateway() as life, sending(life):
+                execution = await ended(life, url_of(told))
+                await wait_until(lambda: bool(asked_at), what='the store is asked')
+                assert (await life.callbacks.state(execution)).status is DELIVERING
+        async with robot.gateway() as life, sending(life):
+            assert (await settled(life, execution, attempts=1)).status is DELIVERED
+    assert len(told.told) == 2
+
+
+async def test_a_store_that_only_another_start_helps_is_asked_once(
+    robot: Robot, loop_clock: LoopClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read, or recorded, is left to the next gateway; what can be told is."""
+    async with receiver(answers(200)) as told:
+        async with robot.gateway() as life:
+            earlier = await ended(life, url_of(told))
+        with monkeypatch.context() as patch:
+            read_at = refuse(patch, 'undelivered', repeat(StoreUnusable('corrupt')))
+            kept_at = refuse(patch, 'keep', repeat(StoreUnusable('corrupt')))
+            async with robot.gateway() as life, sending(life):
+                execution = await ended(life, url_of(told))
+                await told.wait_for(1)
+                await wait_until(lambda: bool(kept_at), what='the store is asked')
+                await loop_clock.advance(6)
+                assert (len(read_at), len(kept_at)) == (1, 1)
+                figures = life.callbacks.figures
+                assert (figures['delivering'], figures['delivered']) == (0, 1)
+        assert [each.execution['id'] for each in told.told] == [execution.id]
+        async with robot.gateway() as life, sending(life):
+            for each in (earlier, execution):
+                assert (await settled(life, each, attempts=1)).status is DELIVERED
