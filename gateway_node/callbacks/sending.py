@@ -11,7 +11,7 @@ import ipaddress
 from pathlib import Path
 import re
 import socket
-import ssl
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -24,6 +24,10 @@ from gateway_node.callbacks.values import Attempt
 from gateway_node.clock import Clock
 from gateway_node.executions.errors import CallbackRefused
 from gateway_node.threads import Threads
+
+if TYPE_CHECKING:
+    # As aiohttp 3.9 had no name for it.
+    from aiohttp.abc import ResolveResult
 
 TIMEOUT_SEC = 10.0
 """For an attempt, names and TLS included."""
@@ -74,7 +78,7 @@ class Sender:
             return Attempt(at=at, error=f'no answer within {TIMEOUT_SEC:g} s')
         except (CallbackRefused, SecretInvalid) as error:
             return Attempt(at=at, error=_clipped(str(error)))
-        except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             return Attempt(at=at, error=_clipped(_told(error)))
         if 200 <= status < 300:
             return Attempt(at=at, status=status)
@@ -145,9 +149,9 @@ class _CheckedResolver(AbstractResolver):
         self._allowed = allowed
         self._threads = Threads('callback names', _RESOLVERS)
 
-    async def resolve(  # type: ignore[override]
+    async def resolve(
         self, host: str, port: int = 0, family: int = socket.AF_UNSPEC
-    ) -> list[dict[str, object]]:
+    ) -> 'list[ResolveResult]':
         """Return the addresses of a host; OSError where there are none, or AddressRefused."""
         found = await self._threads.run(_addresses, host, port)
         allowed = [
