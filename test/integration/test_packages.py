@@ -2,7 +2,7 @@
 """Scripts of several files: how they lie on the disk, how they change, and that they run."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Container, Mapping
+from collections.abc import AsyncIterator, Callable
 import contextlib
 import errno
 import hashlib
@@ -19,22 +19,20 @@ from fakes import FakeSchemaChecker
 import pytest
 from runner_support import Floor, floor_on, needs_launch
 from small_disks import mounted
+from uploads import APP, create_script, replace_script
 import versions
 from warm_support import warm_floor_on
 from zip_files import archive_of
 
 from gateway_node.clock import SystemClock
-from gateway_node.entities.values import EntityRef
 from gateway_node.executions.ports import EndCause
 from gateway_node.scripts import upload
 from gateway_node.scripts.archives import Archive
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptRefused
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.metadata import parse_metadata
 from gateway_node.scripts.packages import Package, unpack
 from gateway_node.scripts.values import Mending, Script, ScriptKind
 
-APP = EntityRef.from_path('apps/temp_sensor')
 FILES = {'bin/check.py': 'import table\nprint(table.ROWS)\n', 'bin/table.py': 'ROWS = 3\n'}
 PACKAGE = archive_of(FILES)
 ENTRY = {'entry': 'bin/check.py'}
@@ -74,32 +72,7 @@ async def reopened(directory: Path) -> ScriptLibrary:
 
 async def packed(library: ScriptLibrary, content: bytes = PACKAGE, **metadata: Any) -> Script:
     """Upload a package."""
-    async with library.begin_upload() as upload:
-        await upload.write(content)
-        document = ENTRY | metadata
-        return await library.create(APP, upload, 'check.zip', parse_metadata(document))
-
-
-async def exchange(
-    library: ScriptLibrary,
-    script: Script,
-    content: bytes,
-    *,
-    file_name: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    in_use: Container[str] = (),
-) -> Script:
-    """Replace a script."""
-    async with library.begin_upload(replacing=True) as upload:
-        await upload.write(content)
-        return await library.replace(
-            APP,
-            script.id,
-            upload,
-            file_name=file_name,
-            metadata=parse_metadata(metadata or {}),
-            versions_in_use=versions.in_use(in_use),
-        )
+    return await create_script(library, content, file_name='check.zip', metadata=ENTRY | metadata)
 
 
 async def test_an_archive_is_unpacked_once_a_version(
@@ -126,7 +99,7 @@ async def test_a_package_that_is_replaced_leaves_what_is_in_use(library: ScriptL
     """The unpacked files go and stay with their version, and count as the disk that it takes."""
     script = await packed(library)
     other = archive_of(FILES | {'data': 'x' * 5000})
-    second = await exchange(library, script, other, in_use=[script.version])
+    second = await replace_script(library, script, other, in_use=[script.version])
     assert (second.entry, second.path.name) == (script.entry, 'check.zip')
     assert script.runs_from.is_file()
     assert library.versions.old_bytes > len(PACKAGE) + sum(map(len, FILES.values()))
@@ -139,7 +112,7 @@ async def test_a_package_that_is_replaced_leaves_what_is_in_use(library: ScriptL
 async def test_the_same_archive_may_have_another_entry(library: ScriptLibrary) -> None:
     """It is the same version, unpacked once; what runs of it is what was said last."""
     script = await packed(library)
-    other = await exchange(library, script, PACKAGE, metadata={'entry': 'bin/table.py'})
+    other = await replace_script(library, script, PACKAGE, metadata={'entry': 'bin/table.py'})
     assert other.version == script.version
     assert other.runs_from == script.runs_from.with_name('table.py')
     assert script.runs_from.is_file()
@@ -151,12 +124,14 @@ async def test_a_package_may_become_a_file_and_a_file_a_package(
     """`null` takes the entry away; what was unpacked goes."""
     script = await packed(library)
     with pytest.raises(ScriptRefused, match="no zip file; without 'entry' in the metadata"):
-        await exchange(library, script, b'pass\n', file_name='a.py')
-    single = await exchange(library, script, b'pass\n', file_name='a.py', metadata={'entry': None})
+        await replace_script(library, script, b'pass\n', file_name='a.py')
+    single = await replace_script(
+        library, script, b'pass\n', file_name='a.py', metadata={'entry': None}
+    )
     assert (single.entry, single.runs_from) == (None, single.path)
-    again = await exchange(library, single, PACKAGE, metadata=ENTRY)
+    again = await replace_script(library, single, PACKAGE, metadata=ENTRY)
     assert again.runs_from.read_text() == FILES['bin/check.py']
-    bytes_alone = await exchange(
+    bytes_alone = await replace_script(
         library, again, PACKAGE, file_name='a.py', metadata={'entry': None}
     )
     assert bytes_alone.version == again.version
@@ -194,7 +169,7 @@ async def test_a_replacement_that_is_refused_changes_nothing(
     script = await packed(library)
     for files in ({'../x.py': ''}, {'other.py': 'pass\n'}, {'bin/check.py': '#!/bin/sh\n'}):
         with pytest.raises(ScriptRefused):
-            await exchange(library, script, archive_of(files))
+            await replace_script(library, script, archive_of(files))
     assert await library.list(APP) == (script,)
     assert script.runs_from.read_text() == FILES['bin/check.py']
     assert not incoming(tmp_path)
@@ -267,7 +242,10 @@ async def test_who_unpacks_holds_nobody_up(
         return unpack(*arguments)
 
     monkeypatch.setattr(upload, 'unpack', slowly)
-    for change in (packed(library), exchange(library, script, archive_of(FILES | {'x': ''}))):
+    for change in (
+        packed(library),
+        replace_script(library, script, archive_of(FILES | {'x': ''})),
+    ):
         begun.clear()
         go_on.clear()
         slow = asyncio.create_task(change)
@@ -426,7 +404,7 @@ async def test_a_crash_at_any_step_leaves_whole_packages(
             for name in ('rename', 'mkdir', 'open', 'fsync', 'chmod', 'fchmod', 'unlink', 'rmdir'):
                 patch.setattr(os, name, _ending(getattr(os, name), left))
             with contextlib.suppress(_Crash):
-                await exchange(library, script, other)
+                await replace_script(library, script, other)
         crashed = left[0] <= 0
         later = await reopened(directory)
         [found] = await later.list(APP)

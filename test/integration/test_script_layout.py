@@ -13,18 +13,15 @@ from typing import Any
 
 from fakes import FakeSchemaChecker
 import pytest
-import versions
+from uploads import APP, create_script, replace_script
 
 from gateway_node.clock import SystemClock
-from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptRefused
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.metadata import parse_metadata
 from gateway_node.scripts.script_folders import ScriptFolders
 from gateway_node.scripts.scripts_manifest import load_scripts_manifest
-from gateway_node.scripts.values import Interpreter, Mending, Script
+from gateway_node.scripts.values import Interpreter, Mending
 
-APP = EntityRef.from_path('apps/temp_sensor')
 MARK = b'\xef\xbb\xbf'
 WINDOWS = MARK + b'#!/bin/bash -e\r\ntail -n +3 "$0"; exit\r\nPAYLOAD\r\n'
 MENDED = b'#!/bin/bash -e\ntail -n +3 "$0"; exit\nPAYLOAD\r\n'
@@ -50,28 +47,6 @@ async def library(tmp_path: Path) -> AsyncIterator[ScriptLibrary]:
     assert os.listdir(tmp_path / 'scripts' / '.incoming') == []
 
 
-async def _create(
-    library: ScriptLibrary, content: bytes, file_name: str = 'check.sh', **metadata: Any
-) -> Script:
-    async with library.begin_upload() as upload:
-        await upload.write(content)
-        return await library.create(APP, upload, file_name, parse_metadata(metadata))
-
-
-async def _replace(
-    library: ScriptLibrary,
-    script: Script,
-    content: bytes,
-    file_name: str,
-    in_use: tuple[str, ...] = (),
-) -> Script:
-    async with library.begin_upload() as upload:
-        await upload.write(content)
-        return await library.replace(
-            APP, script.id, upload, file_name=file_name, versions_in_use=versions.in_use(in_use)
-        )
-
-
 def _files(home: Path) -> set[str]:
     return {str(path.relative_to(home)) for path in home.rglob('*') if path.is_file()}
 
@@ -83,7 +58,7 @@ async def test_a_file_lies_under_its_own_name(
     library: ScriptLibrary, tmp_path: Path, file_name: str
 ) -> None:
     """In UTF-8 whatever the locale, in folders for the gateway's user alone."""
-    script = await _create(library, b'true\n', file_name)
+    script = await create_script(library, file_name=file_name)
     home = tmp_path / 'scripts' / script.id
     name = file_name.encode()
     assert os.listdir(os.fsencode(home / script.version)) == [name]
@@ -96,14 +71,14 @@ async def test_a_file_lies_under_its_own_name(
 async def test_the_name_of_the_folder_of_mended_copies_is_taken(library: ScriptLibrary) -> None:
     """It lies beside the file."""
     with pytest.raises(ScriptRefused, match='folder of mended copies'):
-        await _create(library, b'true\r\n', 'mended', kind='sh')
+        await create_script(library, b'true\r\n', file_name='mended', metadata={'kind': 'sh'})
 
 
 async def test_a_script_that_no_shell_reads_is_mended_once(
     library: ScriptLibrary, tmp_path: Path
 ) -> None:
     """The upload stays as it came; what runs lies beside it, and what was mended is named."""
-    script = await _create(library, WINDOWS)
+    script = await create_script(library, WINDOWS)
     assert script.path.read_bytes() == WINDOWS
     assert (script.version, script.size) == (hashlib.sha256(WINDOWS).hexdigest(), len(WINDOWS))
     assert script.mended == BOTH
@@ -115,7 +90,7 @@ async def test_a_script_that_no_shell_reads_is_mended_once(
     before = script.runs_from.stat().st_ino
     later = await _opened(tmp_path / 'scripts')
     assert await later.list(APP) == (script,)
-    assert (await _replace(library, script, WINDOWS, 'check.sh')) == script
+    assert (await replace_script(library, script, WINDOWS, file_name='check.sh')) == script
     assert script.runs_from.stat().st_ino == before
 
 
@@ -131,7 +106,7 @@ async def test_what_is_read_as_it_is_runs_as_it_is(
     library: ScriptLibrary, content: bytes, file_name: str
 ) -> None:
     """Literal CR LF in a script of LF, and what Python and launch read themselves."""
-    script = await _create(library, content, file_name)
+    script = await create_script(library, content, file_name=file_name)
     assert (script.mended, script.runs_from) == ((), script.path)
     assert os.listdir(script.path.parent) == [file_name]
 
@@ -140,8 +115,10 @@ async def test_the_same_bytes_under_a_new_name_are_the_same_version(
     library: ScriptLibrary, tmp_path: Path
 ) -> None:
     """They lie under both names as long as the version is in use, and then under the new one."""
-    first = await _create(library, WINDOWS, 'old.sh')
-    second = await _replace(library, first, WINDOWS, 'new.sh', (first.version,))
+    first = await create_script(library, WINDOWS, file_name='old.sh')
+    second = await replace_script(
+        library, first, WINDOWS, file_name='new.sh', in_use=(first.version,)
+    )
     home = tmp_path / 'scripts' / first.id
     copies = {f'{first.version}/{place}.sh' for place in ('new', 'mended/new')}
     assert second.version == first.version
@@ -157,14 +134,14 @@ async def test_an_interpreter_of_another_kind_is_refused_at_the_upload(
     library: ScriptLibrary,
 ) -> None:
     """Nothing is made, and a replacement leaves the script as it was."""
-    script = await _create(library, b'true\n')
+    script = await create_script(library)
     for content in (b'#!/usr/bin/perl\n', MARK + b'#!/usr/bin/perl\r\n'):
         with pytest.raises(ScriptRefused, match=r'perl.*allowed: sh, dash, bash'):
-            await _create(library, content)
+            await create_script(library, content)
         with pytest.raises(ScriptRefused, match='perl'):
-            await _replace(library, script, content, 'check.sh')
+            await replace_script(library, script, content, file_name='check.sh')
     with pytest.raises(ScriptRefused, match='allowed: python'):
-        await _replace(library, script, b'#!/bin/sh\n', 'check.py')
+        await replace_script(library, script, b'#!/bin/sh\n', file_name='check.py')
     assert await library.list(APP) == (script,)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from import_path import IMPORT_PATH
 import pytest
 from small_disks import mounted
+from uploads import APP, create_script, replace_script
 import versions
 
 from gateway_node.clock import SystemClock
@@ -46,7 +47,6 @@ from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.scripts.values import EVERY_VERSION, Script, ScriptKind
 from gateway_node.threads import Threads
 
-APP = EntityRef.from_path('apps/temp_sensor')
 COMPONENT = EntityRef.from_path('components/temp_sensor')
 MAX_BYTES = 1_000_000
 PATIENCE_SEC = 20.0
@@ -103,44 +103,10 @@ def _incoming(tmp_path: Path) -> list[str]:
     return os.listdir(tmp_path / 'scripts' / '.incoming')
 
 
-async def _create(
-    library: ScriptLibrary,
-    content: bytes = b'true\n',
-    *,
-    file_name: str = 'check.sh',
-    metadata: Mapping[str, Any] | None = None,
-    entity: EntityRef = APP,
-) -> Script:
-    async with library.begin_upload() as upload:
-        await upload.write(content)
-        return await library.create(entity, upload, file_name, parse_metadata(metadata or {}))
-
-
-async def _replace(
-    library: ScriptLibrary,
-    script: Script,
-    content: bytes,
-    *,
-    file_name: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    in_use: Container[str] = (),
-) -> Script:
-    async with library.begin_upload(replacing=True) as upload:
-        await upload.write(content)
-        return await library.replace(
-            APP,
-            script.id,
-            upload,
-            file_name=file_name,
-            metadata=None if metadata is None else parse_metadata(metadata),
-            versions_in_use=versions.in_use(in_use),
-        )
-
-
 async def test_an_upload_is_a_script_in_its_version(library: ScriptLibrary) -> None:
     """The bytes are kept as they came, for its owner to execute, under the file's own name."""
     content = b'#!/bin/sh\necho \xff\0\r\n' * 30_000
-    script = await _create(library, content, metadata={'tags': ['a'], 'timeout_sec': 3})
+    script = await create_script(library, content, metadata={'tags': ['a'], 'timeout_sec': 3})
     assert script.path.read_bytes() == content
     assert script.version == hashlib.sha256(content).hexdigest()
     assert script.size == len(content)
@@ -155,7 +121,7 @@ async def test_an_upload_is_a_script_in_its_version(library: ScriptLibrary) -> N
 
 async def test_a_script_belongs_to_one_entity(library: ScriptLibrary) -> None:
     """`apps/x` and `components/x` are different entities."""
-    script = await _create(library)
+    script = await create_script(library)
     assert library.has_scripts(APP)
     assert not library.has_scripts(COMPONENT)
     assert library.entities_with_scripts() == {APP}
@@ -180,29 +146,29 @@ async def test_scripts_are_there_again_after_a_restart(
         'proximity_proof_required': True,
         'parameters_schema': {'type': 'object'},
     }
-    scripts = [await _create(library, b'%d' % n, metadata=metadata) for n in range(20)]
-    scripts[3] = await _replace(library, scripts[3], b'x', file_name='b.sh')
+    scripts = [await create_script(library, b'%d' % n, metadata=metadata) for n in range(20)]
+    scripts[3] = await replace_script(library, scripts[3], b'x', file_name='b.sh')
     await library.delete(APP, scripts.pop(7).id)
     later = await _reopened(tmp_path)
     assert await later.list(APP) == tuple(scripts)
-    assert (await _create(later)) == (await later.list(APP))[-1]
+    assert (await create_script(later)) == (await later.list(APP))[-1]
 
 
 async def test_a_replacement_is_a_new_version_under_the_same_id(library: ScriptLibrary) -> None:
     """Metadata that the replacement does not name stay; the old version's file goes."""
-    first = await _create(library, b'one', metadata={'description': 'D', 'timeout_sec': 4})
-    second = await _replace(library, first, b'two')
+    first = await create_script(library, b'one', metadata={'description': 'D', 'timeout_sec': 4})
+    second = await replace_script(library, first, b'two')
     assert second.id == first.id
     assert second.version == hashlib.sha256(b'two').hexdigest()
     assert (second.name, second.description, second.timeout_sec) == ('check.sh', 'D', 4)
     assert not first.path.exists()
-    third = await _replace(
+    third = await replace_script(
         library, second, b'three', file_name='new.py', metadata={'timeout_sec': None}
     )
     assert (third.name, third.kind, third.description) == ('new.py', ScriptKind.PYTHON, 'D')
     assert third.timeout_sec is None
     with pytest.raises(ScriptRefused, match='contradicts'):
-        await _replace(library, third, b'four', metadata={'kind': 'sh'})
+        await replace_script(library, third, b'four', metadata={'kind': 'sh'})
     assert await library.get(APP, first.id) == third
     assert third.path.read_bytes() == b'three'
 
@@ -211,8 +177,8 @@ async def test_a_version_in_use_stays_until_nobody_uses_it(
     library: ScriptLibrary, tmp_path: Path
 ) -> None:
     """A running script's file is not pulled away under it, over a restart neither."""
-    first = await _create(library, b'one')
-    second = await _replace(library, first, b'two', in_use=(first.version,))
+    first = await create_script(library, b'one')
+    second = await replace_script(library, first, b'two', in_use=(first.version,))
     assert first.path.read_bytes() == b'one'
     await _reopened(tmp_path, frozenset({first.version}))
     assert first.path.exists()
@@ -227,10 +193,10 @@ async def test_versions_that_may_be_in_use_stay_over_a_replacement(
     library: ScriptLibrary, tmp_path: Path
 ) -> None:
     """What a database that was set aside refers to is known to nobody."""
-    first = await _create(library, b'one')
+    first = await create_script(library, b'one')
     later = await _reopened(tmp_path, EVERY_VERSION)
-    second = await _replace(later, first, b'two', in_use=EVERY_VERSION)
-    third = await _replace(later, second, b'three', in_use=EVERY_VERSION)
+    second = await replace_script(later, first, b'two', in_use=EVERY_VERSION)
+    third = await replace_script(later, second, b'three', in_use=EVERY_VERSION)
     assert [s.path.read_bytes() for s in (first, second, third)] == [b'one', b'two', b'three']
     await _reopened(tmp_path)
     assert [s.path.exists() for s in (first, second, third)] == [False, False, True]
@@ -238,9 +204,9 @@ async def test_versions_that_may_be_in_use_stay_over_a_replacement(
 
 async def test_the_same_bytes_again_are_the_same_version(library: ScriptLibrary) -> None:
     """In the same script and in another."""
-    first = await _create(library, b'same')
-    again = await _replace(library, first, b'same', metadata={'name': 'again'})
-    other = await _create(library, b'same')
+    first = await create_script(library, b'same')
+    again = await replace_script(library, first, b'same', metadata={'name': 'again'})
+    other = await create_script(library, b'same')
     assert (again.version, again.path, again.name) == (first.version, first.path, 'again')
     assert other.version == first.version
     await library.delete(APP, first.id)
@@ -249,14 +215,14 @@ async def test_the_same_bytes_again_are_the_same_version(library: ScriptLibrary)
 
 async def test_a_deleted_script_is_gone(library: ScriptLibrary, tmp_path: Path) -> None:
     """With all its files, and after a restart."""
-    script = await _create(library)
+    script = await create_script(library)
     await library.delete(APP, script.id)
     with pytest.raises(ScriptNotFound):
         await library.get(APP, script.id)
     with pytest.raises(ScriptNotFound):
         await library.delete(APP, script.id)
     with pytest.raises(ScriptNotFound):
-        await _replace(library, script, b'x')
+        await replace_script(library, script, b'x')
     assert not script.path.parents[1].exists()
     assert await (await _reopened(tmp_path)).list(APP) == ()
 
@@ -265,7 +231,7 @@ async def test_a_replacement_does_not_bring_back_what_is_being_deleted(
     library: ScriptLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deleted while it is replaced, and again right after: it is gone, and the second is told."""
-    script = await _create(library)
+    script = await create_script(library)
     begun, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -275,7 +241,7 @@ async def test_a_replacement_does_not_bring_back_what_is_being_deleted(
         return read_beginning(path, kind)
 
     monkeypatch.setattr(arrivals, 'read_beginning', slowly)
-    replacing = asyncio.create_task(_replace(library, script, b'two'))
+    replacing = asyncio.create_task(replace_script(library, script, b'two'))
     await begun.wait()
     deleting = asyncio.create_task(library.delete(APP, script.id))
     go_on.set()
@@ -305,11 +271,11 @@ async def test_a_refused_upload_leaves_nothing(
     error: type[Exception],
 ) -> None:
     """Neither a script nor a file, and a replacement leaves the script as it was."""
-    script = await _create(library)
+    script = await create_script(library)
     with pytest.raises(error):
-        await _create(library, content, file_name=file_name, metadata=metadata)
+        await create_script(library, content, file_name=file_name, metadata=metadata)
     with pytest.raises(error):
-        await _replace(library, script, content, file_name=file_name, metadata=metadata)
+        await replace_script(library, script, content, file_name=file_name, metadata=metadata)
     assert await library.list(APP) == (script,)
     assert not _incoming(tmp_path)
 
@@ -319,23 +285,23 @@ async def test_an_unknown_suffix_is_refused_and_in_a_replacement_changes_nothing
 ) -> None:
     """A client that sends the file from a pipe names it `-`."""
     with pytest.raises(ScriptRefused, match='no known suffix'):
-        await _create(library, file_name='-')
-    script = await _create(library)
-    replaced = await _replace(library, script, b'x', file_name='-')
+        await create_script(library, file_name='-')
+    script = await create_script(library)
+    replaced = await replace_script(library, script, b'x', file_name='-')
     assert (replaced.name, replaced.kind) == ('-', ScriptKind.SH)
     assert replaced.path.name == '-'
 
 
 async def test_the_limit_is_the_last_size_that_is_taken(library: ScriptLibrary) -> None:
     """One byte less than too large."""
-    script = await _create(library, b'x' * MAX_BYTES)
+    script = await create_script(library, b'x' * MAX_BYTES)
     assert script.size == MAX_BYTES
 
 
 async def test_a_schema_is_refused_by_its_place_in_the_metadata(library: ScriptLibrary) -> None:
     """The checker knows the schema only; a client sees the metadata."""
     with pytest.raises(ScriptRefused) as refused:
-        await _create(library, metadata={'parameters_schema': {'bad': 1}})
+        await create_script(library, metadata={'parameters_schema': {'bad': 1}})
     assert [v.path for v in refused.value.violations] == ['/parameters_schema/bad']
 
 
@@ -368,13 +334,13 @@ async def test_an_upload_that_is_not_taken_leaves_nothing(
 async def test_a_cancelled_change_is_finished(library: ScriptLibrary, tmp_path: Path) -> None:
     """Memory and disk agree whenever a client goes away."""
     for turns in range(12):
-        creating = asyncio.ensure_future(_create(library, b'%d' % turns))
+        creating = asyncio.ensure_future(create_script(library, b'%d' % turns))
         for _ in range(turns):
             await asyncio.sleep(0)
         creating.cancel()
         await asyncio.gather(creating, return_exceptions=True)
     # Changes are made one after the other: after one more the cancelled ones are through.
-    last = await _create(library, b'last')
+    last = await create_script(library, b'last')
     known = await library.list(APP)
     assert known[-1] == last
     assert await (await _reopened(tmp_path)).list(APP) == known
@@ -385,7 +351,7 @@ async def test_an_upload_is_not_removed_under_the_change_that_has_it(
     library: ScriptLibrary, tmp_path: Path, replacing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that goes away while the change waits for its turn: `close` sees the end of it."""
-    script = await _create(library, b'one')
+    script = await create_script(library, b'one')
     begun, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -395,7 +361,9 @@ async def test_an_upload_is_not_removed_under_the_change_that_has_it(
         return read_beginning(path, kind)
 
     monkeypatch.setattr(arrivals, 'read_beginning', slowly)
-    change = _replace(library, script, b'two') if replacing else _create(library, b'two')
+    change = (
+        replace_script(library, script, b'two') if replacing else create_script(library, b'two')
+    )
     asked = asyncio.create_task(change)
     await begun.wait()
     asked.cancel()
@@ -424,7 +392,7 @@ async def test_a_change_that_fails_unheard_is_told_and_leaves_nothing(
         raise OSError(errno.EIO, 'broken')
 
     monkeypatch.setattr(arrivals, 'read_beginning', refuse)
-    asked = asyncio.create_task(_create(library))
+    asked = asyncio.create_task(create_script(library))
     await begun.wait()
     asked.cancel()
     await asyncio.wait({asked})
@@ -450,7 +418,7 @@ async def test_the_end_does_not_wait_for_a_disk_that_does_not_answer(
     monkeypatch.setattr(arrivals, 'read_beginning', hang)
     library = _library(tmp_path / 'scripts')
     await library.open()
-    asked = asyncio.create_task(_create(library))
+    asked = asyncio.create_task(create_script(library))
     await Threads('waiter', 1).run(begun.wait, PATIENCE_SEC)
     asked.cancel()
     await asyncio.wait({asked})
@@ -464,9 +432,9 @@ async def test_many_uploads_and_replacements_at_once_do_not_collide(
     library: ScriptLibrary, tmp_path: Path
 ) -> None:
     """Every creation is a script of its own; the last replacement's file is there."""
-    scripts = await asyncio.gather(*(_create(library, b'%d' % n) for n in range(30)))
+    scripts = await asyncio.gather(*(create_script(library, b'%d' % n) for n in range(30)))
     assert len({script.id for script in scripts}) == 30
-    await asyncio.gather(*(_replace(library, scripts[0], b'new %d' % n) for n in range(30)))
+    await asyncio.gather(*(replace_script(library, scripts[0], b'new %d' % n) for n in range(30)))
     present = await library.get(APP, scripts[0].id)
     assert hashlib.sha256(present.path.read_bytes()).hexdigest() == present.version
     assert sorted(os.listdir(present.path.parents[1])) == sorted([present.version, 'script.json'])
@@ -501,7 +469,7 @@ async def test_a_damaged_script_is_set_aside_and_named(
     library: ScriptLibrary, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Any
 ) -> None:
     """The others are served, and a person finds the damaged one where the log says."""
-    good, bad = await _create(library, b'good'), await _create(library, b'a bad one')
+    good, bad = await create_script(library, b'good'), await create_script(library, b'a bad one')
     damage(bad.path.parents[1])
     with caplog.at_level(logging.ERROR):
         later = await _reopened(tmp_path)
@@ -541,19 +509,20 @@ UPLOADER = """
 import asyncio, sys
 from pathlib import Path
 sys.path[:0] = {folders!r}
-from test_script_library import APP, _create, _library, _replace
+from test_script_library import _library
+from uploads import APP, create_script, replace_script
 
 async def main():
     library = _library(Path({directory!r}))
     await library.open()
     print('open', flush=True)
     content = b'true\\r\\n' * 30_000
-    script = await _create(library, b'first')
+    script = await create_script(library, b'first')
     number = 0
     while True:
         number += 1
-        await _create(library, content + b'%d' % number)
-        script = await _replace(library, script, content + b'r%d' % number)
+        await create_script(library, content + b'%d' % number)
+        script = await replace_script(library, script, content + b'r%d' % number)
         print(number, flush=True)
 
 asyncio.run(main())
@@ -607,12 +576,12 @@ async def test_a_disk_that_refuses_is_named_and_leaves_everything_as_it_was(
     number: int,
 ) -> None:
     """Wherever in the change it happens; once there is room again all goes on."""
-    script = await _create(library, b'before')
+    script = await create_script(library, b'before')
 
     def refuse(*_args: Any, **_options: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    for change in (_create(library, b'new'), _replace(library, script, b'new')):
+    for change in (create_script(library, b'new'), replace_script(library, script, b'new')):
         with monkeypatch.context() as patch:
             patch.setattr(os, step, refuse)
             try:
@@ -627,7 +596,7 @@ async def test_a_disk_that_refuses_is_named_and_leaves_everything_as_it_was(
         assert script.path.read_bytes() == b'before'
     later = await _reopened(tmp_path)
     assert await later.list(APP) == await library.list(APP)
-    await _create(library, b'after')
+    await create_script(library, b'after')
 
 
 async def test_a_small_disk_that_fills_up_refuses_and_recovers(tmp_path: Path) -> None:
@@ -635,12 +604,12 @@ async def test_a_small_disk_that_fills_up_refuses_and_recovers(tmp_path: Path) -
     with mounted(tmp_path / 'scripts', 'size=256k') as directory:
         library = _library(directory)
         await library.open()
-        script = await _create(library, b'before')
+        script = await create_script(library, b'before')
         with pytest.raises(LibraryUnavailable, match='ENOSPC'):
-            await _create(library, bytes(900_000))
+            await create_script(library, bytes(900_000))
         assert await library.list(APP) == (script,)
         assert not _incoming(tmp_path)
-        await _create(library, bytes(50_000))
+        await create_script(library, bytes(50_000))
 
 
 async def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -667,7 +636,7 @@ async def test_scripts_that_are_turned_off_are_refused_everywhere() -> None:
 
 async def test_uploads_can_be_turned_off_alone(library: ScriptLibrary, tmp_path: Path) -> None:
     """What is there is served and stays."""
-    script = await _create(library)
+    script = await create_script(library)
     closed = _library(tmp_path / 'scripts', allow_uploads=False)
     await closed.open()
     with pytest.raises(UploadsTurnedOff):
@@ -685,8 +654,8 @@ async def test_a_script_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     managed = load_scripts_manifest(manifest)
     library = _library(tmp_path / 'scripts', managed, max_scripts=2)
     await library.open()
-    first = await _create(library)
-    uploads = (_create(library) for _ in range(3))
+    first = await create_script(library)
+    uploads = (create_script(library) for _ in range(3))
     results = await asyncio.gather(*uploads, return_exceptions=True)
     assert [isinstance(each, Script) for each in results].count(True) == 1
     (refused, _) = (each for each in results if isinstance(each, ScriptLimitReached))
@@ -696,9 +665,9 @@ async def test_a_script_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     assert len(await library.list(APP)) == 1 + 2
     with pytest.raises(ScriptLimitReached):
         library.begin_upload()
-    await _replace(library, first, b'false\n')
+    await replace_script(library, first, b'false\n')
     await library.delete(APP, first.id)
-    await _create(library)
+    await create_script(library)
     assert not _incoming(tmp_path)
 
 
@@ -706,12 +675,12 @@ async def test_more_scripts_than_the_limit_are_opened(tmp_path: Path) -> None:
     """A limit that was set later removes nothing."""
     earlier = _library(tmp_path / 'scripts')
     await earlier.open()
-    scripts = tuple([await _create(earlier) for _ in range(3)])
+    scripts = tuple([await create_script(earlier) for _ in range(3)])
     library = _library(tmp_path / 'scripts', max_scripts=2)
     await library.open()
     assert await library.list(APP) == scripts
     with pytest.raises(ScriptLimitReached):
-        await _create(library)
+        await create_script(library)
 
 
 async def _with_managed(tmp_path: Path, manifest: str) -> ScriptLibrary:
@@ -732,7 +701,7 @@ async def test_managed_scripts_come_first_and_stay_as_they_are(tmp_path: Path) -
         '  - {id: b, path: b.sh, entities: [apps/*]}\n'
         '  - {id: a, path: a.sh, entities: [components/h, apps/temp_sensor]}\n',
     )
-    upload = await _create(library)
+    upload = await create_script(library)
     assert [script.id for script in await library.list(APP)] == ['b', 'a', upload.id]
     assert [script.id for script in await library.list(COMPONENT)] == []
     assert library.entities_with_scripts() == {APP, EntityRef.from_path('components/h')}
@@ -741,7 +710,7 @@ async def test_managed_scripts_come_first_and_stay_as_they_are(tmp_path: Path) -
     with pytest.raises(ScriptIsManaged):
         await library.delete(APP, 'b')
     with pytest.raises(ScriptIsManaged):
-        await _replace(library, managed, b'x')
+        await replace_script(library, managed, b'x')
     with pytest.raises(ScriptNotFound):
         await library.get(COMPONENT, 'b')
     with pytest.raises(ScriptNotFound):
@@ -822,7 +791,7 @@ async def test_managed_files_that_hang_hold_nothing_else_up(
                 await library.content(before[0])
             content = await library.content(answering)
             assert [piece async for piece in content.pieces()] == [b'false']
-            upload = await _create(library)
+            upload = await create_script(library)
             assert await library.get(APP, upload.id) == upload
     finally:
         answers.set()
