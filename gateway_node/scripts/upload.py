@@ -14,7 +14,7 @@ from gateway_node.removal import remove_tree
 from gateway_node.scripts.disk import disk_errors, new_file, SCRIPT_MODE
 from gateway_node.scripts.errors import ScriptRefused, ScriptTooLarge
 from gateway_node.scripts.packages import Package, unpack
-from gateway_node.scripts.values import UNPACKED_SUFFIX
+from gateway_node.scripts.values import unpacked_folder
 from gateway_node.threads import Threads
 from gateway_node.to_the_end import ToTheEnd
 
@@ -32,7 +32,7 @@ class Upload:
         """Receive into `path`, which must not exist."""
         self.path = path
         self.max_bytes = max_bytes
-        self.unpacked_path = path.with_name(f'{path.name}{UNPACKED_SUFFIX}')
+        self.unpacked_path = unpacked_folder(path)
         """Where the files of an archive are, once it is unpacked."""
         self.size = 0
         self.taken = False

@@ -101,13 +101,12 @@ class Mending(enum.Enum):
 
 MENDED_FOLDER = 'mended'
 """Beside an uploaded file: where its mended copy lies."""
-UNPACKED_SUFFIX = '.unpacked'
-"""Of the folder, beside that of an uploaded archive, where its files lie."""
 
 
-def unpacked_folder(folder: Path) -> Path:
-    """Return where the files of an archive lie, by the folder of its version."""
-    return folder.with_name(folder.name + UNPACKED_SUFFIX)
+def unpacked_folder(place: Path) -> Path:
+    """Return where the files of an archive lie: beside the archive itself, as long as it is on its
+    way in, then beside the folder of its version."""
+    return place.with_name(f'{place.name}.unpacked')
 
 
 @dataclass(frozen=True, kw_only=True)
