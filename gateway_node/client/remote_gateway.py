@@ -8,10 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
 from gateway_node.client.downloading import download
-from gateway_node.client.errors import (
-    Conflict,
-    StillOpen,
-)
+from gateway_node.client.errors import Conflict, StillOpen
 from gateway_node.client.json_exchange import Api, get, with_json, with_key
 from gateway_node.client.listings import list_executions, list_scripts
 from gateway_node.client.queries import by_parameters, target, Wanted

@@ -30,7 +30,7 @@ from gateway_node.scripts.values import ArgumentDefinition, Script, ScriptKind
 from gateway_node.strict_json import shown
 
 _METADATA_KEYS = ('name', *SCRIPT_FIELDS)
-_OWN_KEYS = (*('id', 'path', 'package', 'executable', 'kind', 'entities', 'args', 'environment'),)
+_OWN_KEYS = ('id', 'path', 'package', 'executable', 'kind', 'entities', 'args', 'environment')
 _PACKAGE = re.compile(r'[A-Za-z][A-Za-z0-9_-]*')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
