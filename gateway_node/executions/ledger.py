@@ -168,8 +168,12 @@ class Ledger:
             self._guard.tell(listener.on_progress, execution)
 
     def _tell(self, news: Sequence[Change | Happening], events: tuple[Event, ...]) -> None:
+        changed: dict[str, Execution] = {}
         for each, event in zip(news, events, strict=True):
-            self._tell_one(event, each.execution if isinstance(each, Change) else None)
+            if isinstance(each, Change):
+                changed[event.subject] = each.execution
+            # What else happens to an execution with a change of it leaves it as that did.
+            self._tell_one(event, changed.get(event.subject))
 
     def _tell_one(self, event: Event, execution: Execution | None) -> None:
         for listener in tuple(self._listeners):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gateway_node.executions.documents import Summary
 from gateway_node.executions.ended_details import Detail
-from gateway_node.executions.events import LogBounds
+from gateway_node.executions.events import EventKind, LogBounds
 from gateway_node.executions.output_lines import DroppedLines, OutputLine
 from gateway_node.executions.told_events import ToldEvent
 from gateway_node.executions.values import Execution
@@ -39,7 +39,15 @@ class EventNews(News):
 
     told: ToldEvent
     execution: Execution | None = None
-    """As it was told with the event; None where it was read in the log."""
+    """As it was told with the event; None where it was read in the log, or is deleted, or where
+    the log alone tells what it is like."""
+
+    @property
+    def is_to_be_read(self) -> bool:
+        """Whether it has to be read in the log what the event left of an execution."""
+        event = self.told.event
+        is_deleted = event.kind is EventKind.EXECUTION_DELETED
+        return event.is_of_execution and self.execution is None and not is_deleted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

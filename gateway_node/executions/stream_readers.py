@@ -64,7 +64,8 @@ class Reader(ABC):
         """Take news; they are written in their turn."""
         if not self._live:
             return
-        if len(self._pending) >= MAX_PENDING:
+        is_to_be_read = isinstance(news, EventNews) and news.is_to_be_read
+        if is_to_be_read or len(self._pending) >= MAX_PENDING:
             self.fall_behind()
             return
         self._pending.append(news)

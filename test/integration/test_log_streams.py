@@ -129,6 +129,24 @@ async def test_the_line_is_told_of_too(api: Api) -> None:
     assert of_entity.payload['change']['kind'] == 'line.paused'
 
 
+async def test_who_has_to_wait_is_told_as_the_log_has_it(tmp_path: Path) -> None:
+    """Live too with all that is known of it, and only where filters find that."""
+    async with serve_api(tmp_path, max_executions=1) as api:
+        script_id = await api.upload(ENTITY)
+        async with (
+            stream(api) as source,
+            stream(api, '/executions/events?status=completed') as of_ended,
+        ):
+            _, script = await api.running(ENTITY, script_id)
+            await api.start(ENTITY, script_id)
+            *_, queued = events = await source.take(4)
+            assert names_of(events)[2:] == [ACCEPTED, 'status execution.queued']
+            _, page = await api.json('GET', '/events?limit=-1')
+            assert [each['payload'] for each in page['items']] == [queued.payload]
+            script.exit()
+            assert names_of(await of_ended.take(1)) == [ENDED]
+
+
 async def test_of_executions_alone_there_is_progress_too(api: Api) -> None:
     """It is no part of the log, and of no place."""
     script_id = await api.upload(ENTITY)

@@ -11,8 +11,9 @@ import pytest
 
 from gateway_node.executions import stream_delivery, stream_readers
 from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.documents import summary_of
 from gateway_node.executions.event_filters import EventFilter
-from gateway_node.executions.events import Change, Cursor, Event, EventKind
+from gateway_node.executions.events import Change, Cursor, Event, EventKind, Happening
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.stream_delivery import Delivery
@@ -196,6 +197,25 @@ async def test_what_many_are_told_is_written_once() -> None:
     for outlet in outlets:
         await seen_by(outlet, [1])
     assert len({id(outlet.told[0]) for outlet in outlets}) == 1
+    await stage.streams.close()
+
+
+async def test_what_an_event_left_is_read_in_the_log_where_nobody_tells_it() -> None:
+    """That an execution has to wait is told without it, unless it is accepted with that."""
+    stage, outlet = Stage(), FakeOutlet()
+    stage.follow(outlet)
+    await asyncio.sleep(0)
+    one, two = new_execution(1), new_execution(2)
+    await stage.ledger.begin(one, actor=GATEWAY)
+    await stage.ledger.record(Happening.queued(one.entity, one.script_id, one.id))
+    await seen_by(outlet, [1, 2])
+    await stage.ledger.begin(two, actor=GATEWAY, queued=True)
+    await seen_by(outlet, [1, 2, 3, 4])
+    events = [each for each in outlet.told if isinstance(each, EventNews)]
+    assert [each.told.summary for each in events] == [
+        summary_of(each) for each in (one, one, two, two)
+    ]
+    assert [each.execution for each in events[1:]] == [None, two, two]
     await stage.streams.close()
 
 
