@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 from gateway_node.executions.stream_news import News, Place
 from gateway_node.http_server.calls import EventStream
 from gateway_node.http_server.connections import Connection
+from gateway_node.http_server.error_table import row_of
 from gateway_node.http_server.event_frames import frame, place_text
 from gateway_node.http_server.media_types import EVENT_STREAM
 from gateway_node.http_server.ready_response import ReadyResponse
@@ -119,8 +120,14 @@ class StreamOutlet:
             task.cancel()
             self._transport.set_write_buffer_limits()
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, ConnectionError):
-            _log.warning('%s is not followed to the end: %s', self._request.path, error)
+        if isinstance(error, Exception) and not isinstance(error, ConnectionError):
+            # Of a defect, which nobody was to raise, it takes more to find it.
+            _log.warning(
+                '%s is not followed to the end: %s',
+                self._request.path,
+                error,
+                exc_info=error if row_of(type(error)) is None else None,
+            )
 
     @property
     def is_free(self) -> bool:

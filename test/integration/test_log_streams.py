@@ -5,12 +5,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 import socket
+from unittest.mock import AsyncMock
 
 from aiohttp import ClientSession
 from api_support import Api, BASE, serve_api
 from event_streams import EVENT_STREAM, EventSource, names_of
 import pytest
 
+from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Cursor, Event
 from gateway_node.executions.store_ports import LogPolicy
 from gateway_node.executions.values import Progress
@@ -94,6 +96,19 @@ async def test_readers_that_are_behind_read_one_after_the_other(
     told = await asyncio.gather(*(read() for _ in range(10)))
     assert told == [['script', ACCEPTED, RUNNING, ENDED]] * 10
     assert most == 1
+
+
+async def test_a_stream_that_a_defect_ends_is_told_with_the_traceback(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log: its client only sees that it ends. What storage lacks needs none."""
+    for error, has_traceback in ((KeyError('lost'), True), (StoreUnavailable('gone'), False)):
+        caplog.clear()
+        monkeypatch.setattr(api.streams, 'follow_log', AsyncMock(side_effect=error))
+        async with stream(api) as source:
+            assert await source.rest() == []
+        (record,) = (each for each in caplog.records if 'not followed to the end' in each.message)
+        assert (record.exc_info is not None) == has_traceback
 
 
 async def test_the_system_keeps_little_of_a_stream_that_nobody_takes(
