@@ -102,6 +102,11 @@ class ActiveGroup:
         return True
 
     @property
+    def decided(self) -> bool:
+        """Whether the final status is decided, though it may not be on record yet."""
+        return self._decided
+
+    @property
     def stop_holds(self) -> bool:
         """Whether an accepted stop needs this gateway no more."""
         return self._record.stop_accepted or not self._record.is_open

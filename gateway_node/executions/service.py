@@ -325,9 +325,8 @@ class ExecutionService:
                 entity, script_id, execution_id, StopAction.STOP, actor=actor
             )
         if execution.is_open:
-            active = self._active.get(execution_id)
-            runs = self._groups.get(execution_id) or (active is not None and not active.decided)
-            has_ended = not runs
+            active = self._active.get(execution_id) or self._groups.get(execution_id)
+            has_ended = active is None or active.decided
             raise ExecutionNotDeletable(execution_id, execution.status, has_ended=has_ended)
         await self._retention.remove(execution_id, actor=actor, cause='client')
 

@@ -380,6 +380,32 @@ async def test_a_group_is_removed_without_its_children(stage: Stage) -> None:
     assert len(await children(stage, group)) == 3
 
 
+async def test_a_group_whose_end_is_being_recorded_is_not_to_be_stopped_first(
+    stage: Stage,
+) -> None:
+    """It cannot be stopped any more; it can be deleted once that is done."""
+    group = await start(stage)
+    await stage.listener.wait_for(group.id, RUNNING)
+    gate, persist = Gate(), stage.ledger.persist
+
+    async def persist_late(*changes: Change) -> None:
+        if changes[-1].execution.id == group.id:
+            await gate.wait()
+        await persist(*changes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.ledger, 'persist', persist_late)
+        for each in await children(stage, group):
+            await end(stage, each)
+        async with asyncio.timeout(DEADLINE_SEC):
+            await gate.reached.wait()
+    with pytest.raises(ExecutionNotDeletable, match='its end is being recorded'):
+        await stage.service.delete(HOST, group.script_id, group.id, actor=CLIENT)
+    gate.set()
+    await stage.listener.wait_for(group.id)
+    await stage.service.delete(HOST, group.script_id, group.id, actor=CLIENT)
+
+
 async def test_who_waits_for_a_group_waits_for_all_of_it(stage: Stage) -> None:
     """And has it as it is when the time is over."""
     group = await start(stage)
