@@ -10,12 +10,7 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
-from gateway_node.executions.values import (
-    ExecutionStatus,
-    ExecutionType,
-    FailureReason,
-    MAX_PRIORITY,
-)
+from gateway_node.executions.values import ExecutionStatus, ExecutionType, FailureReason
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.fields import Choice, ExecutionId, Flag, Id, Integer
 from gateway_node.http_server.query_fields import (
@@ -32,6 +27,7 @@ from gateway_node.scripts.values import ScriptKind, Verdict
 MAX_EXIT_CODE = 255
 """Of a process (man 3 exit)."""
 MAX_SIGNAL = 64
+MAX_PRIORITY = 1000
 MAX_DURATION_MS = 10**15
 MAX_PARAMETERS = 20
 MAX_RESULT_TEXT = 1000
@@ -117,7 +113,7 @@ class ExecutionQuery:
         about='The id of a schedule: itself, what it started, and what it came with.',
     )
     priority: frozenset[int] | None = query(
-        Several(Integer(0, MAX_PRIORITY)), default=None, about='In the line.'
+        Several(Integer(-MAX_PRIORITY, MAX_PRIORITY)), default=None, about='In the line.'
     )
     terminating: bool | None = query(
         Flag(), default=None, about='Whether it was asked to end and has not ended yet.'
