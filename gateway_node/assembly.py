@@ -11,6 +11,7 @@ import platform
 from typing import Any
 
 from gateway_node import __version__
+from gateway_node.access_room import access_room
 from gateway_node.adapters import Adapters, open_adapters
 from gateway_node.callbacks.allowed import AllowedDestinations
 from gateway_node.callbacks.callback_service import Callbacks
@@ -73,6 +74,7 @@ async def assemble(
                 **await _conditions(adapters, inner, callbacks, node_side, server),
             }
 
+        access = access_room(configuration)
         limits = _connection_limits(configuration)
         services = Services(
             directory=inner.directory,
@@ -90,6 +92,7 @@ async def assemble(
             conditions=conditions,
             clock=clock,
             started=clock.monotonic(),
+            authentication=access.authentication,
             own_names=own_names(await host_names(), configuration.server.names),
             stream_places=StreamPlaces(_stream_settings(configuration, limits)),
             path_prefix=configuration.server.path_prefix,

@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 import enum
 
+from gateway_node.executions.scopes import EVERYTHING, Scope
+
 
 class Role(enum.Enum):
     """What an actor may do; each may do what those before it may."""
@@ -17,6 +19,13 @@ class Role(enum.Enum):
     ADMIN = 'admin'
     """Does everything, to what belongs to others too."""
 
+    def includes(self, other: 'Role') -> bool:
+        """Tell whether who has this role may do what that one may."""
+        return _ORDER[self] >= _ORDER[other]
+
+
+_ORDER = {role: place for place, role in enumerate(Role)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
@@ -27,6 +36,13 @@ class Actor:
     role: Role
     origin: str
     """The address of a client, or `gateway`."""
+    scope: Scope = EVERYTHING
+    """What of the robot it may see and change; like what follows, not on record."""
+    client_id: str | None = None
+    """What a client calls itself (`X-Client-Id`): tells apart who shares a name, and proves
+    nothing."""
+    execution: str | None = None
+    """The id of the execution whose script acts, with the rights of who started it."""
 
     def __str__(self) -> str:
         """Return who it is, for a person."""

@@ -3,7 +3,8 @@
 
 from gateway_node.executions.document_reading import execution_of
 from gateway_node.executions.events import EventKind
-from gateway_node.executions.filters import ExecutionFilter, paths_like
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.globs import paths_like
 from gateway_node.executions.matching import matches
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.told_events import ToldEvent

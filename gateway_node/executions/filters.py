@@ -5,11 +5,9 @@ What a filter leaves unset (None) holds for every execution. Several values of o
 alternatives; all fields have to hold.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 import datetime
-import fnmatch
-import re
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.values import ExecutionStatus, ExecutionType, TriggerType
@@ -96,18 +94,3 @@ class ExecutionFilter:
     present_versions: frozenset[ScriptVersion] | None = None
     """Every script in the version that it has now: without executions of others. The same bytes
     may be another script's too, so that a version alone tells nothing."""
-
-
-def is_pattern(path: str) -> bool:
-    """Tell whether what is given for entities is a pattern of their paths."""
-    return not {'*', '?'}.isdisjoint(path)
-
-
-def paths_like(patterns: Iterable[str], paths: Iterable[str]) -> frozenset[str]:
-    """Return those of the paths that are among the patterns, or match one of them.
-
-    No pattern takes long: fnmatch tries only the first place of what stands between two `*`.
-    """
-    # Its character classes are no part of these patterns.
-    expressions = (fnmatch.translate(each.replace('[', '[[]')) for each in patterns)
-    return frozenset(filter(re.compile('|'.join(expressions)).fullmatch, paths))

@@ -20,7 +20,7 @@ from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import Admitted, Candidate
 from gateway_node.executions.errors import NothingToStart
 from gateway_node.executions.events import Change, Happening
-from gateway_node.executions.filters import is_pattern, paths_like
+from gateway_node.executions.globs import is_pattern, paths_like
 from gateway_node.executions.group import Group, NO_VERSION, SCRIPT_ID, Skipped
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds

@@ -6,13 +6,8 @@ import datetime
 import json
 from typing import Any
 
-from gateway_node.executions.filters import (
-    ExecutionFilter,
-    Moments,
-    paths_like,
-    ScriptVersion,
-    TriggerFilter,
-)
+from gateway_node.executions.filters import ExecutionFilter, Moments, ScriptVersion, TriggerFilter
+from gateway_node.executions.globs import paths_like
 from gateway_node.executions.values import Execution, Trigger
 
 

@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar
 
 from aiohttp import hdrs, web
 
+from gateway_node.access.errors import RoleTooLow
 from gateway_node.http_server.answers import response_to
-from gateway_node.http_server.callers import caller_of
+from gateway_node.http_server.callers import Callers
 from gateway_node.http_server.calls import Call, Description
 from gateway_node.http_server.docs import docs_of
 from gateway_node.http_server.entrance import ask_for_body, Entrance, leaves_http
@@ -54,9 +55,10 @@ class Application:
         """`strict` is for tests: an error that a route does not declare is answered 500, in place
         of what the table of errors says."""
         description = OpenApi(routes, version=services.versions['gateway'])
+        callers = Callers(services.authentication, services.trusted_proxies)
 
         def endpoint(route: Route[Any, Any]) -> _Endpoint[Any, Any]:
-            return _Endpoint(route, services, description, strict=strict)
+            return _Endpoint(route, services, callers, description, strict=strict)
 
         self._entrance = Entrance(services.own_names)
         self._served: Paths[_Endpoint[Any, Any]] = Paths()
@@ -96,10 +98,17 @@ class _Endpoint(Generic[At, B]):
     """A route as it is served."""
 
     def __init__(
-        self, route: Route[At, B], services: Services, description: Description, *, strict: bool
+        self,
+        route: Route[At, B],
+        services: Services,
+        callers: Callers,
+        description: Description,
+        *,
+        strict: bool,
     ) -> None:
         self.route = route
         self._services = services
+        self._callers = callers
         self._base = services.base
         self._description = description
         self._strict = strict
@@ -110,11 +119,13 @@ class _Endpoint(Generic[At, B]):
     async def answer(
         self, request: web.BaseRequest, segments: Mapping[str, str]
     ) -> web.StreamResponse:
-        """Read the request, look up what it is about, read its body, and have it handled."""
+        """Let in who may, look up what the request is about, read its body, have it handled."""
         route, services = self.route, self._services
         query = request.query
+        caller = self._callers.caller_of(request)
+        if not caller.actor.role.includes(route.role):
+            raise RoleTooLow(caller.actor.role, route.role)
         at = self._reader.read(segments, query, request.headers)
-        caller = caller_of(request, services.trusted_proxies)
         if not route.is_probe:
             await services.executions.wait_open()
         await ask_for_body(request)

@@ -2,12 +2,17 @@
 """Who sends a request: the one place where an actor is made of it."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+import re
 
 from aiohttp import hdrs, web
 
-from gateway_node.executions.actors import Actor, Role
+from gateway_node.access.authentication import Authentication
+from gateway_node.executions.actors import Actor
+from gateway_node.http_server.errors import InvalidRequest
 from gateway_node.http_server.forwarding import FORWARDED_PREFIX, TrustedProxies
+
+CLIENT_ID = 'X-Client-Id'
+_CLIENT_IDS = re.compile(r'[!-~]{1,128}')
 
 _NOWHERE = 'unknown'
 """The origin of a request whose connection is gone already."""
@@ -22,22 +27,41 @@ class Caller:
     """What a proxy took off the path: it goes before every path of the answer."""
 
 
-def caller_of(request: web.BaseRequest, proxies: TrustedProxies) -> Caller:
-    """Return who sends a request: anybody may do everything, as nobody is authenticated.
+class Callers:
+    """Knows who sends a request."""
 
-    InvalidRequest where a trusted proxy names a prefix that is none.
-    """
-    peer = request.remote or _NOWHERE
-    if not proxies.trusts(peer):
-        return _caller_at(peer)
-    forwarded = proxies.read(
-        peer,
-        forwarded_for=request.headers.getall(hdrs.X_FORWARDED_FOR, ()),
-        prefixes=request.headers.getall(FORWARDED_PREFIX, ()),
+    def __init__(self, authentication: Authentication, proxies: TrustedProxies) -> None:
+        self._authentication = authentication
+        self._proxies = proxies
+
+    def caller_of(self, request: web.BaseRequest) -> Caller:
+        """Return who sends a request.
+
+        Raises:
+            NotAuthenticated: as its name says.
+            InvalidRequest: a trusted proxy names a prefix that is none, or a client an id.
+        """
+        headers, client, prefix = request.headers, request.remote or _NOWHERE, ''
+        if self._proxies.trusts(client):
+            forwarded = self._proxies.read(
+                client,
+                forwarded_for=headers.getall(hdrs.X_FORWARDED_FOR, ()),
+                prefixes=headers.getall(FORWARDED_PREFIX, ()),
+            )
+            client, prefix = forwarded.client, forwarded.prefix
+        actor = self._authentication.actor_of(
+            headers.getall(hdrs.AUTHORIZATION, ()), client=client, client_id=_client_id(request)
+        )
+        return Caller(actor=actor, prefix=prefix)
+
+
+def _client_id(request: web.BaseRequest) -> str | None:
+    """Return what a client calls itself; InvalidRequest."""
+    if CLIENT_ID not in request.headers:
+        return None
+    named = ','.join(request.headers.getall(CLIENT_ID))
+    if _CLIENT_IDS.fullmatch(named):
+        return named
+    raise InvalidRequest(
+        f'{CLIENT_ID} is {named[:80]!r}; allowed: 1 to 128 visible characters of ASCII'
     )
-    return _caller_at(forwarded.client, forwarded.prefix)
-
-
-@lru_cache(maxsize=64)  # one client says the same with every request
-def _caller_at(client: str, prefix: str = '') -> Caller:
-    return Caller(actor=Actor(name=None, role=Role.ADMIN, origin=client), prefix=prefix)

@@ -10,6 +10,7 @@ from typing import Any, cast
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway_node.access import errors as access
 from gateway_node.callbacks import errors as callbacks
 from gateway_node.entities import errors as entities
 from gateway_node.executions import errors as executions
@@ -81,6 +82,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     requests.TooManyConnections: _vendor(503, 'too-many-connections', _RETRY),
     requests.BodyTooLarge: _TOO_LARGE,
     requests.RangeUnsatisfiable: Row(status=416, error_code='invalid-request'),
+    access.NotAuthenticated: Row(status=401, error_code='insufficient-access-rights'),
+    access.RoleTooLow: _NO_ACCESS,
     callbacks.CallbackNotFound: _NOT_FOUND,
     callbacks.CallbackNotDue: _CONFLICT,
     entities.EntityNotFound: _NOT_FOUND,

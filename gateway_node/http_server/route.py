@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, KW_ONLY
 from typing import Generic, TypeVar
 
+from gateway_node.access.errors import NotAuthenticated, RoleTooLow
 from gateway_node.executions.actors import Role
 from gateway_node.executions.errors import GatewayShuttingDown
 from gateway_node.http_server.bodies import Body
@@ -41,6 +42,8 @@ OF_THE_FILE = '*/*'
 ERRORS_OF_EVERY_REQUEST: Errors = (
     InvalidParameter,
     InvalidRequest,
+    NotAuthenticated,
+    RoleTooLow,
     OriginForeign,
     ExpectationUnknown,
     HostForeign,

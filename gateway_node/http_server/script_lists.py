@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.filters import paths_like
+from gateway_node.executions.globs import paths_like
 from gateway_node.executions.pages import NumberedPage
 from gateway_node.executions.statistics import ScriptOfEntity, ScriptRecord
 from gateway_node.http_server.calls import Answer, Call

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway_node.access.authentication import Authentication
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -70,6 +71,7 @@ class Services:
     """The monotonic time at which the gateway was assembled."""
     own_names: frozenset[str]
     """The host names under which the gateway answers, addresses aside; see `origins.own_names`."""
+    authentication: Authentication = field(default_factory=Authentication)
     patience: Patience = Patience()
     stream_places: StreamPlaces = field(default_factory=lambda: StreamPlaces(StreamSettings()))
     path_prefix: str = ''

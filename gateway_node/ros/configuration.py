@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from gateway_node.callbacks.allowed import Entry, entry_of
 from gateway_node.callbacks.errors import EntryInvalid
+from gateway_node.ros.access_configuration import AuthConfiguration
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.parameter_specification import ParameterValue
 from gateway_node.ros.specifications import PARAMETERS
@@ -193,6 +194,7 @@ class Configuration:
     line: LineConfiguration
     callbacks: CallbacksConfiguration
     restart: RestartConfiguration
+    auth: AuthConfiguration
     status_topic: str
 
 
@@ -257,6 +259,7 @@ def configuration_from(
             **_group(values, 'restart')
             | {'max_schedules': cast(int, values['restart.max_schedules']) or None}
         ),
+        auth=AuthConfiguration(**_group(values, 'auth')),
         status_topic=cast(str, values['status_topic']),
     )
 

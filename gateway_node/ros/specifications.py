@@ -4,6 +4,7 @@
 `parameters.py` declares the table on a node, `configuration.py` makes one value of it.
 """
 
+from gateway_node.ros.access_specifications import ACCESS_PARAMETERS
 from gateway_node.ros.parameter_specification import ParameterSpecification, ParameterType
 from gateway_node.scripts.metadata import LIMIT_RANGES, WHOLE_LIMITS
 
@@ -421,6 +422,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Whether executions that were accepted and not started when the gateway ended '
         'are started by the next one, in their turn; else they fail.',
     ),
+    *ACCESS_PARAMETERS,
     ParameterSpecification(
         name='status_topic',
         type=_STRING,

@@ -11,13 +11,8 @@ import datetime
 import enum
 import json
 
-from gateway_node.executions.filters import (
-    ExecutionFilter,
-    is_pattern,
-    Moments,
-    paths_like,
-    TriggerFilter,
-)
+from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
+from gateway_node.executions.globs import is_pattern, paths_like
 
 _AMONG = 'IN (SELECT value FROM json_each(?))'
 

@@ -26,7 +26,10 @@ async def test_what_a_client_behind_a_proxy_does_is_told_as_its_own(
     """The event log and the lines of the gateway's log name it by its address; the paths lead
     back through the proxy."""
     caplog.set_level(logging.INFO, logger='gateway_node')
-    trusted = {'server.trusted_proxies': ['127.0.0.1']}
+    trusted: dict[str, object] = {
+        'server.trusted_proxies': ['127.0.0.1'],
+        'auth.allow_anonymous_access': True,
+    }
     proxied = {'X-Forwarded-For': CLIENT.origin, 'X-Forwarded-Prefix': '/robots/r1'}
     async with assembled_gateway(tmp_path, GRAPH, parameters=trusted) as client:
         new = form(b'true\n', 'check.sh')

@@ -29,6 +29,7 @@ from fakes import (
     RecordingListener,
 )
 
+from gateway_node.access.authentication import Authentication
 from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.callbacks.sending import Sender
@@ -281,6 +282,7 @@ async def serve_api(
             clock=clock,
             started=clock.monotonic(),
             own_names=own_names([HOST], [ALLOWED_HOST]),
+            authentication=Authentication(allow_anonymous_access=bool(trusted_proxies)),
             patience=patience or Patience(),
             stream_places=StreamPlaces(streams or StreamSettings()),
             path_prefix=path_prefix,

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gateway_node.executions.filters import paths_like
+from gateway_node.executions.globs import paths_like
 
 PATHS = ('apps/arm', 'apps/arm_2', 'apps/a.r-m', 'components/arm', 'apps/' + 'a' * 200)
 SOON_SEC = 5.0

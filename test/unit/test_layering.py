@@ -17,7 +17,7 @@ PACKAGE = 'gateway_node'
 ROOT = Path(__file__).parents[2] / PACKAGE
 
 CORE = ('executions', 'scripts', 'entities')
-ABOVE_CORE = ('callbacks',)
+ABOVE_CORE = ('access', 'callbacks')
 """What stands on the core, and what the outer rooms may import too."""
 OUTER = ('http_server', 'ros', 'process', 'storage')
 COMMON = frozenset({'clock', 'removal', 'side_tasks', 'strict_json', 'threads', 'to_the_end'})
@@ -27,6 +27,7 @@ ROOMS = COMMON | {
     *ABOVE_CORE,
     *OUTER,
     '__main__',
+    'access_room',
     'adapters',
     'before_start',
     'child',
@@ -50,12 +51,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'entities': frozenset({'manifest_files'}),
     'scripts': frozenset({'entities', 'manifest_files'}),
     'executions': frozenset({'scripts', 'entities'}),
+    'access': frozenset(CORE),
     'callbacks': frozenset(CORE),
-    'http_server': frozenset({*CORE, 'callbacks'}),
-    'ros': frozenset({*CORE, 'callbacks'}),
+    'http_server': frozenset({*CORE, *ABOVE_CORE}),
+    'ros': frozenset({*CORE, *ABOVE_CORE}),
     # Both ends of the spawner's protocol: the messages are declared on the child's side.
     'process': frozenset({*CORE, 'child'}),
-    'storage': frozenset({*CORE, 'callbacks'}),
+    'storage': frozenset({*CORE, *ABOVE_CORE}),
     'child': frozenset({'client'}),
     'client': frozenset(),
     'clock': frozenset(),
@@ -72,8 +74,11 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'running': frozenset(
         {'callbacks', 'entities', 'executions', 'http_server', 'process', 'reloading', 'ros'}
     ),
+    'access_room': frozenset({*CORE, 'access', 'ros'}),
     'adapters': frozenset({'process', 'ros', 'start_files', 'storage'}),
-    'assembly': frozenset({*CORE, *ABOVE_CORE, *OUTER, 'adapters', 'inner_rooms', 'running'}),
+    'assembly': frozenset(
+        {*CORE, *ABOVE_CORE, *OUTER, 'access_room', 'adapters', 'inner_rooms', 'running'}
+    ),
     'inner_rooms': frozenset(
         {*CORE, *ABOVE_CORE, 'adapters', 'reloading', 'ros', 'start_files', 'storage'}
     ),

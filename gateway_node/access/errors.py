@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why somebody is not let in."""
+
+from gateway_node.executions.actors import Role
+
+
+class NotAuthenticated(Exception):
+    """Nobody knows who asks."""
+
+    def __init__(self, reason: str, *, is_refused: bool = False) -> None:
+        """`is_refused` where a token was shown."""
+        super().__init__(reason)
+        self.is_refused = is_refused
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says how to authenticate (RFC 6750, section 3)."""
+        refused = ', error="invalid_token"' if self.is_refused else ''
+        return {'WWW-Authenticate': f'Bearer realm="gateway_node"{refused}'}
+
+
+class RoleTooLow(Exception):
+    """Who asks is known, and may not."""
+
+    def __init__(self, role: Role, needed: Role) -> None:
+        super().__init__(f'the role is {role.value!r}; needed: {needed.value!r}')
+        self.role = role
+        self.needed = needed

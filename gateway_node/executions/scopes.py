@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far somebody may look: to which entities, scripts and tags. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.globs import paths_like
+from gateway_node.executions.values import Execution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a credential is narrowed to; what is beyond, it never hears of.
+
+    Globs: `*` is any text, `?` one character. None is no bound, and nothing matches no globs.
+    """
+
+    entities: tuple[str, ...] | None = None
+    """Of paths, such as `apps/arm_*`."""
+    scripts: tuple[str, ...] | None = None
+    """Of ids and of names: one of the two has to match."""
+    tags: tuple[str, ...] | None = None
+    """Of which one has to match one of the script's tags."""
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is beyond it."""
+        return self == EVERYTHING
+
+    def has_entity(self, entity: EntityRef) -> bool:
+        """Tell whether an entity is within."""
+        return _matches(self.entities, [entity.path])
+
+    def has_script(
+        self, entity: EntityRef, script_id: str, *, name: str | None, tags: Sequence[str]
+    ) -> bool:
+        """Tell whether a script is, as the scripts of its entity are."""
+        return (
+            self.has_entity(entity)
+            and _matches(self.scripts, [script_id, *([] if name is None else [name])])
+            and _matches(self.tags, tags)
+        )
+
+    def has_execution(self, execution: Execution) -> bool:
+        """Tell whether an execution is: as its script was when it was accepted."""
+        return self.has_script(
+            execution.entity,
+            execution.script_id,
+            name=execution.script_name,
+            tags=execution.script_tags,
+        )
+
+
+EVERYTHING = Scope()
+
+
+def _matches(globs: Iterable[str] | None, texts: Iterable[str]) -> bool:
+    return globs is None or bool(paths_like(globs, texts))

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of who may do what; a part of the table in `specifications.py`."""
+
+from gateway_node.ros.parameter_specification import ParameterSpecification, ParameterType
+
+ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
+    ParameterSpecification(
+        name='auth.allow_anonymous_access',
+        type=ParameterType.BOOLEAN,
+        default=False,
+        description='Whether everybody who reaches the gateway may do everything, while no '
+        'credentials are configured; otherwise only who is on its host.',
+    ),
+)
