@@ -22,6 +22,7 @@ from gateway_node.executions.final_status import (
 )
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
+from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.stop import Stop
 from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import (
@@ -380,15 +381,8 @@ class ActiveExecution:
     def _as_started(self) -> dict[str, Any]:
         """Return the fields that say what of the script is, or is to be, started, and by whom."""
         assert self.order is not None
-        script = self.order.script
         return {
-            'script_version': script.version,
-            'script_name': script.name,
-            'script_kind': script.kind,
-            'script_tags': script.tags,
-            'mended': script.mended,
-            'exit_verdicts': script.exit_verdicts,
-            'retries': script.retries,
+            **script_fields(self.order.script),
             'executor': self._executor,
             'changed_at': self._clock.now(),
         }

@@ -11,6 +11,7 @@ import logging
 from gateway_node.clock import Clock
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -83,19 +84,13 @@ class FurtherAttempts:
             id=execution_id,
             entity=ended.entity,
             script_id=script.id,
-            script_version=script.version,
-            script_name=script.name,
-            script_kind=script.kind,
-            script_tags=script.tags,
+            **script_fields(script),
             execution_type=ExecutionType.NOW,
             status=ExecutionStatus.PREPARED,
             trigger=RETRY,
             created_at=now,
             input_parameters=ended.input_parameters,
             arguments=ended.arguments,
-            mended=script.mended,
-            exit_verdicts=script.exit_verdicts,
-            retries=script.retries,
             attempt=ended.attempt + 1,
             due_up_sec=self._up_sec() + retries.delay_sec,
             timeout_sec=ended.timeout_sec,

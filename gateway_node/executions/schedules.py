@@ -17,6 +17,7 @@ from gateway_node.executions.events import Change, EventKind
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.settings import RestartSettings
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import (
@@ -247,10 +248,7 @@ class Schedules:
             id=execution_id,
             entity=schedule.entity,
             script_id=schedule.script_id,
-            script_version=script.version,
-            script_name=script.name,
-            script_kind=script.kind,
-            script_tags=script.tags,
+            **script_fields(script),
             execution_type=schedule.execution_type,
             status=ExecutionStatus.PREPARED,
             trigger=Trigger(type=TriggerType.RESTART, setting=schedule.id),
@@ -259,9 +257,6 @@ class Schedules:
             arguments=schedule.arguments,
             timeout_sec=schedule.timeout_sec,
             priority=schedule.priority,
-            mended=script.mended,
-            exit_verdicts=script.exit_verdicts,
-            retries=script.retries,
             parent=schedule.id,
             callback=schedule.callback,
         )

@@ -21,6 +21,7 @@ from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import CallbackCheck, StartOrder
 from gateway_node.executions.schedules import Schedules
+from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.values import (
     DEFAULT_PRIORITY,
     Execution,
@@ -256,10 +257,7 @@ def new_execution(
         id=order.execution_id,
         entity=order.entity,
         script_id=order.script.id,
-        script_version=order.script.version,
-        script_name=order.script.name,
-        script_kind=order.script.kind,
-        script_tags=order.script.tags,
+        **script_fields(order.script),
         execution_type=request.execution_type,
         status=ExecutionStatus.PREPARED,
         trigger=Trigger(type=TriggerType.MANUAL, username=actor.name),
@@ -271,9 +269,6 @@ def new_execution(
         expires_in_sec=request.expires_in_sec,
         expires_up_sec=request.expires_up_sec,
         callback=request.callback,
-        mended=order.script.mended,
-        exit_verdicts=order.script.exit_verdicts,
-        retries=order.script.retries,
         parent=ancestors[0] if ancestors else request.again,
         ancestors=ancestors,
     )
