@@ -7,7 +7,7 @@ NOBLE_VENV := .venv-noble
 BIN := $(VENV)/bin
 # Most tests wait for processes more than they compute.
 PARALLEL := -n 3 --dist loadfile
-# What older versions of aiohttp, jsonschema and PyYAML may do otherwise, and one gateway as a whole.
+# What older versions of the libraries may do otherwise, and one gateway as a whole.
 NOBLE_PART := test/unit test/integration --ignore-glob='*/test_runner_*' --ignore-glob='*/test_ros_*' \
 	test/acceptance/test_specification.py
 

@@ -33,7 +33,13 @@ setup(
     zip_safe=True,
     python_requires='>=3.11',
     # The lower bounds are what Ubuntu 24.04 ships; rosdep installs those (see package.xml).
-    install_requires=['aiohttp>=3.9.1', 'jsonschema>=4.10.3', 'PyYAML>=6.0.1'],
+    install_requires=[
+        'aiohttp>=3.9.1',
+        'cryptography>=41.0.7',
+        'jsonschema>=4.10.3',
+        'PyJWT>=2.7.0',
+        'PyYAML>=6.0.1',
+    ],
     extras_require={
         # Where no ROS distribution is sourced: ROS 2 Kilted from PyPI (x86-64, CPython to 3.13).
         'ros': [

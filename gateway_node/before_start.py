@@ -13,7 +13,13 @@ import sys
 from gateway_node import __version__
 
 LEAST_PYTHON = (3, 11)
-LEAST_VERSIONS = {'aiohttp': '3.9.1', 'jsonschema': '4.10.3', 'PyYAML': '6.0.1'}
+LEAST_VERSIONS = {
+    'aiohttp': '3.9.1',
+    'cryptography': '41.0.7',
+    'jsonschema': '4.10.3',
+    'PyJWT': '2.7.0',
+    'PyYAML': '6.0.1',
+}
 """By distribution, as in setup.py: what Ubuntu 24.04 ships."""
 MISCONFIGURED = os.EX_CONFIG
 """The exit status where another start would be refused as well, until somebody changes something.

@@ -129,7 +129,9 @@ def test_every_ros_package_that_is_imported_is_a_dependency() -> None:
     foreign = imported - set(sys.stdlib_module_names) - {PACKAGE}
     debian = {
         'aiohttp': 'python3-aiohttp',
+        'cryptography': 'python3-cryptography',
         'jsonschema': 'python3-jsonschema',
+        'jwt': 'python3-jwt',
         'referencing': 'python3-jsonschema',  # of those versions that need it
         'yaml': 'python3-yaml',
     }
