@@ -63,7 +63,7 @@ class Reporter:
 
     def report(self, execution: Execution) -> StatusReport:
         """Return the message that tells how `execution` stands."""
-        progress = execution.progress
+        progress, stopped_by = execution.progress, execution.stop_trigger
         return StatusReport(
             name=self.path_of(execution),
             level=_level(execution),
@@ -84,6 +84,8 @@ class Reporter:
                 ('metrics', json.dumps(execution.metrics) if execution.metrics else ''),
                 ('script_name', execution.script_name or ''),
                 ('vendor_code', execution.failure.reason.value if execution.failure else ''),
+                ('username', execution.trigger.username or ''),
+                ('stopped_by', (stopped_by and stopped_by.username) or ''),
             ),
         )
 

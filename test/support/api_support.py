@@ -195,6 +195,7 @@ async def serve_api(
     routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
     recovering: bool = False,
+    authentication: Authentication | None = None,
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`.
 
@@ -282,7 +283,8 @@ async def serve_api(
             clock=clock,
             started=clock.monotonic(),
             own_names=own_names([HOST], [ALLOWED_HOST]),
-            authentication=Authentication(allow_anonymous_access=bool(trusted_proxies)),
+            authentication=authentication
+            or Authentication(allow_anonymous_access=bool(trusted_proxies)),
             patience=patience or Patience(),
             stream_places=StreamPlaces(streams or StreamSettings()),
             path_prefix=path_prefix,

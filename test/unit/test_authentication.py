@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A request's token becomes an actor, or nobody is let in."""
 
-from collections.abc import Mapping
-
+from clients import KnownTokens
 import pytest
 
 from gateway_node.access.authentication import Authentication
@@ -13,18 +12,6 @@ from gateway_node.executions.scopes import Scope
 
 LOOPBACK = ('127.0.0.1', '127.8.8.8', '::1', '::ffff:127.0.0.1')
 ELSEWHERE = ('192.0.2.7', '::ffff:192.0.2.7', '2001:db8::7', 'fe80::1%eth0', 'unknown', '')
-
-
-class KnownTokens:
-    """A source that knows some tokens."""
-
-    def __init__(self, credentials: Mapping[str, Credential]) -> None:
-        self._credentials = credentials
-
-    def credential_of(self, token: str) -> Credential | None:
-        """Return what a token stands for."""
-        return self._credentials.get(token)
-
 
 ARMS = Scope(entities=('apps/arm_*',))
 ANNA = Credential(name='anna', role=Role.OPERATOR, scope=ARMS)

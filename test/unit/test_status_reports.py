@@ -105,7 +105,7 @@ def test_a_verdict_makes_the_level_worse_never_better(
 
 def test_a_report_carries_every_value_of_an_ended_execution() -> None:
     """id, status, progress, entity, script_id, exit_code, started_at, completed_at, gateway,
-    what the script found, its name, and how it failed; metrics as JSON."""
+    what the script found, its name, how it failed, and who started it; metrics as JSON."""
     ended = execution(
         45,
         status=ExecutionStatus.FAILED,
@@ -115,6 +115,8 @@ def test_a_report_carries_every_value_of_an_ended_execution() -> None:
         metrics={'litres': 4.5, 'leaks': 0},
         script_name='check.sh',
         failure=Failure(reason=FailureReason.SCRIPT_FAILED, message='the script exited with 3'),
+        trigger=Trigger(type=TriggerType.MANUAL, username='anna'),
+        stop_trigger=Trigger(type=TriggerType.SYSTEM, setting='timeout'),
         started_at=MORNING,
         completed_at=MORNING + datetime.timedelta(milliseconds=1500),
     )
@@ -133,14 +135,24 @@ def test_a_report_carries_every_value_of_an_ended_execution() -> None:
         'metrics': '{"litres": 4.5, "leaks": 0}',
         'script_name': 'check.sh',
         'vendor_code': 'x-gateway-script-failed',
+        'username': 'anna',
+        'stopped_by': '',
     }
+
+
+def test_a_report_names_who_stopped_an_execution() -> None:
+    """Beside who started it."""
+    stop = Trigger(type=TriggerType.MANUAL, setting='stop', username='bert')
+    stopped = execution(status=ExecutionStatus.TERMINATED, stop_trigger=stop)
+    values = dict(REPORTER.report(stopped).values)
+    assert (values['username'], values['stopped_by']) == ('', 'bert')
 
 
 def test_what_is_not_known_yet_is_an_empty_value() -> None:
     """The keys are always the same, so that a subscriber can rely on them."""
     early = dict(REPORTER.report(execution()).values)
     unknown = {'progress', 'exit_code', 'started_at', 'completed_at', 'verdict', 'summary'}
-    unknown |= {'metrics', 'script_name', 'vendor_code'}
+    unknown |= {'metrics', 'script_name', 'vendor_code', 'username', 'stopped_by'}
     assert {name for name, value in early.items() if value == ''} == unknown
 
 
