@@ -93,6 +93,7 @@ async def assemble(
             clock=clock,
             started=clock.monotonic(),
             authentication=access.authentication,
+            open_probes=configuration.auth.open_probes,
             own_names=own_names(await host_names(), configuration.server.names),
             stream_places=StreamPlaces(_stream_settings(configuration, limits)),
             path_prefix=configuration.server.path_prefix,

@@ -8,8 +8,10 @@ import ipaddress
 from gateway_node.access.credentials import Credential, CredentialSource
 from gateway_node.access.errors import NotAuthenticated
 from gateway_node.executions.actors import Actor, Role
+from gateway_node.executions.scopes import Scope
 
 _SCHEME = 'bearer'
+_NOTHING = Scope(entities=(), scripts=(), tags=())
 
 
 class Authentication:
@@ -59,6 +61,11 @@ class Authentication:
             if credential is not None:
                 return credential
         raise NotAuthenticated('the token is not known', is_refused=True)
+
+
+def stranger(client: str, client_id: str | None = None) -> Actor:
+    """Return who asks for what is open to all, and is not asked who they are."""
+    return Actor(name=None, role=Role.VIEWER, origin=client, scope=_NOTHING, client_id=client_id)
 
 
 @lru_cache(maxsize=64)  # one client says the same with every request

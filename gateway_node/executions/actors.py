@@ -44,6 +44,11 @@ class Actor:
     execution: str | None = None
     """The id of the execution whose script acts, with the rights of who started it."""
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether nobody knows who it is, where that is asked: what is open to all is for it."""
+        return self.name is None and self.role is Role.VIEWER
+
     def __str__(self) -> str:
         """Return who it is, for a person."""
         return self.origin if self.name is None else f'{self.name}@{self.origin}'

@@ -113,6 +113,7 @@ class _Endpoint(Generic[At, B]):
         self._description = description
         self._strict = strict
         self._reader = Reader(route.takes)
+        self._is_open = route.is_open and (services.open_probes or not route.is_probe)
         self._chooses = len(offered_by(route.takes)) > 1
         """Whether `Accept` decides what is answered."""
 
@@ -122,7 +123,7 @@ class _Endpoint(Generic[At, B]):
         """Let in who may, look up what the request is about, read its body, have it handled."""
         route, services = self.route, self._services
         query = request.query
-        caller = self._callers.caller_of(request)
+        caller = self._callers.caller_of(request, is_open=self._is_open)
         if not caller.actor.role.includes(route.role):
             raise RoleTooLow(caller.actor.role, route.role)
         at = self._reader.read(segments, query, request.headers)

@@ -6,7 +6,7 @@ import re
 
 from aiohttp import hdrs, web
 
-from gateway_node.access.authentication import Authentication
+from gateway_node.access.authentication import Authentication, stranger
 from gateway_node.executions.actors import Actor
 from gateway_node.http_server.errors import InvalidRequest
 from gateway_node.http_server.forwarding import FORWARDED_PREFIX, TrustedProxies
@@ -34,8 +34,8 @@ class Callers:
         self._authentication = authentication
         self._proxies = proxies
 
-    def caller_of(self, request: web.BaseRequest) -> Caller:
-        """Return who sends a request.
+    def caller_of(self, request: web.BaseRequest, *, is_open: bool = False) -> Caller:
+        """Return who sends a request; a stranger where what they ask for `is_open`.
 
         Raises:
             NotAuthenticated: as its name says.
@@ -49,9 +49,13 @@ class Callers:
                 prefixes=headers.getall(FORWARDED_PREFIX, ()),
             )
             client, prefix = forwarded.client, forwarded.prefix
-        actor = self._authentication.actor_of(
-            headers.getall(hdrs.AUTHORIZATION, ()), client=client, client_id=_client_id(request)
-        )
+        authentication, client_id = self._authentication, _client_id(request)
+        if is_open and authentication.is_on:
+            actor = stranger(client, client_id)
+        else:
+            actor = authentication.actor_of(
+                headers.getall(hdrs.AUTHORIZATION, ()), client=client, client_id=client_id
+            )
         return Caller(actor=actor, prefix=prefix)
 
 

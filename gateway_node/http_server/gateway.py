@@ -60,13 +60,16 @@ async def show_version_info(call: Call[Nothing, None]) -> Answer:
     """List the versions of the API.
 
     SOVD names the list `sovd_info`; `items` holds the same for clients that read every list alike.
+    Strangers are not told which version of the software runs here.
     """
     here = call.services
-    entry = {
+    entry: Json = {
         'version': SOVD_VERSION,
         'base_uri': call.base,
-        'vendor_info': {'name': 'gateway_node', 'version': here.versions['gateway']},
+        'vendor_info': {'name': 'gateway_node'},
     }
+    if not call.actor.is_stranger:
+        entry['vendor_info']['version'] = here.versions['gateway']
     return Answer(body={'items': [entry], 'sovd_info': [entry]})
 
 

@@ -9,11 +9,20 @@ from gateway_node.http_server.errors import NothingHere
 from gateway_node.http_server.route import Route, VIEWER
 from gateway_node.http_server.subjects import Nothing
 
+_VERSION_INFO = Route(
+    'GET',
+    '/version-info',
+    VIEWER,
+    gateway.show_version_info,
+    Nothing,
+    answers='VersionInfo',
+    is_probe=True,
+    is_open=True,
+)
+
 GATEWAY_ROUTES: tuple[Route[Any, Any], ...] = (
     Route('GET', '', VIEWER, gateway.show_root, Nothing, answers='Server'),
-    Route(
-        'GET', '/version-info', VIEWER, gateway.show_version_info, Nothing, answers='VersionInfo'
-    ),
+    _VERSION_INFO,
     Route(
         'GET', '/openapi.json', VIEWER, gateway.show_description, Nothing, answers='Description'
     ),
@@ -26,6 +35,7 @@ GATEWAY_ROUTES: tuple[Route[Any, Any], ...] = (
         Nothing,
         answers='Probe',
         is_probe=True,
+        is_open=True,
     ),
     Route(
         'GET',
@@ -40,9 +50,7 @@ GATEWAY_ROUTES: tuple[Route[Any, Any], ...] = (
 )
 
 UNVERSIONED: tuple[Route[Any, Any], ...] = (
-    Route(
-        'GET', '/version-info', VIEWER, gateway.show_version_info, Nothing, answers='VersionInfo'
-    ),
+    _VERSION_INFO,
     Route(
         'GET',
         '',

@@ -88,6 +88,9 @@ class Route(Generic[At, B]):
     """Answered 204 where a stream is over for who has all of it: EventSource connects no more."""
     is_probe: bool = False
     """Answered while the gateway starts, too: who asks for anything else waits meanwhile."""
+    is_open: bool = False
+    """Answered to strangers, and to everybody as one: no credential is looked at. A probe is so
+    only where `Services.open_probes` says so."""
 
     @property
     def in_parts(self) -> bool:

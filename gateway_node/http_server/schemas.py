@@ -39,7 +39,7 @@ _COMPONENT: Schema = _APP | {'href': href_to(_COMPONENT_PATH), 'kind': choice_of
 _VERSION: Schema = {
     'version': TEXT,
     'base_uri': href_to(''),
-    'vendor_info': object_of({'name': TEXT, 'version': TEXT}),
+    'vendor_info': object_of({'name': TEXT}, {'version': TEXT}),
 }
 _SCRIPT_REFERENCE: Schema = _REFERENCE | {'href': href_to(_SCRIPT_PATH)}
 _SCRIPT: Schema = {

@@ -72,6 +72,8 @@ class Services:
     own_names: frozenset[str]
     """The host names under which the gateway answers, addresses aside; see `origins.own_names`."""
     authentication: Authentication = field(default_factory=Authentication)
+    open_probes: bool = True
+    """Whether strangers are answered that the gateway lives, and which API it has."""
     patience: Patience = Patience()
     stream_places: StreamPlaces = field(default_factory=lambda: StreamPlaces(StreamSettings()))
     path_prefix: str = ''

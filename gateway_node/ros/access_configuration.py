@@ -9,3 +9,4 @@ class AuthConfiguration:
     """Who is let in, and as whom."""
 
     allow_anonymous_access: bool
+    open_probes: bool

@@ -11,4 +11,11 @@ ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Whether everybody who reaches the gateway may do everything, while no '
         'credentials are configured; otherwise only who is on its host.',
     ),
+    ParameterSpecification(
+        name='auth.open_probes',
+        type=ParameterType.BOOLEAN,
+        default=True,
+        description='Whether /health/live and, without the version of the software, /version-info '
+        'are answered to who shows no credential, too.',
+    ),
 )

@@ -191,6 +191,7 @@ async def serve_api(
     patience: Patience | None = None,
     path_prefix: str = '',
     trusted_proxies: tuple[str, ...] = (),
+    open_probes: bool = True,
     streams: StreamSettings | None = None,
     routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
@@ -285,6 +286,7 @@ async def serve_api(
             own_names=own_names([HOST], [ALLOWED_HOST]),
             authentication=authentication
             or Authentication(allow_anonymous_access=bool(trusted_proxies)),
+            open_probes=open_probes,
             patience=patience or Patience(),
             stream_places=StreamPlaces(streams or StreamSettings()),
             path_prefix=path_prefix,
