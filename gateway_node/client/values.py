@@ -112,6 +112,8 @@ class StartOptions(TypedDict, total=False):
     expires_at: datetime | str | None
     callback: str | None
     parent: str | None
+    confirmed: bool | None
+    proximity_response: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import logging
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.candidates import Admitted, Candidate, refusals_end_it
+from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import (
     GatewayShuttingDown,
     NotStartable,
@@ -91,7 +92,7 @@ class Admission:
         Raises:
             GatewayShuttingDown, ScriptNotFound, ScriptsTurnedOff, RunnerUnavailable,
             DiskSpaceLow, SchemaCheckUnavailable, ScriptAlreadyRunning, ConcurrencyLimitReached,
-            LineFull, LinePaused, ScheduleLimitReached: as their names say.
+            LineFull, LinePaused, ScheduleLimitReached, ConfirmationNeeded: as their names say.
             ParametersInvalid: the script does not take the parameters, or the arguments.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
@@ -177,6 +178,8 @@ class Admission:
             script = await self._script(candidate)
             order = self._order(candidate, script)
             await self._checks.check(order)
+            if script.confirmation is not None and not candidate.confirmed:
+                raise ConfirmationNeeded.of(order)
             waits = self._take_places(candidate, script)
             if waits:
                 await self._runner.look_over(order)

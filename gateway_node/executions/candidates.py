@@ -43,6 +43,8 @@ class Candidate:
     """When its start comes too late, by the time that all gateways on its store were up."""
     queue: bool = True
     """Whether a client's start waits where there is no place, and is not refused."""
+    confirmed: bool = True
+    """Whether what the script says in its `confirmation` is; of what is accepted it was."""
     accepted: bool = False
     """Whether it is on record, and waits rather than being refused."""
     in_line: bool = False

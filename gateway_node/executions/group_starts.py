@@ -18,6 +18,7 @@ from gateway_node.executions.active_groups import ActiveGroups, limit_of
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import Admitted, Candidate
+from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import NothingToStart
 from gateway_node.executions.events import Change, Happening
 from gateway_node.executions.globs import is_pattern, paths_like
@@ -156,7 +157,7 @@ class GroupStarts:
     async def _let_in(self, candidates: Sequence[Candidate]) -> list[Admitted]:
         """Let all of them in, or have them stand in line; or none."""
         try:
-            admitted = [await self._admission.walk_in(each) for each in candidates]
+            admitted = await self._admit(candidates)
             for each in candidates:
                 # Nothing keeps a script from being deleted as long as no execution is active.
                 self._library.check_known(each.entity, each.script_id)
@@ -164,6 +165,19 @@ class GroupStarts:
             for each in candidates:
                 self._admission.leave(each.execution_id)
             raise
+        return admitted
+
+    async def _admit(self, candidates: Sequence[Candidate]) -> list[Admitted]:
+        """Let them in, one by one; what has to be confirmed of them is told of all at once."""
+        admitted = []
+        unconfirmed = []
+        for each in candidates:
+            try:
+                admitted.append(await self._admission.walk_in(each))
+            except ConfirmationNeeded as error:
+                unconfirmed.append(error)
+        if unconfirmed:
+            raise ConfirmationNeeded.of_all(unconfirmed)
         return admitted
 
     def _begin(

@@ -92,10 +92,13 @@ class Many:
             found += page.executions
         return Acted(executions=tuple(map(_of, found)), truncated=page.more is not None)
 
-    async def act(self, action: Action, wanted: ExecutionFilter, *, actor: Actor) -> Acted:
+    async def act(
+        self, action: Action, wanted: ExecutionFilter, *, actor: Actor, confirmed: bool = False
+    ) -> Acted:
         """Act on what is wanted; StoreUnavailable where it cannot be found.
 
-        What is amiss with one keeps nothing from the others.
+        What is amiss with one keeps nothing from the others. `confirmed` as in a start, of what is
+        started again.
         """
         found = await self.find(action, wanted)
         turns = asyncio.Semaphore(1 if action is Action.RETRY else _AT_ONCE)
@@ -103,7 +106,7 @@ class Many:
         async def act_on(one: ActedOn) -> ActedOn:
             async with turns:
                 try:
-                    return await self._act_on(one, action, actor)
+                    return await self._act_on(one, action, actor, confirmed=confirmed)
                 except Exception as error:
                     return replace(one, error=error)
 
@@ -111,14 +114,16 @@ class Many:
         acted = await asyncio.gather(*map(act_on, oldest_first))
         return replace(found, executions=tuple(reversed(acted)))
 
-    async def _act_on(self, one: ActedOn, action: Action, actor: Actor) -> ActedOn:
+    async def _act_on(
+        self, one: ActedOn, action: Action, actor: Actor, *, confirmed: bool
+    ) -> ActedOn:
         entity, script_id, execution_id = one.entity, one.script_id, one.execution_id
         match action:
             case Action.DELETE:
                 await self._service.delete(entity, script_id, execution_id, actor=actor)
             case Action.RETRY:
                 execution = await self._questions.get(entity, script_id, execution_id)
-                wish = repetition_of(execution)
+                wish = replace(repetition_of(execution), confirmed=confirmed)
                 again = await self._service.start(entity, script_id, wish, actor=actor)
                 return replace(one, again=again)
             case Action.STOP | Action.FORCED_TERMINATION:

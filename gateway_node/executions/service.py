@@ -261,8 +261,8 @@ class ExecutionService:
         Raises:
             GatewayShuttingDown, ScriptNotFound, ParametersInvalid, ScriptAlreadyRunning,
             ConcurrencyLimitReached, ScheduleLimitReached, StoreUnavailable, RunnerUnavailable,
-            DiskSpaceLow, SchemaCheckUnavailable, CallbackRefused: as their names say; nothing was
-            recorded.
+            DiskSpaceLow, SchemaCheckUnavailable, CallbackRefused, ConfirmationNeeded: as their
+            names say; nothing was recorded.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
             ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a script's own start.

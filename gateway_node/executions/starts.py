@@ -55,6 +55,8 @@ class StartRequest:
     """When that is over, by the time that all gateways on the store were up."""
     queue: bool = True
     """Whether it waits in line where there is no place, and is not refused."""
+    confirmed: bool = False
+    """Whether what the script says in its `confirmation` is confirmed."""
     again: str | None = None
     """The id of the execution that it repeats."""
     key: IdempotencyKey | None = None
@@ -240,6 +242,7 @@ def candidate_of(
         group=group,
         priority=request.priority,
         queue=request.queue,
+        confirmed=request.confirmed,
         runs=request.execution_type in RUNS_NOW,
         schedule_id=schedule_id,
     )

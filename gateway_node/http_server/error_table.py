@@ -14,6 +14,7 @@ from gateway_node.access import errors as access
 from gateway_node.callbacks import errors as callbacks
 from gateway_node.entities import errors as entities
 from gateway_node.executions import errors as executions
+from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.http_server import errors as requests
 from gateway_node.scripts import errors as scripts
 
@@ -42,6 +43,7 @@ _INVALID_PARAMETER = Row(status=400, error_code='invalid-parameter')
 _INVALID_REQUEST = Row(status=400, error_code='invalid-request')
 _NO_ACCESS = Row(status=403, error_code='insufficient-access-rights')
 _NOT_FOUND = Row(status=404, error_code='resource-not-found')
+_PRECONDITION = Row(status=409, error_code='precondition-not-fulfilled')
 _CONFLICT = Row(status=409, error_code='invalid-request')
 _NOT_IMPLEMENTED = Row(status=501, error_code='not-implemented')
 
@@ -109,6 +111,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ExecutionNotRepeatable: _CONFLICT,
     executions.IdempotencyKeyReused: _vendor(409, 'idempotency-key-reused'),
     executions.ScriptAlreadyRunning: _CONFLICT,
+    ConfirmationNeeded: _PRECONDITION,
     executions.TimeoutTooLong: _INVALID_PARAMETER,
     executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),
     executions.ExpiryPast: _INVALID_PARAMETER,
@@ -148,7 +151,7 @@ def error_told(error: Exception, what: str) -> tuple[Row, dict[str, Any]]:
     """Return how an error is answered, and its GenericError; the log has a defect, in `what`."""
     row = row_of(type(error))
     if row is not None:
-        return row, error_body(row, str(error), _violations(error))
+        return row, error_body(row, str(error), _known(error))
     _log.error('%s failed', what, exc_info=error)
     message = 'an internal error; the log of the gateway has the traceback'
     return INTERNAL_ERROR, error_body(INTERNAL_ERROR, message)
@@ -206,10 +209,12 @@ def _domain_error(request: web.BaseRequest, error: Exception) -> web.Response:
     return response
 
 
-def _violations(error: Exception) -> dict[str, Any]:
+def _known(error: Exception) -> dict[str, Any]:
+    """Return what an error tells beside its message: `told`, JSON values by name, and all that is
+    wrong."""
     found: Iterable[scripts.Violation] = getattr(error, 'violations', ())
     listed = [{'path': each.path, 'reason': each.reason} for each in found]
-    return {'violations': listed} if listed else {}
+    return {**getattr(error, 'told', {}), **({'violations': listed} if listed else {})}
 
 
 def _http_exception(request: web.BaseRequest, error: web.HTTPException) -> web.StreamResponse:

@@ -24,6 +24,7 @@ class ActionBody:
     action: Action = member(Choice(Action))
     filter: ExecutionQuery = member(Filter())
     dry_run: bool = optional(Flag(), default=False)
+    confirmed: bool = optional(Flag(), default=False)
 
 
 async def act_on_executions(call: Call[Nothing, ActionBody]) -> Answer:
@@ -40,7 +41,8 @@ async def act_on_executions(call: Call[Nothing, ActionBody]) -> Answer:
     if body.dry_run:
         acted, done = await many.find(body.action, wanted), 'matched'
     else:
-        acted, done = await many.act(body.action, wanted, actor=call.actor), 'done'
+        acted = await many.act(body.action, wanted, actor=call.actor, confirmed=body.confirmed)
+        done = 'done'
     items = [_item(call.base, each, done) for each in acted.executions]
     return Answer(body={'items': items, 'truncated': acted.truncated, 'dry_run': body.dry_run})
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway_node.callbacks.errors import CallbackNotDue, CallbackNotFound
 from gateway_node.entities.errors import EntityNotFound
+from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import (
     CallbackRefused,
     ChildLimitReached,
@@ -62,6 +63,7 @@ from gateway_node.scripts.errors import (
 _EXECUTION = (*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable)
 _START = (
     ParametersInvalid,
+    ConfirmationNeeded,
     CallbackRefused,
     TimeoutTooLong,
     FeatureNotAvailable,

@@ -121,6 +121,7 @@ def _of_script(route: Route[Any, Any], script: Script, path: str) -> dict[str, A
     return {
         'x-sovd-name': script.name,
         'x-sovd-proximity-proof-required': script.proximity_proof_required,
+        **({'x-gateway-confirmation': script.confirmation} if script.confirmation else {}),
         'requestBody': {'required': body.required, 'content': content},
     }
 

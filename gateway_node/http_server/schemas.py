@@ -50,6 +50,7 @@ _SCRIPT: Schema = {
     'proximity_proof_required': FLAG,
 }
 _SCRIPT_WHERE_SET: Schema = {
+    'confirmation': TEXT,
     'timeout_sec': AMOUNT,
     'warm': FLAG,
     'parameters_schema': ANY_OBJECT,

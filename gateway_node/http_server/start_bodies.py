@@ -43,6 +43,7 @@ ARGUMENTS = Arguments(max_items=MAX_ARGUMENTS, max_bytes=MAX_ARGUMENT_BYTES)
 class StartOptions:
     """What a client may say with any start, beside what the script is given."""
 
+    confirmed: bool = optional(Flag(), default=False)
     proximity_response: str | None = optional(Text(), default=None)
     timeout_sec: float | None = optional(Number(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC), default=None)
     priority: int = optional(PRIORITY, default=DEFAULT_PRIORITY)
@@ -68,6 +69,7 @@ class StartOptions:
             timeout_sec=self.timeout_sec,
             priority=self.priority,
             queue=self.queue,
+            confirmed=self.confirmed,
             expires_in_sec=self.expires_in_sec,
             expires_at=self.expires_at,
             callback=self.callback,

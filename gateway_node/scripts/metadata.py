@@ -17,6 +17,7 @@ from gateway_node.strict_json import pointer_token, shown
 MAX_NAME_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 4096
 MAX_ENTRY_LENGTH = 1024
+MAX_CONFIRMATION_LENGTH = 1000
 MAX_TAGS = 32
 MAX_TAG_LENGTH = 64
 MIN_TIMEOUT_SEC = 0.01
@@ -41,6 +42,7 @@ SCRIPT_FIELDS = (
     'single_execution',
     'warm',
     'proximity_proof_required',
+    'confirmation',
     'parameters_schema',
     'exit_verdicts',
     'retries',
@@ -51,6 +53,9 @@ SCRIPT_FIELDS = (
 EXIT_CODES = {str(code): code for code in range(256)}
 """As an object's names; the codes that a process can exit with (man 2 _exit)."""
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+_LINE_BREAKS = '\n\t\r'
+"""What a text of several lines may have of control characters."""
 
 WHOLE_LIMITS = frozenset({'processes', 'open_files'})
 
@@ -67,6 +72,7 @@ class Metadata:
     single_execution: bool = False
     warm: bool = True
     proximity_proof_required: bool = False
+    confirmation: str | None = None
     parameters_schema: Mapping[str, Any] | None = None
     kind: ScriptKind | None = None
     """None: the file name tells."""
@@ -148,12 +154,15 @@ def _unknown(path: str, allowed: Mapping[str, object]) -> Violation:
     return Violation(path=path, reason=f'is unknown; allowed: {", ".join(allowed)}')
 
 
-def _text(value: object, path: str, violations: list[Violation], *, limit: int) -> str | None:
+def _text(
+    value: object, path: str, violations: list[Violation], *, limit: int, controls: str = ''
+) -> str | None:
+    """Read a text that is not blank; `controls` are the control characters that it may have."""
     if not isinstance(value, str) or not value.strip():
         reason = f'is {shown(value)}; allowed: a text that is not empty'
     elif len(value) > limit:
         reason = f'has {len(value)} characters; allowed: at most {limit}'
-    elif control := first_control(value):
+    elif control := first_control(value, allowed=controls):
         reason = f'has the control character {control}'
     else:
         return value
@@ -169,12 +178,16 @@ def _entry(value: object, path: str, violations: list[Violation]) -> str | None:
     return _text(value, path, violations, limit=MAX_ENTRY_LENGTH)
 
 
+def _confirmation(value: object, path: str, violations: list[Violation]) -> str | None:
+    return _text(value, path, violations, limit=MAX_CONFIRMATION_LENGTH, controls=_LINE_BREAKS)
+
+
 def _description(value: object, path: str, violations: list[Violation]) -> str | None:
     if not isinstance(value, str):
         reason = f'is {shown(value)}; allowed: a text'
     elif len(value) > MAX_DESCRIPTION_LENGTH:
         reason = f'has {len(value)} characters; allowed: at most {MAX_DESCRIPTION_LENGTH}'
-    elif control := first_control(value, allowed='\n\t\r'):
+    elif control := first_control(value, allowed=_LINE_BREAKS):
         reason = f'has the control character {control}'
     else:
         return value
@@ -327,6 +340,7 @@ _READERS: Mapping[str, Reader] = {
     'single_execution': _flag,
     'warm': _flag,
     'proximity_proof_required': _flag,
+    'confirmation': _confirmation,
     'parameters_schema': _schema,
     'kind': _kind,
     'entry': _entry,

@@ -9,6 +9,7 @@ from typing import Any
 from gateway_node.scripts.file_names import UPLOADED_KINDS
 from gateway_node.scripts.metadata import (
     LIMIT_RANGES,
+    MAX_CONFIRMATION_LENGTH,
     MAX_DESCRIPTION_LENGTH,
     MAX_ENTRY_LENGTH,
     MAX_NAME_LENGTH,
@@ -30,12 +31,12 @@ _CONTROL = (
 """As `file_names.first_control` has them, `_LINE_BREAKS` aside."""
 
 
-def _text(max_length: int) -> dict[str, Any]:
+def _text(max_length: int, *, never: str = _CONTROL + _LINE_BREAKS) -> dict[str, Any]:
     return {
         'type': 'string',
         'maxLength': max_length,
         'pattern': r'\S',
-        'not': {'pattern': f'[{_CONTROL}{_LINE_BREAKS}]'},
+        'not': {'pattern': f'[{never}]'},
     }
 
 
@@ -68,6 +69,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
     'single_execution': {'type': 'boolean'},
     'warm': {'type': 'boolean', 'description': 'false: started cold, always.'},
     'proximity_proof_required': {'type': 'boolean'},
+    'confirmation': _text(MAX_CONFIRMATION_LENGTH, never=_CONTROL)
+    | {'description': 'What has to be confirmed in each start.'},
     'parameters_schema': {'type': 'object', 'description': 'A JSON Schema (2020-12).'},
     'kind': {'enum': [kind.value for kind in UPLOADED_KINDS]},
     'entry': _text(MAX_ENTRY_LENGTH)

@@ -11,6 +11,7 @@ def script_summary(script: Script) -> dict[str, Any]:
     """Return what is known of a script, but for its parameters_schema, which may be long."""
     limits = dataclasses.asdict(script.limits)
     optional = {
+        'confirmation': script.confirmation,
         'timeout_sec': script.timeout_sec,
         'exit_verdicts': {
             str(code): verdict.value for code, verdict in script.exit_verdicts.items()

@@ -152,6 +152,8 @@ class Script:
     warm: bool = True
     """Whether it may be started in an interpreter that has modules loaded; Python alone is."""
     proximity_proof_required: bool = False
+    confirmation: str | None = None
+    """What whoever starts it has to confirm; None: nothing."""
     parameters_schema: Mapping[str, Any] | None = None
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     """What it means that the script exits with a code; with these it has ended well."""

@@ -18,6 +18,7 @@ from gateway_node.client import (
     LimitReached,
     Line,
     NotFound,
+    PreconditionNotFulfilled,
     Progress,
     Refused,
     Script,
@@ -61,6 +62,18 @@ def test_the_apps_and_the_components_are_the_entities(gateway: Gateway) -> None:
     assert entities[ENTITY].name == 'temp_sensor'
     assert entities[ENTITY].online
     assert 'components/powertrain_engine' in entities
+
+
+def test_what_has_to_be_confirmed_comes_with_the_refusal(gateway: Gateway) -> None:
+    """A program shows it to a person, and says then that it is confirmed."""
+    script = gateway.upload(ENTITY, b'true\n', file_name='a.sh', confirmation='The arm moves.')
+    with pytest.raises(PreconditionNotFulfilled) as refused:
+        gateway.start(ENTITY, script, {'speed': 1})
+    assert refused.value.parameters['confirmation'] == 'The arm moves.'
+    assert refused.value.parameters['input_parameters'] == {'speed': 1}
+    ended = gateway.wait(gateway.start(ENTITY, script, confirmed=True), DEADLINE_SEC)
+    again = gateway.retry(ended, confirmed=True)
+    assert gateway.wait(again, DEADLINE_SEC).status is Status.COMPLETED
 
 
 def test_an_upload_has_what_the_file_and_the_metadata_say(

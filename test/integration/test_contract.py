@@ -194,6 +194,10 @@ async def proximity_needed(scene: Scene) -> None:
     scene.script_id = await scene.api.upload(scene.entity, proximity_proof_required=True)
 
 
+async def confirmation_needed(scene: Scene) -> None:
+    scene.script_id = await scene.api.upload(scene.entity, confirmation='The arm may move.')
+
+
 async def shutting_down(scene: Scene) -> None:
     scene.api.executions.close()
 
@@ -268,6 +272,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'script deleted after an execution': script_deleted_after_an_execution,
     'script unknown': script_unknown,
     'script needs a proximity proof': proximity_needed,
+    'script needs a confirmation': confirmation_needed,
     'single-execution script running': single_execution_running,
     "entity's limit reached": running,
     "gateway's limit reached": running,
@@ -500,6 +505,7 @@ REFUSALS_OF_A_START = {
     "gateway's limit reached, nobody waits",
     'line full',
     'script needs a proximity proof',
+    'script needs a confirmation',
     'gateway shutting down',
     'runner unavailable',
     'store unavailable',

@@ -144,6 +144,7 @@ async def test_scripts_are_there_again_after_a_restart(
         'limits': {'memory_mb': 5},
         'single_execution': True,
         'proximity_proof_required': True,
+        'confirmation': 'The arm is free to move.',
         'parameters_schema': {'type': 'object'},
     }
     scripts = [await create_script(library, b'%d' % n, metadata=metadata) for n in range(20)]

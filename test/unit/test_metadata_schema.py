@@ -11,7 +11,7 @@ from gateway_node.scripts.metadata_schema import METADATA_SCHEMA
 VALIDATOR = Draft202012Validator(METADATA_SCHEMA)
 TEXTS = (
     *('', ' ', '\t', '\u00a0', '\u3000 ', 'x', ' x ', 'a\tb', 'a\nb', 'a\r', 'a\n', 'ä 💥'),
-    *('x' * length for length in (64, 65, 255, 256, 4096, 4097)),
+    *('x' * length for length in (64, 65, 255, 256, 1000, 1001, 4096, 4097)),
     *('python', 'sh', 'bash', 'launch', 'executable', 'SH'),
     *('\0', '\x1f', 'x\x7f', '\x85', '\u2028', '\u2029', '\u202ex', '\u2066x', '\u2069'),
     *('\u200b', '\u061c', '\ufeff', '\u202f'),

@@ -219,10 +219,12 @@ def test_a_script_is_started_with_its_own_parameters() -> None:
         description='Looks at the brakes.',
         parameters_schema=schema,
         proximity_proof_required=True,
+        confirmation='The arm is free to move.',
     )
     part = json.loads(OPEN_API.part_below(BASE, '/apps/x/scripts/y', script))
     start = part['paths']['/apps/x/scripts/y/executions']['post']
     assert (start['x-sovd-name'], start['x-sovd-proximity-proof-required']) == ('Check', True)
+    assert start['x-gateway-confirmation'] == 'The arm is free to move.'
     body = start['requestBody']['content']['application/json']['schema']
     told = body['properties']['parameters']
     place = (

@@ -24,6 +24,7 @@ FULL = {
     'timeout_sec': 2.5,
     'single_execution': True,
     'proximity_proof_required': True,
+    'confirmation': 'Nobody stands in the cell.\nThe gate is shut.',
     'parameters_schema': {'type': 'object'},
     'kind': 'bash',
     'exit_verdicts': {'1': 'FAIL', '77': 'SKIP'},

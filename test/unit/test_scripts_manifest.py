@@ -33,6 +33,7 @@ scripts:
     timeout_sec: 12.5
     single_execution: true
     proximity_proof_required: true
+    confirmation: The arm is free to move.
     parameters_schema: &schema
       type: object
       properties: {device: {type: string}}
@@ -79,6 +80,7 @@ def test_a_manifest_names_all_that_a_script_has(tmp_path: Path) -> None:
         timeout_sec=12.5,
         single_execution=True,
         proximity_proof_required=True,
+        confirmation='The arm is free to move.',
         parameters_schema=schema,
         exit_verdicts={1: Verdict.FAIL},
         retries=Retries(limit=2, delay_sec=5),

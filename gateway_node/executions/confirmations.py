@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What has to be confirmed before a script is executed, where its metadata say so."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway_node.executions.ports import StartOrder
+
+
+class ConfirmationNeeded(Exception):
+    """A script says what has to be confirmed first, and the start does not confirm it: the text is
+    in `parameters`, with what the script would be given."""
+
+    def __init__(
+        self,
+        texts: Mapping[str, str],
+        *,
+        parameters: Mapping[str, Any],
+        arguments: Sequence[str],
+    ) -> None:
+        """`texts` are what the scripts say, by the paths of their entities."""
+        text = '\n\n'.join(dict.fromkeys(texts.values()))
+        super().__init__(f'to be confirmed with "confirmed": true: {text}')
+        self.texts = texts
+        self.parameters = parameters
+        self.arguments = arguments
+        self.told: Mapping[str, Any] = {
+            'confirmation': text,
+            'entities': list(texts),
+            'input_parameters': dict(parameters),
+            'arguments': list(arguments),
+        }
+
+    @classmethod
+    def of(cls, order: StartOrder) -> 'ConfirmationNeeded':
+        """Return the refusal of a start whose script says so."""
+        return cls(
+            {order.entity.path: order.script.confirmation or ''},
+            parameters=order.parameters,
+            arguments=order.arguments,
+        )
+
+    @classmethod
+    def of_all(cls, refusals: Sequence['ConfirmationNeeded']) -> 'ConfirmationNeeded':
+        """Return one refusal for starts on several entities, which are given the same."""
+        first = refusals[0]
+        texts = {path: text for each in refusals for path, text in each.texts.items()}
+        return cls(texts, parameters=first.parameters, arguments=first.arguments)
