@@ -18,6 +18,7 @@ from gateway_node.storage.execution_store import SqliteExecutionStore
 from gateway_node.storage.free_space import StateSpace
 from gateway_node.storage.lock import StateDirectoryLock
 from gateway_node.storage.private import keep_private
+from gateway_node.storage.state_key import StateKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Adapters:
 
     database: Database
     store: SqliteExecutionStore
+    state_key: StateKey
     schemas: SchemaWorker
     runner: SupervisedScriptRunner
     runner_started: 'asyncio.Task[None]'
@@ -41,7 +43,7 @@ async def open_adapters(
     undo: contextlib.AsyncExitStack,
 ) -> Adapters:
     """Open the adapters; `undo` closes them. Raises what `main.START_ERRORS` lists."""
-    database, store = await _open_storage(configuration, clock, undo)
+    state_key, database, store = await _open_storage(configuration, clock, undo)
     own_processes = OwnProcesses()
     schemas = SchemaWorker(own_processes=own_processes)
     undo.push_async_callback(schemas.close)
@@ -66,6 +68,7 @@ async def open_adapters(
     return Adapters(
         database=database,
         store=store,
+        state_key=state_key,
         schemas=schemas,
         runner=runner,
         runner_started=runner_started,
@@ -76,18 +79,19 @@ async def open_adapters(
 
 async def _open_storage(
     configuration: Configuration, clock: Clock, undo: contextlib.AsyncExitStack
-) -> tuple[Database, SqliteExecutionStore]:
+) -> tuple[StateKey, Database, SqliteExecutionStore]:
     """Take the state directory for this gateway alone, and open what is kept there."""
     lock = await asyncio.to_thread(StateDirectoryLock.acquire, configuration.state_dir, clock)
     undo.callback(lock.release)
     await asyncio.to_thread(keep_private, configuration.state_dir)
     if configuration.scripts.scripts_dir is not None:
         await private_scripts(configuration.scripts.scripts_dir)
+    state_key = await asyncio.to_thread(StateKey.open, configuration.state_dir)
     database = await Database.open(configuration.state_dir)
     undo.push_async_callback(database.close)
     store = await SqliteExecutionStore.open(database, clock)
     undo.push_async_callback(store.close)
-    return database, store
+    return state_key, database, store
 
 
 async def _leave_off(task: 'asyncio.Task[None]') -> None:

@@ -33,6 +33,8 @@ FIELDS = (
     'metrics',
     'script_name',
     'vendor_code',
+    'username',
+    'stopped_by',
 )
 
 
