@@ -26,3 +26,7 @@ class RoleTooLow(Exception):
         super().__init__(f'the role is {role.value!r}; needed: {needed.value!r}')
         self.role = role
         self.needed = needed
+
+
+class KeysInvalid(Exception):
+    """A file has no keys that tokens can be checked with; the text goes on behind its name."""

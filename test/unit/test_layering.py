@@ -106,6 +106,8 @@ ONLY_IN: dict[str, frozenset[str]] = {
     'subprocess': frozenset({'process', 'child', 'demo'}),
     'multiprocessing': frozenset(),
     'jsonschema': frozenset({'child', 'scripts'}),
+    'jwt': frozenset({'access'}),
+    'cryptography': frozenset({'access'}),
 }
 """Libraries, and parts of them, that belong to some rooms; a name covers what is below it."""
 
