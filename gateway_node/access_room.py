@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The room of access, made of what it needs."""
 
+import asyncio
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 from gateway_node.access.authentication import Authentication
+from gateway_node.access.failures import Failures
+from gateway_node.access.known_tokens import KnownTokens
+from gateway_node.access.token_file import parse_tokens
+from gateway_node.access.watched_file import WatchedFile
+from gateway_node.clock import Clock
 from gateway_node.ros.configuration import Configuration
+from gateway_node.start_files import FileSilent
+
+_Content = TypeVar('_Content')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,11 +23,51 @@ class AccessRoom:
     """Who may do what."""
 
     authentication: Authentication
+    failures: Failures
+    tokens: KnownTokens | None
+    """None where there is no tokens file."""
+    files: tuple[WatchedFile[Any], ...]
+    """What says who is let in, read anew whenever it changes."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong, a sentence each."""
+        return tuple(warning for file in self.files for warning in file.warnings)
+
+    async def keep_looking(self) -> None:
+        """Look at the files again and again."""
+        await asyncio.gather(*(file.keep_looking() for file in self.files))
+
+    async def read_anew(self) -> None:
+        """Read the files, whether they look changed or not."""
+        await asyncio.gather(*(file.read_anew() for file in self.files))
 
 
-def access_room(configuration: Configuration) -> AccessRoom:
-    """Assemble it."""
+async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
+    """Assemble it; FileInvalid, FileSilent."""
     auth = configuration.auth
+    failures = Failures(clock.monotonic)
+    files: list[WatchedFile[Any]] = []
+    tokens = None
+    if auth.tokens_file is not None:
+        file = WatchedFile('auth.tokens_file', auth.tokens_file, parse_tokens)
+        await _open(file, 'auth.tokens_file', auth.tokens_file)
+        files.append(file)
+        tokens = KnownTokens(file, clock)
     return AccessRoom(
-        authentication=Authentication(allow_anonymous_access=auth.allow_anonymous_access)
+        authentication=Authentication(
+            [tokens] if tokens is not None else [],
+            failures=failures,
+            allow_anonymous_access=auth.allow_anonymous_access,
+        ),
+        failures=failures,
+        tokens=tokens,
+        files=tuple(files),
     )
+
+
+async def _open(file: WatchedFile[_Content], parameter: str, path: Path) -> None:
+    try:
+        await file.open()
+    except TimeoutError as error:
+        raise FileSilent(parameter, path) from error

@@ -11,7 +11,7 @@ import platform
 from typing import Any
 
 from gateway_node import __version__
-from gateway_node.access_room import access_room
+from gateway_node.access_room import access_room, AccessRoom
 from gateway_node.adapters import Adapters, open_adapters
 from gateway_node.callbacks.allowed import AllowedDestinations
 from gateway_node.callbacks.callback_service import Callbacks
@@ -71,10 +71,10 @@ async def assemble(
         async def conditions() -> dict[str, Any]:
             return {
                 'gateway': instance,
-                **await _conditions(adapters, inner, callbacks, node_side, server),
+                **await _conditions(adapters, inner, access, callbacks, node_side, server),
             }
 
-        access = access_room(configuration)
+        access = await access_room(configuration, clock)
         limits = _connection_limits(configuration)
         services = Services(
             directory=inner.directory,
@@ -106,6 +106,7 @@ async def assemble(
             directory=inner.directory,
             identities=inner.identities,
             executions=inner.executions,
+            access=access,
             callbacks=callbacks,
             manifests=inner.manifests,
             server=server,
@@ -119,6 +120,7 @@ async def assemble(
 async def _conditions(
     adapters: Adapters,
     inner: InnerRooms,
+    access: AccessRoom,
     callbacks: Callbacks,
     node_side: NodeSide,
     server: Server,
@@ -133,6 +135,7 @@ async def _conditions(
             *runner.warm_warnings,
             *inner.library.warnings,
             *server.warnings,
+            *access.warnings,
             *callbacks.warnings,
             *filter(None, [await adapters.free_space.shortage()]),
             *inner.manifests.warnings,

@@ -12,6 +12,7 @@ import secrets
 import socket
 import sys
 
+from gateway_node.access.errors import FileInvalid
 from gateway_node.assembly import assemble, NodeSide
 from gateway_node.before_start import StartRefused
 from gateway_node.clock import SystemClock
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 START_DEADLINE_SEC = 30.0
 """Seconds in which the node must stand in the graph; a DDS library can hang there."""
 
-MISCONFIGURATIONS = (ConfigurationInvalid, ManifestInvalid, StoreVersionError)
+MISCONFIGURATIONS = (ConfigurationInvalid, FileInvalid, ManifestInvalid, StoreVersionError)
 """What stops every start with one line, until somebody changes something."""
 START_ERRORS = (
     *MISCONFIGURATIONS,
@@ -137,7 +138,11 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
             gateway.runner.warm_up()
             for url in urls:
                 _log.info('serving %s%s', url, base)
-            signals.started(gateway.runner.refresh_environment, gateway.reload_manifests)
+            signals.started(
+                gateway.runner.refresh_environment,
+                gateway.reload_manifests,
+                gateway.read_access_anew,
+            )
             await _end_asked(signals, side_tasks)
             _log.info('shutting down')
         finally:

@@ -34,7 +34,7 @@ def read_manifest(path: Path, parse: Callable[[object], _Manifest]) -> _Manifest
         ManifestInvalid: one line with the file, the place in it, the value and what is allowed.
     """
     try:
-        document = _read_yaml(path)
+        document = yaml_document(_read(path))
         return parse({} if document is None else document)
     except ManifestInvalid as error:
         raise ManifestInvalid(f'{path}: {error}') from error
@@ -69,33 +69,48 @@ def text(value: object, place: str, *, may_be_empty: bool = False) -> str:
     return value
 
 
-def _read_yaml(path: Path) -> Any:
-    """Return a file's document as JSON values; dates and other YAML types are refused.
+def _read(path: Path) -> bytes:
+    try:
+        with path.open('rb') as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ManifestInvalid(f'cannot be read: {error.strerror}') from error
+    if len(content) > MAX_BYTES:
+        raise ManifestInvalid(f'has more than {MAX_BYTES} bytes')
+    return content
+
+
+def yaml_document(content: bytes) -> Any:
+    """Return a document as JSON values; dates and other YAML types are refused. ManifestInvalid.
 
     Aliases are counted as what they stand for before anything is made of them: a few lines of
     them, or of merge keys, can stand for more than a machine's memory.
     """
     try:
-        with path.open('rb') as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ManifestInvalid(f'has more than {MAX_BYTES} bytes')
         source = content.decode()
         root = yaml.compose(source, Loader=yaml.SafeLoader)
         if root is not None:
             _check_node(root, {}, set())
         document = yaml.safe_load(source)
         check(document)
-    except OSError as error:
-        raise ManifestInvalid(f'cannot be read: {error.strerror}') from error
     except RecursionError as error:
         raise ManifestInvalid('nests too deep') from error
     except JsonRefused as error:
         raise ManifestInvalid(str(error)) from error
+    except yaml.MarkedYAMLError as error:
+        # Without the text around it, which a file of secrets would have in it.
+        raise ManifestInvalid(f'is no YAML: {_problem(error)}') from error
     # PyYAML hands what a constructor says on as it is: ValueError for the date 2026-99-99.
     except (yaml.YAMLError, ValueError) as error:
         raise ManifestInvalid(f'is no YAML: {" ".join(str(error).split())}') from error
     return document
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    problem = ' '.join(str(error.problem).split())
+    return (
+        problem if error.problem_mark is None else f'line {error.problem_mark.line + 1}: {problem}'
+    )
 
 
 def _check_node(node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:

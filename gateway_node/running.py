@@ -7,6 +7,7 @@ import contextlib
 import logging
 from typing import Any
 
+from gateway_node.access_room import AccessRoom
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound
@@ -40,6 +41,7 @@ class Gateway:
         directory: EntityDirectory,
         identities: IdentityKeeper,
         executions: ExecutionRoom,
+        access: AccessRoom,
         callbacks: Callbacks,
         server: Server,
         base: str,
@@ -57,6 +59,7 @@ class Gateway:
         self._executions = executions.service
         self._streams = executions.streams
         self._script_changes = executions.script_changes
+        self._access = access
         self._callbacks = callbacks
         self._identities = identities
         self._namesakes = namesakes
@@ -81,6 +84,8 @@ class Gateway:
         await self._script_changes.open()
         await self._executions.open(self.directory)
         self._start('send callbacks', self._callbacks.keep_sending())
+        if self._access.files:
+            self._start('look at who is let in', self._access.keep_looking())
         self._start('look after entities', self._tend_entities())
         self._start(
             'look for hidden nodes',
@@ -102,6 +107,10 @@ class Gateway:
         """Take what the manifests say now, or leave all as it is where one is wrong."""
         await self._manifests.reload()
         self._changed.set()
+
+    async def read_access_anew(self) -> None:
+        """Take what is said now of who is let in; where a file is wrong, what it said holds."""
+        await self._access.read_anew()
 
     def on_graph(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now."""

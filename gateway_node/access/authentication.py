@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who asks: a request's token, or the lack of one, becomes an actor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-import ipaddress
+import time
 
+from gateway_node.access.client_addresses import is_loopback
 from gateway_node.access.credentials import Credential, CredentialSource
-from gateway_node.access.errors import NotAuthenticated
+from gateway_node.access.errors import CredentialExpired, NotAuthenticated
+from gateway_node.access.failures import Failures
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.scopes import Scope
 
@@ -21,10 +23,21 @@ class Authentication:
     """
 
     def __init__(
-        self, sources: Sequence[CredentialSource] = (), *, allow_anonymous_access: bool = False
+        self,
+        sources: Sequence[CredentialSource] = (),
+        *,
+        made_here: Sequence[CredentialSource] = (),
+        failures: Failures | None = None,
+        allow_anonymous_access: bool = False,
     ) -> None:
-        """`allow_anonymous_access` makes everybody an admin where there are no sources."""
+        """`made_here` knows tokens that the gateway made at random while it runs.
+
+        They are asked first: nobody guesses those, and no failure of somebody else keeps them out.
+        `allow_anonymous_access` makes everybody an admin where there are no sources.
+        """
         self._sources = tuple(sources)
+        self._made_here = tuple(made_here)
+        self._failures = failures or Failures(time.monotonic)
         self._allow_anonymous_access = allow_anonymous_access
 
     @property
@@ -35,17 +48,21 @@ class Authentication:
     def actor_of(
         self, authorization: Sequence[str], *, client: str, client_id: str | None = None
     ) -> Actor:
-        """Return who sends a request from the address `client`; NotAuthenticated.
+        """Return who sends a request from the address `client`.
 
         `authorization` has the values of its fields of that name (RFC 6750, section 2.1).
+
+        Raises:
+            NotAuthenticated, TooManyFailures: as their names say.
         """
         if not self._sources:
-            if self._allow_anonymous_access or _is_loopback(client):
+            if self._allow_anonymous_access or is_loopback(client):
                 return _anybody(client, client_id)
             raise NotAuthenticated(
                 'no credentials are configured here, and then only this host is let in'
             )
-        credential = self._credential_of(_token_of(authorization))
+        token = _token_of(authorization)
+        credential = _known(self._made_here, token) or self._checked(token, client)
         return Actor(
             name=credential.name,
             role=credential.role,
@@ -55,12 +72,28 @@ class Authentication:
             execution=credential.execution,
         )
 
-    def _credential_of(self, token: str) -> Credential:
-        for source in self._sources:
-            credential = source.credential_of(token)
-            if credential is not None:
-                return credential
-        raise NotAuthenticated('the token is not known', is_refused=True)
+    def _checked(self, token: str, client: str) -> Credential:
+        self._failures.check(client, token)
+        try:
+            credential = _known(self._sources, token)
+            if credential is None:
+                raise NotAuthenticated('the token is not known', is_refused=True)
+        except CredentialExpired:
+            raise
+        except NotAuthenticated:
+            self._failures.failed(client)
+            raise
+        self._failures.succeeded(client, token)
+        return credential
+
+
+def _known(sources: Iterable[CredentialSource], token: str) -> Credential | None:
+    """Return what the first source says that knows a token."""
+    for source in sources:
+        credential = source.credential_of(token)
+        if credential is not None:
+            return credential
+    return None
 
 
 def stranger(client: str, client_id: str | None = None) -> Actor:
@@ -81,13 +114,3 @@ def _token_of(authorization: Sequence[str]) -> str:
     if len(authorization) > 1 or scheme.lower() != _SCHEME or not token:
         raise NotAuthenticated('Authorization is not understood; allowed: once, Bearer <token>')
     return token
-
-
-@lru_cache(maxsize=64)
-def _is_loopback(client: str) -> bool:
-    try:
-        address = ipaddress.ip_address(client.partition('%')[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, 'ipv4_mapped', None)
-    return bool((mapped or address).is_loopback)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why somebody is not let in."""
+"""Why somebody is not let in, or nobody can be."""
+
+import math
 
 from gateway_node.executions.actors import Role
 
@@ -17,6 +19,26 @@ class NotAuthenticated(Exception):
         """What says how to authenticate (RFC 6750, section 3)."""
         refused = ', error="invalid_token"' if self.is_refused else ''
         return {'WWW-Authenticate': f'Bearer realm="gateway_node"{refused}'}
+
+
+class CredentialExpired(NotAuthenticated):
+    """Who asks was known once: a token that ran out is no guess."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, is_refused=True)
+
+
+class TooManyFailures(Exception):
+    """So many wrong secrets came from there that none is looked at for a while."""
+
+    def __init__(self, wait_sec: float) -> None:
+        whole = math.ceil(wait_sec)
+        super().__init__(f'too many wrong credentials came from this address; wait {whole} s')
+        self.headers = {'Retry-After': str(whole)}
+
+
+class FileInvalid(Exception):
+    """A file that says who is let in cannot be used; the message names it and what is allowed."""
 
 
 class RoleTooLow(Exception):

@@ -86,6 +86,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     requests.RangeUnsatisfiable: Row(status=416, error_code='invalid-request'),
     access.NotAuthenticated: Row(status=401, error_code='insufficient-access-rights'),
     access.RoleTooLow: _NO_ACCESS,
+    access.TooManyFailures: _vendor(429, 'too-many-failures'),
     callbacks.CallbackNotFound: _NOT_FOUND,
     callbacks.CallbackNotDue: _CONFLICT,
     entities.EntityNotFound: _NOT_FOUND,

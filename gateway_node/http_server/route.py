@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, KW_ONLY
 from typing import Generic, TypeVar
 
-from gateway_node.access.errors import NotAuthenticated, RoleTooLow
+from gateway_node.access.errors import NotAuthenticated, RoleTooLow, TooManyFailures
 from gateway_node.executions.actors import Role
 from gateway_node.executions.errors import GatewayShuttingDown
 from gateway_node.http_server.bodies import Body
@@ -44,6 +44,7 @@ ERRORS_OF_EVERY_REQUEST: Errors = (
     InvalidRequest,
     NotAuthenticated,
     RoleTooLow,
+    TooManyFailures,
     OriginForeign,
     ExpectationUnknown,
     HostForeign,

@@ -5,6 +5,14 @@ from gateway_node.ros.parameter_specification import ParameterSpecification, Par
 
 ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
     ParameterSpecification(
+        name='auth.tokens_file',
+        type=ParameterType.STRING,
+        default='',
+        form='a path; ~ is the home directory; empty for none',
+        description='YAML file (mode 600) of the tokens that are let in, with name, role and '
+        'SHA-256 of each; it is read anew when it changes. gateway_token makes tokens.',
+    ),
+    ParameterSpecification(
         name='auth.allow_anonymous_access',
         type=ParameterType.BOOLEAN,
         default=False,

@@ -259,7 +259,10 @@ def configuration_from(
             **_group(values, 'restart')
             | {'max_schedules': cast(int, values['restart.max_schedules']) or None}
         ),
-        auth=AuthConfiguration(**_group(values, 'auth')),
+        auth=AuthConfiguration(
+            **_group(values, 'auth')
+            | {'tokens_file': _optional_path(values, 'auth.tokens_file', environ)}
+        ),
         status_topic=cast(str, values['status_topic']),
     )
 

@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'entities': frozenset({'manifest_files'}),
     'scripts': frozenset({'entities', 'manifest_files'}),
     'executions': frozenset({'scripts', 'entities'}),
-    'access': frozenset(CORE),
+    'access': frozenset({*CORE, 'manifest_files'}),
     'callbacks': frozenset(CORE),
     'http_server': frozenset({*CORE, *ABOVE_CORE}),
     'ros': frozenset({*CORE, *ABOVE_CORE}),
@@ -72,9 +72,18 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'removal': frozenset(),
     'reloading': frozenset({*CORE, 'manifest_files', 'start_files'}),
     'running': frozenset(
-        {'callbacks', 'entities', 'executions', 'http_server', 'process', 'reloading', 'ros'}
+        {
+            'access_room',
+            'callbacks',
+            'entities',
+            'executions',
+            'http_server',
+            'process',
+            'reloading',
+            'ros',
+        }
     ),
-    'access_room': frozenset({*CORE, 'access', 'ros'}),
+    'access_room': frozenset({*CORE, 'access', 'ros', 'start_files'}),
     'adapters': frozenset({'process', 'ros', 'start_files', 'storage'}),
     'assembly': frozenset(
         {*CORE, *ABOVE_CORE, *OUTER, 'access_room', 'adapters', 'inner_rooms', 'running'}
@@ -83,7 +92,16 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         {*CORE, *ABOVE_CORE, 'adapters', 'reloading', 'ros', 'start_files', 'storage'}
     ),
     'main': frozenset(
-        {*CORE, *OUTER, 'assembly', 'before_start', 'manifest_files', 'signals', 'start_files'}
+        {
+            *CORE,
+            *OUTER,
+            'access',
+            'assembly',
+            'before_start',
+            'manifest_files',
+            'signals',
+            'start_files',
+        }
     ),
     'manifest_files': frozenset(),
     '__main__': frozenset({'before_start', 'init', 'unneeded_imports', 'main', 'surroundings'}),
