@@ -97,6 +97,7 @@ async def assemble(
             own_names=own_names(await host_names(), configuration.server.names),
             stream_places=StreamPlaces(_stream_settings(configuration, limits)),
             path_prefix=configuration.server.path_prefix,
+            allowed_origins=configuration.cors.allowed_origins,
             trusted_proxies=TrustedProxies(configuration.server.trusted_proxies),
         )
         server = Server(Application(services, strict=strict), limits)

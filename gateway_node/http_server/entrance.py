@@ -33,9 +33,12 @@ _CONTINUE = '100-continue'
 class Entrance:
     """Refuses what no route takes."""
 
-    def __init__(self, own_names: frozenset[str]) -> None:
-        """`own_names`: see `origins.own_names`."""
+    def __init__(
+        self, own_names: frozenset[str], allowed_origins: frozenset[str] = frozenset()
+    ) -> None:
+        """`own_names`: see `origins.own_names`; `allowed_origins` as browsers write them."""
         self._own_names = own_names
+        self._allowed_origins = allowed_origins
 
     def check(self, request: web.BaseRequest) -> None:
         """Return where a request may pass.
@@ -47,7 +50,7 @@ class Entrance:
         _check_size(request)
         authority = self._own_authority(request)
         if request.method not in SAFE_METHODS:
-            _check_origin(request, authority)
+            self._check_origin(request, authority)
         _check_coding(request)
         _check_body_is_there(request)
         if not _expectations(request) <= {_CONTINUE}:
@@ -76,6 +79,21 @@ class Entrance:
             raise HostForeign(authority.host)
         return authority
 
+    def _check_origin(self, request: web.BaseRequest, authority: Authority | None) -> None:
+        """Raise OriginForeign where a page that is neither ours nor allowed sent the request.
+
+        Programs that are no browser send neither header.
+        """
+        origins = request.headers.getall(hdrs.ORIGIN, ())
+        if len(origins) == 1 and origins[0] in self._allowed_origins:
+            return
+        for origin in origins:
+            if authority is None or not is_own_origin(origin, authority):
+                raise OriginForeign(hdrs.ORIGIN, origin)
+        for site in request.headers.getall(_SEC_FETCH_SITE, ()):
+            if is_foreign_site(site):
+                raise OriginForeign(_SEC_FETCH_SITE, site)
+
 
 def leaves_http(request: web.BaseRequest) -> bool:
     """Tell whether a request is for another protocol.
@@ -100,19 +118,6 @@ def _check_size(request: web.BaseRequest) -> None:
     size = sum(map(len, itertools.chain.from_iterable(fields))) + len(b': \r\n') * len(fields)
     if len(request.raw_path) + size > MAX_HEADER_BYTES:
         raise HeaderTooLarge(MAX_HEADER_BYTES)
-
-
-def _check_origin(request: web.BaseRequest, authority: Authority | None) -> None:
-    """Raise OriginForeign where a page that is not ours sent the request.
-
-    Programs that are no browser send neither header.
-    """
-    for origin in request.headers.getall(hdrs.ORIGIN, ()):
-        if authority is None or not is_own_origin(origin, authority):
-            raise OriginForeign(hdrs.ORIGIN, origin)
-    for site in request.headers.getall(_SEC_FETCH_SITE, ()):
-        if is_foreign_site(site):
-            raise OriginForeign(_SEC_FETCH_SITE, site)
 
 
 def _check_coding(request: web.BaseRequest) -> None:

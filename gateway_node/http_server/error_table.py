@@ -16,6 +16,7 @@ from gateway_node.entities import errors as entities
 from gateway_node.executions import errors as executions
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.http_server import errors as requests
+from gateway_node.http_server.answer_fields import PROTECTIVE
 from gateway_node.scripts import errors as scripts
 
 _log = logging.getLogger(__name__)
@@ -180,6 +181,7 @@ def _response(row: Row, body: dict[str, Any]) -> web.Response:
 def whole_answer(error: Exception) -> bytes:
     """Return all bytes of the answer to a connection whose request has not come."""
     response = generic_error(ERROR_TABLE[type(error)], str(error))
+    response.headers.update(PROTECTIVE)
     content = cast(bytes, response.body)
     lines = [
         f'HTTP/1.1 {response.status} {response.reason}',

@@ -90,7 +90,7 @@ class OriginForeign(Exception):
     def __init__(self, header: str, value: str) -> None:
         super().__init__(
             f'{header} is {value[:80]!r}; a page changes something here only where it is this '
-            "gateway's own"
+            "gateway's own, or its origin one of cors.allowed_origins"
         )
         self.header = header
         self.value = value

@@ -5,7 +5,7 @@ aiohttp's own fills a multi-dictionary, which it looks through and writes out: o
 that is a fifth of all that it costs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -43,12 +43,17 @@ class ReadyResponse(web.StreamResponse):
         super().__init__(status=status)
         if _CONTROL.search(''.join(fields.values())):
             raise ValueError(f'a field of the answer has a control character: {dict(fields)}')
+        self.names = fields.keys()
         self._lines = [f'{name}: {value}' for name, value in fields.items()]
         self._content = content
         self._has_length = not goes_on and status not in _WITHOUT_CONTENT
         if goes_on:
             self.force_close()
         self._keeps: bool | None = None
+
+    def add_lines(self, lines: Iterable[str]) -> None:
+        """Add further fields as they go over the line, none of which is one of its `names`."""
+        self._lines += lines
 
     @property
     def keep_alive(self) -> bool | None:

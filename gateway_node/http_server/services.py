@@ -78,6 +78,8 @@ class Services:
     stream_places: StreamPlaces = field(default_factory=lambda: StreamPlaces(StreamSettings()))
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""
+    allowed_origins: tuple[str, ...] = ()
+    """Of pages elsewhere that may use this gateway, as browsers write them."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Those that may say who sends a request, and what goes before `path_prefix` for them."""
 

@@ -13,6 +13,7 @@ from gateway_node.ros.access_configuration import AuthConfiguration
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.parameter_specification import ParameterValue
 from gateway_node.ros.specifications import PARAMETERS
+from gateway_node.ros.transport_configuration import cors_configuration, CorsConfiguration
 from gateway_node.scripts.values import Limits
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -177,6 +178,7 @@ class Configuration:
     """All that a user can set, checked; every path is absolute."""
 
     server: ServerConfiguration
+    cors: CorsConfiguration
     streams: StreamsConfiguration
     state_dir: Path
     state_min_free_mb: float
@@ -212,6 +214,7 @@ def configuration_from(
             **_group(values, 'server')
             | {'trusted_proxies': _networks(values, 'server.trusted_proxies')}
         ),
+        cors=cors_configuration(**_group(values, 'cors')),
         streams=StreamsConfiguration(**_group(values, 'streams')),
         state_dir=_state_dir(values, environ),
         state_min_free_mb=cast(float, values['state_min_free_mb']),

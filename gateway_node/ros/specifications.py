@@ -6,6 +6,7 @@
 
 from gateway_node.ros.access_specifications import ACCESS_PARAMETERS
 from gateway_node.ros.parameter_specification import ParameterSpecification, ParameterType
+from gateway_node.ros.transport_specifications import TRANSPORT_PARAMETERS
 from gateway_node.scripts.metadata import LIMIT_RANGES, WHOLE_LIMITS
 
 _STRING = ParameterType.STRING
@@ -84,6 +85,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Most connections that are open at a time, half of them from one address; '
         'fewer where the limit of open files leaves less room.',
     ),
+    *TRANSPORT_PARAMETERS,
     ParameterSpecification(
         name='streams.max',
         type=_INTEGER,
