@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway_node.access.authentication import Authentication
+from gateway_node.access.exposure import Exposure
 from gateway_node.access.failures import Failures
 from gateway_node.access.known_tokens import KnownTokens
 from gateway_node.access.token_file import parse_tokens
@@ -26,13 +27,15 @@ class AccessRoom:
     failures: Failures
     tokens: KnownTokens | None
     """None where there is no tokens file."""
+    exposure: Exposure
     files: tuple[WatchedFile[Any], ...]
     """What says who is let in, read anew whenever it changes."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong, a sentence each."""
-        return tuple(warning for file in self.files for warning in file.warnings)
+        of_files = (warning for file in self.files for warning in file.warnings)
+        return (*self.exposure.warnings, *of_files)
 
     async def keep_looking(self) -> None:
         """Look at the files again and again."""
@@ -54,11 +57,17 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
         await _open(file, 'auth.tokens_file', auth.tokens_file)
         files.append(file)
         tokens = KnownTokens(file, clock)
+    authentication = Authentication(
+        [tokens] if tokens is not None else [],
+        failures=failures,
+        allow_anonymous_access=auth.allow_anonymous_access,
+    )
     return AccessRoom(
-        authentication=Authentication(
-            [tokens] if tokens is not None else [],
-            failures=failures,
-            allow_anonymous_access=auth.allow_anonymous_access,
+        authentication=authentication,
+        exposure=Exposure(
+            authentication,
+            has_proxies=bool(configuration.server.trusted_proxies),
+            is_wanted=auth.allow_anonymous_access,
         ),
         failures=failures,
         tokens=tokens,

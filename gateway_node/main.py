@@ -12,7 +12,7 @@ import secrets
 import socket
 import sys
 
-from gateway_node.access.errors import FileInvalid
+from gateway_node.access.errors import AnonymousAccessUnwanted, FileInvalid
 from gateway_node.assembly import assemble, NodeSide
 from gateway_node.before_start import StartRefused
 from gateway_node.clock import SystemClock
@@ -41,7 +41,13 @@ _log = logging.getLogger(__name__)
 START_DEADLINE_SEC = 30.0
 """Seconds in which the node must stand in the graph; a DDS library can hang there."""
 
-MISCONFIGURATIONS = (ConfigurationInvalid, FileInvalid, ManifestInvalid, StoreVersionError)
+MISCONFIGURATIONS = (
+    AnonymousAccessUnwanted,
+    ConfigurationInvalid,
+    FileInvalid,
+    ManifestInvalid,
+    StoreVersionError,
+)
 """What stops every start with one line, until somebody changes something."""
 START_ERRORS = (
     *MISCONFIGURATIONS,

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Coroutine
 import contextlib
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
+from gateway_node.access.errors import AnonymousAccessUnwanted
 from gateway_node.access_room import AccessRoom
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.entities.directory import EntityDirectory
@@ -70,11 +72,18 @@ class Gateway:
         self._base = base
 
     async def bind(self, host: str, port: int) -> tuple[str, ...]:
-        """Take the addresses of the server; return their URLs. ListenFailed.
+        """Take the addresses of the server; return their URLs.
+
+        ListenFailed, AnonymousAccessUnwanted.
 
         Probes are answered from now on. Who asks for anything else waits until `open` is done.
         """
         urls = await self._server.bind(host, port)
+        try:
+            self._access.exposure.check(urlsplit(url).hostname or '' for url in urls)
+        except AnonymousAccessUnwanted:
+            await self._server.stop_accepting()
+            raise
         self.runner.serve_at(f'{reachable_here(urls)}{self._base}')
         await self._server.serve()
         return urls

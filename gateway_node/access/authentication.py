@@ -46,17 +46,30 @@ class Authentication:
         return bool(self._sources)
 
     def actor_of(
-        self, authorization: Sequence[str], *, client: str, client_id: str | None = None
+        self,
+        authorization: Sequence[str],
+        *,
+        client: str,
+        client_id: str | None = None,
+        is_forwarded: bool = False,
     ) -> Actor:
         """Return who sends a request from the address `client`.
 
         `authorization` has the values of its fields of that name (RFC 6750, section 2.1).
+        It `is_forwarded` where a proxy passed it on that nobody trusts.
 
         Raises:
             NotAuthenticated, TooManyFailures: as their names say.
         """
         if not self._sources:
-            if self._allow_anonymous_access or is_loopback(client):
+            if self._allow_anonymous_access:
+                return _anybody(client, client_id)
+            if is_forwarded:
+                raise NotAuthenticated(
+                    'no credentials are configured here, and then only this host is let in; a '
+                    'proxy that is none of server.trusted_proxies passed this on'
+                )
+            if is_loopback(client):
                 return _anybody(client, client_id)
             raise NotAuthenticated(
                 'no credentials are configured here, and then only this host is let in'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why somebody is not let in, or nobody can be."""
 
+from collections.abc import Sequence
 import math
 
 from gateway_node.executions.actors import Role
@@ -35,6 +36,19 @@ class TooManyFailures(Exception):
         whole = math.ceil(wait_sec)
         super().__init__(f'too many wrong credentials came from this address; wait {whole} s')
         self.headers = {'Retry-After': str(whole)}
+
+
+class AnonymousAccessUnwanted(Exception):
+    """Strangers would reach a gateway that asks nobody who they are."""
+
+    def __init__(self, ways: Sequence[str]) -> None:
+        """`ways` say how they would."""
+        super().__init__(
+            f'{" and ".join(ways)}, and no credentials are configured: whoever reaches it '
+            'would execute code as its user; set auth.tokens_file (gateway_token makes one), or '
+            'auth.allow_anonymous_access to true where that is wanted'
+        )
+        self.ways = tuple(ways)
 
 
 class FileInvalid(Exception):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who sends a request: the one place where an actor is made of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 import re
 
 from aiohttp import hdrs, web
+from multidict import istr
 
 from gateway_node.access.authentication import Authentication, stranger
 from gateway_node.executions.actors import Actor
@@ -13,6 +15,8 @@ from gateway_node.http_server.forwarding import FORWARDED_PREFIX, TrustedProxies
 
 CLIENT_ID = 'X-Client-Id'
 _CLIENT_IDS = re.compile(r'[!-~]{1,128}')
+
+_REAL_IP = istr('X-Real-IP')
 
 _NOWHERE = 'unknown'
 """The origin of a request whose connection is gone already."""
@@ -38,11 +42,12 @@ class Callers:
         """Return who sends a request; a stranger where what they ask for `is_open`.
 
         Raises:
-            NotAuthenticated: as its name says.
+            NotAuthenticated, TooManyFailures: as their names say.
             InvalidRequest: a trusted proxy names a prefix that is none, or a client an id.
         """
         headers, client, prefix = request.headers, request.remote or _NOWHERE, ''
-        if self._proxies.trusts(client):
+        trusts = self._proxies.trusts(client)
+        if trusts:
             forwarded = self._proxies.read(
                 client,
                 forwarded_for=headers.getall(hdrs.X_FORWARDED_FOR, ()),
@@ -54,9 +59,17 @@ class Callers:
             actor = stranger(client, client_id)
         else:
             actor = authentication.actor_of(
-                headers.getall(hdrs.AUTHORIZATION, ()), client=client, client_id=client_id
+                headers.getall(hdrs.AUTHORIZATION, ()),
+                client=client,
+                client_id=client_id,
+                is_forwarded=not trusts and _is_forwarded(headers),
             )
         return Caller(actor=actor, prefix=prefix)
+
+
+def _is_forwarded(headers: Mapping[str, str]) -> bool:
+    """Tell whether some proxy says that who sent a request is somewhere else."""
+    return hdrs.X_FORWARDED_FOR in headers or hdrs.FORWARDED in headers or _REAL_IP in headers
 
 
 def _client_id(request: web.BaseRequest) -> str | None:

@@ -10,6 +10,7 @@ from api_support import BASE, form, serve_api
 from proxies import PREFIX, PROXY, proxy
 import pytest
 
+from gateway_node.access.authentication import Authentication
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.values import Execution
 
@@ -93,9 +94,7 @@ async def test_a_bad_prefix_changes_nothing(tmp_path: Path) -> None:
         assert (await api.json('GET', f'{SCRIPTS}/{script_id}/executions'))[1] == {'items': []}
 
 
-@pytest.mark.parametrize(
-    ('trusted', 'origin'), [(PROXY, '192.0.2.1'), ((), '127.0.0.1'), (('::1',), '127.0.0.1')]
-)
+@pytest.mark.parametrize(('trusted', 'origin'), [(PROXY, '192.0.2.1'), (('::1',), '127.0.0.1')])
 async def test_the_actor_comes_from_where_the_client_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: tuple[str, ...], origin: str
 ) -> None:
@@ -130,3 +129,27 @@ async def test_a_proxy_cannot_speak_for_a_host(tmp_path: Path) -> None:
         forwarded = {'X-Forwarded-Host': 'fleet.example', 'Origin': 'https://fleet.example'}
         status, _ = await api.json('DELETE', f'{SCRIPTS}/x', headers=forwarded)
         assert status == 403
+
+
+@pytest.mark.parametrize(
+    'forwarded',
+    [
+        {'X-Forwarded-For': '203.0.113.9'},
+        {'x-forwarded-for': '127.0.0.1'},
+        {'Forwarded': 'for=203.0.113.9'},
+        {'X-Real-IP': '203.0.113.9'},
+    ],
+)
+async def test_without_credentials_nobody_is_let_in_through_a_proxy(
+    tmp_path: Path, forwarded: dict[str, str]
+) -> None:
+    """It stands on this host, and brings whoever asks it."""
+    async with serve_api(tmp_path) as api:
+        for path in ('/apps', '/health/live'):
+            status, body = await api.json('GET', path, headers=forwarded)
+            assert (status, body['error_code']) == (401, 'insufficient-access-rights')
+        assert 'none of server.trusted_proxies' in body['message']
+        assert (await api.request('GET', '/apps')).status == 200
+    wanted = Authentication(allow_anonymous_access=True)
+    async with serve_api(tmp_path / 'wanted', authentication=wanted) as api:
+        assert (await api.request('GET', '/apps', headers=forwarded)).status == 200

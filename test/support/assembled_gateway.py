@@ -49,8 +49,10 @@ async def bound_gateway(
     parameters: Mapping[str, object] | None = None,
 ) -> AsyncIterator[tuple[Gateway, ClientSession]]:
     """Assemble a gateway that is not opened yet, and yield it with a client of it."""
+    given = {'state_dir': str(state_dir), **(parameters or {})}
+    configuration = configuration_from(given, environ={})
     async with assemble(
-        configuration_from({'state_dir': str(state_dir), **(parameters or {})}, environ={}),
+        configuration,
         NodeSide(
             name=OWN_NODE,
             versions={},
@@ -63,7 +65,7 @@ async def bound_gateway(
         side_tasks=SideTasks(),
         strict=True,
     ) as gateway:
-        (url,) = await gateway.bind('127.0.0.1', 0)
+        (url,) = await gateway.bind(configuration.server.host, 0)
         try:
             async with ClientSession(url) as client:
                 yield gateway, client

@@ -73,6 +73,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'reloading': frozenset({*CORE, 'manifest_files', 'start_files'}),
     'running': frozenset(
         {
+            'access',
             'access_room',
             'callbacks',
             'entities',
