@@ -11,6 +11,8 @@ import platform
 from typing import Any
 
 from gateway_node import __version__
+from gateway_node.access.lock_book import LockBook
+from gateway_node.access.locks import Locks, LockSettings
 from gateway_node.access_room import access_room, AccessRoom
 from gateway_node.adapters import Adapters, open_adapters
 from gateway_node.callbacks.allowed import AllowedDestinations
@@ -65,7 +67,11 @@ async def assemble(
     async with contextlib.AsyncExitStack() as undo:
         adapters = await open_adapters(configuration, clock, side_tasks, undo)
         allowed = AllowedDestinations(configuration.callbacks.allowed)
-        inner = await inner_rooms(configuration, adapters, node_side.name, allowed, undo)
+        lock_book = LockBook(clock, adapters.store.up_sec)
+        inner = await inner_rooms(
+            configuration, adapters, node_side.name, allowed, lock_book, undo
+        )
+        locks = _locks(configuration, adapters, inner, lock_book)
         callbacks = _callbacks(configuration, adapters, inner, allowed)
 
         async def conditions() -> dict[str, Any]:
@@ -86,6 +92,7 @@ async def assemble(
             many=inner.executions.many,
             statistics=inner.executions.statistics,
             callbacks=callbacks,
+            locks=locks,
             event_pages=inner.executions.event_pages,
             streams=inner.executions.streams,
             versions={**_own_versions(), **node_side.versions},
@@ -109,6 +116,7 @@ async def assemble(
             executions=inner.executions,
             access=access,
             callbacks=callbacks,
+            locks=locks,
             manifests=inner.manifests,
             server=server,
             base=services.base,
@@ -170,6 +178,22 @@ def _callbacks(
     )
     executions.ledger.add_listener(callbacks)
     return callbacks
+
+
+def _locks(
+    configuration: Configuration, adapters: Adapters, inner: InnerRooms, book: LockBook
+) -> Locks:
+    """Return what changes the locks of a book, which the executions have as their guard."""
+    return Locks(
+        book=book,
+        ledger=inner.executions.ledger,
+        store=adapters.store,
+        clock=adapters.clock,
+        settings=LockSettings(
+            max_expiration_sec=configuration.locks.max_expiration_sec,
+            breakable=configuration.locks.breakable,
+        ),
+    )
 
 
 def _own_versions() -> dict[str, str]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import functools
 import socket
 
+from gateway_node.access.lock_book import LockBook
 from gateway_node.adapters import Adapters
 from gateway_node.callbacks.allowed import AllowedDestinations
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.host import remembers_host
 from gateway_node.entities.identities import Identity
 from gateway_node.entities.identity_keeper import IdentityKeeper
-from gateway_node.entities.values import EntityType, NodeName
+from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
@@ -55,6 +56,7 @@ async def inner_rooms(
     adapters: Adapters,
     own_node: NodeName,
     allowed: AllowedDestinations,
+    lock_book: LockBook,
     undo: contextlib.AsyncExitStack,
 ) -> InnerRooms:
     """Assemble them; `undo` closes them. Raises what `main.START_ERRORS` lists."""
@@ -67,10 +69,10 @@ async def inner_rooms(
     archive_dir = configuration.history.archive_dir
     archive = None if archive_dir is None else MonthlyArchive(archive_dir, archived_execution)
     executions = await _execution_room(
-        configuration, adapters, own_node, library, archive, allowed, undo
+        configuration, adapters, own_node, library, archive, allowed, lock_book, undo
     )
     directory, identities = await _entities(
-        configuration, adapters, manifests, own_node, library, executions.service
+        configuration, adapters, manifests, own_node, library, executions.service, lock_book
     )
     return InnerRooms(
         library=library,
@@ -94,6 +96,7 @@ async def _execution_room(
     library: ScriptLibrary,
     archive: MonthlyArchive | None,
     allowed: AllowedDestinations,
+    lock_book: LockBook,
     undo: contextlib.AsyncExitStack,
 ) -> ExecutionRoom:
     room = execution_room(
@@ -108,6 +111,7 @@ async def _execution_room(
         last_id=await adapters.store.last_id(),
         check_callback=allowed.check,
         archive=archive,
+        guard=lock_book,
     )
     log_lines = LogLines()
     room.ledger.add_listener(log_lines)
@@ -122,15 +126,21 @@ async def _entities(
     own_node: NodeName,
     library: ScriptLibrary,
     executions: ExecutionService,
+    lock_book: LockBook,
 ) -> tuple[EntityDirectory, IdentityKeeper]:
     """Return the directory of entities, with the ids that are remembered, and what keeps them."""
     store = SqliteIdentityStore(adapters.database)
     remembered = await store.load_identities()
+
+    def is_held(ref: EntityRef) -> bool:
+        locked = lock_book.lock_of(ref) is not None
+        return locked or library.has_scripts(ref) or executions.concern(ref)
+
     directory = EntityDirectory(
         host_name=socket.gethostname(),
         own_node=own_node,
         clock=adapters.clock,
-        is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
+        is_held=is_held,
         manifest=manifests.entities,
         ignored_nodes=configuration.entities.ignored_nodes,
         remembered=remembered,

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway_node.access.errors import AnonymousAccessUnwanted
+from gateway_node.access.locks import Locks
 from gateway_node.access_room import AccessRoom
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.entities.directory import EntityDirectory
@@ -45,6 +46,7 @@ class Gateway:
         executions: ExecutionRoom,
         access: AccessRoom,
         callbacks: Callbacks,
+        locks: Locks,
         server: Server,
         base: str,
         side_tasks: SideTasks,
@@ -63,6 +65,7 @@ class Gateway:
         self._script_changes = executions.script_changes
         self._access = access
         self._callbacks = callbacks
+        self._locks = locks
         self._identities = identities
         self._namesakes = namesakes
         self._manifests = manifests
@@ -91,10 +94,12 @@ class Gateway:
     async def open(self) -> None:
         """Bring what an earlier gateway left to an end; StoreUnavailable."""
         await self._script_changes.open()
+        await self._locks.open(self.directory)
         await self._executions.open(self.directory)
         self._start('send callbacks', self._callbacks.keep_sending())
         if self._access.files:
             self._start('look at who is let in', self._access.keep_looking())
+        self._start('tell of locks that are over', self._locks.keep_expiring())
         self._start('look after entities', self._tend_entities())
         self._start(
             'look for hidden nodes',

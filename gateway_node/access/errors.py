@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why somebody is not let in, or nobody can be."""
+"""Why somebody is not let in, or may not do what they ask for, or nobody can be let in."""
 
 from collections.abc import Sequence
 import math
 
+from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Role
+from gateway_node.executions.entity_lock import EntityLock
+from gateway_node.scripts.errors import Violation
 
 
 class NotAuthenticated(Exception):
@@ -66,3 +69,52 @@ class RoleTooLow(Exception):
 
 class KeysInvalid(Exception):
     """A file has no keys that tokens can be checked with; the text goes on behind its name."""
+
+
+class LockHolderUnnamed(Exception):
+    """Nobody could tell who would hold the lock."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'a lock needs somebody who holds it; allowed: a credential, or X-Client-Id with a '
+            'text that no other client sends'
+        )
+
+
+class LockTooLong(Exception):
+    """A lock is wanted for longer than is allowed."""
+
+    def __init__(self, expiration_sec: int, longest_sec: int) -> None:
+        reason = f'is {expiration_sec}; allowed: 1 to {longest_sec} (locks.max_expiration_sec)'
+        super().__init__(f"'lock_expiration' {reason}")
+        self.violations = (Violation(path='/body/lock_expiration', reason=reason),)
+
+
+class LockNotFound(Exception):
+    """The entity has no such lock, or has it no more."""
+
+    def __init__(self, entity: EntityRef, lock_id: str) -> None:
+        super().__init__(f'{entity.path} has no lock {lock_id!r}')
+        self.entity = entity
+        self.lock_id = lock_id
+
+
+class LockNotHeld(Exception):
+    """Somebody else holds the lock."""
+
+    def __init__(self, lock: EntityLock) -> None:
+        super().__init__(
+            f'lock {lock.id!r} is held by {lock.holder}, who alone may extend and release it'
+        )
+        self.lock = lock
+
+
+class LockNotBreakable(Exception):
+    """A lock stays until it ends, or its holder gives it back."""
+
+    def __init__(self, lock: EntityLock) -> None:
+        super().__init__(
+            f'lock {lock.id!r} on {lock.entity.path} is held by {lock.holder}, and none is broken '
+            'here (locks.breakable)'
+        )
+        self.lock = lock

@@ -6,6 +6,7 @@ It is fed with snapshots on the event loop and asked there; it is not thread-saf
 
 import asyncio
 from collections.abc import Callable, Sequence
+import contextlib
 from fnmatch import fnmatchcase
 
 from gateway_node.clock import Clock
@@ -157,6 +158,13 @@ class EntityDirectory:
         """Return the id of the component that an entity is, or is located on; EntityNotFound."""
         entity = self.entity(ref)
         return entity.component_id if isinstance(entity, App) else entity.id
+
+    def holding(self, ref: EntityRef) -> tuple[EntityRef, ...]:
+        """Return the entities that an entity is a part of: itself, the component that it is
+        located on, and the host; known or not."""
+        with contextlib.suppress(EntityNotFound):
+            return tuple(dict.fromkeys((ref, _component_ref(self.component_of(ref)), self.host())))
+        return tuple(dict.fromkeys((ref, self.host())))
 
     def areas(self) -> tuple[Area, ...]:
         """Return all areas, by id."""

@@ -98,6 +98,8 @@ class ActiveExecution:
         self._progress: Progress | None = None
         self._decided = False
         self._begins = False
+        self.asked_by: Actor | None = None
+        """Who had it started; None where an earlier gateway was asked."""
         self.has_children = False
         """Whether its script started executions, or another attempt followed it."""
         self._ended = asyncio.Event()

@@ -10,7 +10,7 @@ from typing import Any
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_execution import ActiveExecution
-from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import accepted, Admitted, Candidate
 from gateway_node.executions.errors import NotStartable
@@ -90,7 +90,11 @@ class ActiveExecutions:
             active.give_up(refusal)
 
     def begin(
-        self, execution: Execution, admitted: Admitted, record: Callable[[], Awaitable[None]]
+        self,
+        execution: Execution,
+        admitted: Admitted,
+        record: Callable[[], Awaitable[None]],
+        asked_by: Actor,
     ) -> 'asyncio.Future[None]':
         """Record an execution that was let in, or stands in line, and begin to drive it.
 
@@ -99,6 +103,7 @@ class ActiveExecutions:
         """
         recorded = asyncio.get_running_loop().create_future()
         active = self._add(execution, None if admitted.waits else admitted.order)
+        active.asked_by = asked_by
         self._spawn(self._record_and_drive(active, record, recorded))
         return recorded
 
@@ -121,6 +126,8 @@ class ActiveExecutions:
         finally:
             self._further_attempts.settle(following, recorded=recorded)
         active = self._add(following)
+        if (before := self._active.get(changes[-1].execution.id)) is not None:
+            active.asked_by = before.asked_by
         # Wherever its entity is: that one was let in, too.
         candidate = accepted(following, self._group_of(following), in_line=True)
         self._spawn(self._drive(active, candidate))

@@ -2,9 +2,11 @@
 """Errors of the execution room."""
 
 import datetime
+from typing import Any
 
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.entity_lock import EntityLock
 from gateway_node.executions.events import Cursor
 from gateway_node.executions.group import Skipped
 from gateway_node.executions.values import (
@@ -162,6 +164,29 @@ class LinePaused(Exception):
         which = 'the line' if entity is None else f'the line of {entity.path}'
         super().__init__(f'{which} is paused: nothing is started until it is resumed')
         self.entity = entity
+
+
+class EntityLocked(Exception):
+    """Somebody else holds the entity, or what it is located on."""
+
+    def __init__(self, lock: EntityLock, until: datetime.datetime) -> None:
+        """`until` is when the lock ends, by the clock of the gateway."""
+        super().__init__(
+            f'{lock.entity.path} is locked by {lock.holder} until {rfc3339(until)} '
+            f'(lock {lock.id!r})'
+        )
+        self.lock = lock
+        self.until = until
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a client is told of it, in JSON values."""
+        return {
+            'entity': self.lock.entity.path,
+            'existing_lock_id': self.lock.id,
+            'holder': self.lock.holder.shown,
+            'lock_expiration': rfc3339(self.until),
+        }
 
 
 class NothingToStart(Exception):

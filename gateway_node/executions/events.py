@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, GATEWAY
+from gateway_node.executions.entity_lock import EntityLock
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.values import Execution
 
@@ -48,6 +49,16 @@ class EventKind(enum.Enum):
     """Nobody is let in any more, or nobody of an entity."""
     LINE_RESUMED = 'line.resumed'
     """They are let in again."""
+    LOCK_ACQUIRED = 'lock.acquired'
+    """Somebody holds an entity; `changes` say who, and until when."""
+    LOCK_EXTENDED = 'lock.extended'
+    """Its holder has it for longer, or shorter."""
+    LOCK_RELEASED = 'lock.released'
+    """Its holder gave it back."""
+    LOCK_BROKEN = 'lock.broken'
+    """Somebody else took it away."""
+    LOCK_EXPIRED = 'lock.expired'
+    """Its time was over, or the machine was booted."""
 
 
 FIRST_KINDS = frozenset({EventKind.EXECUTION_ACCEPTED, EventKind.SCHEDULE_MADE})
@@ -118,6 +129,8 @@ class Happening:
     cause: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What is different now, as JSON values."""
+    lock: EntityLock | None = None
+    """What it happened to, as it is now: kept in the same commit, or, where it ended, no more."""
 
     @classmethod
     def queued(cls, entity: EntityRef, script_id: str, execution_id: str) -> 'Happening':
@@ -147,8 +160,8 @@ class Event:
     """When it was recorded, by the wall clock."""
     kind: EventKind
     subject: str
-    """The path of what it happened to, below the base: `apps/arm/scripts/s/executions/e`, `line`
-    or `apps/arm/line`."""
+    """The path of what it happened to, below the base: `apps/arm/scripts/s/executions/e`, `line`,
+    `apps/arm/line` or `apps/arm/locks/l`."""
     actor: Actor
     cause: str | None
     """Why, in a word, where there is more to say than the kind does."""
@@ -158,8 +171,8 @@ class Event:
 
     @property
     def script_id(self) -> str:
-        """The id of the script that it happened to, or to an execution of which; the line has
-        none."""
+        """The id of the script that it happened to, or to an execution of which; the line and
+        locks have none."""
         return self.subject.split('/')[3]
 
     @property
@@ -201,6 +214,11 @@ def execution_subject(entity: EntityRef, script_id: str, execution_id: str) -> s
 def line_subject(entity: EntityRef | None) -> str:
     """Return the path of the line, or of the part of it for an entity."""
     return _LINE if entity is None else f'{entity.path}/{_LINE}'
+
+
+def lock_subject(lock: EntityLock) -> str:
+    """Return the path of a lock."""
+    return f'{lock.entity.path}/locks/{lock.id}'
 
 
 def line_entity(subject: str) -> EntityRef | None:

@@ -58,6 +58,18 @@ class Families:
         parent.has_children = True
         return ancestors
 
+    def asking(self, actor: Actor, ancestors: tuple[str, ...]) -> Actor:
+        """Return as whom an execution is asked for: by a script, as who had that one started.
+
+        Where nobody is authenticated, whoever names a parent passes for its script.
+        """
+        named = ancestors[:1] if actor.name is None else ()
+        for script_of in (actor.execution, *named):
+            parent = None if script_of is None else self._active.get(script_of)
+            if parent is not None and parent.asked_by is not None:
+                return parent.asked_by
+        return actor
+
     @contextlib.contextmanager
     def expecting(self, child_id: str, ancestors: tuple[str, ...]) -> Iterator[None]:
         """Count a child of these ancestors that is being let in, until it is active."""
@@ -111,6 +123,10 @@ class Families:
             asked.update(each.id for each in left)
             await asyncio.gather(*(_stop_recorded(each, action, trigger, actor) for each in left))
 
+    def descendants(self, ancestor_id: str) -> list[Execution]:
+        """Return the active executions that descend from one."""
+        return [each.execution for each in self._active_below(ancestor_id)]
+
     def stop_waiting(self, group: Execution) -> None:
         """Let what descends from a group end that a client had stopped with it, and that the
         gateway did not live to stop."""
@@ -124,6 +140,9 @@ class Families:
         self._refused |= {
             child_id for child_id, ancestors in self._expected.items() if ancestor_id in ancestors
         }
+        return self._active_below(ancestor_id)
+
+    def _active_below(self, ancestor_id: str) -> list[ActiveExecution]:
         return [each for each in self._active.all() if ancestor_id in each.ancestors]
 
     def _open_children(self, parent_id: str) -> int:

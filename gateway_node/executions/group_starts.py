@@ -26,7 +26,7 @@ from gateway_node.executions.group import Group, NO_VERSION, SCRIPT_ID, Skipped
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import CallbackCheck
+from gateway_node.executions.ports import CallbackCheck, EntityGuard
 from gateway_node.executions.starts import candidate_of, expiring, new_execution, StartRequest
 from gateway_node.executions.values import (
     Execution,
@@ -78,6 +78,7 @@ class GroupStarts:
         clock: Clock,
         up_sec: Callable[[], float],
         check_callback: CallbackCheck,
+        guard: EntityGuard,
     ) -> None:
         self._library = library
         self._admission = admission
@@ -88,6 +89,7 @@ class GroupStarts:
         self._clock = clock
         self._up_sec = up_sec
         self._check_callback = check_callback
+        self._guard = guard
         self._to_the_end = ToTheEnd()
 
     async def start(
@@ -101,6 +103,7 @@ class GroupStarts:
             self._check_callback(request.start.callback)
         asked_at = self._clock.now()
         chosen = await self._choose(request, directory.refs())
+        self._check_unlocked(chosen, actor)
         group_id = self._ids.next(asked_at)
         group = _new_group(group_id, directory.host(), request, chosen, actor, asked_at)
         # Told of is the end of all of it.
@@ -117,7 +120,7 @@ class GroupStarts:
             for entity, script in chosen.scripts
         ]
         try:
-            admitted = await self._let_in(candidates)
+            admitted = await self._let_in(candidates, chosen, actor)
         except BaseException:
             self._ids.settle(group_id, *(each.execution_id for each in candidates))
             raise
@@ -154,10 +157,17 @@ class GroupStarts:
             raise NothingToStart(request.script, tuple(skipped))
         return _Chosen(scripts=tuple(chosen), skipped=tuple(skipped))
 
-    async def _let_in(self, candidates: Sequence[Candidate]) -> list[Admitted]:
+    def _check_unlocked(self, chosen: '_Chosen', actor: Actor) -> None:
+        for entity, _ in chosen.scripts:
+            self._guard.check(entity, actor)
+
+    async def _let_in(
+        self, candidates: Sequence[Candidate], chosen: '_Chosen', actor: Actor
+    ) -> list[Admitted]:
         """Let all of them in, or have them stand in line; or none."""
         try:
             admitted = await self._admit(candidates)
+            self._check_unlocked(chosen, actor)  # somebody may have locked one meanwhile
             for each in candidates:
                 # Nothing keeps a script from being deleted as long as no execution is active.
                 self._library.check_known(each.entity, each.script_id)
@@ -200,7 +210,7 @@ class GroupStarts:
         async def record() -> None:
             await asyncio.shield(recording)
 
-        recorded = [self._active.begin(child, each, record) for child, each in children]
+        recorded = [self._active.begin(child, each, record, actor) for child, each in children]
 
         async def end() -> None:
             try:

@@ -11,6 +11,7 @@ from gateway_node.executions.errors import ExecutionNotWaiting
 from gateway_node.executions.events import EventKind, Happening, line_subject
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line, LineState
+from gateway_node.executions.ports import EntityGuard
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import Execution
 from gateway_node.to_the_end import ToTheEnd
@@ -20,12 +21,19 @@ class LineControl:
     """Changes the line; what it changes is on record first, and holds over restarts."""
 
     def __init__(
-        self, *, line: Line, active: ActiveExecutions, ledger: Ledger, store: ExecutionStore
+        self,
+        *,
+        line: Line,
+        active: ActiveExecutions,
+        ledger: Ledger,
+        store: ExecutionStore,
+        guard: EntityGuard,
     ) -> None:
         self._line = line
         self._active = active
         self._ledger = ledger
         self._store = store
+        self._guard = guard
         self._changes = asyncio.Lock()
         self._to_the_end = ToTheEnd()
 
@@ -43,8 +51,9 @@ class LineControl:
     ) -> LineState:
         """Hold the line, or the part of it for one entity, or let it go on; return how it stands.
 
-        What runs goes on. StoreUnavailable, and nothing is changed.
+        What runs goes on. EntityLocked, StoreUnavailable, and nothing is changed.
         """
+        self._guard.check(entity, actor)
         await self._to_the_end.run('hold the line', self._set_paused(entity, paused, actor))
         return self.state(entity)
 
@@ -53,8 +62,9 @@ class LineControl:
 
         Raises:
             ExecutionNotWaiting: it does not stand in line.
-            StoreUnavailable: as its name says; nothing is changed.
+            EntityLocked, StoreUnavailable: as their names say; nothing is changed.
         """
+        self._guard.check(execution.entity, actor)
         active = self._active.get(execution.id)
         if active is None or not self._line.waits(execution.id):
             raise ExecutionNotWaiting(execution.id, execution.status)

@@ -26,6 +26,10 @@ _SENTENCES = {
     EventKind.SCHEDULE_REMOVED: 'schedule removed',
     EventKind.LINE_PAUSED: 'line paused',
     EventKind.LINE_RESUMED: 'line resumed',
+    EventKind.LOCK_ACQUIRED: 'lock acquired',
+    EventKind.LOCK_RELEASED: 'lock released',
+    EventKind.LOCK_BROKEN: 'lock broken',
+    EventKind.LOCK_EXPIRED: 'lock expired',
 }
 _ENDS = frozenset({EventKind.EXECUTION_ENDED, EventKind.SCHEDULE_REMOVED})
 _HAVE_CAUSES = _ENDS | {EventKind.EXECUTION_STOP_ACCEPTED}

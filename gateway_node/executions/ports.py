@@ -10,6 +10,7 @@ import enum
 from typing import Any, Protocol
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.artifact import Artifact
 from gateway_node.executions.events import Event
 from gateway_node.executions.output_lines import OutputLines, OutputStream
@@ -276,6 +277,14 @@ class FreeSpace(Protocol):
 
     async def check(self) -> None:
         """Return where it has, or where nobody knows; DiskSpaceLow."""
+
+
+class EntityGuard(Protocol):
+    """Knows who may change something at the moment, of those whose role allows it."""
+
+    def check(self, entity: EntityRef | None, actor: Actor) -> None:
+        """Return where an actor may change something of an entity, or, None, of all;
+        EntityLocked."""
 
 
 class CallbackCheck(Protocol):

@@ -4,12 +4,20 @@
 from dataclasses import dataclass
 
 from gateway_node.clock import Clock
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.many import Many
 from gateway_node.executions.once_only import OnceOnly
-from gateway_node.executions.ports import Archive, CallbackCheck, FreeSpace, ScriptRunner
+from gateway_node.executions.ports import (
+    Archive,
+    CallbackCheck,
+    EntityGuard,
+    FreeSpace,
+    ScriptRunner,
+)
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
@@ -37,6 +45,13 @@ class ExecutionRoom:
     streams: Streams
 
 
+class _Open:
+    """An `EntityGuard` that keeps nobody out."""
+
+    def check(self, entity: EntityRef | None, actor: Actor) -> None:
+        """Return."""
+
+
 def execution_room(
     *,
     library: ScriptLibrary,
@@ -50,12 +65,15 @@ def execution_room(
     last_id: str | None,
     check_callback: CallbackCheck,
     archive: Archive | None = None,
+    guard: EntityGuard | None = None,
 ) -> ExecutionRoom:
     """Make the room of the library and of what its ports are; `last_id` is the store's.
 
-    Nothing runs yet: `ScriptChanges.open` and `ExecutionService.open` follow.
+    Without a `guard` no entity is closed to anybody. Nothing runs yet: `ScriptChanges.open` and
+    `ExecutionService.open` follow.
     """
     ledger = Ledger(store)
+    guard = guard or _Open()
     service = ExecutionService(
         library=library,
         schemas=schemas,
@@ -69,6 +87,7 @@ def execution_room(
         settings=settings,
         check_callback=check_callback,
         archive=archive,
+        guard=guard,
     )
     script_changes = ScriptChanges(
         library=library,
@@ -76,6 +95,7 @@ def execution_room(
         store=store,
         ledger=ledger,
         free_space=free_space,
+        guard=guard,
     )
     streams = Streams(log=store.log, runner=runner, questions=service.questions, clock=clock)
     ledger.add_listener(streams)

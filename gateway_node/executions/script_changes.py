@@ -10,7 +10,7 @@ from gateway_node.executions.errors import ScriptHasOpenExecutions
 from gateway_node.executions.events import EventKind
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import FreeSpace
+from gateway_node.executions.ports import EntityGuard, FreeSpace
 from gateway_node.executions.script_log import ScriptLog
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.store_ports import ExecutionStore
@@ -34,11 +34,13 @@ class ScriptChanges:
         store: ExecutionStore,
         ledger: Ledger,
         free_space: FreeSpace,
+        guard: EntityGuard,
     ) -> None:
         self._library = library
         self._store = store
         self._executions = executions
         self._free_space = free_space
+        self._guard = guard
         self._script_log = ScriptLog(store=store, ledger=ledger)
 
     async def open(self) -> None:
@@ -68,11 +70,12 @@ class ScriptChanges:
         actor: Actor,
         key: IdempotencyKey | None = None,
     ) -> Script:
-        """Make a script of an upload; raises what `ScriptLibrary.create` says.
+        """Make a script of an upload; EntityLocked, and what `ScriptLibrary.create` says.
 
         With a `key` its id is on record before it is made, so that after a crash it is known
         whether it was; StoreUnavailable.
         """
+        self._guard.check(entity, actor)
         script_id = new_script_id()
         if key is not None:
             await self._store.keys.reserve(key, script_id)
@@ -98,10 +101,12 @@ class ScriptChanges:
         metadata: Metadata | None,
         actor: Actor,
     ) -> Script:
-        """Make an upload a script's next version; raises what `ScriptLibrary.replace` says.
+        """Make an upload a script's next version; EntityLocked, and what `ScriptLibrary.replace`
+        says.
 
         Versions that open executions need, or that kept ones name, stay.
         """
+        self._guard.check(entity, actor)
         script = await self._library.replace(
             entity,
             script_id,
@@ -120,10 +125,11 @@ class ScriptChanges:
         its schedules fail.
 
         Raises:
-            ScriptNotFound, ScriptIsManaged: as their names say.
+            ScriptNotFound, ScriptIsManaged, EntityLocked: as their names say.
             ScriptHasOpenExecutions: stop those first.
         """
         await self._library.get(entity, script_id)
+        self._guard.check(entity, actor)
         open_ids = self._executions.needing(entity, script_id)
         if open_ids:
             raise ScriptHasOpenExecutions(script_id, open_ids)

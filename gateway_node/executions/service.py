@@ -34,7 +34,13 @@ from gateway_node.executions.left_open import recover
 from gateway_node.executions.line import Line
 from gateway_node.executions.line_control import LineControl
 from gateway_node.executions.places import GroupLimit
-from gateway_node.executions.ports import Archive, CallbackCheck, FreeSpace, ScriptRunner
+from gateway_node.executions.ports import (
+    Archive,
+    CallbackCheck,
+    EntityGuard,
+    FreeSpace,
+    ScriptRunner,
+)
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
@@ -71,6 +77,7 @@ class ExecutionService:
         executor: Executor,
         settings: ExecutionSettings,
         check_callback: CallbackCheck,
+        guard: EntityGuard,
         archive: Archive | None = None,
     ) -> None:
         self._library = library
@@ -79,6 +86,7 @@ class ExecutionService:
         self._ledger = ledger
         self._clock = clock
         self._settings = settings
+        self._guard = guard
         self._retention = Retention(
             store=store,
             ledger=ledger,
@@ -146,6 +154,7 @@ class ExecutionService:
             clock=clock,
             up_sec=store.up_sec,
             check_callback=check_callback,
+            guard=guard,
         )
         self._group_starts = GroupStarts(
             library=library,
@@ -157,6 +166,7 @@ class ExecutionService:
             clock=clock,
             up_sec=store.up_sec,
             check_callback=check_callback,
+            guard=guard,
         )
         details = EndedDetails()
         ledger.add_listener(details)
@@ -171,7 +181,9 @@ class ExecutionService:
             details=details,
             positions=line.positions,
         )
-        self.line = LineControl(line=line, active=self._active, ledger=ledger, store=store)
+        self.line = LineControl(
+            line=line, active=self._active, ledger=ledger, store=store, guard=guard
+        )
         self._stops = Stops(
             active=self._active,
             groups=self._groups,
@@ -261,8 +273,8 @@ class ExecutionService:
         Raises:
             GatewayShuttingDown, ScriptNotFound, ParametersInvalid, ScriptAlreadyRunning,
             ConcurrencyLimitReached, ScheduleLimitReached, StoreUnavailable, RunnerUnavailable,
-            DiskSpaceLow, SchemaCheckUnavailable, CallbackRefused, ConfirmationNeeded: as their
-            names say; nothing was recorded.
+            DiskSpaceLow, SchemaCheckUnavailable, CallbackRefused, ConfirmationNeeded,
+            EntityLocked: as their names say; nothing was recorded.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
             ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a script's own start.
@@ -304,10 +316,15 @@ class ExecutionService:
         Raises:
             ExecutionNotFound: the script has no such execution.
             ExecutionNotStoppable: it has ended.
+            EntityLocked: its entity is, or that of an execution that would end with it.
             StoreUnavailable: it waits, and that it is stopped cannot be recorded; or it has
                 ended, and that could not be. The next gateway then decides.
         """
         execution = await self.questions.get(entity, script_id, execution_id)
+        self._guard.check(entity, actor)
+        if stop_children:
+            for each in self._families.descendants(execution_id):
+                self._guard.check(each.entity, actor)
         return await self._stops.stop(execution, action, actor, with_children=stop_children)
 
     async def delete(
@@ -316,10 +333,11 @@ class ExecutionService:
         """Remove an ended execution, or a schedule, with all that was kept of it.
 
         Raises:
-            ExecutionNotFound: the script has no such execution.
+            ExecutionNotFound, EntityLocked: as their names say.
             ExecutionNotDeletable: it is open and no schedule, or its end is not on record yet.
         """
         execution = await self.questions.get(entity, script_id, execution_id)
+        self._guard.check(entity, actor)
         if execution.is_schedule:
             execution = await self.stop(
                 entity, script_id, execution_id, StopAction.STOP, actor=actor

@@ -12,14 +12,14 @@ from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import Admitted, Candidate
-from gateway_node.executions.errors import ExpiryPast, ParentNotRunning
+from gateway_node.executions.errors import EntityLocked, ExpiryPast, ParentNotRunning
 from gateway_node.executions.families import Families
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit
-from gateway_node.executions.ports import CallbackCheck, StartOrder
+from gateway_node.executions.ports import CallbackCheck, EntityGuard, StartOrder
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.values import (
@@ -81,6 +81,7 @@ class Starts:
         clock: Clock,
         up_sec: Callable[[], float],
         check_callback: CallbackCheck,
+        guard: EntityGuard,
     ) -> None:
         """`up_sec` tells how long all gateways on the store were up."""
         self._admission = admission
@@ -93,6 +94,7 @@ class Starts:
         self._clock = clock
         self._up_sec = up_sec
         self._check_callback = check_callback
+        self._guard = guard
 
     async def start(
         self, entity: EntityRef, script_id: str, request: StartRequest, actor: Actor
@@ -104,6 +106,8 @@ class Starts:
         if request.callback is not None:
             self._check_callback(request.callback)
         ancestors = self._families.ancestors_of_child(request.parent)
+        asked_by = self._families.asking(actor, ancestors)
+        self._guard.check(entity, asked_by)
         asked_at = self._clock.now()
         request = expiring(request, asked_at, self._up_sec())
         execution_id, schedule_id = self._new_ids(request.execution_type, asked_at)
@@ -117,7 +121,7 @@ class Starts:
         )
         with self._families.expecting(candidate.execution_id, ancestors):
             try:
-                admitted = await self._let_in(candidate)
+                admitted = await self._let_in(candidate, asked_by)
             except BaseException:
                 self._ids.settle(*candidate.ids)
                 raise
@@ -135,11 +139,12 @@ class Starts:
             return execution_id, self._ids.next(asked_at)
         return execution_id, execution_id
 
-    async def _let_in(self, candidate: Candidate) -> Admitted:
+    async def _let_in(self, candidate: Candidate, asked_by: Actor) -> Admitted:
         admitted = await self._admission.walk_in(candidate)
         try:
             self._families.check(candidate.execution_id)
-        except ParentNotRunning:
+            self._guard.check(candidate.entity, asked_by)  # it may be locked since
+        except (ParentNotRunning, EntityLocked):
             self._admission.leave(candidate.execution_id)
             raise
         return admitted
@@ -174,7 +179,8 @@ class Starts:
             finally:
                 self._ids.settle(execution.id)
 
-        await self._active.begin(execution, admitted, record)
+        asked_by = self._families.asking(actor, execution.ancestors)
+        await self._active.begin(execution, admitted, record, asked_by)
 
     async def _start_with_schedule(
         self, execution: Execution, admitted: Admitted, actor: Actor, key: IdempotencyKey | None
@@ -202,7 +208,7 @@ class Starts:
                 self._ids.settle(execution.id, schedule.id)
             self._schedules.add([schedule])
 
-        await self._active.begin(execution, admitted, record)
+        await self._active.begin(execution, admitted, record, actor)
 
 
 def expiring(request: StartRequest, now: datetime.datetime, up_sec: float) -> StartRequest:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.child_counts import ChildCounts
+from gateway_node.executions.entity_lock import EntityLock
 from gateway_node.executions.events import Change, Cursor, Event, Happening, LogBounds
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.idempotency import IdempotencyKey, KeptKey
@@ -195,6 +196,9 @@ class ExecutionStore(Protocol):
     async def paused_lines(self) -> frozenset[EntityRef | None]:
         """Return the entities whose part of the line is held, as the log told; None stands for
         all of it."""
+
+    async def locks(self) -> tuple[EntityLock, ...]:
+        """Return the locks on entities, as the log told, those that are over included."""
 
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the summary of each script as the log last told it, by its subject."""

@@ -11,6 +11,7 @@ from gateway_node.executions.errors import (
     ChildLimitReached,
     ConcurrencyLimitReached,
     DiskSpaceLow,
+    EntityLocked,
     ExecutionNotDeletable,
     ExecutionNotFound,
     ExecutionNotRepeatable,
@@ -62,6 +63,7 @@ from gateway_node.scripts.errors import (
 
 _EXECUTION = (*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable)
 _START = (
+    EntityLocked,
     ParametersInvalid,
     ConfirmationNeeded,
     CallbackRefused,
@@ -226,7 +228,7 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
             finds=find_execution,
             body=JsonBody(executions.StopBody),
             answers='Execution',
-            errors=(*_EXECUTION, ExecutionNotStoppable),
+            errors=(*_EXECUTION, EntityLocked, ExecutionNotStoppable),
         ),
     ),
     *and_by_id(
@@ -238,7 +240,12 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
             OfExecution,
             finds=find_scripts,
             status=204,
-            errors=(*_EXECUTION, ExecutionNotDeletable, ExecutionNotStoppable),
+            errors=(
+                *_EXECUTION,
+                EntityLocked,
+                ExecutionNotDeletable,
+                ExecutionNotStoppable,
+            ),
         ),
     ),
     *and_by_id(

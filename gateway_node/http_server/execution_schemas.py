@@ -121,7 +121,7 @@ _CHANGE = object_of(
 )
 _EVENT: Schema = {
     'id': TEXT,
-    'event': {'enum': ['status', 'script', 'line']},
+    'event': {'enum': ['status', 'script', 'line', 'lock']},
     'href': href_to('/events/42'),
     'timestamp': TIME,
     'payload': {
@@ -130,7 +130,8 @@ _EVENT: Schema = {
         'required': ['href', 'change'],
     },
 }
-"""Its payload is the summary of an execution or of a script, as the event left it, or the line."""
+"""Its payload is the summary of an execution or of a script, as the event left it, the line or a
+lock."""
 
 _AROUND: Schema = {
     'next': href_to('/executions?limit=-100&id_exclusive=exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8'),

@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.executions.errors import (
+    EntityLocked,
     ExecutionNotFound,
     ExecutionNotWaiting,
     StoreUnavailable,
@@ -24,7 +25,13 @@ from gateway_node.http_server.subjects import (
 from gateway_node.scripts.errors import ScriptsTurnedOff
 
 _OF_ENTITY = (EntityNotFound, ScriptsTurnedOff)
-_OF_EXECUTION = (*_OF_ENTITY, ExecutionNotFound, ExecutionNotWaiting, StoreUnavailable)
+_OF_EXECUTION = (
+    *_OF_ENTITY,
+    EntityLocked,
+    ExecutionNotFound,
+    ExecutionNotWaiting,
+    StoreUnavailable,
+)
 
 LINE_ROUTES: tuple[Route[Any, Any], ...] = (
     Route(
@@ -46,7 +53,7 @@ LINE_ROUTES: tuple[Route[Any, Any], ...] = (
         finds=find_library,
         body=JsonBody(line_requests.LineBody),
         answers='Line',
-        errors=(ScriptsTurnedOff, StoreUnavailable),
+        errors=(ScriptsTurnedOff, EntityLocked, StoreUnavailable),
     ),
     Route(
         'GET',
@@ -67,7 +74,7 @@ LINE_ROUTES: tuple[Route[Any, Any], ...] = (
         finds=find_scripts,
         body=JsonBody(line_requests.LineBody),
         answers='Line',
-        errors=(*_OF_ENTITY, StoreUnavailable),
+        errors=(*_OF_ENTITY, EntityLocked, StoreUnavailable),
     ),
     *and_by_id(
         Route(

@@ -35,8 +35,10 @@ _TAGS = {
     'entities': 'What can be diagnosed: apps, components, areas and functions.',
     'scripts': 'What can be executed.',
     'executions': 'Executions of scripts: started, followed, stopped, removed.',
+    'locks': 'Who holds an entity, so that nobody else changes anything there.',
 }
 _TAG_OF_SEGMENT = {
+    'locks': 'locks',
     'executions': 'executions',
     'scripts': 'scripts',
     'apps': 'entities',

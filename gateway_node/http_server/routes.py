@@ -13,6 +13,7 @@ from gateway_node.http_server.event_routes import EVENT_ROUTES
 from gateway_node.http_server.execution_routes import EXECUTION_ROUTES
 from gateway_node.http_server.gateway_routes import GATEWAY_ROUTES, UNVERSIONED
 from gateway_node.http_server.line_routes import LINE_ROUTES
+from gateway_node.http_server.lock_routes import LOCK_ROUTES
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.script_routes import SCRIPT_ROUTES
 
@@ -26,4 +27,5 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *EXECUTION_ROUTES,
     *ARTIFACT_ROUTES,
     *LINE_ROUTES,
+    *LOCK_ROUTES,
 )

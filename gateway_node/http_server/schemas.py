@@ -7,6 +7,7 @@ as the components of an OpenAPI document do.
 
 from gateway_node.callbacks.values import CallbackStatus
 from gateway_node.entities.values import ComponentKind
+from gateway_node.executions.entity_lock import LockScope
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.error_table import ERROR_TABLE
 from gateway_node.http_server.execution_schemas import EXECUTION_SCHEMAS
@@ -142,6 +143,16 @@ SCHEMAS: dict[str, Schema] = {
         {'executions': object_of({status.value: COUNT for status in ExecutionStatus})},
     ),
     'Line': object_of({'paused': FLAG, 'waiting': COUNT}, {'oldest_wait_sec': AMOUNT}),
+    'Lock': object_of(
+        {
+            'id': TEXT,
+            'owned': FLAG,
+            'lock_expiration': TIME,
+            'holder': object_of({}, {'name': TEXT, 'client_id': TEXT}),
+        },
+        {'scopes': array_of(choice_of(LockScope), uniqueItems=True)},
+    ),
+    'LockList': list_of('Lock'),
     'Probe': object_of({'status': {'const': 'ok'}}),
     'Reference': object_of(_REFERENCE),
     'ReferenceList': list_of('Reference'),

@@ -6,6 +6,7 @@ from typing import Any
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.executions.errors import (
     DiskSpaceLow,
+    EntityLocked,
     IdempotencyKeyReused,
     ScriptHasOpenExecutions,
     StoreUnavailable,
@@ -36,6 +37,7 @@ from gateway_node.scripts.errors import (
 ERRORS_OF_SCRIPTS = (EntityNotFound, ScriptsTurnedOff, LibraryUnavailable)
 ERRORS_OF_SCRIPT = (*ERRORS_OF_SCRIPTS, ScriptNotFound)
 _UPLOAD = (
+    EntityLocked,
     UploadsTurnedOff,
     ScriptRefused,
     ScriptTooLarge,
@@ -111,7 +113,13 @@ SCRIPT_ROUTES: tuple[Route[Any, Any], ...] = (
         OfScript,
         finds=find_entity,
         status=204,
-        errors=(*ERRORS_OF_SCRIPT, UploadsTurnedOff, ScriptIsManaged, ScriptHasOpenExecutions),
+        errors=(
+            *ERRORS_OF_SCRIPT,
+            UploadsTurnedOff,
+            EntityLocked,
+            ScriptIsManaged,
+            ScriptHasOpenExecutions,
+        ),
     ),
     Route(
         'GET',

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway_node.access.authentication import Authentication
+from gateway_node.access.locks import Locks
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -62,6 +63,7 @@ class Services:
     event_pages: EventPages
     streams: Streams
     callbacks: Callbacks
+    locks: Locks
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` and `sqlite` among them."""
     conditions: Callable[[], Awaitable[Mapping[str, Any]]]

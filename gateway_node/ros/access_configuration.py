@@ -13,3 +13,11 @@ class AuthConfiguration:
     """Absolute; None where there is none."""
     allow_anonymous_access: bool
     open_probes: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocksConfiguration:
+    """Locks on entities."""
+
+    max_expiration_sec: int
+    breakable: bool

@@ -26,4 +26,20 @@ ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Whether /health/live and, without the version of the software, /version-info '
         'are answered to who shows no credential, too.',
     ),
+    ParameterSpecification(
+        name='locks.max_expiration_sec',
+        type=ParameterType.INTEGER,
+        default=3600,
+        unit='s',
+        minimum=1,
+        maximum=86400,
+        description='How long a lock on an entity may hold before it has to be extended.',
+    ),
+    ParameterSpecification(
+        name='locks.breakable',
+        type=ParameterType.BOOLEAN,
+        default=True,
+        description='Whether an admin may break the locks of others; otherwise they hold until '
+        'they end or are given back.',
+    ),
 )

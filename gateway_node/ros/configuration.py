@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from gateway_node.callbacks.allowed import Entry, entry_of
 from gateway_node.callbacks.errors import EntryInvalid
-from gateway_node.ros.access_configuration import AuthConfiguration
+from gateway_node.ros.access_configuration import AuthConfiguration, LocksConfiguration
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.parameter_specification import ParameterValue
 from gateway_node.ros.specifications import PARAMETERS
@@ -197,6 +197,7 @@ class Configuration:
     callbacks: CallbacksConfiguration
     restart: RestartConfiguration
     auth: AuthConfiguration
+    locks: LocksConfiguration
     status_topic: str
 
 
@@ -266,6 +267,7 @@ def configuration_from(
             **_group(values, 'auth')
             | {'tokens_file': _optional_path(values, 'auth.tokens_file', environ)}
         ),
+        locks=LocksConfiguration(**_group(values, 'locks')),
         status_topic=cast(str, values['status_topic']),
     )
 

@@ -27,6 +27,7 @@ from gateway_node.executions.ids import number_of
 from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.callback_store import add_callback
 from gateway_node.storage.end_counts import count_ends
+from gateway_node.storage.entity_locks import keep_lock
 from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.kept_keys import keep_key
 from gateway_node.storage.paused_lines import keep_paused
@@ -47,6 +48,7 @@ def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[
         if isinstance(each, Happening):
             keep_told(log.connection, each)
             keep_paused(log.connection, each)
+            keep_lock(log.connection, each)
             happened.append(each)
             continue
         changed = [insert(log, each[0])] if each[0].new else _replace(log, each)

@@ -16,6 +16,7 @@ from gateway_node.executions.document_reading import (
     executions_from,
     present_texts,
 )
+from gateway_node.executions.entity_lock import EntityLock
 from gateway_node.executions.errors import (
     StoreUnavailable,
 )
@@ -38,6 +39,7 @@ from gateway_node.storage.counts import read_counts
 from gateway_node.storage.database import Database
 from gateway_node.storage.end_counts import count_ends
 from gateway_node.storage.end_statistics import SqliteEndCounts
+from gateway_node.storage.entity_locks import read_locks
 from gateway_node.storage.event_log import SqliteEventLog
 from gateway_node.storage.event_rows import LogWriter
 from gateway_node.storage.execution_rows import (
@@ -203,6 +205,10 @@ class SqliteExecutionStore:
     async def paused_lines(self) -> frozenset[EntityRef | None]:
         """Return the entities whose part of the line is held; None stands for all of it."""
         return await self._database.read(read_paused)
+
+    async def locks(self) -> tuple[EntityLock, ...]:
+        """Return the locks on entities, those that are over included."""
+        return await self._database.read(read_locks)
 
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the log last told of each script, by its subject."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlite3
 
 from gateway_node.storage.callback_schema import CALLBACKS
+from gateway_node.storage.entity_locks import ENTITY_LOCKS
 from gateway_node.storage.errors import StoreVersionError
 from gateway_node.storage.first_steps import FIRST, KEPT_BYTES, LOG
 from gateway_node.storage.key_schema import KEPT_KEYS
@@ -26,6 +27,7 @@ STEPS: Steps = (
     (*SEARCH, *STATISTICS, *NAMED_VERSIONS),
     SERVED,
     (*KEPT_KEYS, *CALLBACKS, *PAUSED_LINES),
+    (*ENTITY_LOCKS,),
 )
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 

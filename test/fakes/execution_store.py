@@ -24,6 +24,7 @@ from gateway_node.executions.documents import (
     to_document,
     to_parameters,
 )
+from gateway_node.executions.entity_lock import EntityLock
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -66,6 +67,7 @@ class InMemoryExecutionStore:
         """Of those that were measured."""
         self._told_scripts: dict[str, dict[str, Any]] = {}
         self._paused_lines: set[EntityRef | None] = set()
+        self._locks: dict[str, EntityLock] = {}
         self._log = InMemoryEventLog(clock, self._check_available)
         self._end_counts = InMemoryEndCounts(self._check_available)
         self._keys = InMemoryIdempotencyKeys(clock, self._check_available, self._is_open)
@@ -204,6 +206,11 @@ class InMemoryExecutionStore:
         self._check_available()
         return frozenset(self._paused_lines)
 
+    async def locks(self) -> tuple[EntityLock, ...]:
+        """Return the locks on entities, those that are over included."""
+        self._check_available()
+        return tuple(self._locks.values())
+
     async def told_scripts(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the log last told of each script, by its subject."""
         self._check_available()
@@ -325,6 +332,11 @@ class InMemoryExecutionStore:
             self._paused_lines.add(line_entity(happening.subject))
         elif happening.kind is EventKind.LINE_RESUMED:
             self._paused_lines.discard(line_entity(happening.subject))
+        elif happening.kind in (EventKind.LOCK_ACQUIRED, EventKind.LOCK_EXTENDED):
+            assert happening.lock is not None
+            self._locks[happening.lock.id] = happening.lock
+        elif happening.lock is not None:
+            del self._locks[happening.lock.id]
         return self._log.append(happening)
 
     def _measure(self, execution: Execution, kept_bytes: int) -> None:

@@ -27,6 +27,8 @@ ABOUT_SCRIPTS = re.compile(r'\{entity\}| /executions| /events')
 TOLD = f'https://{RECEIVER}/ended'
 UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
 A_KEY = {'Idempotency-Key': '"8e03978e-40d5"'}
+A_CLIENT = {'X-Client-Id': 'tablet_1'}
+ANOTHER_CLIENT = 'tablet_2'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ class Scene:
     entity: str
     script_id: str = 'script_unknown'
     execution_id: str = UNKNOWN_EXECUTION
+    lock_id: str = 'lock_unknown'
     known: bool = True
     uploaded: tuple[int, Any] = (0, None)
     """What was answered to an upload."""
@@ -256,6 +259,36 @@ async def script_unknown(scene: Scene) -> None:
     scene.script_id = 'script_unknown'
 
 
+def locked_by(client_id: str) -> Callable[[Scene], Awaitable[None]]:
+    async def lock(scene: Scene) -> None:
+        status, lock = await scene.api.json(
+            'POST',
+            f'/{scene.entity}/locks',
+            json={'lock_expiration': 60},
+            headers={'X-Client-Id': client_id},
+        )
+        assert status == 201
+        scene.lock_id = lock['id']
+
+    return lock
+
+
+async def lock_released(scene: Scene) -> None:
+    await locked_by(A_CLIENT['X-Client-Id'])(scene)
+    path = f'/{scene.entity}/locks/{scene.lock_id}'
+    assert (await scene.api.request('DELETE', path, headers=A_CLIENT)).status == 204
+
+
+def one_after_another(
+    *steps: Callable[[Scene], Awaitable[None]],
+) -> Callable[[Scene], Awaitable[None]]:
+    async def take(scene: Scene) -> None:
+        for step in steps:
+            await step(scene)
+
+    return take
+
+
 SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     '-': nothing_more,
     'known': nothing_more,
@@ -300,6 +333,15 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'execution without a callback': without_callback,
     'execution deleted': execution_deleted,
     'execution unknown': nothing_more,
+    'entity locked': locked_by(ANOTHER_CLIENT),
+    'execution running, entity locked': one_after_another(running, locked_by(ANOTHER_CLIENT)),
+    'execution completed, entity locked': one_after_another(ended(0), locked_by(ANOTHER_CLIENT)),
+    'execution in line, entity locked': one_after_another(in_line, locked_by(ANOTHER_CLIENT)),
+    'lock held': locked_by(A_CLIENT['X-Client-Id']),
+    'lock held, store unavailable': one_after_another(
+        locked_by(A_CLIENT['X-Client-Id']), store_unavailable
+    ),
+    'lock released': lock_released,
     'Idempotency-Key used': key_used,
     'Idempotency-Key used with other fields': key_used_otherwise,
     'Idempotency-Key of what was deleted': key_of_what_was_deleted,
@@ -313,6 +355,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "gateway's limit reached, nobody waits": {'max_executions': 1, 'max_waiting': 0},
     'execution in line': {'max_executions': 1},
     'execution in line, store unavailable': {'max_executions': 1},
+    'execution in line, entity locked': {'max_executions': 1},
     'line full': {'max_executions': 1, 'max_waiting': 1},
     "schedules' limit reached": {'max_schedules': 1},
     "scripts' limit reached": {'max_scripts': 1},
@@ -350,6 +393,8 @@ def content_of(row: Row, scene: Scene, method: str, path: str) -> dict[str, Any]
         return {'json': {'priority': 70}}
     if method not in ('POST', 'PUT') or path.endswith(('/callback', '/retry')):
         return {}
+    if '/locks' in path:
+        return {'json': {'lock_expiration': 60}}
     if path.endswith('/line'):
         return {'json': {'paused': True}}
     if path.endswith('/actions'):
@@ -377,6 +422,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     path = template.replace('{entity}', f'/{scene.entity}')
     path = path.replace('scripts/{id}', f'scripts/{scene.script_id}')
     path = path.replace('executions/{id}', f'executions/{scene.execution_id}')
+    path = path.replace('locks/{id}', f'locks/{scene.lock_id}')
     path = path.replace('{status}', 'running')
     path = path.replace('{sequence}', '1' if scene.known else '4711')
     path = path.replace('{path}', 'log.txt')
@@ -385,8 +431,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
         known = scene.known and not scene.entity.endswith('nobody')
         path = path.replace('{id}', named[entity_type] if known else 'nobody')
     options = content_of(row, scene, method, path)
-    if row.state in KEY_STATES:
-        options['headers'] = A_KEY
+    options['headers'] = A_CLIENT | (A_KEY if row.state in KEY_STATES else {})
     return await scene.api.request(method, path, **options)
 
 
@@ -397,6 +442,7 @@ FIELDS = {
     'area': {'id', 'name', 'href', 'components'},
     'function': {'id', 'name', 'href', 'hosts'},
     'entity': {'id', 'name', 'href', 'online', 'scripts'},
+    'lock': {'id', 'owned', 'lock_expiration', 'holder'},
     'script': {
         'id',
         'name',
@@ -509,13 +555,20 @@ REFUSALS_OF_A_START = {
     'gateway shutting down',
     'runner unavailable',
     'store unavailable',
+    'entity locked',
 }
 KEY_STATES = {
     'Idempotency-Key used',
     'Idempotency-Key used with other fields',
     'Idempotency-Key of what was deleted',
 }
-IN_LINE = {'execution in line', 'execution in line, store unavailable'}
+IN_LINE = {
+    'execution in line',
+    'execution in line, store unavailable',
+    'execution in line, entity locked',
+}
+RUNNING_LOCKED = {'execution running, entity locked'}
+ENDED_LOCKED = {'execution completed, entity locked'}
 CONCERNS: dict[str, set[str]] = {
     '{entity}': ENTITY_STATES,
     '/apps/{id}/is-located-on': ENTITY_STATES,
@@ -531,6 +584,8 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/scripts/{id}/executions': SCRIPT_STATES | USES_OF_A_SCRIPT,
     '{entity}/executions': {*ENTITY_STATES, 'scripts off'},
     '{entity}/scripts/{id}/executions/{id}': EXECUTION_STATES,
+    '{entity}/locks': ENTITY_STATES | {'entity locked'},
+    '{entity}/locks/{id}': {'entity locked', 'lock held', 'lock released', 'entity unknown'},
     '/scripts': {'-', 'scripts off'},
     '/line': {'-', 'scripts off'},
     '{entity}/line': {*ENTITY_STATES, 'scripts off'},
@@ -560,9 +615,9 @@ CONCERNS: dict[str, set[str]] = {
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""
 CONCERNS_ALSO: dict[str, set[str]] = {
-    'POST {entity}/scripts': {*KEY_STATES, 'uploads off'},
-    'PUT {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off'},
-    'DELETE {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off'},
+    'POST {entity}/scripts': {*KEY_STATES, 'uploads off', 'entity locked'},
+    'PUT {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off', 'entity locked'},
+    'DELETE {entity}/scripts/{id}': {*USES_OF_A_SCRIPT, 'uploads off', 'entity locked'},
     'GET {entity}/scripts/{id}/executions': {'script deleted after an execution'},
     'POST {entity}/scripts/{id}/executions': REFUSALS_OF_A_START | KEY_STATES,
     'GET {entity}/scripts/{id}/versions': {'store unavailable'},
@@ -570,8 +625,18 @@ CONCERNS_ALSO: dict[str, set[str]] = {
     'GET /executions/{id}': {'execution in line'},
     'PATCH {entity}/scripts/{id}/executions/{id}': IN_LINE,
     'PATCH /executions/{id}': IN_LINE,
-    'PUT /line': {'store unavailable'},
-    'PUT {entity}/line': {'store unavailable'},
+    'PUT {entity}/scripts/{id}/executions/{id}': RUNNING_LOCKED,
+    'PUT /executions/{id}': RUNNING_LOCKED,
+    'DELETE {entity}/scripts/{id}/executions/{id}': ENDED_LOCKED,
+    'DELETE /executions/{id}': ENDED_LOCKED,
+    'POST {entity}/scripts/{id}/executions/{id}/retry': ENDED_LOCKED,
+    'POST /executions/{id}/retry': ENDED_LOCKED,
+    'POST /executions': {'entity locked'},
+    'PUT /line': {'store unavailable', 'entity locked'},
+    'PUT {entity}/line': {'store unavailable', 'entity locked'},
+    'POST {entity}/locks': {'store unavailable'},
+    'PUT {entity}/locks/{id}': {'lock held, store unavailable'},
+    'DELETE {entity}/locks/{id}': {'lock held, store unavailable'},
     'GET /health/ready': {'gateway recovering', 'gateway shutting down', 'store unavailable'},
 }
 """The states that concern one method."""

@@ -30,6 +30,8 @@ from fakes import (
 )
 
 from gateway_node.access.authentication import Authentication
+from gateway_node.access.lock_book import LockBook
+from gateway_node.access.locks import Locks, LockSettings
 from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.callbacks.sending import Sender
@@ -194,6 +196,7 @@ async def serve_api(
     open_probes: bool = True,
     allowed_origins: tuple[str, ...] = (),
     streams: StreamSettings | None = None,
+    locks_breakable: bool = True,
     routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
     recovering: bool = False,
@@ -205,6 +208,7 @@ async def serve_api(
     """
     clock = FakeClock()
     store = InMemoryExecutionStore(clock)
+    lock_book = LockBook(clock, store.up_sec)
     schemas = schemas or FakeSchemaChecker()
     runner = FakeScriptRunner(obedient=True)
     free_space = FakeFreeSpace()
@@ -247,6 +251,7 @@ async def serve_api(
         ),
         last_id=None,
         check_callback=allowed.check,
+        guard=lock_book,
     )
     callbacks = Callbacks(
         store=InMemoryCallbackStore(store, clock),
@@ -264,7 +269,15 @@ async def serve_api(
         is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
         manifest=_MANIFEST,
     )
+    locks = Locks(
+        book=lock_book,
+        ledger=room.ledger,
+        store=store,
+        clock=clock,
+        settings=LockSettings(max_expiration_sec=3600, breakable=locks_breakable),
+    )
     if not recovering:
+        await locks.open(entities)
         await executions.open(entities)
     entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
     application = Application(
@@ -280,6 +293,7 @@ async def serve_api(
             event_pages=room.event_pages,
             streams=room.streams,
             callbacks=callbacks,
+            locks=locks,
             versions={'gateway': 'test', 'sqlite': '3.45.1'},
             conditions=nothing_amiss,
             clock=clock,
