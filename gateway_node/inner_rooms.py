@@ -112,6 +112,7 @@ async def _execution_room(
         check_callback=allowed.check,
         archive=archive,
         guard=lock_book,
+        fingerprint_key=adapters.state_key.derived_key(b'idempotency'),
     )
     log_lines = LogLines()
     room.ledger.add_listener(log_lines)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said across the fork; beside `contract`, which scripts too have to load."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 
@@ -60,6 +61,8 @@ class SupervisorOrder(TypedDict):
     folder_variables: NotRequired[dict[str, str]]
     """Variables that are paths within the supervisor's folder, by name."""
     stdin: str
+    has_secrets: NotRequired[bool]
+    """True where secrets are on stdin: who had them in its memory gets no other order."""
     script_file: NotRequired[str]
     """The file that an interpreter is to read: it must be there."""
     timeout_sec: float
@@ -308,4 +311,6 @@ class SchemaAnswer(TypedDict, total=False):
     """What is wrong, or how the check itself failed."""
 
     violations: Violations
+    secrets: Sequence[str]
+    """Where in the parameters secrets are; JSON Pointers."""
     failed: str

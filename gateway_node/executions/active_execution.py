@@ -255,6 +255,8 @@ class ActiveExecution:
             )
         except SpawnFailed as error:
             raise NotStartable(FailureReason.SPAWN_FAILED, str(error), error.left) from error
+        finally:
+            self.order = order.without_secrets()
         return self._process
 
     async def _take_order(self, enter: _Enter) -> None:

@@ -22,6 +22,7 @@ from gateway_node.executions.errors import (
     RunnerUnavailable,
     TimeoutTooLong,
 )
+from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line, SchedulePlaces
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
@@ -31,6 +32,7 @@ from gateway_node.executions.start_checks import StartChecks
 from gateway_node.executions.values import FailureReason
 from gateway_node.scripts.errors import (
     SchemaCheckUnavailable,
+    SecretsScheduled,
 )
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.ports import SchemaChecker
@@ -71,6 +73,8 @@ class Admission:
         self._up_sec = up_sec
         self._schedule_places = SchedulePlaces(settings.restarts.max_schedules)
         self._scripts: dict[str, Script] = {}
+        self.secrets = HeldSecrets()
+        """Of what waits, or may be tried again, until it leaves."""
         self._queue_news = QueueNews(ledger, self._line.waits)
         self._directory: EntityDirectory | None = None
         self._closed = False
@@ -94,6 +98,7 @@ class Admission:
             DiskSpaceLow, SchemaCheckUnavailable, ScriptAlreadyRunning, ConcurrencyLimitReached,
             LineFull, LinePaused, ScheduleLimitReached, ConfirmationNeeded: as their names say.
             ParametersInvalid: the script does not take the parameters, or the arguments.
+            SecretsScheduled: it would be a schedule, and secrets are among the parameters.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
         """
@@ -101,6 +106,7 @@ class Admission:
             self._refuse_when_closed()
             admitted = await self._check_and_ask(candidate)
             self._refuse_when_closed()
+            self.secrets.hold_where_needed(admitted, candidate.attempt)
             if not candidate.runs:
                 # A schedule needs no version before its start.
                 del self._scripts[candidate.execution_id]
@@ -123,6 +129,7 @@ class Admission:
                 order = await self._check_in_with_patience(candidate)
             # A schedule that is let in is one no more.
             self._schedule_places.leave(candidate.execution_id)
+            self.secrets.forget_where_last(order, candidate.attempt)
             return order
 
     async def accept(self, execution_id: str, entity: EntityRef, script_id: str) -> Script:
@@ -134,6 +141,7 @@ class Admission:
     def leave(self, execution_id: str) -> None:
         """Free what an execution, or a schedule, holds; harmless where that is nothing."""
         self._scripts.pop(execution_id, None)
+        self.secrets.forget(execution_id)
         self._line.leave(execution_id)
         self._schedule_places.leave(execution_id)
 
@@ -176,8 +184,9 @@ class Admission:
         """Check, take a place or stand in line, ask the runner: nothing is on record yet."""
         while True:
             script = await self._script(candidate)
-            order = self._order(candidate, script)
-            await self._checks.check(order)
+            order = await self._checks.check(self._order(candidate, script))
+            if order.secrets and candidate.schedule_id is not None:
+                raise SecretsScheduled(order.secrets)
             if script.confirmation is not None and not candidate.confirmed:
                 raise ConfirmationNeeded.of(order)
             waits = self._take_places(candidate, script)
@@ -204,8 +213,7 @@ class Admission:
         """Check, wait for a place, ask the runner: the same for all that is on record."""
         while True:
             script = await self._script(candidate)
-            order = self._order(candidate, script)
-            await self._checks.check(order)
+            order = await self._checks.check(self._order(candidate, script))
             turn = self._line.join(candidate.place(script))
             if not turn.done():
                 if not candidate.in_line:
@@ -271,7 +279,8 @@ class Admission:
             execution_id=candidate.execution_id,
             entity=candidate.entity,
             script=script,
-            parameters=candidate.parameters,
+            parameters=self.secrets.parameters_of(candidate),
+            secrets=candidate.secrets,
             arguments=candidate.arguments,
             timeout_sec=self._time_limit(candidate, script),
             stop_grace_period_sec=self._settings.stop_grace_period_sec,

@@ -20,6 +20,7 @@ def repetition_of(execution: Execution) -> StartRequest:
     return StartRequest(
         execution_type=ExecutionType.NOW,
         parameters=execution.input_parameters,
+        secrets=execution.secrets,
         arguments=execution.arguments,
         again=execution.id,
     )

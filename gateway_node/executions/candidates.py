@@ -35,6 +35,9 @@ class Candidate:
     arguments: tuple[str, ...]
     timeout_sec: float | None
     """None: the script's own, or the gateway's default."""
+    secrets: tuple[str, ...] = ()
+    """Where in the parameters of what is on record secrets are masked."""
+    attempt: int = 1
     priority: int = DEFAULT_PRIORITY
     group: GroupLimit | None = None
     ancestors: tuple[str, ...] = ()
@@ -84,6 +87,8 @@ def accepted(
         parameters=execution.input_parameters,
         arguments=execution.arguments,
         timeout_sec=execution.timeout_sec,
+        secrets=execution.secrets,
+        attempt=execution.attempt,
         priority=execution.priority,
         expires_up_sec=execution.expires_up_sec,
         group=group,

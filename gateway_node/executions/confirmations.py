@@ -36,7 +36,7 @@ class ConfirmationNeeded(Exception):
         """Return the refusal of a start whose script says so."""
         return cls(
             {order.entity.path: order.script.confirmation or ''},
-            parameters=order.parameters,
+            parameters=order.shown_parameters,
             arguments=order.arguments,
         )
 

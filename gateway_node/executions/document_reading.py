@@ -117,6 +117,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         attempt=summary.get('attempt', 1),
         retries=Retries(**rest['retries']) if 'retries' in rest else None,
         due_up_sec=rest.get('due_up_sec'),
+        secrets=tuple(rest.get('secrets', ())),
     )
 
 

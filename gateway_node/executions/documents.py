@@ -183,6 +183,7 @@ def _rest(execution: Execution) -> dict[str, Any]:
             or None,
             'retries': execution.retries and dataclasses.asdict(execution.retries),
             'due_up_sec': execution.due_up_sec,
+            'secrets': execution.secrets or None,
             'last_start': boot_time and [boot_time.boot_id, boot_time.seconds],
             'unkillable': [
                 [process.start_ticks, process.permitted]

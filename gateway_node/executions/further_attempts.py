@@ -33,6 +33,7 @@ _NOT_TRIED_AGAIN = frozenset(
         FailureReason.EXPIRED,
         FailureReason.SCRIPT_GONE,
         FailureReason.PARAMETERS_REFUSED,
+        FailureReason.SECRETS_GONE,
     }
 )
 """The first two are no fault of the script's, what expired is wanted no more, and the others would
@@ -70,6 +71,9 @@ class FurtherAttempts:
         retries = ended.retries
         if retries is None or ended.attempt > retries.limit or not _tried_again(ended):
             return None
+        if ended.secrets and not self._admission.secrets.holds(ended.id):
+            _log.warning('%s is not tried again: its secrets are not kept', ended.id)
+            return None
         now = self._clock.now()
         execution_id = self._ids.next(now)
         try:
@@ -80,6 +84,7 @@ class FurtherAttempts:
                 raise
             _log.warning('%s is not tried again: %s', ended.id, error)
             return None
+        self._admission.secrets.pass_on(ended.id, execution_id)
         return Execution(
             id=execution_id,
             entity=ended.entity,
@@ -90,6 +95,7 @@ class FurtherAttempts:
             trigger=RETRY,
             created_at=now,
             input_parameters=ended.input_parameters,
+            secrets=ended.secrets,
             arguments=ended.arguments,
             attempt=ended.attempt + 1,
             due_up_sec=self._up_sec() + retries.delay_sec,

@@ -35,6 +35,7 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
+from gateway_node.masking import masked
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.values import Script
 from gateway_node.to_the_end import ToTheEnd
@@ -124,6 +125,7 @@ class GroupStarts:
         except BaseException:
             self._ids.settle(group_id, *(each.execution_id for each in candidates))
             raise
+        group, admitted = self._with_hidden_secrets(group, admitted)
         children = [
             (new_execution(each.order, start, actor, asked_at, (group_id,)), each)
             for each in admitted
@@ -189,6 +191,15 @@ class GroupStarts:
         if unconfirmed:
             raise ConfirmationNeeded.of_all(unconfirmed)
         return admitted
+
+    def _with_hidden_secrets(
+        self, group: Execution, admitted: Sequence[Admitted]
+    ) -> tuple[Execution, list[Admitted]]:
+        """Return the group and its children with all hidden that is secret to one of them."""
+        secrets = tuple(sorted({each for one in admitted for each in one.order.secrets}))
+        shown = masked(group.input_parameters, secrets)
+        hidden = [self._admission.secrets.hide(each, secrets) for each in admitted]
+        return group.evolve(input_parameters=shown, secrets=secrets), hidden
 
     def _begin(
         self,

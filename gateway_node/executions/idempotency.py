@@ -17,7 +17,14 @@ class IdempotencyKey:
     """Within which names are told apart: whose request it is, and of what."""
     name: str
     fingerprint: str
-    """What was asked for, as a hash."""
+    """What was asked for, as a hash that tells nothing to who does not know the secret in it."""
+    earlier_fingerprint: str | None = None
+    """As earlier versions made it, without a secret."""
+
+    @property
+    def fingerprints(self) -> tuple[str | None, ...]:
+        """All that may be kept of the same wish."""
+        return self.fingerprint, self.earlier_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)

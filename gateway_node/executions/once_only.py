@@ -4,6 +4,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+import hashlib
+import hmac
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -32,10 +34,25 @@ class OnceOnly:
     was refused, nothing was made and the next one tries by itself.
     """
 
-    def __init__(self, keys: IdempotencyKeys) -> None:
+    def __init__(self, keys: IdempotencyKeys, secret: bytes) -> None:
+        """With the same `secret` the same wish has the same fingerprint."""
         self._keys = keys
+        self._secret = secret
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._to_the_end = ToTheEnd()
+
+    def key(self, scope: str, name: str, wish: str) -> IdempotencyKey:
+        """Return the key of a request for a wish, a text that is the same for the same one.
+
+        The text may hold secrets; what is kept of it is of no use to who guesses them.
+        """
+        wished = wish.encode()
+        return IdempotencyKey(
+            scope=scope,
+            name=name,
+            fingerprint=hmac.new(self._secret, wished, 'sha256').hexdigest(),
+            earlier_fingerprint=hashlib.sha256(wished).hexdigest(),
+        )
 
     async def make(
         self,
@@ -72,7 +89,7 @@ class OnceOnly:
         kept = await self._keys.get(key)
         if kept is None:
             return None
-        reused = kept.fingerprint != key.fingerprint
+        reused = kept.fingerprint not in key.fingerprints
         if kept.made and reused:
             raise IdempotencyKeyReused(key.name)
         try:

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import enum
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from gateway_node.executions.values import (
     Trigger,
     UnkillableProcess,
 )
+from gateway_node.masking import masked
 from gateway_node.scripts.values import Script
 
 
@@ -34,11 +35,22 @@ class StartOrder:
     entity: EntityRef
     script: Script
     parameters: Mapping[str, Any]
-    """JSON values, already checked against the script's parameters_schema."""
+    """JSON values, checked against the script's parameters_schema before anything is started."""
     arguments: tuple[str, ...]
     timeout_sec: float
     stop_grace_period_sec: float
     """Seconds between the request to end and the kill."""
+    secrets: tuple[str, ...] = ()
+    """Where in `parameters` secrets are, which the script gets on stdin alone; JSON Pointers."""
+
+    @property
+    def shown_parameters(self) -> Mapping[str, Any]:
+        """The parameters as they may be shown and kept, without the secrets."""
+        return masked(self.parameters, self.secrets) if self.secrets else self.parameters
+
+    def without_secrets(self) -> 'StartOrder':
+        """Return the order as it may be kept."""
+        return replace(self, parameters=self.shown_parameters) if self.secrets else self
 
 
 class EndCause(enum.Enum):

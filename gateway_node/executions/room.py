@@ -2,6 +2,7 @@
 """The room of executions, assembled: for the gateway as for the tests of it."""
 
 from dataclasses import dataclass
+import secrets
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
@@ -66,11 +67,13 @@ def execution_room(
     check_callback: CallbackCheck,
     archive: Archive | None = None,
     guard: EntityGuard | None = None,
+    fingerprint_key: bytes | None = None,
 ) -> ExecutionRoom:
     """Make the room of the library and of what its ports are; `last_id` is the store's.
 
-    Without a `guard` no entity is closed to anybody. Nothing runs yet: `ScriptChanges.open` and
-    `ExecutionService.open` follow.
+    Without a `guard` no entity is closed to anybody. `fingerprint_key` is for hashes of what was
+    asked for, which the store keeps; without, each room has another one. Nothing runs yet:
+    `ScriptChanges.open` and `ExecutionService.open` follow.
     """
     ledger = Ledger(store)
     guard = guard or _Open()
@@ -105,7 +108,7 @@ def execution_room(
         service=service,
         questions=service.questions,
         script_changes=script_changes,
-        once_only=OnceOnly(store.keys),
+        once_only=OnceOnly(store.keys, fingerprint_key or secrets.token_bytes(32)),
         many=Many(service, service.questions),
         statistics=Statistics(store, clock),
         event_pages=EventPages(store),

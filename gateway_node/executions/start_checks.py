@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must hold for a start, whoever wants it; each check raises where it does not."""
 
+from dataclasses import replace
+
 from gateway_node.executions.errors import ProximityNotAvailable
 from gateway_node.executions.ports import FreeSpace, StartOrder
 from gateway_node.scripts.errors import ParametersInvalid
@@ -16,8 +18,8 @@ class StartChecks:
         self._schemas = schemas
         self._free_space = free_space
 
-    async def check(self, order: StartOrder) -> None:
-        """Return where the order may be carried out.
+    async def check(self, order: StartOrder) -> StartOrder:
+        """Return the order where it may be carried out, with what of its parameters is secret.
 
         Raises:
             DiskSpaceLow, ProximityNotAvailable, SchemaCheckUnavailable: as their names say.
@@ -32,5 +34,7 @@ class StartChecks:
                 f"'arguments' begins with {shown(order.arguments[0])}; a launch fragment takes "
                 "none, its launch arguments are given as 'parameters'"
             )
-        if script.parameters_schema is not None:
-            await self._schemas.check_parameters(script.parameters_schema, order.parameters)
+        if script.parameters_schema is None:
+            return order
+        found = await self._schemas.check_parameters(script.parameters_schema, order.parameters)
+        return replace(order, secrets=tuple(dict.fromkeys([*order.secrets, *found])))

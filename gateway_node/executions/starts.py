@@ -31,6 +31,7 @@ from gateway_node.executions.values import (
     Trigger,
     TriggerType,
 )
+from gateway_node.scripts.errors import SecretsMissing
 
 RUNS_NOW = frozenset({ExecutionType.NOW, ExecutionType.NOW_AND_ON_RESTART})
 
@@ -41,6 +42,9 @@ class StartRequest:
 
     execution_type: ExecutionType
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Where in the parameters secrets are missing, masked as what it repeats has them; JSON
+    Pointers."""
     arguments: tuple[str, ...] = ()
     timeout_sec: float | None = None
     """None: the script's own, or the gateway's default."""
@@ -103,6 +107,8 @@ class Starts:
 
         Raises what `ExecutionService.start` says.
         """
+        if request.secrets:
+            raise SecretsMissing(request.secrets)
         if request.callback is not None:
             self._check_callback(request.callback)
         ancestors = self._families.ancestors_of_child(request.parent)
@@ -173,9 +179,11 @@ class Starts:
     async def _start(
         self, execution: Execution, admitted: Admitted, actor: Actor, key: IdempotencyKey | None
     ) -> None:
+        waits = admitted.waits
+
         async def record() -> None:
             try:
-                await self._ledger.begin(execution, actor=actor, key=key, queued=admitted.waits)
+                await self._ledger.begin(execution, actor=actor, key=key, queued=waits)
             finally:
                 self._ids.settle(execution.id)
 
@@ -271,7 +279,8 @@ def new_execution(
         status=ExecutionStatus.PREPARED,
         trigger=Trigger(type=TriggerType.MANUAL, username=actor.name),
         created_at=asked_at,
-        input_parameters=order.parameters,
+        input_parameters=order.shown_parameters,
+        secrets=order.secrets,
         arguments=order.arguments,
         timeout_sec=request.timeout_sec,
         priority=request.priority,

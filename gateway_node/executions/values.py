@@ -116,6 +116,8 @@ class FailureReason(enum.Enum):
     """Its script was deleted while it was scheduled."""
     PARAMETERS_REFUSED = 'x-gateway-parameters-refused'
     """The script changed while it was scheduled, and no longer takes its parameters."""
+    SECRETS_GONE = 'x-gateway-secrets-gone'
+    """It was not started before the gateway ended, in whose memory alone its secrets were."""
     EXPIRED = 'x-gateway-expired'
     """It waited for a place for longer than its start allowed."""
     CHILDREN_FAILED = 'x-gateway-children-failed'
@@ -238,6 +240,9 @@ class Execution:
     trigger: Trigger
     created_at: datetime.datetime
     input_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """With `masking.MASK` in place of each secret."""
+    secrets: tuple[str, ...] = ()
+    """Where in `input_parameters` these are; JSON Pointers."""
     arguments: tuple[str, ...] = ()
     mended: tuple[Mending, ...] = ()
     """How the file that runs differs from the script's version."""

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 import datetime
 import enum
-import hashlib
 import json
 import re
 from typing import Any, TypeVar
@@ -103,12 +102,9 @@ async def made_once(
     if name is None:
         return Made(resource=await make(None))
     path = unquote(call.target.path.removeprefix(call.base))
-    key = IdempotencyKey(
-        scope=_canonical(['POST', path, call.actor.name]),
-        name=name,
-        fingerprint=hashlib.sha256(_canonical(fields).encode()).hexdigest(),
-    )
-    return await call.services.once_only.make(key, lambda: make(key), find)
+    once_only = call.services.once_only
+    key = once_only.key(_canonical(['POST', path, call.actor.name]), name, wish=_canonical(fields))
+    return await once_only.make(key, lambda: make(key), find)
 
 
 def given_in(body: Any) -> dict[str, Any]:

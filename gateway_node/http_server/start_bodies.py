@@ -102,7 +102,9 @@ class RetryBody(StartOptions):
             parameters=wish.parameters if self.parameters is None else self.parameters,
             arguments=wish.arguments if self.arguments is None else self.arguments,
         )
-        return replace(given, again=wish.again)
+        return replace(
+            given, again=wish.again, secrets=wish.secrets if self.parameters is None else ()
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from gateway_node.child.contract import (
     WORKING_DIRECTORY,
 )
 from gateway_node.executions.ports import StartOrder
+from gateway_node.masking import names_in
 
 LOG_DIRECTORY = '.ros_log'
 """In the working directory, with which it goes: what ROS logs of a script."""
@@ -124,12 +125,15 @@ def script_environment(
     """Return all variables for the order's script.
 
     `base` is the sourced environment, `python_folder` one in which Python finds
-    `gateway_node.script`, `gateway_url` the API's base where one is served.
+    `gateway_node.script`, `gateway_url` the API's base where one is served. Parameters that are,
+    or hold, secrets are not exported.
     """
     script = order.script
+    secret = names_in(order.secrets, order.parameters)
+    exported = {name: each for name, each in order.parameters.items() if name not in secret}
     own = {
         **script.environment,
-        **parameter_variables(order.parameters),
+        **parameter_variables(exported),
         EXECUTION_ID_VARIABLE: order.execution_id,
         ENTITY_VARIABLE: order.entity.path,
         SCRIPT_ID_VARIABLE: script.id,

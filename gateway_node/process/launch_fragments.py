@@ -8,7 +8,7 @@ moment only. Who asks has been admitted before.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import logging
 from pathlib import Path
@@ -18,6 +18,7 @@ from gateway_node.child.contract import launch_arguments
 from gateway_node.clock import Clock
 from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
 from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.masking import names_in
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.errors import ParametersInvalid, Violation
 from gateway_node.scripts.values import Script, ScriptKind
@@ -85,12 +86,16 @@ class LaunchFragments:
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def check(
-        self, script: Script, parameters: Mapping[str, Any], world: ScriptWorld
+        self,
+        script: Script,
+        parameters: Mapping[str, Any],
+        world: ScriptWorld,
+        secrets: Iterable[str] = (),
     ) -> None:
         """Raise where the fragment cannot run, or does not take the parameters.
 
         A fragment that cannot be read is let through: its execution then says why. What would be
-        refused by a reading that is not new is read anew.
+        refused by a reading that is not new is read anew. `secrets`, JSON Pointers, are not told.
 
         Raises:
             KindNotAvailable: the environment's Python has no `launch`.
@@ -109,11 +114,15 @@ class LaunchFragments:
             self._world = world
         key = (script.runs_from, script.version)
         given = launch_arguments(parameters)
+        secret = names_in(secrets, parameters)
         known = self._known.get(key)
-        violations = argument_violations(known.declaration, given) if known is not None else []
+        violations = (
+            argument_violations(known.declaration, given, secret) if known is not None else []
+        )
         is_new = known is not None and self._clock.monotonic() < known.at + _REFUSES_SEC
         if known is None or (violations and not is_new):
-            violations = argument_violations(await self._reading(key, script, world), given)
+            declaration = await self._reading(key, script, world)
+            violations = argument_violations(declaration, given, secret)
         if violations:
             raise ParametersInvalid(violations[0].reason, tuple(violations))
 
@@ -212,11 +221,13 @@ def parse_declaration(description: Mapping[str, Any]) -> Declaration:
 
 
 def argument_violations(
-    declaration: Declaration | None, given: Sequence[tuple[str, str]]
+    declaration: Declaration | None,
+    given: Sequence[tuple[str, str]],
+    secret: Container[str] = frozenset(),
 ) -> list[Violation]:
     """Return how the given launch arguments do not fit the declared ones; of none known, all fit.
 
-    They can be missing, or not among their choices.
+    They can be missing, or not among their choices. The values of `secret` ones are not told.
     """
     if declaration is None:
         return []
@@ -232,7 +243,8 @@ def argument_violations(
     for name, value in given:
         choices = declared[name].choices if name in declared else ()
         if choices and value not in choices:
-            reason = f'{value[:80]!r} is not allowed; allowed: {", ".join(choices)}'
+            subject = 'what is given is secret, and' if name in secret else repr(value[:80])
+            reason = f'{subject} is not allowed; allowed: {", ".join(choices)}'
             violations.append(Violation(path=f'/{pointer_token(name)}', reason=reason))
     return violations
 

@@ -35,6 +35,14 @@ _EXIT_SEC = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """What a check found."""
+
+    violations: tuple[Violation, ...]
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Failed:
     """A check that came to no verdict because of what was checked."""
 
@@ -74,25 +82,26 @@ class SchemaWorker:
         verdict = await self._check(SchemaQuestion(schema=schema))
         if isinstance(verdict, _Failed):
             raise ScriptRefused(f'the schema cannot be checked: {verdict.reason}')
-        if verdict:
+        if violations := verdict.violations:
             raise ScriptRefused(
-                f'is not acceptable: {_summary(verdict)}', verdict[:MAX_VIOLATIONS]
+                f'is not acceptable: {_summary(violations)}', violations[:MAX_VIOLATIONS]
             )
 
     async def check_parameters(
         self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
-    ) -> None:
+    ) -> tuple[str, ...]:
         """See `SchemaChecker.check_parameters`."""
         verdict = await self._check(SchemaQuestion(schema=schema, parameters=parameters))
         if isinstance(verdict, _Failed):
             raise ParametersInvalid(
                 f'the parameters cannot be checked against parameters_schema: {verdict.reason}'
             )
-        if verdict:
+        if violations := verdict.violations:
             raise ParametersInvalid(
-                f'the parameters do not match parameters_schema: {_summary(verdict)}',
-                verdict[:MAX_VIOLATIONS],
+                f'the parameters do not match parameters_schema: {_summary(violations)}',
+                violations[:MAX_VIOLATIONS],
             )
+        return verdict.secrets
 
     async def close(self) -> None:
         """Kill the children; checks under way end with SchemaCheckUnavailable."""
@@ -100,7 +109,7 @@ class SchemaWorker:
         for child in tuple(self._alive):
             await self._kill(child)
 
-    async def _check(self, question: SchemaQuestion) -> tuple[Violation, ...] | _Failed:
+    async def _check(self, question: SchemaQuestion) -> _Checked | _Failed:
         try:
             line = json.dumps(question, separators=(',', ':')).encode() + b'\n'
         except (RecursionError, ValueError):
@@ -170,9 +179,7 @@ class SchemaWorker:
             raise SchemaCheckUnavailable('the process that checks schemas cannot be started')
         return child
 
-    async def _ask(
-        self, child: asyncio.subprocess.Process, line: bytes
-    ) -> tuple[Violation, ...] | _Failed:
+    async def _ask(self, child: asyncio.subprocess.Process, line: bytes) -> _Checked | _Failed:
         reply = b''
         try:
             async with asyncio.timeout(self._deadline_sec):
@@ -222,10 +229,11 @@ def _stream(stream: _Stream | None) -> _Stream:
     return stream
 
 
-def _verdict(reply: SchemaAnswer) -> tuple[Violation, ...] | _Failed:
+def _verdict(reply: SchemaAnswer) -> _Checked | _Failed:
     if 'failed' in reply:
         return _Failed(reason=reply['failed'])
-    return tuple(Violation(path=path, reason=reason) for path, reason in reply['violations'])
+    violations = (Violation(path=path, reason=reason) for path, reason in reply['violations'])
+    return _Checked(violations=tuple(violations), secrets=tuple(reply.get('secrets', ())))
 
 
 def _summary(violations: tuple[Violation, ...]) -> str:

@@ -90,6 +90,9 @@ class SupervisedProcess:
         the program itself.
         """
         self._watchdog = self.link.order(self._order, self)
+        # Told, and needed no more: it can be long, and hold secrets.
+        self._order = self._order.copy()
+        self._order['stdin'] = ''
         self._allow(self._order['timeout_sec'] + self._grace_sec)
 
     def stop(self, action: StopAction, asked_by: Trigger | None = None) -> None:

@@ -50,10 +50,10 @@ class SupervisorOrders:
 
         Raises:
             ScriptNotRunnable: the script has a fault, or what is to run it is not installed.
-            ParametersInvalid: a parameter cannot be an argument.
+            ParametersInvalid: a parameter cannot be an argument, or is to be one and is secret.
             RunnerUnavailable: what is to run it is not found in time.
         """
-        declared_arguments(order.script, order.parameters)
+        declared_arguments(order.script, order.parameters, order.secrets)
         present = self._environment.present
         if present is not None:
             # Where the set-up files have to be sourced first, the start says it.
@@ -74,7 +74,7 @@ class SupervisorOrders:
         except SpawnFailed:
             # The start says so, in the execution.
             return
-        await self._fragments.check(order.script, order.parameters, world)
+        await self._fragments.check(order.script, order.parameters, world, order.secrets)
 
     async def make(self, order: StartOrder, directory: Path) -> SupervisorOrder:
         """Return what a supervisor is told; `directory` is to be the execution's own.
@@ -92,7 +92,7 @@ class SupervisorOrders:
         )
         grace_sec = order.stop_grace_period_sec
         launch = order.script.kind is ScriptKind.LAUNCH
-        return SupervisorOrder(
+        told = SupervisorOrder(
             execution_id=order.execution_id,
             directory=str(directory),
             script_file=str(order.script.runs_from),
@@ -109,6 +109,9 @@ class SupervisorOrders:
             keep_working_directory=self._keep_working_directories,
             artifacts=self._artifact_bounds,
         )
+        if order.secrets:
+            told['has_secrets'] = True
+        return told
 
     def warnings(self, order: StartOrder) -> Sequence[str]:
         """Return what is odd about an order that was vetted, in sentences."""

@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.strict_json import clip
 
 
 class ScriptLimitReached(Exception):
@@ -95,6 +96,35 @@ class ParametersInvalid(Exception):
     def __init__(self, message: str, violations: tuple[Violation, ...] = ()) -> None:
         super().__init__(message)
         self.violations = violations
+
+
+class SecretsMissing(ParametersInvalid):
+    """What is to be repeated had secrets in its parameters, which are not kept."""
+
+    def __init__(self, pointers: tuple[str, ...]) -> None:
+        reason = 'is a secret, which is not kept; give all parameters again'
+        super().__init__(
+            f'{_listed(pointers)} {reason}',
+            tuple(Violation(path=each, reason=reason) for each in pointers),
+        )
+        self.pointers = pointers
+
+
+class SecretsScheduled(ParametersInvalid):
+    """A schedule would have to keep secrets."""
+
+    def __init__(self, pointers: tuple[str, ...]) -> None:
+        reason = "is a secret, which no schedule keeps; allowed: with execution_type 'now'"
+        super().__init__(
+            f'{_listed(pointers)} {reason}',
+            tuple(Violation(path=each, reason=reason) for each in pointers),
+        )
+        self.pointers = pointers
+
+
+def _listed(pointers: tuple[str, ...]) -> str:
+    more = f' (and {len(pointers) - 1} more)' if len(pointers) > 1 else ''
+    return f'the parameter {clip(pointers[0])}{more}'
 
 
 class SchemaCheckUnavailable(Exception):

@@ -6,7 +6,7 @@ one in the gateway's own process; `process.schema_worker` does it in children wi
 What a schema may be stands in `child/schema/schema_check.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -23,8 +23,11 @@ class SchemaChecker(Protocol):
 
     async def check_parameters(
         self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
-    ) -> None:
-        """Return where `parameters` match `schema`.
+    ) -> Sequence[str]:
+        """Return where in `parameters` secrets are, as JSON Pointers, where they match `schema`.
+
+        A secret is what the schema marks with `writeOnly`, or with `password` as its format. No
+        error quotes one.
 
         Raises:
             ParametersInvalid: with the violations as JSON Pointers into `parameters`; also where

@@ -59,6 +59,7 @@ def as_listed(execution: Execution) -> Execution:
         exit_verdicts={},
         retries=None,
         due_up_sec=None,
+        secrets=(),
         unkillable_processes=(),
         as_schedule=schedule and dataclasses.replace(schedule, last_start=None),
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A schema checker that says what a test tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -23,8 +23,11 @@ class FakeSchemaChecker:
 
     async def check_parameters(
         self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
-    ) -> None:
-        """Raise `parameters_error` where a test set one."""
+    ) -> Sequence[str]:
+        """Raise `parameters_error` where a test set one; what the schema's own `properties` mark
+        is a secret."""
         self.checked.append((schema, parameters))
         if self.parameters_error is not None:
             raise self.parameters_error
+        marked = schema.get('properties', {})
+        return [f'/{name}' for name in parameters if marked.get(name, {}).get('writeOnly')]

@@ -2,7 +2,7 @@
 """Locks as clients of the API use them, those of ros2_medkit among them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 import datetime
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ class HeldSchemas(FakeSchemaChecker):
 
     async def check_parameters(
         self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
-    ) -> None:
+    ) -> Sequence[str]:
         """Wait until it is let."""
         self.asked.set()
         await self.go_on.wait()
+        return ()
 
 
 @pytest.fixture

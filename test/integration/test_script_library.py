@@ -2,7 +2,7 @@
 """The script library on a real disk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 import errno
 import hashlib
 import json
@@ -62,8 +62,9 @@ class Schemas:
 
     async def check_parameters(
         self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
-    ) -> None:
+    ) -> Sequence[str]:
         """See `SchemaChecker`."""
+        return ()
 
 
 def _library(

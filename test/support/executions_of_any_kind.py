@@ -118,6 +118,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         max_size=3,
     ).map(tuple),
     'warnings': st.lists(ANY_TEXTS, max_size=3).map(tuple),
+    'secrets': st.lists(ANY_TEXTS, max_size=3).map(tuple),
     'executor': st.none() | st.builds(Executor, name=TEXTS, host=TEXTS),
     'changed_at': st.none() | MOMENTS,
     'callback': st.none() | TEXTS,

@@ -237,8 +237,9 @@ async def test_a_script_that_is_deleted_during_the_start_does_not_start(
     """Deleted while its parameters are checked, it is not found."""
     script_id = await stage.upload(parameters_schema={})
 
-    async def delete_meanwhile(*_: object) -> None:
+    async def delete_meanwhile(*_: object) -> tuple[str, ...]:
         await stage.script_changes.delete(APP, script_id, actor=CLIENT)
+        return ()
 
     monkeypatch.setattr(stage.schemas, 'check_parameters', delete_meanwhile)
     with pytest.raises(ScriptNotFound):
@@ -253,11 +254,12 @@ async def test_a_script_that_is_replaced_during_the_start_starts_as_it_is_now(
     script_id = await stage.upload(parameters_schema={})
     checks = 0
 
-    async def replace_once(*_: object) -> None:
+    async def replace_once(*_: object) -> tuple[str, ...]:
         nonlocal checks
         checks += 1
         if checks == 1:
             await stage.replace(script_id)
+        return ()
 
     monkeypatch.setattr(stage.schemas, 'check_parameters', replace_once)
     execution = await stage.service.start(APP, script_id, NOW, actor=CLIENT)
@@ -323,12 +325,13 @@ async def test_a_script_that_comes_back_under_another_name_starts_under_that(
     script_id = await stage.upload(parameters_schema={})
     checks = 0
 
-    async def replace_twice(*_: object) -> None:
+    async def replace_twice(*_: object) -> tuple[str, ...]:
         nonlocal checks
         checks += 1
         if checks == 1:
             await stage.replace(script_id)
             await stage.replace(script_id, b'true\n', 'b.sh')
+        return ()
 
     monkeypatch.setattr(stage.schemas, 'check_parameters', replace_twice)
     execution = await stage.service.start(APP, script_id, NOW, actor=CLIENT)

@@ -20,7 +20,9 @@ CORE = ('executions', 'scripts', 'entities')
 ABOVE_CORE = ('access', 'callbacks')
 """What stands on the core, and what the outer rooms may import too."""
 OUTER = ('http_server', 'ros', 'process', 'storage')
-COMMON = frozenset({'clock', 'removal', 'side_tasks', 'strict_json', 'threads', 'to_the_end'})
+COMMON = frozenset(
+    {'clock', 'masking', 'removal', 'side_tasks', 'strict_json', 'threads', 'to_the_end'}
+)
 """What every room may import, for it imports the standard library only."""
 ROOMS = COMMON | {
     *CORE,
@@ -105,6 +107,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         }
     ),
     'manifest_files': frozenset(),
+    'masking': frozenset(),
     '__main__': frozenset({'before_start', 'init', 'unneeded_imports', 'main', 'surroundings'}),
     'side_tasks': frozenset(),
     'strict_json': frozenset(),

@@ -19,7 +19,7 @@ class Maker:
 
     def __init__(self) -> None:
         self.keys = InMemoryExecutionStore(FakeClock()).keys
-        self.once_only = OnceOnly(self.keys)
+        self.once_only = OnceOnly(self.keys, b'secret')
         self.made: list[str] = []
         self.reached = asyncio.Event()
         self.go_on = asyncio.Event()

@@ -14,7 +14,7 @@ import pytest
 from gateway_node.child.messages import MAX_VIOLATIONS
 from gateway_node.child.schema.schema_check import (
     answer,
-    parameter_violations,
+    check_parameters,
     schema_violations,
 )
 from gateway_node.child.schema.schema_walk import DIALECT
@@ -99,12 +99,12 @@ def test_parameters_that_do_not_match_are_told_by_path(
 ) -> None:
     """References lead where they should, whatever jsonschema's version."""
     assert schema_violations(schema) == []
-    assert sorted(path for path, _ in parameter_violations(schema, parameters)) == paths
+    assert sorted(path for path, _ in check_parameters(schema, parameters).violations) == paths
 
 
 def test_a_message_stays_short_and_says_what_is_wrong() -> None:
     """A value of a megabyte is not told back."""
-    [(path, reason)] = parameter_violations(
+    [(path, reason)], _ = check_parameters(
         {'properties': {'a': {'type': 'null'}}}, {'a': 'x' * 10**6}
     )
     assert path == '/a'

@@ -48,6 +48,7 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'attempt': 1,
     'retries': None,
     'due_up_sec': None,
+    'secrets': (),
 }
 EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
 """Earlier versions know no others."""

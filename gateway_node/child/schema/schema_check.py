@@ -5,7 +5,9 @@ It reads one request a line from stdin and writes one answer a line to stdout, b
 
     {"schema": {...}}                       is this a schema that a script may have?
     {"schema": {...}, "parameters": {...}}  do these parameters match it?
-    {"violations": [["/path", "reason"], ...]}
+    {"violations": [["/path", "reason"], ...], "secrets": ["/path", ...]}
+
+No answer quotes a secret of the parameters.
 
 Whoever started it kills it when an answer takes too long: a regular expression in a schema can
 take for ever, and nothing inside a process can interrupt one. The rules are pure functions. What
@@ -22,13 +24,14 @@ import json
 import resource
 import signal
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, exceptions, validators
 
 from gateway_node.child.messages import MAX_VIOLATIONS, SchemaAnswer, SchemaQuestion, Violations
 from gateway_node.child.schema.schema_walk import pointer_token, SchemaWalk
+from gateway_node.child.schema.secret_places import SecretPlaces
 from gateway_node.strict_json import check, clip, JsonRefused, MAX_DIGITS
 
 MAX_SCHEMA_BYTES = 64 * 1024
@@ -56,19 +59,32 @@ def schema_violations(schema: Any) -> Violations:
     return [*violations, *walk.violations][: MAX_VIOLATIONS + 1]
 
 
-def parameter_violations(schema: Any, parameters: Any) -> Violations:
-    """Return where `parameters` do not match `schema`, which was accepted before.
+class Checked(NamedTuple):
+    """What a check of parameters found."""
+
+    violations: Violations
+    secrets: tuple[str, ...] = ()
+    """JSON Pointers."""
+
+
+def check_parameters(schema: Any, parameters: Any) -> Checked:
+    """Return where `parameters` do not match `schema`, which was accepted before, and where in
+    them secrets are.
 
     Raises:
         ValueError: the schema would not have been accepted.
     """
     if refusal := _refusal(parameters):
-        return refusal
+        return Checked(refusal)
     walk = SchemaWalk(copy.deepcopy(schema))
     walk.resolve()
     if walk.violations:
         raise ValueError(f'the parameters_schema{walk.violations[0][0]} {walk.violations[0][1]}')
-    return _told(_validator(walk).iter_errors(parameters))
+    places = SecretPlaces(walk, parameters)
+    violations = places.violations[: MAX_VIOLATIONS + 1]
+    if not violations:
+        violations = _told(_validator(walk).iter_errors(parameters), places)
+    return Checked(violations, places.pointers)
 
 
 def _refusal(document: Any) -> Violations:
@@ -145,14 +161,23 @@ _VALUES_BEHIND = {'items': ' but found', 'unevaluatedItems': ' ('}
 """Where in the messages of these keywords values begin that cannot be told apart."""
 
 
-def _told(errors: Iterable[Any]) -> Violations:
-    return [
-        (
-            clip(''.join(f'/{pointer_token(token)}' for token in error.absolute_path)),
-            clip(_reason(error)),
-        )
-        for error in itertools.islice(errors, MAX_VIOLATIONS + 1)
-    ]
+_NAMES_ONLY = frozenset({'required', 'dependentRequired', 'additionalProperties'})
+"""Keywords whose messages quote names of an object, and nothing that stands under them."""
+
+
+def _told(errors: Iterable[Any], secrets: SecretPlaces | None = None) -> Violations:
+    return [_violation(each, secrets) for each in itertools.islice(errors, MAX_VIOLATIONS + 1)]
+
+
+def _violation(error: Any, secrets: SecretPlaces | None) -> tuple[str, str]:
+    """Return the place of an error and its reason, which quotes no secret."""
+    place = ''.join(f'/{pointer_token(token)}' for token in error.absolute_path)
+    misfit = f'and does not fit its {error.validator or "schema"}'
+    if secrets is not None and (secret := secrets.around(place)) is not None:
+        return clip(secret), f'is a secret, {misfit}'
+    if secrets is not None and secrets.are_below(place) and error.validator not in _NAMES_ONLY:
+        return clip(place), f'holds a secret, {misfit}'
+    return clip(place), clip(_reason(error))
 
 
 def _reason(error: Any) -> str:
@@ -179,17 +204,24 @@ def answer(question: SchemaQuestion) -> SchemaAnswer:
     """Return what a line is answered with; `failed` where the check itself did."""
     try:
         if 'parameters' in question:
-            violations = parameter_violations(question['schema'], question['parameters'])
-        else:
-            violations = schema_violations(question['schema'])
+            checked = check_parameters(question['schema'], question['parameters'])
+            secrets = SchemaAnswer(secrets=checked.secrets) if checked.secrets else {}
+            return SchemaAnswer(violations=checked.violations, **secrets)
+        return {'violations': schema_violations(question['schema'])}
     except RecursionError:
         return {'failed': 'it nests too deep'}
     except (MemoryError, SystemError):
         # Code in C that gets no memory may forget to say so.
         return {'failed': 'it needs too much memory'}
     except Exception as error:  # whatever a schema makes jsonschema stumble over
-        return {'failed': clip(f'{type(error).__name__}: {error}')}
-    return {'violations': violations}
+        text = '' if _has_secrets(question) else f': {error}'
+        return {'failed': clip(f'{type(error).__name__}{text}')}
+
+
+def _has_secrets(question: SchemaQuestion) -> bool:
+    """Tell whether what goes wrong with a question may be told in words that quote a secret."""
+    schema = json.dumps(question.get('schema'))
+    return 'parameters' in question and ('writeOnly' in schema or 'password' in schema)
 
 
 def main(arguments: list[str]) -> None:
@@ -207,8 +239,8 @@ def main(arguments: list[str]) -> None:
         SchemaQuestion(schema=sample),
         SchemaQuestion(schema=sample, parameters={'a': 1}),
     ):
-        if answer(question) != {'violations': []}:
-            sys.exit(f'the check does not work here: {answer(question)}')
+        if (answered := answer(question)).get('violations') != []:
+            sys.exit(f'the check does not work here: {answered}')
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
     # No file and no socket can be opened from here on (getrlimit(2): one more than the greatest).

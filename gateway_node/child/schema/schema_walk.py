@@ -80,6 +80,10 @@ class SchemaWalk:
                 self._check_names(pointer, node)
                 self._check_patterns(pointer, node)
 
+    def applied_with(self, pointer: str) -> tuple[str, ...]:
+        """Return the subschemas that apply to the same value as this one, because of it."""
+        return tuple(self._applies[pointer])
+
     def resolve(self) -> None:
         """Turn every reference into a `$ref` with a canonical JSON Pointer, and drop all names.
 

@@ -107,7 +107,8 @@ class Supervisor:
         report = self._report()
         self._keep_artifacts(report)
         tidy = self._leave_nothing() and kept and at_their_ends
-        return self._tell_end(report, reusable=tidy and own_state.unchanged)
+        fit = tidy and own_state.unchanged and not self._order.get('has_secrets', False)
+        return self._tell_end(report, reusable=fit)
 
     def _leave_nothing(self) -> bool:
         """Remove what the script left where the next one begins; False where that is not sure.
