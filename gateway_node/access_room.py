@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway_node.access.authentication import Authentication
+from gateway_node.access.credentials import CredentialSource
 from gateway_node.access.exposure import Exposure
 from gateway_node.access.failures import Failures
 from gateway_node.access.known_tokens import KnownTokens
 from gateway_node.access.token_file import parse_tokens
 from gateway_node.access.watched_file import WatchedFile
 from gateway_node.clock import Clock
+from gateway_node.ros.access_configuration import JwtConfiguration
 from gateway_node.ros.configuration import Configuration
 from gateway_node.start_files import FileSilent
 
@@ -51,14 +53,20 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
     auth = configuration.auth
     failures = Failures(clock.monotonic)
     files: list[WatchedFile[Any]] = []
+    sources: list[CredentialSource] = []
     tokens = None
     if auth.tokens_file is not None:
         file = WatchedFile('auth.tokens_file', auth.tokens_file, parse_tokens)
         await _open(file, 'auth.tokens_file', auth.tokens_file)
         files.append(file)
         tokens = KnownTokens(file, clock)
+        sources.append(tokens)
+    if auth.jwt is not None:
+        keys, jwts = await _jwts(auth.jwt, clock)
+        files.append(keys)
+        sources.append(jwts)
     authentication = Authentication(
-        [tokens] if tokens is not None else [],
+        sources,
         failures=failures,
         allow_anonymous_access=auth.allow_anonymous_access,
     )
@@ -73,6 +81,32 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
         tokens=tokens,
         files=tuple(files),
     )
+
+
+async def _jwts(
+    configured: JwtConfiguration, clock: Clock
+) -> tuple[WatchedFile[Any], CredentialSource]:
+    """Return the file of the keys, open, and what takes the tokens that were signed with them."""
+    # They import PyJWT and cryptography, for which no other gateway has to wait.
+    from gateway_node.access.jwt_claims import ClaimNames
+    from gateway_node.access.jwt_credentials import JwtCredentials, JwtRules
+    from gateway_node.access.jwt_keys import parse_keys
+
+    file = WatchedFile('auth.jwt.keys_file', configured.keys_file, parse_keys)
+    await _open(file, 'auth.jwt.keys_file', configured.keys_file)
+    rules = JwtRules(
+        issuer=configured.issuer,
+        audience=configured.audience,
+        leeway_sec=configured.leeway_sec,
+        names=ClaimNames(
+            name=configured.name_claim,
+            role=configured.role_claim,
+            entities=configured.entities_claim,
+            scripts=configured.scripts_claim,
+            tags=configured.tags_claim,
+        ),
+    )
+    return file, JwtCredentials(lambda: file.content, rules, clock)
 
 
 async def _open(file: WatchedFile[_Content], parameter: str, path: Path) -> None:

@@ -7,7 +7,7 @@ import time
 
 from gateway_node.access.client_addresses import is_loopback
 from gateway_node.access.credentials import Credential, CredentialSource
-from gateway_node.access.errors import CredentialExpired, NotAuthenticated
+from gateway_node.access.errors import CredentialUnfit, NotAuthenticated
 from gateway_node.access.failures import Failures
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.scopes import Scope
@@ -91,7 +91,7 @@ class Authentication:
             credential = _known(self._sources, token)
             if credential is None:
                 raise NotAuthenticated('the token is not known', is_refused=True)
-        except CredentialExpired:
+        except CredentialUnfit:
             raise
         except NotAuthenticated:
             self._failures.failed(client)

@@ -25,11 +25,15 @@ class NotAuthenticated(Exception):
         return {'WWW-Authenticate': f'Bearer realm="gateway_node"{refused}'}
 
 
-class CredentialExpired(NotAuthenticated):
-    """Who asks was known once: a token that ran out is no guess."""
+class CredentialUnfit(NotAuthenticated):
+    """The token is a right one, and not for here or not for now: that is no guess."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, is_refused=True)
+
+
+class CredentialExpired(CredentialUnfit):
+    """Who asks was known once: the token ran out."""
 
 
 class TooManyFailures(Exception):
@@ -65,10 +69,6 @@ class RoleTooLow(Exception):
         super().__init__(f'the role is {role.value!r}; needed: {needed.value!r}')
         self.role = role
         self.needed = needed
-
-
-class KeysInvalid(Exception):
-    """A file has no keys that tokens can be checked with; the text goes on behind its name."""
 
 
 class LockHolderUnnamed(Exception):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway_node.access.credentials import Credential
-from gateway_node.access.errors import NotAuthenticated
+from gateway_node.access.errors import CredentialUnfit
 from gateway_node.executions.actors import Role
 from gateway_node.executions.scopes import Scope
 from gateway_node.strict_json import shown
@@ -34,7 +34,7 @@ class ClaimNames:
 
 
 def credential_from(claims: Mapping[str, Any], names: ClaimNames) -> Credential:
-    """Return who bears a token; NotAuthenticated."""
+    """Return who bears a token; CredentialUnfit."""
     return Credential(
         name=_name(claims, names.name),
         role=_role(claims, names.role),
@@ -108,7 +108,7 @@ def _found(claims: Mapping[str, Any], path: str, missing: object = None) -> Any:
     return found
 
 
-def _refused(claim: str, value: object, allowed: str) -> NotAuthenticated:
-    return NotAuthenticated(
-        f'the claim {claim!r} of the token is {shown(value)}; allowed: {allowed}', is_refused=True
+def _refused(claim: str, value: object, allowed: str) -> CredentialUnfit:
+    return CredentialUnfit(
+        f'the claim {claim!r} of the token is {shown(value)}; allowed: {allowed}'
     )

@@ -16,7 +16,7 @@ import jwt
 from jwt.utils import base64url_decode
 
 from gateway_node.access.credentials import Credential
-from gateway_node.access.errors import NotAuthenticated
+from gateway_node.access.errors import CredentialExpired, CredentialUnfit, NotAuthenticated
 from gateway_node.access.jwt_claims import ClaimNames, credential_from
 from gateway_node.access.jwt_keys import VerificationKey
 from gateway_node.clock import Clock, rfc3339
@@ -55,7 +55,10 @@ class _Verified:
 
 
 class JwtCredentials:
-    """A source of credentials: what tokens say that were signed with one of the keys."""
+    """A source of credentials: what tokens say that were signed with one of the keys.
+
+    One that was, and is refused for what it says, is no guess: CredentialUnfit.
+    """
 
     def __init__(
         self, keys: Callable[[], tuple[VerificationKey, ...]], rules: JwtRules, clock: Clock
@@ -88,12 +91,12 @@ class JwtCredentials:
 
     def _verify(self, token: str, keys: tuple[VerificationKey, ...]) -> _Verified:
         payload = _signed_payload(token, keys)
-        claims = _object(payload, 'the claims')
+        claims = _object(payload, 'the claims', CredentialUnfit)
         self._check_meant(claims)
         leeway = self._rules.leeway_sec
         expires = _time(claims, 'exp')
         if expires is None:
-            raise _refused("the token has no 'exp'")
+            raise CredentialUnfit("the token has no 'exp'")
         begins = max(_time(claims, name) or 0.0 for name in ('nbf', 'iat')) - leeway
         left_sec = expires + leeway - self._clock.now().timestamp()
         return _Verified(
@@ -105,31 +108,33 @@ class JwtCredentials:
 
     def _check_meant(self, claims: Mapping[str, Any]) -> None:
         if claims.get('iss') != self._rules.issuer:
-            raise _refused("the token's issuer ('iss') is another one")
+            raise CredentialUnfit("the token's issuer ('iss') is another one")
         audience = claims.get('aud')
         audiences = audience if isinstance(audience, list) else [audience]
         if self._rules.audience not in audiences:
-            raise _refused("the token is for another audience ('aud')")
+            raise CredentialUnfit("the token is for another audience ('aud')")
 
     def _check_time(self, verified: _Verified) -> None:
         wall = self._clock.now()
         if wall < EARLIEST:
-            raise _refused(
+            raise CredentialExpired(
                 f'the clock here says {rfc3339(wall)}: until it is set no JSON Web Token is '
                 'taken, for none could expire; other tokens are'
             )
         now = wall.timestamp()
         if now >= verified.expires or self._clock.monotonic() >= verified.ends:
-            raise _refused(f"the token has expired ('exp'); the clock here says {rfc3339(wall)}")
+            raise CredentialExpired(
+                f"the token has expired ('exp'); the clock here says {rfc3339(wall)}"
+            )
         if now < verified.begins:
-            raise _refused(
+            raise CredentialUnfit(
                 f"the token is not valid yet ('nbf', 'iat'); the clock here says {rfc3339(wall)}"
             )
 
 
 def _signed_payload(token: str, keys: tuple[VerificationKey, ...]) -> bytes:
     """Return what was signed, by one of the keys; NotAuthenticated."""
-    header = _object(_decoded(token.partition('.')[0]), 'the header')
+    header = _object(_decoded(token.partition('.')[0]), 'the header', _refused)
     if 'crit' in header or 'b64' in header:
         raise _refused('the token demands an extension (crit) that is not known here')
     algorithm, kid = header.get('alg'), header.get('kid')
@@ -151,13 +156,15 @@ def _signed_payload(token: str, keys: tuple[VerificationKey, ...]) -> bytes:
     raise _refused("the token's signature is wrong")
 
 
-def _object(content: bytes, what: str) -> dict[str, Any]:
+def _object(
+    content: bytes, what: str, refusal: Callable[[str], NotAuthenticated]
+) -> dict[str, Any]:
     try:
         value = parse(content)
     except JsonRefused as error:
-        raise _refused(f'{what} of the token {error}') from error
+        raise refusal(f'{what} of the token {error}') from error
     if not isinstance(value, dict):
-        raise _refused(f'{what} of the token is no JSON object')
+        raise refusal(f'{what} of the token is no JSON object')
     return value
 
 
@@ -174,11 +181,14 @@ def _time(claims: Mapping[str, Any], claim: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _refused(f'the claim {claim!r} of the token is {shown(value)}; allowed: a number')
+        raise CredentialUnfit(
+            f'the claim {claim!r} of the token is {shown(value)}; allowed: a number'
+        )
     if not 0 <= value <= _LATEST_SEC:
-        raise _refused(f'the claim {claim!r} of the token is no time up to the year 9999')
+        raise CredentialUnfit(f'the claim {claim!r} of the token is no time up to the year 9999')
     return float(value)
 
 
 def _refused(reason: str) -> NotAuthenticated:
+    """Return why a token is refused that nobody has to have been given."""
     return NotAuthenticated(reason, is_refused=True)

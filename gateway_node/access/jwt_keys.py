@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import enum
+import stat
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 import jwt
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from gateway_node.access.errors import KeysInvalid
+from gateway_node.access.errors import FileInvalid
+from gateway_node.access.watched_file import FileAsRead
 from gateway_node.strict_json import JsonRefused, parse, shown
 
 MAX_KEYS = 32
@@ -77,8 +79,21 @@ _MEMBERS = {
 _UNUSABLE = (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError)
 
 
+def parse_keys(file: FileAsRead) -> tuple[VerificationKey, ...]:
+    """Return the keys of a file that nobody else can change, nor read where one is a secret."""
+    keys = keys_from(file.content)
+    if any(key.is_secret for key in keys):
+        file.check_private()
+    elif file.mode & 0o022:
+        raise FileInvalid(
+            f'has mode {stat.filemode(file.mode)}; allowed: a file that only its owner may write '
+            '(chmod 644)'
+        )
+    return keys
+
+
 def keys_from(content: bytes) -> tuple[VerificationKey, ...]:
-    """Return the keys of a file; KeysInvalid, which tells nothing of a key itself.
+    """Return the keys of a file; FileInvalid, which tells nothing of a key itself.
 
     Keys of a set that are for another use or another algorithm are left out, as RFC 7517 wants
     it (section 5): issuers publish them all in one.
@@ -88,35 +103,35 @@ def keys_from(content: bytes) -> tuple[VerificationKey, ...]:
     try:
         document = parse(content)
     except JsonRefused as error:
-        raise KeysInvalid(f'{error}; allowed: a key set (JSON), or a public key (PEM)') from error
+        raise FileInvalid(f'{error}; allowed: a key set (JSON), or a public key (PEM)') from error
     listed = document.get('keys') if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
-        raise KeysInvalid(f'has no list "keys" of at most {MAX_KEYS} keys')
+        raise FileInvalid(f'has no list "keys" of at most {MAX_KEYS} keys')
     found = [_of_set(each, f'keys[{index}]') for index, each in enumerate(listed)]
     keys = tuple(key for key in found if key is not None)
     if not keys:
-        raise KeysInvalid('has no key for HS256, RS256, ES256 (P-256) or EdDSA (Ed25519)')
+        raise FileInvalid('has no key for HS256, RS256, ES256 (P-256) or EdDSA (Ed25519)')
     names = [(key.kid, key.algorithm) for key in keys if key.kid is not None]
     if len(set(names)) < len(names):
-        raise KeysInvalid('has two keys of one kid')
+        raise FileInvalid('has two keys of one kid')
     return keys
 
 
 def _of_set(jwk: object, place: str) -> VerificationKey | None:
     if not isinstance(jwk, dict):
-        raise KeysInvalid(f'{place} is no object')
+        raise FileInvalid(f'{place} is no object')
     algorithm = _OF_TYPE.get((_text(jwk, 'kty', place) or '', _text(jwk, 'crv', place)))
     if algorithm is None or _text(jwk, 'use', place) not in (None, 'sig'):
         return None
     if _text(jwk, 'alg', place) not in (None, algorithm.value):
         return None
     if algorithm is not Algorithm.HS256 and 'd' in jwk:
-        raise KeysInvalid(f'{place} is a private key; allowed here: public ones')
+        raise FileInvalid(f'{place} is a private key; allowed here: public ones')
     members = {name: _encoded(jwk, name, place) for name in _MEMBERS[algorithm]}
     try:
         key = _made_of(algorithm, {'kty': jwk['kty'], 'crv': jwk.get('crv'), **members})
     except _UNUSABLE as error:
-        raise KeysInvalid(f'{place} is no key for {algorithm.value}') from error
+        raise FileInvalid(f'{place} is no key for {algorithm.value}') from error
     _check_strength(key, place)
     return VerificationKey(algorithm=algorithm, key=key, kid=_text(jwk, 'kid', place))
 
@@ -139,7 +154,7 @@ def _of_pem(content: bytes) -> VerificationKey:
     try:
         key = load_pem_public_key(content)
     except _UNUSABLE as error:
-        raise KeysInvalid('is no public key (-----BEGIN PUBLIC KEY-----)') from error
+        raise FileInvalid('is no public key (-----BEGIN PUBLIC KEY-----)') from error
     _check_strength(key, 'the key')
     if isinstance(key, RSAPublicKey):
         return VerificationKey(algorithm=Algorithm.RS256, key=key)
@@ -147,16 +162,16 @@ def _of_pem(content: bytes) -> VerificationKey:
         return VerificationKey(algorithm=Algorithm.ES256, key=key)
     if isinstance(key, Ed25519PublicKey):
         return VerificationKey(algorithm=Algorithm.EDDSA, key=key)
-    raise KeysInvalid('is a public key of another kind; allowed: RSA, P-256, Ed25519')
+    raise FileInvalid('is a public key of another kind; allowed: RSA, P-256, Ed25519')
 
 
 def _check_strength(key: object, place: str) -> None:
     if isinstance(key, bytes) and len(key) < LEAST_SECRET_BYTES:
-        raise KeysInvalid(
+        raise FileInvalid(
             f'{place} is a secret of {len(key)} bytes; allowed: at least {LEAST_SECRET_BYTES}'
         )
     if isinstance(key, RSAPublicKey) and not LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
-        raise KeysInvalid(
+        raise FileInvalid(
             f'{place} has {key.key_size} bits; allowed: {LEAST_RSA_BITS} to {MOST_RSA_BITS}'
         )
 
@@ -164,7 +179,7 @@ def _check_strength(key: object, place: str) -> None:
 def _text(jwk: Mapping[str, Any], name: str, place: str) -> str | None:
     value = jwk.get(name)
     if value is not None and not isinstance(value, str):
-        raise KeysInvalid(f'{place}: {name} is {shown(value)}; allowed: a text')
+        raise FileInvalid(f'{place}: {name} is {shown(value)}; allowed: a text')
     return value
 
 
@@ -176,5 +191,5 @@ def _encoded(jwk: Mapping[str, Any], name: str, place: str) -> str:
     except (binascii.Error, ValueError):
         content = b''
     if not content or '=' in text:
-        raise KeysInvalid(f'{place}: {name} is missing, or no base64url')
+        raise FileInvalid(f'{place}: {name} is missing, or no base64url')
     return text

@@ -22,7 +22,10 @@ class KnownTokens:
 
         CredentialExpired where it ran out, or nobody can tell whether it did.
         """
-        digest = digest_of(token)
+        return self.credential_of_digest(digest_of(token))
+
+    def credential_of_digest(self, digest: bytes) -> Credential | None:
+        """Return the same, of a token whose SHA-256 is known alone."""
         # Found by what nobody can choose, so that no time that it takes helps to guess a token.
         known = self._file.content.by_digest.get(digest)
         if known is None or not hmac.compare_digest(known.digest, digest):

@@ -6,6 +6,22 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
+class JwtConfiguration:
+    """Which JSON Web Tokens are taken."""
+
+    keys_file: Path
+    """Absolute."""
+    issuer: str
+    audience: str
+    leeway_sec: float
+    name_claim: str
+    role_claim: str
+    entities_claim: str
+    scripts_claim: str
+    tags_claim: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuthConfiguration:
     """Who is let in, and as whom."""
 
@@ -13,6 +29,10 @@ class AuthConfiguration:
     """Absolute; None where there is none."""
     allow_anonymous_access: bool
     open_probes: bool
+    token_expiry_sec: float
+    refresh_token_expiry_sec: float
+    jwt: JwtConfiguration | None
+    """None where none are."""
 
 
 @dataclass(frozen=True, kw_only=True)

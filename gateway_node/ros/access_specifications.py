@@ -2,6 +2,7 @@
 """The parameters of who may do what; a part of the table in `specifications.py`."""
 
 from gateway_node.ros.parameter_specification import ParameterSpecification, ParameterType
+from gateway_node.ros.token_specifications import TOKEN_PARAMETERS
 
 ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
     ParameterSpecification(
@@ -26,6 +27,7 @@ ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Whether /health/live and, without the version of the software, /version-info '
         'are answered to who shows no credential, too.',
     ),
+    *TOKEN_PARAMETERS,
     ParameterSpecification(
         name='locks.max_expiration_sec',
         type=ParameterType.INTEGER,

@@ -9,7 +9,11 @@ from typing import Any, cast
 
 from gateway_node.callbacks.allowed import Entry, entry_of
 from gateway_node.callbacks.errors import EntryInvalid
-from gateway_node.ros.access_configuration import AuthConfiguration, LocksConfiguration
+from gateway_node.ros.access_configuration import (
+    AuthConfiguration,
+    JwtConfiguration,
+    LocksConfiguration,
+)
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.parameter_specification import ParameterValue
 from gateway_node.ros.specifications import PARAMETERS
@@ -265,7 +269,10 @@ def configuration_from(
         ),
         auth=AuthConfiguration(
             **_group(values, 'auth')
-            | {'tokens_file': _optional_path(values, 'auth.tokens_file', environ)}
+            | {
+                'tokens_file': _optional_path(values, 'auth.tokens_file', environ),
+                'jwt': _jwt(values, environ),
+            }
         ),
         locks=LocksConfiguration(**_group(values, 'locks')),
         status_topic=cast(str, values['status_topic']),
@@ -287,12 +294,21 @@ def checked_values(given: Mapping[str, object]) -> dict[str, ParameterValue | No
 
 
 def _group(values: Mapping[str, ParameterValue | None], group: str) -> dict[str, Any]:
-    prefix = f'{group}.'
-    return {
-        name.removeprefix(prefix): value
-        for name, value in values.items()
-        if name.startswith(prefix)
-    }
+    """Return the values of a group by their last names, without those of groups within."""
+    groups = ((*name.rpartition('.'), value) for name, value in values.items())
+    return {name: value for found, _, name, value in groups if found == group}
+
+
+def _jwt(
+    values: Mapping[str, ParameterValue | None], environ: Mapping[str, str]
+) -> JwtConfiguration | None:
+    keys_file = _optional_path(values, 'auth.jwt.keys_file', environ)
+    if keys_file is None:
+        return None
+    for name in ('auth.jwt.issuer', 'auth.jwt.audience'):
+        if not values[name]:
+            raise ParameterInvalid(name, '', 'a text, as auth.jwt.keys_file is set')
+    return JwtConfiguration(**_group(values, 'auth.jwt') | {'keys_file': keys_file})
 
 
 def _networks(values: Mapping[str, ParameterValue | None], name: str) -> tuple[IpNetwork, ...]:

@@ -293,3 +293,27 @@ def test_every_parameter_is_described() -> None:
         if specification.type in {ParameterType.INTEGER, ParameterType.NUMBER}:
             assert specification.minimum is not None
             assert specification.maximum is not None
+
+
+def test_json_web_tokens_need_keys_an_issuer_and_an_audience() -> None:
+    """Without keys none is taken; with them, one of another issuer, or for another, is not."""
+    assert configured().auth.jwt is None
+    given = {
+        'auth.jwt.keys_file': '~/keys.json',
+        'auth.jwt.issuer': 'https://issuer.example',
+        'auth.jwt.audience': 'robot-7',
+    }
+    jwt = configuration_from(given, environ=ENVIRON).auth.jwt
+    assert jwt is not None
+    assert jwt.keys_file == Path('/home/kim/keys.json')
+    assert (jwt.name_claim, jwt.role_claim, jwt.leeway_sec) == ('sub', 'role', 30.0)
+    for name in ('auth.jwt.issuer', 'auth.jwt.audience'):
+        with pytest.raises(ParameterInvalid, match=f"{name} is ''; allowed: a text, as"):
+            configuration_from(given | {name: ''}, environ=ENVIRON)
+
+
+@pytest.mark.parametrize('claim', ['', 'a claim', 'rôle'])
+def test_a_claim_has_a_name(claim: str) -> None:
+    """An empty one would be in no token, and then nothing is narrowed."""
+    with pytest.raises(ParameterInvalid, match='the name of a claim'):
+        configured(auth__jwt__entities_claim=claim)

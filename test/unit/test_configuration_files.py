@@ -39,11 +39,14 @@ def comment_above(parameter: ParameterSpecification) -> str:
     """Return the comment above the parameter's line in the parameter file, as one line."""
     *groups, leaf = parameter.name.split('.')
     lines = CONFIG.splitlines()
-    begin = lines.index(f'    {groups[0]}:') if groups else 0
+    place, indent = 0, '    '
+    for group in groups:
+        place = lines.index(f'{indent}{group}:', place)
+        indent += '  '
     place = next(
         index
         for index, line in enumerate(lines)
-        if index > begin and re.match(rf'{"      " if groups else "    "}#?{leaf}:', line)
+        if index > place and re.match(rf'{indent}#?{leaf}:', line)
     )
     comment: list[str] = []
     while lines[place - 1].lstrip().startswith('# '):

@@ -27,7 +27,7 @@ from jwts import (
 import pytest
 
 from gateway_node.access.credentials import Credential
-from gateway_node.access.errors import NotAuthenticated
+from gateway_node.access.errors import CredentialUnfit, NotAuthenticated
 from gateway_node.access.jwt_claims import ClaimNames, MAX_GLOBS
 from gateway_node.access.jwt_credentials import JwtCredentials, JwtRules, MAX_BYTES
 from gateway_node.access.jwt_keys import keys_from, VerificationKey
@@ -515,6 +515,28 @@ def test_two_keys_may_be_there_while_an_issuer_changes_its_own() -> None:
 def _jwk_of(key: Any) -> str:
     algorithm = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
     return str(algorithm.to_jwk(key.public_key()))
+
+
+@pytest.mark.parametrize(
+    ('text', 'is_guess'),
+    [
+        ('a.b.c', True),
+        (token_by_hand({'alg': 'HS256'}, json.dumps(claims()).encode(), b'guess' * 8), True),
+        (token_by_hand({'alg': 'none'}, json.dumps(claims()).encode(), None), True),
+        (token_by_hand({'alg': 'HS256'}, b'[]', SECRET), False),
+        (token(claims(exp=1)), False),
+        (token(claims(nbf=NOW + 3600)), False),
+        (token(claims(aud='robot-8')), False),
+        (token(claims(iss='other')), False),
+        (token(claims(role='root')), False),
+        (token(claims(exp=None)), False),
+    ],
+)
+def test_only_what_no_issuer_signed_is_a_guess(text: str, is_guess: bool) -> None:
+    """Who polls on with a token that ran out slows nobody down."""
+    with pytest.raises(NotAuthenticated) as error:
+        source().credential_of(text)
+    assert isinstance(error.value, CredentialUnfit) is not is_guess
 
 
 def test_nothing_of_a_key_stands_in_an_error() -> None:

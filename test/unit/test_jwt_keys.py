@@ -16,8 +16,9 @@ from jwt.algorithms import RSAAlgorithm
 from jwts import base64url, key_set, PUBLIC_JWKS, public_pem, RSA_KEY, SECRET
 import pytest
 
-from gateway_node.access.errors import KeysInvalid
-from gateway_node.access.jwt_keys import Algorithm, keys_from, MAX_KEYS
+from gateway_node.access.errors import FileInvalid
+from gateway_node.access.jwt_keys import Algorithm, keys_from, MAX_KEYS, parse_keys
+from gateway_node.access.watched_file import FileAsRead
 
 
 def set_of(*keys: dict[str, Any]) -> bytes:
@@ -56,7 +57,7 @@ def test_keys_for_something_else_are_left_out() -> None:
     )
     (key,) = keys_from(set_of(*others, rsa | {'use': 'sig', 'alg': 'RS256', 'kid': '7'}))
     assert key.kid == '7'
-    with pytest.raises(KeysInvalid, match='no key for HS256, RS256'):
+    with pytest.raises(FileInvalid, match='no key for HS256, RS256'):
         keys_from(set_of(*others))
 
 
@@ -89,7 +90,7 @@ def test_keys_for_something_else_are_left_out() -> None:
 )
 def test_what_is_no_set_of_keys_is_refused(content: bytes, told: str) -> None:
     """The message says where, and what is allowed."""
-    with pytest.raises(KeysInvalid, match=told):
+    with pytest.raises(FileInvalid, match=told):
         keys_from(content)
 
 
@@ -97,7 +98,7 @@ def test_what_is_no_set_of_keys_is_refused(content: bytes, told: str) -> None:
 def test_a_weak_secret_is_refused_and_not_told(length: int) -> None:
     """It could be guessed from one token; 32 bytes can not."""
     weak = base64url(b'hunter2 hunter2 hunter2 hunter2'[:length])
-    with pytest.raises(KeysInvalid, match=f'a secret of {length} bytes') as refused:
+    with pytest.raises(FileInvalid, match=f'a secret of {length} bytes') as refused:
         keys_from(set_of({'kty': 'oct', 'k': weak}))
     assert weak not in str(refused.value)
     assert 'hunter2' not in str(refused.value)
@@ -109,17 +110,17 @@ def test_an_rsa_key_is_neither_weak_nor_endless(bits: int) -> None:
     jwk = json.loads(RSAAlgorithm.to_jwk(RSA_KEY.public_key()))
     modulus = (1 << (bits - 1)) + 1
     jwk['n'] = base64url(modulus.to_bytes(bits // 8, 'big'))
-    with pytest.raises(KeysInvalid, match=f'has {bits} bits; allowed: 2048 to 8192'):
+    with pytest.raises(FileInvalid, match=f'has {bits} bits; allowed: 2048 to 8192'):
         keys_from(set_of(jwk))
 
 
 def test_a_private_key_does_not_belong_here() -> None:
     """Who steals it from the robot could make tokens for all robots."""
     jwk = json.loads(RSAAlgorithm.to_jwk(RSA_KEY))
-    with pytest.raises(KeysInvalid, match='is a private key'):
+    with pytest.raises(FileInvalid, match='is a private key'):
         keys_from(set_of(jwk))
     pem = RSA_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    with pytest.raises(KeysInvalid, match='is no public key'):
+    with pytest.raises(FileInvalid, match='is no public key'):
         keys_from(pem)
 
 
@@ -127,7 +128,7 @@ def test_the_text_of_a_public_key_is_no_secret() -> None:
     """Everybody has it, and could sign with it."""
     pem = public_pem('RS256')
     secret = base64.urlsafe_b64encode(pem).rstrip(b'=').decode()
-    with pytest.raises(KeysInvalid, match=r'keys\[0\] is no key for HS256'):
+    with pytest.raises(FileInvalid, match=r'keys\[0\] is no key for HS256'):
         keys_from(set_of({'kty': 'oct', 'k': secret}))
 
 
@@ -135,7 +136,7 @@ def test_other_curves_are_refused_by_name() -> None:
     """A key alone that is of no use is a mistake."""
     key = generate_private_key(SECP384R1()).public_key()
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    with pytest.raises(KeysInvalid, match='of another kind; allowed: RSA, P-256, Ed25519'):
+    with pytest.raises(FileInvalid, match='of another kind; allowed: RSA, P-256, Ed25519'):
         keys_from(pem)
 
 
@@ -143,3 +144,26 @@ def test_a_key_does_not_show_itself() -> None:
     """It may stand in a traceback."""
     for key in keys_from(key_set('HS256')):
         assert SECRET.decode() not in repr(key)
+
+
+@pytest.mark.parametrize(
+    ('content', 'mode', 'refused'),
+    [
+        (key_set(), 0o100600, None),
+        (key_set(), 0o100640, 'only its owner may read'),
+        (key_set('RS256'), 0o100644, None),
+        (key_set('RS256'), 0o100664, 'only its owner may write'),
+        (key_set('RS256'), 0o100646, 'only its owner may write'),
+        (public_pem('EdDSA'), 0o100444, None),
+    ],
+)
+def test_others_can_neither_read_a_secret_nor_change_a_key(
+    content: bytes, mode: int, refused: str | None
+) -> None:
+    """What is public may be read by all."""
+    file = FileAsRead(content=content, mode=mode)
+    if refused is None:
+        assert parse_keys(file) == parse_keys(file)
+    else:
+        with pytest.raises(FileInvalid, match=refused):
+            parse_keys(file)
