@@ -11,6 +11,7 @@ from gateway_node.access.credentials import CredentialSource
 from gateway_node.access.exposure import Exposure
 from gateway_node.access.failures import Failures
 from gateway_node.access.known_tokens import KnownTokens
+from gateway_node.access.rates import Rates, RateSettings
 from gateway_node.access.token_file import parse_tokens
 from gateway_node.access.watched_file import WatchedFile
 from gateway_node.clock import Clock
@@ -27,6 +28,7 @@ class AccessRoom:
 
     authentication: Authentication
     failures: Failures
+    rates: Rates
     tokens: KnownTokens | None
     """None where there is no tokens file."""
     exposure: Exposure
@@ -50,7 +52,7 @@ class AccessRoom:
 
 async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
     """Assemble it; FileInvalid, FileSilent."""
-    auth = configuration.auth
+    auth, rates = configuration.auth, configuration.rate_limit
     failures = Failures(clock.monotonic)
     files: list[WatchedFile[Any]] = []
     sources: list[CredentialSource] = []
@@ -78,6 +80,10 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
             is_wanted=auth.allow_anonymous_access,
         ),
         failures=failures,
+        rates=Rates(
+            RateSettings(requests_per_sec=rates.requests_per_sec, burst=rates.burst),
+            clock.monotonic,
+        ),
         tokens=tokens,
         files=tuple(files),
     )

@@ -100,6 +100,7 @@ async def assemble(
             clock=clock,
             started=clock.monotonic(),
             authentication=access.authentication,
+            rates=access.rates,
             open_probes=configuration.auth.open_probes,
             own_names=own_names(await host_names(), configuration.server.names),
             stream_places=StreamPlaces(_stream_settings(configuration, limits)),

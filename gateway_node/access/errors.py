@@ -45,6 +45,18 @@ class TooManyFailures(Exception):
         self.headers = {'Retry-After': str(whole)}
 
 
+class RateLimited(Exception):
+    """So many requests came from there that this one is not looked at."""
+
+    def __init__(self, wait_sec: float, requests_per_sec: float) -> None:
+        whole = math.ceil(wait_sec)
+        super().__init__(
+            f'more than {requests_per_sec:.10g} requests a second (rate_limit.requests_per_sec); '
+            f'wait {whole} s'
+        )
+        self.headers = {'Retry-After': str(whole)}
+
+
 class AnonymousAccessUnwanted(Exception):
     """Strangers would reach a gateway that asks nobody who they are."""
 

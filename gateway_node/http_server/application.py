@@ -57,7 +57,7 @@ class Application:
         """`strict` is for tests: an error that a route does not declare is answered 500, in place
         of what the table of errors says."""
         description = OpenApi(routes, version=services.versions['gateway'])
-        callers = Callers(services.authentication, services.trusted_proxies)
+        callers = Callers(services.authentication, services.trusted_proxies, services.rates)
 
         def endpoint(route: Route[Any, Any]) -> _Endpoint[Any, Any]:
             return _Endpoint(route, services, callers, description, strict=strict)
@@ -130,7 +130,7 @@ class _Endpoint(Generic[At, B]):
         """Let in who may, look up what the request is about, read its body, have it handled."""
         route, services = self.route, self._services
         query = request.query
-        caller = self._callers.caller_of(request, is_open=self._is_open)
+        caller = self._callers.let_in(request, is_open=self._is_open)
         if not caller.actor.role.includes(route.role):
             raise RoleTooLow(caller.actor.role, route.role)
         at = self._reader.read(segments, query, request.headers)

@@ -9,9 +9,11 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from gateway_node.access.authentication import Authentication, stranger
+from gateway_node.access.errors import NotAuthenticated, TooManyFailures
+from gateway_node.access.rates import Rates
 from gateway_node.executions.actors import Actor
 from gateway_node.http_server.errors import InvalidRequest
-from gateway_node.http_server.forwarding import FORWARDED_PREFIX, TrustedProxies
+from gateway_node.http_server.forwarding import Forwarded, FORWARDED_PREFIX, TrustedProxies
 
 CLIENT_ID = 'X-Client-Id'
 _CLIENT_IDS = re.compile(r'[!-~]{1,128}')
@@ -34,9 +36,27 @@ class Caller:
 class Callers:
     """Knows who sends a request."""
 
-    def __init__(self, authentication: Authentication, proxies: TrustedProxies) -> None:
+    def __init__(
+        self, authentication: Authentication, proxies: TrustedProxies, rates: Rates
+    ) -> None:
         self._authentication = authentication
         self._proxies = proxies
+        self._rates = rates
+
+    def let_in(self, request: web.BaseRequest, *, is_open: bool = False) -> Caller:
+        """Count a request that is to be answered, and return who sends it, as `caller_of` does.
+
+        Raises:
+            RateLimited: there were too many.
+            NotAuthenticated, TooManyFailures, InvalidRequest: as `caller_of`.
+        """
+        try:
+            caller = self.caller_of(request, is_open=is_open)
+        except (NotAuthenticated, TooManyFailures):
+            self._rates.take(self._forwarded(request).client)
+            raise
+        self._rates.take(caller.actor.origin, caller.actor.name)
+        return caller
 
     def caller_of(self, request: web.BaseRequest, *, is_open: bool = False) -> Caller:
         """Return who sends a request; a stranger where what they ask for `is_open`.
@@ -45,15 +65,8 @@ class Callers:
             NotAuthenticated, TooManyFailures: as their names say.
             InvalidRequest: a trusted proxy names a prefix that is none, or a client an id.
         """
-        headers, client, prefix = request.headers, request.remote or _NOWHERE, ''
-        trusts = self._proxies.trusts(client)
-        if trusts:
-            forwarded = self._proxies.read(
-                client,
-                forwarded_for=headers.getall(hdrs.X_FORWARDED_FOR, ()),
-                prefixes=headers.getall(FORWARDED_PREFIX, ()),
-            )
-            client, prefix = forwarded.client, forwarded.prefix
+        headers, forwarded = request.headers, self._forwarded(request)
+        client = forwarded.client
         authentication, client_id = self._authentication, _client_id(request)
         if is_open and authentication.is_on:
             actor = stranger(client, client_id)
@@ -62,9 +75,20 @@ class Callers:
                 headers.getall(hdrs.AUTHORIZATION, ()),
                 client=client,
                 client_id=client_id,
-                is_forwarded=not trusts and _is_forwarded(headers),
+                is_forwarded=not forwarded.is_trusted and _is_forwarded(headers),
             )
-        return Caller(actor=actor, prefix=prefix)
+        return Caller(actor=actor, prefix=forwarded.prefix)
+
+    def _forwarded(self, request: web.BaseRequest) -> Forwarded:
+        """Return where a request comes from; InvalidRequest."""
+        peer, headers = request.remote or _NOWHERE, request.headers
+        if not self._proxies.trusts(peer):
+            return Forwarded(client=peer)
+        return self._proxies.read(
+            peer,
+            forwarded_for=headers.getall(hdrs.X_FORWARDED_FOR, ()),
+            prefixes=headers.getall(FORWARDED_PREFIX, ()),
+        )
 
 
 def _is_forwarded(headers: Mapping[str, str]) -> bool:

@@ -88,6 +88,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     access.NotAuthenticated: Row(status=401, error_code='insufficient-access-rights'),
     access.RoleTooLow: _NO_ACCESS,
     access.TooManyFailures: _vendor(429, 'too-many-failures'),
+    access.RateLimited: _vendor(429, 'rate-limited'),
     access.LockHolderUnnamed: _INVALID_PARAMETER,
     access.LockTooLong: _INVALID_PARAMETER,
     access.LockNotFound: _NOT_FOUND,

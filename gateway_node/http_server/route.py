@@ -5,7 +5,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, KW_ONLY
 from typing import Generic, TypeVar
 
-from gateway_node.access.errors import NotAuthenticated, RoleTooLow, TooManyFailures
+from gateway_node.access.errors import (
+    NotAuthenticated,
+    RateLimited,
+    RoleTooLow,
+    TooManyFailures,
+)
 from gateway_node.executions.actors import Role
 from gateway_node.executions.errors import GatewayShuttingDown
 from gateway_node.http_server.bodies import Body
@@ -45,6 +50,7 @@ ERRORS_OF_EVERY_REQUEST: Errors = (
     NotAuthenticated,
     RoleTooLow,
     TooManyFailures,
+    RateLimited,
     OriginForeign,
     ExpectationUnknown,
     HostForeign,

@@ -3,10 +3,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+import time
 from typing import Any
 
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.locks import Locks
+from gateway_node.access.rates import Rates, RateSettings
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -74,6 +76,7 @@ class Services:
     own_names: frozenset[str]
     """The host names under which the gateway answers, addresses aside; see `origins.own_names`."""
     authentication: Authentication = field(default_factory=Authentication)
+    rates: Rates = field(default_factory=lambda: Rates(RateSettings(), time.monotonic))
     open_probes: bool = True
     """Whether strangers are answered that the gateway lives, and which API it has."""
     patience: Patience = Patience()

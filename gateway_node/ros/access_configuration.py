@@ -41,3 +41,12 @@ class LocksConfiguration:
 
     max_expiration_sec: int
     breakable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimitConfiguration:
+    """How often clients may ask."""
+
+    requests_per_sec: float
+    """0 for any number."""
+    burst: int

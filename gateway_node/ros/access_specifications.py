@@ -44,4 +44,23 @@ ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Whether an admin may break the locks of others; otherwise they hold until '
         'they end or are given back.',
     ),
+    ParameterSpecification(
+        name='rate_limit.requests_per_sec',
+        type=ParameterType.NUMBER,
+        default=100.0,
+        unit='requests/s',
+        minimum=0,
+        maximum=100000,
+        description='Most requests a second that are answered on average to one identity, and to '
+        'one address of clients without one; 0 for any number, as to clients on this host.',
+    ),
+    ParameterSpecification(
+        name='rate_limit.burst',
+        type=ParameterType.INTEGER,
+        default=200,
+        unit='requests',
+        minimum=1,
+        maximum=100000,
+        description='Most requests of one of these that are answered at once.',
+    ),
 )

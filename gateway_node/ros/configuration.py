@@ -13,6 +13,7 @@ from gateway_node.ros.access_configuration import (
     AuthConfiguration,
     JwtConfiguration,
     LocksConfiguration,
+    RateLimitConfiguration,
 )
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.parameter_specification import ParameterValue
@@ -202,6 +203,7 @@ class Configuration:
     restart: RestartConfiguration
     auth: AuthConfiguration
     locks: LocksConfiguration
+    rate_limit: RateLimitConfiguration
     status_topic: str
 
 
@@ -275,6 +277,7 @@ def configuration_from(
             }
         ),
         locks=LocksConfiguration(**_group(values, 'locks')),
+        rate_limit=RateLimitConfiguration(**_group(values, 'rate_limit')),
         status_topic=cast(str, values['status_topic']),
     )
 

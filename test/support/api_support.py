@@ -32,6 +32,7 @@ from fakes import (
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import Locks, LockSettings
+from gateway_node.access.rates import Rates, RateSettings
 from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.callbacks.sending import Sender
@@ -197,6 +198,7 @@ async def serve_api(
     allowed_origins: tuple[str, ...] = (),
     streams: StreamSettings | None = None,
     locks_breakable: bool = True,
+    rates: RateSettings | None = None,
     routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
     recovering: bool = False,
@@ -306,6 +308,7 @@ async def serve_api(
             stream_places=StreamPlaces(streams or StreamSettings()),
             path_prefix=path_prefix,
             allowed_origins=allowed_origins,
+            rates=Rates(rates or RateSettings(), clock.monotonic),
             trusted_proxies=TrustedProxies(map(ipaddress.ip_network, trusted_proxies)),
         ),
         routes,
