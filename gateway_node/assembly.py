@@ -13,6 +13,7 @@ from typing import Any
 from gateway_node import __version__
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import Locks, LockSettings
+from gateway_node.access.one_time_codes import CodeDisplay
 from gateway_node.access_room import access_room, AccessRoom
 from gateway_node.adapters import Adapters, open_adapters
 from gateway_node.callbacks.allowed import AllowedDestinations
@@ -30,6 +31,7 @@ from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import api_base, Services
 from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
 from gateway_node.inner_rooms import inner_rooms, InnerRooms
+from gateway_node.proximity_assembly import proximity_check
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
@@ -48,6 +50,8 @@ class NodeSide:
     """Of ROS and of its middleware."""
     unseen_nodes: UnseenNodes
     namesakes: Namesakes
+    code_display: CodeDisplay | None = None
+    """Where one-time codes are shown in the graph, if they are."""
 
 
 @contextlib.asynccontextmanager
@@ -68,8 +72,10 @@ async def assemble(
         adapters = await open_adapters(configuration, clock, side_tasks, undo)
         allowed = AllowedDestinations(configuration.callbacks.allowed)
         lock_book = LockBook(clock, adapters.store.up_sec)
+        displays = _code_displays(configuration, adapters, node_side)
+        proximity = proximity_check(configuration.proximity, clock, displays)
         inner = await inner_rooms(
-            configuration, adapters, node_side.name, allowed, lock_book, undo
+            configuration, adapters, node_side.name, allowed, lock_book, proximity, undo
         )
         locks = _locks(configuration, adapters, inner, lock_book)
         callbacks = _callbacks(configuration, adapters, inner, allowed)
@@ -101,6 +107,7 @@ async def assemble(
             started=clock.monotonic(),
             authentication=access.authentication,
             rates=access.rates,
+            proximity=proximity,
             open_probes=configuration.auth.open_probes,
             own_names=own_names(await host_names(), configuration.server.names),
             stream_places=StreamPlaces(_stream_settings(configuration, limits)),
@@ -125,6 +132,14 @@ async def assemble(
             unseen_nodes=node_side.unseen_nodes,
             namesakes=node_side.namesakes,
         )
+
+
+def _code_displays(
+    configuration: Configuration, adapters: Adapters, node_side: NodeSide
+) -> list[CodeDisplay]:
+    command = configuration.proximity.command
+    displays: list[CodeDisplay] = [adapters.runner.code_command(command)] if command else []
+    return displays + ([node_side.code_display] if node_side.code_display is not None else [])
 
 
 async def _conditions(

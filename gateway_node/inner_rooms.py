@@ -18,6 +18,7 @@ from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
+from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.room import execution_room, ExecutionRoom
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
@@ -57,6 +58,7 @@ async def inner_rooms(
     own_node: NodeName,
     allowed: AllowedDestinations,
     lock_book: LockBook,
+    proximity: ProximityCheck,
     undo: contextlib.AsyncExitStack,
 ) -> InnerRooms:
     """Assemble them; `undo` closes them. Raises what `main.START_ERRORS` lists."""
@@ -69,7 +71,7 @@ async def inner_rooms(
     archive_dir = configuration.history.archive_dir
     archive = None if archive_dir is None else MonthlyArchive(archive_dir, archived_execution)
     executions = await _execution_room(
-        configuration, adapters, own_node, library, archive, allowed, lock_book, undo
+        configuration, adapters, own_node, library, archive, allowed, lock_book, proximity, undo
     )
     directory, identities = await _entities(
         configuration, adapters, manifests, own_node, library, executions.service, lock_book
@@ -97,6 +99,7 @@ async def _execution_room(
     archive: MonthlyArchive | None,
     allowed: AllowedDestinations,
     lock_book: LockBook,
+    proximity: ProximityCheck,
     undo: contextlib.AsyncExitStack,
 ) -> ExecutionRoom:
     room = execution_room(
@@ -110,6 +113,7 @@ async def _execution_room(
         settings=_execution_settings(configuration),
         last_id=await adapters.store.last_id(),
         check_callback=allowed.check,
+        proximity=proximity,
         archive=archive,
         guard=lock_book,
         fingerprint_key=adapters.state_key.derived_key(b'idempotency'),

@@ -115,6 +115,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
         unseen_nodes=unseen_nodes,
         namesakes=Namesakes(node.name),
+        code_display=node.create_proximity_topic(os.environ),
     )
     # Of this process alone: robots can have one hostname, and gateways of one host one name.
     instance = f'{socket.gethostname()}-{secrets.token_hex(3)}'

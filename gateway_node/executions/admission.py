@@ -26,6 +26,7 @@ from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line, SchedulePlaces
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
+from gateway_node.executions.proximity import ProximityCheck, StartUnattended
 from gateway_node.executions.queue_news import QueueNews
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_checks import StartChecks
@@ -62,6 +63,7 @@ class Admission:
         line: Line,
         up_sec: Callable[[], float],
         settings: ExecutionSettings,
+        proximity: ProximityCheck,
     ) -> None:
         """`up_sec` tells how long all gateways on the store were up."""
         self._library = library
@@ -75,6 +77,9 @@ class Admission:
         self._scripts: dict[str, Script] = {}
         self.secrets = HeldSecrets()
         """Of what waits, or may be tried again, until it leaves."""
+        self._proximity = proximity
+        self._proven: set[str] = set()
+        """Whose start came from beside the robot, in this life of the gateway."""
         self._queue_news = QueueNews(ledger, self._line.waits)
         self._directory: EntityDirectory | None = None
         self._closed = False
@@ -101,6 +106,8 @@ class Admission:
             SecretsScheduled: it would be a schedule, and secrets are among the parameters.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
+            StartUnattended: nobody would stand beside the robot, as the script requires.
+            What `ProximityCheck.check` raises: who asks has not proven to be there.
         """
         with self._leaving_at_errors(candidate):
             self._refuse_when_closed()
@@ -132,16 +139,24 @@ class Admission:
             self.secrets.forget_where_last(order, candidate.attempt)
             return order
 
-    async def accept(self, execution_id: str, entity: EntityRef, script_id: str) -> Script:
-        """Keep the present version of a script for an execution, until `leave`; ScriptNotFound."""
+    async def accept(
+        self, execution_id: str, entity: EntityRef, script_id: str, *, after: str | None = None
+    ) -> Script:
+        """Keep the present version of a script for an execution, until `leave`; ScriptNotFound.
+
+        `after` is the execution whose start is that of this one, too.
+        """
         script = await self._library.get(entity, script_id)
         self._scripts[execution_id] = script
+        if after in self._proven:
+            self._proven.add(execution_id)
         return script
 
     def leave(self, execution_id: str) -> None:
         """Free what an execution, or a schedule, holds; harmless where that is nothing."""
         self._scripts.pop(execution_id, None)
         self.secrets.forget(execution_id)
+        self._proven.discard(execution_id)
         self._line.leave(execution_id)
         self._schedule_places.leave(execution_id)
 
@@ -189,19 +204,22 @@ class Admission:
                 raise SecretsScheduled(order.secrets)
             if script.confirmation is not None and not candidate.confirmed:
                 raise ConfirmationNeeded.of(order)
+            _check_attended(candidate, script)
             waits = self._take_places(candidate, script)
             if waits:
                 await self._runner.look_over(order)
             else:
                 # Behind the place: it may have to execute a part of the script.
                 await self._runner.vet(order)
+            await self._prove(candidate, script)
             if await self._is_still(candidate, script):
                 return Admitted(order=order, waits=waits)
 
     def _take_places(self, candidate: Candidate, script: Script) -> bool:
         """Take the places of a client's start; tell whether it stands in line for one."""
         waits = False
-        if candidate.runs and candidate.queue:
+        # Who stands there now need not when its turn comes.
+        if candidate.runs and candidate.queue and not script.proximity_proof_required:
             waits = self._line.take_or_wait(candidate.place(script))
         elif candidate.runs:
             self._line.take(candidate.place(script))
@@ -209,11 +227,24 @@ class Admission:
             self._schedule_places.take(candidate.schedule_id)
         return waits
 
+    async def _prove(self, candidate: Candidate, script: Script) -> None:
+        """Have a client's start proven, last of all: a proof that is used up was not in vain."""
+        if candidate.proof is None or not script.proximity_proof_required:
+            return
+        if candidate.execution_id not in self._proven:
+            await self._proximity.check(candidate.entity, script, candidate.proof)
+            self._proven.add(candidate.execution_id)
+
     async def _check_in(self, candidate: Candidate) -> StartOrder:
         """Check, wait for a place, ask the runner: the same for all that is on record."""
         while True:
             script = await self._script(candidate)
             order = await self._checks.check(self._order(candidate, script))
+            if script.proximity_proof_required and candidate.execution_id not in self._proven:
+                raise NotStartable(
+                    FailureReason.PROXIMITY_UNPROVEN,
+                    'its script requires a proof of proximity, and none was given for this start',
+                )
             turn = self._line.join(candidate.place(script))
             if not turn.done():
                 if not candidate.in_line:
@@ -298,3 +329,13 @@ class Admission:
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise GatewayShuttingDown
+
+
+def _check_attended(candidate: Candidate, script: Script) -> None:
+    """Raise StartUnattended where nobody would stand beside the robot."""
+    if not script.proximity_proof_required:
+        return
+    if candidate.schedule_id is not None:
+        raise StartUnattended.by_schedule(script.id)
+    if candidate.proof is None:
+        raise StartUnattended.on_several([candidate.entity.path])

@@ -14,6 +14,7 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.executions.places import GroupLimit, Place
 from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.proximity import Proof
 from gateway_node.executions.values import DEFAULT_PRIORITY, Execution, FailureReason
 from gateway_node.scripts.errors import (
     ParametersInvalid,
@@ -48,6 +49,8 @@ class Candidate:
     """Whether a client's start waits where there is no place, and is not refused."""
     confirmed: bool = True
     """Whether what the script says in its `confirmation` is; of what is accepted it was."""
+    proof: Proof | None = None
+    """What whoever asks says of being beside the robot; None where nobody stands there."""
     accepted: bool = False
     """Whether it is on record, and waits rather than being refused."""
     in_line: bool = False

@@ -267,16 +267,6 @@ class FeatureNotAvailable(Exception):
     """A feature of the API that this gateway does not have (yet, or here)."""
 
 
-class ProximityNotAvailable(FeatureNotAvailable):
-    """This gateway cannot check a proof of proximity yet."""
-
-    def __init__(self, script_id: str) -> None:
-        super().__init__(
-            f'script {script_id!r} requires a proof of proximity, which is not implemented yet'
-        )
-        self.script_id = script_id
-
-
 class KindNotAvailable(FeatureNotAvailable):
     """This gateway cannot run scripts of this kind."""
 

@@ -34,6 +34,7 @@ _NOT_TRIED_AGAIN = frozenset(
         FailureReason.SCRIPT_GONE,
         FailureReason.PARAMETERS_REFUSED,
         FailureReason.SECRETS_GONE,
+        FailureReason.PROXIMITY_UNPROVEN,
     }
 )
 """The first two are no fault of the script's, what expired is wanted no more, and the others would
@@ -77,7 +78,9 @@ class FurtherAttempts:
         now = self._clock.now()
         execution_id = self._ids.next(now)
         try:
-            script = await self._admission.accept(execution_id, ended.entity, ended.script_id)
+            script = await self._admission.accept(
+                execution_id, ended.entity, ended.script_id, after=ended.id
+            )
         except BaseException as error:
             self._ids.settle(execution_id)
             if not isinstance(error, (ScriptNotFound, ScriptsTurnedOff, LibraryUnavailable)):

@@ -27,6 +27,7 @@ from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import CallbackCheck, EntityGuard
+from gateway_node.executions.proximity import StartUnattended
 from gateway_node.executions.starts import candidate_of, expiring, new_execution, StartRequest
 from gateway_node.executions.values import (
     Execution,
@@ -105,6 +106,7 @@ class GroupStarts:
         asked_at = self._clock.now()
         chosen = await self._choose(request, directory.refs())
         self._check_unlocked(chosen, actor)
+        chosen.check_unattended()
         group_id = self._ids.next(asked_at)
         group = _new_group(group_id, directory.host(), request, chosen, actor, asked_at)
         # Told of is the end of all of it.
@@ -241,6 +243,14 @@ class GroupStarts:
 class _Chosen:
     scripts: tuple[tuple[EntityRef, Script], ...]
     skipped: tuple[Skipped, ...]
+
+    def check_unattended(self) -> None:
+        """Raise StartUnattended where somebody would have to stand beside one of them."""
+        attended = [
+            entity.path for entity, script in self.scripts if script.proximity_proof_required
+        ]
+        if attended:
+            raise StartUnattended.on_several(attended)
 
 
 def _named(script: str, present: Iterable[Script]) -> list[Script]:

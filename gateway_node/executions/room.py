@@ -19,6 +19,7 @@ from gateway_node.executions.ports import (
     FreeSpace,
     ScriptRunner,
 )
+from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
@@ -65,6 +66,7 @@ def execution_room(
     settings: ExecutionSettings,
     last_id: str | None,
     check_callback: CallbackCheck,
+    proximity: ProximityCheck | None = None,
     archive: Archive | None = None,
     guard: EntityGuard | None = None,
     fingerprint_key: bytes | None = None,
@@ -89,6 +91,7 @@ def execution_room(
         executor=executor,
         settings=settings,
         check_callback=check_callback,
+        proximity=proximity or NoProximityCheck(),
         archive=archive,
         guard=guard,
     )

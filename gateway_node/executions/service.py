@@ -41,6 +41,7 @@ from gateway_node.executions.ports import (
     FreeSpace,
     ScriptRunner,
 )
+from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
@@ -78,6 +79,7 @@ class ExecutionService:
         settings: ExecutionSettings,
         check_callback: CallbackCheck,
         guard: EntityGuard,
+        proximity: ProximityCheck,
         archive: Archive | None = None,
     ) -> None:
         self._library = library
@@ -109,6 +111,7 @@ class ExecutionService:
             line=line,
             up_sec=store.up_sec,
             settings=settings,
+            proximity=proximity,
         )
         self._further_attempts = FurtherAttempts(
             admission=self._admission, ids=ids, clock=clock, up_sec=store.up_sec
@@ -277,6 +280,8 @@ class ExecutionService:
             EntityLocked: as their names say; nothing was recorded.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
+            StartUnattended: a script that requires such a proof starts later, or on several.
+            What `ProximityCheck.check` raises: who starts it has not proven to be there.
             ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a script's own start.
         """
         execution = await self._starts.start(entity, script_id, request, actor)

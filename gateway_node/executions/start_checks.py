@@ -3,7 +3,6 @@
 
 from dataclasses import replace
 
-from gateway_node.executions.errors import ProximityNotAvailable
 from gateway_node.executions.ports import FreeSpace, StartOrder
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.ports import SchemaChecker
@@ -22,13 +21,11 @@ class StartChecks:
         """Return the order where it may be carried out, with what of its parameters is secret.
 
         Raises:
-            DiskSpaceLow, ProximityNotAvailable, SchemaCheckUnavailable: as their names say.
+            DiskSpaceLow, SchemaCheckUnavailable: as their names say.
             ParametersInvalid: the script does not take the parameters, or the arguments.
         """
         script = order.script
         await self._free_space.check()
-        if script.proximity_proof_required:
-            raise ProximityNotAvailable(script.id)
         if script.kind is ScriptKind.LAUNCH and order.arguments:
             raise ParametersInvalid(
                 f"'arguments' begins with {shown(order.arguments[0])}; a launch fragment takes "

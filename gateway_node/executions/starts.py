@@ -20,6 +20,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import CallbackCheck, EntityGuard, StartOrder
+from gateway_node.executions.proximity import Proof
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.values import (
@@ -61,6 +62,8 @@ class StartRequest:
     """Whether it waits in line where there is no place, and is not refused."""
     confirmed: bool = False
     """Whether what the script says in its `confirmation` is confirmed."""
+    proximity_response: str | None = field(default=None, repr=False)
+    """What proves that who starts it is beside the robot."""
     again: str | None = None
     """The id of the execution that it repeats."""
     key: IdempotencyKey | None = None
@@ -124,6 +127,7 @@ class Starts:
             request,
             schedule_id=schedule_id,
             ancestors=ancestors,
+            proof=Proof(by=actor, response=request.proximity_response),
         )
         with self._families.expecting(candidate.execution_id, ancestors):
             try:
@@ -243,6 +247,7 @@ def candidate_of(
     schedule_id: str | None = None,
     ancestors: tuple[str, ...] = (),
     group: GroupLimit | None = None,
+    proof: Proof | None = None,
 ) -> Candidate:
     """Return a client's wish as what wants in."""
     return Candidate(
@@ -257,6 +262,7 @@ def candidate_of(
         priority=request.priority,
         queue=request.queue,
         confirmed=request.confirmed,
+        proof=proof,
         runs=request.execution_type in RUNS_NOW,
         schedule_id=schedule_id,
     )

@@ -118,6 +118,8 @@ class FailureReason(enum.Enum):
     """The script changed while it was scheduled, and no longer takes its parameters."""
     SECRETS_GONE = 'x-gateway-secrets-gone'
     """It was not started before the gateway ended, in whose memory alone its secrets were."""
+    PROXIMITY_UNPROVEN = 'x-gateway-proximity-unproven'
+    """Its script requires a proof of proximity, and who started it gave none, or long ago."""
     EXPIRED = 'x-gateway-expired'
     """It waited for a place for longer than its start allowed."""
     CHILDREN_FAILED = 'x-gateway-children-failed'

@@ -14,6 +14,7 @@ from gateway_node.access import errors as access
 from gateway_node.callbacks import errors as callbacks
 from gateway_node.entities import errors as entities
 from gateway_node.executions import errors as executions
+from gateway_node.executions import proximity
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.http_server import errors as requests
 from gateway_node.http_server.answer_fields import PROTECTIVE
@@ -121,6 +122,11 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.IdempotencyKeyReused: _vendor(409, 'idempotency-key-reused'),
     executions.ScriptAlreadyRunning: _CONFLICT,
     ConfirmationNeeded: _PRECONDITION,
+    proximity.StartUnattended: _INVALID_PARAMETER,
+    proximity.ProximityNeeded: _PRECONDITION,
+    proximity.ProximityRefused: _NO_ACCESS,
+    proximity.ProximityClosed: _vendor(429, 'proximity-closed', _RETRY_LATER),
+    proximity.ProximityUnavailable: _vendor(503, 'proximity-unavailable', _RETRY_SOON),
     executions.TimeoutTooLong: _INVALID_PARAMETER,
     executions.ConcurrencyLimitReached: _vendor(429, 'limit-reached', _RETRY),
     executions.ExpiryPast: _INVALID_PARAMETER,

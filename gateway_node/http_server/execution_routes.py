@@ -30,6 +30,13 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
     TimeoutTooLong,
 )
+from gateway_node.executions.proximity import (
+    ProximityClosed,
+    ProximityNeeded,
+    ProximityRefused,
+    ProximityUnavailable,
+    StartUnattended,
+)
 from gateway_node.http_server import (
     callbacks,
     execution_actions,
@@ -66,6 +73,11 @@ _START = (
     EntityLocked,
     ParametersInvalid,
     ConfirmationNeeded,
+    StartUnattended,
+    ProximityNeeded,
+    ProximityRefused,
+    ProximityClosed,
+    ProximityUnavailable,
     CallbackRefused,
     TimeoutTooLong,
     FeatureNotAvailable,

@@ -189,7 +189,8 @@ SCHEMAS: dict[str, Schema] = {
     ),
     'Script': object_of(
         _SCRIPT_REFERENCE | _SCRIPT | {'managed': FLAG, 'version': TEXT, 'size': COUNT},
-        _SCRIPT_WHERE_SET,
+        _SCRIPT_WHERE_SET
+        | {'proximity_challenge': object_of({'challenge': TEXT, 'valid_until': TIME})},
     ),
     'ScriptList': list_of('Script'),
     'FoundScript': object_of(

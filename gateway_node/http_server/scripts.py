@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gateway_node.executions.actors import Role
 from gateway_node.http_server.calls import Answer, Call, Download
 from gateway_node.http_server.errors import ContentNotFound
 from gateway_node.http_server.fields import Version
@@ -79,9 +80,18 @@ async def upload_script(call: Call[OfUpload, Form]) -> Answer:
 
 
 async def show_script(call: Call[OfScript, None]) -> Answer:
-    """Show a script."""
-    script = await call.services.library.get(call.at.entity, call.at.script_id)
-    return Answer(body=script_detail(_scripts_href(call), script))
+    """Show a script.
+
+    Where a start of it requires a proof of proximity, whoever may start it is shown the challenge.
+    """
+    at, actor = call.at, call.actor
+    script = await call.services.library.get(at.entity, at.script_id)
+    detail = script_detail(_scripts_href(call), script)
+    if script.proximity_proof_required and actor.role.includes(Role.OPERATOR):
+        challenge = await call.services.proximity.challenge(at.entity, script, actor)
+        if challenge is not None:
+            detail['proximity_challenge'] = challenge.document()
+    return Answer(body=detail)
 
 
 async def replace_script(call: Call[OfScript, Form]) -> Answer:

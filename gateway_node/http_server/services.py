@@ -15,6 +15,7 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.many import Many
 from gateway_node.executions.once_only import OnceOnly
+from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
@@ -79,6 +80,7 @@ class Services:
     rates: Rates = field(default_factory=lambda: Rates(RateSettings(), time.monotonic))
     open_probes: bool = True
     """Whether strangers are answered that the gateway lives, and which API it has."""
+    proximity: ProximityCheck = field(default_factory=NoProximityCheck)
     patience: Patience = Patience()
     stream_places: StreamPlaces = field(default_factory=lambda: StreamPlaces(StreamSettings()))
     path_prefix: str = ''

@@ -70,6 +70,7 @@ class StartOptions:
             priority=self.priority,
             queue=self.queue,
             confirmed=self.confirmed,
+            proximity_response=self.proximity_response,
             expires_in_sec=self.expires_in_sec,
             expires_at=self.expires_at,
             callback=self.callback,

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the gateway runs for itself, under supervision like scripts, but in no journal.
 
-A shell that sources the set-up files, the program that tells what a launch fragment declares, and
-the one that tries what a warm interpreter would load: all execute what others wrote.
+A shell that sources the set-up files, the program that tells what a launch fragment declares, the
+one that tries what a warm interpreter would load, and a command of the site's: all execute what
+others wrote.
 """
 
 import asyncio
@@ -109,6 +110,34 @@ class InternalPrograms:
                 keep_working_directory=False,
             )
         )
+
+    async def tell(
+        self, argv: Sequence[str], message: str, world: ScriptWorld, *, timeout_sec: float
+    ) -> Outcome:
+        """Run a command of the site's, with a message on its stdin and nowhere else.
+
+        Raises:
+            RunnerUnavailable, SpawnFailed: it cannot be started.
+        """
+        environment = internal_environment(world.variables, {}, self._python_folder)
+        name = f'command_{next(self._numbers)}'
+        outcome, _ = await self.run(
+            SupervisorOrder(
+                execution_id=name,
+                directory=str(self._folder / name),
+                argv=list(argv),
+                base_environment=environment.base,
+                environment=environment.own,
+                folder_variables=environment.of_folder,
+                stdin=message,
+                timeout_sec=timeout_sec,
+                grace_sec=1.0,
+                stop_signal=signal.SIGTERM,
+                limits=NO_LIMITS,
+                keep_working_directory=False,
+            )
+        )
+        return outcome
 
     async def run(self, order: SupervisorOrder) -> tuple[Outcome, str]:
         """Run a program to its end; return how it ended, and its stderr.

@@ -16,6 +16,7 @@ from gateway_node.executions.ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, UnkillableProcess
 from gateway_node.process.artifact_files import ArtifactFiles
 from gateway_node.process.clearing_away import make_anew_unless_usable
+from gateway_node.process.code_command import CodeCommand
 from gateway_node.process.companions import Companions
 from gateway_node.process.environment import (
     make_python_folder,
@@ -190,6 +191,10 @@ class SupervisedScriptRunner:
         except SpawnFailed:
             return None
         return world.variables.get(PREFIX_PATH_VARIABLE, '')
+
+    def code_command(self, argv: Sequence[str]) -> CodeCommand:
+        """Return the command that shows codes beside the robot."""
+        return CodeCommand(argv, self._environment.world, self._internal.tell)
 
     def warm_up(self) -> None:
         """Have an interpreter ready soon that Python scripts are forked from."""

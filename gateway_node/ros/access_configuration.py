@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway_node.ros.errors import ParameterInvalid
+
 
 @dataclass(frozen=True, kw_only=True)
 class JwtConfiguration:
@@ -50,3 +52,23 @@ class RateLimitConfiguration:
     requests_per_sec: float
     """0 for any number."""
     burst: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProximityConfiguration:
+    """How it is proven that somebody is beside the robot."""
+
+    command: tuple[str, ...]
+    """Shows a one-time code; empty for none."""
+    topic: bool
+    verifier: str
+    """`package.module:factory` of the site's own; empty for one-time codes."""
+    code_digits: int
+    valid_sec: float
+    max_failures: int
+
+    def __post_init__(self) -> None:
+        """Raise ParameterInvalid where parts of it do not go together."""
+        if self.verifier and (self.command or self.topic):
+            allowed = "'' beside proximity.command or proximity.topic: they show codes of its own"
+            raise ParameterInvalid('proximity.verifier', self.verifier, allowed)

@@ -63,4 +63,54 @@ ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
         maximum=100000,
         description='Most requests of one of these that are answered at once.',
     ),
+    ParameterSpecification(
+        name='proximity.command',
+        type=ParameterType.STRING_ARRAY,
+        default=(),
+        form="a program and its arguments; [''] for none",
+        description='Command that shows a one-time code to who stands beside the robot; it gets '
+        'the code as JSON on stdin, and has 10 s.',
+    ),
+    ParameterSpecification(
+        name='proximity.topic',
+        type=ParameterType.BOOLEAN,
+        default=False,
+        description='Whether one-time codes are published on ~/proximity_code; only where '
+        'discovery is limited to this host.',
+    ),
+    ParameterSpecification(
+        name='proximity.verifier',
+        type=ParameterType.STRING,
+        default='',
+        form='package.module:factory, or empty for one-time codes',
+        pattern=r'([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?',
+        description="What makes a verifier of the site's own, in place of one-time codes.",
+    ),
+    ParameterSpecification(
+        name='proximity.code_digits',
+        type=ParameterType.INTEGER,
+        default=6,
+        unit='digits',
+        minimum=4,
+        maximum=12,
+        description='Digits of a one-time code.',
+    ),
+    ParameterSpecification(
+        name='proximity.valid_sec',
+        type=ParameterType.NUMBER,
+        default=120.0,
+        unit='s',
+        minimum=10,
+        maximum=3600,
+        description='How long a one-time code is valid.',
+    ),
+    ParameterSpecification(
+        name='proximity.max_failures',
+        type=ParameterType.INTEGER,
+        default=5,
+        minimum=1,
+        maximum=100,
+        description='Refused proofs of proximity of one client after which none is taken from it '
+        'for a minute, then for twice as long, up to an hour.',
+    ),
 )

@@ -13,6 +13,7 @@ from gateway_node.ros.access_configuration import (
     AuthConfiguration,
     JwtConfiguration,
     LocksConfiguration,
+    ProximityConfiguration,
     RateLimitConfiguration,
 )
 from gateway_node.ros.errors import ParameterInvalid
@@ -204,6 +205,7 @@ class Configuration:
     auth: AuthConfiguration
     locks: LocksConfiguration
     rate_limit: RateLimitConfiguration
+    proximity: ProximityConfiguration
     status_topic: str
 
 
@@ -278,6 +280,7 @@ def configuration_from(
         ),
         locks=LocksConfiguration(**_group(values, 'locks')),
         rate_limit=RateLimitConfiguration(**_group(values, 'rate_limit')),
+        proximity=ProximityConfiguration(**_group(values, 'proximity')),
         status_topic=cast(str, values['status_topic']),
     )
 

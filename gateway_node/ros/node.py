@@ -7,12 +7,13 @@ thread: to wake rclpy's executor would cost as much as to publish ten messages.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import enum
 import logging
 import queue
 import threading
+from typing import TYPE_CHECKING
 
 import rclpy
 from rclpy.clock import Clock
@@ -27,12 +28,21 @@ from rclpy.utilities import remove_ros_args
 from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.values import Execution
 from gateway_node.ros.configuration import Configuration
-from gateway_node.ros.errors import ArgumentUnknown, RosRefused, start_error
+from gateway_node.ros.discovery_range import is_this_host, LIMITS
+from gateway_node.ros.errors import (
+    ArgumentUnknown,
+    ParameterInvalid,
+    RosRefused,
+    start_error,
+)
 from gateway_node.ros.graph_watch import GraphWatch
 from gateway_node.ros.parameter_sources import ParameterSources
 from gateway_node.ros.parameters import declare_parameters
 from gateway_node.ros.status_reports import Reporter
 from gateway_node.ros.status_topic import StatusTopic
+
+if TYPE_CHECKING:
+    from gateway_node.ros.proximity_topic import ProximityTopic
 
 _log = logging.getLogger(__name__)
 
@@ -166,6 +176,20 @@ class GatewayNode:
             wake=self._wake,
         )
         return self._status_topic
+
+    def create_proximity_topic(self, environ: Mapping[str, str]) -> 'ProximityTopic | None':
+        """Advertise the topic of one-time codes, before the start; None where it is not wanted.
+
+        `environ` tells how far nodes are discovered. ParameterInvalid where it is too far.
+        """
+        if not self._configuration.proximity.topic:
+            return None
+        if not is_this_host(environ):
+            raise ParameterInvalid('proximity.topic', True, f'true only where {LIMITS}')
+        # Its messages take a while to load, and hardly anybody wants them.
+        from gateway_node.ros.proximity_topic import ProximityTopic
+
+        return ProximityTopic(self._node)
 
     def start(
         self, loop: asyncio.AbstractEventLoop, on_graph: Callable[[GraphSnapshot], None]

@@ -20,6 +20,7 @@ from fakes.executions import (
 from fakes.free_space import FakeFreeSpace
 from fakes.identity_store import InMemoryIdentityStore
 from fakes.listener import RecordingListener
+from fakes.proximity_check import FakeProximityCheck
 from fakes.schema_checker import FakeSchemaChecker
 from fakes.script_runner import FakeScript, FakeScriptRunner
 
@@ -30,6 +31,7 @@ __all__ = [
     'WAITING',
     'FakeClock',
     'FakeFreeSpace',
+    'FakeProximityCheck',
     'FakeSchemaChecker',
     'FakeScript',
     'FakeScriptRunner',

@@ -6,7 +6,7 @@ execution in any state.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 import contextlib
 from dataclasses import dataclass
 import ipaddress
@@ -36,9 +36,11 @@ from gateway_node.access.rates import Rates, RateSettings
 from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.callbacks.sending import Sender
+from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
@@ -192,6 +194,7 @@ async def serve_api(
     managed: tuple[ManagedScript, ...] = (),
     schemas: SchemaChecker | None = None,
     patience: Patience | None = None,
+    proximity: Callable[[Clock], ProximityCheck] | None = None,
     path_prefix: str = '',
     trusted_proxies: tuple[str, ...] = (),
     open_probes: bool = True,
@@ -215,6 +218,7 @@ async def serve_api(
     runner = FakeScriptRunner(obedient=True)
     free_space = FakeFreeSpace()
     listener = RecordingListener()
+    check_proximity = NoProximityCheck() if proximity is None else proximity(clock)
     library = ScriptLibrary(
         scripts_dir=directory / 'scripts' if scripts else None,
         max_file_bytes=max_file_bytes,
@@ -254,6 +258,7 @@ async def serve_api(
         last_id=None,
         check_callback=allowed.check,
         guard=lock_book,
+        proximity=check_proximity,
     )
     callbacks = Callbacks(
         store=InMemoryCallbackStore(store, clock),
@@ -304,6 +309,7 @@ async def serve_api(
             authentication=authentication
             or Authentication(allow_anonymous_access=bool(trusted_proxies)),
             open_probes=open_probes,
+            proximity=check_proximity,
             patience=patience or Patience(),
             stream_places=StreamPlaces(streams or StreamSettings()),
             path_prefix=path_prefix,

@@ -13,6 +13,7 @@ from fakes import (
     EXECUTOR,
     FakeClock,
     FakeFreeSpace,
+    FakeProximityCheck,
     FakeSchemaChecker,
     FakeScript,
     FakeScriptRunner,
@@ -45,7 +46,7 @@ from gateway_node.executions.values import (
     StopAction,
 )
 from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.metadata import Metadata, parse_metadata
 
 APP = EntityRef(entity_type=EntityType.APP, entity_id='temp_sensor')
 COMPONENT = EntityRef(entity_type=EntityType.COMPONENT, entity_id='temp_sensor')
@@ -90,6 +91,7 @@ class Stage:
         self.runner = FakeScriptRunner()
         self.free_space = FakeFreeSpace()
         self.listener = RecordingListener()
+        self.proximity = FakeProximityCheck()
         self.library = ScriptLibrary(
             scripts_dir=folder, max_file_bytes=1024, schemas=self.schemas, clock=self.clock
         )
@@ -120,6 +122,7 @@ class Stage:
             ),
             last_id=None,
             check_callback=AllowedDestinations(()).check,
+            proximity=self.proximity,
         )
         self.ledger, self.service = room.ledger, room.service
         self.questions = room.questions
@@ -134,9 +137,13 @@ class Stage:
         return script.id
 
     async def replace(
-        self, script_id: str, content: bytes = b'false\n', file_name: str = 'a.sh'
+        self,
+        script_id: str,
+        content: bytes = b'false\n',
+        file_name: str = 'a.sh',
+        metadata: Metadata | None = None,
     ) -> None:
-        """Give a script another content."""
+        """Give a script another content, and what the metadata name."""
         async with self.library.begin_upload() as upload:
             await upload.write(content)
             await self.library.replace(
@@ -144,9 +151,14 @@ class Stage:
                 script_id,
                 upload,
                 file_name=file_name,
-                metadata=None,
+                metadata=metadata,
                 versions_in_use=self.service.versions_to_keep,
             )
+
+    async def require_proof(self, script_id: str) -> None:
+        """Let a script require a proof of proximity from now on."""
+        document = {'proximity_proof_required': True}
+        await self.replace(script_id, metadata=parse_metadata(document))
 
     async def running(self, script_id: str) -> tuple[Execution, FakeScript]:
         """Start an execution and wait until it runs."""

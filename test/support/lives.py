@@ -13,6 +13,7 @@ from fakes import (
     EXECUTOR,
     FakeClock,
     FakeFreeSpace,
+    FakeProximityCheck,
     FakeSchemaChecker,
     FakeScriptRunner,
     KEEP_THE_LOG,
@@ -129,6 +130,7 @@ class Life:
         self.store = store
         self.runner = FakeScriptRunner()
         self.free_space = FakeFreeSpace()
+        self.proximity = FakeProximityCheck()
         self.listener = RecordingListener()
         schemas = FakeSchemaChecker()
         self.library = ScriptLibrary(
@@ -170,6 +172,7 @@ class Life:
             ),
             last_id=last_id,
             check_callback=allowed.check,
+            proximity=self.proximity,
             archive=robot.archive,
         )
         self.ledger, self.executions = room.ledger, room.service

@@ -15,7 +15,6 @@ from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     GatewayShuttingDown,
     KindNotAvailable,
-    ProximityNotAvailable,
     RunnerUnavailable,
     ScriptAlreadyRunning,
     StoreUnavailable,
@@ -222,13 +221,6 @@ async def test_parameters_are_checked_against_the_schema(stage: Stage) -> None:
         await stage.service.start(APP, script_id, NOW, actor=CLIENT)
     assert stage.schemas.checked == [(schema, {})]
     await stage.running(await stage.upload())
-
-
-async def test_a_proof_of_proximity_cannot_be_given_yet(stage: Stage) -> None:
-    """Such a script never starts silently."""
-    script_id = await stage.upload(proximity_proof_required=True)
-    with pytest.raises(ProximityNotAvailable):
-        await stage.service.start(APP, script_id, NOW, actor=CLIENT)
 
 
 async def test_a_script_that_is_deleted_during_the_start_does_not_start(

@@ -41,6 +41,7 @@ ROOMS = COMMON | {
     'assembly',
     'main',
     'manifest_files',
+    'proximity_assembly',
     'reloading',
     'running',
     'signals',
@@ -89,7 +90,16 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'access_room': frozenset({*CORE, 'access', 'ros', 'start_files'}),
     'adapters': frozenset({'process', 'ros', 'start_files', 'storage'}),
     'assembly': frozenset(
-        {*CORE, *ABOVE_CORE, *OUTER, 'access_room', 'adapters', 'inner_rooms', 'running'}
+        {
+            *CORE,
+            *ABOVE_CORE,
+            *OUTER,
+            'access_room',
+            'adapters',
+            'inner_rooms',
+            'proximity_assembly',
+            'running',
+        }
     ),
     'inner_rooms': frozenset(
         {*CORE, *ABOVE_CORE, 'adapters', 'reloading', 'ros', 'start_files', 'storage'}
@@ -108,6 +118,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     ),
     'manifest_files': frozenset(),
     'masking': frozenset(),
+    'proximity_assembly': frozenset({*CORE, 'access', 'ros'}),
     '__main__': frozenset({'before_start', 'init', 'unneeded_imports', 'main', 'surroundings'}),
     'side_tasks': frozenset(),
     'strict_json': frozenset(),

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Codes on a topic, in a real graph."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import threading
+
+import pytest
+from waiting import wait_until
+
+pytest.importorskip('rclpy', reason='ROS is not installed')
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from ros_support import ros_domain
+from std_msgs.msg import String
+
+from gateway_node.executions.proximity import ProximityUnavailable
+from gateway_node.ros.errors import ParameterInvalid
+from gateway_node.ros.node import GatewayNode
+
+pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
+
+WANTED = ['--ros-args', '-p', 'proximity.topic:=true']
+
+
+@contextlib.contextmanager
+def created(arguments: list[str]) -> Iterator[GatewayNode]:
+    """Create the gateway's node for a while."""
+    node = GatewayNode.create(arguments)
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+@contextlib.contextmanager
+def listening(topic: str) -> Iterator[list[str]]:
+    """Subscribe for a while, as a display would; yield what is heard."""
+    context = Context()
+    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node('display', context=context)
+    heard: list[str] = []
+    node.create_subscription(String, topic, lambda message: heard.append(message.data), 10)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin)
+    spinning.start()
+    try:
+        yield heard
+    finally:
+        executor.shutdown()
+        spinning.join()
+        node.destroy_node()
+        context.try_shutdown()
+
+
+async def test_who_listens_hears_a_code_once() -> None:
+    """Who comes later hears nothing of it."""
+    with created(WANTED) as node:
+        topic = node.create_proximity_topic(os.environ)
+        assert topic is not None
+        with pytest.raises(ProximityUnavailable, match='has no subscriber'):
+            await topic.show('{"code": "000000"}')
+        with listening('/gateway_node/proximity_code') as heard:
+            publisher = topic._publisher
+            await wait_until(publisher.get_subscription_count, what='a subscriber')
+            await topic.show('{"code": "481516"}')
+            await wait_until(lambda: bool(heard), what='the code')
+            with listening('/gateway_node/proximity_code') as heard_later:
+                await wait_until(
+                    lambda: publisher.get_subscription_count() == 2, what='another subscriber'
+                )
+                await topic.show('{"code": "234234"}')
+                await wait_until(lambda: bool(heard_later), what='the next code')
+        assert heard[0] == '{"code": "481516"}'
+        assert heard_later == ['{"code": "234234"}']
+
+
+def test_by_default_there_is_no_such_topic() -> None:
+    """Whatever the environment says."""
+    with created([]) as node:
+        assert node.create_proximity_topic({}) is None
+        assert node._node.count_publishers('/gateway_node/proximity_code') == 0
+
+
+def test_the_topic_is_refused_where_others_could_listen() -> None:
+    """In one line that says what would have to be set."""
+    with created(WANTED) as node:
+        told = r'parameter proximity\.topic is True; allowed: .*ROS_AUTOMATIC_DISCOVERY_RANGE'
+        with pytest.raises(ParameterInvalid, match=told):
+            node.create_proximity_topic({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'})
+        assert node._node.count_publishers('/gateway_node/proximity_code') == 0
