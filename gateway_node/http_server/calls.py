@@ -126,7 +126,7 @@ class EventStream:
     """Writes them, until there are no more."""
     base: str
     """In front of every href."""
-    client: str
+    reader: Actor
     """Whose stream it is."""
     places: StreamPlaces
 

@@ -237,10 +237,12 @@ async def _of_log(call: Call[OfEvents, None], *, of_executions: bool) -> Answer:
 def _stream(
     call: Call[EventsWanted, None], follow: Callable[[Outlet], Coroutine[Any, Any, None]]
 ) -> Answer:
-    places, client = call.services.stream_places, call.actor.origin
+    places = call.services.stream_places
     call.services.streams.check_open()
-    places.check(client)
-    return Answer(body=EventStream(follow=follow, base=call.base, client=client, places=places))
+    places.check(call.actor)
+    return Answer(
+        body=EventStream(follow=follow, base=call.base, reader=call.actor, places=places)
+    )
 
 
 def _page(call: Call[EventsWanted, None], page: EventPage) -> Answer:

@@ -70,7 +70,7 @@ class EventStreamResponse(ReadyResponse):
         if transport is None or not isinstance(connection, Connection):
             return
         stream = self._stream
-        with stream.places.taken(stream.client):
+        with stream.places.taken(stream.reader):
             outlet = StreamOutlet(
                 request, connection, transport, stream.base, stream.places.settings.heartbeat_sec
             )

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 import contextlib
 from dataclasses import dataclass
 
+from gateway_node.access.client_addresses import network_of
+from gateway_node.executions.actors import Actor
 from gateway_node.http_server.errors import TooManyStreams
+
+_Client = tuple[str, str]
+"""What streams are counted by: the kind of it, and its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +20,7 @@ class StreamSettings:
 
     max_streams: int = 1000
     max_per_client: int = 50
-    """Of one address, as a trusted proxy names it."""
+    """Of one address, as a trusted proxy names it (of IPv6, of one /64), and of one identity."""
     heartbeat_sec: float = 15.0
     """How long a stream is silent at most."""
 
@@ -26,10 +31,11 @@ class StreamPlaces:
     def __init__(self, settings: StreamSettings) -> None:
         self.settings = settings
         self.refused_total = 0
-        self._by_client: Counter[str] = Counter()
+        self._open = 0
+        self._by_client: Counter[_Client] = Counter()
 
     def __len__(self) -> int:
-        return self._by_client.total()
+        return self._open
 
     @property
     def counts(self) -> dict[str, int]:
@@ -40,11 +46,12 @@ class StreamPlaces:
             'refused': self.refused_total,
         }
 
-    def check(self, client: str) -> None:
-        """Raise TooManyStreams where a client gets no further one."""
+    def check(self, reader: Actor) -> None:
+        """Raise TooManyStreams where somebody gets no further one."""
         settings = self.settings
+        open_already = max(self._by_client[each] for each in _counted_as(reader))
         try:
-            if self._by_client[client] >= settings.max_per_client:
+            if open_already >= settings.max_per_client:
                 raise TooManyStreams('streams.max_per_client', settings.max_per_client)
             if len(self) >= settings.max_streams:
                 raise TooManyStreams('streams.max', settings.max_streams)
@@ -53,12 +60,19 @@ class StreamPlaces:
             raise
 
     @contextlib.contextmanager
-    def taken(self, client: str) -> Iterator[None]:
+    def taken(self, reader: Actor) -> Iterator[None]:
         """Have a place taken."""
-        self._by_client[client] += 1
+        counted_as = _counted_as(reader)
+        self._open += 1
+        self._by_client.update(counted_as)
         try:
             yield
         finally:
-            self._by_client[client] -= 1
-            if not self._by_client[client]:
-                del self._by_client[client]
+            self._open -= 1
+            self._by_client.subtract(counted_as)
+            self._by_client = +self._by_client  # without those that are at 0
+
+
+def _counted_as(reader: Actor) -> tuple[_Client, ...]:
+    of_address = ('address', network_of(reader.origin))
+    return (of_address,) if reader.name is None else (of_address, ('name', reader.name))

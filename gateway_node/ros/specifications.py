@@ -103,7 +103,8 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='streams',
         minimum=1,
         maximum=65535,
-        description='Most streams of events that one address has open at a time.',
+        description='Most streams of events that one address, and one identity, has open at a '
+        'time.',
     ),
     ParameterSpecification(
         name='streams.heartbeat_sec',
