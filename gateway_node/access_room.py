@@ -12,6 +12,7 @@ from gateway_node.access.exposure import Exposure
 from gateway_node.access.failures import Failures
 from gateway_node.access.known_tokens import KnownTokens
 from gateway_node.access.rates import Rates, RateSettings
+from gateway_node.access.sessions import Sessions
 from gateway_node.access.token_file import parse_tokens
 from gateway_node.access.watched_file import WatchedFile
 from gateway_node.clock import Clock
@@ -31,6 +32,8 @@ class AccessRoom:
     rates: Rates
     tokens: KnownTokens | None
     """None where there is no tokens file."""
+    sessions: Sessions | None
+    """Likewise."""
     exposure: Exposure
     files: tuple[WatchedFile[Any], ...]
     """What says who is let in, read anew whenever it changes."""
@@ -67,8 +70,18 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
         keys, jwts = await _jwts(auth.jwt, clock)
         files.append(keys)
         sources.append(jwts)
+    sessions = None
+    if tokens is not None:
+        sessions = Sessions(
+            tokens,
+            failures,
+            clock,
+            access_sec=auth.token_expiry_sec,
+            refresh_sec=auth.refresh_token_expiry_sec,
+        )
     authentication = Authentication(
         sources,
+        made_here=[] if sessions is None else [sessions],
         failures=failures,
         allow_anonymous_access=auth.allow_anonymous_access,
     )
@@ -85,6 +98,7 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
             clock.monotonic,
         ),
         tokens=tokens,
+        sessions=sessions,
         files=tuple(files),
     )
 

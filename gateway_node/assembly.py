@@ -108,6 +108,7 @@ async def assemble(
             authentication=access.authentication,
             rates=access.rates,
             proximity=proximity,
+            sessions=access.sessions,
             open_probes=configuration.auth.open_probes,
             own_names=own_names(await host_names(), configuration.server.names),
             stream_places=StreamPlaces(_stream_settings(configuration, limits)),

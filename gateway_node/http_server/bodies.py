@@ -27,6 +27,8 @@ class Body(ABC, Generic[T_co]):
     name: str
     """Of its schema."""
     media_type: str
+    other_media_types: tuple[str, ...] = ()
+    """In which the same may come."""
     required: bool = True
     """Whether it must be there."""
     encoding: Mapping[str, str] = {}

@@ -2,7 +2,7 @@
 """The one table from a domain error to an HTTP status and a SOVD GenericError."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import json
 import logging
 from typing import Any, cast
@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway_node.access import errors as access
+from gateway_node.access import session_errors as sessions
 from gateway_node.callbacks import errors as callbacks
 from gateway_node.entities import errors as entities
 from gateway_node.executions import errors as executions
@@ -36,6 +37,8 @@ class Row:
     headers: dict[str, str] = field(default_factory=dict)
     closes: bool = False
     """The connection ends with the answer."""
+    oauth_error: str | None = None
+    """What clients of OAuth read (RFC 6749, section 5.2)."""
 
 
 _RETRY = {'Retry-After': str(RETRY_AFTER_SEC)}
@@ -43,11 +46,16 @@ _RETRY_SOON = {'Retry-After': '10'}
 _RETRY_LATER = {'Retry-After': '60'}
 _INVALID_PARAMETER = Row(status=400, error_code='invalid-parameter')
 _INVALID_REQUEST = Row(status=400, error_code='invalid-request')
+_NOT_KNOWN = Row(status=401, error_code='insufficient-access-rights')
 _NO_ACCESS = Row(status=403, error_code='insufficient-access-rights')
 _NOT_FOUND = Row(status=404, error_code='resource-not-found')
 _PRECONDITION = Row(status=409, error_code='precondition-not-fulfilled')
 _CONFLICT = Row(status=409, error_code='invalid-request')
 _NOT_IMPLEMENTED = Row(status=501, error_code='not-implemented')
+
+
+def _no_token(oauth_error: str, row: Row = _INVALID_REQUEST) -> Row:
+    return replace(row, oauth_error=oauth_error)
 
 
 def _vendor(status: int, vendor_code: str, headers: dict[str, str] | None = None) -> Row:
@@ -86,8 +94,14 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     requests.TooManyConnections: _vendor(503, 'too-many-connections', _RETRY),
     requests.BodyTooLarge: _TOO_LARGE,
     requests.RangeUnsatisfiable: Row(status=416, error_code='invalid-request'),
-    access.NotAuthenticated: Row(status=401, error_code='insufficient-access-rights'),
+    access.NotAuthenticated: _NOT_KNOWN,
     access.RoleTooLow: _NO_ACCESS,
+    sessions.TokenRequestInvalid: _no_token('invalid_request'),
+    sessions.GrantTypeUnsupported: _no_token('unsupported_grant_type', _INVALID_PARAMETER),
+    sessions.GrantInvalid: _no_token('invalid_grant', _INVALID_PARAMETER),
+    sessions.RoleNotGranted: _no_token('invalid_scope', _INVALID_PARAMETER),
+    sessions.ClientUnknown: _no_token('invalid_client', _NOT_KNOWN),
+    sessions.NoClients: _NOT_FOUND,
     access.TooManyFailures: _vendor(429, 'too-many-failures'),
     access.RateLimited: _vendor(429, 'rate-limited'),
     access.LockHolderUnnamed: _INVALID_PARAMETER,
@@ -153,10 +167,15 @@ def row_of(kind: type[Exception]) -> Row | None:
 
 
 def error_body(row: Row, message: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Build a GenericError: `{error_code, message, vendor_code?, parameters?}`."""
+    """Build a GenericError: `{error_code, message, vendor_code?, parameters?}`.
+
+    Who asks for a token finds in it what OAuth wants, too.
+    """
     body: dict[str, Any] = {'error_code': row.error_code, 'message': message}
     if row.vendor_code is not None:
         body['vendor_code'] = row.vendor_code
+    if row.oauth_error is not None:
+        body |= {'error': row.oauth_error, 'error_description': message}
     if parameters:
         body['parameters'] = parameters
     return body

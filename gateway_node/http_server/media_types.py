@@ -16,6 +16,7 @@ CSV = 'text/csv'
 NDJSON = 'application/x-ndjson'
 EVENT_STREAM = 'text/event-stream'
 ZIP = 'application/zip'
+FORM = 'application/x-www-form-urlencoded'
 OCTETS = 'application/octet-stream'
 """Bytes of which nothing is known."""
 

@@ -12,6 +12,8 @@ import json
 import re
 from typing import Any
 
+from aiohttp import hdrs
+
 from gateway_node.http_server.bodies import Body
 from gateway_node.http_server.media_types import is_accept
 from gateway_node.http_server.openapi_answers import responses_of
@@ -148,8 +150,13 @@ def _tag(path: str) -> str:
 
 
 def _parameters(route: Route[Any, Any]) -> list[dict[str, Any]]:
-    """Return them without `Accept`, which OpenAPI ignores here: the answers say what it is for."""
-    return [_parameter(taken) for taken in taken_by(route.takes) if not is_accept(taken)]
+    """Return them without `Accept` and `Authorization`, which OpenAPI ignores here: the answers
+    and the security of an operation say what these are for."""
+    return [
+        _parameter(taken)
+        for taken in taken_by(route.takes)
+        if not is_accept(taken) and taken.name != hdrs.AUTHORIZATION
+    ]
 
 
 def _parameter(taken: Taken) -> dict[str, Any]:
@@ -189,7 +196,8 @@ def _request_body(body: Body[Any]) -> dict[str, Any]:
         content['encoding'] = {
             name: {'contentType': media_type} for name, media_type in body.encoding.items()
         }
-    return {'required': body.required, 'content': {body.media_type: content}}
+    media_types = (body.media_type, *body.other_media_types)
+    return {'required': body.required, 'content': dict.fromkeys(media_types, content)}
 
 
 def _bodies(routes: Iterable[Route[Any, Any]]) -> dict[str, Schema]:

@@ -63,12 +63,17 @@ async def json_object(body: IncomingBody) -> dict[str, Any]:
     """
     if body.request.content_type != 'application/json':
         raise MediaTypeWrong(body.request.content_type, 'application/json')
+    return await parse_object(await content_of(body, MAX_JSON_BYTES), 'the body')
+
+
+async def content_of(body: IncomingBody, max_bytes: int) -> bytes:
+    """Return all of a body; BodyTooLarge, ClientSilent, ClientSlow."""
     content = bytearray()
     while piece := await body.piece():
         content += piece
-        if len(content) > MAX_JSON_BYTES:
-            raise BodyTooLarge(f'the body is larger than {MAX_JSON_BYTES} bytes')
-    return await parse_object(bytes(content), 'the body')
+        if len(content) > max_bytes:
+            raise BodyTooLarge(f'the body is larger than {max_bytes} bytes')
+    return bytes(content)
 
 
 async def parse_object(content: bytes, what: str) -> dict[str, Any]:

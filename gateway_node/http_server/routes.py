@@ -16,11 +16,13 @@ from gateway_node.http_server.line_routes import LINE_ROUTES
 from gateway_node.http_server.lock_routes import LOCK_ROUTES
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.script_routes import SCRIPT_ROUTES
+from gateway_node.http_server.token_routes import TOKEN_ROUTES
 
 __all__ = ['ROUTES', 'UNVERSIONED']
 
 ROUTES: tuple[Route[Any, Any], ...] = (
     *GATEWAY_ROUTES,
+    *TOKEN_ROUTES,
     *ENTITY_ROUTES,
     *SCRIPT_ROUTES,
     *EVENT_ROUTES,

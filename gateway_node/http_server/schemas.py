@@ -7,6 +7,7 @@ as the components of an OpenAPI document do.
 
 from gateway_node.callbacks.values import CallbackStatus
 from gateway_node.entities.values import ComponentKind
+from gateway_node.executions.actors import Role
 from gateway_node.executions.entity_lock import LockScope
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.error_table import ERROR_TABLE
@@ -79,8 +80,23 @@ SCHEMAS: dict[str, Schema] = {
             'error_code': {'enum': sorted({row.error_code for row in ERROR_TABLE.values()})},
             'message': TEXT,
         },
-        {'vendor_code': {'type': 'string', 'pattern': '^x-gateway-'}, 'parameters': ANY_OBJECT},
+        {
+            'vendor_code': {'type': 'string', 'pattern': '^x-gateway-'},
+            'parameters': ANY_OBJECT,
+            'error': {'enum': sorted({row.oauth_error for row in ERROR_TABLE.values()} - {None})},
+            'error_description': TEXT,
+        },
     ),
+    'IssuedTokens': object_of(
+        {
+            'access_token': TEXT,
+            'token_type': {'const': 'Bearer'},
+            'expires_in': COUNT,
+            'scope': choice_of(Role),
+            'refresh_token': TEXT,
+        }
+    ),
+    'Revoked': object_of({'status': {'const': 'revoked'}}),
     'Server': object_of(
         {
             'name': TEXT,

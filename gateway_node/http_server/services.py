@@ -9,6 +9,7 @@ from typing import Any
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.locks import Locks
 from gateway_node.access.rates import Rates, RateSettings
+from gateway_node.access.sessions import Sessions
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
@@ -78,6 +79,8 @@ class Services:
     """The host names under which the gateway answers, addresses aside; see `origins.own_names`."""
     authentication: Authentication = field(default_factory=Authentication)
     rates: Rates = field(default_factory=lambda: Rates(RateSettings(), time.monotonic))
+    sessions: Sessions | None = None
+    """Of clients that ask for tokens; None where none are configured."""
     open_probes: bool = True
     """Whether strangers are answered that the gateway lives, and which API it has."""
     proximity: ProximityCheck = field(default_factory=NoProximityCheck)

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 import io
 from pathlib import Path
 import re
+import time
 from typing import Any
 import zipfile
 
 from aiohttp import ClientResponse
 from api_support import Api, form, OWN_NODE, RECEIVER, serve_api
+from clients import KnownTokens
 import pytest
 
+from gateway_node.access.credentials import Credential
+from gateway_node.access.failures import Failures
+from gateway_node.access.sessions import Sessions
+from gateway_node.clock import SystemClock
 from gateway_node.entities.values import GraphSnapshot
+from gateway_node.executions.actors import Role
 from gateway_node.executions.errors import RunnerUnavailable
 from gateway_node.http_server.error_table import ERROR_TABLE, row_of
 from gateway_node.http_server.route import Route
@@ -342,12 +349,24 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
         locked_by(A_CLIENT['X-Client-Id']), store_unavailable
     ),
     'lock released': lock_released,
+    'client known': nothing_more,
+    'client unknown': nothing_more,
+    'no clients': nothing_more,
     'Idempotency-Key used': key_used,
     'Idempotency-Key used with other fields': key_used_otherwise,
     'Idempotency-Key of what was deleted': key_of_what_was_deleted,
 }
+SESSIONS = Sessions(
+    KnownTokens({'a_secret': Credential(name='anna', role=Role.VIEWER)}),
+    Failures(time.monotonic),
+    SystemClock(),
+    access_sec=60,
+    refresh_sec=60,
+)
 SETTINGS: dict[str, dict[str, Any]] = {
     'scripts off': {'scripts': False},
+    'client known': {'sessions': SESSIONS},
+    'client unknown': {'sessions': SESSIONS},
     'gateway recovering': {'recovering': True},
     "entity's limit reached": {'max_executions_per_entity': 1},
     "gateway's limit reached": {'max_executions': 1},
@@ -393,6 +412,10 @@ def content_of(row: Row, scene: Scene, method: str, path: str) -> dict[str, Any]
         return {'json': {'priority': 70}}
     if method not in ('POST', 'PUT') or path.endswith(('/callback', '/retry')):
         return {}
+    if path.startswith('/auth'):
+        client = {'client_id': 'anna', 'client_secret': 'a_secret', 'token': 'of_nobody'}
+        wrong = {'client_secret': 'another'} if row.state == 'client unknown' else {}
+        return {'json': {'grant_type': 'client_credentials', **client, **wrong}}
     if '/locks' in path:
         return {'json': {'lock_expiration': 60}}
     if path.endswith('/line'):
@@ -508,6 +531,7 @@ async def test_each_request_in_each_state_is_answered_as_documented(
         await check_body(row, response)
 
 
+CLIENT_STATES = {'client known', 'client unknown', 'no clients'}
 ENTITY_STATES = {'entity online', 'entity offline', 'entity unknown'}
 SCRIPT_STATES = {
     'script present',
@@ -573,6 +597,9 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}': ENTITY_STATES,
     '/apps/{id}/is-located-on': ENTITY_STATES,
     '/components/{id}/hosts': ENTITY_STATES,
+    '/auth/authorize': CLIENT_STATES,
+    '/auth/token': CLIENT_STATES,
+    '/auth/revoke': CLIENT_STATES,
     '/areas/{id}': {'known', 'unknown'},
     '/areas/{id}/components': {'known', 'unknown'},
     '/functions/{id}': {'known', 'unknown'},

@@ -158,7 +158,7 @@ async def test_neither_a_token_nor_a_secret_is_logged(
 def test_a_gateway_without_keys_imports_nothing_for_them() -> None:
     """Who has none does not wait for them."""
     code = (
-        'import sys, gateway_node.main\n'
+        'import sys, gateway_node.access_room\n'
         "print([name for name in ('jwt', 'cryptography') if name in sys.modules])"
     )
     told = subprocess.run(

@@ -33,6 +33,7 @@ from gateway_node.access.authentication import Authentication
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import Locks, LockSettings
 from gateway_node.access.rates import Rates, RateSettings
+from gateway_node.access.sessions import Sessions
 from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.callbacks.sending import Sender
@@ -206,6 +207,7 @@ async def serve_api(
     strict: bool = True,
     recovering: bool = False,
     authentication: Authentication | None = None,
+    sessions: Sessions | None = None,
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`.
 
@@ -308,6 +310,7 @@ async def serve_api(
             own_names=own_names([HOST], [ALLOWED_HOST]),
             authentication=authentication
             or Authentication(allow_anonymous_access=bool(trusted_proxies)),
+            sessions=sessions,
             open_probes=open_probes,
             proximity=check_proximity,
             patience=patience or Patience(),

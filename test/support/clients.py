@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from gateway_node.access.credentials import Credential
+from gateway_node.access.token_file import digest_of
 from gateway_node.executions.actors import Actor, Role
 
 CLIENT = Actor(name=None, role=Role.ADMIN, origin='192.0.2.7')
@@ -13,11 +14,16 @@ class KnownTokens:
     """A source of credentials that knows some tokens."""
 
     def __init__(self, credentials: Mapping[str, Credential]) -> None:
-        self._credentials = credentials
+        self.credentials = dict(credentials)
 
     def credential_of(self, token: str) -> Credential | None:
         """Return what a token stands for."""
-        return self._credentials.get(token)
+        return self.credentials.get(token)
+
+    def credential_of_digest(self, digest: bytes) -> Credential | None:
+        """Return the same, of a token whose SHA-256 is known alone."""
+        by_digest = {digest_of(token): each for token, each in self.credentials.items()}
+        return by_digest.get(digest)
 
 
 def bearer(token: str) -> dict[str, str]:
