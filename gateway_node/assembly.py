@@ -36,6 +36,7 @@ from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.running import Gateway
+from gateway_node.server_room import opened_certificates
 from gateway_node.side_tasks import SideTasks
 from gateway_node.storage.callback_store import SqliteCallbackStore
 from gateway_node.storage.database import SQLITE_VERSION
@@ -88,6 +89,7 @@ async def assemble(
 
         access = await access_room(configuration, clock)
         limits = _connection_limits(configuration)
+        certificates = await opened_certificates(configuration.server.tls)
         services = Services(
             directory=inner.directory,
             library=inner.library,
@@ -113,10 +115,11 @@ async def assemble(
             own_names=own_names(await host_names(), configuration.server.names),
             stream_places=StreamPlaces(_stream_settings(configuration, limits)),
             path_prefix=configuration.server.path_prefix,
+            speaks_tls=certificates is not None,
             allowed_origins=configuration.cors.allowed_origins,
             trusted_proxies=TrustedProxies(configuration.server.trusted_proxies),
         )
-        server = Server(Application(services, strict=strict), limits)
+        server = Server(Application(services, strict=strict), limits, certificates)
         await adapters.runner_started
         yield Gateway(
             runner=adapters.runner,
@@ -127,6 +130,7 @@ async def assemble(
             callbacks=callbacks,
             locks=locks,
             manifests=inner.manifests,
+            certificates=certificates,
             server=server,
             base=services.base,
             side_tasks=side_tasks,

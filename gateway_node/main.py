@@ -18,6 +18,7 @@ from gateway_node.before_start import StartRefused
 from gateway_node.clock import SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.http_server.addresses import ListenFailed
+from gateway_node.http_server.certificates import CertificatesInvalid
 from gateway_node.http_server.execution_columns import execution_href
 from gateway_node.http_server.services import api_base
 from gateway_node.manifest_files import ManifestInvalid
@@ -43,6 +44,7 @@ START_DEADLINE_SEC = 30.0
 
 MISCONFIGURATIONS = (
     AnonymousAccessUnwanted,
+    CertificatesInvalid,
     ConfigurationInvalid,
     FileInvalid,
     ManifestInvalid,
@@ -149,6 +151,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
                 gateway.runner.refresh_environment,
                 gateway.reload_manifests,
                 gateway.read_access_anew,
+                gateway.read_certificates_anew,
             )
             await _end_asked(signals, side_tasks)
             _log.info('shutting down')

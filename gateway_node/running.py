@@ -19,6 +19,7 @@ from gateway_node.entities.values import EntityRef, GraphSnapshot
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.room import ExecutionRoom
 from gateway_node.http_server.addresses import reachable_here
+from gateway_node.http_server.certificates import Certificates
 from gateway_node.http_server.server import Server
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.reloading import ManifestReload
@@ -47,6 +48,7 @@ class Gateway:
         access: AccessRoom,
         callbacks: Callbacks,
         locks: Locks,
+        certificates: Certificates | None,
         server: Server,
         base: str,
         side_tasks: SideTasks,
@@ -71,6 +73,7 @@ class Gateway:
         self._manifests = manifests
         self._changed = asyncio.Event()
         self._unseen_nodes = unseen_nodes
+        self._certificates = certificates
         self._server = server
         self._base = base
 
@@ -99,6 +102,8 @@ class Gateway:
         self._start('send callbacks', self._callbacks.keep_sending())
         if self._access.files:
             self._start('look at who is let in', self._access.keep_looking())
+        if self._certificates is not None:
+            self._start('look at certificates', self._certificates.keep_looking())
         self._start('tell of locks that are over', self._locks.keep_expiring())
         self._start('look after entities', self._tend_entities())
         self._start(
@@ -125,6 +130,11 @@ class Gateway:
     async def read_access_anew(self) -> None:
         """Take what is said now of who is let in; where a file is wrong, what it said holds."""
         await self._access.read_anew()
+
+    async def read_certificates_anew(self) -> None:
+        """Serve new connections with what the files of TLS hold now, where it is right."""
+        if self._certificates is not None:
+            await self._certificates.read_anew()
 
     def on_graph(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 import errno
 import os
+import re
 import socket
 
 _BACKLOG = 128
@@ -68,10 +69,9 @@ class Listening:
     unbound: tuple[Unbound, ...]
     """What is to be told: it was named, and nobody is answered there."""
 
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """The address of each socket as a URL without a path."""
-        return tuple(_url(bound.getsockname()) for bound in self.sockets)
+    def urls(self, scheme: str) -> tuple[str, ...]:
+        """Return the address of each socket as a URL without a path."""
+        return tuple(_url(scheme, bound.getsockname()) for bound in self.sockets)
 
 
 def reachable_here(urls: Sequence[str]) -> str:
@@ -81,7 +81,7 @@ def reachable_here(urls: Sequence[str]) -> str:
         url.replace(f'//{_ANY_IPV4}:', '//127.0.0.1:').replace(f'//[{_ANY_IPV6}]:', '//[::1]:')
         for url in urls
     ]
-    loopback = (url for url in candidates if url.startswith(('http://127.', 'http://[::1]:')))
+    loopback = (url for url in candidates if re.match(r'https?://(127\.|\[::1\]:)', url))
     return next(loopback, candidates[0])
 
 
@@ -170,6 +170,6 @@ def _bind_each(wanted: Sequence[Address], port: int) -> tuple[_Bound, list[Unbou
     return bound, failed
 
 
-def _url(name: tuple[str | int, ...]) -> str:
+def _url(scheme: str, name: tuple[str | int, ...]) -> str:
     host, port = name[:2]
-    return f'http://[{host}]:{port}' if ':' in str(host) else f'http://{host}:{port}'
+    return f'{scheme}://[{host}]:{port}' if ':' in str(host) else f'{scheme}://{host}:{port}'

@@ -65,7 +65,9 @@ class Application:
         self._cross_origin = CrossOrigin(services.allowed_origins, _fields_taken(routes))
         self._entrance = Entrance(services.own_names, self._cross_origin.origins)
         self._answer_fields = AnswerFields(
-            self._cross_origin, is_private=services.authentication.is_on
+            self._cross_origin,
+            is_private=services.authentication.is_on,
+            speaks_tls=services.speaks_tls,
         )
         self._served: Paths[_Endpoint[Any, Any]] = Paths()
         for route in (*routes, *docs_of(routes)):

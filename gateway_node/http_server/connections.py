@@ -100,7 +100,9 @@ class Connection(web.RequestHandler):
             self._task_handler.add_done_callback(self._note_end)
             return
         outgoing.set_protocol(_Refused(self._places, outgoing))
-        self._places.refuse(outgoing, whole_answer(TooManyConnections(self._places.limits.total)))
+        if self._places.refuse(outgoing):
+            outgoing.write(whole_answer(TooManyConnections(self._places.limits.total)))
+            outgoing.write_eof()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give the place back."""

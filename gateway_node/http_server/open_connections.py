@@ -26,6 +26,8 @@ class ConnectionLimits:
     total: int = 256
     header_sec: float = 30.0
     """From the first byte of a request, or the connection, to the end of the header."""
+    handshake_sec: float = 10.0
+    """From a connection to the end of its TLS handshake."""
     keep_alive_sec: float = 75.0
     """Without a request."""
     stall_sec: float = 30.0
@@ -117,30 +119,38 @@ class OpenConnections:
             if not self._by_client[member.client]:
                 del self._by_client[member.client]
 
-    def refuse(self, transport: asyncio.Transport, answer: bytes) -> None:
-        """Send an answer to a connection without a place, and close it soon."""
+    def refuse(self, transport: asyncio.Transport) -> bool:
+        """Count a connection without a place, and let its client read so as `let_read` does."""
         self.refused_total += 1
         self._complain()
+        return self.let_read(transport)
+
+    def let_read(self, transport: asyncio.Transport) -> bool:
+        """Close a connection soon; False where it was closed at once, as too many wait for that.
+
+        Closed at once, what its client sends would reset it before the client has read the last
+        answer.
+        """
         if len(self._refused) >= REFUSED_AT_A_TIME:
             transport.abort()
-            return
-        # Closed at once, what the client sends would reset the connection before it has read.
-        transport.write(answer)
-        transport.write_eof()
+            return False
         self._refused[transport] = asyncio.get_running_loop().time() + self.limits.refusal_sec
         self._arm()
+        return True
 
     def forget_refused(self, transport: asyncio.Transport) -> None:
         """Note that a refused connection is gone."""
         self._refused.pop(transport, None)
 
     def close(self) -> None:
-        """Close what was refused, and look no more."""
+        """Close what was refused, and what is not served yet; look no more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for transport in self._refused:
             transport.abort()
+        for member in tuple(self._members):
+            member.give_way()
 
     def _waiting_longest(self, client: str | None) -> Member | None:
         waiting = [

@@ -29,7 +29,7 @@ class RefusalLog(logging.LoggerAdapter[logging.Logger]):
         """Pass a record on, unless it is about a refused request."""
         error = kwargs.get('exc_info')
         if isinstance(error, HttpProcessingError):
-            self._refused(_one_line(error.message))
+            self.refused(_one_line(error.message))
         else:
             super().log(level, msg, *args, **kwargs)
 
@@ -40,7 +40,8 @@ class RefusalLog(logging.LoggerAdapter[logging.Logger]):
             self._timer = None
         self._tell_counted()
 
-    def _refused(self, reason: str) -> None:
+    def refused(self, reason: str) -> None:
+        """Tell that a request was refused, or count it."""
         if self._timer is None:
             self.logger.warning('a request was refused: %s', reason)
             self._arm()

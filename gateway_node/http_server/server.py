@@ -13,9 +13,11 @@ import warnings
 from aiohttp import web
 
 from gateway_node.http_server.addresses import listen
+from gateway_node.http_server.certificates import Certificates
 from gateway_node.http_server.connections import connections_of
 from gateway_node.http_server.open_connections import ConnectionLimits, OpenConnections
 from gateway_node.http_server.refusals import RefusalLog
+from gateway_node.http_server.tls_connections import tls_connections_of
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +31,26 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Server:
     """Has one handler answer every request that comes to the addresses of `server.host`."""
 
-    def __init__(self, handler: Handler, limits: ConnectionLimits) -> None:
+    def __init__(
+        self, handler: Handler, limits: ConnectionLimits, certificates: Certificates | None = None
+    ) -> None:
+        """TLS is spoken, and nothing else, where there are `certificates`."""
         self._handler = handler
+        self._certificates = certificates
         self._places = OpenConnections(limits)
         self._refusals = RefusalLog(_log)
         self._connections: web.Server | None = None
         self._sockets: tuple[socket.socket, ...] = ()
         self._listeners: list[asyncio.Server] = []
         self._complain_at = 0.0
-        self.warnings: tuple[str, ...] = ()
+        self._unbound: tuple[str, ...] = ()
         """What of `server.host` could not be bound, a sentence each."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is amiss with its addresses and certificates, a sentence each."""
+        of_tls = () if self._certificates is None else self._certificates.warnings
+        return (*self._unbound, *of_tls)
 
     @property
     def connections(self) -> dict[str, int]:
@@ -58,10 +70,10 @@ class Server:
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         listening = await listen(host, port)
         self._sockets = listening.sockets
-        self.warnings = tuple(f'not served: {unbound}' for unbound in listening.unbound)
-        for warning in self.warnings:
+        self._unbound = tuple(f'not served: {unbound}' for unbound in listening.unbound)
+        for warning in self._unbound:
             _log.warning('%s', warning)
-        return listening.urls
+        return listening.urls('http' if self._certificates is None else 'https')
 
     async def serve(self) -> None:
         """Answer clients on the addresses that `bind` took."""
@@ -69,6 +81,10 @@ class Server:
         warnings.filterwarnings('ignore', module='aiohttp.multipart')
         self._connections = web.Server(self._handler)
         connections = connections_of(self._connections, self._refusals, self._places)
+        if self._certificates is not None:
+            connections = tls_connections_of(
+                connections, self._certificates, self._refusals, self._places
+            )
         loop = asyncio.get_running_loop()
         for bound in self._sockets:
             self._listeners.append(await loop.create_server(connections, sock=bound))

@@ -88,6 +88,8 @@ class Services:
     stream_places: StreamPlaces = field(default_factory=lambda: StreamPlaces(StreamSettings()))
     path_prefix: str = ''
     """In front of every path, without a trailing slash."""
+    speaks_tls: bool = False
+    """Whether clients come over TLS."""
     allowed_origins: tuple[str, ...] = ()
     """Of pages elsewhere that may use this gateway, as browsers write them."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)

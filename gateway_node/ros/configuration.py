@@ -19,7 +19,12 @@ from gateway_node.ros.access_configuration import (
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.parameter_specification import ParameterValue
 from gateway_node.ros.specifications import PARAMETERS
-from gateway_node.ros.transport_configuration import cors_configuration, CorsConfiguration
+from gateway_node.ros.transport_configuration import (
+    cors_configuration,
+    CorsConfiguration,
+    tls_configuration,
+    TlsConfiguration,
+)
 from gateway_node.scripts.values import Limits
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -37,6 +42,8 @@ class ServerConfiguration:
     """Host names as a user listed them; see `names`."""
     trusted_proxies: tuple[IpNetwork, ...]
     """A single address is a network of one."""
+    tls: TlsConfiguration | None
+    """None where plain HTTP is spoken."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -221,7 +228,15 @@ def configuration_from(
     return Configuration(
         server=ServerConfiguration(
             **_group(values, 'server')
-            | {'trusted_proxies': _networks(values, 'server.trusted_proxies')}
+            | {
+                'trusted_proxies': _networks(values, 'server.trusted_proxies'),
+                'tls': tls_configuration(
+                    **{
+                        name: _optional_path(values, f'server.tls.{name}', environ)
+                        for name in _group(values, 'server.tls')
+                    }
+                ),
+            }
         ),
         cors=cors_configuration(**_group(values, 'cors')),
         streams=StreamsConfiguration(**_group(values, 'streams')),

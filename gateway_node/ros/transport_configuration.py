@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 import ipaddress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway_node.ros.errors import ParameterInvalid
@@ -12,11 +13,36 @@ _DEFAULT_PORTS = {'http': 80, 'https': 443}
 
 
 @dataclass(frozen=True, kw_only=True)
+class TlsConfiguration:
+    """What TLS is spoken with; every path is absolute."""
+
+    certificate_file: Path
+    key_file: Path
+    client_ca_file: Path | None
+    """None where clients show no certificate."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CorsConfiguration:
     """What pages of other origins may do."""
 
     allowed_origins: tuple[str, ...]
     """As browsers write them."""
+
+
+def tls_configuration(
+    certificate_file: Path | None, key_file: Path | None, client_ca_file: Path | None
+) -> TlsConfiguration | None:
+    """Make it of the values of its parameters; None where there are none; ParameterInvalid."""
+    if certificate_file is None and key_file is None and client_ca_file is None:
+        return None
+    if certificate_file is None or key_file is None:
+        missing = 'certificate_file' if certificate_file is None else 'key_file'
+        allowed = 'a path, as another parameter of server.tls is set'
+        raise ParameterInvalid(f'server.tls.{missing}', '', allowed)
+    return TlsConfiguration(
+        certificate_file=certificate_file, key_file=key_file, client_ca_file=client_ca_file
+    )
 
 
 def cors_configuration(allowed_origins: Iterable[str]) -> CorsConfiguration:

@@ -3,7 +3,33 @@
 
 from gateway_node.ros.parameter_specification import ParameterSpecification, ParameterType
 
+_PATH = 'a path; ~ is the home directory; empty for none'
+
 TRANSPORT_PARAMETERS: tuple[ParameterSpecification, ...] = (
+    ParameterSpecification(
+        name='server.tls.certificate_file',
+        type=ParameterType.STRING,
+        default='',
+        form=_PATH,
+        description='File with the certificate of the server, those between it and its authority '
+        'behind it (PEM); with it TLS is spoken, and nothing else. It is read anew when it '
+        'changes.',
+    ),
+    ParameterSpecification(
+        name='server.tls.key_file',
+        type=ParameterType.STRING,
+        default='',
+        form=_PATH,
+        description='File with the key of that certificate (PEM, without a passphrase, mode 600).',
+    ),
+    ParameterSpecification(
+        name='server.tls.client_ca_file',
+        type=ParameterType.STRING,
+        default='',
+        form=_PATH,
+        description='File with the authorities (PEM) of which a client must show a certificate '
+        'to be heard at all; who it is, its credential says.',
+    ),
     ParameterSpecification(
         name='cors.allowed_origins',
         type=ParameterType.STRING_ARRAY,

@@ -5,17 +5,18 @@ import asyncio
 from collections.abc import AsyncIterator
 import contextlib
 import dataclasses
-from dataclasses import dataclass, field
+import functools
 import gc
 import json
 import logging
+from pathlib import Path
 import resource
 from typing import Any, cast
 
 from aiohttp import web
 from loop_clock import LoopClock
 import pytest
-from waiting import wait_until
+from served_connections import ASK, DEADLINE_SEC, LARGE, served, served_over_tls, Serving
 
 from gateway_node.http_server import open_connections
 from gateway_node.http_server.connections import Connection
@@ -24,112 +25,30 @@ from gateway_node.http_server.open_connections import (
     connections_within,
     OpenConnections,
 )
-from gateway_node.http_server.server import Server
 
-DEADLINE_SEC = 1000.0
-"""Longer than all that a test lets pass."""
 LIMIT_SEC = 60.0
 """What a test sets a limit to: longer than any machine stalls, and let pass in no time."""
-LARGE = 8 * 1024 * 1024
-ASK = b'GET / HTTP/1.1\r\nHost: robot\r\n\r\n'
-
-
-@dataclass(kw_only=True)
-class Stage:
-    """A server, and the clients that a test connects to it."""
-
-    server: Server
-    port: int
-    asked: asyncio.Event
-    """Set once /held is asked for."""
-    released: asyncio.Event
-    """Lets /held be answered."""
-    _undo: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
-
-    async def connect(self, sent: bytes = b'', *, origin: str = '127.0.0.1') -> 'Client':
-        """Connect a client from an address, and have it send bytes."""
-        reader, writer = await asyncio.open_connection(
-            '127.0.0.1', self.port, local_addr=(origin, 0), limit=2 * LARGE
-        )
-        self._undo.callback(writer.transport.abort)
-        writer.write(sent)
-        return Client(reader=reader, writer=writer)
-
-    async def until_open(self, count: int) -> None:
-        """Wait until so many connections are open."""
-        await wait_until(
-            lambda: self.server.connections['open'] == count, what=f'{count} connections are open'
-        )
-
-    async def close(self) -> None:
-        """Let go of all clients."""
-        await self._undo.aclose()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Client:
-    """One end of a connection."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """Read one answer: status, headers, content."""
-        async with asyncio.timeout(DEADLINE_SEC):
-            head = await self.reader.readuntil(b'\r\n\r\n')
-            first, *lines = head.decode().strip().split('\r\n')
-            headers = dict(line.lower().split(': ', 1) for line in lines)
-            content = await self.reader.readexactly(int(headers['content-length']))
-        return int(first.split()[1]), headers, content
-
-    async def ask(self) -> int:
-        """Send a request; return the status of its answer."""
-        self.writer.write(ASK)
-        return (await self.answer())[0]
-
-    async def rest(self) -> bytes:
-        """Read until the server closes."""
-        async with asyncio.timeout(DEADLINE_SEC):
-            return await self.reader.read()
-
-
-@contextlib.asynccontextmanager
-async def serving(limits: ConnectionLimits) -> AsyncIterator[Stage]:
-    """Serve `/`, which answers, `/large`, which answers much, and `/held`, which waits."""
-    asked, released = asyncio.Event(), asyncio.Event()
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        if request.path == '/held':
-            asked.set()
-            await released.wait()
-            return web.Response(text='released')
-        if request.path == '/large':
-            return web.Response(body=bytes(LARGE))
-        return web.Response(text='here')
-
-    server = Server(answer, limits)
-    (url,) = await server.bind('127.0.0.1', 0)
-    await server.serve()
-    stage = Stage(server=server, port=int(url.rsplit(':', 1)[1]), asked=asked, released=released)
-    try:
-        yield stage
-    finally:
-        released.set()
-        await stage.close()
-        await server.stop_accepting()
-        await server.close()
 
 
 def looking(**limits: Any) -> ConnectionLimits:
     """Return limits that are looked at all the time, of which the others do not bind."""
     lax = ConnectionLimits(
         look_sec=0.02,
+        handshake_sec=DEADLINE_SEC,
         header_sec=DEADLINE_SEC,
         keep_alive_sec=DEADLINE_SEC,
         stall_sec=DEADLINE_SEC,
         refusal_sec=DEADLINE_SEC,
     )
     return dataclasses.replace(lax, **limits)
+
+
+@pytest.fixture(params=['plain', 'TLS'])
+def serving(request: pytest.FixtureRequest, tmp_path: Path) -> Serving:
+    """Return what serves connections of either kind."""
+    if request.param == 'plain':
+        return served
+    return functools.partial(served_over_tls, tmp_path)
 
 
 @pytest.fixture
@@ -141,7 +60,7 @@ async def clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
 @pytest.mark.parametrize('begun', [b'GET /', ASK[:-2]], ids=['line', 'fields'])
 @pytest.mark.parametrize('asked_before', [False, True])
 async def test_half_a_header_is_not_waited_for_for_ever(
-    begun: bytes, asked_before: bool, clock: LoopClock
+    serving: Serving, begun: bytes, asked_before: bool, clock: LoopClock
 ) -> None:
     """408 in the API's words, and the connection closes; bytes that trickle in change nothing."""
     async with serving(looking(header_sec=LIMIT_SEC)) as stage:
@@ -164,6 +83,7 @@ async def test_half_a_header_is_not_waited_for_for_ever(
 
 
 async def test_a_header_that_began_behind_another_request_is_not_waited_for_for_ever(
+    serving: Serving,
     clock: LoopClock,
 ) -> None:
     """Its time begins with the answer, however long that took."""
@@ -179,7 +99,9 @@ async def test_a_header_that_began_behind_another_request_is_not_waited_for_for_
         assert (await client.answer())[0] == 408
 
 
-async def test_a_connection_that_asks_for_nothing_is_closed(clock: LoopClock) -> None:
+async def test_a_connection_that_asks_for_nothing_is_closed(
+    serving: Serving, clock: LoopClock
+) -> None:
     """A new one after the time for a header."""
     async with serving(looking(header_sec=LIMIT_SEC)) as stage:
         client = await stage.connect()
@@ -189,7 +111,9 @@ async def test_a_connection_that_asks_for_nothing_is_closed(clock: LoopClock) ->
         await stage.until_open(0)
 
 
-async def test_a_kept_connection_is_closed_when_it_is_idle_for_long(clock: LoopClock) -> None:
+async def test_a_kept_connection_is_closed_when_it_is_idle_for_long(
+    serving: Serving, clock: LoopClock
+) -> None:
     """After an answer there is more time for the next request than for a header."""
     # aiohttp has a limit of its own, of 75 s.
     async with serving(looking(header_sec=LIMIT_SEC / 3, keep_alive_sec=LIMIT_SEC)) as stage:
@@ -202,7 +126,7 @@ async def test_a_kept_connection_is_closed_when_it_is_idle_for_long(clock: LoopC
         assert await client.rest() == b''
 
 
-async def test_work_takes_its_time(clock: LoopClock) -> None:
+async def test_work_takes_its_time(serving: Serving, clock: LoopClock) -> None:
     """A request that the gateway takes long over is under none of these limits."""
     limits = dict.fromkeys(('header_sec', 'keep_alive_sec', 'stall_sec'), LIMIT_SEC)
     async with serving(looking(**limits)) as stage:
@@ -218,7 +142,7 @@ IDLE = {'silent': b'', 'half a header': ASK[:-2], 'answered': ASK}
 
 
 @pytest.mark.parametrize('sent', IDLE.values(), ids=IDLE)
-async def test_idle_connections_keep_nobody_out(sent: bytes) -> None:
+async def test_idle_connections_keep_nobody_out(serving: Serving, sent: bytes) -> None:
     """Ten times as many as there are places: each new client is answered, the oldest goes."""
     async with serving(ConnectionLimits(total=20)) as stage:
         idle = [await stage.connect(sent) for _ in range(200)]
@@ -230,7 +154,7 @@ async def test_idle_connections_keep_nobody_out(sent: bytes) -> None:
             await idle[0].rest()
 
 
-async def test_the_connection_that_waited_longest_gives_way() -> None:
+async def test_the_connection_that_waited_longest_gives_way(serving: Serving) -> None:
     """The others stay as they are, and so does one whose answer is under way."""
     async with serving(ConnectionLimits(total=6)) as stage:
         busy = await stage.connect(ASK.replace(b'/', b'/held', 1))
@@ -245,7 +169,9 @@ async def test_the_connection_that_waited_longest_gives_way() -> None:
         assert (await busy.answer())[2] == b'released'
 
 
-async def test_without_a_place_the_answer_is_503(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_place_the_answer_is_503(
+    serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
     """With Retry-After, whether the client asks at once or not; one address gets half of them."""
     held = ASK.replace(b'/', b'/held', 1)
     async with serving(ConnectionLimits(total=4)) as stage:
@@ -276,7 +202,7 @@ async def test_many_refused_connections_hold_nothing(
 ) -> None:
     """Some are told so and then closed, those beyond them are closed at once."""
     monkeypatch.setattr(open_connections, 'REFUSED_AT_A_TIME', 3)
-    async with serving(looking(total=2, refusal_sec=LIMIT_SEC)) as stage:
+    async with served(looking(total=2, refusal_sec=LIMIT_SEC)) as stage:
         await stage.connect(ASK.replace(b'/', b'/held', 1))
         await stage.until_open(1)
         refused = [await stage.connect() for _ in range(6)]
@@ -289,18 +215,21 @@ async def test_many_refused_connections_hold_nothing(
         assert not stage.server._places._refused
 
 
-async def test_a_client_that_never_reads_loses_its_connection(clock: LoopClock) -> None:
+async def test_a_client_that_never_reads_loses_its_connection(
+    serving: Serving, clock: LoopClock
+) -> None:
     """With it goes the answer that was kept for it."""
     async with serving(looking(stall_sec=LIMIT_SEC)) as stage:
-        client = await stage.connect(ASK.replace(b'/', b'/large', 1))
-        cast(asyncio.Transport, client.writer.transport).pause_reading()
+        await stage.connect_deaf(ASK.replace(b'/', b'/large', 1))
         await stage.until_open(1)
         async with asyncio.timeout(DEADLINE_SEC):
             while stage.server.connections['open']:
                 await clock.advance(LIMIT_SEC / 4)
 
 
-async def test_a_client_that_reads_slowly_gets_all_of_its_answer(clock: LoopClock) -> None:
+async def test_a_client_that_reads_slowly_gets_all_of_its_answer(
+    serving: Serving, clock: LoopClock
+) -> None:
     """What it takes buys it time, at 1 KiB/s."""
     async with serving(looking(stall_sec=LIMIT_SEC)) as stage:
         client = await stage.connect(ASK.replace(b'/', b'/large', 1))
@@ -346,7 +275,7 @@ class Wire(asyncio.Transport):
 
 @pytest.mark.parametrize('first', [b'', ASK.replace(b'/', b'/held', 1)], ids=['idle', 'busy'])
 async def test_a_flood_of_requests_is_no_defect(
-    first: bytes, caplog: pytest.LogCaptureFixture
+    serving: Serving, first: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever aiohttp does just then, the log stays clean and others are answered."""
     gc.collect()  # of other tests
@@ -409,7 +338,7 @@ async def test_what_comes_behind_an_upgrade_is_not_kept(wired: tuple[Connection,
     assert len(connection._message_tail) == 0
 
 
-async def test_a_header_is_bounded() -> None:
+async def test_a_header_is_bounded(serving: Serving) -> None:
     """431, whatever the number of its fields: none of them is too long."""
     async with serving(ConnectionLimits()) as stage:
         fields = b''.join(b'X-%d: %s\r\n' % (number, b'x' * 8000) for number in range(9))
@@ -425,7 +354,9 @@ TAKEN_MOST = 4 * 1024 * 1024
 
 
 @pytest.mark.parametrize('behind', [b'', ASK, ASK * 3], ids=['one', 'two', 'four'])
-async def test_a_header_is_bounded_while_another_request_is_answered(behind: bytes) -> None:
+async def test_a_header_is_bounded_while_another_request_is_answered(
+    serving: Serving, behind: bytes
+) -> None:
     """No more of it is kept; the answer under way comes whole, and then the connection closes."""
     async with serving(ConnectionLimits()) as stage:
         client = await stage.connect(ASK.replace(b'/', b'/held', 1) + behind + ASK[:-2])

@@ -5,9 +5,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 import contextlib
 from pathlib import Path
+import ssl
 import time
 
-from aiohttp import ClientSession
+from aiohttp import ClientSession, TCPConnector
 
 from gateway_node.assembly import assemble, NodeSide
 from gateway_node.clock import SystemClock
@@ -29,10 +30,15 @@ async def assembled_gateway(
     unseen_nodes: UnseenNodes | None = None,
     namesakes: Namesakes | None = None,
     parameters: Mapping[str, object] | None = None,
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[ClientSession]:
     """Assemble a gateway that sees `graph`, serve it, and yield a client of it."""
     async with bound_gateway(
-        state_dir, unseen_nodes=unseen_nodes, namesakes=namesakes, parameters=parameters
+        state_dir,
+        unseen_nodes=unseen_nodes,
+        namesakes=namesakes,
+        parameters=parameters,
+        trust=trust,
     ) as (gateway, client):
         await gateway.open()
         gateway.on_graph(graph)
@@ -47,8 +53,12 @@ async def bound_gateway(
     unseen_nodes: UnseenNodes | None = None,
     namesakes: Namesakes | None = None,
     parameters: Mapping[str, object] | None = None,
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[tuple[Gateway, ClientSession]]:
-    """Assemble a gateway that is not opened yet, and yield it with a client of it."""
+    """Assemble a gateway that is not opened yet, and yield it with a client of it.
+
+    `trust` is what that client has where TLS is spoken.
+    """
     given = {'state_dir': str(state_dir), **(parameters or {})}
     configuration = configuration_from(given, environ={})
     async with assemble(
@@ -67,7 +77,7 @@ async def bound_gateway(
     ) as gateway:
         (url,) = await gateway.bind(configuration.server.host, 0)
         try:
-            async with ClientSession(url) as client:
+            async with ClientSession(url, connector=TCPConnector(ssl=trust or True)) as client:
                 yield gateway, client
         finally:
             await gateway.close(asyncio.Event())

@@ -43,6 +43,7 @@ ROOMS = COMMON | {
     'manifest_files',
     'proximity_assembly',
     'reloading',
+    'server_room',
     'running',
     'signals',
     'start_files',
@@ -99,8 +100,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
             'inner_rooms',
             'proximity_assembly',
             'running',
+            'server_room',
         }
     ),
+    'server_room': frozenset({'http_server', 'ros', 'start_files'}),
     'inner_rooms': frozenset(
         {*CORE, *ABOVE_CORE, 'adapters', 'reloading', 'ros', 'start_files', 'storage'}
     ),

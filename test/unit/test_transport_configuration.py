@@ -26,6 +26,30 @@ def test_an_origin_is_what_a_browser_makes_of_it(text: str, origin: str) -> None
 
 
 @pytest.mark.parametrize(
+    ('given', 'missing'),
+    [
+        ('certificate_file', 'key_file'),
+        ('key_file', 'certificate_file'),
+        ('client_ca_file', 'certificate_file'),
+    ],
+)
+def test_a_part_of_what_tls_needs_is_refused(given: str, missing: str) -> None:
+    """A gateway that was to speak TLS must not come up without it."""
+    with pytest.raises(ParameterInvalid, match=f'server.tls.{missing}'):
+        configuration_from({f'server.tls.{given}': '/etc/tls.pem'}, environ=ENVIRON)
+
+
+def test_without_any_of_them_plain_http_is_spoken() -> None:
+    """With both of a pair TLS is."""
+    assert configuration_from({}, environ=ENVIRON).server.tls is None
+    given = {'server.tls.certificate_file': '/c.pem', 'server.tls.key_file': '~/k.pem'}
+    tls = configuration_from(given, environ=ENVIRON).server.tls
+    assert tls is not None
+    assert (str(tls.certificate_file), str(tls.key_file)) == ('/c.pem', '/home/kim/k.pem')
+    assert tls.client_ca_file is None
+
+
+@pytest.mark.parametrize(
     'text',
     [
         '*',
