@@ -222,4 +222,5 @@ def _execution_settings(configuration: Configuration) -> ExecutionSettings:
             max_waiting=configuration.executions.max_waiting,
             max_wait_sec=configuration.line.max_wait_sec,
         ),
+        max_open_per_identity=configuration.executions.max_open_per_identity,
     )

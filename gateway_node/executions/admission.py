@@ -25,12 +25,13 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line, SchedulePlaces
+from gateway_node.executions.open_places import OpenPlaces
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
 from gateway_node.executions.proximity import ProximityCheck, StartUnattended
 from gateway_node.executions.queue_news import QueueNews
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_checks import StartChecks
-from gateway_node.executions.values import FailureReason
+from gateway_node.executions.values import Execution, FailureReason
 from gateway_node.scripts.errors import (
     SchemaCheckUnavailable,
     SecretsScheduled,
@@ -74,6 +75,7 @@ class Admission:
         self._line = line
         self._up_sec = up_sec
         self._schedule_places = SchedulePlaces(settings.restarts.max_schedules)
+        self._open_places = OpenPlaces(settings.max_open_per_identity)
         self._scripts: dict[str, Script] = {}
         self.secrets = HeldSecrets()
         """Of what waits, or may be tried again, until it leaves."""
@@ -101,7 +103,8 @@ class Admission:
         Raises:
             GatewayShuttingDown, ScriptNotFound, ScriptsTurnedOff, RunnerUnavailable,
             DiskSpaceLow, SchemaCheckUnavailable, ScriptAlreadyRunning, ConcurrencyLimitReached,
-            LineFull, LinePaused, ScheduleLimitReached, ConfirmationNeeded: as their names say.
+            LineFull, LinePaused, ScheduleLimitReached, OpenLimitReached, ConfirmationNeeded: as
+            their names say.
             ParametersInvalid: the script does not take the parameters, or the arguments.
             SecretsScheduled: it would be a schedule, and secrets are among the parameters.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
@@ -128,6 +131,7 @@ class Admission:
         Raises:
             NotStartable: there will be no start.
         """
+        self._open_places.give(candidate.identity, candidate.ids)
         with self._leaving_at_errors(candidate), refusals_end_it():
             async with self._before_it_expires(candidate):
                 await self._script(candidate)  # where it is gone there is nothing to wait for
@@ -159,10 +163,13 @@ class Admission:
         self._proven.discard(execution_id)
         self._line.leave(execution_id)
         self._schedule_places.leave(execution_id)
+        self._open_places.leave(execution_id)
 
-    def restore_schedules(self, schedule_ids: Iterable[str]) -> None:
+    def restore_schedules(self, schedules: Iterable[Execution]) -> None:
         """Give schedules of earlier gateways their places, however many there are."""
-        self._schedule_places.restore(schedule_ids)
+        for schedule in schedules:
+            self._schedule_places.restore([schedule.id])
+            self._open_places.give(schedule.trigger.username, [schedule.id])
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that whoever is in, or is being let in, needs."""
@@ -218,6 +225,7 @@ class Admission:
     def _take_places(self, candidate: Candidate, script: Script) -> bool:
         """Take the places of a client's start; tell whether it stands in line for one."""
         waits = False
+        self._open_places.take(candidate.identity, candidate.ids)
         # Who stands there now need not when its turn comes.
         if candidate.runs and candidate.queue and not script.proximity_proof_required:
             waits = self._line.take_or_wait(candidate.place(script))

@@ -39,6 +39,8 @@ class Candidate:
     secrets: tuple[str, ...] = ()
     """Where in the parameters of what is on record secrets are masked."""
     attempt: int = 1
+    identity: str | None = None
+    """The name of who has it started; None where nobody was authenticated."""
     priority: int = DEFAULT_PRIORITY
     group: GroupLimit | None = None
     ancestors: tuple[str, ...] = ()
@@ -92,6 +94,7 @@ def accepted(
         timeout_sec=execution.timeout_sec,
         secrets=execution.secrets,
         attempt=execution.attempt,
+        identity=execution.trigger.username,
         priority=execution.priority,
         expires_up_sec=execution.expires_up_sec,
         group=group,

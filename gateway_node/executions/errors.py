@@ -243,6 +243,18 @@ class ExpiryPast(Exception):
         self.violations = (Violation(path='/body/expires_at', reason=reason),)
 
 
+class OpenLimitReached(Exception):
+    """One identity has as much open as it may."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__(
+            f'{name!r} may have {limit} executions and schedules open at a time '
+            '(executions.max_open_per_identity); stop one, or wait until one has ended'
+        )
+        self.name = name
+        self.limit = limit
+
+
 class ScheduleLimitReached(Exception):
     """As many schedules wait as may."""
 

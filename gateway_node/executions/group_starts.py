@@ -119,6 +119,7 @@ class GroupStarts:
                 start,
                 ancestors=(group_id,),
                 group=limit_of(group),
+                identity=actor.name,
             )
             for entity, script in chosen.scripts
         ]

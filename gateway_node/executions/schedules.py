@@ -79,7 +79,7 @@ class Schedules:
     def add_due(self, schedules: Iterable[Execution]) -> None:
         """Take schedules that waited for this start of the gateway."""
         self.add(schedules)
-        self._admission.restore_schedules(self._waiting)
+        self._admission.restore_schedules(self._waiting.values())
         self._due = sorted(self._waiting)
 
     def get(self, execution_id: str) -> Execution | None:

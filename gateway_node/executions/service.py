@@ -275,7 +275,8 @@ class ExecutionService:
 
         Raises:
             GatewayShuttingDown, ScriptNotFound, ParametersInvalid, ScriptAlreadyRunning,
-            ConcurrencyLimitReached, ScheduleLimitReached, StoreUnavailable, RunnerUnavailable,
+            ConcurrencyLimitReached, ScheduleLimitReached, OpenLimitReached, StoreUnavailable,
+            RunnerUnavailable,
             DiskSpaceLow, SchemaCheckUnavailable, CallbackRefused, ConfirmationNeeded,
             EntityLocked: as their names say; nothing was recorded.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.

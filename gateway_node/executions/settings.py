@@ -51,3 +51,5 @@ class ExecutionSettings:
     log: LogPolicy
     restarts: RestartSettings
     line: LineSettings
+    max_open_per_identity: int = 0
+    """Executions and schedules that one identity may have open; 0 for no limit."""

@@ -128,6 +128,7 @@ class Starts:
             schedule_id=schedule_id,
             ancestors=ancestors,
             proof=Proof(by=actor, response=request.proximity_response),
+            identity=actor.name,
         )
         with self._families.expecting(candidate.execution_id, ancestors):
             try:
@@ -248,6 +249,7 @@ def candidate_of(
     ancestors: tuple[str, ...] = (),
     group: GroupLimit | None = None,
     proof: Proof | None = None,
+    identity: str | None = None,
 ) -> Candidate:
     """Return a client's wish as what wants in."""
     return Candidate(
@@ -263,6 +265,7 @@ def candidate_of(
         queue=request.queue,
         confirmed=request.confirmed,
         proof=proof,
+        identity=identity,
         runs=request.execution_type in RUNS_NOW,
         schedule_id=schedule_id,
     )

@@ -147,6 +147,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.LineFull: _vendor(429, 'line-full', _RETRY_SOON),
     executions.LinePaused: _vendor(429, 'line-paused', _RETRY_LATER),
     executions.ScheduleLimitReached: _vendor(429, 'limit-reached', _RETRY),
+    executions.OpenLimitReached: _vendor(429, 'limit-reached', _RETRY_SOON),
     executions.NothingToStart: _NOT_FOUND,
     executions.ParentNotRunning: _CONFLICT,
     executions.ChildLimitReached: _vendor(429, 'limit-children', _RETRY),

@@ -153,10 +153,12 @@ class LogConfiguration:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionsConfiguration:
-    """How many executions may wait."""
+    """How many executions may wait, and how many may be open."""
 
     max_waiting: int
     """0 for none."""
+    max_open_per_identity: int
+    """0 for no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)

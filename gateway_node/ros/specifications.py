@@ -364,6 +364,16 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         'none, so that what finds no place is refused.',
     ),
     ParameterSpecification(
+        name='executions.max_open_per_identity',
+        type=_INTEGER,
+        default=0,
+        unit='executions',
+        minimum=0,
+        maximum=10_000,
+        description='Most executions that wait or run, and schedules, that one identity has at a '
+        'time; 0 for no limit.',
+    ),
+    ParameterSpecification(
         name='line.max_wait_sec',
         type=_NUMBER,
         default=600.0,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The line over restarts of the gateway: what waits, in which order, and what holds it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from clients import CLIENT
@@ -9,6 +10,7 @@ from loop_clock import LoopClock
 import pytest
 from waiting import wait_until
 
+from gateway_node.executions.errors import OpenLimitReached
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType
 
@@ -136,3 +138,25 @@ async def test_what_has_expired_by_then_is_not_started(robot: Robot) -> None:
         assert ended.failure is not None
         assert ended.failure.reason.value == 'x-gateway-expired'
         assert life.runner.started == ()
+
+
+async def test_what_an_identity_had_open_counts_after_a_restart(robot: Robot) -> None:
+    """Schedules, and what waits again; more than the limit stays, and nothing is added."""
+    robot.start_prepared, robot.max_open_per_identity = True, 3
+    anna = replace(CLIENT, name='anna')
+    request = StartRequest(execution_type=ExecutionType.NOW)
+    later = StartRequest(execution_type=ExecutionType.ON_RESTART)
+    async with robot.gateway() as life:
+        script_id = await life.upload()
+        await life.listener.wait_for((await start(life, script_id)).id, RUNNING)
+        await life.executions.start(APP, script_id, request, actor=anna)
+        await life.executions.start(APP, script_id, later, actor=anna)
+        await life.executions.line.set_paused(None, paused=True, actor=CLIENT)
+    robot.max_open_per_identity = 2
+    async with robot.gateway() as life:
+        line = life.executions.line
+        await wait_until(lambda: line.state().waiting == 2, what='both wait')
+        with pytest.raises(OpenLimitReached):
+            await life.executions.start(APP, script_id, request, actor=anna)
+        bert = replace(CLIENT, name='bert')
+        await life.executions.start(APP, script_id, request, actor=bert)

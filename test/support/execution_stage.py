@@ -83,7 +83,12 @@ class Stage:
     """A service and the fakes around it."""
 
     def __init__(
-        self, folder: Path, *, retention: RetentionPolicy, concurrency: ConcurrencyLimits
+        self,
+        folder: Path,
+        *,
+        retention: RetentionPolicy,
+        concurrency: ConcurrencyLimits,
+        max_open_per_identity: int = 0,
     ) -> None:
         self.clock = FakeClock()
         self.store = InMemoryExecutionStore(self.clock)
@@ -119,6 +124,7 @@ class Stage:
                     min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
                 ),
                 line=WAITING,
+                max_open_per_identity=max_open_per_identity,
             ),
             last_id=None,
             check_callback=AllowedDestinations(()).check,
@@ -183,13 +189,20 @@ async def set_stage(
     retention: RetentionPolicy,
     patch: pytest.MonkeyPatch,
     concurrency: ConcurrencyLimits = FEW,
+    *,
+    max_open_per_identity: int = 0,
 ) -> AsyncIterator[Stage]:
     """Set a stage whose waits are short; at the end nothing may be open, and no id unsettled."""
     ids = ExecutionIds()
     patch.setattr(room_module, 'ExecutionIds', lambda last: ids)
     patch.setattr(ledger_module, 'RETRY_SEC', 0.01)
     patch.setattr(stops_module, 'STOP_WAIT_SEC', 0.05)
-    stage = Stage(folder, retention=retention, concurrency=concurrency)
+    stage = Stage(
+        folder,
+        retention=retention,
+        concurrency=concurrency,
+        max_open_per_identity=max_open_per_identity,
+    )
     await stage.library.open()
     await stage.service.open(stage.directory)
     yield stage

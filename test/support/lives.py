@@ -76,6 +76,7 @@ class Robot:
         self.max_disk_bytes = 0
         self.archive: MonthlyArchive | None = None
         self.max_schedules = 0
+        self.max_open_per_identity = 0
         self.line = WAITING
         self.executor = EXECUTOR
         self.allowed: tuple[str, ...] = ()
@@ -169,6 +170,7 @@ class Life:
                     max_schedules=robot.max_schedules,
                 ),
                 line=robot.line,
+                max_open_per_identity=robot.max_open_per_identity,
             ),
             last_id=last_id,
             check_callback=allowed.check,
