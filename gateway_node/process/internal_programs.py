@@ -20,12 +20,14 @@ from gateway_node.child.contract import (
 )
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.executions.ports import Outcome
+from gateway_node.executions.values import StopAction
 from gateway_node.process.command_line import launch_program
 from gateway_node.process.environment import internal_environment, LOG_DIRECTORY
 from gateway_node.process.launch_fragments import READING_TIMEOUT_SEC
 from gateway_node.process.limits import NO_LIMITS, supervisor_limits
 from gateway_node.process.output_reading import read_output
 from gateway_node.process.sourcing import ScriptWorld
+from gateway_node.process.supervised_process import SupervisedProcess
 from gateway_node.process.supervisors import Supervisors
 from gateway_node.removal import remove_tree
 from gateway_node.scripts.values import Limits, Script
@@ -46,6 +48,7 @@ class InternalPrograms:
         self._python_folder = python_folder
         self._supervisors = supervisors
         self._numbers = itertools.count(1)
+        self._running: set[SupervisedProcess] = set()
 
     def make_folder(self) -> None:
         """Make the folder of their directories, in place of an earlier gateway's; blocks.
@@ -146,6 +149,7 @@ class InternalPrograms:
             RunnerUnavailable, SpawnFailed: it cannot be started.
         """
         process = await self._supervisors.begin(order, lambda _: None, journalled=False)
+        self._running.add(process)
         try:
             outcome = await process.ended()
             output = outcome.output
@@ -153,4 +157,10 @@ class InternalPrograms:
                 output = await asyncio.to_thread(read_output, process.directory)
             return outcome, output.stderr
         finally:
+            self._running.discard(process)
             await self._supervisors.give_up(process)
+
+    def end(self) -> None:
+        """Kill what runs: nobody waits for it any more."""
+        for process in self._running:
+            process.stop(StopAction.FORCED_TERMINATION)

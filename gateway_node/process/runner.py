@@ -356,6 +356,7 @@ class SupervisedScriptRunner:
         if self._warm is not None:
             await self._warm.close()
         await self._fragments.close()
+        self._internal.end()
         await self._putting_away.wait()
         await self._supervisors.close()
         self._journal.close()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command that shows codes beside the robot."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from runner_support import Floor, floor, living_scripts
+from runner_support import Floor, floor, floor_on, living_scripts
 from waiting import wait_until
 
 from gateway_node.executions.proximity import ProximityUnavailable
@@ -69,3 +70,18 @@ async def test_nothing_of_a_command_is_left(floor: Floor) -> None:
     await wait_until(lambda: not living_scripts(), what='nothing of it')
     files = [path for path in floor.folder.rglob('*') if path.is_file()]
     assert [path for path in files if b'481516' in path.read_bytes()] == []
+
+
+async def test_a_command_that_hangs_does_not_hold_up_the_end_of_the_gateway(
+    tmp_path: Path,
+) -> None:
+    """It is killed; who waits for its code hears that it is not shown."""
+    begun = tmp_path / 'begun'
+    async with floor_on(tmp_path) as floor:
+        showing = asyncio.ensure_future(
+            show(floor, 'sh', '-c', 'echo > "$0"; sleep 3600', str(begun))
+        )
+        await wait_until(begun.exists, what='the command')
+    async with asyncio.timeout(code_command.DEADLINE_SEC / 2):
+        with pytest.raises(ProximityUnavailable, match='signal 9'):
+            await showing
