@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, UTC
+import json
 from pathlib import Path
 
 from gateway_in_a_thread import ENTITY, gateway_in_a_thread
@@ -10,6 +11,7 @@ import pytest
 from waiting import DEADLINE_SEC, wait_for
 
 from gateway_node.client import (
+    AccessDenied,
     Conflict,
     Dropped,
     Execution,
@@ -30,12 +32,19 @@ SLEEPS = b'echo begun\nexec sleep 3600\n'
 
 
 @pytest.fixture(scope='module')
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def code_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file in which codes are shown to who is beside the robot."""
+    return tmp_path_factory.mktemp('cell') / 'code.json'
+
+
+@pytest.fixture(scope='module')
+def address(tmp_path_factory: pytest.TempPathFactory, code_file: Path) -> Iterator[str]:
     """Serve a gateway for all tests of this file."""
     parameters = {
         'python.warm': False,
         'scripts.max_concurrent_executions_per_entity': 5,
         'restart.max_schedules': 1,
+        'proximity.command': ['sh', '-c', 'cat > "$0"', str(code_file)],
     }
     with gateway_in_a_thread(tmp_path_factory.mktemp('state'), parameters) as address:
         yield address
@@ -74,6 +83,22 @@ def test_what_has_to_be_confirmed_comes_with_the_refusal(gateway: Gateway) -> No
     ended = gateway.wait(gateway.start(ENTITY, script, confirmed=True), DEADLINE_SEC)
     again = gateway.retry(ended, confirmed=True)
     assert gateway.wait(again, DEADLINE_SEC).status is Status.COMPLETED
+
+
+def test_a_challenge_comes_with_the_refusal_and_is_answered_in_the_next_start(
+    gateway: Gateway, code_file: Path
+) -> None:
+    """By who reads the code beside the robot; once."""
+    script = gateway.upload(ENTITY, b'true\n', file_name='a.sh', proximity_proof_required=True)
+    with pytest.raises(PreconditionNotFulfilled) as refused:
+        gateway.start(ENTITY, script)
+    shown = json.loads(code_file.read_text())
+    asked = refused.value.parameters['proximity_challenge']
+    assert asked['challenge'] == shown['challenge']
+    started = gateway.start(ENTITY, script, proximity_response=shown['code'])
+    assert gateway.wait(started, DEADLINE_SEC).status is Status.COMPLETED
+    with pytest.raises(AccessDenied):
+        gateway.start(ENTITY, script, proximity_response=shown['code'])
 
 
 def test_an_upload_has_what_the_file_and_the_metadata_say(

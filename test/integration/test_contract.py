@@ -15,6 +15,7 @@ from aiohttp import ClientResponse
 from api_support import Api, form, OWN_NODE, RECEIVER, serve_api
 from clients import KnownTokens
 import pytest
+from shown_codes import RecordingDisplay
 
 from gateway_node.access.credentials import Credential
 from gateway_node.access.failures import Failures
@@ -23,6 +24,7 @@ from gateway_node.clock import SystemClock
 from gateway_node.entities.values import GraphSnapshot
 from gateway_node.executions.actors import Role
 from gateway_node.executions.errors import RunnerUnavailable
+from gateway_node.executions.proximity import ProximityUnavailable
 from gateway_node.http_server.error_table import ERROR_TABLE, row_of
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
@@ -33,6 +35,9 @@ ENTITIES = ('apps/temp_sensor', 'components/powertrain_engine')
 ABOUT_SCRIPTS = re.compile(r'\{entity\}| /executions| /events')
 TOLD = f'https://{RECEIVER}/ended'
 UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
+WRONG_PROOF = {'proximity_response': 'guessed'}
+DISPLAY, DARK_DISPLAY = RecordingDisplay(), RecordingDisplay()
+DARK_DISPLAY.refusal = ProximityUnavailable('the display', 'is dark')
 A_KEY = {'Idempotency-Key': '"8e03978e-40d5"'}
 A_CLIENT = {'X-Client-Id': 'tablet_1'}
 ANOTHER_CLIENT = 'tablet_2'
@@ -204,6 +209,13 @@ async def proximity_needed(scene: Scene) -> None:
     scene.script_id = await scene.api.upload(scene.entity, proximity_proof_required=True)
 
 
+async def proximity_closed(scene: Scene) -> None:
+    await proximity_needed(scene)
+    start = f'/{scene.entity}/scripts/{scene.script_id}/executions'
+    for _ in range(5):
+        await scene.api.request('POST', start, json={'execution_type': 'now', **WRONG_PROOF})
+
+
 async def confirmation_needed(scene: Scene) -> None:
     scene.script_id = await scene.api.upload(scene.entity, confirmation='The arm may move.')
 
@@ -312,6 +324,10 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'script deleted after an execution': script_deleted_after_an_execution,
     'script unknown': script_unknown,
     'script needs a proximity proof': proximity_needed,
+    'proximity proof missing': proximity_needed,
+    'proximity proof wrong': proximity_needed,
+    'proximity proof wrong too often': proximity_closed,
+    'proximity display out of order': proximity_needed,
     'script needs a confirmation': confirmation_needed,
     'single-execution script running': single_execution_running,
     "entity's limit reached": running,
@@ -378,6 +394,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     'line full': {'max_executions': 1, 'max_waiting': 1},
     "schedules' limit reached": {'max_schedules': 1},
     "scripts' limit reached": {'max_scripts': 1},
+    'proximity proof missing': {'proximity': DISPLAY.proximity},
+    'proximity proof wrong': {'proximity': DISPLAY.proximity},
+    'proximity proof wrong too often': {'proximity': DISPLAY.proximity},
+    'proximity display out of order': {'proximity': DARK_DISPLAY.proximity},
 }
 
 
@@ -425,6 +445,8 @@ def content_of(row: Row, scene: Scene, method: str, path: str) -> dict[str, Any]
     if path.endswith('/executions'):
         schedules = row.state == "schedules' limit reached"
         start = {'execution_type': 'on_restart' if schedules else 'now'}
+        if row.state.startswith('proximity proof wrong'):
+            start |= WRONG_PROOF
         several = {'script': scene.script_id, 'entities': scene.entity}
         return {'json': start | (several if path == '/executions' else {})}
     if '/executions/' in path:
@@ -575,6 +597,10 @@ REFUSALS_OF_A_START = {
     "gateway's limit reached, nobody waits",
     'line full',
     'script needs a proximity proof',
+    'proximity proof missing',
+    'proximity proof wrong',
+    'proximity proof wrong too often',
+    'proximity display out of order',
     'script needs a confirmation',
     'gateway shutting down',
     'runner unavailable',

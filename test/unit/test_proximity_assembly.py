@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What checks proofs of proximity is what the configuration says."""
 
+from dataclasses import replace
+import importlib
 from pathlib import Path
+import re
 import sys
+import textwrap
 from typing import Any
 
 from fakes import FakeClock
@@ -12,7 +16,12 @@ from shown_codes import RecordingDisplay
 from gateway_node.access.verified_proximity import VerifiedProximity
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import Actor, Role
-from gateway_node.executions.proximity import NoProximityCheck, Proof, ProximityCheck
+from gateway_node.executions.proximity import (
+    NoProximityCheck,
+    Proof,
+    ProximityCheck,
+    ProximityRefused,
+)
 from gateway_node.proximity_assembly import proximity_check
 from gateway_node.ros.access_configuration import ProximityConfiguration
 from gateway_node.ros.configuration import configuration_from
@@ -115,3 +124,28 @@ def test_a_verifier_and_codes_do_not_go_together(other: dict[str, Any]) -> None:
     """It would be unclear what a proof is."""
     with pytest.raises(ParameterInvalid, match=r'proximity\.verifier'):
         configured(verifier='a:b', **other)
+
+
+async def test_the_verifier_in_the_documentation_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it stands there, but for the reader of badges itself."""
+    text = (Path(__file__).parents[2] / 'docs' / 'security.md').read_text(encoding='utf-8')
+    blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    (block,) = [each for each in blocks if 'BadgeReader' in each]
+    (tmp_path / 'site_of_the_docs.py').write_text(textwrap.dedent(block))
+    monkeypatch.syspath_prepend(tmp_path)
+    check = made(verifier='site_of_the_docs:BadgeReader')
+
+    async def last_badge(reader: object) -> str:
+        return 'anna'
+
+    reader = importlib.import_module('site_of_the_docs').BadgeReader
+    monkeypatch.setattr(reader, 'last_badge', last_badge, raising=False)
+    shown = await check.challenge(ARM, SCRIPT, ANNA)
+    assert shown is not None
+    assert shown.challenge == 'hold your badge to apps/arm'
+    await check.check(ARM, SCRIPT, Proof(by=ANNA, response=''))
+    bert = replace(ANNA, name='bert')
+    with pytest.raises(ProximityRefused):
+        await check.check(ARM, SCRIPT, Proof(by=bert, response=''))
