@@ -18,7 +18,6 @@ from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityRef, GraphSnapshot
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.room import ExecutionRoom
-from gateway_node.http_server.addresses import reachable_here
 from gateway_node.http_server.certificates import Certificates
 from gateway_node.http_server.server import Server
 from gateway_node.process.runner import SupervisedScriptRunner
@@ -90,7 +89,7 @@ class Gateway:
         except AnonymousAccessUnwanted:
             await self._server.stop_accepting()
             raise
-        self.runner.serve_at(f'{reachable_here(urls)}{self._base}')
+        self.runner.serve_at(f'{self._server.url_of_scripts}{self._base}')
         await self._server.serve()
         return urls
 

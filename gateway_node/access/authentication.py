@@ -76,14 +76,24 @@ class Authentication:
             )
         token = _token_of(authorization)
         credential = _known(self._made_here, token) or self._checked(token, client)
-        return Actor(
-            name=credential.name,
-            role=credential.role,
-            origin=client,
-            scope=credential.scope,
-            client_id=client_id,
-            execution=credential.execution,
-        )
+        return _bearer(credential, client, client_id)
+
+    def script_of(
+        self, authorization: Sequence[str], *, client: str, client_id: str | None = None
+    ) -> Actor:
+        """Return which script sends a request, where nobody else is let in; NotAuthenticated.
+
+        While no credentials are configured a script has none, and is anybody on this host.
+        """
+        if not self._sources:
+            return self.actor_of(authorization, client=client, client_id=client_id)
+        credential = _known(self._made_here, _token_of(authorization))
+        if credential is None or credential.execution is None:
+            raise NotAuthenticated(
+                'only scripts are let in here, with the credential of their execution',
+                is_refused=True,
+            )
+        return _bearer(credential, client, client_id)
 
     def _checked(self, token: str, client: str) -> Credential:
         self._failures.check(client, token)
@@ -98,6 +108,18 @@ class Authentication:
             raise
         self._failures.succeeded(client, token)
         return credential
+
+
+def _bearer(credential: Credential, client: str, client_id: str | None) -> Actor:
+    """Return who bears a credential."""
+    return Actor(
+        name=credential.name,
+        role=credential.role,
+        origin=client,
+        scope=credential.scope,
+        client_id=client_id,
+        execution=credential.execution,
+    )
 
 
 def _known(sources: Iterable[CredentialSource], token: str) -> Credential | None:

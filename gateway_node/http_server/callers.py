@@ -12,6 +12,7 @@ from gateway_node.access.authentication import Authentication, stranger
 from gateway_node.access.errors import NotAuthenticated, TooManyFailures
 from gateway_node.access.rates import Rates
 from gateway_node.executions.actors import Actor
+from gateway_node.http_server.connections import is_of_script
 from gateway_node.http_server.errors import InvalidRequest
 from gateway_node.http_server.forwarding import Forwarded, FORWARDED_PREFIX, TrustedProxies
 
@@ -68,7 +69,11 @@ class Callers:
         headers, forwarded = request.headers, self._forwarded(request)
         client = forwarded.client
         authentication, client_id = self._authentication, _client_id(request)
-        if is_open and authentication.is_on:
+        if is_of_script(request):
+            actor = authentication.script_of(
+                headers.getall(hdrs.AUTHORIZATION, ()), client=client, client_id=client_id
+            )
+        elif is_open and authentication.is_on:
             actor = stranger(client, client_id)
         else:
             actor = authentication.actor_of(
@@ -82,7 +87,8 @@ class Callers:
     def _forwarded(self, request: web.BaseRequest) -> Forwarded:
         """Return where a request comes from; InvalidRequest."""
         peer, headers = request.remote or _NOWHERE, request.headers
-        if not self._proxies.trusts(peer):
+        # Between a script and its gateway there is no proxy.
+        if is_of_script(request) or not self._proxies.trusts(peer):
             return Forwarded(client=peer)
         return self._proxies.read(
             peer,

@@ -34,11 +34,20 @@ _MAX_PIPELINED = 64
 
 
 def connections_of(
-    server: web.Server, log: RefusalLog, places: OpenConnections
+    server: web.Server, log: RefusalLog, places: OpenConnections, *, of_scripts: bool = False
 ) -> Callable[[], asyncio.Protocol]:
-    """Return what makes the protocol of each connection of a server."""
-    loop = asyncio.get_running_loop()
-    return lambda: Connection(server, places, loop=loop, logger=log, **_SETTINGS)
+    """Return what makes the protocol of each connection of a server.
+
+    `of_scripts` come over a port that is there for scripts, and for nobody else.
+    """
+    settings = {'loop': asyncio.get_running_loop(), 'logger': log, **_SETTINGS}
+    return lambda: Connection(server, places, of_scripts=of_scripts, **settings)
+
+
+def is_of_script(request: web.BaseRequest) -> bool:
+    """Tell whether a request came over a port that is there for scripts."""
+    connection = request.protocol
+    return isinstance(connection, Connection) and connection.of_scripts
 
 
 class Watcher(Protocol):
@@ -70,11 +79,20 @@ class Connection(web.RequestHandler):
         '_stall',
         '_watcher',
         'client',
+        'of_scripts',
     )
 
-    def __init__(self, manager: web.Server, places: OpenConnections, **settings: Any) -> None:
+    def __init__(
+        self,
+        manager: web.Server,
+        places: OpenConnections,
+        *,
+        of_scripts: bool = False,
+        **settings: Any,
+    ) -> None:
         super().__init__(manager, **settings)
         self.client = ''
+        self.of_scripts = of_scripts
         self._places = places
         self._half_closed = False
         self._last_body: StreamReader | None = None

@@ -12,7 +12,7 @@ import warnings
 
 from aiohttp import web
 
-from gateway_node.http_server.addresses import listen
+from gateway_node.http_server.addresses import listen, reachable_here
 from gateway_node.http_server.certificates import Certificates
 from gateway_node.http_server.connections import connections_of
 from gateway_node.http_server.open_connections import ConnectionLimits, OpenConnections
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 HANDLERS_END_SEC = 1.0
 """Seconds that requests under way get to end at the close, and clients to take their answers."""
 _COMPLAINT_INTERVAL_SEC = 10.0
+_LOOPBACK = '127.0.0.1,::1'
+"""One of them suffices: IPv6 may be off, and hosts without IPv4 are to come."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -41,7 +43,10 @@ class Server:
         self._refusals = RefusalLog(_log)
         self._connections: web.Server | None = None
         self._sockets: tuple[socket.socket, ...] = ()
+        self._sockets_of_scripts: tuple[socket.socket, ...] = ()
         self._listeners: list[asyncio.Server] = []
+        self.url_of_scripts = ''
+        """Where scripts reach it, once it is bound."""
         self._complain_at = 0.0
         self._unbound: tuple[str, ...] = ()
         """What of `server.host` could not be bound, a sentence each."""
@@ -73,7 +78,14 @@ class Server:
         self._unbound = tuple(f'not served: {unbound}' for unbound in listening.unbound)
         for warning in self._unbound:
             _log.warning('%s', warning)
-        return listening.urls('http' if self._certificates is None else 'https')
+        urls = listening.urls('http' if self._certificates is None else 'https')
+        self.url_of_scripts = reachable_here(urls)
+        if self._certificates is not None:
+            # A script knows no authority, and has no certificate: it stays on this host.
+            of_scripts = await listen(_LOOPBACK, 0)
+            self._sockets_of_scripts = of_scripts.sockets
+            self.url_of_scripts = reachable_here(of_scripts.urls('http'))
+        return urls
 
     async def serve(self) -> None:
         """Answer clients on the addresses that `bind` took."""
@@ -88,12 +100,17 @@ class Server:
         loop = asyncio.get_running_loop()
         for bound in self._sockets:
             self._listeners.append(await loop.create_server(connections, sock=bound))
+        of_scripts = connections_of(
+            self._connections, self._refusals, self._places, of_scripts=True
+        )
+        for bound in self._sockets_of_scripts:
+            self._listeners.append(await loop.create_server(of_scripts, sock=bound))
 
     async def stop_accepting(self) -> None:
         """Release the port; connections that exist are served on."""
         for listener in self._listeners:
             listener.close()
-        for bound in self._sockets:
+        for bound in (*self._sockets, *self._sockets_of_scripts):
             bound.close()
 
     async def close(self) -> None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import ipaddress
 import json
 from pathlib import Path
+import ssl
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, FormData
+from aiohttp import ClientResponse, ClientSession, FormData, TCPConnector
 from declared_answers import check_declared
 from fakes import (
     EXECUTOR,
@@ -54,6 +55,7 @@ from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.streams import Streams
 from gateway_node.http_server.application import Application
 from gateway_node.http_server.callbacks import AnsweredEnds
+from gateway_node.http_server.certificates import Certificates
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.origins import own_names
@@ -104,6 +106,8 @@ class Api:
     client: ClientSession
     address: str
     """`host:port`."""
+    url_of_scripts: str
+    """Where scripts reach it."""
     directory: EntityDirectory
     library: ScriptLibrary
     executions: ExecutionService
@@ -198,6 +202,8 @@ async def serve_api(
     proximity: Callable[[Clock], ProximityCheck] | None = None,
     path_prefix: str = '',
     trusted_proxies: tuple[str, ...] = (),
+    certificates: Certificates | None = None,
+    trust: ssl.SSLContext | None = None,
     open_probes: bool = True,
     allowed_origins: tuple[str, ...] = (),
     streams: StreamSettings | None = None,
@@ -210,6 +216,8 @@ async def serve_api(
     sessions: Sessions | None = None,
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`.
+
+    It speaks TLS where it has `certificates`; `trust` is what its client has then.
 
     Where it is `recovering` it is not open yet.
     """
@@ -316,6 +324,7 @@ async def serve_api(
             patience=patience or Patience(),
             stream_places=StreamPlaces(streams or StreamSettings()),
             path_prefix=path_prefix,
+            speaks_tls=certificates is not None,
             allowed_origins=allowed_origins,
             rates=Rates(rates or RateSettings(), clock.monotonic),
             trusted_proxies=TrustedProxies(map(ipaddress.ip_network, trusted_proxies)),
@@ -323,10 +332,15 @@ async def serve_api(
         routes,
         strict=strict,
     )
-    async with serve(application) as address, ClientSession(f'http://{address}') as client:
+    connector = TCPConnector(ssl=trust or True)
+    async with (
+        serve(application, certificates) as served,
+        ClientSession(served.url, connector=connector) as client,
+    ):
         yield Api(
             client=client,
-            address=address,
+            address=served.url.partition('://')[2],
+            url_of_scripts=served.url_of_scripts,
             directory=entities,
             library=library,
             executions=executions,
@@ -345,14 +359,24 @@ async def serve_api(
         await room.streams.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """Where an application is reached."""
+
+    url: str
+    url_of_scripts: str
+
+
 @contextlib.asynccontextmanager
-async def serve(application: Application) -> AsyncIterator[str]:
-    """Serve an application as the gateway does; yield `host:port`."""
-    server = Server(application, ConnectionLimits())
+async def serve(
+    application: Application, certificates: Certificates | None = None
+) -> AsyncIterator[Served]:
+    """Serve an application as the gateway does."""
+    server = Server(application, ConnectionLimits(), certificates)
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
     try:
-        yield url.removeprefix('http://')
+        yield Served(url=url, url_of_scripts=server.url_of_scripts)
     finally:
         await server.stop_accepting()
         await server.close()

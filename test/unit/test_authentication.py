@@ -42,6 +42,33 @@ def test_without_credentials_nobody_else_is_let_in(client: str) -> None:
     assert actor == Actor(name=None, role=Role.ADMIN, origin=client)
 
 
+def test_where_only_scripts_are_let_in_nobody_else_is() -> None:
+    """A person's token is none of an execution, nor is what the gateway made for a person."""
+    of_execution = Credential(name='anna', role=Role.OPERATOR, scope=ARMS, execution='exec_1')
+    authentication = Authentication(
+        [KnownTokens({'a': ANNA, 'x': of_execution})],
+        made_here=[KnownTokens({'session': BERT, 'script': of_execution})],
+    )
+    actor = authentication.script_of(['Bearer script'], client='127.0.0.1', client_id='tab')
+    assert actor == Actor(
+        name='anna',
+        role=Role.OPERATOR,
+        origin='127.0.0.1',
+        scope=ARMS,
+        client_id='tab',
+        execution='exec_1',
+    )
+    for shown in ([], ['Bearer a'], ['Bearer x'], ['Bearer session'], ['Basic script']):
+        with pytest.raises(NotAuthenticated):
+            authentication.script_of(shown, client='127.0.0.1')
+
+
+def test_while_no_credentials_are_configured_a_script_is_anybody_on_this_host() -> None:
+    """Nobody else gets there, whatever is allowed."""
+    actor = Authentication().script_of([], client='127.0.0.1')
+    assert actor == Actor(name=None, role=Role.ADMIN, origin='127.0.0.1')
+
+
 @pytest.mark.parametrize('client', [*LOOPBACK, *ELSEWHERE])
 @pytest.mark.parametrize('allow_anonymous_access', [True, False])
 def test_with_credentials_everybody_needs_one(
