@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway_node.access.audit_trail import AuditTrail
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.credentials import CredentialSource
 from gateway_node.access.exposure import Exposure
@@ -19,6 +20,8 @@ from gateway_node.clock import Clock
 from gateway_node.ros.access_configuration import JwtConfiguration
 from gateway_node.ros.configuration import Configuration
 from gateway_node.start_files import FileSilent
+from gateway_node.storage.audit_files import AuditFiles, FOLDER
+from gateway_node.storage.state_key import StateKey
 
 _Content = TypeVar('_Content')
 
@@ -134,3 +137,21 @@ async def _open(file: WatchedFile[_Content], parameter: str, path: Path) -> None
         await file.open()
     except TimeoutError as error:
         raise FileSilent(parameter, path) from error
+
+
+def audit_trail(
+    configuration: Configuration, state_key: StateKey, clock: Clock
+) -> AuditTrail | None:
+    """Return what notes requests; None where nothing does."""
+    audit = configuration.audit
+    if not audit.enabled:
+        return None
+    files = AuditFiles(
+        configuration.state_dir / FOLDER,
+        clock,
+        max_file_bytes=int(audit.max_file_mb * 1024 * 1024),
+        max_files=audit.max_files,
+        synced=audit.required,
+    )
+    key = state_key.derived_key(b'parameters in the audit')
+    return AuditTrail(files, clock, key=key, required=audit.required)

@@ -11,10 +11,11 @@ import platform
 from typing import Any
 
 from gateway_node import __version__
+from gateway_node.access.audit_trail import AuditTrail
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import Locks, LockSettings
 from gateway_node.access.one_time_codes import CodeDisplay
-from gateway_node.access_room import access_room, AccessRoom
+from gateway_node.access_room import access_room, AccessRoom, audit_trail
 from gateway_node.adapters import Adapters, open_adapters
 from gateway_node.callbacks.allowed import AllowedDestinations
 from gateway_node.callbacks.callback_service import Callbacks
@@ -84,10 +85,11 @@ async def assemble(
         async def conditions() -> dict[str, Any]:
             return {
                 'gateway': instance,
-                **await _conditions(adapters, inner, access, callbacks, node_side, server),
+                **await _conditions(adapters, inner, access, callbacks, audit, node_side, server),
             }
 
         access = await access_room(configuration, clock)
+        audit = _audit(configuration, adapters, undo)
         limits = _connection_limits(configuration)
         certificates = await opened_certificates(configuration.server.tls)
         services = Services(
@@ -111,6 +113,7 @@ async def assemble(
             rates=access.rates,
             proximity=proximity,
             sessions=access.sessions,
+            audit=audit,
             open_probes=configuration.auth.open_probes,
             own_names=own_names(await host_names(), configuration.server.names),
             stream_places=StreamPlaces(_stream_settings(configuration, limits)),
@@ -152,6 +155,7 @@ async def _conditions(
     inner: InnerRooms,
     access: AccessRoom,
     callbacks: Callbacks,
+    audit: AuditTrail | None,
     node_side: NodeSide,
     server: Server,
 ) -> dict[str, Any]:
@@ -167,6 +171,7 @@ async def _conditions(
             *server.warnings,
             *access.warnings,
             *callbacks.warnings,
+            *(audit.warnings if audit is not None else ()),
             *filter(None, [await adapters.free_space.shortage()]),
             *inner.manifests.warnings,
             *node_side.unseen_nodes.warnings(alone=not inner.directory.any_online),
@@ -215,6 +220,17 @@ def _locks(
             breakable=configuration.locks.breakable,
         ),
     )
+
+
+def _audit(
+    configuration: Configuration, adapters: Adapters, undo: contextlib.AsyncExitStack
+) -> AuditTrail | None:
+    """Return what notes requests, from now on; `undo` has it write what is left."""
+    trail = audit_trail(configuration, adapters.state_key, adapters.clock)
+    if trail is not None:
+        undo.push_async_callback(trail.close)
+        trail.open()
+    return trail
 
 
 def _own_versions() -> dict[str, str]:

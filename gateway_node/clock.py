@@ -6,6 +6,7 @@ A robot's wall clock jumps by years; nothing may be measured with it.
 
 from dataclasses import dataclass
 import datetime
+import functools
 from pathlib import Path
 import time
 from typing import Protocol
@@ -54,8 +55,9 @@ class SystemClock:
         return BootTime(boot_id=read_boot_id(), seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
+@functools.cache
 def read_boot_id() -> str:
-    """Return what names the machine's present boot (man 4 random)."""
+    """Return what names the machine's present boot (man 4 random): no process outlives it."""
     return Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()
 
 

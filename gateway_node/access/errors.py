@@ -130,3 +130,18 @@ class LockNotBreakable(Exception):
             'here (locks.breakable)'
         )
         self.lock = lock
+
+
+class AuditUnavailable(Exception):
+    """The audit cannot be written, or read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f'the audit is not available: {reason}')
+        self.reason = reason
+
+
+class AuditTurnedOff(Exception):
+    """There is no audit."""
+
+    def __init__(self) -> None:
+        super().__init__('the audit is turned off (audit.enabled)')

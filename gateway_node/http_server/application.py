@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The application that serves the table of routes."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 import logging
 from typing import Any, Generic, TypeVar
@@ -10,6 +11,7 @@ from aiohttp import hdrs, web
 from gateway_node.access.errors import RoleTooLow
 from gateway_node.http_server.answer_fields import AnswerFields
 from gateway_node.http_server.answers import response_to
+from gateway_node.http_server.auditing import Auditor, Trace
 from gateway_node.http_server.callers import Callers, CLIENT_ID
 from gateway_node.http_server.calls import Call, Description
 from gateway_node.http_server.cross_origin import CrossOrigin
@@ -58,9 +60,12 @@ class Application:
         of what the table of errors says."""
         description = OpenApi(routes, version=services.versions['gateway'])
         callers = Callers(services.authentication, services.trusted_proxies, services.rates)
+        auditor = (
+            None if services.audit is None else Auditor(services.audit, services.clock, callers)
+        )
 
         def endpoint(route: Route[Any, Any]) -> _Endpoint[Any, Any]:
-            return _Endpoint(route, services, callers, description, strict=strict)
+            return _Endpoint(route, services, callers, auditor, description, strict=strict)
 
         self._cross_origin = CrossOrigin(services.allowed_origins, _fields_taken(routes))
         self._entrance = Entrance(services.own_names, self._cross_origin.origins)
@@ -69,6 +74,7 @@ class Application:
             is_private=services.authentication.is_on,
             speaks_tls=services.speaks_tls,
         )
+        self._auditor = auditor
         self._served: Paths[_Endpoint[Any, Any]] = Paths()
         for route in (*routes, *docs_of(routes)):
             _serve(self._served, services.base, endpoint(route))
@@ -80,23 +86,31 @@ class Application:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request; what is wrong with it, or here, as a GenericError."""
+        trace, auditor = Trace(), self._auditor
         try:
             self._entrance.check(request)
-            response = await self._answer(request)
+            response = await self._answer(request, trace)
         except Exception as error:
+            trace.error = error
             response = error_answer(request, error)
+        except asyncio.CancelledError:
+            if auditor is not None:
+                auditor.given_up(request, trace)
+            raise
+        if auditor is not None:
+            await auditor.after(request, trace, response.status)
         self._answer_fields.put_on(request, response)
         if leaves_http(request):
             response.force_close()
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
         found = self._served.find(request.rel_url.raw_path)
         if found is None:
             return _answer_other(request, self._all_methods)
         endpoint = found.methods.get(request.method)
         if endpoint is not None:
-            return await endpoint.answer(request, found.segments)
+            return await endpoint.answer(request, found.segments, trace)
         methods = sorted({*found.methods, hdrs.METH_OPTIONS})
         if request.method == hdrs.METH_OPTIONS:
             return _options(methods, self._cross_origin.preflight_fields(request, methods))
@@ -111,6 +125,7 @@ class _Endpoint(Generic[At, B]):
         route: Route[At, B],
         services: Services,
         callers: Callers,
+        auditor: Auditor | None,
         description: Description,
         *,
         strict: bool,
@@ -118,6 +133,7 @@ class _Endpoint(Generic[At, B]):
         self.route = route
         self._services = services
         self._callers = callers
+        self._auditor = auditor
         self._base = services.base
         self._description = description
         self._strict = strict
@@ -127,12 +143,18 @@ class _Endpoint(Generic[At, B]):
         """Whether `Accept` decides what is answered."""
 
     async def answer(
-        self, request: web.BaseRequest, segments: Mapping[str, str]
+        self, request: web.BaseRequest, segments: Mapping[str, str], trace: Trace
     ) -> web.StreamResponse:
-        """Let in who may, look up what the request is about, read its body, have it handled."""
+        """Let in who may, look up what the request is about, read its body, have it handled.
+
+        `trace` is told on the way.
+        """
         route, services = self.route, self._services
+        trace.route, trace.segments = route, segments
         query = request.query
         caller = self._callers.let_in(request, is_open=self._is_open)
+        trace.actor = caller.actor
+        self._callers.count(caller.actor)
         if not caller.actor.role.includes(route.role):
             raise RoleTooLow(caller.actor.role, route.role)
         at = self._reader.read(segments, query, request.headers)
@@ -161,7 +183,9 @@ class _Endpoint(Generic[At, B]):
                 await route.finds(call)
             if route.body is not None:
                 call = call_with(await route.body.read(IncomingBody(request, services.patience)))
-            answer = await route.handler(call)
+            if self._auditor is not None:
+                await self._auditor.before(request, trace, call)
+            answer = trace.answer = await route.handler(call)
         except Exception as error:
             self._check_declared(error)
             raise

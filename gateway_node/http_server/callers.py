@@ -45,19 +45,28 @@ class Callers:
         self._rates = rates
 
     def let_in(self, request: web.BaseRequest, *, is_open: bool = False) -> Caller:
-        """Count a request that is to be answered, and return who sends it, as `caller_of` does.
+        """Return who sends a request that is to be answered; `count` follows.
 
-        Raises:
+        Of who is not known it is counted here. Raises:
             RateLimited: there were too many.
             NotAuthenticated, TooManyFailures, InvalidRequest: as `caller_of`.
         """
         try:
-            caller = self.caller_of(request, is_open=is_open)
+            return self.caller_of(request, is_open=is_open)
         except (NotAuthenticated, TooManyFailures):
             self._rates.take(self._forwarded(request).client)
             raise
-        self._rates.take(caller.actor.origin, caller.actor.name)
-        return caller
+
+    def count(self, actor: Actor) -> None:
+        """Count a request of somebody; RateLimited where there were too many."""
+        self._rates.take(actor.origin, actor.name)
+
+    def origin_of(self, request: web.BaseRequest) -> str:
+        """Return the address that a request comes from, whoever sends it."""
+        try:
+            return self._forwarded(request).client
+        except InvalidRequest:
+            return request.remote or _NOWHERE
 
     def caller_of(self, request: web.BaseRequest, *, is_open: bool = False) -> Caller:
         """Return who sends a request; a stranger where what they ask for `is_open`.

@@ -109,6 +109,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     access.LockNotFound: _NOT_FOUND,
     access.LockNotHeld: _NO_ACCESS,
     access.LockNotBreakable: _CONFLICT,
+    access.AuditUnavailable: _vendor(503, 'audit-unavailable', _RETRY),
+    access.AuditTurnedOff: _NOT_IMPLEMENTED,
     callbacks.CallbackNotFound: _NOT_FOUND,
     callbacks.CallbackNotDue: _CONFLICT,
     entities.EntityNotFound: _NOT_FOUND,

@@ -34,6 +34,7 @@ async def show_root(call: Call[Nothing, None]) -> Answer:
         'executions',
         'events',
         'line',
+        'audit',
         'health',
         'version-info',
         'openapi.json',

@@ -6,6 +6,7 @@ from dataclasses import dataclass, KW_ONLY
 from typing import Generic, TypeVar
 
 from gateway_node.access.errors import (
+    AuditUnavailable,
     NotAuthenticated,
     RateLimited,
     RoleTooLow,
@@ -37,7 +38,7 @@ At = TypeVar('At')
 B = TypeVar('B')
 Errors = tuple[type[Exception], ...]
 
-VIEWER, OPERATOR, CONFIGURATOR = Role.VIEWER, Role.OPERATOR, Role.CONFIGURATOR
+VIEWER, OPERATOR, CONFIGURATOR, ADMIN = Role
 
 BYTES = 'bytes'
 """In place of a schema's name: a file as it is."""
@@ -128,7 +129,8 @@ class Route(Generic[At, B]):
         """Every error that it may be answered with."""
         of_body = () if self.body is None else self.body.errors
         of_parts = (RangeUnsatisfiable,) if self.in_parts else ()
-        return (*self.errors, *of_body, *of_parts, *ERRORS_OF_EVERY_REQUEST)
+        of_change = () if self.method == 'GET' else (AuditUnavailable,)
+        return (*self.errors, *of_body, *of_parts, *of_change, *ERRORS_OF_EVERY_REQUEST)
 
     def declares(self, error: Exception) -> bool:
         """Tell whether it may be answered with this error."""

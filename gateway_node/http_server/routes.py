@@ -8,6 +8,7 @@ documented contract and every answer to it.
 from typing import Any
 
 from gateway_node.http_server.artifact_routes import ARTIFACT_ROUTES
+from gateway_node.http_server.audit_routes import AUDIT_ROUTES
 from gateway_node.http_server.entity_routes import ENTITY_ROUTES
 from gateway_node.http_server.event_routes import EVENT_ROUTES
 from gateway_node.http_server.execution_routes import EXECUTION_ROUTES
@@ -30,4 +31,5 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *ARTIFACT_ROUTES,
     *LINE_ROUTES,
     *LOCK_ROUTES,
+    *AUDIT_ROUTES,
 )

@@ -5,6 +5,7 @@ What `representations.py` and the handlers build is held to them by tests. They 
 as the components of an OpenAPI document do.
 """
 
+from gateway_node.access.audit import NoteKind
 from gateway_node.callbacks.values import CallbackStatus
 from gateway_node.entities.values import ComponentKind
 from gateway_node.executions.actors import Role
@@ -110,6 +111,7 @@ SCHEMAS: dict[str, Schema] = {
             'executions': href_to('/executions'),
             'events': href_to('/events'),
             'line': href_to('/line'),
+            'audit': href_to('/audit'),
             'health': href_to('/health'),
             'version-info': href_to('/version-info'),
             'openapi.json': href_to('/openapi.json'),
@@ -169,6 +171,41 @@ SCHEMAS: dict[str, Schema] = {
         {'scopes': array_of(choice_of(LockScope), uniqueItems=True)},
     ),
     'LockList': list_of('Lock'),
+    'AuditNote': object_of(
+        {
+            'sequence': COUNT,
+            'time': TIME,
+            'boot': TEXT,
+            'up_sec': AMOUNT,
+            'kind': choice_of(NoteKind),
+        },
+        {
+            'name': TEXT,
+            'role': choice_of(Role),
+            'client_id': TEXT,
+            'origin': TEXT,
+            'by_execution': TEXT,
+            'method': TEXT,
+            'route': TEXT,
+            'entity': TEXT,
+            'script': TEXT,
+            'execution': TEXT,
+            'action': TEXT,
+            'parameters_hmac': TEXT,
+            'status': COUNT,
+            'vendor_code': TEXT,
+            'result': TEXT,
+            'replayed': FLAG,
+            'begun': COUNT,
+            'since': TIME,
+            'repeated': COUNT,
+            'statuses': {'type': 'object', 'additionalProperties': COUNT},
+            'lost': COUNT,
+        },
+    ),
+    'AuditList': list_of(
+        'AuditNote', {'next': href_to('/audit?before=4711'), 'unreadable': COUNT}
+    ),
     'Probe': object_of({'status': {'const': 'ok'}}),
     'Reference': object_of(_REFERENCE),
     'ReferenceList': list_of('Reference'),

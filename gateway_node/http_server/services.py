@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import time
 from typing import Any
 
+from gateway_node.access.audit_trail import AuditTrail
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.locks import Locks
 from gateway_node.access.rates import Rates, RateSettings
@@ -84,6 +85,8 @@ class Services:
     open_probes: bool = True
     """Whether strangers are answered that the gateway lives, and which API it has."""
     proximity: ProximityCheck = field(default_factory=NoProximityCheck)
+    audit: AuditTrail | None = None
+    """None where it is turned off."""
     patience: Patience = Patience()
     stream_places: StreamPlaces = field(default_factory=lambda: StreamPlaces(StreamSettings()))
     path_prefix: str = ''

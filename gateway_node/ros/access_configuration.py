@@ -72,3 +72,19 @@ class ProximityConfiguration:
         if self.verifier and (self.command or self.topic):
             allowed = "'' beside proximity.command or proximity.topic: they show codes of its own"
             raise ParameterInvalid('proximity.verifier', self.verifier, allowed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditConfiguration:
+    """What is noted of requests."""
+
+    enabled: bool
+    required: bool
+    max_file_mb: float
+    """MiB."""
+    max_files: int
+
+    def __post_init__(self) -> None:
+        """Raise ParameterInvalid where parts of it do not go together."""
+        if self.required and not self.enabled:
+            raise ParameterInvalid('audit.required', True, 'false, where audit.enabled is')

@@ -113,4 +113,36 @@ ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Refused proofs of proximity of one client after which none is taken from it '
         'for a minute, then for twice as long, up to an hour.',
     ),
+    ParameterSpecification(
+        name='audit.enabled',
+        type=ParameterType.BOOLEAN,
+        default=True,
+        description='Whether each request that changes something, or is refused, is noted in '
+        'audit/ of the state directory.',
+    ),
+    ParameterSpecification(
+        name='audit.required',
+        type=ParameterType.BOOLEAN,
+        default=False,
+        description='Whether a change is refused that cannot be noted on the disk before it is '
+        'made; needs audit.enabled.',
+    ),
+    ParameterSpecification(
+        name='audit.max_file_mb',
+        type=ParameterType.NUMBER,
+        default=10.0,
+        unit='MiB',
+        minimum=0.1,
+        maximum=100,
+        description='Size at which the audit goes on in a new file.',
+    ),
+    ParameterSpecification(
+        name='audit.max_files',
+        type=ParameterType.INTEGER,
+        default=10,
+        minimum=2,
+        maximum=1000,
+        description='Files of the audit that are kept, the present one included; the oldest goes '
+        'first.',
+    ),
 )

@@ -10,6 +10,7 @@ from typing import Any, cast
 from gateway_node.callbacks.allowed import Entry, entry_of
 from gateway_node.callbacks.errors import EntryInvalid
 from gateway_node.ros.access_configuration import (
+    AuditConfiguration,
     AuthConfiguration,
     JwtConfiguration,
     LocksConfiguration,
@@ -215,6 +216,7 @@ class Configuration:
     locks: LocksConfiguration
     rate_limit: RateLimitConfiguration
     proximity: ProximityConfiguration
+    audit: AuditConfiguration
     status_topic: str
 
 
@@ -298,6 +300,7 @@ def configuration_from(
         locks=LocksConfiguration(**_group(values, 'locks')),
         rate_limit=RateLimitConfiguration(**_group(values, 'rate_limit')),
         proximity=ProximityConfiguration(**_group(values, 'proximity')),
+        audit=AuditConfiguration(**_group(values, 'audit')),
         status_topic=cast(str, values['status_topic']),
     )
 

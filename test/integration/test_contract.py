@@ -236,6 +236,10 @@ async def store_unavailable(scene: Scene) -> None:
     scene.api.store.unavailable = 'disk full'
 
 
+async def audit_unavailable(scene: Scene) -> None:
+    scene.api.audit_folder.touch()
+
+
 async def prepared_without_store(scene: Scene) -> None:
     await prepared(scene)
     await store_unavailable(scene)
@@ -342,6 +346,8 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'runner unavailable': runner_unavailable,
     'disk space low': disk_space_low,
     'store unavailable': store_unavailable,
+    'audit off': nothing_more,
+    'audit unavailable': audit_unavailable,
     'execution prepared': prepared,
     'schedule': schedule,
     'execution prepared, store unavailable': prepared_without_store,
@@ -383,6 +389,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     'scripts off': {'scripts': False},
     'client known': {'sessions': SESSIONS},
     'client unknown': {'sessions': SESSIONS},
+    'audit off': {'audited': False},
     'gateway recovering': {'recovering': True},
     "entity's limit reached": {'max_executions_per_entity': 1},
     "gateway's limit reached": {'max_executions': 1},
@@ -690,6 +697,7 @@ CONCERNS_ALSO: dict[str, set[str]] = {
     'POST {entity}/locks': {'store unavailable'},
     'PUT {entity}/locks/{id}': {'lock held, store unavailable'},
     'DELETE {entity}/locks/{id}': {'lock held, store unavailable'},
+    'GET /audit': {'audit off', 'audit unavailable'},
     'GET /health/ready': {'gateway recovering', 'gateway shutting down', 'store unavailable'},
 }
 """The states that concern one method."""

@@ -30,6 +30,7 @@ from fakes import (
     RecordingListener,
 )
 
+from gateway_node.access.audit_trail import AuditTrail
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import Locks, LockSettings
@@ -67,6 +68,7 @@ from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.ports import SchemaChecker
+from gateway_node.storage.audit_files import AuditFiles
 
 BASE = '/api/v1'
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
@@ -117,6 +119,8 @@ class Api:
     listener: RecordingListener
     clock: FakeClock
     streams: Streams
+    audit_folder: Path
+    """Where the audit is kept."""
 
     async def close(self) -> None:
         """End all executions and then all streams, as a gateway that ends."""
@@ -212,6 +216,8 @@ async def serve_api(
     routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
     recovering: bool = False,
+    audited: bool = True,
+    audit_required: bool = False,
     authentication: Authentication | None = None,
     sessions: Sessions | None = None,
 ) -> AsyncIterator[Api]:
@@ -297,6 +303,13 @@ async def serve_api(
         await locks.open(entities)
         await executions.open(entities)
     entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
+    audit_folder = directory / 'audit'
+    audit = AuditTrail(
+        AuditFiles(audit_folder, clock, max_file_bytes=1024 * 1024, max_files=10),
+        clock,
+        key=b'key',
+        required=audit_required,
+    )
     application = Application(
         Services(
             directory=entities,
@@ -316,6 +329,7 @@ async def serve_api(
             clock=clock,
             started=clock.monotonic(),
             own_names=own_names([HOST], [ALLOWED_HOST]),
+            audit=audit if audited else None,
             authentication=authentication
             or Authentication(allow_anonymous_access=bool(trusted_proxies)),
             sessions=sessions,
@@ -350,6 +364,7 @@ async def serve_api(
             listener=listener,
             clock=clock,
             streams=room.streams,
+            audit_folder=audit_folder,
         )
         runner.release()
         store.unavailable = None
@@ -357,6 +372,7 @@ async def serve_api(
         executions.kill()
         await executions.wait_closed()
         await room.streams.close()
+    await audit.close()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
             'ros',
         }
     ),
-    'access_room': frozenset({*CORE, 'access', 'ros', 'start_files'}),
+    'access_room': frozenset({*CORE, 'access', 'ros', 'start_files', 'storage'}),
     'adapters': frozenset({'process', 'ros', 'start_files', 'storage'}),
     'assembly': frozenset(
         {

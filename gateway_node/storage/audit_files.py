@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit on the disk: lines of JSON in files of a bounded size, of which the oldest go first.
+
+The newest notes are in `audit.jsonl`, those before in `audit-0000000000001234.jsonl`, from the one
+of that sequence on.
+
+No file is changed but by what is put at its end: what a crash left of a line stays, closed by a
+line end, and is passed over by who reads.
+"""
+
+from collections.abc import Iterator, Sequence
+import contextlib
+import json
+import os
+from pathlib import Path
+import re
+import threading
+
+from gateway_node.access.audit import (
+    AuditNote,
+    Document,
+    document_of,
+    NotesPage,
+    NotesWanted,
+)
+from gateway_node.clock import Clock
+
+FOLDER = 'audit'
+_CURRENT = 'audit.jsonl'
+_ROTATED = re.compile(r'audit-([0-9]{16})\.jsonl')
+_SEQUENCE = re.compile(rb'\{"sequence":([0-9]{1,16}),')
+"""The begin of a line; each ends with its brace."""
+_FILE_MODE = 0o600
+_BLOCK_BYTES = 64 * 1024
+_MAX_LOOKS = 20_000
+"""Notes that are looked at for one page."""
+
+_encode = json.JSONEncoder(separators=(',', ':')).encode
+
+
+class AuditFiles:
+    """The `AuditLog` in one folder of the state directory. All of it blocks."""
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        max_file_bytes: int,
+        max_files: int,
+        synced: bool = False,
+    ) -> None:
+        """Touch nothing yet. `synced`: a note is on the disk itself when it is kept, and not only
+        in what the kernel will write."""
+        self._folder = folder
+        self._path = folder / _CURRENT
+        self._clock = clock
+        self._max_file_bytes = max_file_bytes
+        self._max_files = max_files
+        self._synced = synced
+        self._fd = -1
+        self._first = 1
+        """The sequence of the first note in the present file."""
+        self._next: int | None = None
+        """The sequence of the next note; None where nothing was looked at yet."""
+        self._rotating = threading.Lock()
+        """Held while the files get other names, and while they are opened to be read."""
+
+    def append(self, notes: Sequence[AuditNote]) -> int:
+        """Keep notes, in this order; return the sequence of the first. OSError."""
+        sequence = self._see_to_file()
+        if not notes:
+            return sequence
+        boot = self._clock.boot_time()
+        place = {'boot': boot.boot_id.replace('-', ''), 'up_sec': round(boot.seconds, 3)}
+        lines = [
+            _encode({'sequence': number, **place, **document_of(note)})
+            for number, note in enumerate(notes, sequence)
+        ]
+        content = '\n'.join([*lines, '']).encode()
+        size = os.fstat(self._fd).st_size
+        if size and size + len(content) > self._max_file_bytes:
+            self._rotate(sequence)
+            size = 0
+        _write(self._fd, content, size, synced=self._synced)
+        self._next = sequence + len(notes)
+        return sequence
+
+    def page(self, wanted: NotesWanted) -> NotesPage:
+        """Return notes that are wanted, the newest first; OSError."""
+        documents: list[Document] = []
+        looks = unreadable = 0
+        last = None
+        for sequence, document in self._notes(wanted):
+            if sequence is None or document is None:
+                unreadable += 1
+                continue
+            if len(documents) == wanted.limit or looks == _MAX_LOOKS:
+                return NotesPage(documents=documents, next_before=last, unreadable=unreadable)
+            looks, last = looks + 1, sequence
+            if wanted.wants(document):
+                documents.append(document)
+        return NotesPage(documents=documents, unreadable=unreadable)
+
+    def _see_to_file(self) -> int:
+        """Have the present file open, as its name has it; return the next sequence."""
+        if self._fd >= 0:
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(self._fd), os.stat(self._path)):
+                    assert self._next is not None
+                    return self._next
+            self._close()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(self._path, flags, _FILE_MODE)
+        try:
+            os.fchmod(fd, _FILE_MODE)
+            self._take_up(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+        assert self._next is not None
+        return self._next
+
+    def _take_up(self, fd: int) -> None:
+        """Go on behind what a file has, and what other files have."""
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b'\n':
+            _write(fd, b'\n', size, synced=False)
+            size += 1
+        if self._next is None:
+            self._next = 1 + (_last_sequence(fd, size) or self._last_rotated())
+        self._first = _first_sequence(fd) or self._next
+
+    def _last_rotated(self) -> int:
+        for _, path in self._rotated():
+            with _opened(path) as fd:
+                last = _last_sequence(fd, os.fstat(fd).st_size)
+                if last:
+                    return last
+        return 0
+
+    def _rotate(self, sequence: int) -> None:
+        """Begin a new file, with the note of that sequence."""
+        with self._rotating:
+            if self._synced:
+                os.fdatasync(self._fd)
+            self._path.rename(self._folder / f'audit-{self._first:016}.jsonl')
+            self._close()
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._fd = os.open(self._path, flags, _FILE_MODE)
+            self._first = sequence
+            for _, path in self._rotated()[self._max_files - 1 :]:
+                path.unlink(missing_ok=True)
+        if self._synced:
+            with _opened(self._folder, os.O_DIRECTORY) as folder:
+                os.fsync(folder)
+
+    def _rotated(self) -> list[tuple[int, Path]]:
+        """Return the files before the present one, the newest first, each with what it begins
+        with."""
+        found = (
+            (int(name[1]), path)
+            for path in self._folder.iterdir()
+            if (name := _ROTATED.fullmatch(path.name))
+        )
+        return sorted(found, reverse=True)
+
+    def _notes(self, wanted: NotesWanted) -> Iterator[tuple[int | None, Document | None]]:
+        """Yield notes that `before` and `after` do not rule out, the newest first; of a line that
+        is none, nothing."""
+        with contextlib.ExitStack() as files:
+            for first, fd in self._open_all(files):
+                if wanted.before is not None and first is not None and first >= wanted.before:
+                    continue
+                for line in _lines_backwards(fd):
+                    sequence = _sequence_of(line)
+                    if sequence is None:
+                        yield None, None
+                    elif wanted.before is not None and sequence >= wanted.before:
+                        continue
+                    elif wanted.after is not None and sequence <= wanted.after:
+                        return
+                    else:
+                        yield sequence, _document(line)
+
+    def _open_all(self, files: contextlib.ExitStack) -> list[tuple[int | None, int]]:
+        """Open every file, the newest first, each with the sequence of its first note."""
+        opened: list[tuple[int | None, int]] = []
+        with self._rotating, contextlib.suppress(FileNotFoundError):
+            for first, path in [(None, self._path), *self._rotated()]:
+                with contextlib.suppress(FileNotFoundError):
+                    opened.append((first, files.enter_context(_opened(path))))
+        return opened
+
+    def _close(self) -> None:
+        os.close(self._fd)
+        self._fd = -1
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _write(fd: int, content: bytes, size: int, *, synced: bool) -> None:
+    """Put all of this behind what a file of that size has, or nothing; OSError."""
+    view = memoryview(content)
+    try:
+        while view:
+            view = view[os.write(fd, view) :]
+        if synced:
+            os.fdatasync(fd)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, size)
+        raise
+
+
+def _lines_backwards(fd: int) -> Iterator[bytes]:
+    """Yield the lines of a file from its last one on; what has no line end yet is none."""
+    at, rest, is_whole = os.fstat(fd).st_size, b'', False
+    while at:
+        start = max(0, at - _BLOCK_BYTES)
+        rest, *lines = (os.pread(fd, at - start, start) + rest).split(b'\n')
+        at = start
+        if lines and not is_whole:
+            lines.pop()
+            is_whole = True
+        yield from filter(None, reversed(lines))
+    if rest and is_whole:
+        yield rest
+
+
+def _sequence_of(line: bytes) -> int | None:
+    found = _SEQUENCE.match(line)
+    return int(found[1]) if found and line.endswith(b'}') else None
+
+
+def _document(line: bytes) -> Document | None:
+    try:
+        document: Document = json.loads(line)
+    except ValueError:
+        return None
+    return document
+
+
+def _last_sequence(fd: int, size: int) -> int | None:
+    """Return the sequence of the last line of a file, those counted that are no notes."""
+    for broken, line in enumerate(_lines_backwards(fd)):
+        sequence = _sequence_of(line)
+        if sequence is not None:
+            return sequence + broken
+    return None
+
+
+def _first_sequence(fd: int) -> int | None:
+    return _sequence_of(os.pread(fd, _BLOCK_BYTES, 0).partition(b'\n')[0])
