@@ -91,6 +91,21 @@ def test_a_bad_value_stops_the_start(
 
 
 @pytest.mark.parametrize(
+    ('name', 'value', 'part'),
+    [
+        ('proximity.topic', True, 'LOCALHOST without ROS_STATIC_PEERS'),
+        ('proximity.verifier', 'no_such_module:badges', 'no_such_module'),
+    ],
+)
+def test_what_would_prove_nothing_about_who_is_there_stops_the_start(
+    tmp_path: Path, name: str, value: object, part: str
+) -> None:
+    """Codes that others on the network could read, and a verifier that is not there."""
+    told = refused(tmp_path, {name: value}, environment={'ROS_STATIC_PEERS': '127.0.0.1'})
+    assert_one_line(told, f'parameter {name} is {value!r}; allowed: ', part)
+
+
+@pytest.mark.parametrize(
     ('arguments', 'parts'),
     [
         (['-p', 'server.prot:=1'], ["parameter 'server.prot'", 'server.port?']),
