@@ -27,7 +27,8 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line, SchedulePlaces
 from gateway_node.executions.open_places import OpenPlaces
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
-from gateway_node.executions.proximity import ProximityCheck, StartUnattended
+from gateway_node.executions.proven_starts import ProvenStarts
+from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.queue_news import QueueNews
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_checks import StartChecks
@@ -79,9 +80,7 @@ class Admission:
         self._scripts: dict[str, Script] = {}
         self.secrets = HeldSecrets()
         """Of what waits, or may be tried again, until it leaves."""
-        self._proximity = proximity
-        self._proven: set[str] = set()
-        """Whose start came from beside the robot, in this life of the gateway."""
+        self._proven = ProvenStarts(proximity)
         self._queue_news = QueueNews(ledger, self._line.waits)
         self._directory: EntityDirectory | None = None
         self._closed = False
@@ -152,15 +151,14 @@ class Admission:
         """
         script = await self._library.get(entity, script_id)
         self._scripts[execution_id] = script
-        if after in self._proven:
-            self._proven.add(execution_id)
+        self._proven.follow(execution_id, after)
         return script
 
     def leave(self, execution_id: str) -> None:
         """Free what an execution, or a schedule, holds; harmless where that is nothing."""
         self._scripts.pop(execution_id, None)
         self.secrets.forget(execution_id)
-        self._proven.discard(execution_id)
+        self._proven.forget(execution_id)
         self._line.leave(execution_id)
         self._schedule_places.leave(execution_id)
         self._open_places.leave(execution_id)
@@ -211,14 +209,15 @@ class Admission:
                 raise SecretsScheduled(order.secrets)
             if script.confirmation is not None and not candidate.confirmed:
                 raise ConfirmationNeeded.of(order)
-            _check_attended(candidate, script)
+            self._proven.check_attended(candidate, script)
             waits = self._take_places(candidate, script)
             if waits:
                 await self._runner.look_over(order)
             else:
                 # Behind the place: it may have to execute a part of the script.
                 await self._runner.vet(order)
-            await self._prove(candidate, script)
+            # Last of all: a proof that is used up was not in vain.
+            await self._proven.prove(candidate, script)
             if await self._is_still(candidate, script):
                 return Admitted(order=order, waits=waits)
 
@@ -235,24 +234,12 @@ class Admission:
             self._schedule_places.take(candidate.schedule_id)
         return waits
 
-    async def _prove(self, candidate: Candidate, script: Script) -> None:
-        """Have a client's start proven, last of all: a proof that is used up was not in vain."""
-        if candidate.proof is None or not script.proximity_proof_required:
-            return
-        if candidate.execution_id not in self._proven:
-            await self._proximity.check(candidate.entity, script, candidate.proof)
-            self._proven.add(candidate.execution_id)
-
     async def _check_in(self, candidate: Candidate) -> StartOrder:
         """Check, wait for a place, ask the runner: the same for all that is on record."""
         while True:
             script = await self._script(candidate)
             order = await self._checks.check(self._order(candidate, script))
-            if script.proximity_proof_required and candidate.execution_id not in self._proven:
-                raise NotStartable(
-                    FailureReason.PROXIMITY_UNPROVEN,
-                    'its script requires a proof of proximity, and none was given for this start',
-                )
+            self._proven.check_proven(candidate, script)
             turn = self._line.join(candidate.place(script))
             if not turn.done():
                 if not candidate.in_line:
@@ -337,13 +324,3 @@ class Admission:
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise GatewayShuttingDown
-
-
-def _check_attended(candidate: Candidate, script: Script) -> None:
-    """Raise StartUnattended where nobody would stand beside the robot."""
-    if not script.proximity_proof_required:
-        return
-    if candidate.schedule_id is not None:
-        raise StartUnattended.by_schedule(script.id)
-    if candidate.proof is None:
-        raise StartUnattended.on_several([candidate.entity.path])
