@@ -71,6 +71,7 @@ setup(
     entry_points={
         'console_scripts': [
             'gateway_node = gateway_node.__main__:main',
+            'gateway_token = gateway_node.access.token_command:main',
             'temp_sensor = gateway_node.demo.temp_sensor:main',
         ],
     },

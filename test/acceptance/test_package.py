@@ -165,9 +165,13 @@ def test_every_module_is_installed(installed: Path) -> None:
 
 
 def test_the_executables_are_where_ros2_run_looks(installed: Path) -> None:
-    """`lib/gateway_node/` holds the gateway and the demo node, executable."""
+    """`lib/gateway_node/` holds the gateway, what makes tokens and the demo node, executable."""
     folder = installed / PACKAGE / 'lib' / PACKAGE
-    assert {path.name for path in folder.iterdir()} == {'gateway_node', 'temp_sensor'}
+    assert {path.name for path in folder.iterdir()} == {
+        'gateway_node',
+        'gateway_token',
+        'temp_sensor',
+    }
     assert all(os.access(path, os.X_OK) for path in folder.iterdir())
 
 
