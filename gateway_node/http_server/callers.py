@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import re
 
 from aiohttp import hdrs, web
-from multidict import istr
 
 from gateway_node.access.authentication import Authentication, stranger
 from gateway_node.access.errors import NotAuthenticated, TooManyFailures
@@ -19,7 +18,7 @@ from gateway_node.http_server.forwarding import Forwarded, FORWARDED_PREFIX, Tru
 CLIENT_ID = 'X-Client-Id'
 _CLIENT_IDS = re.compile(r'[!-~]{1,128}')
 
-_REAL_IP = istr('X-Real-IP')
+_REAL_IP = 'X-Real-IP'
 
 _NOWHERE = 'unknown'
 """The origin of a request whose connection is gone already."""
