@@ -13,6 +13,7 @@ from gateway_node.access.exposure import Exposure
 from gateway_node.access.failures import Failures
 from gateway_node.access.known_tokens import KnownTokens
 from gateway_node.access.rates import Rates, RateSettings
+from gateway_node.access.script_credentials import ScriptCredentials
 from gateway_node.access.sessions import Sessions
 from gateway_node.access.token_file import parse_tokens
 from gateway_node.access.watched_file import WatchedFile
@@ -33,6 +34,7 @@ class AccessRoom:
     authentication: Authentication
     failures: Failures
     rates: Rates
+    script_credentials: ScriptCredentials
     tokens: KnownTokens | None
     """None where there is no tokens file."""
     sessions: Sessions | None
@@ -82,9 +84,13 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
             access_sec=auth.token_expiry_sec,
             refresh_sec=auth.refresh_token_expiry_sec,
         )
+    script_credentials = ScriptCredentials(is_on=bool(sources))
+    made_here: list[CredentialSource] = [script_credentials]
+    if sessions is not None:
+        made_here.append(sessions)
     authentication = Authentication(
         sources,
-        made_here=[] if sessions is None else [sessions],
+        made_here=made_here,
         failures=failures,
         allow_anonymous_access=auth.allow_anonymous_access,
     )
@@ -100,6 +106,7 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
             RateSettings(requests_per_sec=rates.requests_per_sec, burst=rates.burst),
             clock.monotonic,
         ),
+        script_credentials=script_credentials,
         tokens=tokens,
         sessions=sessions,
         files=tuple(files),

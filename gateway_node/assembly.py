@@ -31,7 +31,7 @@ from gateway_node.http_server.origins import own_names
 from gateway_node.http_server.server import Server
 from gateway_node.http_server.services import api_base, Services
 from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
-from gateway_node.inner_rooms import inner_rooms, InnerRooms
+from gateway_node.inner_rooms import AskedOfAccess, inner_rooms, InnerRooms
 from gateway_node.proximity_assembly import proximity_check
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
@@ -71,14 +71,19 @@ async def assemble(
     `strict` is for tests, see `Application`.
     """
     async with contextlib.AsyncExitStack() as undo:
+        access = await access_room(configuration, clock)
         adapters = await open_adapters(configuration, clock, side_tasks, undo)
         allowed = AllowedDestinations(configuration.callbacks.allowed)
         lock_book = LockBook(clock, adapters.store.up_sec)
         displays = _code_displays(configuration, adapters, node_side)
         proximity = proximity_check(configuration.proximity, clock, displays)
-        inner = await inner_rooms(
-            configuration, adapters, node_side.name, allowed, lock_book, proximity, undo
+        asked = AskedOfAccess(
+            allowed=allowed,
+            lock_book=lock_book,
+            proximity=proximity,
+            credentials=access.script_credentials,
         )
+        inner = await inner_rooms(configuration, adapters, node_side.name, asked, undo)
         locks = _locks(configuration, adapters, inner, lock_book)
         callbacks = _callbacks(configuration, adapters, inner, allowed)
 
@@ -88,7 +93,6 @@ async def assemble(
                 **await _conditions(adapters, inner, access, callbacks, audit, node_side, server),
             }
 
-        access = await access_room(configuration, clock)
         audit = _audit(configuration, adapters, undo)
         limits = _connection_limits(configuration)
         certificates = await opened_certificates(configuration.server.tls)

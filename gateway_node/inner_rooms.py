@@ -18,6 +18,7 @@ from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
+from gateway_node.executions.ports import ScriptCredentials
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.room import execution_room, ExecutionRoom
 from gateway_node.executions.service import ExecutionService
@@ -52,13 +53,21 @@ class InnerRooms:
     manifests: ManifestReload
 
 
+@dataclass(frozen=True, kw_only=True)
+class AskedOfAccess:
+    """What executions ask before something happens: whether it may, and as whom."""
+
+    allowed: AllowedDestinations
+    lock_book: LockBook
+    proximity: ProximityCheck
+    credentials: ScriptCredentials
+
+
 async def inner_rooms(
     configuration: Configuration,
     adapters: Adapters,
     own_node: NodeName,
-    allowed: AllowedDestinations,
-    lock_book: LockBook,
-    proximity: ProximityCheck,
+    asked: AskedOfAccess,
     undo: contextlib.AsyncExitStack,
 ) -> InnerRooms:
     """Assemble them; `undo` closes them. Raises what `main.START_ERRORS` lists."""
@@ -71,10 +80,10 @@ async def inner_rooms(
     archive_dir = configuration.history.archive_dir
     archive = None if archive_dir is None else MonthlyArchive(archive_dir, archived_execution)
     executions = await _execution_room(
-        configuration, adapters, own_node, library, archive, allowed, lock_book, proximity, undo
+        configuration, adapters, own_node, library, archive, asked, undo
     )
     directory, identities = await _entities(
-        configuration, adapters, manifests, own_node, library, executions.service, lock_book
+        configuration, adapters, manifests, own_node, library, executions.service, asked.lock_book
     )
     return InnerRooms(
         library=library,
@@ -97,9 +106,7 @@ async def _execution_room(
     own_node: NodeName,
     library: ScriptLibrary,
     archive: MonthlyArchive | None,
-    allowed: AllowedDestinations,
-    lock_book: LockBook,
-    proximity: ProximityCheck,
+    asked: AskedOfAccess,
     undo: contextlib.AsyncExitStack,
 ) -> ExecutionRoom:
     room = execution_room(
@@ -112,10 +119,11 @@ async def _execution_room(
         executor=Executor(name=own_node.fully_qualified_name, host=socket.gethostname()),
         settings=_execution_settings(configuration),
         last_id=await adapters.store.last_id(),
-        check_callback=allowed.check,
-        proximity=proximity,
+        check_callback=asked.allowed.check,
+        proximity=asked.proximity,
+        credentials=asked.credentials,
         archive=archive,
-        guard=lock_book,
+        guard=asked.lock_book,
         fingerprint_key=adapters.state_key.derived_key(b'idempotency'),
     )
     log_lines = LogLines()

@@ -39,6 +39,8 @@ ENTITY_VARIABLE = 'GATEWAY_ENTITY'
 SCRIPT_ID_VARIABLE = 'GATEWAY_SCRIPT_ID'
 URL_VARIABLE = 'GATEWAY_URL'
 """The base of the gateway's API, as this host reaches it."""
+CREDENTIALS_VARIABLE = 'GATEWAY_CREDENTIALS'
+"""The path of a file with what the script shows to the API, as a header; where it needs that."""
 PROGRESS_VARIABLE = 'GATEWAY_PROGRESS'
 """The path of PROGRESS_FIFO."""
 RESULT_VARIABLE = 'GATEWAY_RESULT'

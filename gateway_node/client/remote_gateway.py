@@ -13,6 +13,7 @@ from gateway_node.client.json_exchange import Api, get, with_json, with_key
 from gateway_node.client.listings import list_executions, list_scripts
 from gateway_node.client.queries import by_parameters, target, Wanted
 from gateway_node.client.reattaching import Reattaching
+from gateway_node.client.shown_credentials import authorization
 from gateway_node.client.stopping import Started
 from gateway_node.client.transport import Request, Transport
 from gateway_node.client.upload_form import upload_form
@@ -48,13 +49,31 @@ class Gateway:
     Everything raises a GatewayError where it fails: see `gateway_node.client.errors`.
     """
 
-    def __init__(self, url: str, *, timeout_sec: float = 30.0, patience_sec: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        token_file: Path | str | None = None,
+        timeout_sec: float = 30.0,
+        patience_sec: float = 60.0,
+    ) -> None:
         """Take a URL such as `http://robot:8080`, with or without `/api/v1`; nothing is sent.
 
+        `token`, or the first line of `token_file`, is shown to it. In a script the gateway that
+        executes it is shown, without either, what it gave the script for that.
+
         Raises:
-            ValueError: it is none of http or https, or has a user or a query.
+            OSError: the file cannot be read.
+            ValueError: the URL is none of http or https, or has a user or a query; or the token
+                is none.
         """
-        self._transport = Transport(url, timeout_sec=timeout_sec, patience_sec=patience_sec)
+        self._transport = Transport(
+            url,
+            timeout_sec=timeout_sec,
+            patience_sec=patience_sec,
+            headers=authorization(url, token, token_file),
+        )
         self._api = Api(self._transport)
         self._started = Started()
 

@@ -93,7 +93,15 @@ class Body:
 class Transport:
     """Connections to one gateway. Threads may share it."""
 
-    def __init__(self, url: str, *, timeout_sec: float, patience_sec: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_sec: float,
+        patience_sec: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`headers` go with each request."""
         parts = urlsplit(url)
         if parts.scheme not in ('http', 'https') or not parts.hostname:
             raise ValueError(f'a gateway has a URL such as http://127.0.0.1:8080, not {url!r}')
@@ -104,6 +112,7 @@ class Transport:
         self._path = parts.path.rstrip('/').removesuffix(API) + API
         self.url = f'{parts.scheme}://{parts.netloc}{self._path}'
         """The base of the API."""
+        self._headers = dict(headers or {})
         self._timeout_sec = timeout_sec
         self._patience_sec = patience_sec
         self.has_answered = False
@@ -203,7 +212,7 @@ class Transport:
         return Answer(status=response.status, headers=response.headers, content=content)
 
     def _response(self, connection: HTTPConnection, request: Request) -> HTTPResponse:
-        headers, body = dict(request.headers), None
+        headers, body = {**self._headers, **request.headers}, None
         if request.content is not None:
             # As a file it is sent piece by piece, each of which has the whole timeout.
             body = io.BytesIO(request.content)

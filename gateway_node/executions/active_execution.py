@@ -21,7 +21,13 @@ from gateway_node.executions.final_status import (
     status_without_outcome,
 )
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
+from gateway_node.executions.ports import (
+    Outcome,
+    ScriptCredentials,
+    ScriptProcess,
+    ScriptRunner,
+    StartOrder,
+)
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.stop import Stop
 from gateway_node.executions.transitions import transition
@@ -69,6 +75,7 @@ class ActiveExecution:
         ledger: Ledger,
         clock: Clock,
         executor: Executor,
+        credentials: ScriptCredentials,
         start_prepared: bool,
         record_end: RecordEnd,
     ) -> None:
@@ -86,6 +93,7 @@ class ActiveExecution:
         self._ledger = ledger
         self._clock = clock
         self._executor = executor
+        self._credentials = credentials
         self._start_prepared = start_prepared
         self._record_end = record_end
         self._process: ScriptProcess | None = None
@@ -142,6 +150,7 @@ class ActiveExecution:
             _log.exception('a defect of the gateway ended the supervision of %s', self._record.id)
             await self._give_up()
         finally:
+            self._credentials.revoke(self._record.id)
             self._ended.set()
 
     async def wait_ended(self) -> None:
@@ -247,6 +256,9 @@ class ActiveExecution:
         """Start the script; None where a stop comes first."""
         order = self.order
         assert order is not None
+        token = self._credentials.issue(self._record)
+        if token is not None:
+            order = replace(order, token=token)
         # Before it is known to run, a script may ask for something already.
         self._begins = True
         try:
@@ -308,8 +320,9 @@ class ActiveExecution:
             self._ledger.tell_progress(self.execution)
 
     async def _settle(self, final: FinalStatus, outcome: Outcome | None = None) -> None:
-        """Record the final status; from here on no stop is accepted."""
+        """Record the final status; from here on no stop is accepted, and no token is good."""
         self._decided = True
+        self._credentials.revoke(self._record.id)
         self._stop = replace(self._stop, trigger=final.stop_trigger)
         await self._advance(
             final.status,

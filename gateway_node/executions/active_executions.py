@@ -19,7 +19,7 @@ from gateway_node.executions.further_attempts import FurtherAttempts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.places import GroupLimit
-from gateway_node.executions.ports import ScriptRunner, StartOrder
+from gateway_node.executions.ports import ScriptCredentials, ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution, Executor, StopAction, Trigger, TriggerType
 from gateway_node.side_tasks import log_failure
 
@@ -39,6 +39,7 @@ class ActiveExecutions:
         ledger: Ledger,
         clock: Clock,
         executor: Executor,
+        credentials: ScriptCredentials,
         held_scripts: HeldScripts,
         start_prepared: bool,
         group_of: Callable[[Execution], GroupLimit | None],
@@ -55,6 +56,7 @@ class ActiveExecutions:
         self._ledger = ledger
         self._clock = clock
         self._executor = executor
+        self._credentials = credentials
         self._held_scripts = held_scripts
         self._start_prepared = start_prepared
         self._group_of = group_of
@@ -159,6 +161,7 @@ class ActiveExecutions:
             ledger=self._ledger,
             clock=self._clock,
             executor=self._executor,
+            credentials=self._credentials,
             start_prepared=self._start_prepared,
             record_end=self._record_end,
         )

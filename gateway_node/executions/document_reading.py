@@ -9,9 +9,12 @@ from typing import Any
 
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Role
 from gateway_node.executions.documents import Summary, to_document
 from gateway_node.executions.earlier_documents import is_earlier, renewed
 from gateway_node.executions.group import Group, Skipped
+from gateway_node.executions.rights import Rights
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.summary_texts import is_present_text
 from gateway_node.executions.values import (
     Execution,
@@ -89,6 +92,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         ancestors=tuple(rest.get('ancestors', ())),
         schedule=summary.get('schedule'),
         callback=rest.get('callback'),
+        rights=_rights(rest.get('rights')),
         as_schedule=_schedule(summary, rest) if summary.get('scheduled') else None,
         stop_trigger=_trigger(summary['stop_trigger']) if 'stop_trigger' in summary else None,
         started_at=_moment(summary.get('started_at')),
@@ -155,6 +159,13 @@ def _unkillable(
             summary['unkillable_processes'], rest, strict=True
         )
     )
+
+
+def _rights(told: Summary | None) -> Rights | None:
+    if told is None:
+        return None
+    globs = {name: tuple(told[name]) for name in ('entities', 'scripts', 'tags') if name in told}
+    return Rights(name=told['name'], role=Role(told['role']), scope=Scope(**globs))
 
 
 def _moment(text: str | None) -> datetime.datetime | None:

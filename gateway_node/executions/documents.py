@@ -16,6 +16,7 @@ from typing import Any
 from gateway_node.clock import rfc3339
 from gateway_node.executions.findings import Check
 from gateway_node.executions.group import Group
+from gateway_node.executions.rights import Rights
 from gateway_node.executions.values import (
     Execution,
     Failure,
@@ -175,6 +176,7 @@ def _rest(execution: Execution) -> dict[str, Any]:
             'changed_at': _time(execution.changed_at),
             'ancestors': execution.ancestors or None,
             'callback': execution.callback,
+            'rights': execution.rights and _rights(execution.rights),
             'expires_up_sec': execution.expires_up_sec,
             'skipped': (execution.group and skipped_of(execution.group)) or None,
             'exit_verdicts': {
@@ -192,6 +194,11 @@ def _rest(execution: Execution) -> dict[str, Any]:
             or None,
         }
     )
+
+
+def _rights(rights: Rights) -> Summary:
+    scope = {name: globs for name, globs in vars(rights.scope).items() if globs is not None}
+    return {'name': rights.name, 'role': rights.role.value, **scope}
 
 
 def _time(moment: datetime.datetime | None) -> str | None:

@@ -213,6 +213,17 @@ class ParentNotRunning(Exception):
         self.execution_id = execution_id
 
 
+class ParentForeign(Exception):
+    """A script names another execution than its own as the parent of what it starts."""
+
+    def __init__(self, parent: str, own: str) -> None:
+        super().__init__(
+            f"parent is '{parent}', and the credential is that of {own}; allowed: {own}, or none"
+        )
+        self.parent = parent
+        self.own = own
+
+
 class ChildLimitReached(Exception):
     """As many children of an execution are open as may be."""
 

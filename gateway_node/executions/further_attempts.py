@@ -105,6 +105,7 @@ class FurtherAttempts:
             timeout_sec=ended.timeout_sec,
             priority=ended.priority,
             callback=ended.callback,
+            rights=ended.rights,
             parent=ended.id,
             ancestors=ended.ancestors,
         )

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 import enum
 from typing import Any, Protocol
 
@@ -42,6 +42,8 @@ class StartOrder:
     """Seconds between the request to end and the kill."""
     secrets: tuple[str, ...] = ()
     """Where in `parameters` secrets are, which the script gets on stdin alone; JSON Pointers."""
+    token: str | None = field(default=None, repr=False)
+    """What its script shows to the API; None where it needs nothing."""
 
     @property
     def shown_parameters(self) -> Mapping[str, Any]:
@@ -282,6 +284,27 @@ class Archive(Protocol):
         After a crash, and only then, some may be kept twice. ArchiveUnavailable, and then none of
         these is kept.
         """
+
+
+class ScriptCredentials(Protocol):
+    """Gives scripts what they show to the API."""
+
+    def issue(self, execution: Execution) -> str | None:
+        """Return a token that is good for an execution's script, until `revoke`; None where it
+        needs none, or nobody has rights to give it."""
+
+    def revoke(self, execution_id: str) -> None:
+        """Let no token of an execution be good any more; harmless where there is none."""
+
+
+class NoScriptCredentials:
+    """Gives none, where nobody is asked who they are."""
+
+    def issue(self, execution: Execution) -> str | None:
+        """Give none."""
+
+    def revoke(self, execution_id: str) -> None:
+        """Let none be good."""
 
 
 class FreeSpace(Protocol):

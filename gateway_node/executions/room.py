@@ -17,6 +17,8 @@ from gateway_node.executions.ports import (
     CallbackCheck,
     EntityGuard,
     FreeSpace,
+    NoScriptCredentials,
+    ScriptCredentials,
     ScriptRunner,
 )
 from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
@@ -67,6 +69,7 @@ def execution_room(
     last_id: str | None,
     check_callback: CallbackCheck,
     proximity: ProximityCheck | None = None,
+    credentials: ScriptCredentials | None = None,
     archive: Archive | None = None,
     guard: EntityGuard | None = None,
     fingerprint_key: bytes | None = None,
@@ -92,6 +95,7 @@ def execution_room(
         settings=settings,
         check_callback=check_callback,
         proximity=proximity or NoProximityCheck(),
+        credentials=credentials or NoScriptCredentials(),
         archive=archive,
         guard=guard,
     )

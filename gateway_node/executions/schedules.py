@@ -259,6 +259,7 @@ class Schedules:
             priority=schedule.priority,
             parent=schedule.id,
             callback=schedule.callback,
+            rights=schedule.rights,
         )
 
     async def _fail_without_script(self, entity: EntityRef, script_id: str, actor: Actor) -> None:

@@ -3,10 +3,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.globs import paths_like
-from gateway_node.executions.values import Execution
+
+if TYPE_CHECKING:
+    from gateway_node.executions.values import Execution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class Scope:
             and _matches(self.tags, tags)
         )
 
-    def has_execution(self, execution: Execution) -> bool:
+    def has_execution(self, execution: 'Execution') -> bool:
         """Tell whether an execution is: as its script was when it was accepted."""
         return self.has_script(
             execution.entity,

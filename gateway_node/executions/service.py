@@ -39,6 +39,7 @@ from gateway_node.executions.ports import (
     CallbackCheck,
     EntityGuard,
     FreeSpace,
+    ScriptCredentials,
     ScriptRunner,
 )
 from gateway_node.executions.proximity import ProximityCheck
@@ -78,6 +79,7 @@ class ExecutionService:
         executor: Executor,
         settings: ExecutionSettings,
         check_callback: CallbackCheck,
+        credentials: ScriptCredentials,
         guard: EntityGuard,
         proximity: ProximityCheck,
         archive: Archive | None = None,
@@ -122,6 +124,7 @@ class ExecutionService:
             ledger=ledger,
             clock=clock,
             executor=executor,
+            credentials=credentials,
             held_scripts=self._held_scripts,
             start_prepared=self._starts_prepared,
             group_of=self._group_of,
@@ -284,6 +287,8 @@ class ExecutionService:
             StartUnattended: a script that requires such a proof starts later, or on several.
             What `ProximityCheck.check` raises: who starts it has not proven to be there.
             ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a script's own start.
+            ParentForeign, ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a
+                script's own start.
         """
         execution = await self._starts.start(entity, script_id, request, actor)
         self._entities |= {entity}

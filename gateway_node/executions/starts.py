@@ -12,7 +12,12 @@ from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import Admitted, Candidate
-from gateway_node.executions.errors import EntityLocked, ExpiryPast, ParentNotRunning
+from gateway_node.executions.errors import (
+    EntityLocked,
+    ExpiryPast,
+    ParentForeign,
+    ParentNotRunning,
+)
 from gateway_node.executions.families import Families
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
@@ -21,6 +26,7 @@ from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import CallbackCheck, EntityGuard, StartOrder
 from gateway_node.executions.proximity import Proof
+from gateway_node.executions.rights import rights_of
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.values import (
@@ -114,7 +120,7 @@ class Starts:
             raise SecretsMissing(request.secrets)
         if request.callback is not None:
             self._check_callback(request.callback)
-        ancestors = self._families.ancestors_of_child(request.parent)
+        ancestors = self._families.ancestors_of_child(_parent_of(request, actor))
         asked_by = self._families.asking(actor, ancestors)
         self._guard.check(entity, asked_by)
         asked_at = self._clock.now()
@@ -224,6 +230,20 @@ class Starts:
         await self._active.begin(execution, admitted, record, actor)
 
 
+def _parent_of(request: StartRequest, actor: Actor) -> str | None:
+    """Return the parent of what is to be started; ParentForeign.
+
+    What a script starts is a child of its execution, and of no other: nothing else is revoked
+    with it. A schedule, and what is started again, has no parent of that kind.
+    """
+    if actor.execution is None or request.parent == actor.execution:
+        return request.parent
+    if request.parent is not None:
+        raise ParentForeign(request.parent, actor.execution)
+    is_child = request.execution_type is ExecutionType.NOW and request.again is None
+    return actor.execution if is_child else None
+
+
 def expiring(request: StartRequest, now: datetime.datetime, up_sec: float) -> StartRequest:
     """Return a client's wish with what is left of the time in which it may wait; ExpiryPast.
 
@@ -296,6 +316,7 @@ def new_execution(
         expires_in_sec=request.expires_in_sec,
         expires_up_sec=request.expires_up_sec,
         callback=request.callback,
+        rights=rights_of(actor),
         parent=ancestors[0] if ancestors else request.again,
         ancestors=ancestors,
     )

@@ -11,6 +11,7 @@ from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.findings import Check, findings_of
 from gateway_node.executions.group import Group
+from gateway_node.executions.rights import Rights
 from gateway_node.scripts.values import Mending, Retries, ScriptKind, Verdict
 
 
@@ -314,6 +315,8 @@ class Execution:
     """When that is over, by the time that all gateways on its store were up."""
     queue_position: int | None = None
     """Where it stands in line, the first at 1: told of one that waits, and never on record."""
+    rights: Rights | None = None
+    """What its script may do through the API; None where nobody was asked who they are."""
     group: Group | None = None
     """Set where it executes nothing itself: see `group.py`."""
 

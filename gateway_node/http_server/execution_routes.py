@@ -24,6 +24,7 @@ from gateway_node.executions.errors import (
     LinePaused,
     NothingToStart,
     OpenLimitReached,
+    ParentForeign,
     ParentNotRunning,
     RunnerUnavailable,
     ScheduleLimitReached,
@@ -95,7 +96,7 @@ _START = (
     RunnerUnavailable,
     StoreUnavailable,
 )
-_CHILD = (ParentNotRunning, ChildLimitReached, GenerationLimitReached)
+_CHILD = (ParentForeign, ParentNotRunning, ChildLimitReached, GenerationLimitReached)
 
 _GROUP = (
     ScriptsTurnedOff,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from gateway_node.child.contract import (
     ARTIFACTS_DIRECTORY,
     ARTIFACTS_VARIABLE,
+    CREDENTIALS_VARIABLE,
     ENTITY_VARIABLE,
     EXECUTION_ID_VARIABLE,
     GIVEN_RESULT_FILE,
@@ -121,12 +122,13 @@ def script_environment(
     python_folder: Path,
     *,
     gateway_url: str | None = None,
+    credentials: Path | None = None,
 ) -> ProgramEnvironment:
     """Return all variables for the order's script.
 
     `base` is the sourced environment, `python_folder` one in which Python finds
-    `gateway_node.script`, `gateway_url` the API's base where one is served. Parameters that are,
-    or hold, secrets are not exported.
+    `gateway_node.script`, `gateway_url` the API's base where one is served, `credentials` the
+    file of what the script shows there. Parameters that are, or hold, secrets are not exported.
     """
     script = order.script
     secret = names_in(order.secrets, order.parameters)
@@ -140,6 +142,8 @@ def script_environment(
     }
     if gateway_url is not None:
         own[URL_VARIABLE] = gateway_url
+    if credentials is not None:
+        own[CREDENTIALS_VARIABLE] = str(credentials)
     environment = internal_environment(base, own, python_folder)
     environment.of_folder[PROGRESS_VARIABLE] = PROGRESS_FIFO
     environment.of_folder[ARTIFACTS_VARIABLE] = ARTIFACTS_DIRECTORY

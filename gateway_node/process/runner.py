@@ -18,6 +18,7 @@ from gateway_node.process.artifact_files import ArtifactFiles
 from gateway_node.process.clearing_away import make_anew_unless_usable
 from gateway_node.process.code_command import CodeCommand
 from gateway_node.process.companions import Companions
+from gateway_node.process.credential_files import CredentialFiles
 from gateway_node.process.environment import (
     make_python_folder,
     without_secrets,
@@ -50,6 +51,7 @@ _SUPERVISORS_FOLDER = 'supervisors'
 _UNKILLABLE_FILE = 'unkillable.json'
 _INTERNAL_FOLDER = 'internal'
 _PYTHON_FOLDER = 'python'
+_CREDENTIALS_FOLDER = 'credentials'
 
 
 class SupervisedScriptRunner:
@@ -96,6 +98,7 @@ class SupervisedScriptRunner:
         self._internal = InternalPrograms(
             self._state_dir / _INTERNAL_FOLDER, self._python_folder, self._supervisors
         )
+        self._credentials = CredentialFiles(self._state_dir / _CREDENTIALS_FOLDER)
         self._unkillable = UnkillableNotes(self._state_dir / _UNKILLABLE_FILE)
         self._environment = SourcedEnvironment(
             without_secrets(os.environ if base_environment is None else base_environment),
@@ -170,6 +173,7 @@ class SupervisedScriptRunner:
             make_anew_unless_usable(self._supervisors_folder)
             self._earlier_folders = tuple(self._supervisors_folder.iterdir())
             await asyncio.to_thread(self._internal.make_folder)
+            await asyncio.to_thread(self._credentials.clear)
             make_python_folder(self._python_folder)
             self._journal.open()
             await self._supervisors.start_up()
@@ -239,13 +243,34 @@ class SupervisedScriptRunner:
         Raises:
             SpawnFailed: the process could not be started; nothing is left behind.
         """
+        try:
+            return await self._start(order, on_progress)
+        except BaseException:
+            self._credentials.remove(order.execution_id)
+            raise
+
+    async def _start(
+        self, order: StartOrder, on_progress: Callable[[Progress], None]
+    ) -> SupervisedProcess:
         directory = self._folder / order.execution_id
-        supervisor_order = await self._orders.make(order, directory)
+        supervisor_order = await self._orders.make(
+            order, directory, self._written_credentials(order)
+        )
         warnings = self._orders.warnings(order)
         pool = None
         if self._warm is not None:
             pool = await self._warm.pool_for(order.script, supervisor_order['argv'])
         return await self._supervisors.start(supervisor_order, on_progress, warnings, pool)
+
+    def _written_credentials(self, order: StartOrder) -> Path | None:
+        if order.token is None:
+            return None
+        try:
+            return self._credentials.write(order.execution_id, order.token)
+        except OSError as error:
+            raise SpawnFailed(
+                f'what the script shows to the API cannot be written: {error.strerror}'
+            ) from error
 
     async def output(self, execution_id: str) -> Output:
         """Return what was kept of the output, while it runs and after; empty where unknown."""
@@ -304,6 +329,9 @@ class SupervisedScriptRunner:
         Until then `recover` of the next gateway tells of them. What the record holds is removed
         here, but not before the supervisors are gone; returns at once.
         """
+        execution_ids = tuple(execution_ids)
+        for execution_id in execution_ids:
+            self._credentials.remove(execution_id)
         others = [each for each in execution_ids if not self._supervisors.acknowledge(each)]
         if others:
             self._putting_away.start('put away', self._put_away(others))
@@ -359,6 +387,7 @@ class SupervisedScriptRunner:
         self._internal.end()
         await self._putting_away.wait()
         await self._supervisors.close()
+        await asyncio.to_thread(self._credentials.clear)
         self._journal.close()
 
     async def _put_away(self, execution_ids: Sequence[str]) -> None:

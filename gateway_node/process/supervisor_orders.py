@@ -76,8 +76,12 @@ class SupervisorOrders:
             return
         await self._fragments.check(order.script, order.parameters, world, order.secrets)
 
-    async def make(self, order: StartOrder, directory: Path) -> SupervisorOrder:
+    async def make(
+        self, order: StartOrder, directory: Path, credentials: Path | None
+    ) -> SupervisorOrder:
         """Return what a supervisor is told; `directory` is to be the execution's own.
+
+        `credentials` is the file of what its script shows to the API.
 
         Raises:
             SpawnFailed: the set-up files cannot be sourced, or nothing runs the script any more.
@@ -88,7 +92,11 @@ class SupervisorOrders:
         except (RunnerUnavailable, ScriptNotRunnable) as error:
             raise SpawnFailed(str(error)) from error
         environment = script_environment(
-            world.variables, order, self._python_folder, gateway_url=self.gateway_url
+            world.variables,
+            order,
+            self._python_folder,
+            gateway_url=self.gateway_url,
+            credentials=credentials,
         )
         grace_sec = order.stop_grace_period_sec
         launch = order.script.kind is ScriptKind.LAUNCH

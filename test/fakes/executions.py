@@ -55,6 +55,7 @@ def as_listed(execution: Execution) -> Execution:
         group=execution.group and dataclasses.replace(execution.group, skipped=()),
         changed_at=None,
         callback=None,
+        rights=None,
         expires_up_sec=None,
         exit_verdicts={},
         retries=None,

@@ -24,6 +24,7 @@ from fakes import (
 )
 import pytest
 
+from gateway_node.access.script_credentials import ScriptCredentials
 from gateway_node.callbacks.allowed import AllowedDestinations
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, EntityType, NodeName
@@ -97,6 +98,7 @@ class Stage:
         self.free_space = FakeFreeSpace()
         self.listener = RecordingListener()
         self.proximity = FakeProximityCheck()
+        self.credentials = ScriptCredentials(is_on=True)
         self.library = ScriptLibrary(
             scripts_dir=folder, max_file_bytes=1024, schemas=self.schemas, clock=self.clock
         )
@@ -129,6 +131,7 @@ class Stage:
             last_id=None,
             check_callback=AllowedDestinations(()).check,
             proximity=self.proximity,
+            credentials=self.credentials,
         )
         self.ledger, self.service = room.ledger, room.service
         self.questions = room.questions

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.actors import Role
 from gateway_node.executions.group import Group, Skipped
+from gateway_node.executions.rights import Rights
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -48,6 +51,9 @@ TRIGGERS = st.builds(
     setting=st.none() | TEXTS,
     username=st.none() | ANY_TEXTS,
 )
+
+GLOBS = st.none() | st.lists(TEXTS, max_size=2).map(tuple)
+SCOPES = st.builds(Scope, entities=GLOBS, scripts=GLOBS, tags=GLOBS)
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'id': TEXTS,
@@ -106,6 +112,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'attempt': st.integers(1, 11),
     'retries': st.none() | st.builds(Retries, limit=st.integers(1, 10), delay_sec=SECONDS),
     'due_up_sec': st.none() | SECONDS,
+    'rights': st.none() | st.builds(Rights, name=TEXTS, role=st.sampled_from(Role), scope=SCOPES),
     'unkillable_processes': st.lists(
         st.builds(
             UnkillableProcess,

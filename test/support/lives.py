@@ -21,6 +21,7 @@ from fakes import (
     WAITING,
 )
 
+from gateway_node.access.script_credentials import ScriptCredentials
 from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.callbacks.sending import Sender
@@ -133,6 +134,7 @@ class Life:
         self.free_space = FakeFreeSpace()
         self.proximity = FakeProximityCheck()
         self.listener = RecordingListener()
+        self.credentials = ScriptCredentials(is_on=True)
         schemas = FakeSchemaChecker()
         self.library = ScriptLibrary(
             scripts_dir=robot.state_dir / 'scripts' if scripts else None,
@@ -175,6 +177,7 @@ class Life:
             last_id=last_id,
             check_callback=allowed.check,
             proximity=self.proximity,
+            credentials=self.credentials,
             archive=robot.archive,
         )
         self.ledger, self.executions = room.ledger, room.service

@@ -36,6 +36,7 @@ from gateway_node.ros.specifications import PARAMETERS
 
 BASE = '/robot/api/v1'
 UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
+    'rights': None,
     'warm': False,
     'timeout_sec': None,
     'ancestors': (),

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What waits for a start of the gateway keeps the rights of who wanted it."""
+
+from pathlib import Path
+
+from lives import APP, Robot
+import pytest
+
+from gateway_node.access.credentials import Credential
+from gateway_node.executions.actors import Actor, Role
+from gateway_node.executions.scopes import Scope
+from gateway_node.executions.starts import StartRequest
+from gateway_node.executions.values import ExecutionType
+
+ANNA = Actor(
+    name='anna', role=Role.OPERATOR, origin='192.0.2.7', scope=Scope(scripts=('check*',), tags=())
+)
+
+
+@pytest.mark.parametrize(
+    'execution_type', [ExecutionType.ON_RESTART, ExecutionType.ONCE_ON_RESTART]
+)
+async def test_a_script_that_a_schedule_starts_has_the_rights_of_who_made_that(
+    tmp_path: Path, execution_type: ExecutionType
+) -> None:
+    """Whoever it was may be long gone."""
+    robot = Robot(tmp_path)
+    async with robot.gateway() as first:
+        script_id = await first.upload()
+        request = StartRequest(execution_type=execution_type)
+        await first.executions.start(APP, script_id, request, actor=ANNA)
+    async with robot.gateway() as second:
+        execution = (await second.all(script_id))[-1]
+        token = (await second.runner.script(execution.id)).order.token
+        assert token is not None
+        assert second.credentials.credential_of(token) == Credential(
+            name='anna', role=Role.OPERATOR, scope=ANNA.scope, execution=execution.id
+        )
