@@ -94,6 +94,8 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
         failures=failures,
         allow_anonymous_access=auth.allow_anonymous_access,
     )
+    for file in files:
+        file.on_change(authentication.tell_change)
     return AccessRoom(
         authentication=authentication,
         exposure=Exposure(

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who asks: a request's token, or the lack of one, becomes an actor."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
 from functools import lru_cache
 import time
 
@@ -39,6 +40,7 @@ class Authentication:
         self._made_here = tuple(made_here)
         self._failures = failures or Failures(time.monotonic)
         self._allow_anonymous_access = allow_anonymous_access
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def is_on(self) -> bool:
@@ -94,6 +96,38 @@ class Authentication:
                 is_refused=True,
             )
         return _bearer(credential, client, client_id)
+
+    def still_lets_in(self, authorization: Sequence[str], actor: Actor) -> bool:
+        """Tell whether what let an actor in does so still, and as the same.
+
+        It is no guess where it does not.
+        """
+        if not self._sources:
+            return True
+        try:
+            credential = _known((*self._made_here, *self._sources), _token_of(authorization))
+        except NotAuthenticated:
+            return False
+        return credential is not None and credential == Credential(
+            name=actor.name or '',
+            role=actor.role,
+            scope=actor.scope,
+            execution=actor.execution,
+        )
+
+    @contextlib.contextmanager
+    def changes_told_to(self, listener: Callable[[], None]) -> Iterator[None]:
+        """Have a function called when somebody may not be let in any more who was."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    def tell_change(self) -> None:
+        """Say that somebody may not be let in any more; a source does, or who watches one."""
+        for listener in tuple(self._listeners):
+            listener()
 
     def _checked(self, token: str, client: str) -> Credential:
         self._failures.check(client, token)

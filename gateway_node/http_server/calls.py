@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from gateway_node.access.authentication import Authentication
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.stream_readers import Outlet
 from gateway_node.http_server.parts import OfKnown, OfPart
@@ -127,7 +128,9 @@ class EventStream:
     base: str
     """In front of every href."""
     reader: Actor
-    """Whose stream it is."""
+    """Whose stream it is, as long as they are let in."""
+    authentication: Authentication
+    """Knows how long they are."""
     places: StreamPlaces
 
 

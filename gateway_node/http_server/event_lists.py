@@ -241,7 +241,13 @@ def _stream(
     call.services.streams.check_open()
     places.check(call.actor)
     return Answer(
-        body=EventStream(follow=follow, base=call.base, reader=call.actor, places=places)
+        body=EventStream(
+            follow=follow,
+            base=call.base,
+            reader=call.actor,
+            authentication=call.services.authentication,
+            places=places,
+        )
     )
 
 

@@ -10,6 +10,7 @@ import socket
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
+from gateway_node.access.guests import Guest
 from gateway_node.executions.stream_news import News, Place
 from gateway_node.http_server.calls import EventStream
 from gateway_node.http_server.connections import Connection
@@ -70,11 +71,19 @@ class EventStreamResponse(ReadyResponse):
         if transport is None or not isinstance(connection, Connection):
             return
         stream = self._stream
+        shown = request.headers.getall(hdrs.AUTHORIZATION, ())
+        guest = Guest(stream.authentication, shown, stream.reader)
         with stream.places.taken(stream.reader):
             outlet = StreamOutlet(
-                request, connection, transport, stream.base, stream.places.settings.heartbeat_sec
+                request,
+                connection,
+                transport,
+                stream.base,
+                stream.places.settings.heartbeat_sec,
+                guest,
             )
-            await outlet.serve(asyncio.ensure_future(stream.follow(outlet)))
+            with guest.changes_told_to(outlet.look_at_guest):
+                await outlet.serve(asyncio.ensure_future(stream.follow(outlet)))
 
 
 class StreamOutlet:
@@ -87,12 +96,14 @@ class StreamOutlet:
         transport: asyncio.Transport,
         base: str,
         heartbeat_sec: float,
+        guest: Guest,
     ) -> None:
         self._request = request
         self._connection = connection
         self._transport = transport
         self._base = base
         self._heartbeat_sec = heartbeat_sec
+        self._guest = guest
         self._loop = asyncio.get_running_loop()
         self._place: Place | None = None
         """Behind which the reader stands."""
@@ -160,6 +171,11 @@ class StreamOutlet:
         if self._task is not None:
             self._task.cancel()
 
+    def look_at_guest(self) -> None:
+        """End where who follows is let in no more."""
+        if not self._guest.is_let_in:
+            self.note_lost()
+
     def note_half_closed(self) -> None:
         """Look whether somebody is there: who is gone answers what is sent by a reset."""
         self._heartbeat_sec = min(self._heartbeat_sec, LOOK_SEC)
@@ -190,6 +206,7 @@ class StreamOutlet:
         self._timer = self._loop.call_at(self._wrote_at + pause_sec, self._look)
 
     def _look(self) -> None:
+        self.look_at_guest()
         if self._loop.time() - self._wrote_at >= self._heartbeat_sec * _EARLIEST:
             self._beat()
         else:

@@ -140,6 +140,17 @@ def test_an_address_that_is_not_ours_stops_the_start(tmp_path: Path, host: str) 
     assert_one_line(told, f"server.host '{host}'", expected_status=1)
 
 
+def test_a_gateway_that_strangers_would_reach_does_not_start(tmp_path: Path) -> None:
+    """Nor does one whose file of tokens lies open; the next start would be refused as well."""
+    told = refused(tmp_path, {'server.host': '0.0.0.0'})
+    assert_one_line(told, 'server.host names 0.0.0.0', 'set auth.tokens_file')
+    tokens = tmp_path / 'tokens.yaml'
+    tokens.write_text('tokens: []')
+    tokens.chmod(0o644)
+    told = refused(tmp_path, {'auth.tokens_file': str(tokens)})
+    assert_one_line(told, f'parameter auth.tokens_file: {tokens} has mode', 'chmod 600')
+
+
 def test_an_unwritable_state_dir_stops_the_start(tmp_path: Path) -> None:
     """The line names the directory and the reason."""
     file = tmp_path / 'file'

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 import hashlib
 import json
+import logging
 from pathlib import Path
 import stat
 
@@ -12,7 +13,7 @@ import pytest
 
 from gateway_node.client import Execution, Gateway, GatewayError, Status
 
-TOKEN = 'anna-s-token'
+TOKEN, WRONG = 'anna-s-token', 'no-token-at-all'
 CHECK = b'cat > "$GATEWAY_RESULT"\n'
 
 
@@ -88,9 +89,11 @@ def test_a_shell_script_shows_it_without_a_word_on_its_command_line(gateway: Gat
 
 
 def test_it_is_a_file_for_the_gateways_user_alone_and_gone_at_the_end(
-    gateway: Gateway, state_dir: Path
+    gateway: Gateway, state_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing else has it: no variable, no command line, nothing that is kept."""
+    """Nothing else has it: no variable, no command line, nothing that is kept, no line of the log;
+    nor has anything the tokens of clients."""
+    caplog.set_level(logging.DEBUG)
     ended = run(
         gateway,
         'import json, os, pathlib, stat\n'
@@ -106,10 +109,13 @@ def test_it_is_a_file_for_the_gateways_user_alone_and_gone_at_the_end(
     token = backwards[::-1]
     assert (mode, is_told) == (stat.S_IRUSR | stat.S_IWUSR, False)
     assert not Path(path).exists()
-    assert status_of(gateway, token) == 401
+    for wrong in (token, WRONG):
+        assert status_of(gateway, wrong) == 401
     kept = [each for each in state_dir.rglob('*') if each.is_file()]
     assert kept
-    assert [each for each in kept if token.encode() in each.read_bytes()] == []
+    for secret in (token, TOKEN, WRONG):
+        assert [each for each in kept if secret.encode() in each.read_bytes()] == []
+        assert secret not in caplog.text
 
 
 def test_it_is_good_while_the_script_runs_and_names_no_other_parent(gateway: Gateway) -> None:

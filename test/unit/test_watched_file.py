@@ -167,3 +167,26 @@ async def test_a_file_that_does_not_answer_holds_nobody_up(
             await watched.look()
             await asyncio.sleep(0)
     assert watched.warnings == ()
+
+
+async def test_whoever_reads_while_it_is_renamed_sees_one_or_the_other(tmp_path: Path) -> None:
+    """Never half of it, and at last what was written last."""
+    path = tmp_path / 'file'
+    texts = [f'{number} ' * 5000 for number in range(200)]
+    watched = await opened(path, texts[0])
+    seen: list[str] = []
+    watched.on_change(lambda: seen.append(watched.content))
+
+    def write_all() -> None:
+        for text in texts[1:]:
+            write(path, text)
+
+    writing = asyncio.create_task(asyncio.to_thread(write_all))
+    while not writing.done():
+        await watched.look()
+        assert watched.warnings == ()
+    await writing
+    await watched.look()
+    await watched.look()
+    assert watched.content == texts[-1]
+    assert [text for text in seen if text not in texts] == []

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream lasts only as long as whoever follows it is let in."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from aiohttp import ClientResponse
+from api_support import Api, BASE, serve_api
+from clients import bearer, KnownTokens
+from event_streams import EVENT_STREAM
+from fakes import FakeClock
+import pytest
+
+from gateway_node.access.authentication import Authentication
+from gateway_node.access.credentials import Credential
+from gateway_node.access.failures import Failures, FREE_FAILURES
+from gateway_node.executions.actors import Role
+from gateway_node.executions.scopes import Scope
+from gateway_node.http_server.stream_places import StreamSettings
+
+ANNA = Credential(name='anna', role=Role.VIEWER)
+BERT = Credential(name='bert', role=Role.VIEWER)
+DEADLINE_SEC = 30.0
+
+
+async def follow(api: Api, token: str) -> ClientResponse:
+    """Open a stream, and wait until it has begun."""
+    headers: Mapping[str, str] = {**bearer(token), 'Accept': EVENT_STREAM}
+    response = await api.client.get(f'{BASE}/events', headers=headers)
+    assert response.status == 200
+    while not (await response.content.readline()).startswith(b'id:'):
+        pass  # what it begins with
+    return response
+
+
+async def read_to_the_end(*responses: ClientResponse) -> None:
+    """Wait until streams have ended."""
+    async with asyncio.timeout(DEADLINE_SEC):
+        await asyncio.gather(*(each.read() for each in responses))
+
+
+@pytest.mark.parametrize(
+    'instead',
+    [
+        None,
+        Credential(name='anna', role=Role.OPERATOR),
+        Credential(name='anna', role=Role.VIEWER, scope=Scope(tags=())),
+        Credential(name='other', role=Role.VIEWER),
+    ],
+)
+async def test_a_stream_ends_with_what_let_its_reader_in(
+    tmp_path: Path, instead: Credential | None
+) -> None:
+    """At once where a change is told; others go on. What is let in as another connects anew."""
+    known = {'a': ANNA, 'b': BERT}
+    authentication = Authentication([KnownTokens(known)])
+    async with serve_api(tmp_path, authentication=authentication) as api:
+        one, other = await follow(api, 'a'), await follow(api, 'b')
+        if instead is None:
+            del known['a']
+        else:
+            known['a'] = instead
+        authentication.tell_change()
+        await read_to_the_end(one)
+        _, health = await api.json('GET', '/health', headers=bearer('b'))
+        assert health['streams']['open'] == 1
+        refused = await api.request('GET', '/apps', headers=bearer('a'))
+        assert refused.status == (401 if instead is None else 200)
+        other.close()
+
+
+async def test_a_stream_ends_though_nobody_tells_of_the_change(tmp_path: Path) -> None:
+    """As where a token runs out: with the next heartbeat."""
+    known = {'a': ANNA}
+    authentication = Authentication([KnownTokens(known)])
+    settings = StreamSettings(heartbeat_sec=0.05)
+    async with serve_api(tmp_path, authentication=authentication, streams=settings) as api:
+        stream = await follow(api, 'a')
+        del known['a']
+        await read_to_the_end(stream)
+
+
+async def test_streams_that_end_are_no_guesses(tmp_path: Path) -> None:
+    """They slow down nobody behind the same address."""
+    known = {'a': ANNA, 'b': BERT}
+    authentication = Authentication([KnownTokens(known)], failures=Failures(FakeClock().monotonic))
+    async with serve_api(tmp_path, authentication=authentication) as api:
+        streams = [await follow(api, 'a') for _ in range(2 * FREE_FAILURES)]
+        del known['a']
+        authentication.tell_change()
+        await read_to_the_end(*streams)
+        assert (await api.request('GET', '/apps', headers=bearer('b'))).status == 200
