@@ -6,6 +6,7 @@ import datetime
 import hashlib
 from pathlib import Path
 import re
+import shlex
 import stat
 
 import pytest
@@ -171,3 +172,18 @@ def test_a_wrong_argument_is_told(
     with pytest.raises(SystemExit):
         main(arguments)
     assert capsys.readouterr().out == ''
+
+
+def test_the_commands_of_the_docs_make_tokens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they stand there, but for the file."""
+    page = (Path(__file__).parents[2] / 'docs' / 'operating.md').read_text(encoding='utf-8')
+    path = tmp_path / 'tokens.yaml'
+    commands = re.findall(r'ros2 run gateway_node gateway_token ((?:.*\\\n)*.*)', page)
+    assert len(commands) == 2
+    for command in commands:
+        arguments = shlex.split(command.replace('\\\n', ' '))
+        main([str(path) if each.startswith('/etc/') else each for each in arguments])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert said_by(path).by_name.keys() == {'anna', 'night-shift'}

@@ -2,6 +2,7 @@
 """What a tokens file may say, and what is told where it says something else."""
 
 import hashlib
+from pathlib import Path
 import stat
 
 import pytest
@@ -139,3 +140,12 @@ def test_a_time_has_a_zone(moment: str) -> None:
 def test_a_token_of_any_bytes_has_a_digest() -> None:
     """A header may hold what is no text."""
     assert digest_of('\udcff') == hashlib.sha256(b'\xff').digest()
+
+
+def test_the_example_of_the_docs_can_be_used() -> None:
+    """As it stands there."""
+    page = (Path(__file__).parents[2] / 'docs' / 'operating.md').read_text(encoding='utf-8')
+    example = page.split('```yaml\ntokens:', 1)[1].split('```', 1)[0]
+    tokens = parsed(f'tokens:{example}')
+    assert tokens.by_name.keys() == {'anna', 'night-shift'}
+    assert tokens.by_name['night-shift'].credential.scope == Scope(entities=('apps/arm_*',))
