@@ -53,14 +53,14 @@ async def test_a_stream_ends_with_what_let_its_reader_in(
     tmp_path: Path, instead: Credential | None
 ) -> None:
     """At once where a change is told; others go on. What is let in as another connects anew."""
-    known = {'a': ANNA, 'b': BERT}
-    authentication = Authentication([KnownTokens(known)])
+    known = KnownTokens({'a': ANNA, 'b': BERT})
+    authentication = Authentication([known])
     async with serve_api(tmp_path, authentication=authentication) as api:
         one, other = await follow(api, 'a'), await follow(api, 'b')
         if instead is None:
-            del known['a']
+            del known.credentials['a']
         else:
-            known['a'] = instead
+            known.credentials['a'] = instead
         authentication.tell_change()
         await read_to_the_end(one)
         _, health = await api.json('GET', '/health', headers=bearer('b'))
@@ -72,22 +72,22 @@ async def test_a_stream_ends_with_what_let_its_reader_in(
 
 async def test_a_stream_ends_though_nobody_tells_of_the_change(tmp_path: Path) -> None:
     """As where a token runs out: with the next heartbeat."""
-    known = {'a': ANNA}
-    authentication = Authentication([KnownTokens(known)])
+    known = KnownTokens({'a': ANNA})
+    authentication = Authentication([known])
     settings = StreamSettings(heartbeat_sec=0.05)
     async with serve_api(tmp_path, authentication=authentication, streams=settings) as api:
         stream = await follow(api, 'a')
-        del known['a']
+        del known.credentials['a']
         await read_to_the_end(stream)
 
 
 async def test_streams_that_end_are_no_guesses(tmp_path: Path) -> None:
     """They slow down nobody behind the same address."""
-    known = {'a': ANNA, 'b': BERT}
-    authentication = Authentication([KnownTokens(known)], failures=Failures(FakeClock().monotonic))
+    known = KnownTokens({'a': ANNA, 'b': BERT})
+    authentication = Authentication([known], failures=Failures(FakeClock().monotonic))
     async with serve_api(tmp_path, authentication=authentication) as api:
         streams = [await follow(api, 'a') for _ in range(2 * FREE_FAILURES)]
-        del known['a']
+        del known.credentials['a']
         authentication.tell_change()
         await read_to_the_end(*streams)
         assert (await api.request('GET', '/apps', headers=bearer('b'))).status == 200
