@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 
+from gateway_node import inspection
 from gateway_node.before_start import answer_to, MISCONFIGURED, StartRefused, too_old
 from gateway_node.init import stand_above
 from gateway_node.surroundings import has_terminal, put_in_order
@@ -38,6 +39,7 @@ def _start() -> None:
         raise StartRefused(complaint)
     ends_with_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     stand_above()
+    inspection.forbid()
     # Python's own KeyboardInterrupt can come up in a callback of the import system, and is lost
     # there. The default action ends the process until `EndSignals` takes over.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

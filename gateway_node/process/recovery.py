@@ -162,7 +162,8 @@ def _leftovers(
     What a script started bears the marks of that script for good, and so does this process where
     a script started it: those say nothing then.
     """
-    own = read_environment(os.getpid())
+    # Not from /proc, where this process's own is closed to its own user.
+    own = {name + b'=' + value for name, value in os.environb.items()}
     marks = {f'{EXECUTION_ID_VARIABLE}={e.execution_id}'.encode(): e.execution_id for e in entries}
     marks = {mark: execution_id for mark, execution_id in marks.items() if mark not in own}
     sessions = {e.script.pid: e for e in entries if e.script is not None}

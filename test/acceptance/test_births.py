@@ -17,6 +17,7 @@ from waiting import wait_for
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from gateway_process import entry_point, gateway, nothing_left, refused, started
+from open_descriptors import descriptors
 from ros_support import PROGRAMS
 from terminals import terminal
 
@@ -65,9 +66,9 @@ def open_files(pid: int) -> list[str]:
     """Return what a process has open, in the order of its descriptors."""
     found = []
     folder = Path(f'/proc/{pid}/fd')
-    for fd in sorted(os.listdir(folder), key=int):
+    for fd in sorted(descriptors(pid)):
         with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
-            found.append(os.readlink(folder / fd))
+            found.append(os.readlink(folder / str(fd)))
     return found
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import contextlib
 import http.client
 import json
-import os
 from pathlib import Path
 import resource
 import signal
@@ -20,6 +19,7 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from gateway_process import Answer, gateway
 from hostile_support import answering, assert_holds, FINAL, GRACE_SEC, Ground, ground_on, SLACK
+from open_descriptors import descriptors
 from small_disks import filled, mounted
 
 CLIENTS = 10
@@ -168,7 +168,7 @@ def test_without_any_descriptor_the_gateway_waits(ground: Ground) -> None:
 def free_descriptors(pid: int, count: int) -> Iterator[None]:
     """Lower a process's limit so that it can open `count` more (man 2 setrlimit, NOFILE)."""
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    used = {int(name) for name in os.listdir(f'/proc/{pid}/fd')}
+    used = set(descriptors(pid))
     bound = free = 0
     while free < count or bound in used:
         free += bound not in used

@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway_process import gateway, GatewayProcess
 from helper_processes import SPARE, SPAWNER, without_idle_helpers
+from open_descriptors import count_descriptors
 from waiting import wait_for
 
 from gateway_node.child.contract import WARM_SPAWNER_PROGRAM
@@ -266,11 +267,6 @@ def answering(api: GatewayProcess) -> Iterator[Prober]:
 def is_warm(pid: int) -> bool:
     """Tell whether a process is the warm interpreter, or was forked from it."""
     return WARM_SPAWNER_PROGRAM.encode() in read_proc(pid, 'cmdline')
-
-
-def count_descriptors(pid: int) -> int:
-    """Return how many descriptors a process has open."""
-    return len(os.listdir(f'/proc/{pid}/fd'))
 
 
 def assert_holds(body: Any, expected: dict[str, Any]) -> None:

@@ -21,7 +21,16 @@ ABOVE_CORE = ('access', 'callbacks')
 """What stands on the core, and what the outer rooms may import too."""
 OUTER = ('http_server', 'ros', 'process', 'storage')
 COMMON = frozenset(
-    {'clock', 'masking', 'removal', 'side_tasks', 'strict_json', 'threads', 'to_the_end'}
+    {
+        'clock',
+        'inspection',
+        'masking',
+        'removal',
+        'side_tasks',
+        'strict_json',
+        'threads',
+        'to_the_end',
+    }
 )
 """What every room may import, for it imports the standard library only."""
 ROOMS = COMMON | {
@@ -122,6 +131,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'manifest_files': frozenset(),
     'masking': frozenset(),
     'proximity_assembly': frozenset({*CORE, 'access', 'ros'}),
+    'inspection': frozenset(),
     '__main__': frozenset({'before_start', 'init', 'unneeded_imports', 'main', 'surroundings'}),
     'side_tasks': frozenset(),
     'strict_json': frozenset(),

@@ -29,6 +29,7 @@ from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, exceptions, validators
 
+from gateway_node import inspection
 from gateway_node.child.messages import MAX_VIOLATIONS, SchemaAnswer, SchemaQuestion, Violations
 from gateway_node.child.schema.schema_walk import pointer_token, SchemaWalk
 from gateway_node.child.schema.secret_places import SecretPlaces
@@ -231,6 +232,7 @@ def main(arguments: list[str]) -> None:
     more, SIGALRM's default action ends a check that does not.
     """
     memory_mb, seconds = (int(argument) for argument in arguments)
+    inspection.forbid_unless_hidden()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.setrecursionlimit(5000)
     # Once everything, so that nothing is left to import or to load when files are out of reach.

@@ -6,7 +6,7 @@ not, the supervisor forks; it has no threads, so Python may do it. Nothing here 
 script is watched afterwards.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import fcntl
 import functools
@@ -16,8 +16,9 @@ import signal
 import sys
 from typing import NamedTuple, NoReturn
 
+from gateway_node import inspection
 from gateway_node.child.contract import OOM_SCORE_ADJUSTMENT, PROGRESS_FD
-from gateway_node.child.process_tree import die_with_parent, read_proc
+from gateway_node.child.process_tree import die_with_parent
 
 _RESET_SIGNALS = [
     signal.SIGCHLD,
@@ -57,6 +58,7 @@ def inherit_bounds() -> None:
     """Set once, in the supervisor, what is the same for all of its scripts."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _own_score()
 
 
 def execute(program: Program, await_readable: Callable[[int], None]) -> Begun:
@@ -81,36 +83,62 @@ def _spawn(program: Program) -> int:
     """
     # The progress channel comes last: the descriptor that it takes may be another's source.
     sources = (program.stdin, program.stdout, program.stderr, program.progress)
-    own_score = _own_score()
     os.chdir(program.working_directory)
     try:
-        _adjust_score(str(OOM_SCORE_ADJUSTMENT))
-        return os.posix_spawn(
-            program.argv[0],
-            list(program.argv),
-            program.environment,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(sources)
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_RESET_SIGNALS,
-        )
+        with _score_of_scripts():
+            return os.posix_spawn(
+                program.argv[0],
+                list(program.argv),
+                program.environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(sources)
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_RESET_SIGNALS,
+            )
     finally:
-        _adjust_score(own_score)
         os.chdir('/')
 
 
+class _Score(NamedTuple):
+    """This process's adjustment of the score by which the kernel ends processes."""
+
+    descriptor: int
+    """Of the file, for reading and writing; -1 where it cannot be written."""
+    first: bytes
+    """What it was before any script could make something of it."""
+
+
 @functools.cache
-def _own_score() -> str:
-    """Return this process's adjustment, and nothing that a script made of it later."""
-    return read_proc(os.getpid(), 'oom_score_adj').decode()
+def _own_score() -> _Score:
+    try:
+        # Whom nobody may look into can open it for that moment alone, and write it ever after.
+        with inspection.allowed():
+            descriptor = os.open('/proc/self/oom_score_adj', os.O_RDWR | os.O_CLOEXEC)
+        return _Score(descriptor, os.pread(descriptor, 16, 0))
+    except OSError:
+        return _Score(-1, b'')
 
 
-def _adjust_score(score: str) -> None:
-    # Back to where it was is allowed to everybody (man 5 proc_pid_oom_score_adj).
+@contextlib.contextmanager
+def _score_of_scripts() -> Iterator[None]:
+    """Have this process's children begin with the adjustment of scripts.
+
+    They could not raise it themselves. Back to where it was is allowed to everybody (man 5
+    proc_pid_oom_score_adj).
+    """
+    descriptor, first = _own_score()
+    if descriptor < 0:
+        yield
+        return
     with contextlib.suppress(OSError):
-        _put('/proc/self/oom_score_adj', score)
+        os.pwrite(descriptor, str(OOM_SCORE_ADJUSTMENT).encode(), 0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.pwrite(descriptor, first, 0)
 
 
 def fork(
@@ -126,9 +154,10 @@ def fork(
         OSError: as of `execute`, or whatever `begin` raises.
     """
     reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _become(program, begin, writing)
+    with _score_of_scripts():
+        pid = os.fork()
+        if pid == 0:
+            _become(program, begin, writing)
     os.close(writing)
     with os.fdopen(reading, 'rb') as pipe:
         await_readable(reading)
@@ -171,7 +200,6 @@ def _prepare(program: Program) -> None:
         os._exit(127)
     if program.cgroup_procs is not None:
         _put(program.cgroup_procs, '0')
-    _adjust_score(str(OOM_SCORE_ADJUSTMENT))
     os.chdir(program.working_directory)
     _arrange_descriptors(program)
     for number in _RESET_SIGNALS:

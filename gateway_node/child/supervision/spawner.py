@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 
+from gateway_node import inspection
 from gateway_node.child import process_tree
 from gateway_node.child.contract import SPAWNER_NAME
 from gateway_node.child.killing import Killing
@@ -45,6 +46,7 @@ def main(start_program: ProgramStarter = execute) -> None:
     pidfd = int(sys.argv[2])
     for descriptor in (control.fileno(), pidfd):
         os.set_inheritable(descriptor, False)
+    inspection.forbid_unless_hidden()
     process_tree.set_name(SPAWNER_NAME)
     process_tree.become_subreaper()
     # What is there by now stays: no collection in a supervisor looks at it, and copies it thereby.

@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import NoReturn
 
+from gateway_node import inspection
 from gateway_node.child import process_tree
 from gateway_node.child.contract import EXECUTION_ID_VARIABLE
 from gateway_node.child.supervision.program import Begun, fork, Program, replace_with
@@ -70,6 +71,8 @@ class WarmScripts:
                 with contextlib.suppress(OSError):
                     # That of the listing itself is closed already.
                     os.close(descriptor)
+        # As an exec would: what of the supervisor is left in its memory is of this script alone.
+        inspection.allow()
         os.close(complaint)
         run(command, self._exit)
 

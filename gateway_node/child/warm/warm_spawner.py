@@ -11,6 +11,7 @@ import json
 import os
 import sys
 
+from gateway_node import inspection
 from gateway_node.child.contract import EXECUTION_ID_VARIABLE
 from gateway_node.child.messages import Loaded
 from gateway_node.child.supervision import spawner
@@ -26,6 +27,8 @@ def main() -> None:
     shown = ShownProcess(EXECUTION_ID_VARIABLE)
     shown.show_command([sys.executable, __name__])
     set_at_the_start = dict(os.environ.items() - shown.environment.items())
+    # Before there is much to look into, and behind what only who may look can read.
+    inspection.forbid_unless_hidden()
     import_all(loaded['modules'])
     load_libraries(loaded['libraries'])
     warm_exit = WarmExit(loaded['idle_threads'])
