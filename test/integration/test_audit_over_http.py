@@ -285,7 +285,7 @@ async def test_what_a_crash_left_is_told(api: Api) -> None:
 
 def break_audit(api: Api) -> None:
     """Have nothing kept any more: a file is where the folder was."""
-    api.audit_folder.rename(api.audit_folder.with_name('broken'))
+    api.audit_folder.rename(api.audit_folder.with_name(f'{api.audit_folder.name}_before'))
     api.audit_folder.touch()
 
 
@@ -365,7 +365,7 @@ async def test_a_request_that_is_not_answered_is_noted(
         await begun.wait()
     await asyncio.wait({waiting})
     assert isinstance(waiting.exception(), ClientError)
-    *_, last = (tmp_path / 'audit' / 'audit.jsonl').read_text().splitlines()
+    *_, last = (api.audit_folder / 'audit.jsonl').read_text().splitlines()
     note = json.loads(last)
     assert (note['method'], note['execution']) == ('POST', execution)
     assert 'status' not in note

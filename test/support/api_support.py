@@ -303,7 +303,8 @@ async def serve_api(
         await locks.open(entities)
         await executions.open(entities)
     entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
-    audit_folder = directory / 'audit'
+    # Beside the directory: what a refused request leaves there is nothing.
+    audit_folder = directory.with_name(f'{directory.name}_audit')
     audit = AuditTrail(
         AuditFiles(audit_folder, clock, max_file_bytes=1024 * 1024, max_files=10),
         clock,

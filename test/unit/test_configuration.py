@@ -295,6 +295,12 @@ def test_every_parameter_is_described() -> None:
             assert specification.maximum is not None
 
 
+def test_an_audit_that_is_required_is_enabled() -> None:
+    """Nobody may rely on one that is not there."""
+    with pytest.raises(ParameterInvalid, match='audit.required is True; allowed: false, where'):
+        configuration_from({'audit.enabled': False, 'audit.required': True}, environ=ENVIRON)
+
+
 def test_json_web_tokens_need_keys_an_issuer_and_an_audience() -> None:
     """Without keys none is taken; with them, one of another issuer, or for another, is not."""
     assert configured().auth.jwt is None
