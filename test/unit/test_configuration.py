@@ -297,7 +297,7 @@ def test_every_parameter_is_described() -> None:
 
 def test_an_audit_that_is_required_is_enabled() -> None:
     """Nobody may rely on one that is not there."""
-    with pytest.raises(ParameterInvalid, match='audit.required is True; allowed: false, where'):
+    with pytest.raises(ParameterInvalid, match=r'audit\.required is True; allowed: false, where'):
         configuration_from({'audit.enabled': False, 'audit.required': True}, environ=ENVIRON)
 
 
