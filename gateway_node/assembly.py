@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Mapping
 import contextlib
 from dataclasses import dataclass
 import platform
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from gateway_node import __version__
 from gateway_node.access.audit_trail import AuditTrail
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import Locks, LockSettings
-from gateway_node.access.one_time_codes import CodeDisplay
 from gateway_node.access_room import access_room, AccessRoom, audit_trail
 from gateway_node.adapters import Adapters, open_adapters
 from gateway_node.callbacks.allowed import AllowedDestinations
@@ -42,6 +41,9 @@ from gateway_node.side_tasks import SideTasks
 from gateway_node.storage.callback_store import SqliteCallbackStore
 from gateway_node.storage.database import SQLITE_VERSION
 
+if TYPE_CHECKING:
+    from gateway_node.access.one_time_codes import CodeDisplay
+
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSide:
@@ -52,7 +54,7 @@ class NodeSide:
     """Of ROS and of its middleware."""
     unseen_nodes: UnseenNodes
     namesakes: Namesakes
-    code_display: CodeDisplay | None = None
+    code_display: 'CodeDisplay | None' = None
     """Where one-time codes are shown in the graph, if they are."""
 
 
@@ -148,7 +150,7 @@ async def assemble(
 
 def _code_displays(
     configuration: Configuration, adapters: Adapters, node_side: NodeSide
-) -> list[CodeDisplay]:
+) -> 'list[CodeDisplay]':
     command = configuration.proximity.command
     displays: list[CodeDisplay] = [adapters.runner.code_command(command)] if command else []
     return displays + ([node_side.code_display] if node_side.code_display is not None else [])
