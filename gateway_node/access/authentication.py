@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
+from dataclasses import replace
 from functools import lru_cache
 import time
 
@@ -108,7 +109,7 @@ class Authentication:
             credential = _known((*self._made_here, *self._sources), _token_of(authorization))
         except NotAuthenticated:
             return False
-        return credential is not None and credential == Credential(
+        return credential is not None and replace(credential, client_id=None) == Credential(
             name=actor.name or '',
             role=actor.role,
             scope=actor.scope,
@@ -151,7 +152,7 @@ def _bearer(credential: Credential, client: str, client_id: str | None) -> Actor
         role=credential.role,
         origin=client,
         scope=credential.scope,
-        client_id=client_id,
+        client_id=client_id or credential.client_id,
         execution=credential.execution,
     )
 

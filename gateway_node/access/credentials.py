@@ -17,6 +17,8 @@ class Credential:
     scope: Scope = EVERYTHING
     execution: str | None = None
     """The id of the execution whose script bears it."""
+    client_id: str | None = None
+    """What who started that one calls itself; so does its script, unless it says otherwise."""
 
 
 class CredentialSource(Protocol):

@@ -33,7 +33,11 @@ class ScriptCredentials:
         token = f'{PREFIX}{secrets.token_urlsafe(_TOKEN_BYTES)}'
         digest = self._digests[execution.id] = digest_of(token)
         self._credentials[digest] = Credential(
-            name=rights.name, role=rights.role, scope=rights.scope, execution=execution.id
+            name=rights.name,
+            role=rights.role,
+            scope=rights.scope,
+            execution=execution.id,
+            client_id=rights.client_id,
         )
         return token
 

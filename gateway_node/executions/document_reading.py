@@ -165,7 +165,12 @@ def _rights(told: Summary | None) -> Rights | None:
     if told is None:
         return None
     globs = {name: tuple(told[name]) for name in ('entities', 'scripts', 'tags') if name in told}
-    return Rights(name=told['name'], role=Role(told['role']), scope=Scope(**globs))
+    return Rights(
+        name=told['name'],
+        role=Role(told['role']),
+        scope=Scope(**globs),
+        client_id=told.get('client_id'),
+    )
 
 
 def _moment(text: str | None) -> datetime.datetime | None:

@@ -198,7 +198,8 @@ def _rest(execution: Execution) -> dict[str, Any]:
 
 def _rights(rights: Rights) -> Summary:
     scope = {name: globs for name, globs in vars(rights.scope).items() if globs is not None}
-    return {'name': rights.name, 'role': rights.role.value, **scope}
+    client = {} if rights.client_id is None else {'client_id': rights.client_id}
+    return {'name': rights.name, 'role': rights.role.value, **scope, **client}
 
 
 def _time(moment: datetime.datetime | None) -> str | None:

@@ -61,14 +61,13 @@ class Families:
     def asking(self, actor: Actor, ancestors: tuple[str, ...]) -> Actor:
         """Return as whom an execution is asked for: by a script, as who had that one started.
 
-        Where nobody is authenticated, whoever names a parent passes for its script.
+        A credential of an execution says so itself. Where nobody is authenticated, whoever names
+        a parent passes for its script.
         """
-        named = ancestors[:1] if actor.name is None else ()
-        for script_of in (actor.execution, *named):
-            parent = None if script_of is None else self._active.get(script_of)
-            if parent is not None and parent.asked_by is not None:
-                return parent.asked_by
-        return actor
+        if actor.name is not None or not ancestors:
+            return actor
+        parent = self._active.get(ancestors[0])
+        return actor if parent is None or parent.asked_by is None else parent.asked_by
 
     @contextlib.contextmanager
     def expecting(self, child_id: str, ancestors: tuple[str, ...]) -> Iterator[None]:

@@ -14,10 +14,12 @@ class Rights:
     name: str
     role: Role
     scope: Scope = EVERYTHING
+    client_id: str | None = None
+    """What the client called itself, where it did: a lock can be its alone."""
 
 
 def rights_of(actor: Actor) -> Rights | None:
     """Return the rights of what an actor starts; None where nobody is asked who they are."""
     if actor.name is None:
         return None
-    return Rights(name=actor.name, role=actor.role, scope=actor.scope)
+    return Rights(name=actor.name, role=actor.role, scope=actor.scope, client_id=actor.client_id)

@@ -3,13 +3,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 import datetime
 from pathlib import Path
 from typing import Any
 
 from api_support import Api, form, serve_api
+from clients import bearer, KnownTokens
 from fakes import FakeSchemaChecker
 import pytest
+
+from gateway_node.access.authentication import Authentication
+from gateway_node.access.credentials import Credential
+from gateway_node.executions.actors import Role
 
 TEMP_SENSOR = 'apps/temp_sensor'
 COMPONENT = 'components/powertrain_engine'
@@ -223,6 +229,32 @@ async def test_what_the_holders_script_starts_is_the_holders(tmp_path: Path) -> 
         assert (await api.request('POST', path, json=of_child)).status == 202
         of_strange = NOW | {'parent': strange['id']}
         assert (await api.request('POST', path, json=of_strange)).status == 409
+
+
+async def test_a_script_with_a_credential_acts_as_who_had_it_started(tmp_path: Path) -> None:
+    """As that client of theirs, so that the lock is its own, whatever it does; another script of
+    the same identity, and of another client, is somebody else."""
+    anna = Credential(name='anna', role=Role.CONFIGURATOR)
+    tokens = {
+        'anna': anna,
+        'script_a': replace(anna, execution='exec_a', client_id='client_a'),
+        'script_b': replace(anna, execution='exec_b', client_id='client_b'),
+    }
+    authentication = Authentication([KnownTokens(tokens)])
+    async with serve_api(tmp_path, authentication=authentication) as api:
+        as_anna, as_script, as_other = A | bearer('anna'), bearer('script_a'), bearer('script_b')
+        status, taken = await api.json('POST', LOCKS, json=FOR_A_WHILE, headers=as_anna)
+        assert (status, taken['holder']) == (201, {'name': 'anna', 'client_id': 'client_a'})
+        scripts = f'/{TEMP_SENSOR}/scripts'
+        for headers, expected in ((as_other, 409), (as_script, 201)):
+            answer = await api.request(
+                'POST', scripts, data=form(b'true\n', 'a.sh'), headers=headers
+            )
+            assert answer.status == expected
+        _, lock = await api.json('GET', f'{LOCKS}/{taken["id"]}', headers=as_script)
+        assert lock['owned'] is True
+        answer = await api.request('DELETE', f'{LOCKS}/{taken["id"]}', headers=as_script)
+        assert answer.status == 204
 
 
 async def test_who_stops_a_parent_leaves_alone_what_others_hold(tmp_path: Path) -> None:

@@ -13,7 +13,11 @@ from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import ExecutionType
 
 ANNA = Actor(
-    name='anna', role=Role.OPERATOR, origin='192.0.2.7', scope=Scope(scripts=('check*',), tags=())
+    name='anna',
+    role=Role.OPERATOR,
+    origin='192.0.2.7',
+    scope=Scope(scripts=('check*',), tags=()),
+    client_id='tablet',
 )
 
 
@@ -34,5 +38,9 @@ async def test_a_script_that_a_schedule_starts_has_the_rights_of_who_made_that(
         token = (await second.runner.script(execution.id)).order.token
         assert token is not None
         assert second.credentials.credential_of(token) == Credential(
-            name='anna', role=Role.OPERATOR, scope=ANNA.scope, execution=execution.id
+            name='anna',
+            role=Role.OPERATOR,
+            scope=ANNA.scope,
+            execution=execution.id,
+            client_id='tablet',
         )

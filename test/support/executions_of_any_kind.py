@@ -112,7 +112,14 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'attempt': st.integers(1, 11),
     'retries': st.none() | st.builds(Retries, limit=st.integers(1, 10), delay_sec=SECONDS),
     'due_up_sec': st.none() | SECONDS,
-    'rights': st.none() | st.builds(Rights, name=TEXTS, role=st.sampled_from(Role), scope=SCOPES),
+    'rights': st.none()
+    | st.builds(
+        Rights,
+        name=TEXTS,
+        role=st.sampled_from(Role),
+        scope=SCOPES,
+        client_id=st.none() | TEXTS,
+    ),
     'unkillable_processes': st.lists(
         st.builds(
             UnkillableProcess,

@@ -45,7 +45,7 @@ async def test_a_script_gets_a_token_with_the_rights_of_who_started_it(stage: St
     assert token is not None
     assert token.startswith(PREFIX)
     assert stage.credentials.credential_of(token) == Credential(
-        name='anna', role=Role.OPERATOR, scope=SCOPE, execution=execution.id
+        name='anna', role=Role.OPERATOR, scope=SCOPE, execution=execution.id, client_id='tab'
     )
     assert token not in repr(script.order)
     _, other = await started(stage)
@@ -86,7 +86,9 @@ async def test_who_did_not_say_who_they_are_has_no_rights_to_give(stage: Stage) 
     _, script = await started(stage, actor=CLIENT)
     assert script.order.token is None
     execution, _ = await started(stage)
-    assert execution.rights == Rights(name='anna', role=Role.OPERATOR, scope=SCOPE)
+    assert execution.rights == Rights(
+        name='anna', role=Role.OPERATOR, scope=SCOPE, client_id='tab'
+    )
     assert ScriptCredentials(is_on=False).issue(execution) is None
 
 
@@ -110,7 +112,7 @@ async def test_what_a_script_starts_is_a_child_of_its_execution(stage: Stage) ->
         assert child.rights == parent.rights
         assert script.order.token is not None
         assert stage.credentials.credential_of(script.order.token) == Credential(
-            name='anna', role=Role.OPERATOR, scope=SCOPE, execution=child.id
+            name='anna', role=Role.OPERATOR, scope=SCOPE, execution=child.id, client_id='tab'
         )
 
 
