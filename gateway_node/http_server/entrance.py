@@ -88,7 +88,7 @@ class Entrance:
         if len(origins) == 1 and origins[0] in self._allowed_origins:
             return
         for origin in origins:
-            if authority is None or not is_own_origin(origin, authority):
+            if authority is None or not is_own_origin(origin, authority, over_tls=request.secure):
                 raise OriginForeign(hdrs.ORIGIN, origin)
         for site in request.headers.getall(_SEC_FETCH_SITE, ()):
             if is_foreign_site(site):

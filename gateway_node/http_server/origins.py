@@ -81,15 +81,16 @@ def is_own_host(authority: Authority, names: frozenset[str]) -> bool:
     return authority.is_address or authority.host in names
 
 
-def is_own_origin(origin: str, authority: Authority) -> bool:
+def is_own_origin(origin: str, authority: Authority, *, over_tls: bool = False) -> bool:
     """Tell whether an `Origin` (RFC 6454) is that of the host and port that the request is for.
 
     Another address is another origin, as is another port of this host. The scheme may be https
-    although the request came by http: a proxy in front ends TLS.
+    although the request came by http: a proxy in front ends TLS. Where it came `over_tls` no page
+    of http is ours: whoever stands in between could have made it.
     """
     scheme, separator, rest = origin.partition('://')
     there = parse_authority(rest) if separator else None
-    if there is None or scheme not in _DEFAULT_PORTS:
+    if there is None or scheme not in _DEFAULT_PORTS or (over_tls and scheme != 'https'):
         return False
 
     def port(of: Authority) -> int:

@@ -124,6 +124,18 @@ def test_an_unknown_argument_stops_the_start(
     assert_one_line(refused(tmp_path, {}, *arguments), *parts)
 
 
+def test_a_certificate_that_does_not_serve_stops_the_start(tmp_path: Path) -> None:
+    """The line names the file; another start would be refused as well."""
+    (tmp_path / 'key.pem').touch(mode=0o600)
+    files = {
+        f'server.tls.{name}_file': tmp_path / f'{name}.pem' for name in ('certificate', 'key')
+    }
+    told = refused(tmp_path, {name: str(file) for name, file in files.items()})
+    assert_one_line(
+        told, f'server.tls.certificate_file {tmp_path}/certificate.pem', 'No such file'
+    )
+
+
 def test_a_port_in_use_stops_the_start(tmp_path: Path) -> None:
     """The line names host and port and says that it is in use."""
     with socket.create_server(('127.0.0.1', 0)) as taken:

@@ -9,8 +9,10 @@ from unittest.mock import AsyncMock
 
 from aiohttp import ClientSession
 from api_support import Api, BASE, serve_api
+from certificates import certificates_in
 from event_streams import EVENT_STREAM, EventSource, names_of
 import pytest
+from tls_peer import TlsPeer
 
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Cursor, Event
@@ -21,15 +23,19 @@ from gateway_node.http_server.event_stream import SEND_BUFFER_BYTES
 from gateway_node.http_server.stream_places import StreamSettings
 
 ENTITY = 'apps/temp_sensor'
+ASK = f'GET {BASE}/events HTTP/1.1\r\nHost: robot\r\nAccept: {EVENT_STREAM}\r\n\r\n'.encode()
 ACCEPTED, RUNNING, ENDED = (
     f'status execution.{each}' for each in ('accepted', 'running', 'ended')
 )
 
 
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
+@pytest.fixture(params=['plain', 'TLS'])
+async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Api]:
     """Serve a gateway."""
-    async with serve_api(tmp_path) as api:
+    certificates = trust = None
+    if request.param == 'TLS':
+        certificates, trust = await certificates_in(tmp_path)
+    async with serve_api(tmp_path, certificates=certificates, trust=trust) as api:
         yield api
 
 
@@ -319,18 +325,32 @@ async def test_a_client_that_reads_nothing_for_long_is_told_all_of_it_then(api: 
         assert names_of(await slow.rest()) == told
 
 
-async def test_a_client_that_ends_its_side_may_read_on(api: Api) -> None:
+async def test_a_client_that_ends_its_side_may_read_on(tmp_path: Path) -> None:
     """As with `nc -N`: it is not taken for gone as long as it takes what is sent."""
-    script_id = await api.upload(ENTITY)
-    reader, writer = await api.connect()
-    writer.write(
-        f'GET {BASE}/events HTTP/1.1\r\nHost: localhost\r\nAccept: {EVENT_STREAM}\r\n\r\n'.encode()
-    )
-    await reader.readuntil(b'retry: 2000\n\n')
-    writer.write_eof()
-    await live(api, script_id)
-    assert b'execution.ended' in await reader.readuntil(b'execution.ended')
-    writer.close()
+    async with serve_api(tmp_path) as api:
+        script_id = await api.upload(ENTITY)
+        reader, writer = await api.connect()
+        writer.write(ASK)
+        await reader.readuntil(b'retry: 2000\n\n')
+        writer.write_eof()
+        await live(api, script_id)
+        assert b'execution.ended' in await reader.readuntil(b'execution.ended')
+        writer.close()
+
+
+async def test_a_client_that_ends_its_side_over_tls_may_read_on(tmp_path: Path) -> None:
+    """The same, behind its farewell."""
+    certificates, trust = await certificates_in(tmp_path)
+    async with serve_api(tmp_path, certificates=certificates, trust=trust) as api:
+        script_id = await api.upload(ENTITY)
+        peer = await TlsPeer.connect(int(api.address.rpartition(':')[2]), trust)
+        await peer.shake_hands(with_last=ASK)
+        # OpenSSL wants nothing to wait unread at a farewell.
+        await peer.until(b'retry: 2000\n\nid: ')
+        peer.end(with_farewell=True)
+        await live(api, script_id)
+        await peer.until(b'execution.ended')
+        peer.writer.close()
 
 
 @pytest.mark.parametrize('version', ['1.0', '1.1'])

@@ -4,6 +4,7 @@
 from collections.abc import AsyncIterator
 import contextlib
 from dataclasses import dataclass
+import hashlib
 from pathlib import Path
 
 from aiohttp import ClientSession, FormData
@@ -22,9 +23,14 @@ from gateway_node.http_server.certificates import Certificates
 NODE = NodeName(namespace='/', name='temp_sensor')
 ASKS_ITS_GATEWAY = b"""
 import json, os, urllib.request
-with urllib.request.urlopen(os.environ['GATEWAY_URL'] + '/apps/temp_sensor') as answer:
-    print(json.dumps({'url': answer.url, 'found': json.load(answer)['id']}))
+request = urllib.request.Request(os.environ['GATEWAY_URL'] + '/apps/temp_sensor')
+if credentials := os.environ.get('GATEWAY_CREDENTIALS'):
+    request.add_header(*open(credentials).read().strip().split(': ', 1))
+with urllib.request.urlopen(request) as answer:
+    found = json.load(answer)['id']
+print(json.dumps({'url': answer.url, 'found': found, 'has_credentials': bool(credentials)}))
 """
+TOKEN = 'gwt_of_anna'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +90,8 @@ async def test_no_proxy_is_believed_there(stage: Stage) -> None:
     assert (await answer.json())['items'][0]['href'].startswith(BASE)
 
 
-async def test_a_script_asks_its_gateway(tmp_path: Path) -> None:
+@pytest.mark.parametrize('asks_for_credentials', [False, True])
+async def test_a_script_asks_its_gateway(tmp_path: Path, *, asks_for_credentials: bool) -> None:
     """With what it has in its environment, and nothing more."""
     robots, people = Authority('robots'), Authority('people')
     files = robots.issue().write(tmp_path / 'server', client_ca=people.certificate)
@@ -94,12 +101,19 @@ async def test_a_script_asks_its_gateway(tmp_path: Path) -> None:
         'server.tls.client_ca_file': str(files.client_ca),
         'python.warm': False,
     }
+    if asks_for_credentials:
+        tokens = tmp_path / 'tokens.yaml'
+        tokens.touch(mode=0o600)
+        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+        tokens.write_text(f'tokens: [{{name: anna, role: admin, sha256: "{digest}"}}]\n')
+        parameters['auth.tokens_file'] = str(tokens)
     async with assembled_gateway(
         tmp_path / 'state',
         GraphSnapshot(nodes=frozenset({NODE})),
         parameters=parameters,
         trust=robots.trust(people.issue('anna').write(tmp_path / 'anna')),
     ) as client:
+        client.headers.update(bearer(TOKEN) if asks_for_credentials else {})
         form = FormData()
         form.add_field('file', ASKS_ITS_GATEWAY, filename='asks.py')
         scripts = f'{BASE}/apps/temp_sensor/scripts'
@@ -111,5 +125,6 @@ async def test_a_script_asks_its_gateway(tmp_path: Path) -> None:
         )
         execution = await answer.json()
         assert execution['status'] == 'completed', execution
-        assert execution['parameters']['found'] == 'temp_sensor'
-        assert execution['parameters']['url'].startswith('http://127.0.0.1:')
+        said = execution['parameters']
+        assert said.pop('url').startswith('http://127.0.0.1:')
+        assert said == {'found': 'temp_sensor', 'has_credentials': asks_for_credentials}

@@ -15,8 +15,9 @@ import ssl
 from typing import Any
 
 from aiohttp import ClientSession, TCPConnector, web
+from api_support import BASE, serve_api
 from assembled_gateway import assembled_gateway
-from certificates import Authority
+from certificates import Authority, certificates_in
 from loop_clock import LoopClock
 import pytest
 from served_connections import (
@@ -32,6 +33,7 @@ from tls_peer import TlsPeer
 from waiting import wait_until
 
 from gateway_node.entities.values import GraphSnapshot
+from gateway_node.http_server import certificates as certificates_module
 from gateway_node.http_server import open_connections
 from gateway_node.http_server.answers import response_to
 from gateway_node.http_server.calls import Answer, Stream
@@ -256,9 +258,7 @@ async def test_a_connection_that_breaks_in_its_handshake_is_no_defect(
 @contextlib.asynccontextmanager
 async def handling(directory: Path, handler: Any) -> AsyncIterator[Stage]:
     """Serve what a handler answers."""
-    authority = Authority()
-    certificates = Certificates(authority.issue().write(directory))
-    await certificates.open()
+    certificates, trust = await certificates_in(directory)
     server = Server(handler, ConnectionLimits(), certificates)
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
@@ -267,7 +267,7 @@ async def handling(directory: Path, handler: Any) -> AsyncIterator[Stage]:
         port=int(url.rsplit(':', 1)[1]),
         asked=asyncio.Event(),
         released=asyncio.Event(),
-        trust=authority.trust(),
+        trust=trust,
     )
     yield stage
     await stage.close()
@@ -345,6 +345,16 @@ async def test_only_who_shows_a_certificate_of_the_authority_is_heard(
         assert await answered(stage)
 
 
+async def test_only_pages_of_https_are_own(tmp_path: Path) -> None:
+    """Whoever stands in between can make one of http, of this very host and port."""
+    certificates, trust = await certificates_in(tmp_path)
+    async with serve_api(tmp_path, certificates=certificates, trust=trust) as api:
+        for scheme, status in (('http', 403), ('https', 405)):
+            headers = {'Origin': f'{scheme}://{api.address}'}
+            answer = await api.client.patch(f'{BASE}/apps', headers=headers)
+            assert answer.status == status
+
+
 async def test_a_gateway_speaks_tls(tmp_path: Path) -> None:
     """And tells browsers to do so for a day, and what it serves to nobody else."""
     authority = Authority()
@@ -371,8 +381,11 @@ async def warnings_of(client: ClientSession) -> list[str]:
     return list(health['warnings'])
 
 
-async def test_a_gateway_that_is_running_takes_another_certificate(tmp_path: Path) -> None:
+async def test_a_gateway_that_is_running_takes_another_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For new connections; those that are open stay, and a wrong file is told in /health."""
+    monkeypatch.setattr(certificates_module, 'LOOK_SEC', 0.05)
     old, new = Authority('old'), Authority('new')
     files = old.issue().write(tmp_path / 'tls')
     parameters = {

@@ -110,6 +110,8 @@ class Api:
     """`host:port`."""
     url_of_scripts: str
     """Where scripts reach it."""
+    trust: ssl.SSLContext | None
+    """What its clients have where it speaks TLS."""
     directory: EntityDirectory
     library: ScriptLibrary
     executions: ExecutionService
@@ -131,7 +133,7 @@ class Api:
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection, for what no client library would send."""
         host, _, port = self.address.partition(':')
-        return await asyncio.open_connection(host, int(port))
+        return await asyncio.open_connection(host, int(port), ssl=self.trust)
 
     async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
         """Send a request to a path below the base; the answer is what its route declares."""
@@ -356,6 +358,7 @@ async def serve_api(
             client=client,
             address=served.url.partition('://')[2],
             url_of_scripts=served.url_of_scripts,
+            trust=trust,
             directory=entities,
             library=library,
             executions=executions,

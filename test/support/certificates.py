@@ -12,11 +12,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway_node.http_server.certificates import CertificateFiles
+from gateway_node.http_server.certificates import CertificateFiles, Certificates
 
 ROBOT = 'robot'
 """The host that a gateway's certificate is for, beside 127.0.0.1."""
 _DAY = datetime.timedelta(days=1)
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +65,13 @@ class Authority:
     def __init__(self, name: str = 'authority') -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
+        key = self._key.public_key()
         constraints = x509.BasicConstraints(ca=True, path_length=None)
-        builder = _builder(self._name, self._name, self._key.public_key())
-        certificate = builder.add_extension(constraints, critical=True).sign(
-            self._key, hashes.SHA256()
-        )
+        subject = x509.SubjectKeyIdentifier.from_public_key(key)
+        builder = _builder(self._name, self._name, key).add_extension(constraints, critical=True)
+        builder = builder.add_extension(_SIGNS_CERTIFICATES, critical=True)
+        builder = builder.add_extension(subject, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(self, name: str = ROBOT, *, expired: bool = False) -> Issued:
@@ -68,7 +81,11 @@ class Authority:
             [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address('127.0.0.1'))]
         )
         builder = _builder(_name(name), self._name, key.public_key(), expired=expired)
-        certificate = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        builder = builder.add_extension(names, critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = builder.add_extension(issuer, critical=False).sign(
+            self._key, hashes.SHA256()
+        )
         return Issued(
             certificate=certificate.public_bytes(serialization.Encoding.PEM),
             key=key.private_bytes(
@@ -84,6 +101,14 @@ class Authority:
         if shows is not None:
             context.load_cert_chain(shows.certificate, shows.key)
         return context
+
+
+async def certificates_in(directory: Path) -> tuple[Certificates, ssl.SSLContext]:
+    """Return what a server has that speaks TLS, and what its clients have."""
+    authority = Authority()
+    certificates = Certificates(authority.issue().write(directory / 'tls'))
+    await certificates.open()
+    return certificates, authority.trust()
 
 
 def _name(text: str) -> x509.Name:

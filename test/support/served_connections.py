@@ -10,7 +10,7 @@ import socket
 import ssl
 
 from aiohttp import web
-from certificates import Authority
+from certificates import certificates_in
 from waiting import wait_until
 
 from gateway_node.http_server.certificates import Certificates
@@ -148,8 +148,6 @@ async def served(
 @contextlib.asynccontextmanager
 async def served_over_tls(directory: Path, limits: ConnectionLimits) -> AsyncIterator[Stage]:
     """Serve the same over TLS, with a certificate that lies in a directory."""
-    authority = Authority()
-    certificates = Certificates(authority.issue().write(directory))
-    await certificates.open()
-    async with served(limits, certificates=certificates, trust=authority.trust()) as stage:
+    certificates, trust = await certificates_in(directory)
+    async with served(limits, certificates=certificates, trust=trust) as stage:
         yield stage

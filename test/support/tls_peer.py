@@ -75,6 +75,14 @@ class TlsPeer:
                 return received
             received += piece
 
+    async def until(self, marker: bytes) -> None:
+        """Read until something has come."""
+        received = b''
+        while marker not in received:
+            piece = await self._done(lambda: self.tls.read(65536))
+            assert piece, received
+            received += piece
+
     def flush(self) -> None:
         """Send what TLS has to say."""
         if self._outgoing.pending:

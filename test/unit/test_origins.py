@@ -238,6 +238,14 @@ def test_every_other_origin_is_foreign(origin: str) -> None:
     assert not is_own_origin(origin, authority)
 
 
+def test_over_tls_a_page_of_plain_http_is_foreign() -> None:
+    """Nobody serves one there but who stands in between."""
+    authority = parse_authority('robot7:8443')
+    assert authority is not None
+    assert is_own_origin('https://robot7:8443', authority, over_tls=True)
+    assert not is_own_origin('http://robot7:8443', authority, over_tls=True)
+
+
 def test_a_page_of_another_site_and_of_a_sister_name_is_foreign() -> None:
     """`same-origin`, and `none` of what a person typed, are not; nor is what nobody defined."""
     assert [
