@@ -21,6 +21,7 @@ from gateway_node.http_server.error_table import error_answer, row_of
 from gateway_node.http_server.fields import Segment
 from gateway_node.http_server.media_types import offered_by
 from gateway_node.http_server.openapi import OpenApi
+from gateway_node.http_server.openapi_security import Security
 from gateway_node.http_server.paths import Paths
 from gateway_node.http_server.reading import IncomingBody
 from gateway_node.http_server.request_reader import Reader
@@ -58,7 +59,9 @@ class Application:
     ) -> None:
         """`strict` is for tests: an error that a route does not declare is answered 500, in place
         of what the table of errors says."""
-        description = OpenApi(routes, version=services.versions['gateway'])
+        description = OpenApi(
+            routes, version=services.versions['gateway'], security=_security(services)
+        )
         callers = Callers(services.authentication, services.trusted_proxies, services.rates)
         auditor = (
             None if services.audit is None else Auditor(services.audit, services.clock, callers)
@@ -138,7 +141,7 @@ class _Endpoint(Generic[At, B]):
         self._description = description
         self._strict = strict
         self._reader = Reader(route.takes)
-        self._is_open = route.is_open and (services.open_probes or not route.is_probe)
+        self._is_open = route.lets_strangers_in(open_probes=services.open_probes)
         self._chooses = len(offered_by(route.takes)) > 1
         """Whether `Accept` decides what is answered."""
 
@@ -229,6 +232,14 @@ def _fields_taken(routes: Iterable[Route[Any, Any]]) -> set[str]:
         if taken.place is Place.HEADER
     }
     return of_routes | {hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, CLIENT_ID}
+
+
+def _security(services: Services) -> Security:
+    return Security(
+        is_on=services.authentication.is_on,
+        has_clients=services.sessions is not None,
+        open_probes=services.open_probes,
+    )
 
 
 def _options(methods: Iterable[str], more: Mapping[str, str]) -> web.Response:

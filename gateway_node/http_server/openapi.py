@@ -23,6 +23,7 @@ from gateway_node.http_server.openapi_parts import (
     paths_below,
     schemas_of,
 )
+from gateway_node.http_server.openapi_security import Security
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.schema_parts import examples_below, reference_to, Schema
 from gateway_node.http_server.schemas import SCHEMAS
@@ -61,9 +62,16 @@ _ABOUT = {
 class OpenApi:
     """Describes the rows of a table of routes."""
 
-    def __init__(self, routes: Sequence[Route[Any, Any]], *, version: str) -> None:
+    def __init__(
+        self,
+        routes: Sequence[Route[Any, Any]],
+        *,
+        version: str,
+        security: Security | None = None,
+    ) -> None:
         self._routes = routes
         self._version = version
+        self._security = security or Security()
         self.endpoints = [f'{route.method} {route.path or "/"}' for route in routes]
         self.document_below = functools.lru_cache(_BASES)(self._document_below)
 
@@ -79,7 +87,7 @@ class OpenApi:
     @functools.cached_property
     def _operations(self) -> list[Operation]:
         return [
-            Operation(route=route, told=_operation(route, name))
+            Operation(route=route, told=_operation(route, name) | self._security.of(route))
             for route, name in zip(self._routes, _operation_ids(self._routes), strict=True)
         ]
 
@@ -101,7 +109,10 @@ class OpenApi:
                 {'name': name, 'description': text} for name, text in _TAGS.items() if name in tags
             ],
             'paths': paths,
-            'components': {'schemas': examples_below(base, schemas)},
+            'components': {
+                'schemas': examples_below(base, schemas),
+                **self._security.schemes_below(base),
+            },
         }
         return json.dumps(document, ensure_ascii=False, separators=(',', ':')).encode()
 

@@ -100,6 +100,10 @@ class Route(Generic[At, B]):
     """Answered to strangers, and to everybody as one: no credential is looked at. A probe is so
     only where `Services.open_probes` says so."""
 
+    def lets_strangers_in(self, *, open_probes: bool) -> bool:
+        """Tell whether no credential is looked at, where probes are open or are not."""
+        return self.is_open and (open_probes or not self.is_probe)
+
     @property
     def in_parts(self) -> bool:
         """Whether it answers a part (206), where asked to."""

@@ -15,6 +15,7 @@ from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.error_table import INTERNAL_ERROR, row_of
 from gateway_node.http_server.media_types import accepts, is_accept, JSON, TEXT
 from gateway_node.http_server.openapi import OpenApi
+from gateway_node.http_server.openapi_security import Security
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
 from gateway_node.http_server.takes import taken_by
@@ -280,3 +281,39 @@ def _elsewhere(route: Route[Any, Any]) -> Route[Any, Any]:
         errors=route.errors,
         body=route.body,
     )
+
+
+@EVERY_ROUTE
+@pytest.mark.parametrize('open_probes', [True, False])
+def test_who_has_a_credential_is_told_which_role_a_route_needs(
+    route: Route[Any, Any], open_probes: bool
+) -> None:
+    """By each scheme there is; of what is open to strangers, that it needs none."""
+    secured = Security(is_on=True, has_clients=True, open_probes=open_probes)
+    document = json.loads(OpenApi(ROUTES, version='1', security=secured).document_below(BASE))
+    told = document['paths'][route.path or '/'][route.method.lower()]['security']
+    if route.is_open and (open_probes or not route.is_probe):
+        assert told == []
+    else:
+        assert told == [{scheme: [route.role.value]} for scheme in ('bearer', 'client')]
+
+
+def test_the_schemes_are_those_that_the_gateway_takes() -> None:
+    """None without credentials; no clients without a tokens file; tokens are below the base."""
+
+    def schemes(security: Security) -> dict[str, Any]:
+        described = OpenApi(ROUTES, version='1', security=security)
+        components: dict[str, Any] = json.loads(described.document_below(BASE))['components']
+        return dict(components.get('securitySchemes', {}))
+
+    assert schemes(Security()) == {}
+    assert schemes(Security(is_on=True)).keys() == {'bearer'}
+    flows = schemes(Security(is_on=True, has_clients=True))['client']['flows']
+    assert flows['clientCredentials']['tokenUrl'] == f'{BASE}/auth/token'
+    assert list(flows['clientCredentials']['scopes']) == [role.value for role in Role]
+
+
+def test_nothing_is_told_of_credentials_where_none_are_needed() -> None:
+    """A client would ask its user for one."""
+    assert 'security' not in operation(ROUTES[0])
+    assert DOCUMENT['security'] == []
