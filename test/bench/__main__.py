@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 from bench import (
+    access,
     answers,
     ends,
     exports,
@@ -35,6 +36,7 @@ ROWS: dict[str, Row] = {
     'python': runs.python_cost,
     'end': ends.end_cost,
     'answers': answers.answer_cost,
+    'access': access.access_cost,
     'idle': idle.idle_cost,
     'written': idle.written_cost,
     'serving': idle.first_answer,
