@@ -3,15 +3,21 @@
 and forbids: each answer has to be one that is described."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+import contextlib
+import hashlib
+import json
 from pathlib import Path
 import sys
+from typing import Any
 
 from aiohttp import ClientSession
 from assembled_gateway import assembled_gateway, OWN_NODE
+from clients import bearer
 import pytest
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.actors import Role
 
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
 BASE = '/api/v1'
@@ -53,7 +59,11 @@ def filter_query(context, query):
 WHAT_NO_SCHEMA_TELLS = """
 # What is too large is refused, whatever else is wrong with it.
 [checks.negative_data_rejection]
-expected-statuses = ["400", "404", "405", "409", "413", "415", "429", "5xx"]
+expected-statuses = ["400", "401", "403", "404", "405", "409", "413", "415", "429", "5xx"]
+
+# After some wrong tokens the answer to each is 429.
+[checks.ignored_auth]
+enabled = false
 
 # The name of a file has to tell its kind.
 [[operations]]
@@ -73,6 +83,11 @@ checks.positive_data_acceptance.enabled = false
 # of the gateway's parameters.
 [[operations]]
 include-operation-id = ["acquire_lock", "extend_lock"]
+checks.positive_data_acceptance.enabled = false
+
+# Who asks for tokens, and in which of the ways there are, no schema tells.
+[[operations]]
+include-operation-id = ["authorize_client", "issue_token", "revoke_token"]
 checks.positive_data_acceptance.enabled = false
 
 # What is for one form, or one way through a list, is refused with another; so is a component
@@ -98,37 +113,68 @@ checks.positive_data_acceptance.enabled = false
 """
 
 
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[ClientSession]:
-    """Serve a gateway with something of each kind."""
+@contextlib.asynccontextmanager
+async def gateway_with(
+    tmp_path: Path, others: Mapping[str, object]
+) -> AsyncIterator[ClientSession]:
+    """Serve a gateway with something of each kind, and with other parameters."""
     (tmp_path / 'self_test.sh').write_text('true\n')
     (tmp_path / 'scripts.yaml').write_text(MANIFEST)
     (tmp_path / 'entities.yaml').write_text(ENTITIES)
     parameters = {
         'scripts.manifest': str(tmp_path / 'scripts.yaml'),
         'entities.manifest': str(tmp_path / 'entities.yaml'),
+        **others,
     }
     graph = GraphSnapshot(nodes=frozenset({OWN_NODE, TEMP_SENSOR}))
     async with assembled_gateway(tmp_path / 'state', graph, parameters=parameters) as client:
         yield client
 
 
-async def known_ids(gateway: ClientSession) -> str:
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[ClientSession]:
+    """Serve one that lets in who is on its host."""
+    async with gateway_with(tmp_path, {}) as client:
+        yield client
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[ClientSession]:
+    """Serve one that lets in who bears the name of a role, or an operator for less than all."""
+    entries: list[dict[str, Any]] = [{'name': role.value, 'role': role.value} for role in Role]
+    entries.append({'name': 'narrowed', 'role': 'operator', 'entities': ['apps/temp_*']})
+    for entry in entries:
+        entry['sha256'] = hashlib.sha256(entry['name'].encode()).hexdigest()
+    path = tmp_path / 'tokens.yaml'
+    path.touch(0o600)
+    path.write_text(json.dumps({'tokens': entries}))  # JSON is YAML too
+    async with gateway_with(tmp_path, {'auth.tokens_file': str(path)}) as client:
+        yield client
+
+
+WHO = pytest.mark.parametrize('who', [*(role.value for role in Role), 'narrowed'])
+
+
+async def known_ids(gateway: ClientSession, headers: Mapping[str, str] | None = None) -> str:
     """Start an execution; return the configuration that names it and all else that is there."""
-    answer = await gateway.post(f'{SCRIPT}/executions', json={'execution_type': 'now'})
+    answer = await gateway.post(
+        f'{SCRIPT}/executions', json={'execution_type': 'now'}, headers=headers
+    )
     return WHAT_IS_THERE.format(execution_id=(await answer.json())['id'])
 
 
 async def find_nothing(
-    gateway: ClientSession, directory: Path, config: str, *options: str
+    gateway: ClientSession, directory: Path, config: str, *options: str, who: str | None = None
 ) -> None:
-    """Have schemathesis send requests; it finds nothing."""
+    """Have schemathesis send requests, of somebody with a token; it finds nothing."""
     hooks = directory / 'targets_that_fit.py'
     hooks.write_text(TARGETS_THAT_FIT)
     (directory / 'schemathesis.toml').write_text(
         f'hooks = "{hooks}"\n{config}{WHAT_NO_SCHEMA_TELLS}'
     )
-    description = await gateway.get(f'{BASE}/openapi.json')
+    headers = {} if who is None else bearer(who)
+    description = await gateway.get(f'{BASE}/openapi.json', headers=headers)
+    options += tuple(f'--header={name}:{value}' for name, value in headers.items())
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, '-m', 'schemathesis.cli', '--config-file', 'schemathesis.toml', 'run'),
         *(str(description.url), '--seed=1', '--no-color', '--warnings=off'),
@@ -149,6 +195,27 @@ async def test_a_few_requests_are_answered_as_described(
     """The short form of the campaigns below."""
     config = await known_ids(gateway)
     await find_nothing(gateway, tmp_path, config, '--phases=fuzzing', '-n', '4')
+
+
+async def test_a_few_requests_of_who_may_not_do_all_are_answered_as_described(
+    guarded: ClientSession, tmp_path: Path
+) -> None:
+    """An operator of some entities: the short form of the campaign below."""
+    config = await known_ids(guarded, bearer('operator'))
+    options = ('--phases=fuzzing', '-n', '1')
+    await find_nothing(guarded, tmp_path, config, *options, who='narrowed')
+
+
+@WHO
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_requests_of_each_role_are_answered_as_described(
+    guarded: ClientSession, tmp_path: Path, who: str
+) -> None:
+    """Each value at its bounds and beyond, and then any."""
+    config = await known_ids(guarded, bearer('operator'))
+    options = ('--phases=coverage,fuzzing', '-n', '50', '--continue-on-failure')
+    await find_nothing(guarded, tmp_path, config, *options, who=who)
 
 
 @pytest.mark.slow
