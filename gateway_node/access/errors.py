@@ -124,12 +124,9 @@ class LockNotHeld(Exception):
 class LockNotBreakable(Exception):
     """A lock stays until it ends, or its holder gives it back."""
 
-    def __init__(self, lock: EntityLock) -> None:
-        super().__init__(
-            f'lock {lock.id!r} on {lock.entity.path} is held by {lock.holder}, and none is broken '
-            'here (locks.breakable)'
-        )
-        self.lock = lock
+    def __init__(self, entity: EntityRef) -> None:
+        super().__init__(f'{entity.path} is locked, and no lock is broken here (locks.breakable)')
+        self.entity = entity
 
 
 class AuditUnavailable(Exception):

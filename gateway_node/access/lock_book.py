@@ -9,7 +9,7 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.entity_lock import EntityLock, LockScope
-from gateway_node.executions.errors import EntityLocked
+from gateway_node.executions.errors import BeyondScope, EntityLocked
 
 _SCRIPTS = (LockScope.SCRIPTS,)
 
@@ -42,7 +42,28 @@ class LockBook:
             return
         for lock in self._holding() if entity is None else self._on(entity):
             if lock.is_on(_SCRIPTS) and not lock.holder.is_actor(actor):
-                raise EntityLocked(lock, self.until(lock))
+                raise self.refusal(lock, entity, actor)
+
+    def refusal(self, lock: EntityLock, entity: EntityRef | None, actor: Actor) -> EntityLocked:
+        """Return what tells an actor of the lock that an entity, or, None, all cannot be changed
+        for: it names no entity that this actor may not see."""
+        shown = lock.entity
+        if entity is not None and not actor.scope.has_entity(shown):
+            shown = entity
+        return EntityLocked(lock, shown, self.until(lock))
+
+    def check_seen(self, entity: EntityRef, actor: Actor) -> None:
+        """Return where an actor sees all that a lock on an entity would be on; BeyondScope."""
+        assert self._directory is not None, 'the book is not open'
+        scope = actor.scope
+        if scope.is_everything:
+            return
+        for each in self._directory.refs():
+            if entity in self._directory.holding(each) and not scope.has_entity(each):
+                raise BeyondScope(
+                    f'a lock on {entity.path} is one on all that is located there, and the '
+                    'credential is narrowed to less'
+                )
 
     def lock_of(self, entity: EntityRef) -> EntityLock | None:
         """Return the lock on an entity itself, if there is one."""

@@ -24,7 +24,7 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, GATEWAY, Role
 from gateway_node.executions.entity_lock import EntityLock, Holder, LockScope
-from gateway_node.executions.errors import EntityLocked, StoreUnavailable
+from gateway_node.executions.errors import BeyondScope, StoreUnavailable
 from gateway_node.executions.events import EventKind, Happening, lock_subject
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.store_ports import ExecutionStore
@@ -112,12 +112,14 @@ class Locks:
             LockHolderUnnamed: the actor has neither a name nor an id.
             LockTooLong: for longer than is allowed.
             EntityLocked: it is, or what it is located on, or what is located there.
+            BeyondScope: the actor does not see all that would be locked, or broken for it.
             RoleTooLow, LockNotBreakable: locks of others are not broken for this actor, or at all.
             StoreUnavailable: as its name says; nothing is changed.
         """
         if actor.name is None and actor.client_id is None:
             raise LockHolderUnnamed
         self._check_length(request.expiration_sec)
+        self._book.check_seen(entity, actor)
         return await self._change('lock', self._acquire(entity, request, actor))
 
     async def extend(
@@ -175,7 +177,7 @@ class Locks:
         await self._expire()
         ended = self._book.in_the_way(entity, request.scopes, actor)
         if ended:
-            self._check_breakable(ended, request, actor)
+            self._check_breakable(ended, entity, request, actor)
         lock = EntityLock(
             id=f'lock_{secrets.token_hex(8)}',
             entity=entity,
@@ -202,16 +204,25 @@ class Locks:
         return lock
 
     def _check_breakable(
-        self, locks: Sequence[EntityLock], request: LockRequest, actor: Actor
+        self,
+        locks: Sequence[EntityLock],
+        entity: EntityRef,
+        request: LockRequest,
+        actor: Actor,
     ) -> None:
         if not request.breaks:
-            raise EntityLocked(locks[0], self._book.until(locks[0]))
+            raise self._book.refusal(locks[0], entity, actor)
         if all(lock.holder.is_actor(actor) for lock in locks):
             return
         if not actor.role.includes(Role.ADMIN):
             raise RoleTooLow(actor.role, Role.ADMIN)
         if not self._settings.breakable:
-            raise LockNotBreakable(locks[0])
+            raise LockNotBreakable(entity)
+        if not all(actor.scope.has_entity(lock.entity) for lock in locks):
+            raise BeyondScope(
+                f'what {entity.path} is located on is locked, and the credential is narrowed to '
+                'less'
+            )
 
     async def _extend(
         self, entity: EntityRef, lock_id: str, expiration_sec: int, actor: Actor

@@ -166,23 +166,28 @@ class LinePaused(Exception):
         self.entity = entity
 
 
+class BeyondScope(Exception):
+    """What is asked for goes further than who asks may look."""
+
+
 class EntityLocked(Exception):
     """Somebody else holds the entity, or what it is located on."""
 
-    def __init__(self, lock: EntityLock, until: datetime.datetime) -> None:
-        """`until` is when the lock ends, by the clock of the gateway."""
+    def __init__(self, lock: EntityLock, entity: EntityRef, until: datetime.datetime) -> None:
+        """`entity` is named as what is locked; `until` is when the lock ends, by the clock of the
+        gateway."""
         super().__init__(
-            f'{lock.entity.path} is locked by {lock.holder} until {rfc3339(until)} '
-            f'(lock {lock.id!r})'
+            f'{entity.path} is locked by {lock.holder} until {rfc3339(until)} (lock {lock.id!r})'
         )
         self.lock = lock
+        self.entity = entity
         self.until = until
 
     @property
     def told(self) -> dict[str, Any]:
         """What a client is told of it, in JSON values."""
         return {
-            'entity': self.lock.entity.path,
+            'entity': self.entity.path,
             'existing_lock_id': self.lock.id,
             'holder': self.lock.holder.shown,
             'lock_expiration': rfc3339(self.until),

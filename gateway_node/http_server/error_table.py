@@ -127,6 +127,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     scripts.UploadsTurnedOff: _NO_ACCESS,
     scripts.LibraryUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
     scripts.SchemaCheckUnavailable: _vendor(503, 'schema-check-unavailable', _RETRY),
+    executions.BeyondScope: _NO_ACCESS,
     executions.ExecutionNotFound: _NOT_FOUND,
     executions.ArtifactNotFound: _NOT_FOUND,
     executions.ExecutionNotStoppable: _CONFLICT,

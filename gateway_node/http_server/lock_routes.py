@@ -11,7 +11,7 @@ from gateway_node.access.errors import (
     LockTooLong,
 )
 from gateway_node.entities.errors import EntityNotFound
-from gateway_node.executions.errors import EntityLocked, StoreUnavailable
+from gateway_node.executions.errors import BeyondScope, EntityLocked, StoreUnavailable
 from gateway_node.http_server import lock_requests
 from gateway_node.http_server.bodies import JsonBody
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
@@ -47,6 +47,7 @@ LOCK_ROUTES: tuple[Route[Any, Any], ...] = (
             LockHolderUnnamed,
             LockTooLong,
             EntityLocked,
+            BeyondScope,
             LockNotBreakable,
             StoreUnavailable,
         ),

@@ -24,9 +24,10 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.actors import Actor, GATEWAY, Role
 from gateway_node.executions.entity_lock import EntityLock, LockScope
-from gateway_node.executions.errors import EntityLocked, StoreUnavailable
+from gateway_node.executions.errors import BeyondScope, EntityLocked, StoreUnavailable
 from gateway_node.executions.events import EventKind
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.scopes import Scope
 
 APP = EntityRef.from_path('apps/temp_sensor')
 OTHER_APP = EntityRef.from_path('apps/brake')
@@ -396,3 +397,32 @@ async def test_the_log_says_who_holds_what_and_until_when(gate: Gate) -> None:
         'scopes': ['scripts'],
         'lock_expiration': '2026-03-01T12:01:00.000Z',
     }
+
+
+NARROWED = replace(ADMIN, scope=Scope(entities=('apps/temp_*', 'components/*')))
+
+
+@pytest.mark.parametrize('entity', [COMPONENT, HOST])
+async def test_nobody_locks_what_they_do_not_see(gate: Gate, entity: EntityRef) -> None:
+    """A lock is on all that is located on an entity, which a narrowed credential has to see."""
+    await gate.lock(APP, NARROWED)
+    of_app = replace(NARROWED, scope=Scope(entities=('apps/brake', entity.path)))
+    with pytest.raises(BeyondScope, match=entity.path):
+        await gate.lock(entity, of_app, breaks=True)
+    if entity == COMPONENT:
+        await gate.lock(COMPONENT, NARROWED)
+
+
+async def test_what_is_locked_beyond_the_scope_is_not_named(gate: Gate) -> None:
+    """The entity that was asked for stands for it; nor is such a lock broken."""
+    await gate.lock(HOST, ANNA)
+    of_app = replace(NARROWED, scope=Scope(entities=(APP.path,)))
+    with pytest.raises(EntityLocked) as caught:
+        gate.book.check(APP, of_app)
+    assert caught.value.told['entity'] == APP.path
+    assert HOST.path not in str(caught.value)
+    with pytest.raises(EntityLocked, match=APP.path):
+        await gate.lock(APP, of_app)
+    with pytest.raises(BeyondScope) as refused:
+        await gate.lock(APP, of_app, breaks=True)
+    assert HOST.path not in str(refused.value)
