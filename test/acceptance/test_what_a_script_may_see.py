@@ -67,10 +67,10 @@ def test_a_script_sees_nothing_of_the_gateway_and_its_helpers(tmp_path: Path) ->
         )
         content = inspect.getsource(looks_around)
         helpers = {'gw-spawner', 'gw-supervisor', 'gw-spare'}
-        for warm in (False, True):
-            script = api.upload(
-                HOST, content, name='looks.py', warm=warm, parameters_schema={'type': 'object'}
-            )
+        # Spawned, forked for its limits and then executed, forked and never executed.
+        for warm, limits in ((False, {}), (False, {'open_files': 100}), (True, {})):
+            metadata = {'warm': warm, 'limits': limits, 'parameters_schema': {'type': 'object'}}
+            script = api.upload(HOST, content, name='looks.py', **metadata)
             ended = api.wait_for_status(api.start(HOST, script), 'completed', 'failed')
             assert (ended['status'], ended.get('warm', False)) == ('completed', warm), ended
             found = ended['parameters']

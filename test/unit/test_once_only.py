@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+import hashlib
 
 from fakes import FakeClock, InMemoryExecutionStore
 import pytest
@@ -110,3 +111,28 @@ async def test_a_key_is_of_one_request(maker: Maker) -> None:
     with pytest.raises(IdempotencyKeyReused):
         await maker.make(IdempotencyKey(scope='alice', name='k', fingerprint='g'))
     assert maker.made == ['0']
+
+
+def test_a_fingerprint_tells_nothing_to_who_lacks_the_secret(maker: Maker) -> None:
+    """The same wish has the same one, over restarts, and on another robot another one."""
+    once_only = maker.once_only
+    key = once_only.key('alice', 'k', wish='{"pin":"1234"}')
+    assert (key.scope, key.name) == ('alice', 'k')
+    assert once_only.key('bob', 'l', wish='{"pin":"1234"}').fingerprint == key.fingerprint
+    assert once_only.key('alice', 'k', wish='{"pin":"1235"}').fingerprint != key.fingerprint
+    again = OnceOnly(maker.keys, b'secret').key('alice', 'k', wish='{"pin":"1234"}')
+    assert again == key
+    elsewhere = OnceOnly(maker.keys, b'another').key('alice', 'k', wish='{"pin":"1234"}')
+    assert elsewhere.fingerprint != key.fingerprint
+    assert hashlib.sha256(b'{"pin":"1234"}').hexdigest() != key.fingerprint
+
+
+async def test_what_an_earlier_version_kept_is_known(maker: Maker) -> None:
+    """Its fingerprints have no secret; another wish is another one all the same."""
+    maker.go_on.set()
+    earlier = hashlib.sha256(b'{"a":1}').hexdigest()
+    await maker.make(IdempotencyKey(scope='alice', name='k', fingerprint=earlier))
+    made = await maker.make(maker.once_only.key('alice', 'k', wish='{"a":1}'))
+    assert made.replayed
+    with pytest.raises(IdempotencyKeyReused):
+        await maker.make(maker.once_only.key('alice', 'k', wish='{"a":2}'))
