@@ -32,6 +32,9 @@ _SEQUENCE = re.compile(rb'\{"sequence":([0-9]{1,16}),')
 """The begin of a line; each ends with its brace."""
 _FILE_MODE = 0o600
 _BLOCK_BYTES = 64 * 1024
+_LOOK_SEC = 1.0
+"""How often it is seen whether the present file is still there: each call of the kernel has the
+thread wait for the interpreter again."""
 _MAX_LOOKS = 20_000
 """Notes that are looked at for one page."""
 
@@ -59,6 +62,9 @@ class AuditFiles:
         self._max_files = max_files
         self._synced = synced
         self._fd = -1
+        self._size = 0
+        self._looked_at = float('-inf')
+        """Monotonic; at the name of the present file."""
         self._first = 1
         """The sequence of the first note in the present file."""
         self._next: int | None = None
@@ -78,11 +84,10 @@ class AuditFiles:
             for number, note in enumerate(notes, sequence)
         ]
         content = '\n'.join([*lines, '']).encode()
-        size = os.fstat(self._fd).st_size
-        if size and size + len(content) > self._max_file_bytes:
+        if self._size and self._size + len(content) > self._max_file_bytes:
             self._rotate(sequence)
-            size = 0
-        _write(self._fd, content, size, synced=self._synced)
+        _write(self._fd, content, synced=self._synced)
+        self._size += len(content)
         self._next = sequence + len(notes)
         return sequence
 
@@ -104,11 +109,13 @@ class AuditFiles:
 
     def _see_to_file(self) -> int:
         """Have the present file open, as its name has it; return the next sequence."""
+        now = self._clock.monotonic()
+        if self._fd >= 0 and self._next is not None and now - self._looked_at < _LOOK_SEC:
+            return self._next
+        self._looked_at = now
         if self._fd >= 0:
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(self._fd), os.stat(self._path)):
-                    assert self._next is not None
-                    return self._next
+            if self._next is not None and self._is_in_place():
+                return self._next
             self._close()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -123,15 +130,22 @@ class AuditFiles:
         assert self._next is not None
         return self._next
 
+    def _is_in_place(self) -> bool:
+        """Tell whether the present file is what stands under its name."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(self._fd), os.stat(self._path))
+        return False
+
     def _take_up(self, fd: int) -> None:
         """Go on behind what a file has, and what other files have."""
         size = os.fstat(fd).st_size
         if size and os.pread(fd, 1, size - 1) != b'\n':
-            _write(fd, b'\n', size, synced=False)
+            _write(fd, b'\n', synced=False)
             size += 1
         if self._next is None:
             self._next = 1 + (_last_sequence(fd, size) or self._last_rotated())
         self._first = _first_sequence(fd) or self._next
+        self._size = size
 
     def _last_rotated(self) -> int:
         for _, path in self._rotated():
@@ -150,7 +164,7 @@ class AuditFiles:
             self._close()
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._fd = os.open(self._path, flags, _FILE_MODE)
-            self._first = sequence
+            self._first, self._size = sequence, 0
             for _, path in self._rotated()[self._max_files - 1 :]:
                 path.unlink(missing_ok=True)
         if self._synced:
@@ -208,17 +222,17 @@ def _opened(path: Path, flags: int = 0) -> Iterator[int]:
         os.close(fd)
 
 
-def _write(fd: int, content: bytes, size: int, *, synced: bool) -> None:
-    """Put all of this behind what a file of that size has, or nothing; OSError."""
-    view = memoryview(content)
+def _write(fd: int, content: bytes, *, synced: bool) -> None:
+    """Put all of this at the end of a file, or nothing; OSError."""
+    left = memoryview(content)
     try:
-        while view:
-            view = view[os.write(fd, view) :]
+        while left:
+            left = left[os.write(fd, left) :]
         if synced:
             os.fdatasync(fd)
     except OSError:
         with contextlib.suppress(OSError):
-            os.ftruncate(fd, size)
+            os.ftruncate(fd, os.fstat(fd).st_size - len(content) + len(left))
         raise
 
 

@@ -199,10 +199,12 @@ def test_a_page_looks_at_no_more_than_so_many(
 
 
 def test_a_file_that_somebody_took_away_is_made_anew(tmp_path: Path) -> None:
-    """The sequence goes on."""
-    files = files_in(tmp_path)
+    """Within a second; the sequence goes on."""
+    clock = FakeClock()
+    files = AuditFiles(tmp_path, clock, max_file_bytes=MIB, max_files=10)
     files.append(notes(200, 200))
     (tmp_path / 'audit.jsonl').rename(tmp_path / 'taken')
+    clock.advance(1)
     assert files.append(notes(200)) == 3
     assert sequences(files.page(NotesWanted(limit=10))) == [3]
 

@@ -284,9 +284,11 @@ async def test_what_a_crash_left_is_told(api: Api) -> None:
 
 
 def break_audit(api: Api) -> None:
-    """Have nothing kept any more: a file is where the folder was."""
+    """Have nothing kept any more: a file is where the folder was, for as long as it may take until
+    that is seen."""
     api.audit_folder.rename(api.audit_folder.with_name(f'{api.audit_folder.name}_before'))
     api.audit_folder.touch()
+    api.clock.advance(1)
 
 
 async def test_a_required_audit_notes_a_change_before_it_is_made(tmp_path: Path) -> None:
