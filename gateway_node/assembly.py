@@ -14,6 +14,8 @@ from gateway_node import __version__
 from gateway_node.access.audit_trail import AuditTrail
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import Locks, LockSettings
+from gateway_node.access.seen_entities import SeenEntities
+from gateway_node.access.seen_scripts import SeenScripts
 from gateway_node.access_room import access_room, AccessRoom, audit_trail
 from gateway_node.adapters import Adapters, open_adapters
 from gateway_node.callbacks.allowed import AllowedDestinations
@@ -99,8 +101,8 @@ async def assemble(
         limits = _connection_limits(configuration)
         certificates = await opened_certificates(configuration.server.tls)
         services = Services(
-            directory=inner.directory,
-            library=inner.library,
+            directory=SeenEntities(inner.directory),
+            library=SeenScripts(inner.library),
             script_changes=inner.executions.script_changes,
             executions=inner.executions.service,
             questions=inner.executions.questions,

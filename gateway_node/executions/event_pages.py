@@ -2,12 +2,13 @@
 """Pages of the log: the events behind a place in it, or those before one."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway_node.executions.errors import LogBegins
 from gateway_node.executions.event_filters import EventFilter
 from gateway_node.executions.events import Cursor, LogBounds
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.told_events import MAX_HISTORY, Replay, told_of_one, ToldEvent
 
@@ -45,13 +46,20 @@ def is_within(bounds: LogBounds, place: Cursor) -> bool:
 class EventPages:
     """Finds pages of the log; all raise StoreUnavailable."""
 
-    def __init__(self, store: ExecutionStore) -> None:
+    def __init__(self, store: ExecutionStore, scope: Scope = EVERYTHING) -> None:
+        """Of what is beyond `scope` no event is found."""
         self._store = store
         self._log = store.log
+        self._scope = scope
+
+    def seen_by(self, scope: Scope) -> 'EventPages':
+        """Return what finds the events of what is within a scope."""
+        return EventPages(self._store, scope)
 
     def filter(self, wanted: ExecutionFilter) -> EventFilter:
-        """Return what finds the events of those executions that a filter finds."""
-        return EventFilter(wanted, self._store)
+        """Return what finds the events of those executions that a filter finds, and of all
+        else."""
+        return EventFilter(replace(wanted, scope=self._scope), self._store)
 
     async def event(self, sequence: int) -> ToldEvent | None:
         """Return one event; None where the log does not have it."""
@@ -63,7 +71,7 @@ class EventPages:
         if not events or events[0].sequence != sequence:
             return None
         (told,) = await Replay(self._log).told(events)
-        return told
+        return told if await self.filter(ExecutionFilter()).finds(told) else None
 
     async def behind(self, after: Cursor | None, limit: int, wanted: Wanted) -> EventPage:
         """Return the first events behind a place, or of all."""

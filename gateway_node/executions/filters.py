@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import datetime
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.values import ExecutionStatus, ExecutionType, TriggerType
 from gateway_node.scripts.values import ScriptKind, Verdict
 
@@ -49,6 +50,8 @@ class ScriptVersion:
 class ExecutionFilter:
     """What holds for the executions that are asked for."""
 
+    scope: Scope = EVERYTHING
+    """How far who asks may look."""
     entity: EntityRef | None = None
     """The one entity below which they are asked for."""
     script_id: str | None = None

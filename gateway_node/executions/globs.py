@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 import fnmatch
+from functools import lru_cache
 import re
 
 
@@ -16,6 +17,24 @@ def paths_like(patterns: Iterable[str], paths: Iterable[str]) -> frozenset[str]:
 
     No pattern takes long: fnmatch tries only the first place of what stands between two `*`.
     """
-    # Its character classes are no part of these patterns.
-    expressions = (fnmatch.translate(each.replace('[', '[[]')) for each in patterns)
-    return frozenset(filter(re.compile('|'.join(expressions)).fullmatch, paths))
+    return frozenset(filter(_expression(tuple(patterns)).fullmatch, paths))
+
+
+def covered(globs: Iterable[str], patterns: Iterable[str]) -> bool:
+    """Tell whether one of the globs matches, for each of the patterns, all that this matches.
+
+    So it is where a glob matches the text of the pattern, as long as no `?` stands for a `*`.
+    Where several globs are needed to match all of it the answer is no.
+    """
+    exact = tuple(each.replace('?', '[!*]') for each in map(_without_classes, globs))
+    return all(any(fnmatch.fnmatchcase(each, glob) for glob in exact) for each in patterns)
+
+
+@lru_cache(maxsize=256)
+def _expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile('|'.join(map(fnmatch.translate, map(_without_classes, patterns))))
+
+
+def _without_classes(pattern: str) -> str:
+    """Return a pattern for fnmatch, whose character classes are no part of these."""
+    return pattern.replace('[', '[[]')

@@ -11,7 +11,6 @@ import datetime
 from typing import Any
 
 from gateway_node.clock import Clock
-from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.active_groups import ActiveGroups, limit_of
@@ -21,13 +20,14 @@ from gateway_node.executions.candidates import Admitted, Candidate
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import NothingToStart
 from gateway_node.executions.events import Change, Happening
-from gateway_node.executions.globs import is_pattern, paths_like
+from gateway_node.executions.globs import covered, is_pattern, paths_like
 from gateway_node.executions.group import Group, NO_VERSION, SCRIPT_ID, Skipped
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import CallbackCheck, EntityGuard
+from gateway_node.executions.ports import CallbackCheck, Entities, EntityGuard
 from gateway_node.executions.proximity import StartUnattended
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.starts import candidate_of, expiring, new_execution, StartRequest
 from gateway_node.executions.values import (
     Execution,
@@ -95,7 +95,7 @@ class GroupStarts:
         self._to_the_end = ToTheEnd()
 
     async def start(
-        self, request: GroupRequest, directory: EntityDirectory, actor: Actor
+        self, request: GroupRequest, directory: Entities, actor: Actor
     ) -> StartedGroup:
         """Record a group with all its children, and begin to start those.
 
@@ -104,7 +104,7 @@ class GroupStarts:
         if request.start.callback is not None:
             self._check_callback(request.start.callback)
         asked_at = self._clock.now()
-        chosen = await self._choose(request, directory.refs())
+        chosen = await self._choose(request, directory.refs(), actor.scope)
         self._check_unlocked(chosen, actor)
         chosen.check_unattended()
         group_id = self._ids.next(asked_at)
@@ -138,14 +138,18 @@ class GroupStarts:
         entities = {group.entity, *(child.entity for child, _ in children)}
         return StartedGroup(execution=group, entities=frozenset(entities))
 
-    async def _choose(self, request: GroupRequest, present: Sequence[EntityRef]) -> '_Chosen':
-        """Return the entities that are asked for, each with its script; NothingToStart."""
-        by_path = {entity.path: entity for entity in present}
+    async def _choose(
+        self, request: GroupRequest, present: Sequence[EntityRef], scope: Scope
+    ) -> '_Chosen':
+        """Return the entities that are asked for, each with its script, of what is within a scope;
+        NothingToStart."""
+        by_path = {entity.path: entity for entity in present if scope.has_entity(entity)}
         paths = paths_like(request.entities, by_path)
         asked = [entity for path, entity in by_path.items() if path in paths]
         scripts: dict[EntityRef, list[Script]] = {entity: [] for entity in asked}
         for entity, script in await self._library.everywhere(asked):
-            scripts[entity].append(script)
+            if scope.has(entity, script):
+                scripts[entity].append(script)
         chosen: list[tuple[EntityRef, Script]] = []
         skipped = [
             Skipped(entity=path, reason='there is no such entity')
@@ -253,6 +257,12 @@ class _Chosen:
         if attended:
             raise StartUnattended.on_several(attended)
 
+    @property
+    def common_tags(self) -> tuple[str, ...]:
+        """The tags that all of the scripts have."""
+        (_, first), *others = self.scripts
+        return tuple(tag for tag in first.tags if all(tag in script.tags for _, script in others))
+
 
 def _named(script: str, present: Iterable[Script]) -> list[Script]:
     """Return the script of this id, else those of this name."""
@@ -266,6 +276,19 @@ def _skipped(entity: EntityRef, script: str, found: int) -> Skipped:
     if found:
         reason = f'{found} of its scripts are named {script!r}; say which by its id'
     return Skipped(entity=entity.path, reason=reason)
+
+
+def _within(scope: Scope, asked: Iterable[str], chosen: _Chosen) -> tuple[str, ...]:
+    """Return what was asked for; instead of a pattern that reaches beyond a scope, the entities
+    that it chose."""
+    if scope.entities is None:
+        return tuple(asked)
+    paths = [entity.path for entity, _ in chosen.scripts]
+    within: dict[str, None] = {}
+    for each in asked:
+        is_covered = covered(scope.entities, [each])
+        within |= dict.fromkeys([each] if is_covered else sorted(paths_like([each], paths)))
+    return tuple(within)
 
 
 def _new_group(
@@ -282,6 +305,8 @@ def _new_group(
         script_id=SCRIPT_ID,
         script_version=NO_VERSION,
         script_name=request.script,
+        # By these who is narrowed to tags sees the group again, as what all of it has.
+        script_tags=chosen.common_tags if actor.scope.tags is not None else (),
         execution_type=ExecutionType.NOW,
         status=ExecutionStatus.PREPARED,
         trigger=Trigger(type=TriggerType.MANUAL, username=actor.name),
@@ -293,7 +318,7 @@ def _new_group(
         callback=request.start.callback,
         group=Group(
             script=request.script,
-            entities=request.entities,
+            entities=_within(actor.scope, request.entities, chosen),
             max_parallel=request.max_parallel,
             skipped=chosen.skipped,
         ),

@@ -13,6 +13,7 @@ from gateway_node.executions.errors import ExecutionNotStoppable
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage, MAX_LIMIT
 from gateway_node.executions.questions import Questions
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.summary_texts import SummaryText
 from gateway_node.executions.values import (
@@ -77,6 +78,10 @@ class Many:
     def __init__(self, service: ExecutionService, questions: Questions) -> None:
         self._service = service
         self._questions = questions
+
+    def seen_by(self, scope: Scope) -> 'Many':
+        """Return what acts on what is within a scope."""
+        return Many(self._service, self._questions.seen_by(scope))
 
     async def find(self, action: Action, wanted: ExecutionFilter) -> Acted:
         """Return what would be acted on; StoreUnavailable."""

@@ -24,6 +24,7 @@ def matches(wanted: ExecutionFilter, execution: Execution) -> bool:
 
 
 def _of_what(wanted: ExecutionFilter, execution: Execution) -> Iterator[bool]:
+    yield wanted.scope.has_execution(execution)
     yield wanted.entity in (None, execution.entity)
     yield wanted.script_id in (None, execution.script_id)
     yield wanted.entities is None or bool(paths_like(wanted.entities, [execution.entity.path]))

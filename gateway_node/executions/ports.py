@@ -27,6 +27,16 @@ from gateway_node.masking import masked
 from gateway_node.scripts.values import Script
 
 
+class Entities(Protocol):
+    """The entities that there are: the directory, or what somebody sees of it."""
+
+    def refs(self) -> tuple[EntityRef, ...]:
+        """Return all entities that carry scripts."""
+
+    def host(self) -> EntityRef:
+        """Return the host component."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StartOrder:
     """All that a runner needs to start one execution's script."""

@@ -5,17 +5,21 @@ It lives on the event loop. The store knows all executions, and what is open is 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 import contextlib
+import copy
 from dataclasses import replace
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.active_groups import ActiveGroups
 from gateway_node.executions.child_counts import ChildCounts, NO_CHILDREN
+from gateway_node.executions.document_reading import execution_of
 from gateway_node.executions.documents import beside_summary, Summary, to_document
 from gateway_node.executions.ended_details import Detail, detail_of, EndedDetails
 from gateway_node.executions.errors import ExecutionNotFound
+from gateway_node.executions.every_page import every_page
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group import is_outdated
 from gateway_node.executions.held_pages import HeldPages
@@ -30,10 +34,13 @@ from gateway_node.executions.pages import (
 )
 from gateway_node.executions.ports import ScriptRunner
 from gateway_node.executions.schedules import Schedules
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.summary_texts import parts_of, SummaryText
 from gateway_node.executions.values import Execution, ExecutionStatus, OPEN_STATUSES
+from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.scripts.values import Verdict
 
 _OPEN = frozenset(status.value for status in OPEN_STATUSES)
 
@@ -67,10 +74,22 @@ class Questions:
         self._schedules = schedules
         self._details = details
         self._positions = positions
+        self._scope = EVERYTHING
         self.artifacts = runner.artifacts
         """What ended executions left."""
         self._pages = HeldPages(store.log, self._find_page)
         self._numbered_pages = HeldPages(store.log, self._find_numbered_page)
+
+    def seen_by(self, scope: Scope) -> 'Questions':
+        """Return what answers who may look no further than a scope: what is beyond is not there.
+
+        It is asked for what it found itself: an execution that is handed in is not looked at.
+        """
+        if scope.is_everything:
+            return self
+        seen = copy.copy(self)
+        seen._scope = scope
+        return seen
 
     async def get(self, entity: EntityRef, script_id: str, execution_id: str) -> Execution:
         """Return an execution, open or ended; ExecutionNotFound."""
@@ -108,14 +127,14 @@ class Questions:
 
     async def detail(self, entity: EntityRef, script_id: str, execution_id: str) -> Detail:
         """Return all that is shown of an execution, open or ended; ExecutionNotFound."""
-        detail = self._details.get(execution_id) or await self._found_detail(execution_id)
+        detail = await self._seen_detail(execution_id)
         if detail is None or not detail.is_of(entity, script_id):
             raise ExecutionNotFound(execution_id, of_script=True)
         return detail
 
     async def detail_by_id(self, execution_id: str) -> Detail:
         """Return all that is shown of an execution, whatever it is of; ExecutionNotFound."""
-        detail = self._details.get(execution_id) or await self._found_detail(execution_id)
+        detail = await self._seen_detail(execution_id)
         if detail is None:
             raise ExecutionNotFound(execution_id)
         return detail
@@ -123,7 +142,7 @@ class Questions:
     async def detail_of(self, execution: Execution) -> Detail:
         """Return all that is shown of an execution as it is."""
         held = None if execution.is_open else self._details.get(execution.id)
-        if held is not None:
+        if held is not None and (self._scope.is_everything or not held.has_children):
             return held
         children = await self.children_of(execution)
         return detail_of(execution, await self._runner.output(execution.id), children)
@@ -135,6 +154,8 @@ class Questions:
             return NO_CHILDREN
         if _counts_none(execution):
             return NO_CHILDREN
+        if not self._scope.is_everything:
+            return await self._seen_children(execution)
         return await self._store.count_children(execution.id, schedule_id=execution.schedule)
 
     async def version_now(self, detail: Detail) -> tuple[bool, bool]:
@@ -147,6 +168,29 @@ class Questions:
             summary.script_id, summary.script_version
         )
         return is_outdated(summary.script_version, version), has_content
+
+    async def _seen_children(self, execution: Execution) -> ChildCounts:
+        """Look at the children of an execution one by one: counted are those within the scope."""
+        by_status: Counter[ExecutionStatus] = Counter()
+        by_verdict: Counter[Verdict] = Counter()
+        wanted = ExecutionFilter(scope=self._scope, parents=frozenset({execution.id}))
+        async for page in every_page(self._store, wanted):
+            children = [each for each in page if each.id != execution.schedule]
+            by_status.update(each.status for each in children)
+            by_verdict.update(each.verdict for each in children if each.verdict is not None)
+        return ChildCounts(by_status=by_status, by_verdict=by_verdict)
+
+    async def _seen_detail(self, execution_id: str) -> Detail | None:
+        """Return the detail of an execution, where it is within the scope."""
+        detail = self._details.get(execution_id) or await self._found_detail(execution_id)
+        if detail is None or self._scope.is_everything:
+            return detail
+        if not self._scope.has_execution(execution_of(detail.summary.read())):
+            return None
+        if not detail.has_children:
+            return detail
+        execution = await self._find(execution_id)
+        return None if execution is None else await self.detail_of(execution)
 
     async def _found_detail(self, execution_id: str) -> Detail | None:
         losses = self._details.losses
@@ -181,6 +225,7 @@ class Questions:
         Read upwards it misses none: it stops short of what may still come on record.
         ScriptNotFound where a script is asked for that nothing knows.
         """
+        wanted = replace(wanted, scope=self._scope)
         if page.limit > 0:
             page = replace(page, below=self._ids.unsettled_from)
         found = await self._pages.find(wanted, page)
@@ -191,7 +236,7 @@ class Questions:
     async def beside_summary(self, execution_id: str) -> Summary:
         """Return what is shown of an execution alone, its parameters among it; nothing of one that
         is not kept any more."""
-        execution = await self._store.get(execution_id)
+        execution = await self._kept(execution_id)
         return {} if execution is None else beside_summary(execution)
 
     async def find_numbered(
@@ -199,26 +244,32 @@ class Questions:
     ) -> FoundNumberedPage[SummaryText]:
         """Return a page of the executions that are wanted, in its order; ScriptNotFound as
         `find`."""
+        wanted = replace(wanted, scope=self._scope)
         found = await self._numbered_pages.find(wanted, page)
         if not found.executions:
             await self._check_known(wanted)
         return replace(found, executions=self._as_they_are(found.executions))
 
-    async def versions_named(self, script_id: str) -> Mapping[str, int]:
-        """Return how many executions name each version of a script; StoreUnavailable."""
-        return await self._store.versions_named(script_id)
+    async def versions_named(self, script_id: str) -> Mapping[str, int] | None:
+        """Return how many executions name each version of a script, whatever they are of; None
+        where some may be beyond the scope. StoreUnavailable."""
+        return await self._store.versions_named(script_id) if self._scope.is_everything else None
 
-    async def counts(self) -> Mapping[ExecutionStatus, int]:
-        """Return how many executions stand in each status."""
-        return await self._store.counts()
+    async def counts(self) -> Mapping[ExecutionStatus, int] | None:
+        """Return how many executions stand in each status; None as `versions_named`."""
+        return await self._store.counts() if self._scope.is_everything else None
 
     async def _check_known(self, wanted: ExecutionFilter) -> None:
         """Raise ScriptNotFound where the one script that is asked for never was."""
         if wanted.entity is None or wanted.script_id is None:
             return
-        of_script = ExecutionFilter(entity=wanted.entity, script_id=wanted.script_id)
+        of_script = ExecutionFilter(
+            scope=self._scope, entity=wanted.entity, script_id=wanted.script_id
+        )
         if not (await self._store.find(of_script, KeysetPage(limit=-1))).executions:
-            await self._library.get(wanted.entity, wanted.script_id)
+            script = await self._library.get(wanted.entity, wanted.script_id)
+            if not self._scope.has(wanted.entity, script):
+                raise ScriptNotFound(wanted.entity, wanted.script_id)
 
     async def _find_page(
         self, wanted: ExecutionFilter, page: KeysetPage
@@ -256,7 +307,15 @@ class Questions:
 
     async def _find(self, execution_id: str) -> Execution | None:
         present = self._present(execution_id, self._positions())
-        return present or await self._store.get(execution_id)
+        return await self._kept(execution_id) if present is None else self._if_seen(present)
+
+    async def _kept(self, execution_id: str) -> Execution | None:
+        return self._if_seen(await self._store.get(execution_id))
+
+    def _if_seen(self, execution: Execution | None) -> Execution | None:
+        if execution is None or self._scope.has_execution(execution):
+            return execution
+        return None
 
     def _present(self, execution_id: str, positions: Mapping[str, int]) -> Execution | None:
         active = self._active.get(execution_id)

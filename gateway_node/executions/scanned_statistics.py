@@ -10,6 +10,7 @@ from gateway_node.clock import Clock
 from gateway_node.executions.durations import Durations, NO_DURATIONS
 from gateway_node.executions.every_page import every_page
 from gateway_node.executions.filters import EVER, ExecutionFilter
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.statistics import (
     asks_for_counted,
     end_statistics,
@@ -17,6 +18,7 @@ from gateway_node.executions.statistics import (
     EndStatistics,
     Interval,
     kind_of,
+    LastExecution,
     MAX_POINTS,
     OpenCounts,
     Point,
@@ -36,9 +38,15 @@ _Points = defaultdict[datetime.datetime, dict[ExecutionStatus, list[int | None]]
 class Statistics:
     """Asks the counts of the store where these can answer, and its executions otherwise."""
 
-    def __init__(self, store: ExecutionStore, clock: Clock) -> None:
+    def __init__(self, store: ExecutionStore, clock: Clock, scope: Scope = EVERYTHING) -> None:
+        """Count nothing that is beyond `scope`."""
         self._store = store
         self._clock = clock
+        self._scope = scope
+
+    def seen_by(self, scope: Scope) -> 'Statistics':
+        """Return those of what is within a scope."""
+        return Statistics(self._store, self._clock, scope)
 
     async def ended(
         self, wanted: ExecutionFilter, interval: Interval | None = None
@@ -49,6 +57,7 @@ class Statistics:
         Those that were removed are among them where the filter asks for nothing but what ends are
         counted by. StoreUnavailable.
         """
+        wanted = replace(wanted, scope=self._scope)
         if asks_for_counted(wanted):
             return await self._store.end_counts.ended(wanted, interval)
         return await self._scan(wanted, interval)
@@ -59,7 +68,7 @@ class Statistics:
         statuses = OPEN_STATUSES if wanted.statuses is None else OPEN_STATUSES & wanted.statuses
         if not statuses:
             return OpenCounts()
-        wanted = replace(wanted, statuses=statuses, completed=EVER)
+        wanted = replace(wanted, scope=self._scope, statuses=statuses, completed=EVER)
         running = waiting = scheduled = 0
         async for each in every_page(self._store, wanted):
             for execution in each:
@@ -75,7 +84,34 @@ class Statistics:
         self, scripts: Iterable[ScriptOfEntity]
     ) -> Mapping[ScriptOfEntity, ScriptRecord]:
         """Return what is known of each of these scripts. StoreUnavailable."""
-        return await self._store.end_counts.of_scripts(scripts)
+        if self._scope.tags is None:
+            return await self._store.end_counts.of_scripts(scripts, self._scope)
+        return await self._scan_scripts(scripts)
+
+    async def _scan_scripts(
+        self, scripts: Iterable[ScriptOfEntity]
+    ) -> Mapping[ScriptOfEntity, ScriptRecord]:
+        """Look at the executions of scripts one by one: ends are not counted by tags."""
+        deadline = self._clock.monotonic() + SCAN_SEC
+        last: dict[ScriptOfEntity, LastExecution] = {}
+        took: dict[ScriptOfEntity, list[int | None]] = {each: [] for each in scripts}
+        wanted = ExecutionFilter(
+            scope=self._scope, scripts=frozenset(each.script_id for each in took)
+        )
+        async for page in every_page(self._store, wanted):
+            for each in page:
+                script = ScriptOfEntity(each.entity.path, each.script_id)
+                if script not in took or each.is_schedule or each.ended_as_schedule:
+                    continue
+                last.setdefault(script, _as_last(each))
+                if not each.is_open:
+                    took[script].append(each.duration_ms)
+            if self._clock.monotonic() >= deadline:
+                break
+        return {
+            script: ScriptRecord(last=last.get(script), ended=_tally(each))
+            for script, each in took.items()
+        }
 
     async def _scan(self, wanted: ExecutionFilter, interval: Interval | None) -> EndStatistics:
         deadline = self._clock.monotonic() + SCAN_SEC
@@ -86,6 +122,8 @@ class Statistics:
             for execution in each:
                 if execution.is_open or execution.ended_as_schedule:
                     continue
+                if execution.group is not None and not self._scope.is_everything:
+                    continue  # as where ends are counted
                 tallies[kind_of(execution)].append(execution.duration_ms)
                 if interval is not None:
                     statuses = points[_interval_begins(execution, interval)]
@@ -102,6 +140,15 @@ class Statistics:
             counted=wanted.completed,
             approximate=not in_time,
         )
+
+
+def _as_last(execution: Execution) -> LastExecution:
+    return LastExecution(
+        status=execution.status,
+        verdict=execution.verdict and execution.verdict.value,
+        created_at=execution.created_at,
+        completed_at=execution.completed_at,
+    )
 
 
 def _interval_begins(execution: Execution, interval: Interval) -> datetime.datetime:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.globs import paths_like
+from gateway_node.executions.globs import covered, paths_like
+from gateway_node.executions.group import Group
+from gateway_node.scripts.values import Script
 
 if TYPE_CHECKING:
     from gateway_node.executions.values import Execution
@@ -29,7 +31,7 @@ class Scope:
     @property
     def is_everything(self) -> bool:
         """Whether nothing is beyond it."""
-        return self == EVERYTHING
+        return self is EVERYTHING or self == EVERYTHING
 
     def has_entity(self, entity: EntityRef) -> bool:
         """Tell whether an entity is within."""
@@ -45,13 +47,40 @@ class Scope:
             and _matches(self.tags, tags)
         )
 
+    def has(self, entity: EntityRef, script: Script) -> bool:
+        """Tell whether a script is, as `has_script`."""
+        return self.has_script(entity, script.id, name=script.name, tags=script.tags)
+
+    def missed_by(self, script: Script) -> str:
+        """Return why a script of an entity that is within is not, for a person."""
+        reasons = []
+        if not _matches(self.scripts, [script.id, script.name]):
+            allowed = ', '.join(map(repr, self.scripts or ())) or 'none'
+            reasons.append(f'its name is {script.name!r}; allowed: {allowed}')
+        if not _matches(self.tags, script.tags):
+            tagged = ', '.join(map(repr, script.tags)) or 'none'
+            allowed = ', '.join(map(repr, self.tags or ())) or 'none'
+            reasons.append(f'its tags are {tagged}; needed: one of {allowed}')
+        return '; '.join(reasons)
+
     def has_execution(self, execution: 'Execution') -> bool:
         """Tell whether an execution is: as its script was when it was accepted."""
+        if execution.group is not None:
+            return self._has_group(execution.group, execution.script_tags)
         return self.has_script(
             execution.entity,
             execution.script_id,
             name=execution.script_name,
             tags=execution.script_tags,
+        )
+
+    def _has_group(self, group: Group, common_tags: Sequence[str]) -> bool:
+        """Tell whether all that a group asked for is; its own entity is the host, whatever that
+        asks for."""
+        return (
+            (self.entities is None or covered(self.entities, group.entities))
+            and _matches(self.scripts, [group.script])
+            and _matches(self.tags, common_tags)
         )
 
 

@@ -2,11 +2,11 @@
 """The way in which scripts change, each change by an actor: executions are asked before, the log
 is told after."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
-from gateway_node.executions.errors import ScriptHasOpenExecutions
+from gateway_node.executions.errors import BeyondScope, ScriptHasOpenExecutions
 from gateway_node.executions.events import EventKind
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ledger import Ledger
@@ -14,6 +14,7 @@ from gateway_node.executions.ports import EntityGuard, FreeSpace
 from gateway_node.executions.script_log import ScriptLog
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.store_ports import ExecutionStore
+from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges
@@ -70,7 +71,8 @@ class ScriptChanges:
         actor: Actor,
         key: IdempotencyKey | None = None,
     ) -> Script:
-        """Make a script of an upload; EntityLocked, and what `ScriptLibrary.create` says.
+        """Make a script of an upload; BeyondScope, EntityLocked, and what `ScriptLibrary.create`
+        says.
 
         With a `key` its id is on record before it is made, so that after a crash it is known
         whether it was; StoreUnavailable.
@@ -86,6 +88,7 @@ class ScriptChanges:
             metadata,
             script_id=script_id,
             uploaded_by=str(actor),
+            check=_within(entity, actor),
             tell=self._script_log.noting(EventKind.SCRIPT_UPLOADED, entity, actor),
         )
         await self._script_log.wait_told()
@@ -101,11 +104,12 @@ class ScriptChanges:
         metadata: Metadata | None,
         actor: Actor,
     ) -> Script:
-        """Make an upload a script's next version; EntityLocked, and what `ScriptLibrary.replace`
-        says.
+        """Make an upload a script's next version; BeyondScope, EntityLocked, and what
+        `ScriptLibrary.replace` says.
 
         Versions that open executions need, or that kept ones name, stay.
         """
+        await self._check_seen(entity, script_id, actor)
         self._guard.check(entity, actor)
         script = await self._library.replace(
             entity,
@@ -115,6 +119,7 @@ class ScriptChanges:
             metadata=metadata,
             versions_in_use=self._executions.versions_to_keep,
             uploaded_by=str(actor),
+            check=_within(entity, actor),
             tell=self._script_log.noting(EventKind.SCRIPT_REPLACED, entity, actor),
         )
         await self._script_log.wait_told()
@@ -128,7 +133,7 @@ class ScriptChanges:
             ScriptNotFound, ScriptIsManaged, EntityLocked: as their names say.
             ScriptHasOpenExecutions: stop those first.
         """
-        await self._library.get(entity, script_id)
+        await self._check_seen(entity, script_id, actor)
         self._guard.check(entity, actor)
         open_ids = self._executions.needing(entity, script_id)
         if open_ids:
@@ -139,6 +144,12 @@ class ScriptChanges:
         )
         await self._script_log.wait_told()
         await self._executions.script_deleted(entity, script_id, actor=actor)
+
+    async def _check_seen(self, entity: EntityRef, script_id: str, actor: Actor) -> None:
+        """Return where an actor sees a script; ScriptNotFound."""
+        script = await self._library.get(entity, script_id)
+        if not actor.scope.has(entity, script):
+            raise ScriptNotFound(entity, script_id)
 
     async def take_manifest(
         self, managed: Iterable[ManagedScript], *, actor: Actor
@@ -156,3 +167,16 @@ class ScriptChanges:
                 if version is None:
                     await self._executions.script_deleted(entity, script_id, actor=actor)
         return changes
+
+
+def _within(entity: EntityRef, actor: Actor) -> Callable[[Script], None]:
+    """Return what raises BeyondScope for a script that who brings it could not see afterwards."""
+
+    def check(script: Script) -> None:
+        if not actor.scope.has(entity, script):
+            raise BeyondScope(
+                'the credential may see no such script, once it is there: '
+                f'{actor.scope.missed_by(script)}'
+            )
+
+    return check

@@ -19,8 +19,10 @@ from gateway_node.executions.admission import Admission
 from gateway_node.executions.ended_details import EndedDetails
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
+    ExecutionNotFound,
     GatewayRecovering,
     GatewayShuttingDown,
+    ParentNotRunning,
     StoreUnavailable,
 )
 from gateway_node.executions.families import Families
@@ -37,6 +39,7 @@ from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import (
     Archive,
     CallbackCheck,
+    Entities,
     EntityGuard,
     FreeSpace,
     ScriptCredentials,
@@ -55,6 +58,7 @@ from gateway_node.executions.values import (
     Executor,
     StopAction,
 )
+from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.ports import SchemaChecker
 
@@ -290,16 +294,19 @@ class ExecutionService:
             ParentForeign, ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a
                 script's own start.
         """
+        if not actor.scope.is_everything:
+            await self._check_seen(entity, script_id, request, actor)
         execution = await self._starts.start(entity, script_id, request, actor)
         self._entities |= {entity}
         self._started_on.add(entity)
         return execution
 
     async def start_group(
-        self, request: GroupRequest, directory: EntityDirectory, *, actor: Actor
+        self, request: GroupRequest, directory: Entities, *, actor: Actor
     ) -> Execution:
         """Record an execution that is the parent of others, one on each entity of the directory
-        that is asked for and has the script, and begin to start those; return it as recorded.
+        that is asked for, is seen by the actor and has the script, and begin to start those;
+        return it as recorded.
 
         Raises:
             NothingToStart: no entity has the script.
@@ -331,7 +338,8 @@ class ExecutionService:
             StoreUnavailable: it waits, and that it is stopped cannot be recorded; or it has
                 ended, and that could not be. The next gateway then decides.
         """
-        execution = await self.questions.get(entity, script_id, execution_id)
+        seen = self.questions.seen_by(actor.scope)
+        execution = await seen.get(entity, script_id, execution_id)
         self._guard.check(entity, actor)
         if stop_children:
             for each in self._families.descendants(execution_id):
@@ -347,7 +355,8 @@ class ExecutionService:
             ExecutionNotFound, EntityLocked: as their names say.
             ExecutionNotDeletable: it is open and no schedule, or its end is not on record yet.
         """
-        execution = await self.questions.get(entity, script_id, execution_id)
+        seen = self.questions.seen_by(actor.scope)
+        execution = await seen.get(entity, script_id, execution_id)
         self._guard.check(entity, actor)
         if execution.is_schedule:
             execution = await self.stop(
@@ -407,6 +416,18 @@ class ExecutionService:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
+
+    async def _check_seen(
+        self, entity: EntityRef, script_id: str, request: StartRequest, actor: Actor
+    ) -> None:
+        """Raise ScriptNotFound, or ParentNotRunning, where an actor does not see what it names."""
+        if not actor.scope.has(entity, await self._library.get(entity, script_id)):
+            raise ScriptNotFound(entity, script_id)
+        if request.parent is not None:
+            try:
+                await self.questions.seen_by(actor.scope).get_by_id(request.parent)
+            except ExecutionNotFound as error:
+                raise ParentNotRunning(request.parent) from error
 
     def _group_of(self, execution: Execution) -> GroupLimit | None:
         return self._groups.limit_of(execution)

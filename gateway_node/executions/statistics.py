@@ -11,8 +11,11 @@ import datetime
 import enum
 from typing import NamedTuple, Protocol, TypeVar
 
+from gateway_node.entities.values import EntityRef
 from gateway_node.executions.durations import Durations, NO_DURATIONS
 from gateway_node.executions.filters import EVER, ExecutionFilter, Moments
+from gateway_node.executions.group import SCRIPT_ID
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.values import Execution, ExecutionStatus
 
 MAX_POINTS = 1000
@@ -174,15 +177,16 @@ class EndCounts(Protocol):
         what they are counted by; and of each interval where one is given."""
 
     async def of_scripts(
-        self, scripts: Iterable[ScriptOfEntity]
+        self, scripts: Iterable[ScriptOfEntity], scope: Scope = EVERYTHING
     ) -> Mapping[ScriptOfEntity, ScriptRecord]:
-        """Return what is known of each of these scripts."""
+        """Return what is known of each of these scripts within a scope, which has no tags."""
 
 
 def asks_for_counted(wanted: ExecutionFilter) -> bool:
     """Tell whether a filter asks for nothing but what ends are counted by."""
-    return ExecutionFilter() == replace(
+    return wanted.scope.tags is None and ExecutionFilter() == replace(
         wanted,
+        scope=EVERYTHING,
         entity=None,
         script_id=None,
         statuses=None,
@@ -192,6 +196,19 @@ def asks_for_counted(wanted: ExecutionFilter) -> bool:
         vendor_codes=None,
         verdicts=None,
         completed=EVER,
+    )
+
+
+def is_within(scope: Scope, kind: EndKind) -> bool:
+    """Tell whether all ends of a kind are within a scope that has no tags.
+
+    What a group asked for, its kind does not tell.
+    """
+    return scope.is_everything or (
+        kind.script_id != SCRIPT_ID
+        and scope.has_script(
+            EntityRef.from_path(kind.entity), kind.script_id, name=kind.script_name, tags=()
+        )
     )
 
 

@@ -109,7 +109,7 @@ class LogReader(Reader):
         of_executions: bool,
         wanted: EventFilter,
     ) -> None:
-        """`wanted` are events of executions; who reads of these alone hears of progress too."""
+        """Who reads of executions alone hears of progress too."""
         super().__init__(outlet, delivery)
         self.stand_at(after)
         self._of_executions = of_executions
@@ -134,9 +134,7 @@ class LogReader(Reader):
         """Go on behind events that were read in the log; StoreUnavailable."""
         for each in told:
             self._stand_behind(each.event)
-            if self._is_of_interest(each) and (
-                not each.event.is_of_execution or await self._wanted.finds(each)
-            ):
+            if self._is_of_interest(each) and await self._wanted.finds(each):
                 self.outlet.write([(EventNews(told=each), self.place)])
 
     def stand_at(self, place: Cursor) -> None:
@@ -154,11 +152,13 @@ class LogReader(Reader):
 
     def _take_event(self, news: EventNews) -> Place | None:
         told = news.told
+        if self._is_of_interest(told) and self._wanted.is_to_be_read(told):
+            self.fall_behind()
+            return None
         self._stand_behind(told.event)
         if not self._is_of_interest(told):
             return None
-        is_wanted = not told.event.is_of_execution or self._wanted.finds_now(told, news.execution)
-        return self.place if is_wanted else None
+        return self.place if self._wanted.finds_now(told, news.execution) else None
 
     def _is_of_interest(self, told: ToldEvent) -> bool:
         return told.event.is_of_execution or not self._of_executions

@@ -160,6 +160,7 @@ class _Endpoint(Generic[At, B]):
         self._callers.count(caller.actor)
         if not caller.actor.role.includes(route.role):
             raise RoleTooLow(caller.actor.role, route.role)
+        services = services.seen_by(caller.actor.scope)
         at = self._reader.read(segments, query, request.headers)
         if not route.is_probe:
             await services.executions.wait_open()

@@ -9,7 +9,7 @@ from gateway_node.http_server.execution_paths import and_by_id, OF_SCRIPT
 from gateway_node.http_server.media_types import ZIP
 from gateway_node.http_server.route import BYTES, OF_THE_FILE, Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPTS
-from gateway_node.http_server.subjects import find_scripts
+from gateway_node.http_server.subjects import find_way
 
 _LEFT = (*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable)
 
@@ -21,7 +21,7 @@ ARTIFACT_ROUTES: tuple[Route[Any, Any], ...] = (
             VIEWER,
             artifacts.list_artifacts,
             artifacts.OfArtifacts,
-            finds=find_scripts,
+            finds=find_way,
             answers='ArtifactList',
             errors=_LEFT,
         ),
@@ -34,7 +34,7 @@ ARTIFACT_ROUTES: tuple[Route[Any, Any], ...] = (
             VIEWER,
             artifacts.download_artifact,
             artifacts.OfArtifact,
-            finds=find_scripts,
+            finds=find_way,
             answers=BYTES,
             media_type=OF_THE_FILE,
             errors=(*_LEFT, ArtifactNotFound),
@@ -48,7 +48,7 @@ ARTIFACT_ROUTES: tuple[Route[Any, Any], ...] = (
             VIEWER,
             artifacts.download_artifacts,
             artifacts.OfArchive,
-            finds=find_scripts,
+            finds=find_way,
             answers=BYTES,
             media_type=ZIP,
             errors=(*_LEFT, ArtifactNotFound),

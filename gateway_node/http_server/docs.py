@@ -119,7 +119,7 @@ async def _find(services: Services, path: str) -> Script | None:
             services.directory.function(function_id)
         case ['apps' | 'components' as collection, entity_id, *below]:
             entity = EntityRef.from_path(f'{collection}/{entity_id}')
-            services.directory.entity(entity)
+            services.directory.check(entity)
             if below[:1] == ['scripts']:
                 return await _find_script(services, entity, *below[1:])
             if below[:1] == ['executions']:

@@ -33,8 +33,10 @@ async def show_app(call: Call[ByEntityId, None]) -> Answer:
 async def show_app_location(call: Call[ByEntityId, None]) -> Answer:
     """List the one component that an app is located on."""
     directory = call.services.directory
-    component = directory.component(directory.app(call.at.entity_id).component_id)
-    return Answer(body=listing([component_reference(call.base, component)]), asked=call.at)
+    located_on = directory.app(call.at.entity_id).component_id
+    components = (each for each in directory.components() if each.id == located_on)
+    body = listing(component_reference(call.base, each) for each in components)
+    return Answer(body=body, asked=call.at)
 
 
 async def list_components(call: Call[OfKnown, None]) -> Answer:

@@ -225,8 +225,8 @@ async def _of_log(call: Call[OfEvents, None], *, of_executions: bool) -> Answer:
         )
 
     async def is_wanted(told: ToldEvent) -> bool:
-        if not told.event.is_of_execution:
-            return not of_executions
+        if of_executions and not told.event.is_of_execution:
+            return False
         return await wanted.finds(told)
 
     pages = services.event_pages

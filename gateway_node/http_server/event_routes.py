@@ -9,7 +9,7 @@ from gateway_node.http_server.errors import EventNotFound, TooManyStreams
 from gateway_node.http_server.execution_paths import and_by_id, OF_SCRIPT
 from gateway_node.http_server.route import Route, VIEWER
 from gateway_node.http_server.script_routes import ERRORS_OF_SCRIPTS
-from gateway_node.http_server.subjects import find_library, find_scripts
+from gateway_node.http_server.subjects import find_library, find_way
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptsTurnedOff
 
 _LOG = (ScriptsTurnedOff, LibraryUnavailable, StoreUnavailable, TooManyStreams)
@@ -52,7 +52,7 @@ EVENT_ROUTES: tuple[Route[Any, Any], ...] = (
             VIEWER,
             event_lists.list_events_of_execution,
             event_lists.OfExecutionEvents,
-            finds=find_scripts,
+            finds=find_way,
             answers='EventList',
             answers_over=True,
             errors=(*ERRORS_OF_SCRIPTS, ExecutionNotFound, StoreUnavailable, TooManyStreams),

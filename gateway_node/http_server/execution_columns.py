@@ -3,13 +3,13 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from gateway_node.access.seen_scripts import SeenScripts
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.documents import Summary
 from gateway_node.executions.group import is_outdated
 from gateway_node.executions.summary_texts import answered, SummaryText
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.representations import Json
-from gateway_node.scripts.library import ScriptLibrary
 
 PresentVersions = Mapping[tuple[str, str], str | None]
 """By the entity's path and the id, the version that a script has now; None where it is gone."""
@@ -110,12 +110,12 @@ class ExecutionRows:
 
 async def rows_of(
     base: str,
-    library: ScriptLibrary,
+    library: SeenScripts,
     summaries: Iterable[Summary],
     columns: Collection[str] | None,
 ) -> ExecutionRows:
     """Return what builds these executions; their scripts are looked up where a column tells of
-    them. Raises what `ScriptLibrary.versions_of` raises."""
+    them. Raises what `SeenScripts.versions_of` raises."""
     versions: PresentVersions = {}
     if columns is None or 'is_outdated' in columns:
         scripts = {(each['entity'], each['script_id']) for each in summaries}
@@ -123,9 +123,9 @@ async def rows_of(
     return ExecutionRows(base, versions, columns)
 
 
-async def texts_of(base: str, library: ScriptLibrary, found: Collection[SummaryText]) -> str:
+async def texts_of(base: str, library: SeenScripts, found: Collection[SummaryText]) -> str:
     """Return executions with all columns, as the items of an array: what `ExecutionRows` builds of
-    each, as text. Raises what `ScriptLibrary.versions_of` raises."""
+    each, as text. Raises what `SeenScripts.versions_of` raises."""
     versions = await _versions_of({each.script for each in found}, library)
     return answered(
         base,
@@ -135,7 +135,7 @@ async def texts_of(base: str, library: ScriptLibrary, found: Collection[SummaryT
 
 
 async def _versions_of(
-    scripts: Collection[tuple[str, str]], library: ScriptLibrary
+    scripts: Collection[tuple[str, str]], library: SeenScripts
 ) -> PresentVersions:
     versions = await library.versions_of(
         [(EntityRef.from_path(path), script_id) for path, script_id in scripts]

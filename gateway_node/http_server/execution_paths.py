@@ -12,14 +12,14 @@ from gateway_node.http_server.subjects import (
     find_by_id,
     find_execution,
     find_library,
-    find_scripts,
+    find_way,
     NamesExecution,
 )
 
 OF_SCRIPT = '/{collection}/{entity_id}/scripts/{script_id}/executions/{execution_id}'
 _BY_ID = '/executions/{execution_id}'
 
-_FINDS_BY_ID: Mapping[Any, Any] = {find_scripts: find_library, find_execution: find_by_id}
+_FINDS_BY_ID: Mapping[Any, Any] = {find_way: find_library, find_execution: find_by_id}
 
 
 def and_by_id(

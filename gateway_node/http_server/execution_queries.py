@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 import datetime
 
+from gateway_node.access.seen_entities import SeenEntities
 from gateway_node.clock import rfc3339
-from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
@@ -165,7 +165,7 @@ class ExecutionQuery:
         about='`false` leaves out those whose script was replaced since, or is gone.',
     )
 
-    def filter(self, directory: EntityDirectory) -> ExecutionFilter:
+    def filter(self, directory: SeenEntities) -> ExecutionFilter:
         """Return what is asked for, but for `include_outdated`, which the library knows.
 
         InvalidParameter where there is no such component, or a time ends before it begins.
@@ -212,7 +212,7 @@ class ExecutionQuery:
             raise InvalidParameter.of_query(*wrong)
 
 
-def _located(directory: EntityDirectory, component_ids: frozenset[str]) -> frozenset[EntityRef]:
+def _located(directory: SeenEntities, component_ids: frozenset[str]) -> frozenset[EntityRef]:
     """Return components, with the apps that are located on them."""
     located, unknown = set(), []
     for component_id in sorted(component_ids):

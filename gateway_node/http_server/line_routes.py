@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.executions.errors import (
+    BeyondScope,
     EntityLocked,
     ExecutionNotFound,
     ExecutionNotWaiting,
@@ -16,7 +17,7 @@ from gateway_node.http_server.execution_paths import and_by_id, OF_SCRIPT
 from gateway_node.http_server.route import OPERATOR, Route, VIEWER
 from gateway_node.http_server.subjects import (
     find_execution,
-    find_library,
+    find_line,
     find_scripts,
     Nothing,
     OfEntity,
@@ -40,9 +41,9 @@ LINE_ROUTES: tuple[Route[Any, Any], ...] = (
         VIEWER,
         line_requests.show_line,
         Nothing,
-        finds=find_library,
+        finds=find_line,
         answers='Line',
-        errors=(ScriptsTurnedOff,),
+        errors=(ScriptsTurnedOff, BeyondScope),
     ),
     Route(
         'PUT',
@@ -50,10 +51,10 @@ LINE_ROUTES: tuple[Route[Any, Any], ...] = (
         OPERATOR,
         line_requests.set_line,
         Nothing,
-        finds=find_library,
+        finds=find_line,
         body=JsonBody(line_requests.LineBody),
         answers='Line',
-        errors=(ScriptsTurnedOff, EntityLocked, StoreUnavailable),
+        errors=(ScriptsTurnedOff, BeyondScope, EntityLocked, StoreUnavailable),
     ),
     Route(
         'GET',

@@ -90,9 +90,11 @@ def content_href(script_href: str, version: str) -> str:
     return f'{script_href}/content?version={version}'
 
 
-def script_version(script_href: str, version: ScriptVersion, executions: int) -> Json:
-    """Build a version of a script, which so many executions name: with what is known of the
-    script as it was then."""
+def script_version(
+    script_href: str, version: ScriptVersion, named: Mapping[str, int] | None
+) -> Json:
+    """Build a version of a script, with what is known of the script as it was then; `named` has
+    how many executions name each version, where that is told."""
     then = {} if version.script is None else script_detail('', version.script)
     told = {name: value for name, value in then.items() if name not in ('id', 'href', 'managed')}
     uploaded_at = None if version.uploaded_at is None else rfc3339(version.uploaded_at)
@@ -103,7 +105,7 @@ def script_version(script_href: str, version: ScriptVersion, executions: int) ->
             'current': version.current,
             'file_name': version.path.name,
             'size': version.size,
-            'executions': executions,
+            'executions': None if named is None else named.get(version.version, 0),
             'uploaded_at': uploaded_at,
             'uploaded_by': version.uploaded_by,
         }

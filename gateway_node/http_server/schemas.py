@@ -141,6 +141,9 @@ SCHEMAS: dict[str, Schema] = {
             'versions': object_of({'gateway': TEXT}) | {'additionalProperties': TEXT},
             'entities': object_of({'apps': COUNT, 'apps_online': COUNT, 'components': COUNT}),
             'gateway': TEXT,
+        },
+        {
+            'executions': object_of({status.value: COUNT for status in ExecutionStatus}),
             'warnings': TEXTS,
             'callbacks': object_of({status.value: COUNT for status in CallbackStatus}),
             'connections': object_of({'open': COUNT, 'limit': COUNT, 'refused': COUNT}),
@@ -158,7 +161,6 @@ SCHEMAS: dict[str, Schema] = {
             ),
             'line': reference_to('Line'),
         },
-        {'executions': object_of({status.value: COUNT for status in ExecutionStatus})},
     ),
     'Line': object_of({'paused': FLAG, 'waiting': COUNT}, {'oldest_wait_sec': AMOUNT}),
     'Lock': object_of(
@@ -276,9 +278,10 @@ SCHEMAS: dict[str, Schema] = {
             'current': FLAG,
             'file_name': TEXT,
             'size': COUNT,
-            'executions': COUNT,
         },
-        {'name': TEXT, 'uploaded_at': TIME, 'uploaded_by': TEXT} | _SCRIPT | _SCRIPT_WHERE_SET,
+        {'executions': COUNT, 'name': TEXT, 'uploaded_at': TIME, 'uploaded_by': TEXT}
+        | _SCRIPT
+        | _SCRIPT_WHERE_SET,
     ),
     'ScriptVersionList': list_of('ScriptVersion', {'complete': FLAG}),
     'UploadedScript': object_of(_SCRIPT_REFERENCE),

@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.executions.errors import (
+    BeyondScope,
     DiskSpaceLow,
     EntityLocked,
     IdempotencyKeyReused,
@@ -39,6 +40,7 @@ ERRORS_OF_SCRIPT = (*ERRORS_OF_SCRIPTS, ScriptNotFound)
 _UPLOAD = (
     EntityLocked,
     UploadsTurnedOff,
+    BeyondScope,
     ScriptRefused,
     ScriptTooLarge,
     SchemaCheckUnavailable,

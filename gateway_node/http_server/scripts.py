@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gateway_node.access.seen_scripts import SeenScripts
 from gateway_node.executions.actors import Role
 from gateway_node.http_server.calls import Answer, Call, Download
 from gateway_node.http_server.errors import ContentNotFound
@@ -23,7 +24,6 @@ from gateway_node.http_server.takes import query
 from gateway_node.http_server.uploads import Form, receive
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.errors import LibraryUnavailable, NoPlainFile
-from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata
 
 MAX_VERSIONS = 1000
@@ -135,24 +135,24 @@ async def list_versions(call: Call[OfScript, None]) -> Answer:
     An older one is there as long as an execution names it, also where the script is deleted.
     """
     at = call.at
-    versions, more = await call.services.library.versions.newest(
+    versions, more = await call.services.library.versions(
         at.entity, at.script_id, limit=MAX_VERSIONS
     )
     named = await call.services.questions.versions_named(at.script_id)
     href = f'{_scripts_href(call)}/{at.script_id}'
-    body = listing(script_version(href, each, named.get(each.version, 0)) for each in versions)
+    body = listing(script_version(href, each, named) for each in versions)
     return Answer(body=body | ({'complete': False} if more else {}))
 
 
-async def _content(library: ScriptLibrary, at: OfVersion) -> tuple[Path, Content]:
+async def _content(library: SeenScripts, at: OfVersion) -> tuple[Path, Content]:
     """Open the file of a script; where it was put elsewhere that very moment, from there."""
 
     async def find() -> tuple[Path, Callable[[], Awaitable[Content]]]:
         if at.version is None:
             script = await library.get(at.entity, at.script_id)
             return script.path, partial(library.content, script)
-        version = await library.versions.find(at.entity, at.script_id, at.version)
-        return version.path, partial(library.versions.content, version)
+        version = await library.version(at.entity, at.script_id, at.version)
+        return version.path, partial(library.version_content, version)
 
     while True:
         path, open_content = await find()

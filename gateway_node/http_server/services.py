@@ -2,7 +2,7 @@
 """What the handlers call, handed to them through the application."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import time
 from typing import Any
 
@@ -10,22 +10,23 @@ from gateway_node.access.audit_trail import AuditTrail
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.locks import Locks
 from gateway_node.access.rates import Rates, RateSettings
+from gateway_node.access.seen_entities import SeenEntities
+from gateway_node.access.seen_scripts import SeenScripts
 from gateway_node.access.sessions import Sessions
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.clock import Clock
-from gateway_node.entities.directory import EntityDirectory
 from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.many import Many
 from gateway_node.executions.once_only import OnceOnly
 from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.streams import Streams
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
-from gateway_node.scripts.library import ScriptLibrary
 
 API_VERSION = 'v1'
 SOVD_VERSION = '1.0.0'
@@ -57,8 +58,8 @@ class Patience:
 class Services:
     """Everything that the handlers may call."""
 
-    directory: EntityDirectory
-    library: ScriptLibrary
+    directory: SeenEntities
+    library: SeenScripts
     script_changes: ScriptChanges
     executions: ExecutionService
     questions: Questions
@@ -102,3 +103,20 @@ class Services:
     def base(self) -> str:
         """The API's base path."""
         return api_base(self.path_prefix)
+
+    def seen_by(self, scope: Scope) -> 'Services':
+        """Return what the handlers may call for who may look no further than a scope.
+
+        Nothing that is found there is beyond; what changes something asks its actor.
+        """
+        if scope.is_everything:
+            return self
+        return replace(
+            self,
+            directory=self.directory.seen_by(scope),
+            library=self.library.seen_by(scope),
+            questions=self.questions.seen_by(scope),
+            many=self.many.seen_by(scope),
+            statistics=self.statistics.seen_by(scope),
+            event_pages=self.event_pages.seen_by(scope),
+        )

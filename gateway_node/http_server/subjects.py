@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.ended_details import Detail
+from gateway_node.executions.errors import BeyondScope, ExecutionNotFound
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.calls import Call
@@ -108,7 +110,7 @@ class ByExecutionId(NamesExecution):
 
 async def find_entity(call: Call[OfEntity, Any]) -> None:
     """Raise EntityNotFound where there is no such entity."""
-    call.services.directory.entity(call.at.entity)
+    call.services.directory.check(call.at.entity)
 
 
 async def find_scripts(call: Call[OfEntity, Any]) -> None:
@@ -120,18 +122,51 @@ async def find_scripts(call: Call[OfEntity, Any]) -> None:
 async def find_script(call: Call[OfScript, Any]) -> None:
     """Raise EntityNotFound; ScriptsTurnedOff; ScriptNotFound."""
     await find_entity(call)
-    call.services.library.check_known(call.at.entity, call.at.script_id)
+    await call.services.library.check_known(call.at.entity, call.at.script_id)
+
+
+async def find_way(call: Call[OfExecution, Any]) -> None:
+    """Raise EntityNotFound; ScriptsTurnedOff.
+
+    A group may be seen although the host, which it is below, is not.
+    """
+    try:
+        await find_scripts(call)
+    except EntityNotFound:
+        if call.at.entity != call.services.directory.host():
+            raise
+        call.services.library.check_turned_on()
+        await _find_below_host(call)
+
+
+async def _find_below_host(call: Call[OfExecution, Any]) -> None:
+    try:
+        await call.at.execution(call.services.questions)
+    except ExecutionNotFound as error:
+        raise EntityNotFound(call.at.entity) from error
 
 
 async def find_execution(call: Call[OfExecution, Any]) -> None:
     """Raise EntityNotFound; ScriptsTurnedOff; what `Questions.get` raises."""
-    await find_scripts(call)
+    await find_way(call)
     await call.at.execution(call.services.questions)
 
 
 async def find_library(call: Call[Any, Any]) -> None:
     """Raise ScriptsTurnedOff."""
     call.services.library.check_turned_on()
+
+
+async def find_all(call: Call[Any, Any]) -> None:
+    """Raise BeyondScope where who asks does not see everything."""
+    if not call.actor.scope.is_everything:
+        raise BeyondScope('this is about all entities; needed: a credential that is not narrowed')
+
+
+async def find_line(call: Call[Any, Any]) -> None:
+    """Raise ScriptsTurnedOff; BeyondScope: in the one line stands what is of any entity."""
+    await find_library(call)
+    await find_all(call)
 
 
 async def find_by_id(call: Call[ByExecutionId, Any]) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what a client sent to the record of a script, or of a version of one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 import datetime
 from functools import partial
@@ -13,8 +14,15 @@ from gateway_node.scripts.first_line import interpreter_of
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.records import Record
 from gateway_node.scripts.upload import Upload
-from gateway_node.scripts.values import ScriptKind
+from gateway_node.scripts.values import Script, ScriptKind
 from gateway_node.threads import Threads
+
+Check = Callable[[Script], None]
+"""Raises where a script is not to be as it would be from now on."""
+
+
+def accept_any(script: Script) -> None:
+    """Nobody objects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +33,8 @@ class Arrival:
     file_name: str
     metadata: Metadata
     uploaded_by: str | None
+    check: Check = accept_any
+    """What it raises refuses the arrival."""
 
     async def contents(self, earlier: Record | None, threads: Threads) -> 'Contents':
         """Read what of the file matters; an archive is unpacked for that.

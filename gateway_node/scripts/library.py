@@ -12,6 +12,7 @@ from typing import Any
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.manifest_files import ManifestInvalid
+from gateway_node.scripts.arrivals import accept_any, Check
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.errors import (
     ScriptIsManaged,
@@ -239,12 +240,13 @@ class ScriptLibrary:
         *,
         script_id: str | None = None,
         uploaded_by: str | None = None,
+        check: Check = accept_any,
         tell: Tell = tell_nobody,
     ) -> Script:
         """Make a script of an upload, under an id of `new_script_id`.
 
         Raises:
-            ScriptRefused, ScriptLimitReached, SchemaCheckUnavailable
+            ScriptRefused, ScriptLimitReached, SchemaCheckUnavailable, and what `check` raises
         """
         uploaded = self._turned_on()
         check_file_name(file_name)
@@ -257,6 +259,7 @@ class ScriptLibrary:
             metadata,
             script_id=script_id or new_script_id(),
             uploaded_by=uploaded_by,
+            check=check,
             tell=tell,
         )
 
@@ -270,6 +273,7 @@ class ScriptLibrary:
         metadata: Metadata | None = None,
         versions_in_use: VersionsInUse = none_in_use,
         uploaded_by: str | None = None,
+        check: Check = accept_any,
         tell: Tell = tell_nobody,
     ) -> Script:
         """Give a script a new file, a new file name where there is one, and what `metadata` names.
@@ -279,7 +283,8 @@ class ScriptLibrary:
         returns for the script's id once the new version is in place.
 
         Raises:
-            ScriptNotFound, ScriptIsManaged, ScriptRefused, SchemaCheckUnavailable
+            ScriptNotFound, ScriptIsManaged, ScriptRefused, SchemaCheckUnavailable, and what
+            `check` raises
         """
         uploaded = self._uploads_with(entity, script_id)
         metadata = metadata or Metadata()
@@ -295,6 +300,7 @@ class ScriptLibrary:
             metadata=metadata,
             versions_in_use=versions_in_use,
             uploaded_by=uploaded_by,
+            check=check,
             tell=tell,
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
-from gateway_node.scripts.arrivals import Arrival
+from gateway_node.scripts.arrivals import accept_any, Arrival, Check
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.disk import disk_errors
 from gateway_node.scripts.errors import (
@@ -185,11 +185,17 @@ class UploadedScripts:
         *,
         script_id: str,
         uploaded_by: str | None = None,
+        check: Check = accept_any,
         tell: Tell = tell_nobody,
     ) -> Script:
-        """Make a script of an upload, under a new id; ScriptRefused, ScriptLimitReached."""
+        """Make a script of an upload, under a new id; ScriptRefused, ScriptLimitReached, and what
+        `check` raises."""
         arrival = Arrival(
-            upload=upload, file_name=file_name, metadata=metadata, uploaded_by=uploaded_by
+            upload=upload,
+            file_name=file_name,
+            metadata=metadata,
+            uploaded_by=uploaded_by,
+            check=check,
         )
         return await self._take(upload, self._add(entity, script_id, arrival, tell))
 
@@ -203,9 +209,11 @@ class UploadedScripts:
         metadata: Metadata,
         versions_in_use: VersionsInUse,
         uploaded_by: str | None = None,
+        check: Check = accept_any,
         tell: Tell = tell_nobody,
     ) -> Script:
-        """Make an upload a script's present version; ScriptRefused, ScriptNotFound.
+        """Make an upload a script's present version; ScriptRefused, ScriptNotFound, and what
+        `check` raises.
 
         Older versions are removed, except those that `versions_in_use` returns for the script's
         id once the new version is in place.
@@ -222,6 +230,7 @@ class UploadedScripts:
                     file_name=file_name or earlier.file_name,
                     metadata=metadata,
                     uploaded_by=uploaded_by,
+                    check=check,
                 )
                 record = await self._replaced(earlier, arrival)
                 tell(self._script(record))
@@ -300,6 +309,7 @@ class UploadedScripts:
                 sequence=1 + max((r.sequence for r in self._records.values()), default=0),
                 now=self._clock.now(),
             )
+            arrival.check(script_of(record, arrival.upload.path))
             with disk_errors('take a script'):
                 await self._threads.run(self._folders.add, record, arrival.upload)
             self._records[record.script_id] = record
@@ -309,6 +319,7 @@ class UploadedScripts:
     async def _replaced(self, earlier: Record, arrival: Arrival) -> Record:
         contents = await arrival.contents(earlier, self._threads)
         record = arrival.next_record(earlier, contents, now=self._clock.now())
+        arrival.check(script_of(record, arrival.upload.path))
         with disk_errors('take a script'):
             await self._threads.run(self._folders.change, earlier, record, arrival.upload)
         # A deletion that was asked for meanwhile is not taken back.

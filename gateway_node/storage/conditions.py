@@ -13,6 +13,7 @@ import json
 
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
 from gateway_node.executions.globs import is_pattern, paths_like
+from gateway_node.storage.scope_terms import scope_sql
 
 _AMONG = 'IN (SELECT value FROM json_each(?))'
 
@@ -54,6 +55,9 @@ def moment_text(moment: datetime.datetime) -> str:
 
 
 def _of_what(wanted: ExecutionFilter) -> Iterator[Condition]:
+    if not wanted.scope.is_everything:
+        sql, arguments = scope_sql(wanted.scope)
+        yield Condition(sql=sql, arguments=arguments)
     if wanted.entity is not None:
         yield _is('entity', wanted.entity.path)
     if wanted.script_id is not None:

@@ -10,11 +10,13 @@ import sqlite3
 
 from gateway_node.executions.durations import Durations
 from gateway_node.executions.filters import ExecutionFilter, Moments
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.statistics import (
     end_statistics,
     EndKind,
     EndStatistics,
     Interval,
+    is_within,
     LastExecution,
     MAX_POINTS,
     NOTHING,
@@ -27,6 +29,7 @@ from gateway_node.executions.values import ExecutionStatus
 from gateway_node.storage.conditions import with_paths
 from gateway_node.storage.database import Database
 from gateway_node.storage.periods import HOUR_SEC, Level, Period, periods_of
+from gateway_node.storage.scope_terms import scope_sql
 from gateway_node.storage.served_schema import REASON
 from gateway_node.storage.statistics_reads import (
     counts,
@@ -65,15 +68,15 @@ class SqliteEndCounts:
         )
 
     async def of_scripts(
-        self, scripts: Iterable[ScriptOfEntity]
+        self, scripts: Iterable[ScriptOfEntity], scope: Scope = EVERYTHING
     ) -> Mapping[ScriptOfEntity, ScriptRecord]:
-        """Return what is known of each of these scripts, in reads between which others get a
-        turn."""
+        """Return what is known of each of these scripts within a scope, which has no tags; in
+        reads between which others get a turn."""
         found: dict[ScriptOfEntity, ScriptRecord] = {}
         wanted = [*scripts]
         for begin in range(0, len(wanted), _SCRIPTS_AT_ONCE):
             some = wanted[begin : begin + _SCRIPTS_AT_ONCE]
-            read = functools.partial(_of_scripts, scripts=some)
+            read = functools.partial(_of_scripts, scripts=some, scope=scope)
             found |= await self._database.read(read)
         return found
 
@@ -137,7 +140,7 @@ class _Reading:
     def _is_of_scripts(self) -> bool:
         wanted = self._wanted
         chosen = (wanted.entity, wanted.script_id, wanted.entities, wanted.located, wanted.scripts)
-        return any(each is not None for each in chosen)
+        return not wanted.scope.is_everything or any(each is not None for each in chosen)
 
     def _alike(self) -> KindIds:
         kinds = read_kinds(self._connection, by_script=False)
@@ -147,6 +150,7 @@ class _Reading:
         wanted = self._wanted
         return (
             self._ended_so(kind)
+            and is_within(wanted.scope, kind)
             and (wanted.entity is None or kind.entity == wanted.entity.path)
             and wanted.script_id in (None, kind.script_id)
             and (wanted.entities is None or kind.entity in wanted.entities)
@@ -193,27 +197,31 @@ class _Reading:
 
 
 def _of_scripts(
-    connection: sqlite3.Connection, scripts: Iterable[ScriptOfEntity]
+    connection: sqlite3.Connection, scripts: Iterable[ScriptOfEntity], scope: Scope
 ) -> Mapping[ScriptOfEntity, ScriptRecord]:
     script_of = {
         kind_id: script
         for script in scripts
-        for kind_id in read_kinds_of_script(connection, *script)
+        for kind_id, kind in read_kinds_of_script(connection, *script)
+        if is_within(scope, kind)
     }
     ended = dict.fromkeys(scripts, NOTHING)
     nodes = [(node, 0) for node, _ in periods_within(connection, Level.YEAR, -math.inf, math.inf)]
     for kind_id, tally in tallies(connection, nodes, [*script_of]):
         ended[script_of[kind_id]] += tally
     for kind, _, tally in _read_uncounted(connection):
-        if kind.script in ended:
+        if kind.script in ended and is_within(scope, kind):
             ended[kind.script] += tally
     return {
-        script: ScriptRecord(last=_last(connection, script), ended=ended[script])
+        script: ScriptRecord(last=_last(connection, script, scope), ended=ended[script])
         for script in ended
     }
 
 
-def _last(connection: sqlite3.Connection, script: ScriptOfEntity) -> LastExecution | None:
+def _last(
+    connection: sqlite3.Connection, script: ScriptOfEntity, scope: Scope
+) -> LastExecution | None:
+    within, globs = scope_sql(scope)
     row = connection.execute(
         f"""
         SELECT
@@ -223,10 +231,10 @@ def _last(connection: sqlite3.Connection, script: ScriptOfEntity) -> LastExecuti
             json_extract(document, '$.completed_at')
         FROM postings CROSS JOIN executions USING (number)
         WHERE term = (SELECT term FROM terms WHERE field = ? AND value = ?) AND NOT scheduled
-            AND {is_no_schedule('', REASON)}
+            AND {is_no_schedule('', REASON)} AND {within}
         ORDER BY number DESC LIMIT 1
         """,
-        script_of_entity(script.entity, script.script_id),
+        (*script_of_entity(script.entity, script.script_id), *globs),
     ).fetchone()
     if row is None:
         return None

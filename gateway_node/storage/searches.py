@@ -14,6 +14,7 @@ from gateway_node.executions.filters import EVER, ExecutionFilter
 from gateway_node.executions.pages import FoundPage, KeysetPage
 from gateway_node.storage.conditions import has_patterns, with_paths
 from gateway_node.storage.parameter_conditions import parameters_condition
+from gateway_node.storage.scope_terms import read_scope_terms
 from gateway_node.storage.set_backs import EVERYWHERE, MAX_NUMBER, Span, spans_of
 from gateway_node.storage.terms import read_script_ids, read_values, TermField
 from gateway_node.storage.walks import (
@@ -139,7 +140,11 @@ def search_of(
     spans = [(low, high) for low, high in spans if low <= high]
     if direction is Direction.DOWN:
         spans.reverse()
-    walks = walks_of(wanted, read_script_ids(connection, wanted.scripts or ()))
+    walks = walks_of(
+        wanted,
+        read_script_ids(connection, wanted.scripts or ()),
+        read_scope_terms(connection, wanted.scope),
+    )
     if not all(walk.arms for walk in walks):
         spans = []  # there is nothing of one of the fields
     return Search(

@@ -36,10 +36,23 @@ def read_kinds(connection: sqlite3.Connection, *, by_script: bool) -> KindIds:
     }
 
 
-def read_kinds_of_script(connection: sqlite3.Connection, entity: str, script_id: str) -> list[int]:
-    """Return the ids of the kinds of one script."""
-    query = 'SELECT id FROM end_kinds WHERE script_id = ? AND entity = ?'
-    return [kind_id for (kind_id,) in connection.execute(query, (script_id, entity))]
+def read_kinds_of_script(
+    connection: sqlite3.Connection, entity: str, script_id: str
+) -> list[tuple[int, EndKind]]:
+    """Return the kinds of one script, each with its id."""
+    query = """
+        SELECT id, status, vendor_code, verdict, script_name
+        FROM end_kinds WHERE script_id = ? AND entity = ?
+    """
+    return [
+        (
+            kind_id,
+            EndKind(ExecutionStatus(status), vendor_code, verdict, entity, script_id, script_name),
+        )
+        for kind_id, status, vendor_code, verdict, script_name in connection.execute(
+            query, (script_id, entity)
+        )
+    ]
 
 
 def periods_within(

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 import enum
 
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.group import SCRIPT_ID
 from gateway_node.executions.values import OPEN_STATUSES
 from gateway_node.storage.conditions import all_of, Condition, conditions_of
+from gateway_node.storage.scope_terms import NO_BOUND, ScopeTerms
 from gateway_node.storage.set_backs import Span
 from gateway_node.storage.terms import script_of_entity, TermField
 
@@ -79,15 +81,22 @@ _OPEN = Arm(index='executions INDEXED BY open_executions WHERE ended_sec IS NULL
 _TERM = 'postings WHERE term = (SELECT term FROM terms WHERE field = ? AND value = ?)'
 
 
-def walks_of(wanted: ExecutionFilter, script_ids: frozenset[str]) -> tuple[Walk, ...]:
+def walks_of(
+    wanted: ExecutionFilter, script_ids: frozenset[str], seen: ScopeTerms = NO_BOUND
+) -> tuple[Walk, ...]:
     """Return the walks of which each finds all that is wanted; there is always one.
 
     The filter's entities are paths, `script_ids` those of the scripts that were executed under
-    one of its names.
+    one of its names, and `seen` what its scope lets be seen.
     """
     walks = [
         walk
-        for walk in (*_of_what(wanted, script_ids), *_of_its_way(wanted), *_of_its_end(wanted))
+        for walk in (
+            *_of_what(wanted, script_ids),
+            *_of_its_way(wanted),
+            *_of_its_end(wanted),
+            *_of_scope(wanted, seen),
+        )
         if len(walk.arms) <= MAX_ARMS
     ]
     return tuple(walks) or (Walk(arms=(_EACH,), left=wanted),)
@@ -231,6 +240,29 @@ def _of_its_end(wanted: ExecutionFilter) -> Iterator[Walk]:
         yield _walk(TermField.VERDICT, verdicts, replace(wanted, verdicts=None))
     if wanted.terminating:
         yield Walk(arms=(_OPEN,), left=wanted)
+
+
+def _of_scope(wanted: ExecutionFilter, seen: ScopeTerms) -> Iterator[Walk]:
+    left = wanted
+    if not seen.with_groups:
+        # Nothing else of an entity within is beyond.
+        left = replace(wanted, scope=replace(wanted.scope, entities=None))
+    if seen.entities is not None:
+        yield _and_groups(_walk(TermField.ENTITY, seen.entities, left), seen)
+    if seen.script_ids is not None:
+        yield _and_groups(_walk(TermField.SCRIPT, seen.script_ids, wanted), seen)
+    if seen.tags is not None:
+        # Groups have the tags that are asked for, too.
+        left = replace(wanted, scope=replace(wanted.scope, tags=None))
+        walk = _walk(TermField.TAG, seen.tags, left)
+        yield replace(walk, disjoint=len(walk.arms) < 2)
+
+
+def _and_groups(walk: Walk, seen: ScopeTerms) -> Walk:
+    if not seen.with_groups:
+        return walk
+    groups = _of_term(TermField.SCRIPT, SCRIPT_ID)
+    return replace(walk, arms=(*walk.arms, groups), disjoint=False)
 
 
 def _walk(field: TermField, values: Iterable[str], left: ExecutionFilter) -> Walk:

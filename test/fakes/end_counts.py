@@ -7,7 +7,9 @@ import datetime
 
 from gateway_node.executions.durations import Durations
 from gateway_node.executions.filters import ExecutionFilter, Moments
+from gateway_node.executions.group import SCRIPT_ID
 from gateway_node.executions.matching import matches
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.statistics import (
     end_statistics,
     EndStatistics,
@@ -53,7 +55,12 @@ class InMemoryEndCounts:
             before=_full_hour(wanted.completed.before, up=True),
         )
         wanted = dataclasses.replace(wanted, completed=counted)
-        ended = [each for each in self._ended.values() if matches(wanted, each)]
+        ended = [
+            each
+            for each in self._ended.values()
+            if matches(wanted, each)
+            and (wanted.scope.is_everything or each.script_id != SCRIPT_ID)
+        ]
         totals = [(kind_of(each), tally(each)) for each in ended]
         return end_statistics(
             totals=totals,
@@ -63,21 +70,27 @@ class InMemoryEndCounts:
         )
 
     async def of_scripts(
-        self, scripts: Iterable[ScriptOfEntity]
+        self, scripts: Iterable[ScriptOfEntity], scope: Scope = EVERYTHING
     ) -> Mapping[ScriptOfEntity, ScriptRecord]:
-        """Return what is known of each of these scripts."""
+        """Return what is known of each of these scripts within a scope, which has no tags."""
         self._check_available()
-        return {script: self._record(script) for script in scripts}
+        return {script: self._record(script, scope) for script in scripts}
 
-    def _record(self, script: ScriptOfEntity) -> ScriptRecord:
+    def _record(self, script: ScriptOfEntity, scope: Scope) -> ScriptRecord:
         kept = self._accepted.get(script, {})
         begun = [
             execution_id
             for execution_id, execution in kept.items()
-            if not execution.is_schedule and not execution.ended_as_schedule
+            if not execution.is_schedule
+            and not execution.ended_as_schedule
+            and scope.has_execution(execution)
         ]
         last = kept[max(begun)] if begun else None
-        ended = [each for each in self._ended.values() if _script(each) == script]
+        ended = [
+            each
+            for each in self._ended.values()
+            if _script(each) == script and scope.has_execution(each)
+        ]
         return ScriptRecord(last=None if last is None else _as_last(last), ended=tally(*ended))
 
 

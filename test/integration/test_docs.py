@@ -68,6 +68,7 @@ async def test_each_path_of_the_table_has_its_description(api: Api) -> None:
         'function_id': 'monitoring',
         'status': 'running',
         'sequence': '1',
+        'lock_id': 'lock_1',
     }
     named_by_scripts = re.compile('/artifacts(/.*)?$')
     for path in dict.fromkeys(route.path for route in ROUTES):

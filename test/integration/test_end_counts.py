@@ -24,6 +24,7 @@ import pytest
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.filters import ExecutionFilter, Moments
 from gateway_node.executions.scanned_statistics import Statistics
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.statistics import (
     EndStatistics,
     Interval,
@@ -171,6 +172,39 @@ async def test_a_schedule_that_started_nothing_is_no_execution(store: ExecutionS
     assert known.ended.executions == len(executed)
     assert known.last is not None
     assert known.last.status is ExecutionStatus.TERMINATED
+
+
+@pytest.mark.parametrize(
+    ('scope', 'seen'),
+    [
+        (Scope(entities=('apps/*',)), 3),
+        (Scope(entities=('components/*',)), 0),
+        (Scope(scripts=('self_*',)), 3),
+        (Scope(scripts=('old*',)), 1),
+        (Scope(scripts=('new*',)), 2),
+        (Scope(tags=('brakes',)), 1),
+        (Scope(tags=('*',), scripts=('new*',)), 0),
+        (Scope(tags=()), 0),
+    ],
+)
+async def test_what_a_script_did_is_told_as_far_as_it_is_seen(
+    store: ExecutionStore, scope: Scope, seen: int
+) -> None:
+    """By names and tags as they were then: they may be others now."""
+    await put(
+        store,
+        ended(1, script_name='old.sh', script_tags=('brakes',)),
+        ended(2, script_name='new.sh'),
+        ended(3, script_name='new.sh', status=ExecutionStatus.FAILED),
+    )
+    self_test = ScriptOfEntity(entity='apps/temp_sensor', script_id='self_test')
+    found = await Statistics(store, FakeClock()).seen_by(scope).of_scripts([self_test])
+    assert found[self_test].ended.executions == seen
+    last = found[self_test].last
+    assert (last is None) == (seen == 0)
+    if last is not None:
+        is_newest = scope.scripts != ('old*',) and scope.tags is None
+        assert (last.status is ExecutionStatus.FAILED) == is_newest
 
 
 async def test_what_a_script_did_last_is_no_schedule_that_was_stopped(
@@ -367,8 +401,12 @@ def moment() -> st.SearchStrategy[datetime.datetime | None]:
     return st.one_of(st.none(), hours.map(lambda each: NOON + datetime.timedelta(hours=each)))
 
 
+GLOBS = st.none() | st.lists(
+    st.sampled_from(['apps/a*', '*/arm', 'script_?', 'check*', '*']), max_size=2
+).map(tuple)
 FILTERS = st.builds(
     ExecutionFilter,
+    scope=st.builds(Scope, entities=GLOBS, scripts=GLOBS),
     entity=st.sampled_from([None, None, EntityRef.from_path('apps/arm')]),
     statuses=some([*ExecutionStatus]),
     vendor_codes=some(['x-gateway-timeout', 'x-gateway-unheard-of']),
@@ -397,7 +435,8 @@ async def test_counts_tell_what_the_executions_tell(
             counted = await store.end_counts.ended(each, interval)
             # What counts cannot answer, and holds for every one that ended.
             one_by_one = replace(each, scheduled=False)
-            scanned = await Statistics(store, FakeClock()).ended(one_by_one, interval)
+            statistics = Statistics(store, FakeClock()).seen_by(each.scope)
+            scanned = await statistics.ended(one_by_one, interval)
             assert _without_names(counted) == _without_names(scanned)
         await store.close()
 

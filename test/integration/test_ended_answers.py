@@ -216,6 +216,7 @@ async def test_whatever_happened_the_answer_is_what_the_record_says(api: Api, se
                     entity=AN_APP,
                     script_id=script_id,
                     script_version=version.get((AN_APP, script_id)) or 'f' * 64,
+                    group=None,
                 )
                 # A child that comes without being told would not be counted.
                 execution = execution.evolve(parent=execution.parent and UNKNOWN)

@@ -16,7 +16,7 @@ ANNA = Actor(
     name='anna',
     role=Role.OPERATOR,
     origin='192.0.2.7',
-    scope=Scope(scripts=('check*',), tags=()),
+    scope=Scope(entities=('apps/*',), scripts=('*',)),
     client_id='tablet',
 )
 

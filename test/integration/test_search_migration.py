@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 import random
 import sqlite3
+from typing import Any
 
 from earlier_form import to_document, to_parameters
 from executions_at_random import execution_at_random
@@ -52,7 +53,13 @@ def known_before(chance: random.Random) -> list[Execution]:
     """Return executions as that version knew them, in the order of their commits."""
     numbers = chance.sample(range(100), 60)
     known = [execution_at_random(chance, number) for number in numbers]
-    nothing = {'script_name': None, 'script_kind': None, 'script_tags': (), 'verdict': None}
+    nothing: dict[str, Any] = {
+        'group': None,
+        'script_name': None,
+        'script_kind': None,
+        'script_tags': (),
+        'verdict': None,
+    }
     # Ids of one number: that version told them apart by what stands behind it.
     twins = [
         each.evolve(id=each.id[:-6] + '999999') for each in known[::7] if each.id[-6:] < '999999'

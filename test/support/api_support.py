@@ -35,6 +35,8 @@ from gateway_node.access.authentication import Authentication
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import Locks, LockSettings
 from gateway_node.access.rates import Rates, RateSettings
+from gateway_node.access.seen_entities import SeenEntities
+from gateway_node.access.seen_scripts import SeenScripts
 from gateway_node.access.sessions import Sessions
 from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
 from gateway_node.callbacks.callback_service import Callbacks
@@ -315,8 +317,8 @@ async def serve_api(
     )
     application = Application(
         Services(
-            directory=entities,
-            library=library,
+            directory=SeenEntities(entities),
+            library=SeenScripts(library),
             script_changes=room.script_changes,
             executions=executions,
             questions=room.questions,

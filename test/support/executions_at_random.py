@@ -16,8 +16,10 @@ from gateway_node.executions.filters import (
     ScriptVersion,
     TriggerFilter,
 )
+from gateway_node.executions.group import Group, SCRIPT_ID
 from gateway_node.executions.ids import number_of
 from gateway_node.executions.pages import KeysetPage, NumberedPage, Order
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -86,6 +88,8 @@ def execution_at_random(chance: random.Random, number: int) -> Execution:
         fields['as_schedule'] = chance.choice([None, Schedule()])
     if status not in OPEN_STATUSES:
         fields |= _end(chance, status)
+    if chance.random() < 0.2:
+        fields |= {'script_id': SCRIPT_ID, 'group': _group(chance)}
     return new_execution(number, **fields)
 
 
@@ -93,6 +97,13 @@ def executions(number: int) -> strategies.SearchStrategy[Execution]:
     """Return executions at random, all of one id."""
     seeds = strategies.integers(0, 2**32)
     return seeds.map(lambda seed: execution_at_random(random.Random(seed), number))
+
+
+def _group(chance: random.Random) -> Group:
+    return Group(
+        script=chance.choice([*SCRIPT_IDS, *SCRIPT_NAMES]),
+        entities=tuple(chance.sample(PATTERNS, chance.randint(1, 2))),
+    )
 
 
 def _trigger(chance: random.Random) -> Trigger:
@@ -146,7 +157,14 @@ _versions = strategies.frozensets(
     ),
     max_size=6,
 )
+_globs = strategies.none() | strategies.lists(
+    strategies.sampled_from(
+        ['*', 'apps/*', 'apps/arm', 'apps/ar?', '*/arm*', 'self_*', 'S*', 'it?s 100 %', '?rakes']
+    ),
+    max_size=3,
+).map(tuple)
 _CHOICES: dict[str, strategies.SearchStrategy[Any]] = {
+    'scope': strategies.builds(Scope, entities=_globs, scripts=_globs, tags=_globs),
     'entity': strategies.sampled_from(ENTITIES),
     'script_id': strategies.sampled_from(SCRIPT_IDS),
     'statuses': _some(ExecutionStatus),
@@ -190,6 +208,15 @@ def filters(draw: strategies.DrawFn) -> ExecutionFilter:
     """Return a filter of a few fields."""
     names = draw(strategies.sets(strategies.sampled_from(sorted(_CHOICES)), max_size=3))
     return ExecutionFilter(**{name: draw(_CHOICES[name]) for name in sorted(names)})
+
+
+def seen_filters() -> strategies.SearchStrategy[ExecutionFilter]:
+    """Return the same, asked by somebody who may not look at everything."""
+    return strategies.builds(
+        lambda wanted, scope: dataclasses.replace(wanted, scope=scope),
+        filters(),
+        _CHOICES['scope'],
+    )
 
 
 KEYSET_PAGES = strategies.builds(

@@ -9,6 +9,7 @@ from fakes import FakeClock
 from multidict import CIMultiDict, MultiDict
 import pytest
 
+from gateway_node.access.seen_entities import SeenEntities
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
@@ -60,7 +61,7 @@ PARTS: list[tuple[str, str, Any]] = [
 
 
 @pytest.fixture
-def directory() -> EntityDirectory:
+def directory() -> SeenEntities:
     """Have two nodes, one of which is located on a component of the manifest."""
     ecu = Declaration(id='engine_ecu', name='Engine ECU', nodes=('/ecu/*',))
     directory = EntityDirectory(
@@ -75,7 +76,7 @@ def directory() -> EntityDirectory:
         NodeName(namespace='/powertrain', name='temp_sensor'),
     }
     directory.update(GraphSnapshot(nodes=frozenset(nodes)))
-    return directory
+    return SeenEntities(directory)
 
 
 def read(query: str) -> ExecutionQuery:
@@ -85,7 +86,7 @@ def read(query: str) -> ExecutionQuery:
     return Reader(ExecutionQuery).read({}, given, CIMultiDict())
 
 
-def test_nothing_asked_for_finds_everything(directory: EntityDirectory) -> None:
+def test_nothing_asked_for_finds_everything(directory: SeenEntities) -> None:
     """What is outdated, too."""
     query = read('')
     assert query.filter(directory) == ExecutionFilter()
@@ -94,7 +95,7 @@ def test_nothing_asked_for_finds_everything(directory: EntityDirectory) -> None:
 
 @pytest.mark.parametrize(('query', 'field', 'value'), PARTS)
 def test_each_name_is_one_part_of_the_filter(
-    directory: EntityDirectory, query: str, field: str, value: Any
+    directory: SeenEntities, query: str, field: str, value: Any
 ) -> None:
     """And of no other."""
     assert read(query).filter(directory) == dataclasses.replace(
@@ -102,16 +103,16 @@ def test_each_name_is_one_part_of_the_filter(
     )
 
 
-def test_each_part_of_the_filter_can_be_asked_for(directory: EntityDirectory) -> None:
-    """But for what the path says, what the library knows, and what series are asked for by."""
+def test_each_part_of_the_filter_can_be_asked_for(directory: SeenEntities) -> None:
+    """But for what the path says, who asks, what the library knows, and what series are for."""
     asked = {field for _, field, _ in PARTS}
     known = {field.name for field in dataclasses.fields(ExecutionFilter)}
     assert known - asked == {
-        'entity', 'script_id', 'located', 'present_versions', 'metric'
+        'scope', 'entity', 'script_id', 'located', 'present_versions', 'metric'
     }  # fmt: skip
 
 
-def test_a_component_is_itself_and_what_is_located_on_it(directory: EntityDirectory) -> None:
+def test_a_component_is_itself_and_what_is_located_on_it(directory: SeenEntities) -> None:
     """Through the directory: an app belongs to one component, and the host holds all."""
 
     def located(component: str) -> set[str]:
@@ -126,7 +127,7 @@ def test_a_component_is_itself_and_what_is_located_on_it(directory: EntityDirect
     assert EntityRef(entity_type=EntityType.APP, entity_id='injector').path in located('robot')
 
 
-def test_a_component_that_nobody_knows_is_refused(directory: EntityDirectory) -> None:
+def test_a_component_that_nobody_knows_is_refused(directory: SeenEntities) -> None:
     """A list without anything in it would say that nothing ran there."""
     with pytest.raises(
         InvalidParameter, match=r"^component is 'x'; allowed: robot, .*engine_ecu"
@@ -135,7 +136,7 @@ def test_a_component_that_nobody_knows_is_refused(directory: EntityDirectory) ->
     assert [each.path for each in caught.value.violations] == ['/query/component'] * 2
 
 
-def test_a_time_that_ends_before_it_begins_is_refused(directory: EntityDirectory) -> None:
+def test_a_time_that_ends_before_it_begins_is_refused(directory: SeenEntities) -> None:
     """Each with both of its ends; one that ends where it begins is empty."""
     late, early = '2026-01-31T12:00:00Z', '2026-01-31T13:00:00+02:00'
     with pytest.raises(

@@ -20,7 +20,7 @@ from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionStatus, ExecutionType
 from gateway_node.scripts.values import Retries
 
-SCOPE = Scope(entities=('apps/*',), tags=('daily',))
+SCOPE = Scope(entities=('apps/*',), scripts=('*',))
 ANNA = Actor(name='anna', role=Role.OPERATOR, origin='192.0.2.7', scope=SCOPE, client_id='tab')
 
 
