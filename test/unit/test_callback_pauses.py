@@ -159,4 +159,4 @@ def test_nothing_is_lost_sent_twice_at_once_or_beyond_the_bounds(
 
 
 def _host(each: Callback) -> str:
-    return each.url.split('/')[2].lower()
+    return each.url.split('/')[2].lower().removesuffix(':80')
