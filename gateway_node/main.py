@@ -18,7 +18,7 @@ from gateway_node.before_start import StartRefused
 from gateway_node.clock import SystemClock
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.http_server.addresses import ListenFailed
-from gateway_node.http_server.certificates import CertificatesInvalid
+from gateway_node.http_server.errors import CertificatesInvalid
 from gateway_node.http_server.execution_columns import execution_href
 from gateway_node.http_server.services import api_base
 from gateway_node.manifest_files import ManifestInvalid

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine
 import contextlib
 import logging
-from typing import Any
+from typing import Any, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway_node.access.errors import AnonymousAccessUnwanted
@@ -18,13 +18,15 @@ from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityRef, GraphSnapshot
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.room import ExecutionRoom
-from gateway_node.http_server.certificates import Certificates
 from gateway_node.http_server.server import Server
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.reloading import ManifestReload
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.side_tasks import SideTasks
+
+if TYPE_CHECKING:
+    from gateway_node.http_server.certificates import Certificates
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class Gateway:
         access: AccessRoom,
         callbacks: Callbacks,
         locks: Locks,
-        certificates: Certificates | None,
+        certificates: 'Certificates | None',
         server: Server,
         base: str,
         side_tasks: SideTasks,

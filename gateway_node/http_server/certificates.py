@@ -9,6 +9,7 @@ from pathlib import Path
 import ssl
 import stat
 
+from gateway_node.http_server.errors import CertificatesInvalid
 from gateway_node.threads import Look, Threads
 
 _log = logging.getLogger(__name__)
@@ -18,10 +19,6 @@ LOOK_SEC = 1.0
 _PATIENCE_SEC = 30.0
 
 _State = tuple[tuple[int, ...] | None, ...]
-
-
-class CertificatesInvalid(Exception):
-    """TLS cannot be spoken with these files."""
 
 
 @dataclass(frozen=True, kw_only=True)

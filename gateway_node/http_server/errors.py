@@ -152,6 +152,10 @@ class HeaderTooLarge(Exception):
         self.max_bytes = max_bytes
 
 
+class CertificatesInvalid(Exception):
+    """TLS cannot be spoken with the files that are configured."""
+
+
 class TooManyConnections(Exception):
     """There is no place for another connection."""
 

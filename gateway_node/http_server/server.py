@@ -7,17 +7,18 @@ import errno
 import logging
 import socket
 import time
-from typing import Any
+from typing import Any, TYPE_CHECKING
 import warnings
 
 from aiohttp import web
 
 from gateway_node.http_server.addresses import listen, reachable_here
-from gateway_node.http_server.certificates import Certificates
 from gateway_node.http_server.connections import connections_of
 from gateway_node.http_server.open_connections import ConnectionLimits, OpenConnections
 from gateway_node.http_server.refusals import RefusalLog
-from gateway_node.http_server.tls_connections import tls_connections_of
+
+if TYPE_CHECKING:
+    from gateway_node.http_server.certificates import Certificates
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +35,10 @@ class Server:
     """Has one handler answer every request that comes to the addresses of `server.host`."""
 
     def __init__(
-        self, handler: Handler, limits: ConnectionLimits, certificates: Certificates | None = None
+        self,
+        handler: Handler,
+        limits: ConnectionLimits,
+        certificates: 'Certificates | None' = None,
     ) -> None:
         """TLS is spoken, and nothing else, where there are `certificates`."""
         self._handler = handler
@@ -94,6 +98,9 @@ class Server:
         self._connections = web.Server(self._handler)
         connections = connections_of(self._connections, self._refusals, self._places)
         if self._certificates is not None:
+            # Without TLS no start waits for its modules.
+            from gateway_node.http_server.tls_connections import tls_connections_of
+
             connections = tls_connections_of(
                 connections, self._certificates, self._refusals, self._places
             )

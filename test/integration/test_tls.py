@@ -10,7 +10,9 @@ import contextlib
 import dataclasses
 import functools
 import json
+import logging
 from pathlib import Path
+import random
 import ssl
 from typing import Any
 
@@ -253,6 +255,34 @@ async def test_a_connection_that_breaks_in_its_handshake_is_no_defect(
         assert await answered(stage)
         await stage.until_open(1)
     assert not caplog.records
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Return bytes of which some are others, missing, or too many."""
+    where = chance.randrange(len(data))
+    into = chance.choice([b'', chance.randbytes(1), chance.randbytes(300)])
+    return data[:where] + into + data[where + chance.randint(0, 50) :]
+
+
+@pytest.mark.parametrize('of_handshake', [True, False])
+async def test_damaged_bytes_harm_nobody(
+    serving: Serving, caplog: pytest.LogCaptureFixture, *, of_handshake: bool
+) -> None:
+    """Wherever they are: the connection ends, and neither a place nor a traceback is left."""
+    async with serving(ConnectionLimits()) as stage:
+        for seed in range(60):
+            chance = random.Random(seed)
+            peer = await peer_of(stage)
+            if of_handshake:
+                peer.writer.write(damaged(peer.greeting(), chance))
+            else:
+                await peer.shake_hands()
+                peer.writer.write(damaged(peer.encrypted(ASK * 3), chance))
+            peer.writer.close()
+        await stage.until_open(0)
+        assert await answered(stage)
+    assert 'Traceback' not in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @contextlib.asynccontextmanager

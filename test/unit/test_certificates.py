@@ -12,9 +12,9 @@ import pytest
 from gateway_node.http_server.certificates import (
     CertificateFiles,
     Certificates,
-    CertificatesInvalid,
     tls_context,
 )
+from gateway_node.http_server.errors import CertificatesInvalid
 
 AUTHORITY = Authority()
 
