@@ -89,6 +89,7 @@ async def revoke_token(call: Call[OfClient, RevokeRequest]) -> Answer:
     if client is not None:
         sessions.authenticate(client)
     sessions.revoke(call.body.token)
+    call.services.authentication.tell_change()
     return Answer(body={'status': 'revoked'})
 
 

@@ -44,3 +44,21 @@ async def test_a_script_that_a_schedule_starts_has_the_rights_of_who_made_that(
             execution=execution.id,
             client_id='tablet',
         )
+
+
+async def test_what_waited_for_a_place_has_the_rights_of_who_wanted_it(tmp_path: Path) -> None:
+    """Its script starts in another gateway than the one that was asked."""
+    robot = Robot(tmp_path)
+    robot.start_prepared, robot.max_executions = True, 1
+    request = StartRequest(execution_type=ExecutionType.NOW)
+    async with robot.gateway() as first:
+        script_id = await first.upload()
+        await first.executions.start(APP, script_id, request, actor=ANNA)
+        waiting = await first.executions.start(APP, script_id, request, actor=ANNA)
+    robot.max_executions = 2
+    async with robot.gateway() as second:
+        token = (await second.runner.script(waiting.id)).order.token
+        assert token is not None
+        credential = second.credentials.credential_of(token)
+        assert credential is not None
+        assert (credential.scope, credential.execution) == (ANNA.scope, waiting.id)

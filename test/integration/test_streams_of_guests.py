@@ -15,6 +15,7 @@ import pytest
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.credentials import Credential
 from gateway_node.access.failures import Failures, FREE_FAILURES
+from gateway_node.access.sessions import Sessions
 from gateway_node.executions.actors import Role
 from gateway_node.executions.scopes import Scope
 from gateway_node.http_server.stream_places import StreamSettings
@@ -91,3 +92,17 @@ async def test_streams_that_end_are_no_guesses(tmp_path: Path) -> None:
         authentication.tell_change()
         await read_to_the_end(*streams)
         assert (await api.request('GET', '/apps', headers=bearer('b'))).status == 200
+
+
+async def test_a_stream_ends_when_the_session_of_its_reader_is_revoked(tmp_path: Path) -> None:
+    """With the answer to who revokes it."""
+    clock = FakeClock()
+    known, failures = KnownTokens({'a': ANNA}), Failures(clock.monotonic)
+    sessions = Sessions(known, failures, clock, access_sec=3600, refresh_sec=86400)
+    authentication = Authentication([known], made_here=[sessions], failures=failures)
+    async with serve_api(tmp_path, authentication=authentication, sessions=sessions) as api:
+        wanted = {'grant_type': 'client_credentials', 'client_id': 'anna', 'client_secret': 'a'}
+        _, issued = await api.json('POST', '/auth/authorize', json=wanted)
+        stream = await follow(api, issued['access_token'])
+        await api.json('POST', '/auth/revoke', json={'token': issued['refresh_token']})
+        await read_to_the_end(stream)
