@@ -3,7 +3,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
-from dataclasses import replace
 from functools import lru_cache
 import time
 
@@ -109,12 +108,9 @@ class Authentication:
             credential = _known((*self._made_here, *self._sources), _token_of(authorization))
         except NotAuthenticated:
             return False
-        return credential is not None and replace(credential, client_id=None) == Credential(
-            name=actor.name or '',
-            role=actor.role,
-            scope=actor.scope,
-            execution=actor.execution,
-        )
+        if credential is None:
+            return False
+        return _bearer(credential, actor.origin, actor.client_id) == actor
 
     @contextlib.contextmanager
     def changes_told_to(self, listener: Callable[[], None]) -> Iterator[None]:
