@@ -3,11 +3,14 @@
 
 from pathlib import Path
 
+from assembled_gateway import bound_gateway, OWN_NODE
 from lives import APP, Life, Robot
 import pytest
 
 from gateway_node.access.lock_book import LockBook
 from gateway_node.access.locks import LockRequest, Locks, LockSettings
+from gateway_node.clock import SystemClock
+from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.entity_lock import LockScope
 from gateway_node.executions.errors import EntityLocked
@@ -81,3 +84,36 @@ async def test_a_machine_that_boots_anew_has_no_locks(robot: Robot) -> None:
         (event,) = life.listener.events
         assert (event.subject_id, event.cause) == (lock.id, 'boot')
         assert await life.store.locks() == ()
+
+
+class SkippingClock(SystemClock):
+    """The machine's clocks, some time later."""
+
+    def __init__(self) -> None:
+        self.skipped_sec = 0.0
+
+    def monotonic(self) -> float:
+        """Return the time, and what was skipped."""
+        return super().monotonic() + self.skipped_sec
+
+
+async def test_the_id_of_a_locked_entity_stays_although_its_node_is_gone(tmp_path: Path) -> None:
+    """As long as it is locked: a lock never comes to be on another node."""
+    clock = SkippingClock()
+    nodes = {NodeName(namespace='/', name=name) for name in ('held', 'free')}
+    day = {'lock_expiration': 86400}
+    async with bound_gateway(
+        tmp_path, parameters={'locks.max_expiration_sec': 86400}, clock=clock
+    ) as (gateway, client):
+        await gateway.open()
+        gateway.on_graph(GraphSnapshot(nodes=frozenset({OWN_NODE, *nodes})))
+        client.headers['X-Client-Id'] = 'tablet'
+        answer = await client.post('/api/v1/apps/held/locks', json=day)
+        assert answer.status == 201
+        gateway.on_graph(GraphSnapshot(nodes=frozenset({OWN_NODE})))
+        for _ in range(2):
+            clock.skipped_sec += 20 * 3600
+            assert (await client.put(answer.headers['Location'], json=day)).status == 204
+            gateway.directory.forget_stale()
+        assert (await client.get('/api/v1/apps/free')).status == 404
+        assert (await client.get('/api/v1/apps/held')).status == 200

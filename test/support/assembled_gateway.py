@@ -11,7 +11,7 @@ import time
 from aiohttp import ClientSession, TCPConnector
 
 from gateway_node.assembly import assemble, NodeSide
-from gateway_node.clock import SystemClock
+from gateway_node.clock import Clock, SystemClock
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.ros.configuration import configuration_from
 from gateway_node.ros.namesakes import Namesakes
@@ -54,6 +54,7 @@ async def bound_gateway(
     namesakes: Namesakes | None = None,
     parameters: Mapping[str, object] | None = None,
     trust: ssl.SSLContext | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[tuple[Gateway, ClientSession]]:
     """Assemble a gateway that is not opened yet, and yield it with a client of it.
 
@@ -71,7 +72,7 @@ async def bound_gateway(
             namesakes=namesakes or Namesakes(OWN_NODE),
         ),
         instance='robot-1',
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         side_tasks=SideTasks(),
         strict=True,
     ) as gateway:
