@@ -96,6 +96,8 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
     )
     for file in files:
         file.on_change(authentication.tell_change)
+    if sessions is not None:
+        sessions.on_end(authentication.tell_change)
     return AccessRoom(
         authentication=authentication,
         exposure=Exposure(

@@ -7,6 +7,7 @@ ends them all, and no clock that jumps makes one last longer.
 """
 
 from collections import deque, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 import hmac
 import secrets
@@ -60,6 +61,8 @@ class IssuedTokens:
     refresh_token: str = field(repr=False)
     expires_in: int
     """Seconds, of the access token."""
+    name: str
+    """The client's."""
     role: Role
     """What may be done with the access token."""
 
@@ -107,6 +110,11 @@ class Sessions:
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         """By the name that their refresh tokens begin with, the oldest first."""
         self._access: dict[bytes, tuple[str, _Access]] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_end(self, listener: Callable[[], None]) -> None:
+        """Have a function called whenever a session ends before its time."""
+        self._listeners.append(listener)
 
     def authenticate(self, client: ClientSecret) -> Credential:
         """Return who a client is.
@@ -130,11 +138,12 @@ class Sessions:
 
     def begin(self, client: ClientSecret, *, scope: str | None = None) -> IssuedTokens:
         """Begin a session, with the role that is asked for; RoleNotGranted, and as above."""
-        granted = _role_within(scope, self.authenticate(client).role)
+        credential = self.authenticate(client)
+        granted = _role_within(scope, credential.role)
         self._make_room(client.digest)
         name = secrets.token_urlsafe(_NAME_BYTES)
         session = self._sessions[name] = _Session(client=client.digest, granted=granted)
-        return self._issue(name, session, granted)
+        return self._issue(name, session, credential.name, granted)
 
     def refresh(
         self, token: str, *, scope: str | None = None, client: ClientSecret | None = None
@@ -157,17 +166,17 @@ class Sessions:
         if asking is not None and asking.name != credential.name:
             raise GrantInvalid('the refresh token is of another client')
         role = _role_within(scope, _lower(session.granted, credential.role))
-        return self._issue(name, session, role)
+        return self._issue(name, session, credential.name, role)
 
     def revoke(self, token: str) -> None:
         """End the session that a token of either kind is of, if it is of any."""
         known = self._access.get(digest_of(token))
         if known is not None:
-            self._end(known[0])
+            self._break(known[0])
         elif token.startswith(REFRESH_PREFIX):
             name = token.removeprefix(REFRESH_PREFIX).partition('.')[0]
             if name in self._sessions:
-                self._end(name)
+                self._break(name)
 
     def credential_of(self, token: str) -> Credential | None:
         """Return whose access token it is; CredentialExpired where it is one no more.
@@ -195,7 +204,7 @@ class Sessions:
         if session is None:
             raise GrantInvalid('the refresh token is not known, or its session has ended')
         if not hmac.compare_digest(session.refresh_digest, digest_of(secret)):
-            self._end(name)
+            self._break(name)
             raise GrantInvalid('the refresh token was used before: its session has ended')
         if self._clock.monotonic() >= session.refresh_ends:
             raise GrantInvalid('the refresh token has expired')
@@ -212,7 +221,7 @@ class Sessions:
             raise CredentialExpired('the client that the token was for is let in no more')
         return credential
 
-    def _issue(self, name: str, session: _Session, role: Role) -> IssuedTokens:
+    def _issue(self, name: str, session: _Session, client: str, role: Role) -> IssuedTokens:
         access_token = ACCESS_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
         refresh_secret = secrets.token_urlsafe(_SECRET_BYTES)
         now = self._clock.monotonic()
@@ -227,6 +236,7 @@ class Sessions:
             access_token=access_token,
             refresh_token=f'{REFRESH_PREFIX}{name}.{refresh_secret}',
             expires_in=int(self._access_sec),
+            name=client,
             role=role,
         )
 
@@ -239,6 +249,11 @@ class Sessions:
         own = [name for name, session in self._sessions.items() if session.client == client]
         for name in own[: max(0, len(own) + 1 - MAX_SESSIONS_PER_CLIENT)]:
             self._end(name)
+
+    def _break(self, name: str) -> None:
+        self._end(name)
+        for listener in self._listeners:
+            listener()
 
     def _end(self, name: str) -> None:
         for access in self._sessions.pop(name).access:

@@ -111,11 +111,12 @@ class Auditor:
         body = None if call is None else call.body
         action = getattr(body, 'action', None)
         parameters = getattr(body, 'parameters', None)
+        shown = None if trace.answer is None else trace.answer.name
         return Asked(
             method=request.method[:_MAX_TEXT],
             origin=self._callers.origin_of(request) if actor is None else actor.origin,
             route=None if route is None else route.path or '/',
-            name=None if actor is None else actor.name,
+            name=shown if actor is None else actor.name or shown,
             role=None if actor is None else actor.role,
             client_id=None if actor is None else actor.client_id,
             by_execution=None if actor is None else actor.execution,

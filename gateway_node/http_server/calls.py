@@ -147,6 +147,8 @@ class Answer:
     """Paths by what they are to this answer (RFC 8288)."""
     asked: OfKnown | None = None
     """What the client may have of it, which it then need not be sent; None where none keeps it."""
+    name: str | None = None
+    """Who a stranger is, now that they have shown it."""
     replayed: bool = False
     """Whether an earlier request made what is answered."""
     preference: str | None = None

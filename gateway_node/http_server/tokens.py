@@ -89,7 +89,6 @@ async def revoke_token(call: Call[OfClient, RevokeRequest]) -> Answer:
     if client is not None:
         sessions.authenticate(client)
     sessions.revoke(call.body.token)
-    call.services.authentication.tell_change()
     return Answer(body={'status': 'revoked'})
 
 
@@ -156,4 +155,5 @@ def _answer(issued: IssuedTokens) -> Answer:
         'refresh_token': issued.refresh_token,
     }
     content = json.dumps(told).encode()
-    return Answer(body=Document(content=content, media_type=JSON, headers=_UNKEPT))
+    document = Document(content=content, media_type=JSON, headers=_UNKEPT)
+    return Answer(body=document, name=issued.name)

@@ -15,7 +15,7 @@ import pytest
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.credentials import Credential
 from gateway_node.access.failures import Failures, FREE_FAILURES
-from gateway_node.access.sessions import Sessions
+from gateway_node.access.sessions import ClientSecret, Sessions
 from gateway_node.executions.actors import Role
 from gateway_node.executions.scopes import Scope
 from gateway_node.http_server.stream_places import StreamSettings
@@ -94,15 +94,29 @@ async def test_streams_that_end_are_no_guesses(tmp_path: Path) -> None:
         assert (await api.request('GET', '/apps', headers=bearer('b'))).status == 200
 
 
-async def test_a_stream_ends_when_the_session_of_its_reader_is_revoked(tmp_path: Path) -> None:
-    """With the answer to who revokes it."""
-    clock = FakeClock()
-    known, failures = KnownTokens({'a': ANNA}), Failures(clock.monotonic)
-    sessions = Sessions(known, failures, clock, access_sec=3600, refresh_sec=86400)
+@pytest.mark.parametrize('how', ['revoked', 'used twice'])
+async def test_a_stream_ends_with_the_session_of_its_reader(tmp_path: Path, how: str) -> None:
+    """At once, and those of other sessions go on."""
+    known, clock = KnownTokens({'a': ANNA}), FakeClock()
+    failures = Failures(clock.monotonic)
+    sessions = Sessions(known, failures, clock, access_sec=60, refresh_sec=60)
     authentication = Authentication([known], made_here=[sessions], failures=failures)
+    sessions.on_end(authentication.tell_change)
+    anna = ClientSecret(name='anna', secret='a', address='127.0.0.1')
     async with serve_api(tmp_path, authentication=authentication, sessions=sessions) as api:
-        wanted = {'grant_type': 'client_credentials', 'client_id': 'anna', 'client_secret': 'a'}
-        _, issued = await api.json('POST', '/auth/authorize', json=wanted)
-        stream = await follow(api, issued['access_token'])
-        await api.json('POST', '/auth/revoke', json={'token': issued['refresh_token']})
+        issued, others = sessions.begin(anna), sessions.begin(anna)
+        stream = await follow(api, issued.access_token)
+        other = await follow(api, others.access_token)
+        if how == 'revoked':
+            revoke = {'token': issued.refresh_token}
+            assert (await api.request('POST', '/auth/revoke', json=revoke)).status == 200
+        else:
+            refresh = {'grant_type': 'refresh_token', 'refresh_token': issued.refresh_token}
+            statuses = [
+                (await api.request('POST', '/auth/token', json=refresh)).status for _ in 'ab'
+            ]
+            assert statuses == [200, 400]
         await read_to_the_end(stream)
+        _, health = await api.json('GET', '/health', headers=bearer(others.access_token))
+        assert health['streams']['open'] == 1
+        other.close()

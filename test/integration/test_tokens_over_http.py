@@ -362,6 +362,16 @@ async def test_no_secret_is_logged_or_answered(
         assert not any(secret.encode() in content for content in kept)
 
 
+async def test_the_audit_names_who_was_given_tokens(api: Api) -> None:
+    """And of a wrong secret nobody: it may be anybody's."""
+    await opened(api)
+    await asked(api, '/auth/authorize', CLIENT | {'client_secret': 'wrong'})
+    _, audit = await api.json('GET', '/audit', headers=bearer('admin_secret'))
+    told = [(each['status'], each.get('name')) for each in audit['items']]
+    assert sorted(told) == [(200, 'operator'), (401, None)]
+    assert 'operator_secret' not in json.dumps(audit)
+
+
 async def test_a_page_elsewhere_asks_for_nothing(api: Api) -> None:
     """Its browser may know neither secret nor token, and is refused as for every change."""
     answer = await api.client.post(

@@ -209,6 +209,23 @@ def test_a_refresh_token_that_comes_twice_ends_the_session(
             sessions.refresh(tokens.refresh_token)
 
 
+def test_whoever_follows_something_is_told_that_a_session_ended(
+    sessions: Sessions, anna: IssuedTokens
+) -> None:
+    """By a revocation, and by a refresh token that comes twice; not by one that is none."""
+    told: list[bool] = []
+    sessions.on_end(lambda: told.append(is_let_in(sessions, anna)))
+    sessions.revoke('gwr_x.y')
+    assert told == []
+    sessions.revoke(anna.access_token)
+    assert told == [False]
+    other = sessions.begin(client('anna'))
+    sessions.refresh(other.refresh_token)
+    with pytest.raises(GrantInvalid):
+        sessions.refresh(other.refresh_token)
+    assert told == [False, False]
+
+
 def test_other_sessions_of_the_client_go_on(sessions: Sessions, anna: IssuedTokens) -> None:
     """Its other programs have done nothing wrong."""
     other = sessions.begin(client('anna'))
