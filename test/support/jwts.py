@@ -7,14 +7,18 @@ import hmac
 import json
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key, SECP256R1
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    EllipticCurvePrivateKey,
+    generate_private_key,
+    SECP256R1,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import (
     generate_private_key as generate_rsa_key,
 )
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import jwt
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 ISSUER = 'https://issuer.example'
 AUDIENCE = 'robot-7'
@@ -36,10 +40,18 @@ def base64url(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b'=').decode()
 
 
+def ec_jwk(key: EllipticCurvePrivateKey) -> dict[str, Any]:
+    """Return the public key of a pair: PyJWT before 2.9 leaves out zeros that coordinates begin
+    with, one time in 128 (RFC 7518, section 6.2.1.2, wants all 32 bytes)."""
+    numbers = key.public_key().public_numbers()
+    x, y = (base64url(each.to_bytes(32, 'big')) for each in (numbers.x, numbers.y))
+    return {'kty': 'EC', 'crv': 'P-256', 'x': x, 'y': y}
+
+
 PUBLIC_JWKS: dict[str, dict[str, Any]] = {
     'HS256': {'kty': 'oct', 'k': base64url(SECRET)},
     'RS256': json.loads(RSAAlgorithm.to_jwk(RSA_KEY.public_key())),
-    'ES256': json.loads(ECAlgorithm(ECAlgorithm.SHA256).to_jwk(EC_KEY.public_key())),
+    'ES256': ec_jwk(EC_KEY),
     'EdDSA': json.loads(OKPAlgorithm.to_jwk(ED_KEY.public_key())),
 }
 """What each algorithm's signatures are checked with, without a kid."""

@@ -14,6 +14,7 @@ import jwt
 from jwts import (
     AUDIENCE,
     base64url,
+    ec_jwk,
     ISSUER,
     key_set,
     PUBLIC_JWKS,
@@ -505,16 +506,10 @@ def test_a_signature_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_keys_may_be_there_while_an_issuer_changes_its_own() -> None:
     """A token that names neither is tried with both."""
     new = generate_private_key(SECP256R1())
-    pems = [PUBLIC_JWKS['ES256'], json.loads(_jwk_of(new))]
-    content = json.dumps({'keys': pems}).encode()
+    content = json.dumps({'keys': [PUBLIC_JWKS['ES256'], ec_jwk(new)]}).encode()
     tokens = source(content)
     assert tokens.credential_of(token(claims(), algorithm='ES256')) is not None
     assert tokens.credential_of(token(claims(), algorithm='ES256', key=new)) is not None
-
-
-def _jwk_of(key: Any) -> str:
-    algorithm = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
-    return str(algorithm.to_jwk(key.public_key()))
 
 
 @pytest.mark.parametrize(
