@@ -56,7 +56,8 @@ class ExecutionFiles:
         self._streams = {stdout: STDOUT, stderr: STDERR}
         self._open_streams = {stdout, stderr}
         """Those that are not at their end."""
-        self.sources = {stdout, stderr, self._progress_source}
+        # In this order: of what is there at once, stdout goes first.
+        self.sources = (stdout, stderr, self._progress_source)
         """What has to be drained."""
         stdin, progress = _filled(order['stdin'].encode()), workplace.open_progress()
         limits = order['limits']
@@ -127,8 +128,9 @@ class ExecutionFiles:
         Bounded, should it write.
         """
         os.close(self.program.progress)
-        for stream in tuple(self._open_streams):
-            self.drain(stream, _LAST_READS)
+        for stream in self._streams:
+            if stream in self._open_streams:
+                self.drain(stream, _LAST_READS)
         channel_open = self.drain(self._progress_source, _LAST_READS)
         self.progress_news = self._progress.finish() or self.progress_news
         for stream in self._streams:
