@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 from aiohttp.http_exceptions import HttpProcessingError
@@ -10,6 +11,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 INTERVAL_SEC = 10.0
 """After a line about a refused request, the next ones are counted for so long."""
 _MAX_REASON = 200
+_SENT = re.compile(r"""b?(['"]).*\1(\.{3})?""", re.DOTALL)
+"""What aiohttp quotes of a request: the line may hold a credential."""
 
 
 class RefusalLog(logging.LoggerAdapter[logging.Logger]):
@@ -68,7 +71,7 @@ class RefusalLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def _one_line(text: str) -> str:
-    """Return `text` on one line, without control characters, and not endless."""
-    line = ' '.join(text.split())
+    """Return `text` on one line, without what was sent and control characters, not endless."""
+    line = ' '.join(_SENT.sub('…', text).split())
     line = ''.join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     return line if len(line) <= _MAX_REASON else f'{line[:_MAX_REASON]}…'

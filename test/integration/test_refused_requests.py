@@ -77,6 +77,27 @@ async def test_a_refused_request_is_one_line(
     assert len(message) < 300
 
 
+@pytest.mark.parametrize(
+    'sent',
+    [
+        b'GET / HTTP/1.1\r\nHost: robot\r\nAuthorization : Bearer it\'s "seKret"\r\n\r\n',
+        b'GET / HTTP/1.1\r\nHost: robot\r\nAuthorization: Bearer seKret'
+        + b'x' * 9000
+        + b'\r\n\r\n',
+        b'GET / HTTP/1.1\r\nHost: robot\r\nAuthorization Bearer seKret\r\n\r\n',
+        b'GET /?token=seKret HTTP/9.x\r\nHost: robot\r\n\r\n',
+    ],
+)
+async def test_nothing_of_a_refused_request_is_logged(
+    port: int, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    """It may be a credential: aiohttp quotes the line that it does not understand."""
+    caplog.set_level(logging.DEBUG)
+    assert b' 400 Bad Request\r\n' in await exchange(port, sent)
+    assert 'a request was refused: ' in caplog.text
+    assert 'seKret' not in caplog.text
+
+
 class Lines(logging.Handler):
     """Queues what is logged, so that a test can wait for it."""
 
