@@ -168,14 +168,14 @@ def _entity_globs(value: object, place: str) -> tuple[str, ...]:
 def _moment(value: object, place: str) -> datetime.datetime:
     try:
         moment = datetime.datetime.fromisoformat(text(value, place))
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ManifestInvalid(
-            f'{place} is {shown(value)}; allowed: a time with its zone, in quotes, such as '
-            '"2027-01-31T12:00:00Z"'
-        )
-    return moment
+        if moment.tzinfo is not None:
+            return moment.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ManifestInvalid(
+        f'{place} is {shown(value)}; allowed: a time with its zone, in quotes, such as '
+        '"2027-01-31T12:00:00Z"'
+    )
 
 
 def _single(key: str, values: Mapping[str, _Value], faults: _Faults) -> dict[_Value, str]:

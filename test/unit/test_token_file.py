@@ -52,7 +52,7 @@ def test_an_entry_says_who_bears_a_token_and_what_they_may() -> None:
     assert fleet.credential.scope == Scope(
         entities=('apps/arm_*', '*'), scripts=('check',), tags=()
     )
-    assert str(fleet.expires_at) == '2027-01-01 01:00:00+01:00'
+    assert str(fleet.expires_at) == '2027-01-01 00:00:00+00:00'
     assert 'digest' not in repr(fleet)
 
 
@@ -128,7 +128,18 @@ def test_what_is_no_yaml_is_told_without_what_stands_there(text: str) -> None:
     assert 'oops' not in '; '.join(faults(text))
 
 
-@pytest.mark.parametrize('moment', ['2027-01-01', '2027-01-01T00:00:00', '', '5', '2027-13-01'])
+@pytest.mark.parametrize(
+    'moment',
+    [
+        '2027-01-01',
+        '2027-01-01T00:00:00',
+        '',
+        '5',
+        '2027-13-01',
+        '0001-01-01T00:00:00+01:00',
+        '9999-12-31T23:59:59-01:00',
+    ],
+)
 def test_a_time_has_a_zone(moment: str) -> None:
     """A robot is moved through several."""
     (told, _allowed) = faults(
