@@ -46,6 +46,8 @@ class JwtRules:
 class _Verified:
     """What a token said whose signature was right."""
 
+    digest: bytes
+    """SHA-256 of the token with this signature: another text of it may be right as well."""
     credential: Credential
     expires: float
     """The last second by the wall clock, with the leeway; the first is `begins`."""
@@ -80,16 +82,26 @@ class JwtCredentials:
         if keys is not self._verified_with:
             self._verified.clear()
             self._verified_with = keys
+        signed = hashlib.sha256(token.rpartition('.')[0].encode()).digest()
         digest = hashlib.sha256(token.encode()).digest()
-        verified = self._verified.get(digest) or self._verify(token, keys)
+        verified = self._verified.get(signed)
+        if verified is None or verified.digest != digest:
+            verified = self._verify(token, digest, keys, verified)
         self._check_time(verified)
-        self._verified[digest] = verified
-        self._verified.move_to_end(digest)
+        self._verified[signed] = verified
+        self._verified.move_to_end(signed)
         if len(self._verified) > _REMEMBERED:
             self._verified.popitem(last=False)
         return verified.credential
 
-    def _verify(self, token: str, keys: tuple[VerificationKey, ...]) -> _Verified:
+    def _verify(
+        self,
+        token: str,
+        digest: bytes,
+        keys: tuple[VerificationKey, ...],
+        earlier: _Verified | None,
+    ) -> _Verified:
+        """Return what a token says; `earlier` is the same with another signature."""
         payload = _signed_payload(token, keys)
         claims = _object(payload, 'the claims', CredentialUnfit)
         self._check_meant(claims)
@@ -99,11 +111,13 @@ class JwtCredentials:
             raise CredentialUnfit("the token has no 'exp'")
         begins = max(_time(claims, name) or 0.0 for name in ('nbf', 'iat')) - leeway
         left_sec = expires + leeway - self._clock.now().timestamp()
+        ends = self._clock.monotonic() + left_sec
         return _Verified(
+            digest=digest,
             credential=credential_from(claims, self._rules.names),
             expires=expires + leeway,
             begins=begins,
-            ends=self._clock.monotonic() + left_sec,
+            ends=ends if earlier is None else min(ends, earlier.ends),
         )
 
     def _check_meant(self, claims: Mapping[str, Any]) -> None:

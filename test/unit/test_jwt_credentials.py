@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON Web Tokens: who is let in by one, and that no trick with one lets anybody in."""
 
+from collections.abc import Callable
 import datetime
 import json
 from typing import Any
@@ -442,6 +443,49 @@ def test_a_clock_that_is_set_back_makes_no_known_token_last_longer() -> None:
     clock.advance(60 + LEEWAY_SEC)
     clock.wall -= datetime.timedelta(seconds=3600)
     assert 'has expired' in refused(tokens, text)
+
+
+def test_what_is_remembered_of_a_token_lets_no_other_signature_in() -> None:
+    """Nor does one that was refused make it forget."""
+    tokens = source()
+    text = token(claims())
+    assert tokens.credential_of(text) is not None
+    signed = text.rpartition('.')[0]
+    for signature in ('', base64url(bytes(32)), token(claims(sub='bert')).rpartition('.')[2]):
+        assert 'signature is wrong' in refused(tokens, f'{signed}.{signature}')
+        assert tokens.credential_of(text) is not None
+
+
+def _with_padding(text: str) -> str:
+    return f'{text}='
+
+
+def _with_the_other_root(text: str) -> str:
+    """Return a token with the second signature that ECDSA takes for each: (r, n - s)."""
+    signed, _, signature = text.rpartition('.')
+    both = jwt.utils.base64url_decode(signature)
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    s = order - int.from_bytes(both[32:], 'big')
+    return f'{signed}.{base64url(both[:32] + s.to_bytes(32, "big"))}'
+
+
+@pytest.mark.parametrize(
+    ('algorithm', 'signed_otherwise'),
+    [('HS256', _with_padding), ('ES256', _with_the_other_root)],
+)
+def test_the_same_token_with_another_text_of_its_signature_lasts_no_longer(
+    algorithm: str, signed_otherwise: Callable[[str], str]
+) -> None:
+    """Anybody makes one; it is taken as the same, whatever the clock is set to."""
+    clock = FakeClock()
+    tokens = source(clock=clock)
+    text = token(claims(exp=NOW + 60, iat=None), algorithm=algorithm)
+    other = signed_otherwise(text)
+    assert tokens.credential_of(text) == tokens.credential_of(other) is not None
+    clock.advance(60 + LEEWAY_SEC)
+    clock.wall -= datetime.timedelta(seconds=3600)
+    for each in (other, text):
+        assert 'has expired' in refused(tokens, each)
 
 
 def test_a_clock_that_was_wrong_for_a_while_is_forgiven() -> None:
