@@ -257,13 +257,13 @@ class ActiveExecution:
         order = self.order
         assert order is not None
         token = self._credentials.issue(self._record)
-        if token is not None:
-            order = replace(order, token=token)
+        # What is kept of the order knows none.
+        with_token = order if token is None else replace(order, token=token)
         # Before it is known to run, a script may ask for something already.
         self._begins = True
         try:
             self._process = await self._call_off.unless(
-                lambda: self._runner.start(order, self._on_progress)
+                lambda: self._runner.start(with_token, self._on_progress)
             )
         except SpawnFailed as error:
             raise NotStartable(FailureReason.SPAWN_FAILED, str(error), error.left) from error

@@ -2,6 +2,7 @@
 """What a script may do through the API: what whoever started it may, until it has ended."""
 
 from dataclasses import replace
+import gc
 from typing import Any
 
 from clients import CLIENT
@@ -11,6 +12,7 @@ import pytest
 
 from gateway_node.access.credentials import Credential
 from gateway_node.access.script_credentials import PREFIX, ScriptCredentials
+from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.errors import ParentForeign, SpawnFailed
 from gateway_node.executions.events import Event
@@ -50,6 +52,20 @@ async def test_a_script_gets_a_token_with_the_rights_of_who_started_it(stage: St
     assert token not in repr(script.order)
     _, other = await started(stage)
     assert other.order.token not in (None, token)
+
+
+async def test_the_gateway_keeps_its_hash_alone(stage: Stage) -> None:
+    """From when the script has it."""
+    execution, script = await started(stage)
+    await stage.listener.wait_for(execution.id, ExecutionStatus.RUNNING)
+    assert script.order.token is not None
+    (active,) = (
+        each
+        for each in gc.get_objects()
+        if isinstance(each, ActiveExecution) and each.id == execution.id
+    )
+    assert active.order is not None
+    assert active.order.token is None
 
 
 async def test_it_is_good_no_more_when_the_end_is_told(stage: Stage) -> None:
