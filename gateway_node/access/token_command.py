@@ -115,13 +115,14 @@ def _append(path: Path, entry: dict[str, Any], alone: bytes) -> None:
 
     FileInvalid where the file, or the file with the entry, cannot be used; OSError.
     """
-    with _locked(path.parent):
+    with _locked(path.parent) as folder:
         content, found = alone, None
         with contextlib.suppress(FileNotFoundError), open(path, 'rb') as file:
             earlier, found = file.read(), os.fstat(file.fileno())
             _parse(earlier, found.st_mode)
             content = _with(earlier, entry)
         _replace(path, content, found)
+        os.fsync(folder)
 
 
 def _with(content: bytes, entry: dict[str, Any]) -> bytes:
@@ -147,18 +148,18 @@ def _parse(content: bytes, mode: int = stat.S_IFREG | 0o600) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let no other one of these commands write a file in a folder meanwhile."""
+def _locked(folder: Path) -> Iterator[int]:
+    """Let no other one of these commands write a file in a folder meanwhile; give that."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
 def _replace(path: Path, content: bytes, earlier: os.stat_result | None) -> None:
-    """Rename a new file over a file, of the same owner, on the disk when this returns."""
+    """Rename a new file, whose content is on the disk, over a file, with the same owner."""
     fresh = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

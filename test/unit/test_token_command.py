@@ -4,6 +4,7 @@
 from concurrent.futures import ThreadPoolExecutor
 import datetime
 import hashlib
+import os
 from pathlib import Path
 import re
 import shlex
@@ -122,6 +123,22 @@ def test_a_link_to_the_file_stays_one(tmp_path: Path, capsys: pytest.CaptureFixt
     main(['--name', 'bert', '--role', 'viewer', '--file', str(link)])
     assert link.is_symlink()
     assert said_by(path).by_name.keys() == {'anna', 'bert'}
+
+
+def test_what_is_shown_is_on_the_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content of the file, and then that it has this name: a token is shown once."""
+    synchronised: list[tuple[bool, bool]] = []
+    path = tmp_path / 'file'
+
+    def note(descriptor: int) -> None:
+        assert capsys.readouterr().out == ''
+        synchronised.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), path.exists()))
+
+    monkeypatch.setattr(os, 'fsync', note)
+    made(capsys, path, *ANNA)
+    assert synchronised == [(False, False), (True, True)]
 
 
 def test_two_at_a_time_lose_no_entry(tmp_path: Path) -> None:
