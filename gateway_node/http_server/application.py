@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 import logging
 from typing import Any, Generic, TypeVar
 
@@ -186,7 +187,9 @@ class _Endpoint(Generic[At, B]):
             if route.finds is not None:
                 await route.finds(call)
             if route.body is not None:
-                call = call_with(await route.body.read(IncomingBody(request, services.patience)))
+                check_sender = partial(self._callers.check, request, caller.actor)
+                body = IncomingBody(request, services.patience, check_sender)
+                call = call_with(await route.body.read(body))
             if self._auditor is not None:
                 await self._auditor.before(request, trace, call)
             answer = trace.answer = await route.handler(call)

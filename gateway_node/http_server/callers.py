@@ -92,6 +92,16 @@ class Callers:
             )
         return Caller(actor=actor, prefix=forwarded.prefix)
 
+    def check(self, request: web.BaseRequest, actor: Actor) -> None:
+        """Return where who was let in with a request would be now; NotAuthenticated."""
+        if actor.is_stranger or not self._authentication.is_on:
+            return
+        shown = request.headers.getall(hdrs.AUTHORIZATION, ())
+        if not self._authentication.still_lets_in(shown, actor):
+            raise NotAuthenticated(
+                'the credential lets nobody in any more, or somebody else', is_refused=True
+            )
+
     def _forwarded(self, request: web.BaseRequest) -> Forwarded:
         """Return where a request comes from; InvalidRequest."""
         peer, headers = request.remote or _NOWHERE, request.headers

@@ -2,6 +2,7 @@
 """Reading the body of a request: strict JSON, in bounded time."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -25,14 +26,28 @@ _INLINE_BYTES = 16 * 1024
 class IncomingBody:
     """The body of a request, of which each piece has to come in time."""
 
-    def __init__(self, request: web.BaseRequest, patience: Patience) -> None:
+    def __init__(
+        self, request: web.BaseRequest, patience: Patience, check_sender: Callable[[], None]
+    ) -> None:
+        """`check_sender` is called at the end: it raises where they are let in no more."""
         self.request = request
         self._patience = patience
+        self._check_sender = check_sender
         self._waited_sec = 0.0
         """For the client: the time that the gateway itself takes is its own."""
 
     async def piece(self) -> bytes:
-        """Wait for what comes next of it; nothing at its end. ClientSilent, ClientSlow."""
+        """Wait for what comes next of it; nothing at its end.
+
+        ClientSilent, ClientSlow, NotAuthenticated.
+        """
+        piece = await self._next()
+        if not piece:
+            # A body may take hours, and what it is for is done behind it.
+            self._check_sender()
+        return piece
+
+    async def _next(self) -> bytes:
         content = self.request.content
         if content.is_eof():
             # All of it has come, though it is not read.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import ClientResponse
-from api_support import Api, BASE, serve_api
+from api_support import Api, BASE, form, serve_api
 from clients import bearer, KnownTokens
 from event_streams import EVENT_STREAM
 from fakes import FakeClock
@@ -21,6 +21,7 @@ from gateway_node.executions.scopes import Scope
 from gateway_node.http_server.stream_places import StreamSettings
 
 ANNA = Credential(name='anna', role=Role.VIEWER)
+CARL = Credential(name='carl', role=Role.CONFIGURATOR)
 BERT = Credential(name='bert', role=Role.VIEWER)
 DEADLINE_SEC = 30.0
 
@@ -69,6 +70,50 @@ async def test_a_stream_ends_with_what_let_its_reader_in(
         refused = await api.request('GET', '/apps', headers=bearer('a'))
         assert refused.status == (401 if instead is None else 200)
         other.close()
+
+
+@pytest.mark.parametrize(
+    'instead',
+    [None, Credential(name='carl', role=Role.VIEWER), CARL],
+    ids=['gone', 'less', 'same'],
+)
+@pytest.mark.parametrize('uploads', [True, False])
+async def test_what_a_slow_body_is_for_is_done_for_who_is_let_in_at_its_end(
+    tmp_path: Path, instead: Credential | None, uploads: bool
+) -> None:
+    """Nobody keeps a request half sent until after their token was taken away."""
+    known = KnownTokens({'c': CARL, 'd': CARL})
+    async with serve_api(tmp_path, authentication=Authentication([known])) as api:
+        if uploads:
+            path, kind = '/apps/temp_sensor/scripts', 'multipart/form-data; boundary=b'
+            body = (
+                b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.sh"\r\n\r\n'
+                b'true\n\r\n--b--\r\n'
+            )
+        else:
+            sent = form(b'true\n', 'check.sh')
+            made = await api.request(
+                'POST', '/apps/temp_sensor/scripts', data=sent, headers=bearer('d')
+            )
+            path = f'/apps/temp_sensor/scripts/{(await made.json())["id"]}/executions'
+            kind, body = 'application/json', b'{"execution_type": "now"}'
+        reader, writer = await api.connect()
+        writer.write(
+            f'POST {BASE}{path} HTTP/1.1\r\nHost: {api.address}\r\nAuthorization: Bearer c\r\n'
+            f'Content-Type: {kind}\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n'
+            'Connection: close\r\n\r\n'.encode()
+        )
+        async with asyncio.timeout(DEADLINE_SEC):
+            assert await reader.readuntil(b'\r\n\r\n') == b'HTTP/1.1 100 Continue\r\n\r\n'
+            if instead is None:
+                del known.credentials['c']
+            else:
+                known.credentials['c'] = instead
+            writer.write(body)
+            answer = await reader.read()
+        writer.close()
+        made_status = b' 201 ' if uploads else b' 202 '
+        assert (made_status if instead is CARL else b' 401 ') in answer.partition(b'\r\n')[0]
 
 
 async def test_a_stream_ends_though_nobody_tells_of_the_change(tmp_path: Path) -> None:
