@@ -118,6 +118,15 @@ def test_it_is_a_file_for_the_gateways_user_alone_and_gone_at_the_end(
         assert secret not in caplog.text
 
 
+def test_what_a_gateway_that_was_killed_left_is_gone(tmp_path: Path) -> None:
+    """It lets nobody in any more, and lies nowhere; also where no credential is needed now."""
+    left = tmp_path / 'credentials' / 'exec_1'
+    left.parent.mkdir()
+    left.write_text('Authorization: Bearer gwx_left\n')
+    with gateway_in_a_thread(tmp_path, {'python.warm': False}):
+        assert not left.exists()
+
+
 def test_it_is_good_while_the_script_runs_and_names_no_other_parent(gateway: Gateway) -> None:
     """403 says which one is its own."""
     waits = gateway.upload(ENTITY, b'cat "$GATEWAY_CREDENTIALS"; sleep 3600\n', file_name='a.sh')
