@@ -58,7 +58,8 @@ class Authentication:
         """Return who sends a request from the address `client`.
 
         `authorization` has the values of its fields of that name (RFC 6750, section 2.1).
-        It `is_forwarded` where a proxy passed it on that nobody trusts.
+        It `is_forwarded` where a proxy passed it on: without credentials none is trusted, unless
+        everybody is let in.
 
         Raises:
             NotAuthenticated, TooManyFailures: as their names say.

@@ -88,7 +88,7 @@ class Callers:
                 headers.getall(hdrs.AUTHORIZATION, ()),
                 client=client,
                 client_id=client_id,
-                is_forwarded=not forwarded.is_trusted and _is_forwarded(headers),
+                is_forwarded=_is_forwarded(headers),
             )
         return Caller(actor=actor, prefix=forwarded.prefix)
 

@@ -30,8 +30,6 @@ class Forwarded:
     """The address of who sent it."""
     prefix: str = ''
     """What goes before every path for that client, without a slash at its end."""
-    is_trusted: bool = False
-    """Whether a trusted proxy said so."""
 
 
 class TrustedProxies:
@@ -59,9 +57,7 @@ class TrustedProxies:
         """
         if not self.trusts(peer):
             return Forwarded(client=peer)
-        return Forwarded(
-            client=self._client(peer, forwarded_for), prefix=_prefix(prefixes), is_trusted=True
-        )
+        return Forwarded(client=self._client(peer, forwarded_for), prefix=_prefix(prefixes))
 
     def _client(self, peer: str, forwarded_for: Iterable[str]) -> str:
         """Return the first address, counted from the gateway, that is no trusted proxy's.
