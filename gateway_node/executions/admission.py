@@ -277,15 +277,16 @@ class Admission:
         For `within_sec` see `ScriptLibrary.get`.
 
         Nobody keeps versions of a managed script: it is always as it is now. What is gone is gone
-        in each version. ScriptNotFound.
+        in each version. ScriptNotFound, and what `Candidate.check_seen` raises.
         """
         script = await self._library.get(
             candidate.entity, candidate.script_id, within_sec=within_sec
         )
         kept = self._scripts.get(candidate.execution_id)
         if candidate.accepted and kept is not None and not kept.managed:
-            return kept
+            script = kept
         self._scripts[candidate.execution_id] = script
+        candidate.check_seen(script)
         return script
 
     async def _wait_online(self, entity: EntityRef) -> None:

@@ -15,6 +15,7 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.places import GroupLimit, Place
 from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.proximity import Proof
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.values import DEFAULT_PRIORITY, Execution, FailureReason
 from gateway_node.scripts.errors import (
     ParametersInvalid,
@@ -41,6 +42,8 @@ class Candidate:
     attempt: int = 1
     identity: str | None = None
     """The name of who has it started; None where nobody was authenticated."""
+    scope: Scope = EVERYTHING
+    """How far they may look."""
     priority: int = DEFAULT_PRIORITY
     group: GroupLimit | None = None
     ancestors: tuple[str, ...] = ()
@@ -67,6 +70,19 @@ class Candidate:
     def ids(self) -> tuple[str, ...]:
         """Its ids: of the execution, of the schedule, or of both."""
         return (self.execution_id, *([self.schedule_id] if self.schedule_id else []))
+
+    def check_seen(self, script: Script) -> None:
+        """Return where who has it started sees the script, which may have another name by now, or
+        other tags; ScriptNotFound, or, of what is accepted, NotStartable."""
+        if self.scope.has(self.entity, script):
+            return
+        if self.accepted:
+            raise NotStartable(
+                FailureReason.SCRIPT_GONE,
+                f'its script {script.id} is gone for who had it started, whose credential is '
+                f'narrowed: {self.scope.missed_by(script)}',
+            )
+        raise ScriptNotFound(self.entity, self.script_id)
 
     def place(self, script: Script) -> Place:
         """Return the place that it needs."""
@@ -95,6 +111,7 @@ def accepted(
         secrets=execution.secrets,
         attempt=execution.attempt,
         identity=execution.trigger.username,
+        scope=EVERYTHING if execution.rights is None else execution.rights.scope,
         priority=execution.priority,
         expires_up_sec=execution.expires_up_sec,
         group=group,

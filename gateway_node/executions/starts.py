@@ -28,6 +28,7 @@ from gateway_node.executions.ports import CallbackCheck, EntityGuard, StartOrder
 from gateway_node.executions.proximity import Proof
 from gateway_node.executions.rights import rights_of
 from gateway_node.executions.schedules import Schedules
+from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.values import (
     DEFAULT_PRIORITY,
@@ -135,6 +136,7 @@ class Starts:
             ancestors=ancestors,
             proof=Proof(by=actor, response=request.proximity_response),
             identity=actor.name,
+            scope=actor.scope,
         )
         with self._families.expecting(candidate.execution_id, ancestors):
             try:
@@ -270,6 +272,7 @@ def candidate_of(
     group: GroupLimit | None = None,
     proof: Proof | None = None,
     identity: str | None = None,
+    scope: Scope = EVERYTHING,
 ) -> Candidate:
     """Return a client's wish as what wants in."""
     return Candidate(
@@ -286,6 +289,7 @@ def candidate_of(
         confirmed=request.confirmed,
         proof=proof,
         identity=identity,
+        scope=scope,
         runs=request.execution_type in RUNS_NOW,
         schedule_id=schedule_id,
     )

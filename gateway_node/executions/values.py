@@ -114,7 +114,7 @@ class FailureReason(enum.Enum):
     ENTITY_ABSENT = 'x-gateway-entity-absent'
     """Its entity did not come online in time after a start of the gateway."""
     SCRIPT_GONE = 'x-gateway-script-gone'
-    """Its script was deleted while it was scheduled."""
+    """Its script was deleted while it was scheduled, or who had it started does not see it."""
     PARAMETERS_REFUSED = 'x-gateway-parameters-refused'
     """The script changed while it was scheduled, and no longer takes its parameters."""
     SECRETS_GONE = 'x-gateway-secrets-gone'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What waits for a start of the gateway keeps the rights of who wanted it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from lives import APP, Robot
@@ -10,7 +11,7 @@ from gateway_node.access.credentials import Credential
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.starts import StartRequest
-from gateway_node.executions.values import ExecutionType
+from gateway_node.executions.values import ExecutionType, FailureReason
 
 ANNA = Actor(
     name='anna',
@@ -21,9 +22,12 @@ ANNA = Actor(
 )
 
 
-@pytest.mark.parametrize(
+OF_SCHEDULES = pytest.mark.parametrize(
     'execution_type', [ExecutionType.ON_RESTART, ExecutionType.ONCE_ON_RESTART]
 )
+
+
+@OF_SCHEDULES
 async def test_a_script_that_a_schedule_starts_has_the_rights_of_who_made_that(
     tmp_path: Path, execution_type: ExecutionType
 ) -> None:
@@ -62,3 +66,23 @@ async def test_what_waited_for_a_place_has_the_rights_of_who_wanted_it(tmp_path:
         credential = second.credentials.credential_of(token)
         assert credential is not None
         assert (credential.scope, credential.execution) == (ANNA.scope, waiting.id)
+
+
+@OF_SCHEDULES
+async def test_a_schedule_starts_no_script_that_who_made_it_does_not_see_any_more(
+    tmp_path: Path, execution_type: ExecutionType
+) -> None:
+    """As they could not start it themselves: it has other tags by now."""
+    narrowed = replace(ANNA, scope=Scope(tags=('open',)))
+    robot = Robot(tmp_path)
+    async with robot.gateway() as first:
+        script_id = await first.upload(tags=['open'])
+        request = StartRequest(execution_type=execution_type)
+        await first.executions.start(APP, script_id, request, actor=narrowed)
+        await first.replace(script_id, tags=['closed'])
+    async with robot.gateway() as second:
+        execution = (await second.all(script_id))[-1]
+        failed = await second.listener.wait_for(execution.id)
+        assert failed.failure is not None
+        assert failed.failure.reason is FailureReason.SCRIPT_GONE
+        assert "its tags are 'closed'" in failed.failure.message

@@ -2,6 +2,7 @@
 """What failed is tried again, as often and as late as its script says."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from clients import CLIENT
@@ -13,6 +14,7 @@ import pytest
 from gateway_node.executions.errors import ScriptHasOpenExecutions
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
     Execution,
@@ -22,6 +24,7 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.scripts.errors import LibraryUnavailable
+from gateway_node.scripts.metadata import parse_metadata
 from gateway_node.scripts.values import Retries, Verdict
 
 AT_ONCE = Retries(limit=2)
@@ -122,6 +125,23 @@ async def test_what_waits_to_be_tried_again_can_be_stopped(stage: Stage) -> None
     assert stopped.status is ExecutionStatus.TERMINATED
     assert stage.listener.statuses(further.id) == [PREPARED, ExecutionStatus.TERMINATED]
     await stage.script_changes.delete(APP, script_id, actor=CLIENT)
+
+
+async def test_nothing_is_tried_again_that_who_started_it_does_not_see_any_more(
+    stage: Stage,
+) -> None:
+    """The script has other tags by now: an attempt is a start of it as it is."""
+    script_id = await stage.upload(retries=AT_ONCE, tags=('open',))
+    narrowed = replace(CLIENT, name='ann', scope=Scope(tags=('open',)))
+    first = await stage.service.start(APP, script_id, NOW, actor=narrowed)
+    script = await stage.runner.script(first.id)
+    await stage.replace(script_id, metadata=parse_metadata({'tags': ['closed']}))
+    script.exit(3)
+    further = await following(stage, await stage.listener.wait_for(first.id))
+    ended = await stage.listener.wait_for(further.id)
+    assert ended.failure is not None
+    assert ended.failure.reason is FailureReason.SCRIPT_GONE
+    assert len(await all_of(stage, script_id)) == 2
 
 
 async def test_what_the_library_cannot_tell_of_is_not_tried_again(
