@@ -45,9 +45,11 @@ class SeenEntities:
         """Return one app, with its area where that is seen; EntityNotFound."""
         app = self._directory.app(app_id)
         self.check(app.ref)
-        if self._scope.is_everything or app.area_id in {area.id for area in self.areas()}:
+        if self._scope.is_everything or app.area_id is None:
             return app
-        return replace(app, area_id=None)
+        components = self._directory.components()
+        in_area = (each.ref for each in components if each.area_id == app.area_id)
+        return app if any(map(self._scope.has_entity, in_area)) else replace(app, area_id=None)
 
     def components(self) -> tuple[Component, ...]:
         """Return all components, each with the apps that are seen; the host is the first."""

@@ -120,6 +120,7 @@ class GroupStarts:
                 ancestors=(group_id,),
                 group=limit_of(group),
                 identity=actor.name,
+                scope=actor.scope,
             )
             for entity, script in chosen.scripts
         ]
@@ -258,6 +259,11 @@ class _Chosen:
             raise StartUnattended.on_several(attended)
 
     @property
+    def script_name(self) -> str:
+        """What the scripts are called: they have one name, or, by their id, that of the first."""
+        return self.scripts[0][1].name
+
+    @property
     def common_tags(self) -> tuple[str, ...]:
         """The tags that all of the scripts have."""
         (_, first), *others = self.scripts
@@ -304,8 +310,9 @@ def _new_group(
         entity=host,
         script_id=SCRIPT_ID,
         script_version=NO_VERSION,
-        script_name=request.script,
-        # By these who is narrowed to tags sees the group again, as what all of it has.
+        # By this, and by its tags, who is narrowed to such sees the group again: as what all of it
+        # has.
+        script_name=request.script if actor.scope.scripts is None else chosen.script_name,
         script_tags=chosen.common_tags if actor.scope.tags is not None else (),
         execution_type=ExecutionType.NOW,
         status=ExecutionStatus.PREPARED,

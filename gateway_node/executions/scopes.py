@@ -43,7 +43,7 @@ class Scope:
         """Tell whether a script is, as the scripts of its entity are."""
         return (
             self.has_entity(entity)
-            and _matches(self.scripts, [script_id, *([] if name is None else [name])])
+            and _matches(self.scripts, _names(script_id, name))
             and _matches(self.tags, tags)
         )
 
@@ -66,7 +66,7 @@ class Scope:
     def has_execution(self, execution: 'Execution') -> bool:
         """Tell whether an execution is: as its script was when it was accepted."""
         if execution.group is not None:
-            return self._has_group(execution.group, execution.script_tags)
+            return self._has_group(execution, execution.group)
         return self.has_script(
             execution.entity,
             execution.script_id,
@@ -74,17 +74,21 @@ class Scope:
             tags=execution.script_tags,
         )
 
-    def _has_group(self, group: Group, common_tags: Sequence[str]) -> bool:
+    def _has_group(self, execution: 'Execution', group: Group) -> bool:
         """Tell whether all that a group asked for is; its own entity is the host, whatever that
         asks for."""
         return (
             (self.entities is None or covered(self.entities, group.entities))
-            and _matches(self.scripts, [group.script])
-            and _matches(self.tags, common_tags)
+            and _matches(self.scripts, _names(group.script, execution.script_name))
+            and _matches(self.tags, execution.script_tags)
         )
 
 
 EVERYTHING = Scope()
+
+
+def _names(script_id: str, name: str | None) -> Sequence[str]:
+    return [script_id] if name is None else [script_id, name]
 
 
 def _matches(globs: Iterable[str] | None, texts: Iterable[str]) -> bool:

@@ -9,6 +9,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.document_reading import execution_of
 from gateway_node.executions.documents import evolved
 from gateway_node.executions.events import Event, EventKind, SCRIPT_KINDS
+from gateway_node.executions.group import SCRIPT_ID
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.store_ports import EventLog
 from gateway_node.executions.told_events import MAX_HISTORY, told_of_one
@@ -26,12 +27,16 @@ class SeenEvents:
     def __init__(self, scope: Scope, log: EventLog) -> None:
         self._scope = scope
         self._log = log
+        self._asks_for_entities = scope.entities is not None
         self._asks_for_scripts = scope.scripts is not None or scope.tags is not None
 
     def is_to_be_read(self, event: Event) -> bool:
         """Whether it takes the log to tell it of an event; `has` does, and `has_now` cannot."""
-        kinds = SCRIPT_KINDS | {EventKind.EXECUTION_DELETED}
-        return self._asks_for_scripts and event.kind in kinds
+        if event.kind in SCRIPT_KINDS:
+            return self._asks_for_scripts
+        if event.kind is not EventKind.EXECUTION_DELETED:
+            return False
+        return self._asks_for_scripts or (self._asks_for_entities and _may_be_group(event))
 
     def has_now(self, event: Event) -> bool:
         """Tell whether an event that need not be read is within."""
@@ -44,8 +49,10 @@ class SeenEvents:
 
     async def has(self, event: Event) -> bool:
         """Tell whether an event is within; StoreUnavailable."""
-        if not self.has_now(event) or not self.is_to_be_read(event):
+        if not self.is_to_be_read(event):
             return self.has_now(event)
+        if not self.has_now(event) and not _may_be_group(event):
+            return False
         until = event.sequence - (event.kind in _DELETIONS)
         found = await self._log.history([event.subject], until=until, limit=MAX_HISTORY)
         history = found[event.subject]
@@ -66,6 +73,11 @@ class SeenEvents:
         return 'name' in known and self._scope.has_script(
             entity, event.script_id, name=known['name'], tags=_tags(known)
         )
+
+
+def _may_be_group(event: Event) -> bool:
+    """Tell whether its subject may not name the entities that it is about."""
+    return event.is_of_execution and event.script_id == SCRIPT_ID
 
 
 def _tags(known: Mapping[str, Any]) -> tuple[str, ...]:

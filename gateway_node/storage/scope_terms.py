@@ -66,8 +66,9 @@ def scope_sql(scope: Scope) -> tuple[str, tuple[str, ...]]:
         name = "json_extract(document, '$.script_name')"
         alone.append(f'({_like("script_id")} OR {_like(name)})')
         arguments_alone += [_globs(scope.scripts)] * 2
-        as_group.append(_like("json_extract(document, '$.group.script')"))
-        arguments_as_group.append(_globs(scope.scripts))
+        asked = "json_extract(document, '$.group.script')"
+        as_group.append(f'({_like(asked)} OR {_like(name)})')
+        arguments_as_group += [_globs(scope.scripts)] * 2
     if scope.tags is not None:
         tags = (
             "coalesce(json_extract(document, '$.tags'), json_extract(document, '$.script_tags'))"

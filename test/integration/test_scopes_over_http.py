@@ -10,6 +10,9 @@ from event_streams import EventSource
 import pytest
 
 from gateway_node.executions.actors import Role
+from gateway_node.executions.event_pages import EventPages
+from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import Progress
 
 ARM, NODE = 'apps/arm_left', 'apps/yy_node'
@@ -97,6 +100,41 @@ async def test_a_group_has_what_its_starter_sees(robot: DividedRobot, scope: str
     await api.listener.wait_for(group['id'])
     status, shown = await api.json('GET', f'/executions/{group["id"]}', headers=headers)
     assert (status, shown['status']) == (200, 'completed')
+
+
+@NARROWED
+async def test_a_group_that_asks_for_an_id_is_found_again(robot: DividedRobot, scope: str) -> None:
+    """Also by who sees the script by its name."""
+    api, headers = robot.api, showing(Role.OPERATOR, scope)
+    wish = {'script': robot.seen.script_id, 'entities': ['apps/arm_*']}
+    status, group = await api.json('POST', '/executions', json=wish, headers=headers)
+    assert status == 202
+    status, shown = await api.json('GET', f'/executions/{group["id"]}', headers=headers)
+    assert (status, shown['group']['script']) == (200, robot.seen.script_id)
+    assert group['id'] in await ids(api, '/executions', headers)
+
+
+async def test_that_a_group_is_deleted_is_told_to_who_saw_it(robot: DividedRobot) -> None:
+    """It is below the host: who sees that need not see the group, nor who sees the group that."""
+    api = robot.api
+    headers = showing(Role.VIEWER, 'entities')
+    groups = []
+    for pattern in ('apps/*', 'apps/arm_*'):
+        wish = {'script': 'check.sh', 'entities': [pattern]}
+        _, group = await api.json('POST', '/executions', json=wish)
+        (child,) = await ids(api, f'/executions?parent={group["id"]}', {})
+        (await api.runner.script(child)).exit()
+        await api.listener.wait_for(group['id'])
+        groups.append(group['id'])
+    async with EventSource(api.client, f'{BASE}/events', **headers) as source:
+        for each in groups:
+            await api.request('DELETE', f'/executions/{each}')
+        (deleted,) = await source.take(1)
+    assert deleted.payload['change']['kind'] == 'execution.deleted'
+    assert deleted.payload['id'] == groups[1]
+    host = EventPages(api.store, Scope(entities=(api.directory.host().path,)))
+    page = await host.behind(None, 1000, host.filter(ExecutionFilter()).finds)
+    assert [each.event.subject for each in page.events] == []
 
 
 @NARROWED
