@@ -24,9 +24,14 @@ PATHS = sorted({route.path for route in ROUTES})
 
 @pytest.fixture
 async def target(tmp_path: Path) -> AsyncIterator[Target]:
-    """Serve a gateway that holds one script."""
+    """Serve a gateway that holds one script, and a lock that keeps nobody from anything."""
     async with serve_api(tmp_path, max_file_bytes=8 * 1024 * 1024) as api:
-        yield Target(api=api, script_id=await api.upload(ENTITY))
+        script_id = await api.upload(ENTITY)
+        wish = {'lock_expiration': 600, 'scopes': ['data']}
+        _, lock = await api.json(
+            'POST', f'/{ENTITY}/locks', json=wish, headers={'X-Client-Id': 'tab-1'}
+        )
+        yield Target(api=api, script_id=script_id, lock_id=lock['id'])
 
 
 @pytest.mark.parametrize('path', PATHS)

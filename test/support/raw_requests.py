@@ -61,14 +61,15 @@ class RawAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A served gateway, and a script on it."""
+    """A served gateway, with a script and maybe a lock on an entity of it."""
 
     api: Api
     script_id: str
+    lock_id: str = 'lock_unknown'
 
     def path(self, template: str, **names: str) -> str:
         """Fill a route's path; what is not named is there and right."""
-        known = NAMES | {'script_id': self.script_id}
+        known = NAMES | {'script_id': self.script_id, 'lock_id': self.lock_id}
         if template.startswith('/components'):
             known['entity_id'] = 'powertrain_engine'
         for name, value in (known | names).items():
