@@ -88,7 +88,7 @@ class ScriptChanges:
             metadata,
             script_id=script_id,
             uploaded_by=str(actor),
-            check=_within(entity, actor),
+            check=self._still_may(entity, actor),
             tell=self._script_log.noting(EventKind.SCRIPT_UPLOADED, entity, actor),
         )
         await self._script_log.wait_told()
@@ -119,7 +119,7 @@ class ScriptChanges:
             metadata=metadata,
             versions_in_use=self._executions.versions_to_keep,
             uploaded_by=str(actor),
-            check=_within(entity, actor),
+            check=self._still_may(entity, actor),
             tell=self._script_log.noting(EventKind.SCRIPT_REPLACED, entity, actor),
         )
         await self._script_log.wait_told()
@@ -145,6 +145,23 @@ class ScriptChanges:
         await self._script_log.wait_told()
         await self._executions.script_deleted(entity, script_id, actor=actor)
 
+    def _still_may(self, entity: EntityRef, actor: Actor) -> Callable[[Script], None]:
+        """Return what is asked of a script right before it is made.
+
+        It raises BeyondScope where who brings it could not see it afterwards, and EntityLocked
+        where somebody locked the entity since the upload began.
+        """
+
+        def check(script: Script) -> None:
+            if not actor.scope.has(entity, script):
+                raise BeyondScope(
+                    'the credential may see no such script, once it is there: '
+                    f'{actor.scope.missed_by(script)}'
+                )
+            self._guard.check(entity, actor)
+
+        return check
+
     async def _check_seen(self, entity: EntityRef, script_id: str, actor: Actor) -> None:
         """Return where an actor sees a script; ScriptNotFound."""
         script = await self._library.get(entity, script_id)
@@ -167,16 +184,3 @@ class ScriptChanges:
                 if version is None:
                     await self._executions.script_deleted(entity, script_id, actor=actor)
         return changes
-
-
-def _within(entity: EntityRef, actor: Actor) -> Callable[[Script], None]:
-    """Return what raises BeyondScope for a script that who brings it could not see afterwards."""
-
-    def check(script: Script) -> None:
-        if not actor.scope.has(entity, script):
-            raise BeyondScope(
-                'the credential may see no such script, once it is there: '
-                f'{actor.scope.missed_by(script)}'
-            )
-
-    return check

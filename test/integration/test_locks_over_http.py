@@ -27,20 +27,28 @@ NOW = {'execution_type': 'now'}
 
 
 class HeldSchemas(FakeSchemaChecker):
-    """Checks parameters when a test lets it."""
+    """Checks parameters, and what is `marked` of the schemas, when a test lets it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
 
+    async def check_schema(self, schema: Mapping[str, Any]) -> None:
+        """Wait until it is let, where the schema is marked."""
+        if 'marked' in schema.get('properties', {}):
+            await self._be_held()
+
     async def check_parameters(
         self, schema: Mapping[str, Any], parameters: Mapping[str, Any]
     ) -> Sequence[str]:
         """Wait until it is let."""
+        await self._be_held()
+        return ()
+
+    async def _be_held(self) -> None:
         self.asked.set()
         await self.go_on.wait()
-        return ()
 
 
 @pytest.fixture
@@ -292,6 +300,28 @@ async def test_a_start_that_was_on_its_way_when_the_lock_was_taken_is_refused(
         assert (status, body['parameters']['entity']) == (409, TEMP_SENSOR)
         _, listed = await api.json('GET', path)
         assert listed['items'] == []
+
+
+@pytest.mark.parametrize('replaces', [False, True])
+async def test_an_upload_that_was_on_its_way_when_the_lock_was_taken_is_refused(
+    tmp_path: Path, replaces: bool
+) -> None:
+    """The holder sees no script come, or change, by anybody else, however long it was checked."""
+    schemas = HeldSchemas()
+    async with serve_api(tmp_path, schemas=schemas) as api:
+        scripts = f'/{TEMP_SENSOR}/scripts'
+        script_id = await api.upload(TEMP_SENSOR)
+        _, before = await api.json('GET', scripts)
+        marked = {'parameters_schema': {'type': 'object', 'properties': {'marked': {}}}}
+        method, path = ('PUT', f'{scripts}/{script_id}') if replaces else ('POST', scripts)
+        file = form(b'false\n', 'new.sh', marked)
+        bringing = asyncio.create_task(api.json(method, path, data=file, headers=B))
+        await schemas.asked.wait()
+        await lock(api)
+        schemas.go_on.set()
+        status, body = await bringing
+        assert (status, body['parameters']['entity']) == (409, TEMP_SENSOR)
+        assert await api.json('GET', scripts) == (200, before)
 
 
 async def test_the_log_tells_of_locks(api: Api) -> None:
