@@ -25,6 +25,7 @@ from gateway_node.http_server.entrance import SAFE_METHODS
 from gateway_node.http_server.error_table import row_of
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.subjects import ByExecutionId
+from gateway_node.http_server.tokens import named_client
 
 _REFUSED = frozenset({401, 403, 421, 429})
 """What is answered to who may not, or not now."""
@@ -118,7 +119,7 @@ class Auditor:
             route=None if route is None else route.path or '/',
             name=shown if actor is None else actor.name or shown,
             role=None if actor is None else actor.role,
-            client_id=None if actor is None else actor.client_id,
+            client_id=_client_of(actor, call),
             by_execution=None if actor is None else actor.execution,
             entity=_entity_of(trace) if execution is None else execution.entity.path,
             script_id=_text(trace, 'script_id') if execution is None else execution.script_id,
@@ -126,6 +127,12 @@ class Auditor:
             action=action.value if isinstance(action, enum.Enum) else None,
             parameters_hmac=self._trail.hash_of(parameters) if parameters else None,
         )
+
+
+def _client_of(actor: Actor | None, call: Call[Any, Any] | None) -> str | None:
+    """Return what a client calls itself: of who asks for tokens, as whom."""
+    named = None if call is None else named_client(call.at, call.body)
+    return named or (None if actor is None else actor.client_id)
 
 
 def _is_refusal(trace: Trace, status: int) -> bool:

@@ -3,6 +3,7 @@
 
 import base64
 import binascii
+import contextlib
 from dataclasses import dataclass
 import json
 from urllib.parse import unquote_plus
@@ -13,7 +14,14 @@ from gateway_node.access.session_errors import (
     NoClients,
     TokenRequestInvalid,
 )
-from gateway_node.access.sessions import ClientSecret, IssuedTokens, Sessions
+from gateway_node.access.sessions import (
+    ACCESS_PREFIX,
+    ClientSecret,
+    IssuedTokens,
+    REFRESH_PREFIX,
+    Sessions,
+)
+from gateway_node.access.token_file import NAME, PREFIX
 from gateway_node.http_server.calls import Answer, Call, Document
 from gateway_node.http_server.fields import Text
 from gateway_node.http_server.media_types import JSON
@@ -21,6 +29,7 @@ from gateway_node.http_server.takes import header, member, optional
 
 CLIENT_CREDENTIALS = 'client_credentials'
 REFRESH_TOKEN = 'refresh_token'
+_OF_TOKENS = (PREFIX, ACCESS_PREFIX, REFRESH_PREFIX)
 _UNKEPT = {'Cache-Control': 'no-store', 'Pragma': 'no-cache'}
 """RFC 6749, section 5.1."""
 
@@ -90,6 +99,20 @@ async def revoke_token(call: Call[OfClient, RevokeRequest]) -> Answer:
         sessions.authenticate(client)
     sessions.revoke(call.body.token)
     return Answer(body={'status': 'revoked'})
+
+
+def named_client(at: object, body: object) -> str | None:
+    """Return as whom a request for tokens comes, right or not; None where it does not say so, or
+    names what no client is called: that may be a secret in the wrong place."""
+    if not isinstance(at, OfClient) or not isinstance(body, TokenRequest | RevokeRequest):
+        return None
+    name = body.client_id
+    if at.authorization is not None:
+        with contextlib.suppress(ClientUnknown):
+            name, _ = _basic(at.authorization)
+    if name is None or not NAME.fullmatch(name) or name.startswith(_OF_TOKENS):
+        return None
+    return name
 
 
 def _sessions(call: Call[OfClient, TokenRequest] | Call[OfClient, RevokeRequest]) -> Sessions:

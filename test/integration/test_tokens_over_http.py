@@ -42,7 +42,7 @@ def tokens() -> KnownTokens:
 
 @pytest.fixture
 async def api(tmp_path: Path, tokens: KnownTokens) -> AsyncIterator[Api]:
-    """Serve a gateway with these clients."""
+    """Serve a gateway with these clients, and an audit."""
     clock = FakeClock()
     failures = Failures(clock.monotonic)
     sessions = Sessions(tokens, failures, clock, access_sec=3600, refresh_sec=86400)
@@ -378,3 +378,30 @@ async def test_a_page_elsewhere_asks_for_nothing(api: Api) -> None:
         f'{BASE}/auth/authorize', json=CLIENT, headers={'Origin': 'https://evil.example'}
     )
     assert answer.status == 403
+
+
+async def test_the_audit_tells_as_whom_tokens_were_asked_for(api: Api) -> None:
+    """The id that was given, right or not, in the body or in the header; no secret, though one
+    stand in its place, and nothing that no client is called."""
+    named = {'grant_type': 'client_credentials', 'client_secret': 'wrong'}
+    pair = base64.b64encode(b'viewer:wrong').decode()
+    await opened(api)
+    await asked(api, '/auth/authorize', {**named, 'client_id': 'admin'}, as_form=True)
+    await asked(
+        api,
+        '/auth/token',
+        {'grant_type': 'client_credentials'},
+        Authorization=f'Basic {pair}',
+    )
+    for no_id in ('gwt_in_the_wrong_place', 'a\nb'):
+        await asked(api, '/auth/revoke', {**named, 'token': 'x', 'client_id': no_id})
+    status, page = await api.json('GET', '/audit', headers=bearer('admin_secret'))
+    assert status == 200
+    assert [(each.get('client_id'), each['status']) for each in reversed(page['items'])] == [
+        ('operator', 200),
+        ('admin', 401),
+        ('viewer', 401),
+        (None, 401),
+        (None, 401),
+    ]
+    assert 'gwt_' not in json.dumps(page)
