@@ -15,7 +15,7 @@ _SCRIPTS = (LockScope.SCRIPTS,)
 
 
 class LockBook:
-    """The locks that are on record: an `EntityGuard`.
+    """The locks that are on record, or about to be: an `EntityGuard`.
 
     A lock on a component is one on all that is located there, on the host one on everything.
     """
@@ -102,9 +102,17 @@ class LockBook:
         ends = [lock.ends_up_sec for lock in self._locks.values()]
         return min(ends) - self._up_sec() if ends else None
 
-    def put(self, lock: EntityLock) -> None:
-        """Have a lock that is on record."""
+    def put(self, lock: EntityLock, *, instead_of: Iterable[EntityLock] = ()) -> None:
+        """Have a lock that is on record, or about to be, in place of others."""
+        for each in instead_of:
+            self.remove(each)
         self._locks[lock.entity] = lock
+
+    def take_back(self, lock: EntityLock, replaced: Iterable[EntityLock]) -> None:
+        """Have those again that a lock was to be in place of, for it could not be recorded."""
+        self.remove(lock)
+        for each in replaced:
+            self.put(each)
 
     def remove(self, lock: EntityLock) -> None:
         """Have it no more."""

@@ -197,10 +197,15 @@ class Locks:
             },
             lock=lock,
         )
-        await self._ledger.record(*(_ended(each, actor) for each in ended), taken)
-        for each in ended:
-            self._book.remove(each)
-        self._book.put(lock)
+        # It keeps the others out from here on, lest the log tell of a start of theirs behind it.
+        self._book.put(lock, instead_of=ended)
+        try:
+            # What was let in before is recorded before.
+            await asyncio.sleep(0)
+            await self._ledger.record(*(_ended(each, actor) for each in ended), taken)
+        except BaseException:
+            self._book.take_back(lock, ended)
+            raise
         return lock
 
     def _check_breakable(

@@ -2,7 +2,7 @@
 """Locks on entities: who gets one, what it keeps others from, and when it ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 import datetime
 
@@ -25,7 +25,7 @@ from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.actors import Actor, GATEWAY, Role
 from gateway_node.executions.entity_lock import EntityLock, LockScope
 from gateway_node.executions.errors import BeyondScope, EntityLocked, StoreUnavailable
-from gateway_node.executions.events import EventKind
+from gateway_node.executions.events import Change, Event, EventKind, Happening
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.scopes import Scope
 
@@ -42,12 +42,28 @@ ADMIN = replace(ANNA, name='carla', role=Role.ADMIN)
 SCRIPTS, DATA = LockScope.SCRIPTS, LockScope.DATA
 
 
+class HeldStore(InMemoryExecutionStore):
+    """A store that takes its time, where a test wants it to."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def record(self, news: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        """Record, once it is let."""
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().record(news)
+
+
 class Gate:
     """Locks on a robot with an engine, a sensor in it, and brakes beside it."""
 
     def __init__(self, *, breakable: bool = True) -> None:
         self.clock = FakeClock()
-        self.store = InMemoryExecutionStore(self.clock)
+        self.store = HeldStore(self.clock)
         self.listener = RecordingListener()
         ledger = Ledger(self.store)
         self.listener.listen_to(ledger)
@@ -274,7 +290,7 @@ async def test_its_holder_has_it_for_longer_or_gives_it_back(gate: Gate) -> None
     ]
 
 
-Change = Callable[[Gate, EntityRef, str, Actor], 'asyncio.Future[None]']
+Alteration = Callable[[Gate, EntityRef, str, Actor], 'asyncio.Future[None]']
 
 
 def extend(gate: Gate, entity: EntityRef, lock_id: str, actor: Actor) -> 'asyncio.Future[None]':
@@ -288,7 +304,9 @@ def release(gate: Gate, entity: EntityRef, lock_id: str, actor: Actor) -> 'async
 
 
 @pytest.mark.parametrize('change', [extend, release])
-async def test_nobody_else_has_it_for_longer_or_gives_it_back(gate: Gate, change: Change) -> None:
+async def test_nobody_else_has_it_for_longer_or_gives_it_back(
+    gate: Gate, change: Alteration
+) -> None:
     """Not even an admin, who may break it; and of what is no lock there nobody."""
     lock = await gate.lock(APP, ANNA)
     with pytest.raises(LockNotHeld, match="'anna'"):
@@ -361,6 +379,20 @@ async def test_what_cannot_be_recorded_is_not_changed(gate: Gate) -> None:
             await change
     assert gate.locks.of(APP) == lock
     assert gate.locks.of(OTHER_APP) is None
+
+
+async def test_a_lock_that_is_being_recorded_keeps_others_out_already(gate: Gate) -> None:
+    """Else the log would have a start of theirs behind it, which nobody refused."""
+    gate.store.asked.clear()
+    gate.store.go_on.clear()
+    acquiring = asyncio.create_task(gate.lock(APP, ANNA))
+    await gate.store.asked.wait()
+    assert (gate.may(ANNA, APP), gate.may(BERT, APP)) == (True, False)
+    gate.store.unavailable = 'disk full'
+    gate.store.go_on.set()
+    with pytest.raises(StoreUnavailable):
+        await acquiring
+    assert gate.may(BERT, APP)
 
 
 async def test_a_client_that_leaves_has_the_lock_on_record_and_in_force(gate: Gate) -> None:
