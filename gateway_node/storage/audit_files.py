@@ -184,29 +184,34 @@ class AuditFiles:
     def _notes(self, wanted: NotesWanted) -> Iterator[tuple[int | None, Document | None]]:
         """Yield notes that `before` and `after` do not rule out, the newest first; of a line that
         is none, nothing."""
-        with contextlib.ExitStack() as files:
-            for first, fd in self._open_all(files):
-                if wanted.before is not None and first is not None and first >= wanted.before:
-                    continue
-                for line in _lines_backwards(fd):
-                    sequence = _sequence_of(line)
-                    if sequence is None:
-                        yield None, None
-                    elif wanted.before is not None and sequence >= wanted.before:
-                        continue
-                    elif wanted.after is not None and sequence <= wanted.after:
-                        return
-                    else:
-                        yield sequence, _document(line)
+        for line in self._lines(wanted.before):
+            sequence = _sequence_of(line)
+            if sequence is None:
+                yield None, None
+            elif wanted.before is not None and sequence >= wanted.before:
+                continue
+            elif wanted.after is not None and sequence <= wanted.after:
+                return
+            else:
+                yield sequence, _document(line)
 
-    def _open_all(self, files: contextlib.ExitStack) -> list[tuple[int | None, int]]:
-        """Open every file, the newest first, each with the sequence of its first note."""
-        opened: list[tuple[int | None, int]] = []
-        with self._rotating, contextlib.suppress(FileNotFoundError):
-            for first, path in [(None, self._path), *self._rotated()]:
-                with contextlib.suppress(FileNotFoundError):
-                    opened.append((first, files.enter_context(_opened(path))))
-        return opened
+    def _lines(self, before: int | None) -> Iterator[bytes]:
+        """Yield the lines of all files, the newest first, without those of files that begin with
+        `before` or behind it. One file is open at a time: there may be a thousand."""
+        rotated: list[tuple[int, Path]] = []
+        present = None
+        with contextlib.ExitStack() as files:
+            with self._rotating, contextlib.suppress(FileNotFoundError):
+                rotated = self._rotated()
+                present = files.enter_context(_opened(self._path))
+            if present is not None:
+                yield from _lines_backwards(present)
+        for first, path in rotated:
+            if before is not None and first >= before:
+                continue
+            # It may be gone by now, as the oldest one; no file gets a third name.
+            with contextlib.suppress(FileNotFoundError), _opened(path) as fd:
+                yield from _lines_backwards(fd)
 
     def _close(self) -> None:
         os.close(self._fd)
@@ -274,4 +279,6 @@ def _last_sequence(fd: int, size: int) -> int | None:
 
 
 def _first_sequence(fd: int) -> int | None:
-    return _sequence_of(os.pread(fd, _BLOCK_BYTES, 0).partition(b'\n')[0])
+    """Return the sequence of the first note of a file; what a crash left of a line may precede."""
+    lines = os.pread(fd, _BLOCK_BYTES, 0).split(b'\n')
+    return next(filter(None, map(_sequence_of, lines)), None)

@@ -10,6 +10,7 @@ import stat
 from typing import Any
 
 from fakes import FakeClock
+from open_descriptors import count_descriptors
 import pytest
 
 from gateway_node.access.audit import Asked, AuditNote, NoteKind, NotesPage, NotesWanted
@@ -144,6 +145,40 @@ def test_pages_are_walked_over_all_files(tmp_path: Path, limit: int) -> None:
         files.append(notes(200, route='x' * size))
     assert len(list(tmp_path.iterdir())) > 3
     assert walked(files, limit) == list(range(60, 0, -1))
+
+
+def test_a_page_has_one_file_open_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be a thousand of them, which is all that a process may open."""
+    files = files_in(tmp_path, max_file_bytes=200, max_files=50)
+    for _ in range(30):
+        files.append(notes(202))
+    assert len(list(tmp_path.iterdir())) == 30
+    before = count_descriptors(os.getpid())
+    most = 0
+    pread = os.pread
+
+    def counted(fd: int, length: int, offset: int) -> bytes:
+        nonlocal most
+        most = max(most, count_descriptors(os.getpid()))
+        return pread(fd, length, offset)
+
+    monkeypatch.setattr(os, 'pread', counted)
+    assert sequences(files.page(NotesWanted(limit=30))) == list(range(30, 0, -1))
+    assert most <= before + 2
+
+
+def test_a_file_whose_first_line_a_crash_cut_off_is_named_by_the_next(tmp_path: Path) -> None:
+    """However often it was taken up since: else a page would take it for newer than it is."""
+    (tmp_path / 'audit.jsonl').write_text('{"sequence":1,"boot":"fi')
+    for _ in range(2):
+        files = files_in(tmp_path, max_file_bytes=400, max_files=50)
+        for _ in range(2):
+            files.append(notes(202))
+    (rotated,) = tmp_path.glob('audit-*')
+    assert rotated.name == 'audit-0000000000000001.jsonl'
+    assert sequences(files.page(NotesWanted(limit=9, before=3))) == [2, 1]
 
 
 def test_a_page_is_what_is_between_two_sequences(tmp_path: Path) -> None:
