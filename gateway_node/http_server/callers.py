@@ -16,7 +16,8 @@ from gateway_node.http_server.errors import InvalidRequest
 from gateway_node.http_server.forwarding import Forwarded, FORWARDED_PREFIX, TrustedProxies
 
 CLIENT_ID = 'X-Client-Id'
-_CLIENT_IDS = re.compile(r'[!-~]{1,128}')
+_CLIENT_IDS = re.compile(r'[ -~]{1,256}')
+"""As ros2_medkit takes them."""
 
 _REAL_IP = 'X-Real-IP'
 
@@ -121,12 +122,14 @@ def _is_forwarded(headers: Mapping[str, str]) -> bool:
 
 
 def _client_id(request: web.BaseRequest) -> str | None:
-    """Return what a client calls itself; InvalidRequest."""
+    """Return what a client calls itself, if anything; InvalidRequest."""
     if CLIENT_ID not in request.headers:
         return None
-    named = ','.join(request.headers.getall(CLIENT_ID))
+    named = ','.join(request.headers.getall(CLIENT_ID)).strip()
+    if not named:
+        return None
     if _CLIENT_IDS.fullmatch(named):
         return named
     raise InvalidRequest(
-        f'{CLIENT_ID} is {named[:80]!r}; allowed: 1 to 128 visible characters of ASCII'
+        f'{CLIENT_ID} is {named[:80]!r}; allowed: up to 256 printable characters of ASCII'
     )

@@ -204,6 +204,23 @@ def content(body: dict[str, Any] | bytes | None) -> dict[str, Any]:
     return {'json': body}
 
 
+@pytest.mark.parametrize(
+    ('client_id', 'status'),
+    [('x' * 256, 201), ('My tablet #1', 201), ('x' * 257, 400), ('t\u00e4blet', 400), ('', 400)],
+)
+async def test_a_client_may_call_itself_what_it_may_at_ros2_medkit(
+    api: Api, client_id: str, status: int
+) -> None:
+    """As long as that is ASCII; an empty name is none, and keeps nobody from looking."""
+    headers = {'X-Client-Id': client_id}
+    assert (await api.request('POST', LOCKS, json=FOR_A_WHILE, headers=headers)).status == status
+    expected = 200 if status == 201 or not client_id else 400
+    answer = await api.request('GET', LOCKS, headers=headers)
+    assert answer.status == expected
+    if status == 201:
+        assert [each['owned'] for each in (await answer.json())['items']] == [True]
+
+
 async def test_a_lock_on_the_host_holds_the_robot(api: Api) -> None:
     """Nothing is started anywhere by anybody else, in no group either."""
     script_id = await api.upload(TEMP_SENSOR)
