@@ -59,7 +59,7 @@ class LockRequest:
 
 
 class Locks:
-    """Changes the locks; what it changes is on record before it holds."""
+    """Changes the locks; what it changes is on record before anybody is told that it holds."""
 
     def __init__(
         self,
