@@ -25,7 +25,7 @@ from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.actors import Actor, GATEWAY, Role
 from gateway_node.executions.entity_lock import EntityLock, LockScope
 from gateway_node.executions.errors import BeyondScope, EntityLocked, StoreUnavailable
-from gateway_node.executions.events import Change, Event, EventKind, Happening
+from gateway_node.executions.events import Change, Event, EventKind, Happening, line_subject
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.scopes import Scope
 
@@ -393,6 +393,21 @@ async def test_a_lock_that_is_being_recorded_keeps_others_out_already(gate: Gate
     with pytest.raises(StoreUnavailable):
         await acquiring
     assert gate.may(BERT, APP)
+
+
+async def test_what_was_let_in_before_a_lock_is_on_record_before_it(gate: Gate) -> None:
+    """Though its record is made by a task of its own."""
+    ledger = Ledger(gate.store)
+    gate.listener.listen_to(ledger)
+    change = Happening(kind=EventKind.LINE_PAUSED, subject=line_subject(None), actor=BERT)
+    acquiring = asyncio.create_task(gate.lock(APP, ANNA))
+    recording = []
+    while gate.may(BERT, APP):
+        recording.append(asyncio.create_task(ledger.record(change)))
+        await asyncio.sleep(0)
+    await asyncio.gather(acquiring, *recording)
+    kinds = [each.kind for each in gate.listener.events]
+    assert kinds == [EventKind.LINE_PAUSED] * len(recording) + [EventKind.LOCK_ACQUIRED]
 
 
 async def test_a_client_that_leaves_has_the_lock_on_record_and_in_force(gate: Gate) -> None:
