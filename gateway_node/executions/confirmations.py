@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway_node.executions.ports import StartOrder
+from gateway_node.masking import masked
 
 
 class ConfirmationNeeded(Exception):
@@ -17,13 +18,16 @@ class ConfirmationNeeded(Exception):
         *,
         parameters: Mapping[str, Any],
         arguments: Sequence[str],
+        secrets: Sequence[str] = (),
     ) -> None:
-        """`texts` are what the scripts say, by the paths of their entities."""
+        """`texts` are what the scripts say, by the paths of their entities; `secrets` where in the
+        parameters MASK stands, JSON Pointers."""
         text = '\n\n'.join(dict.fromkeys(texts.values()))
         super().__init__(f'to be confirmed with "confirmed": true: {text}')
         self.texts = texts
         self.parameters = parameters
         self.arguments = arguments
+        self.secrets = secrets
         self.told: Mapping[str, Any] = {
             'confirmation': text,
             'entities': list(texts),
@@ -38,11 +42,21 @@ class ConfirmationNeeded(Exception):
             {order.entity.path: order.script.confirmation or ''},
             parameters=order.shown_parameters,
             arguments=order.arguments,
+            secrets=order.secrets,
         )
 
     @classmethod
-    def of_all(cls, refusals: Sequence['ConfirmationNeeded']) -> 'ConfirmationNeeded':
-        """Return one refusal for starts on several entities, which are given the same."""
+    def of_all(
+        cls, refusals: Sequence['ConfirmationNeeded'], secrets: Sequence[str] = ()
+    ) -> 'ConfirmationNeeded':
+        """Return one refusal for starts on several entities, which are given the same; hidden is
+        what is secret to one of them, and what is to others, the `secrets`."""
         first = refusals[0]
         texts = {path: text for each in refusals for path, text in each.texts.items()}
-        return cls(texts, parameters=first.parameters, arguments=first.arguments)
+        hidden = (*secrets, *(place for each in refusals for place in each.secrets))
+        return cls(
+            texts,
+            parameters=masked(first.parameters, hidden),
+            arguments=first.arguments,
+            secrets=hidden,
+        )

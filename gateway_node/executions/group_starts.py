@@ -37,6 +37,7 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.masking import masked
+from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.values import Script
 from gateway_node.to_the_end import ToTheEnd
@@ -129,7 +130,9 @@ class GroupStarts:
         except BaseException:
             self._ids.settle(group_id, *(each.execution_id for each in candidates))
             raise
-        group, admitted = self._with_hidden_secrets(group, admitted)
+        secrets = _secrets_of(admitted)
+        shown = masked(group.input_parameters, secrets)
+        group = group.evolve(input_parameters=shown, secrets=secrets)
         children = [
             (new_execution(each.order, start, actor, asked_at, (group_id,)), each)
             for each in admitted
@@ -181,11 +184,11 @@ class GroupStarts:
             for each in candidates:
                 # Nothing keeps a script from being deleted as long as no execution is active.
                 self._library.check_known(each.entity, each.script_id)
+            return self._with_hidden_secrets(admitted)
         except BaseException:
             for each in candidates:
                 self._admission.leave(each.execution_id)
             raise
-        return admitted
 
     async def _admit(self, candidates: Sequence[Candidate]) -> list[Admitted]:
         """Let them in, one by one; what has to be confirmed of them is told of all at once."""
@@ -197,17 +200,17 @@ class GroupStarts:
             except ConfirmationNeeded as error:
                 unconfirmed.append(error)
         if unconfirmed:
-            raise ConfirmationNeeded.of_all(unconfirmed)
+            raise ConfirmationNeeded.of_all(unconfirmed, _secrets_of(admitted))
         return admitted
 
-    def _with_hidden_secrets(
-        self, group: Execution, admitted: Sequence[Admitted]
-    ) -> tuple[Execution, list[Admitted]]:
-        """Return the group and its children with all hidden that is secret to one of them."""
-        secrets = tuple(sorted({each for one in admitted for each in one.order.secrets}))
-        shown = masked(group.input_parameters, secrets)
+    def _with_hidden_secrets(self, admitted: Sequence[Admitted]) -> list[Admitted]:
+        """Return what was let in with all hidden that is secret to one of them; ParametersInvalid
+        where another would get that on its command line."""
+        secrets = _secrets_of(admitted)
         hidden = [self._admission.secrets.hide(each, secrets) for each in admitted]
-        return group.evolve(input_parameters=shown, secrets=secrets), hidden
+        for each in hidden:
+            declared_arguments(each.order.script, each.order.parameters, secrets)
+        return hidden
 
     def _begin(
         self,
@@ -268,6 +271,10 @@ class _Chosen:
         """The tags that all of the scripts have."""
         (_, first), *others = self.scripts
         return tuple(tag for tag in first.tags if all(tag in script.tags for _, script in others))
+
+
+def _secrets_of(admitted: Iterable[Admitted]) -> tuple[str, ...]:
+    return tuple(sorted({place for each in admitted for place in each.order.secrets}))
 
 
 def _named(script: str, present: Iterable[Script]) -> list[Script]:

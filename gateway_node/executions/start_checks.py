@@ -22,7 +22,9 @@ class StartChecks:
 
         Raises:
             DiskSpaceLow, SchemaCheckUnavailable: as their names say.
-            ParametersInvalid: the script does not take the parameters, or the arguments.
+            ParametersInvalid: the script does not take the parameters, or the arguments. Of an
+                order that has secrets already it is not told why: the schema may be another by
+                now, which does not mark them, and reasons quote values.
         """
         script = order.script
         await self._free_space.check()
@@ -33,5 +35,20 @@ class StartChecks:
             )
         if script.parameters_schema is None:
             return order
-        found = await self._schemas.check_parameters(script.parameters_schema, order.parameters)
+        try:
+            found = await self._schemas.check_parameters(
+                script.parameters_schema, order.parameters
+            )
+        except ParametersInvalid as error:
+            if not order.secrets:
+                raise
+            raise _without_values(error) from None
         return replace(order, secrets=tuple(dict.fromkeys([*order.secrets, *found])))
+
+
+def _without_values(error: ParametersInvalid) -> ParametersInvalid:
+    reason = 'does not fit the parameters_schema; why is not told, for secrets are among them'
+    return ParametersInvalid(
+        f'what is given {reason}',
+        tuple(replace(each, reason=reason) for each in error.violations),
+    )

@@ -4,6 +4,7 @@
 from dataclasses import replace
 import gc
 import json
+from pathlib import Path
 from typing import Any
 import weakref
 
@@ -22,10 +23,16 @@ from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.many import Action, Many
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.starts import StartRequest
-from gateway_node.executions.values import Execution, ExecutionType
+from gateway_node.executions.values import Execution, ExecutionType, FailureReason
 from gateway_node.masking import MASK
-from gateway_node.scripts.errors import SecretsMissing, SecretsScheduled
-from gateway_node.scripts.values import Retries
+from gateway_node.scripts.errors import (
+    ParametersInvalid,
+    SecretsMissing,
+    SecretsScheduled,
+    Violation,
+)
+from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.values import ArgumentDefinition, Retries, Script, ScriptKind
 
 SEED = 'hunter2-8b1f'
 OTHER = EntityRef(entity_type=EntityType.APP, entity_id='other')
@@ -215,3 +222,67 @@ async def test_what_is_to_be_confirmed_is_told_without_secrets(stage: Stage) -> 
     with pytest.raises(ConfirmationNeeded) as refused:
         await start(stage, script_id)
     assert refused.value.told['input_parameters'] == SHOWN
+
+
+async def test_a_group_says_what_is_to_be_confirmed_without_anybodys_secrets(
+    stage: Stage,
+) -> None:
+    """Whichever of its scripts has to be confirmed, and whichever has the secret."""
+    nodes = (NodeName(namespace='/', name=each.entity_id) for each in (APP, OTHER))
+    stage.directory.update(GraphSnapshot(nodes=frozenset(nodes)))
+    text = 'Stand back.'
+    for name, of_one, of_other in (
+        ('x', {'parameters_schema': SCHEMA}, {'confirmation': text}),
+        ('y', {'confirmation': text}, {'confirmation': text, 'parameters_schema': SCHEMA}),
+    ):
+        await stage.upload(APP, name=name, **of_one)
+        await stage.upload(OTHER, name=name, **of_other)
+        wish = GroupRequest(script=name, entities=('apps/*',), start=WISH)
+        with pytest.raises(ConfirmationNeeded) as refused:
+            await stage.service.start_group(wish, stage.directory, actor=CLIENT)
+        assert refused.value.told['input_parameters'] == SHOWN
+
+
+async def test_a_group_gives_no_script_the_secret_of_another_as_an_argument(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """As if the script that takes it there were started by itself; nothing starts."""
+    nodes = (NodeName(namespace='/', name=each.entity_id) for each in (APP, OTHER))
+    stage.directory.update(GraphSnapshot(nodes=frozenset(nodes)))
+    file = tmp_path / 'managed.sh'
+    file.write_text('true\n')
+    takes_it = Script(
+        id='check',
+        name='a.sh',
+        kind=ScriptKind.SH,
+        path=file,
+        version='0',
+        size=0,
+        argument_definitions=(ArgumentDefinition(name='key', flag='--key'),),
+    )
+    managed = (ManagedScript(script=takes_it, entities=(OTHER.path,)),)
+    await stage.library.check_managed(managed)
+    stage.library.take_managed(managed)
+    await stage.upload(APP, parameters_schema=SCHEMA)
+    wish = GroupRequest(script='a.sh', entities=('apps/*',), start=WISH)
+    with pytest.raises(ParametersInvalid, match='on its command line'):
+        await stage.service.start_group(wish, stage.directory, actor=CLIENT)
+    assert await stage.store.open_executions() == ()
+
+
+async def test_a_schema_that_marks_a_secret_no_more_does_not_have_it_told(stage: Stage) -> None:
+    """A further attempt has the script as it is by then; why it is refused would quote it."""
+    script_id = await stage.upload(parameters_schema=SCHEMA, retries=Retries(limit=1))
+    execution = await start(stage, script_id)
+    script = await stage.runner.script(execution.id)
+    stage.schemas.parameters_error = ParametersInvalid(
+        f"'{SEED}' is not of type 'number'", (Violation(path='/key', reason=SEED),)
+    )
+    script.exit(3)
+    await stage.listener.wait_for(execution.id)
+    (second,) = await stage.store.open_executions()
+    ended = await stage.listener.wait_for(second.id)
+    assert ended.failure is not None
+    assert ended.failure.reason is FailureReason.PARAMETERS_REFUSED
+    assert 'for secrets are among them' in ended.failure.message
+    assert SEED not in repr(await whole_log(stage.store))
