@@ -11,8 +11,10 @@ from gateway_node.executions.proximity import ProximityUnavailable
 from gateway_node.process.sourcing import ScriptWorld
 
 DEADLINE_SEC = 10.0
-_FINDS_IT = '/usr/bin/env'
-"""By PATH of the environment of scripts; it ends with 127 where there is no such program."""
+_UNHEARD = ('/bin/sh', '-c', 'exec "$@" > /dev/null 2>&1', 'sh')
+"""Stands in front of a command, which is found by PATH of the environment of scripts: what it
+writes may be the code, and is not to be on the disk even for that moment. It ends with 127 where
+there is no such program."""
 
 
 class Tell(Protocol):
@@ -43,7 +45,7 @@ class CodeCommand:
         try:
             world = await self._world()
             outcome = await self._tell(
-                (_FINDS_IT, *self._argv), message, world, timeout_sec=DEADLINE_SEC
+                (*_UNHEARD, *self._argv), message, world, timeout_sec=DEADLINE_SEC
             )
         except (RunnerUnavailable, SpawnFailed) as error:
             raise ProximityUnavailable(self._name, f'cannot be started: {error}') from error

@@ -72,6 +72,20 @@ async def test_nothing_of_a_command_is_left(floor: Floor) -> None:
     assert [path for path in files if b'481516' in path.read_bytes()] == []
 
 
+async def test_what_a_command_writes_is_on_no_disk(floor: Floor, tmp_path: Path) -> None:
+    """Not even while it runs: a power failure would leave it there."""
+    go_on, wrote = tmp_path / 'go_on', tmp_path / 'wrote'
+    tells = 'cat | tee /dev/stderr; echo > "$1"; until [ -e "$2" ]; do sleep 0.05; done'
+    showing = asyncio.ensure_future(show(floor, 'sh', '-c', tells, '--', str(wrote), str(go_on)))
+    await wait_until(wrote.exists, what='its output')
+    # By the time that a second one has ended, what the first one wrote would have been read.
+    await show(floor, 'sh', '-c', 'cat')
+    files = [path for path in floor.folder.rglob('*') if path.is_file()]
+    assert [path for path in files if b'481516' in path.read_bytes()] == []
+    go_on.touch()
+    await showing
+
+
 async def test_a_command_that_hangs_does_not_hold_up_the_end_of_the_gateway(
     tmp_path: Path,
 ) -> None:
