@@ -7,6 +7,7 @@ from dataclasses import replace
 from fakes import FakeClock
 import pytest
 from shown_codes import presence, RecordingDisplay
+from waiting import wait_until
 
 from gateway_node.access.one_time_codes import MAX_CODES, MAX_CODES_OF_CLIENT, OneTimeCodes
 from gateway_node.access.proximity_verifier import Presence
@@ -156,6 +157,7 @@ async def test_who_goes_while_a_code_is_shown_finds_it_valid(
     asking.cancel()
     await asyncio.wait({asking})
     display.go_on.set()
+    await wait_until(lambda: bool(display.shown), what='the code, although nobody waits for it')
     await codes.challenge(ANNA)
     assert len(display.shown) == 1
     assert await codes.verify(ANNA, display.code)

@@ -224,6 +224,28 @@ async def test_what_is_to_be_confirmed_is_told_without_secrets(stage: Stage) -> 
     assert refused.value.told['input_parameters'] == SHOWN
 
 
+async def test_what_waits_of_a_group_has_what_is_secret_to_another_of_its_scripts(
+    stage: Stage,
+) -> None:
+    """It is masked on record, and held in memory as if it were its own."""
+    nodes = (NodeName(namespace='/', name=each.entity_id) for each in (APP, OTHER))
+    stage.directory.update(GraphSnapshot(nodes=frozenset(nodes)))
+    await stage.upload(OTHER, name='x', parameters_schema=SCHEMA)
+    await stage.upload(APP, name='x')
+    before = await fill(stage)
+    wish = GroupRequest(script='x', entities=('apps/*',), start=WISH)
+    await stage.service.start_group(wish, stage.directory, actor=CLIENT)
+    (waits,) = [
+        each
+        for each in await stage.store.open_executions()
+        if each.entity == APP and each.script_name == 'x'
+    ]
+    assert (waits.queue_position, waits.input_parameters) == (None, SHOWN)
+    (await stage.runner.script(before[0].id)).exit(0)
+    order = (await stage.runner.script(waits.id)).order
+    assert (order.parameters, order.secrets) == (GIVEN, ('/key',))
+
+
 async def test_a_group_says_what_is_to_be_confirmed_without_anybodys_secrets(
     stage: Stage,
 ) -> None:

@@ -15,7 +15,11 @@ from shown_codes import RecordingDisplay
 
 from gateway_node.access import verified_proximity
 from gateway_node.access.proximity_verifier import Challenge, Presence
-from gateway_node.access.verified_proximity import MAX_CLIENTS, VerifiedProximity
+from gateway_node.access.verified_proximity import (
+    FORGOTTEN_SEC,
+    MAX_CLIENTS,
+    VerifiedProximity,
+)
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.proximity import (
@@ -199,6 +203,19 @@ async def test_brute_force_does_not_get_through(door: Door) -> None:
     assert tries < 200
 
 
+@pytest.mark.parametrize('closings', range(8))
+async def test_neither_does_who_rests_when_that_pays(door: Door, closings: int) -> None:
+    """Whenever an hour without a failure opens the door anew: fewer than 500 tries a day."""
+    end, tries = door.clock.seconds + 86_400, 0
+    while door.clock.seconds < end:
+        for _ in range(closings):
+            tries += len(await door.fail(5))
+            door.clock.advance(await door.closed_sec())
+        tries += len(await door.fail(4))
+        door.clock.advance(FORGOTTEN_SEC)
+    assert tries < 500
+
+
 async def test_the_failures_of_so_many_clients_are_known(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,3 +340,19 @@ async def test_a_verifier_that_is_out_of_order_is_no_failure_of_the_client() -> 
     for _ in range(10):
         with pytest.raises(ProximityUnavailable):
             await check.check(ARM, SCRIPT, Proof(by=ANNA, response='x'))
+
+
+async def test_a_verifier_that_takes_its_time_is_asked_one_try_after_the_other() -> None:
+    """Else all that come while it thinks would be looked at."""
+    asked: list[str] = []
+
+    async def think(*_: Any) -> bool:
+        asked.append('verify')
+        await asyncio.sleep(0)
+        return False
+
+    check = by(think)
+    guesses = (check.check(ARM, SCRIPT, Proof(by=ANNA, response='1')) for _ in range(20))
+    results = await asyncio.gather(*guesses, return_exceptions=True)
+    assert len([each for each in results if isinstance(each, ProximityClosed)]) == 15
+    assert len(asked) == 5
