@@ -19,6 +19,7 @@ LOOK_SEC = 1.0
 _PATIENCE_SEC = 30.0
 
 _State = tuple[tuple[int, ...] | None, ...]
+_Found = tuple[_State, ssl.SSLContext]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class Certificates:
         self._seen: _State | None = None
         """How the files were at the last look."""
         self._taken: _State | None = None
-        """How they were when they were read last."""
+        """How they were when what serves now was read."""
         self.warnings: tuple[str, ...] = ()
         """Why the last reading was not taken; empty where it was."""
 
@@ -86,13 +87,14 @@ class Certificates:
             await asyncio.sleep(LOOK_SEC)
             await self.look()
 
-    def _take(self, found: ssl.SSLContext | CertificatesInvalid | None) -> None:
+    def _take(self, found: _Found | CertificatesInvalid | None) -> None:
         if isinstance(found, CertificatesInvalid):
             self._warn(str(found))
         elif found is not None:
-            if self._context is not None:
+            self._taken, context = found
+            if self._context not in (None, context):
                 _log.info('%s was read anew', self._files.certificate)
-            self._context, self.warnings = found, ()
+            self._context, self.warnings = context, ()
 
     def _warn(self, why: str) -> None:
         warnings = (f'TLS goes on with what was read before: {why}',)
@@ -100,19 +102,21 @@ class Certificates:
             _log.error('%s', warnings[0])
         self.warnings = warnings
 
-    def _found_now(self) -> ssl.SSLContext | CertificatesInvalid | None:
-        """Return what the files make; None where there is nothing new, or not all of it. Blocks.
+    def _found_now(self) -> _Found | CertificatesInvalid | None:
+        """Return what the files make; None where not all of what is new is there yet. Blocks.
 
         Who replaces them replaces one after the other, or writes them in place: what changed is
-        read at the next look, if it is the same by then.
+        read at the next look, if it is the same by then. What could not be read is tried again:
+        that may have been up to the system, and not to the files.
         """
         state = tuple(map(_state_of, self._files.all))
         has_settled, self._seen = self._seen in (None, state), state
-        if state == self._taken or not has_settled:
+        if state == self._taken and self._context is not None:
+            return state, self._context
+        if not has_settled:
             return None
-        self._taken = state
         try:
-            return tls_context(self._files)
+            return state, tls_context(self._files)
         except CertificatesInvalid as error:
             return error
 
@@ -129,10 +133,10 @@ def tls_context(files: CertificateFiles) -> ssl.SSLContext:
     try:
         # Without a passphrase OpenSSL would ask for it on the terminal.
         context.load_cert_chain(files.certificate, files.key, password='')
-    except ssl.SSLError as error:
+    except OSError as error:
         raise CertificatesInvalid(
             f'server.tls.certificate_file {files.certificate} and server.tls.key_file '
-            f'{files.key} are no pair: {error.reason or error}; allowed: a certificate, those '
+            f'{files.key} are no pair: {_reason(error)}; allowed: a certificate, those '
             'between it and its authority behind it, and its key without a passphrase, in PEM'
         ) from error
     if files.client_ca is not None:
@@ -145,12 +149,18 @@ def _ask_for_certificates(context: ssl.SSLContext, client_ca: Path) -> None:
     _check_readable('client_ca_file', client_ca)
     try:
         context.load_verify_locations(client_ca)
-    except ssl.SSLError as error:
+    except OSError as error:
         raise CertificatesInvalid(
             f'server.tls.client_ca_file {client_ca} holds no certificate: '
-            f'{error.reason or error}; allowed: certificates of authorities, in PEM'
+            f'{_reason(error)}; allowed: certificates of authorities, in PEM'
         ) from error
     context.verify_mode = ssl.CERT_REQUIRED
+
+
+def _reason(error: OSError) -> str:
+    """Return what OpenSSL says; what the system does, where a file went since it was looked at."""
+    of_openssl = error.reason if isinstance(error, ssl.SSLError) else None
+    return of_openssl or error.strerror or str(error)
 
 
 def _check_private(key: Path) -> None:

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificate and key as they lie in files, and what TLS makes of them."""
 
+import asyncio
+import errno
 import logging
 import os
 from pathlib import Path
 import ssl
+import threading
+from typing import Any
 
 from certificates import Authority, Issued
 import pytest
 
+from gateway_node.http_server import certificates as certificates_module
 from gateway_node.http_server.certificates import (
     CertificateFiles,
     Certificates,
     tls_context,
 )
 from gateway_node.http_server.errors import CertificatesInvalid
+from gateway_node.threads import Look, Threads
 
 AUTHORITY = Authority()
 
@@ -179,6 +185,69 @@ async def test_a_file_that_is_gone_changes_nothing_but_what_is_told(tmp_path: Pa
     for _ in range(2):
         await certificates.look()
     assert certificates.warnings == ()
+
+
+async def test_what_the_system_had_no_room_to_read_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files themselves need not change again for that."""
+    files = AUTHORITY.issue().write(tmp_path)
+    certificates = Certificates(files)
+    await certificates.open()
+    first = certificates.context
+    replaced(files, AUTHORITY.issue())
+
+    def fail(path: Path, *_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, 'open', fail)
+        for _ in range(2):
+            await certificates.look()
+    assert 'Too many open files' in certificates.warnings[0]
+    await certificates.look()
+    assert certificates.context is not first
+    assert certificates.warnings == ()
+
+
+async def test_a_file_that_is_gone_between_two_steps_is_told_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL opens it by its name again; whoever looks goes on looking."""
+    files = AUTHORITY.issue().write(tmp_path, client_ca=AUTHORITY.certificate)
+    monkeypatch.setattr(certificates_module, '_check_readable', lambda _, path: os.stat(tmp_path))
+    monkeypatch.setattr(certificates_module, '_check_private', lambda path: None)
+    for path in files.all:
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(CertificatesInvalid, match='No such file'):
+            tls_context(files)
+        path.write_bytes(content)
+
+
+async def test_files_that_answer_again_are_told_of_no_more(tmp_path: Path) -> None:
+    """And what a look found that nobody waited for any longer is taken by a later one."""
+    files = AUTHORITY.issue().write(tmp_path)
+    certificates = Certificates(files)
+    await certificates.open()
+    first = certificates.context
+    held = threading.Event()
+
+    def slow() -> Any:
+        held.wait()
+        return certificates._found_now()
+
+    replaced(files, AUTHORITY.issue())
+    await certificates.look()
+    certificates._look = Look(Threads('certificates', 1), slow, 0.01)
+    await certificates.look()
+    assert 'does not answer' in certificates.warnings[0]
+    held.set()
+    async with asyncio.timeout(1000.0):
+        while certificates.warnings:
+            await asyncio.sleep(0)
+            await certificates.look()
+    assert certificates.context is not first
 
 
 async def test_who_asks_for_it_has_them_read_at_once(tmp_path: Path) -> None:
