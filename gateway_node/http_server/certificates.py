@@ -155,6 +155,8 @@ def _ask_for_certificates(context: ssl.SSLContext, client_ca: Path) -> None:
             f'{_reason(error)}; allowed: certificates of authorities, in PEM'
         ) from error
     context.verify_mode = ssl.CERT_REQUIRED
+    # Who resumes a session shows none, and each time gets the ticket for the next: for ever.
+    context.num_tickets = 0
 
 
 def _reason(error: OSError) -> str:

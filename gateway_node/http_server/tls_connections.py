@@ -80,8 +80,8 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
             self._places.refuse(self._line)
 
     def data_received(self, data: bytes) -> None:
-        """Go on with the handshake, or hand on what the client says."""
-        if self._is_closing:
+        """Go on with the handshake, or hand on what the client says until its farewell."""
+        if self._is_closing or self._has_ended:
             return
         if self._tls is None:
             if data[0] != _HANDSHAKE:

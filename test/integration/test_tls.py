@@ -40,8 +40,10 @@ from gateway_node.http_server import open_connections
 from gateway_node.http_server.answers import response_to
 from gateway_node.http_server.calls import Answer, Stream
 from gateway_node.http_server.certificates import Certificates
+from gateway_node.http_server.connections import Connection
 from gateway_node.http_server.open_connections import ConnectionLimits
 from gateway_node.http_server.server import Server
+from gateway_node.http_server.tls_connections import TlsConnection
 
 LIMIT_SEC = 60.0
 HELD = ASK.replace(b'/', b'/held', 1)
@@ -156,6 +158,30 @@ async def test_a_client_may_end_its_direction_behind_its_requests(
         assert received.count(b'HTTP/1.1 200') == 2
         assert received.endswith(b'here')
         await stage.until_open(0)
+
+
+async def test_what_comes_behind_the_farewell_of_a_client_is_not_kept(serving: Serving) -> None:
+    """Nobody reads it: while the answer is waited for it would fill the memory."""
+    async with serving(LAX) as stage:
+        peer = await peer_of(stage)
+        await peer.shake_hands()
+        peer.write(HELD)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            peer.tls.unwrap()
+        peer.flush()
+        peer.writer.write(bytes(LARGE))
+        async with asyncio.timeout(DEADLINE_SEC):
+            await peer.writer.drain()
+            await stage.asked.wait()
+        (connection,) = stage.server._places._members
+        assert isinstance(connection, Connection)
+        assert isinstance(connection.transport, TlsConnection)
+        peer.writer.write_eof()
+        line = connection.transport
+        await wait_until(lambda: line._line_has_ended, what='all of it has come')
+        assert line._incoming.pending < LARGE / 2
+        stage.released.set()
+        assert (await peer.rest()).endswith(b'released')
 
 
 @pytest.mark.parametrize('sent', [ASK, b'\x00', b'SSH-2.0-x\r\n'])
@@ -373,6 +399,21 @@ async def test_only_who_shows_a_certificate_of_the_authority_is_heard(
             stage.server._refusals.close()
             assert reason in caplog.text
         assert await answered(stage)
+
+
+async def test_no_session_outlives_the_certificate_that_was_shown_for_it(tmp_path: Path) -> None:
+    """Nobody checks a certificate at a resumption, and each could be resumed in its turn."""
+    robots, clients = Authority('robots'), Authority('clients')
+    files = robots.issue().write(tmp_path / 'server', client_ca=clients.certificate)
+    certificates = Certificates(files)
+    await certificates.open()
+    trust = robots.trust(clients.issue('anna').write(tmp_path / 'anna'))
+    trust.minimum_version = ssl.TLSVersion.TLSv1_3
+    async with served(ConnectionLimits(), certificates=certificates, trust=trust) as stage:
+        peer = await peer_of(stage)
+        assert (await asked(peer)).endswith(b'here')
+        session = peer.tls.session
+        assert session is None or not session.has_ticket
 
 
 async def test_only_pages_of_https_are_own(tmp_path: Path) -> None:
