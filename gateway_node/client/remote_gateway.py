@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+import ssl
 import time
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
@@ -55,24 +56,28 @@ class Gateway:
         *,
         token: str | None = None,
         token_file: Path | str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         timeout_sec: float = 30.0,
         patience_sec: float = 60.0,
     ) -> None:
         """Take a URL such as `http://robot:8080`, with or without `/api/v1`; nothing is sent.
 
         `token`, or the first line of `token_file`, is shown to it. In a script the gateway that
-        executes it is shown, without either, what it gave the script for that.
+        executes it is shown, without either, what it gave the script for that. `ssl_context` has
+        the authorities of a gateway with https, and the certificate that is shown to it; without,
+        those of the system, and none.
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: the URL is none of http or https, or has a user or a query; or the token
-                is none.
+            ValueError: the URL is none of http or https, or has a user or a query; the token is
+                none; or there is an `ssl_context`, and the URL has http.
         """
         self._transport = Transport(
             url,
             timeout_sec=timeout_sec,
             patience_sec=patience_sec,
             headers=authorization(url, token, token_file),
+            ssl_context=ssl_context,
         )
         self._api = Api(self._transport)
         self._started = Started()

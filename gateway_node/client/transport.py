@@ -16,6 +16,7 @@ import io
 import os
 import random
 import select
+import ssl
 import threading
 import time
 from urllib.parse import urlsplit
@@ -100,6 +101,7 @@ class Transport:
         timeout_sec: float,
         patience_sec: float,
         headers: Mapping[str, str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """`headers` go with each request."""
         parts = urlsplit(url)
@@ -108,7 +110,9 @@ class Transport:
         if parts.username is not None or parts.query or parts.fragment:
             raise ValueError(f'the URL of a gateway has host, port and path only, not {url!r}')
         self._host, self._port = parts.hostname, parts.port
-        self._kind = HTTPSConnection if parts.scheme == 'https' else HTTPConnection
+        if ssl_context is not None and parts.scheme != 'https':
+            raise ValueError(f'an ssl_context is for a URL with https, not {url!r}')
+        self._is_tls, self._ssl_context = parts.scheme == 'https', ssl_context
         self._path = parts.path.rstrip('/').removesuffix(API) + API
         self.url = f'{parts.scheme}://{parts.netloc}{self._path}'
         """The base of the API."""
@@ -230,18 +234,29 @@ class Transport:
             yield
         except TimeoutError as error:
             raise AnswerLate(str(request), silence_sec) from error
+        except ssl.SSLError as error:
+            # In TLS 1.3 whoever connects hears behind the handshake only that it is refused.
+            if 'ALERT' in (error.reason or ''):
+                raise GatewayUnreachable(self.url, error) from error
+            raise AnswerLost(str(request), error) from error
         except (OSError, IncompleteRead) as error:
             raise AnswerLost(str(request), error) from error
         except HTTPException as error:
             raise AnswerNotUnderstood(str(request), repr(error)) from error
 
     def _connected(self) -> HTTPConnection:
-        connection = self._kind(self._host, self._port, timeout=self._timeout_sec)
+        connection = self._connection()
         try:
             connection.connect()
         except OSError as error:
             raise GatewayUnreachable(self.url, error) from error
         return connection
+
+    def _connection(self) -> HTTPConnection:
+        to, timeout_sec = (self._host, self._port), self._timeout_sec
+        if not self._is_tls:
+            return HTTPConnection(*to, timeout=timeout_sec)
+        return HTTPSConnection(*to, timeout=timeout_sec, context=self._ssl_context)
 
     def _kept(self) -> HTTPConnection | None:
         """Take a connection that nothing came over since: not even its end."""
