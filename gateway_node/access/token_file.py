@@ -184,5 +184,6 @@ def _single(key: str, values: Mapping[str, _Value], faults: _Faults) -> dict[_Va
     for place, value in values.items():
         earlier = places.setdefault(value, place)
         if earlier != place:
-            faults.told.append(f'{place}.{key} is that of {earlier}')
+            said = f', {shown(value)}' if isinstance(value, str) else ''
+            faults.told.append(f'{place}.{key} is that of {earlier}{said}')
     return places

@@ -158,7 +158,9 @@ class Integer(Field[int]):
         outside = number is None or not self._minimum <= number <= self._maximum
         if number is None or outside or (self._nonzero and number == 0):
             but = ', but not 0' if self._nonzero else ''
-            raise refused(f'is {shown(given)}; allowed: {self._minimum} to {self._maximum}{but}')
+            whole = 'a whole number from ' if number is None else ''
+            allowed = f'{whole}{self._minimum} to {self._maximum}{but}'
+            raise refused(f'is {shown(given)}; allowed: {allowed}')
         return number
 
     def schema(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Several(Field[frozenset[T]]):
     def read(self, value: object) -> frozenset[T]:
         """Return the values of a list; every one that is wrong is told."""
         if not isinstance(value, list) or not value:
-            raise refused('is no list of values')
+            raise refused(f'is no list of values; allowed: 1 to {self._max_values} in a list')
         return self._all(value, self._kind.read)
 
     def read_texts(self, texts: list[str]) -> frozenset[T]:

@@ -106,7 +106,7 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place() -> None:
         "tokens[2] is 'just a text'; allowed: a mapping",
         "tokens[3] has no 'name'",
         "tokens[3] has no 'sha256'",
-        'tokens[4].name is that of tokens[0]',
+        "tokens[4].name is that of tokens[0], 'anna'",
         'tokens[5].sha256 is that of tokens[4]',
     ):
         assert fault in told
