@@ -58,4 +58,4 @@ class Security:
 
 
 def _may(role: Role) -> str:
-    return f'What a {role.value} may do.' if role is not Role.ADMIN else 'Everything.'
+    return f'What the role {role.value} may do.' if role is not Role.ADMIN else 'Everything.'

@@ -101,6 +101,13 @@ def test_a_path_of_an_entity_or_a_pattern_is_taken(text: str) -> None:
     assert Draft202012Validator(EntityPattern().schema()).is_valid(text)
 
 
+@pytest.mark.parametrize('value', ['failed', [], None])
+def test_what_is_no_list_is_told_how_many_values_one_has(value: object) -> None:
+    """An empty list is one to whoever sent it."""
+    with pytest.raises(ValueRefused, match='is no list of values; allowed: 1 to 100 in a list'):
+        STATUSES.read(value)
+
+
 @pytest.mark.parametrize('text', ['arm', '', 'app/arm', 'apps/', 'apps/[ab]*', 'a b*', 'x*' * 999])
 def test_what_no_entity_can_have_is_refused(text: str) -> None:
     """It would find nothing, and nobody would know why."""
