@@ -8,9 +8,10 @@ they came, and nobody waits for it for long.
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+import concurrent.futures
+import contextlib
 import dataclasses
 from dataclasses import dataclass
-import functools
 import hmac
 import json
 import logging
@@ -157,8 +158,12 @@ class AuditTrail:
         return since is not None and _now() - since > self._patience_sec
 
     async def _within_patience(self, done: 'asyncio.Future[int | None]') -> int | None:
-        await asyncio.wait({done}, timeout=self._patience_sec)
-        return done.result() if done.done() else None
+        """Wait in as few turns of the loop as can be: all else that is due goes before each."""
+        timer = asyncio.get_running_loop().call_later(self._patience_sec, _settle, done, None)
+        try:
+            return await done
+        finally:
+            timer.cancel()
 
     def _put(self, note: AuditNote | None) -> 'asyncio.Future[int | None]':
         done: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
@@ -176,21 +181,28 @@ class AuditTrail:
             return
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
         # Nothing is begun for who has given up waiting.
-        batch = [each for each in batch if not each.done.cancelled()]
+        batch = [each for each in batch if not (_begins(each) and each.done.done())]
         notes = [each.note for each in batch if each.note is not None]
         lost = self._lost
         if lost:
             notes.append(AuditNote(kind=NoteKind.LOST, time=self._clock.now(), lost=lost))
         self._writing_since, self._in_flight = _now(), len(batch)
         try:
-            writing = asyncio.wrap_future(self._writer.submit(self._log.append, notes))
+            writing = self._writer.submit(self._log.append, notes)
         except RuntimeError as error:
             self._not_written(batch, error)
-        else:
-            writing.add_done_callback(functools.partial(self._after_writing, batch, lost))
+            return
+        loop = asyncio.get_running_loop()
+
+        def tell(writing: 'concurrent.futures.Future[int]') -> None:
+            # The loop is closed where a disk answers after the end.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._after_writing, batch, lost, writing)
+
+        writing.add_done_callback(tell)
 
     def _after_writing(
-        self, batch: list[_Waiting], lost: int, writing: 'asyncio.Future[int]'
+        self, batch: list[_Waiting], lost: int, writing: 'concurrent.futures.Future[int]'
     ) -> None:
         error = writing.exception()
         if error is not None:
@@ -217,7 +229,7 @@ class AuditTrail:
         for each in left:
             _settle(each.done, None)
         # What was to begin is not made.
-        kept = (each for each in left if each.note and each.note.kind is not NoteKind.BEGUN)
+        kept = (each for each in left if each.note and not _begins(each))
         self._waiting = deque(kept)
         if self._again is None:
             self._again = asyncio.get_running_loop().call_later(_RETRY_SEC, self._try_again)
@@ -242,6 +254,10 @@ class AuditTrail:
         now = self._clock.monotonic()
         self._tell_counted(now)
         self._tell_later(now)
+
+
+def _begins(waiting: _Waiting) -> bool:
+    return waiting.note is not None and waiting.note.kind is NoteKind.BEGUN
 
 
 def _settle(done: 'asyncio.Future[int | None]', sequence: int | None) -> None:

@@ -225,7 +225,7 @@ class Questions:
         Read upwards it misses none: it stops short of what may still come on record.
         ScriptNotFound where a script is asked for that nothing knows.
         """
-        wanted = replace(wanted, scope=self._scope)
+        wanted = self._within_scope(wanted)
         if page.limit > 0:
             page = replace(page, below=self._ids.unsettled_from)
         found = await self._pages.find(wanted, page)
@@ -244,7 +244,7 @@ class Questions:
     ) -> FoundNumberedPage[SummaryText]:
         """Return a page of the executions that are wanted, in its order; ScriptNotFound as
         `find`."""
-        wanted = replace(wanted, scope=self._scope)
+        wanted = self._within_scope(wanted)
         found = await self._numbered_pages.find(wanted, page)
         if not found.executions:
             await self._check_known(wanted)
@@ -308,6 +308,9 @@ class Questions:
     async def _find(self, execution_id: str) -> Execution | None:
         present = self._present(execution_id, self._positions())
         return await self._kept(execution_id) if present is None else self._if_seen(present)
+
+    def _within_scope(self, wanted: ExecutionFilter) -> ExecutionFilter:
+        return wanted if self._scope.is_everything else replace(wanted, scope=self._scope)
 
     async def _kept(self, execution_id: str) -> Execution | None:
         return self._if_seen(await self._store.get(execution_id))

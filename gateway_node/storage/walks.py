@@ -243,6 +243,8 @@ def _of_its_end(wanted: ExecutionFilter) -> Iterator[Walk]:
 
 
 def _of_scope(wanted: ExecutionFilter, seen: ScopeTerms) -> Iterator[Walk]:
+    if seen is NO_BOUND:
+        return
     left = wanted
     if not seen.with_groups:
         # Nothing else of an entity within is beyond.

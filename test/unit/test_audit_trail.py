@@ -181,6 +181,22 @@ async def test_nothing_is_begun_on_a_disk_that_does_not_answer(log: MoodyLog) ->
     assert log.statuses() == [200, 201]
 
 
+async def test_what_was_changed_is_kept_though_nobody_waits_any_more(log: MoodyLog) -> None:
+    """A client that leaves takes no note with it; what it had not begun yet is not begun."""
+    async with trail_on(log, required=True) as trail:
+        await trail.note(note(200))
+        log.answers.clear()
+        trail.note_soon(note(201))
+        changed = asyncio.ensure_future(trail.note(note(202)))
+        begun = asyncio.ensure_future(trail.begin(note(203, NoteKind.BEGUN)))
+        await asyncio.sleep(0)
+        for waiting in (changed, begun):
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+    assert log.statuses() == [200, 201, 202]
+
+
 async def test_a_page_has_what_came_before_it(log: MoodyLog) -> None:
     """What nobody waited for included."""
     async with trail_on(log) as trail:
