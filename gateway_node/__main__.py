@@ -11,7 +11,7 @@ from gateway_node import inspection
 from gateway_node.before_start import answer_to, MISCONFIGURED, StartRefused, too_old
 from gateway_node.init import stand_above
 from gateway_node.surroundings import has_terminal, put_in_order
-from gateway_node.unneeded_imports import without_unneeded_imports
+from gateway_node.unneeded_imports import nobody_trusted, without_unneeded_imports
 
 NO_THREAD = "can't start new thread"
 """What Python's RuntimeError says where the kernel gives none."""
@@ -48,7 +48,8 @@ def _start() -> None:
     gc.disable()
     without_unneeded_imports()
     try:
-        from gateway_node.main import main as serve
+        with nobody_trusted():
+            from gateway_node.main import main as serve
     except ImportError as error:
         told = ' '.join(str(error).split())
         raise StartRefused(

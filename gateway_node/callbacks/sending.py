@@ -11,6 +11,7 @@ import ipaddress
 from pathlib import Path
 import re
 import socket
+import ssl
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -48,6 +49,7 @@ class Sender:
         self._clock = clock
         self._secret_file = secret_file
         self._secrets = Threads('callback secret', 1)
+        self._certificates = Threads('callback certificates', 1)
         self._resolver = _CheckedResolver(allowed)
         self._session: aiohttp.ClientSession | None = None
         self._signing_error: str | None = None
@@ -124,9 +126,15 @@ class Sender:
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, float]:
         """Return the status of the answer, and the seconds of its Retry-After."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
+            tls = await self._certificates.run(_tls)
+            # Another message may have been faster.
+            self._session = self._session or aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    resolver=self._resolver, use_dns_cache=False, force_close=True, limit=0
+                    resolver=self._resolver,
+                    use_dns_cache=False,
+                    force_close=True,
+                    limit=0,
+                    ssl=tls,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -173,6 +181,13 @@ class _CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _tls() -> ssl.SSLContext:
+    """Return what is trusted: whom the host trusts. Blocks, for it reads their certificates."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(['http/1.1'])
+    return context
 
 
 def _addresses(host: str, port: int) -> list[tuple[str, int]]:

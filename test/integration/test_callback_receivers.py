@@ -250,6 +250,17 @@ async def test_a_certificate_that_nobody_signed_is_refused() -> None:
     assert 'certificate verify failed' in (made.error or '')
 
 
+async def test_whom_the_host_trusts_gets_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose certificates these are is read for the first message, and not when aiohttp is
+    imported."""
+    monkeypatch.setenv('SSL_CERT_FILE', str(SELF_SIGNED))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(SELF_SIGNED)
+    async with receiver(answers(200), tls=tls) as told:
+        made = await attempt(f'https://localhost:{told.port}/')
+    assert (made.status, made.error) == (200, None)
+
+
 @pytest.mark.parametrize(
     'address', ['127.0.0.1', '::ffff:127.0.0.1', '::1', '169.254.169.254', '64:ff9b::a00:1']
 )
