@@ -54,7 +54,8 @@ class GatewayProcess:
         self.process = process
         self.url = url
         """The base of the API: `http://127.0.0.1:40001/api/v1`."""
-        self._log = log
+        self.log_file = log
+        """What its stderr goes to."""
         parts = urlsplit(url)
         assert parts.hostname is not None
         assert parts.port is not None
@@ -63,7 +64,11 @@ class GatewayProcess:
     @property
     def log(self) -> str:
         """What it has written to stderr so far."""
-        return self._log.read_text(encoding='utf-8', errors='replace')
+        return self.log_file.read_text(encoding='utf-8', errors='replace')
+
+    def connection(self) -> http.client.HTTPConnection:
+        """Return what a request is sent on."""
+        return http.client.HTTPConnection(self.host, self.port, timeout=DEADLINE_SEC)
 
     def request(
         self,
@@ -80,7 +85,7 @@ class GatewayProcess:
             content = json.dumps(json_body).encode()
             sent['Content-Type'] = 'application/json'
         where = path if path.startswith(f'{BASE}/') else f'{BASE}{path}'
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=DEADLINE_SEC)
+        connection = self.connection()
         try:
             connection.request(method, where, content, sent)
             response = connection.getresponse()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import contextlib
 import http.client
 import random
+import ssl
 import threading
 
 from event_streams import EVENT_STREAM, EventParser, StreamedEvent
@@ -17,10 +18,20 @@ ANSWER_SEC = 20.0
 class PatientFollower:
     """Follows a stream, and goes on where it was."""
 
-    def __init__(self, port: int, seed: float) -> None:
+    def __init__(
+        self,
+        port: int,
+        seed: float,
+        *,
+        token: str | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        """`trust` is what it takes to speak TLS; without it HTTP is spoken."""
         self.seen: list[StreamedEvent] = []
         """What has a place in the log; of progress nothing."""
         self._port = port
+        self._shown = {} if token is None else {'Authorization': f'Bearer {token}'}
+        self._trust = trust
         self._random = random.Random(seed)
         self._over = threading.Event()
 
@@ -48,10 +59,10 @@ class PatientFollower:
             self._over.wait(PAUSE_SEC)
 
     def _follow_once(self) -> None:
-        headers = {'Accept': EVENT_STREAM}
+        headers = {'Accept': EVENT_STREAM, **self._shown}
         if self.seen:
             headers['Last-Event-ID'] = self.seen[-1].id
-        connection = http.client.HTTPConnection('127.0.0.1', self._port, timeout=ANSWER_SEC)
+        connection = self._connection()
         with contextlib.closing(connection):
             connection.request('GET', PATH, headers=headers)
             response = connection.getresponse()
@@ -63,3 +74,10 @@ class PatientFollower:
                     self.seen.append(event)
                     if self._random.random() < 0.02:
                         return
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._trust is None:
+            return http.client.HTTPConnection('127.0.0.1', self._port, timeout=ANSWER_SEC)
+        return http.client.HTTPSConnection(
+            '127.0.0.1', self._port, timeout=ANSWER_SEC, context=self._trust
+        )
