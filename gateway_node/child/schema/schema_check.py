@@ -234,6 +234,8 @@ def main(arguments: list[str]) -> None:
     memory_mb, seconds = (int(argument) for argument in arguments)
     inspection.forbid_unless_hidden()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A gateway that was killed hears no answer, and nobody wants to read of that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.setrecursionlimit(5000)
     # Once everything, so that nothing is left to import or to load when files are out of reach.
     sample = {'$ref': '#/$defs/a', '$defs': {'a': {'type': 'object', 'pattern': 'a'}}}
