@@ -175,5 +175,8 @@ class AuditLog(Protocol):
         comes before the first one. One thread at a time.
         """
 
+    def close(self) -> None:
+        """Let go of what it has open; whatever is done afterwards opens that again."""
+
     def page(self, wanted: NotesWanted) -> NotesPage:
         """Return notes that are wanted, as far as it looks for one page; OSError."""

@@ -141,13 +141,17 @@ class AuditTrail:
             raise AuditUnavailable(str(error)) from error
 
     async def close(self) -> None:
-        """Write what is left, as long as patience lasts."""
+        """Write what is left, as long as patience lasts, and let go of the files."""
         if self._telling is not None:
             self._telling.cancel()
         self._tell_counted(float('inf'))
         await self._within_patience(self._put(None))
         if self._again is not None:
             self._again.cancel()
+        if self._writing_since is None:
+            with contextlib.suppress(TimeoutError, RuntimeError):
+                async with asyncio.timeout(self._patience_sec):
+                    await self._writer.run(self._log.close)
         left = len(self._waiting) + self._in_flight + self._lost
         if left:
             _log.error('%d notes of the audit are lost', left)

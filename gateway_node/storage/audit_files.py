@@ -91,6 +91,11 @@ class AuditFiles:
         self._next = sequence + len(notes)
         return sequence
 
+    def close(self) -> None:
+        """Close the present file; the next note opens it again."""
+        if self._fd >= 0:
+            self._close()
+
     def page(self, wanted: NotesWanted) -> NotesPage:
         """Return notes that are wanted, the newest first; OSError."""
         documents: list[Document] = []

@@ -24,6 +24,7 @@ class MoodyLog:
     def __init__(self) -> None:
         self.kept: list[AuditNote] = []
         self.full = False
+        self.is_closed = False
         self.answers = threading.Event()
         self.answers.set()
 
@@ -34,6 +35,10 @@ class MoodyLog:
             raise OSError(28, 'No space left on device')
         self.kept.extend(notes)
         return len(self.kept) - len(notes) + 1
+
+    def close(self) -> None:
+        """Let go of nothing."""
+        self.is_closed = True
 
     def page(self, wanted: NotesWanted) -> NotesPage:
         """Return how many notes there are, as one document."""
@@ -85,6 +90,14 @@ async def test_a_note_is_kept_when_it_is_returned_from(log: MoodyLog) -> None:
         await asyncio.gather(*(trail.note(note(number)) for number in range(300, 400)))
         assert log.statuses() == [200, *range(300, 400)]
         assert not trail.warnings
+
+
+async def test_nothing_is_open_after_the_end(log: MoodyLog) -> None:
+    """Also of a disk that was full; one that hangs is waited for no longer than patience lasts."""
+    async with trail_on(log) as trail:
+        await trail.note(note(200))
+        assert not log.is_closed
+    assert log.is_closed
 
 
 async def test_what_nobody_waits_for_is_kept_at_the_end(log: MoodyLog) -> None:
