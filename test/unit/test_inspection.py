@@ -21,8 +21,8 @@ def is_dumpable() -> bool:
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Leave this process as it was."""
-    assert is_dumpable()
+    """Begin and end as a process is born; the kernel takes it from one that changed its user."""
+    inspection.allow()
     yield
     inspection.allow()
 
