@@ -175,9 +175,10 @@ async def ask(
     how = ASKS.get((route.method, route.path), Ask())
     named = {**_of_components(route, part), **names}
     path = f'{_filled(route.path, {**part.names, **named})}{how.query}'
+    below = '' if route in UNVERSIONED else BASE
     response = await robot.api.client.request(
         route.method,
-        f'{"" if route in UNVERSIONED else BASE}{path}',
+        f'{below}{path}' or '/',
         headers={**headers, 'Accept': accept},
         allow_redirects=False,
         **how.options(part),
