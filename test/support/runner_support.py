@@ -153,7 +153,12 @@ class Floor:
     def ros_logs(self) -> list[Path]:
         """Return what ROS has logged: where this process logs, and in the state directory."""
         logs = [*Path(os.environ['ROS_LOG_DIR']).glob('**/*')]
-        return [*logs, *self.folder.glob(f'state/**/{LOG_DIRECTORY}')]
+        # Folders go meanwhile, which a glob does not bear.
+        state = os.walk(self.folder / 'state')
+        kept = (
+            Path(folder, LOG_DIRECTORY) for folder, names, _ in state if LOG_DIRECTORY in names
+        )
+        return [*logs, *kept]
 
     async def start(
         self, order: StartOrder, on_progress: Callable[[Progress], None] = lambda _: None
