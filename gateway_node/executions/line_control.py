@@ -4,7 +4,6 @@
 import asyncio
 
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import ExecutionNotWaiting
@@ -53,7 +52,6 @@ class LineControl:
 
         What runs goes on. EntityLocked, StoreUnavailable, and nothing is changed.
         """
-        self._guard.check(entity, actor)
         await self._to_the_end.run('hold the line', self._set_paused(entity, paused, actor))
         return self.state(entity)
 
@@ -64,23 +62,23 @@ class LineControl:
             ExecutionNotWaiting: it does not stand in line.
             EntityLocked, StoreUnavailable: as their names say; nothing is changed.
         """
-        self._guard.check(execution.entity, actor)
-        active = self._active.get(execution.id)
-        if active is None or not self._line.waits(execution.id):
-            raise ExecutionNotWaiting(execution.id, execution.status)
         await self._to_the_end.run(
-            'change a priority', self._prioritise(active, execution.id, priority, actor)
+            'change a priority', self._prioritise(execution, priority, actor)
         )
 
-    async def _prioritise(
-        self, active: ActiveExecution, execution_id: str, priority: int, actor: Actor
-    ) -> None:
+    async def _prioritise(self, execution: Execution, priority: int, actor: Actor) -> None:
         async with self._changes:
+            # Only now: while this waited for its turn, somebody may have locked the entity.
+            self._guard.check(execution.entity, actor)
+            active = self._active.get(execution.id)
+            if active is None or not self._line.waits(execution.id):
+                raise ExecutionNotWaiting(execution.id, execution.status)
             await active.prioritise(priority, actor)
-            self._line.prioritise(execution_id, priority)
+            self._line.prioritise(execution.id, priority)
 
     async def _set_paused(self, entity: EntityRef | None, paused: bool, actor: Actor) -> None:
         async with self._changes:
+            self._guard.check(entity, actor)
             if self.state(entity).paused == paused:
                 return
             kind = EventKind.LINE_PAUSED if paused else EventKind.LINE_RESUMED

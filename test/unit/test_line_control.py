@@ -5,10 +5,15 @@ import asyncio
 from dataclasses import replace
 
 from clients import CLIENT
-from execution_stage import APP, AT_ONCE, COMPONENT, NOW, Stage
+from execution_stage import APP, AT_ONCE, COMPONENT, Gate, NOW, Stage
+from fakes import FakeClock
 import pytest
 
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import Actor
+from gateway_node.executions.entity_lock import EntityLock, Holder
 from gateway_node.executions.errors import (
+    EntityLocked,
     ExecutionNotWaiting,
     LinePaused,
     StoreUnavailable,
@@ -17,7 +22,23 @@ from gateway_node.executions.events import Change, EventKind, Happening
 from gateway_node.executions.values import Execution, ExecutionStatus
 
 PRIORITISED = EventKind.EXECUTION_PRIORITISED
+ANNA = EntityLock(
+    id='lock_1',
+    entity=APP,
+    holder=Holder(name='anna', client_id=None),
+    scopes=(),
+    ends_up_sec=60,
+    boot_id='boot',
+)
 PAUSED, RESUMED = EventKind.LINE_PAUSED, EventKind.LINE_RESUMED
+
+
+class HeldByAnna:
+    """Lets nobody change anything."""
+
+    def check(self, entity: EntityRef | None, actor: Actor) -> None:
+        """Refuse."""
+        raise EntityLocked(ANNA, APP, FakeClock().now())
 
 
 async def start(stage: Stage, script_id: str) -> Execution:
@@ -56,6 +77,38 @@ async def test_who_does_not_wait_has_its_priority_for_good(stage: Stage) -> None
     ended = await stage.listener.wait_for(execution.id)
     with pytest.raises(ExecutionNotWaiting, match='is completed'):
         await stage.service.line.prioritise(ended, 80, actor=CLIENT)
+
+
+async def test_who_waits_for_a_turn_is_looked_at_when_it_comes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may have locked the entity while another change was being recorded."""
+    script_id = await stage.upload()
+    for _ in range(2):
+        await stage.running(script_id)
+    waiting, line = await start(stage, script_id), stage.service.line
+    gate, record = Gate(), stage.ledger.record
+
+    async def record_late(happening: Happening) -> None:
+        await gate.wait()
+        await record(happening)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.ledger, 'record', record_late)
+        first = asyncio.ensure_future(line.set_paused(APP, paused=True, actor=CLIENT))
+        await gate.reached.wait()
+        late = [
+            asyncio.ensure_future(line.set_paused(APP, paused=False, actor=CLIENT)),
+            asyncio.ensure_future(line.prioritise(waiting, 80, actor=CLIENT)),
+        ]
+        await asyncio.sleep(0)
+        patch.setattr(line, '_guard', HeldByAnna())
+        gate.set()
+        assert (await first).paused
+        refused = await asyncio.gather(*late, return_exceptions=True)
+    assert [type(each) for each in refused] == [EntityLocked, EntityLocked]
+    assert stage.listener.events[-1].kind is PAUSED
+    assert line.state(APP).paused
 
 
 async def test_a_priority_that_cannot_be_recorded_is_none(stage: Stage) -> None:
