@@ -44,6 +44,8 @@ class Asked:
     role: Role | None = None
     """None where nobody knows who it is."""
     client_id: str | None = None
+    asked_as: str | None = None
+    """The client for which it asks for tokens, right or not."""
     by_execution: str | None = None
     """The id of the execution whose script sent it."""
     entity: str | None = None
@@ -110,6 +112,7 @@ def _asked(asked: Asked) -> dict[str, Any]:
         'name': asked.name,
         'role': None if asked.role is None else asked.role.value,
         'client_id': asked.client_id,
+        'asked_as': asked.asked_as,
         'origin': asked.origin,
         'by_execution': asked.by_execution,
         'method': asked.method,

@@ -119,7 +119,8 @@ class Auditor:
             route=None if route is None else route.path or '/',
             name=shown if actor is None else actor.name or shown,
             role=None if actor is None else actor.role,
-            client_id=_client_of(actor, call),
+            client_id=None if actor is None else actor.client_id,
+            asked_as=None if call is None else named_client(call.at, call.body),
             by_execution=None if actor is None else actor.execution,
             entity=_entity_of(trace) if execution is None else execution.entity.path,
             script_id=_text(trace, 'script_id') if execution is None else execution.script_id,
@@ -127,12 +128,6 @@ class Auditor:
             action=action.value if isinstance(action, enum.Enum) else None,
             parameters_hmac=self._trail.hash_of(parameters) if parameters else None,
         )
-
-
-def _client_of(actor: Actor | None, call: Call[Any, Any] | None) -> str | None:
-    """Return what a client calls itself: of who asks for tokens, as whom."""
-    named = None if call is None else named_client(call.at, call.body)
-    return named or (None if actor is None else actor.client_id)
 
 
 def _is_refusal(trace: Trace, status: int) -> bool:

@@ -185,6 +185,7 @@ SCHEMAS: dict[str, Schema] = {
             'name': TEXT,
             'role': choice_of(Role),
             'client_id': TEXT,
+            'asked_as': TEXT,
             'origin': TEXT,
             'by_execution': TEXT,
             'method': TEXT,

@@ -397,7 +397,7 @@ async def test_the_audit_tells_as_whom_tokens_were_asked_for(api: Api) -> None:
         await asked(api, '/auth/revoke', {**named, 'token': 'x', 'client_id': no_id})
     status, page = await api.json('GET', '/audit', headers=bearer('admin_secret'))
     assert status == 200
-    assert [(each.get('client_id'), each['status']) for each in reversed(page['items'])] == [
+    assert [(each.get('asked_as'), each['status']) for each in reversed(page['items'])] == [
         ('operator', 200),
         ('admin', 401),
         ('viewer', 401),
