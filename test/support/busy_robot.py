@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A robot of which clients want everything at once while its gateway is killed again and again."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-import http.client
 from pathlib import Path
 import random
 import secrets
-import threading
 from typing import Any
 
 from gateway_process import Answer, GatewayProcess
-from kill_campaign import APP, COMPONENT, id_of, Robot
+from kill_campaign import APP, COMPONENT, id_of, Robot, Wish
 
 MAX_EXECUTIONS = 6
 MAX_EXECUTIONS_PER_ENTITY = 4
@@ -51,6 +48,8 @@ class Asked:
 class BusyRobot(Robot):
     """What clients ask for, what they were told, and the lives of the gateway."""
 
+    longest_pause_sec = 0.3
+
     def __init__(self, folder: Path, seed: int, callback_url: str) -> None:
         super().__init__(folder, seed)
         self.asked: list[Asked] = []
@@ -81,10 +80,9 @@ class BusyRobot(Robot):
             ):
                 self.script_ids[entity, name] = api.upload(entity, content, name=name, **metadata)
 
-    def be_client(self, api: GatewayProcess, over: threading.Event, seed: float) -> None:
-        """Want this and that until it is over."""
-        chance = random.Random(seed)
-        wishes: dict[Callable[[GatewayProcess, random.Random], None], int] = {
+    def wishes(self) -> dict[Wish, int]:
+        """Return what a client may do, each with how likely it is."""
+        return {
             self._start: 40,
             self._ask_again: 15,
             self._start_group: 6,
@@ -94,14 +92,6 @@ class BusyRobot(Robot):
             self._retry: 6,
             self._act: 4,
         }
-        while not over.is_set():
-            (wish,) = chance.choices([*wishes], [*wishes.values()])
-            try:
-                wish(api, chance)
-            except (OSError, http.client.HTTPException):
-                # Killed before it answered: nothing was promised.
-                over.wait(0.02)
-            over.wait(chance.uniform(0, 0.3))
 
     def _ask(self, api: GatewayProcess, asked: Asked) -> None:
         answer = api.request(

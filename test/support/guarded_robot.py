@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A robot behind every wall that a gateway has, and those who want something of it."""
 
-from collections.abc import Callable
 import contextlib
-import http.client
 import io
 import json
 from pathlib import Path
 import random
 import re
 import secrets
-import threading
 import time
 from typing import Any
 
@@ -18,7 +15,7 @@ from certificates import Authority
 from gateway_process import Answer, GatewayProcess
 from guests import Guest, Heard, Person
 from jwts import AUDIENCE, ISSUER, key_set, token
-from kill_campaign import APP, COMPONENT, Robot
+from kill_campaign import APP, COMPONENT, Robot, Wish
 from seeds import Seeds
 
 from gateway_node.access import token_command
@@ -70,6 +67,8 @@ _OF_SCRIPT = re.compile(r'^(http\S+) .*?(gwx_[\w-]+)', re.MULTILINE)
 
 class GuardedRobot(Robot):
     """Its credentials, who shows them, and the lives of the gateway."""
+
+    longest_pause_sec = 0.1
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
@@ -151,10 +150,9 @@ class GuardedRobot(Robot):
         self.seeds.add(*(token for _, token in found))
         return found
 
-    def be_client(self, api: GatewayProcess, over: threading.Event, seed: float) -> None:
-        """Be somebody else each time, until it is over."""
-        chance = random.Random(seed)
-        wishes: dict[Callable[[GatewayProcess, random.Random], None], int] = {
+    def wishes(self) -> dict[Wish, int]:
+        """Return what a client may do, each with how likely it is."""
+        return {
             self._start: 30,
             self._stand_beside: 10,
             self._stop_or_delete: 8,
@@ -166,14 +164,6 @@ class GuardedRobot(Robot):
             self._use_a_session: 6,
             self._be_a_stranger: 4,
         }
-        while not over.is_set():
-            (wish,) = chance.choices([*wishes], [*wishes.values()])
-            try:
-                wish(api, chance)
-            except (OSError, http.client.HTTPException):
-                # Killed before it answered: nothing was promised.
-                over.wait(0.02)
-            over.wait(chance.uniform(0, 0.1))
 
     def _anybody(self, api: GatewayProcess, chance: random.Random) -> Guest:
         return self.guest(api, chance.choice([*PEOPLE]))

@@ -6,7 +6,8 @@ file, from /proc, and from a file that every script writes its execution's id to
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 import contextlib
 from dataclasses import dataclass, field
 import http.client
@@ -109,8 +110,15 @@ class Told:
     recurring: int = 0
 
 
+Wish = Callable[[GatewayProcess, random.Random], None]
+"""What a client may do once, as chance has it."""
+
+
 class Robot:
     """One state directory and one port, and the lives of the gateway on them."""
+
+    longest_pause_sec = 0.2
+    """Between two wishes of a client."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
@@ -171,21 +179,20 @@ class Robot:
 
     @contextlib.contextmanager
     def clients(self, api: GatewayProcess) -> Iterator[None]:
-        """Let clients start and stop executions until the gateway is gone."""
+        """Let clients do what they wish until the gateway is gone; what they raise is raised."""
         over = threading.Event()
-        threads = [
-            threading.Thread(target=self.be_client, args=(api, over, self.random.random()))
-            for _ in range(CLIENTS)
+        pool = ThreadPoolExecutor(CLIENTS)
+        clients = [
+            pool.submit(self._be_client, api, over, self.random.random()) for _ in range(CLIENTS)
         ]
-        for thread in threads:
-            thread.start()
+        pool.shutdown(wait=False)
         try:
             yield
         finally:
             over.set()
-            for thread in threads:
-                thread.join(60)
-        assert not any(thread.is_alive() for thread in threads)
+            wait(clients, 60)
+        for client in clients:
+            client.result(timeout=0)
 
     def kill(self, process: 'subprocess.Popen[bytes]') -> None:
         """SIGKILL the gateway, sometimes with its helpers, and wait 50 ms."""
@@ -273,19 +280,21 @@ class Robot:
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20)) as connection:
             return connection.execute(query).fetchall()
 
-    def be_client(self, api: GatewayProcess, over: threading.Event, seed: float) -> None:
-        """Start and stop executions until it is over."""
-        chance = random.Random(seed)
+    def wishes(self) -> dict[Wish, int]:
+        """Return what a client may do, each with how likely it is."""
+        return {self._start: 85, self._stop: 15}
+
+    def _be_client(self, api: GatewayProcess, over: threading.Event, seed: float) -> None:
+        """Do this and that until it is over."""
+        chance, wishes = random.Random(seed), self.wishes()
         while not over.is_set():
+            (wish,) = chance.choices([*wishes], [*wishes.values()])
             try:
-                if chance.random() < 0.15 and self.told.started:
-                    self._stop(api, chance)
-                else:
-                    self._start(api, chance)
+                wish(api, chance)
             except (OSError, http.client.HTTPException):
                 # Killed before it answered: nothing was promised.
                 over.wait(0.02)
-            over.wait(chance.uniform(0, 0.2))
+            over.wait(chance.uniform(0, self.longest_pause_sec))
 
     def _start(self, api: GatewayProcess, chance: random.Random) -> None:
         entity, script_id = chance.choice(
