@@ -100,7 +100,9 @@ class WatchedFile(Generic[_Content]):
             return
         if found is None:
             return
-        self._is_settled = found.state is not None and found.state == self._state
+        was_settled = found.state is not None and found.state == self._state
+        # What could not be read is tried at each look: it may not have been up to the file.
+        self._is_settled = was_settled and found.error is None
         self._state = found.state
         if found.error is not None:
             self._warn(str(found.error))
@@ -134,7 +136,7 @@ class WatchedFile(Generic[_Content]):
         """Return what the file says; None where it is as it was read last. Blocks."""
         state: _State | None = None
         try:
-            state = _state_of(os.stat(self._path))
+            state = state_of(os.stat(self._path))
             if state == self._state and self._is_settled:
                 return None
             state, file = _read(self._path)
@@ -156,7 +158,7 @@ def _read(path: Path) -> tuple[_State, FileAsRead]:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise FileInvalid(f'has more than {MAX_BYTES} bytes')
-    return _state_of(found), FileAsRead(content=content, mode=found.st_mode)
+    return state_of(found), FileAsRead(content=content, mode=found.st_mode)
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -164,7 +166,8 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _state_of(found: os.stat_result) -> _State:
+def state_of(found: os.stat_result) -> _State:
+    """Return what differs once a file was changed."""
     return (
         found.st_dev,
         found.st_ino,

@@ -9,6 +9,7 @@ from pathlib import Path
 import ssl
 import stat
 
+from gateway_node.access.watched_file import state_of
 from gateway_node.http_server.errors import CertificatesInvalid
 from gateway_node.threads import Look, Threads
 
@@ -190,14 +191,6 @@ def _check_readable(name: str, path: Path) -> os.stat_result:
 def _state_of(path: Path) -> tuple[int, ...] | None:
     """Return what differs once a file was changed; None where it cannot be looked at."""
     try:
-        found = path.stat()
+        return state_of(path.stat())
     except OSError:
         return None
-    return (
-        found.st_dev,
-        found.st_ino,
-        found.st_mode,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-    )

@@ -7,9 +7,11 @@ import logging
 import os
 from pathlib import Path
 import threading
+from unittest.mock import Mock
 
 import pytest
 
+from gateway_node.access import watched_file
 from gateway_node.access.errors import FileInvalid
 from gateway_node.access.watched_file import FileAsRead, MAX_BYTES, WatchedFile
 
@@ -69,6 +71,22 @@ async def test_what_was_written_in_the_same_moment_is_not_missed(tmp_path: Path)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     await watched.look()
     assert watched.content == 'two'
+
+
+async def test_what_could_not_be_read_is_tried_at_each_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been up to the system: the file does not look otherwise once it can be."""
+    watched = await opened(tmp_path / 'file')
+    write(tmp_path / 'file', 'two')
+    with monkeypatch.context() as patch:
+        patch.setattr(watched_file, '_read', Mock(side_effect=OSError(24, 'Too many open files')))
+        for _ in range(3):
+            await watched.look()
+    assert watched.content == 'one'
+    assert 'Too many open files' in watched.warnings[0]
+    await watched.look()
+    assert (watched.content, watched.warnings) == ('two', ())
 
 
 @pytest.mark.parametrize(
