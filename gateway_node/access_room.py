@@ -32,13 +32,10 @@ class AccessRoom:
     """Who may do what."""
 
     authentication: Authentication
-    failures: Failures
     rates: Rates
     script_credentials: ScriptCredentials
-    tokens: KnownTokens | None
-    """None where there is no tokens file."""
     sessions: Sessions | None
-    """Likewise."""
+    """None where there is no tokens file."""
     exposure: Exposure
     files: tuple[WatchedFile[Any], ...]
     """What says who is let in, read anew whenever it changes."""
@@ -64,19 +61,13 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
     failures = Failures(clock.monotonic)
     files: list[WatchedFile[Any]] = []
     sources: list[CredentialSource] = []
-    tokens = None
+    sessions = None
     if auth.tokens_file is not None:
         file = WatchedFile('auth.tokens_file', auth.tokens_file, parse_tokens)
         await _open(file, 'auth.tokens_file', auth.tokens_file)
         files.append(file)
         tokens = KnownTokens(file, clock)
         sources.append(tokens)
-    if auth.jwt is not None:
-        keys, jwts = await _jwts(auth.jwt, clock)
-        files.append(keys)
-        sources.append(jwts)
-    sessions = None
-    if tokens is not None:
         sessions = Sessions(
             tokens,
             failures,
@@ -84,6 +75,10 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
             access_sec=auth.token_expiry_sec,
             refresh_sec=auth.refresh_token_expiry_sec,
         )
+    if auth.jwt is not None:
+        keys, jwts = await _jwts(auth.jwt, clock)
+        files.append(keys)
+        sources.append(jwts)
     script_credentials = ScriptCredentials(is_on=bool(sources))
     made_here: list[CredentialSource] = [script_credentials]
     if sessions is not None:
@@ -105,13 +100,11 @@ async def access_room(configuration: Configuration, clock: Clock) -> AccessRoom:
             has_proxies=bool(configuration.server.trusted_proxies),
             is_wanted=auth.allow_anonymous_access,
         ),
-        failures=failures,
         rates=Rates(
             RateSettings(requests_per_sec=rates.requests_per_sec, burst=rates.burst),
             clock.monotonic,
         ),
         script_credentials=script_credentials,
-        tokens=tokens,
         sessions=sessions,
         files=tuple(files),
     )
