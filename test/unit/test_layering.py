@@ -16,8 +16,8 @@ from syntax import parsed
 PACKAGE = 'gateway_node'
 ROOT = Path(__file__).parents[2] / PACKAGE
 
-CORE = ('executions', 'scripts', 'entities')
-ABOVE_CORE = ('access', 'callbacks')
+CORE = ('executions', 'scripts', 'conditions', 'entities')
+ABOVE_CORE = ('access', 'callbacks', 'evidence', 'triggers')
 """What stands on the core, and what the outer rooms may import too."""
 OUTER = ('http_server', 'ros', 'process', 'storage')
 COMMON = frozenset(
@@ -44,8 +44,11 @@ ROOMS = COMMON | {
     'child',
     'client',
     'demo',
+    'diagnostics',
+    'evidence_room',
     'init',
     'inner_rooms',
+    'triggers_room',
     'unneeded_imports',
     'assembly',
     'main',
@@ -62,10 +65,16 @@ ROOMS = COMMON | {
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     'entities': frozenset({'manifest_files'}),
-    'scripts': frozenset({'entities', 'manifest_files'}),
-    'executions': frozenset({'scripts', 'entities'}),
+    'conditions': frozenset(),
+    'scripts': frozenset({'conditions', 'entities', 'manifest_files'}),
+    'executions': frozenset({'scripts', 'conditions', 'entities'}),
     'access': frozenset({*CORE, 'manifest_files'}),
     'callbacks': frozenset(CORE),
+    'evidence': frozenset(CORE),
+    'triggers': frozenset({*CORE, 'access'}),
+    'diagnostics': frozenset({'script'}),
+    'evidence_room': frozenset({*CORE, *ABOVE_CORE, *OUTER, 'adapters'}),
+    'triggers_room': frozenset({*CORE, *ABOVE_CORE, *OUTER, 'adapters'}),
     'http_server': frozenset({*CORE, *ABOVE_CORE}),
     'ros': frozenset({*CORE, *ABOVE_CORE}),
     # Both ends of the spawner's protocol: the messages are declared on the child's side.
@@ -90,11 +99,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
             'access_room',
             'callbacks',
             'entities',
+            'evidence',
             'executions',
             'http_server',
             'process',
             'reloading',
             'ros',
+            'triggers',
         }
     ),
     'access_room': frozenset({*CORE, 'access', 'ros', 'start_files', 'storage'}),
@@ -106,10 +117,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
             *OUTER,
             'access_room',
             'adapters',
+            'evidence_room',
             'inner_rooms',
             'proximity_assembly',
             'running',
             'server_room',
+            'triggers_room',
         }
     ),
     'server_room': frozenset({'http_server', 'ros', 'start_files'}),
@@ -143,10 +156,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 ONLY_IN: dict[str, frozenset[str]] = {
     'aiohttp': frozenset({'callbacks', 'http_server'}),
     'aiohttp.web': frozenset({'http_server'}),
-    'rclpy': frozenset({'ros', 'child', 'demo'}),
+    'rclpy': frozenset({'ros', 'child', 'demo', 'diagnostics'}),
     'launch': frozenset({'child'}),
     'launch_ros': frozenset({'child'}),
-    'diagnostic_msgs': frozenset({'ros'}),
+    'diagnostic_msgs': frozenset({'ros', 'diagnostics'}),
     'rcl_interfaces': frozenset({'ros'}),
     'sqlite3': frozenset({'storage'}),
     'subprocess': frozenset({'process', 'child', 'demo'}),

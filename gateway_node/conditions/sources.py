@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of the robot conditions look at, and what is read there."""
+
+from dataclasses import dataclass
+import enum
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicValue:
+    """The messages of a topic, or a field of them; the newest ones, sampled."""
+
+    topic: str
+    """Fully qualified: `/battery`."""
+    field: str | None = None
+    """The path of a field, `cells[0].temperature`; None: that messages come is what counts."""
+    type_name: str | None = None
+    """`sensor_msgs/msg/BatteryState`; None: as the graph says."""
+    every: bool = False
+    """Whether each message is read, whatever that costs."""
+
+
+class GraphKind(enum.Enum):
+    """What of the graph can be there or not."""
+
+    NODE = 'node'
+    """A node, named fully or by a glob."""
+    TOPIC = 'topic'
+    """A topic that somebody publishes."""
+    SERVICE = 'service'
+    """A service that somebody offers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """Whether something is in the graph: True or False."""
+
+    kind: GraphKind
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublisherCount:
+    """How many publishers a topic has."""
+
+    topic: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifecycleState:
+    """The state of a lifecycle node, by its label: `active`."""
+
+    node: str
+    """Fully qualified."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterValue:
+    """The value of a node's parameter."""
+
+    node: str
+    """Fully qualified."""
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosticLevel:
+    """The worst status in `/diagnostics` whose name matches a glob: `{name, level, message}`,
+    the level as its number; None where no status has such a name."""
+
+    name: str
+
+
+RobotSource = (
+    TopicValue | Presence | PublisherCount | LifecycleState | ParameterValue | DiagnosticLevel
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What was read of a source."""
+
+    at: float
+    """When it was received, in seconds of the monotonic clock."""
+    value: Any = None
+    """A JSON value."""
+    messages: int = 1
+    """Of a topic: how many came since the reading before."""
+    fault: str = ''
+    """Why there is no value, for a person, with the name of what is missing; empty where there is
+    one."""
