@@ -16,14 +16,14 @@ from gateway_node.executions.places import GroupLimit, Place
 from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.proximity import Proof
 from gateway_node.executions.scopes import EVERYTHING, Scope
-from gateway_node.executions.values import DEFAULT_PRIORITY, Execution, FailureReason
+from gateway_node.executions.values import Execution, FailureReason
 from gateway_node.scripts.errors import (
     ParametersInvalid,
     SchemaCheckUnavailable,
     ScriptNotFound,
     ScriptsTurnedOff,
 )
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.values import DEFAULT_PRIORITY, Script
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ConcurrencyLimitReached, ScriptAlreadyRunning
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.settings import ConcurrencyLimits
-from gateway_node.executions.values import DEFAULT_PRIORITY
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.values import DEFAULT_PRIORITY, Script
 
 
 @dataclass(frozen=True, kw_only=True)

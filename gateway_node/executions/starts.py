@@ -31,7 +31,6 @@ from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.values import (
-    DEFAULT_PRIORITY,
     Execution,
     ExecutionStatus,
     ExecutionType,
@@ -40,6 +39,7 @@ from gateway_node.executions.values import (
     TriggerType,
 )
 from gateway_node.scripts.errors import SecretsMissing
+from gateway_node.scripts.values import DEFAULT_PRIORITY
 
 RUNS_NOW = frozenset({ExecutionType.NOW, ExecutionType.NOW_AND_ON_RESTART})
 

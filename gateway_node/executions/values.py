@@ -12,7 +12,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.findings import Check, findings_of
 from gateway_node.executions.group import Group
 from gateway_node.executions.rights import Rights
-from gateway_node.scripts.values import Mending, Retries, ScriptKind, Verdict
+from gateway_node.scripts.values import DEFAULT_PRIORITY, Mending, Retries, ScriptKind, Verdict
 
 
 class ExecutionStatus(enum.Enum):
@@ -32,9 +32,6 @@ class ExecutionStatus(enum.Enum):
 
 OPEN_STATUSES = frozenset({ExecutionStatus.PREPARED, ExecutionStatus.RUNNING})
 FINAL_STATUSES = frozenset(ExecutionStatus) - OPEN_STATUSES
-
-DEFAULT_PRIORITY = 50
-MAX_PRIORITY = 100
 
 MAX_WARNINGS = 20
 MAX_WARNING_CHARACTERS = 400

@@ -7,7 +7,7 @@ import datetime
 from typing import Any
 
 from gateway_node.executions.starts import RUNS_NOW, StartRequest
-from gateway_node.executions.values import DEFAULT_PRIORITY, ExecutionType, MAX_PRIORITY
+from gateway_node.executions.values import ExecutionType
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.fields import (
     Arguments,
@@ -21,13 +21,11 @@ from gateway_node.http_server.fields import (
 )
 from gateway_node.http_server.query_fields import Moment
 from gateway_node.http_server.takes import member, optional
+from gateway_node.scripts.arguments import MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_PARAMETERS
+from gateway_node.scripts.document_fields import MIN_TIMEOUT_SEC
 from gateway_node.scripts.errors import Violation
-from gateway_node.scripts.metadata import MIN_TIMEOUT_SEC
+from gateway_node.scripts.values import DEFAULT_PRIORITY, MAX_PRIORITY
 
-MAX_PARAMETERS = 1000
-MAX_ARGUMENTS = 256
-MAX_ARGUMENT_BYTES = 32 * 1024
-"""Bytes of one argument; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 MAX_TIMEOUT_SEC = 31_536_000.0
 """As long as `scripts.default_timeout_sec` may be; what a script allows is shorter."""
 

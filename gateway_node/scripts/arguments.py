@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command line arguments of managed scripts that take their parameters there."""
+"""What a script may be given, and the command line arguments of managed scripts that take their
+parameters there."""
 
 from collections.abc import Iterable, Mapping
 import json
@@ -9,6 +10,11 @@ from gateway_node.masking import names_in
 from gateway_node.scripts.errors import ParametersInvalid, Violation
 from gateway_node.scripts.values import Script
 from gateway_node.strict_json import pointer_token
+
+MAX_PARAMETERS = 1000
+MAX_ARGUMENTS = 256
+MAX_ARGUMENT_BYTES = 32 * 1024
+"""Bytes of one argument; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 
 
 def declared_arguments(

@@ -5,23 +5,30 @@ Pure: a JSON document comes in as Python values, a `Metadata` goes out. The sche
 checked elsewhere (`ports.SchemaChecker`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from gateway_node.scripts.document_fields import (
+    description,
+    flag,
+    LINE_BREAKS,
+    number,
+    Reader,
+    text,
+    timeout,
+    unknown,
+)
 from gateway_node.scripts.errors import ScriptRefused, Violation
-from gateway_node.scripts.file_names import first_control, UPLOADED_KINDS
+from gateway_node.scripts.file_names import UPLOADED_KINDS
 from gateway_node.scripts.values import Limits, Retries, ScriptKind, Verdict
 from gateway_node.strict_json import pointer_token, shown
 
 MAX_NAME_LENGTH = 255
-MAX_DESCRIPTION_LENGTH = 4096
 MAX_ENTRY_LENGTH = 1024
 MAX_CONFIRMATION_LENGTH = 1000
 MAX_TAGS = 32
 MAX_TAG_LENGTH = 64
-MIN_TIMEOUT_SEC = 0.01
-MAX_TIMEOUT_SEC = 30 * 86400.0
 MAX_RETRIES = 10
 MAX_RETRY_DELAY_SEC = 86400.0
 
@@ -53,9 +60,6 @@ SCRIPT_FIELDS = (
 EXIT_CODES = {str(code): code for code in range(256)}
 """As an object's names; the codes that a process can exit with (man 2 _exit)."""
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
-
-_LINE_BREAKS = '\n\t\r'
-"""What a text of several lines may have of control characters."""
 
 WHOLE_LIMITS = frozenset({'processes', 'open_files'})
 
@@ -128,7 +132,7 @@ def parse_metadata(document: object) -> Metadata:
     for name, value in document.items():
         read = _READERS.get(name)
         if read is None:
-            violations.append(_unknown(f'/{pointer_token(name)}', _READERS))
+            violations.append(unknown(f'/{pointer_token(name)}', _READERS))
         elif value is not None:
             result = read(value, f'/{name}', violations)
             if result is not None:
@@ -146,53 +150,16 @@ def refusal(violations: list[Violation]) -> ScriptRefused:
     return ScriptRefused(message, tuple(violations))
 
 
-Reader = Callable[[object, str, list[Violation]], Any]
-"""Reads a field's value; adds what is wrong to the list and then returns None."""
-
-
-def _unknown(path: str, allowed: Mapping[str, object]) -> Violation:
-    return Violation(path=path, reason=f'is unknown; allowed: {", ".join(allowed)}')
-
-
-def _text(
-    value: object, path: str, violations: list[Violation], *, limit: int, controls: str = ''
-) -> str | None:
-    """Read a text that is not blank; `controls` are the control characters that it may have."""
-    if not isinstance(value, str) or not value.strip():
-        reason = f'is {shown(value)}; allowed: a text that is not empty'
-    elif len(value) > limit:
-        reason = f'has {len(value)} characters; allowed: at most {limit}'
-    elif control := first_control(value, allowed=controls):
-        reason = f'has the control character {control}'
-    else:
-        return value
-    violations.append(Violation(path=path, reason=reason))
-    return None
-
-
 def _name(value: object, path: str, violations: list[Violation]) -> str | None:
-    return _text(value, path, violations, limit=MAX_NAME_LENGTH)
+    return text(value, path, violations, limit=MAX_NAME_LENGTH)
 
 
 def _entry(value: object, path: str, violations: list[Violation]) -> str | None:
-    return _text(value, path, violations, limit=MAX_ENTRY_LENGTH)
+    return text(value, path, violations, limit=MAX_ENTRY_LENGTH)
 
 
 def _confirmation(value: object, path: str, violations: list[Violation]) -> str | None:
-    return _text(value, path, violations, limit=MAX_CONFIRMATION_LENGTH, controls=_LINE_BREAKS)
-
-
-def _description(value: object, path: str, violations: list[Violation]) -> str | None:
-    if not isinstance(value, str):
-        reason = f'is {shown(value)}; allowed: a text'
-    elif len(value) > MAX_DESCRIPTION_LENGTH:
-        reason = f'has {len(value)} characters; allowed: at most {MAX_DESCRIPTION_LENGTH}'
-    elif control := first_control(value, allowed=_LINE_BREAKS):
-        reason = f'has the control character {control}'
-    else:
-        return value
-    violations.append(Violation(path=path, reason=reason))
-    return None
+    return text(value, path, violations, limit=MAX_CONFIRMATION_LENGTH, controls=LINE_BREAKS)
 
 
 def _tags(value: object, path: str, violations: list[Violation]) -> tuple[str, ...] | None:
@@ -202,46 +169,12 @@ def _tags(value: object, path: str, violations: list[Violation]) -> tuple[str, .
         reason = f'has {len(value)} items; allowed: at most {MAX_TAGS}'
     else:
         tags = [
-            _text(tag, f'{path}/{index}', violations, limit=MAX_TAG_LENGTH)
+            text(tag, f'{path}/{index}', violations, limit=MAX_TAG_LENGTH)
             for index, tag in enumerate(value)
         ]
         return tuple(tag for tag in tags if tag is not None)
     violations.append(Violation(path=path, reason=reason))
     return None
-
-
-def _flag(value: object, path: str, violations: list[Violation]) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    violations.append(Violation(path=path, reason=f'is {shown(value)}; allowed: true, false'))
-    return None
-
-
-def _number(
-    value: object,
-    path: str,
-    violations: list[Violation],
-    *,
-    bounds: tuple[float, float],
-    whole: bool = False,
-) -> float | None:
-    low, high = bounds
-    if whole and isinstance(value, float) and value.is_integer():
-        value = int(value)  # in JSON, 5 and 5.0 are one number
-    good_type = isinstance(value, int) or (isinstance(value, float) and not whole)
-    if not good_type or isinstance(value, bool) or not isinstance(value, (int, float)):
-        wanted = 'a whole number' if whole else 'a number'
-    elif not low <= value <= high:  # NaN is in no range
-        wanted = ''
-    else:
-        return value
-    reason = f'is {shown(value)}; allowed: {wanted or "a number"} from {low:.10g} to {high:.10g}'
-    violations.append(Violation(path=path, reason=reason))
-    return None
-
-
-def _timeout(value: object, path: str, violations: list[Violation]) -> float | None:
-    return _number(value, path, violations, bounds=(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC))
 
 
 def _schema(value: object, path: str, violations: list[Violation]) -> dict[str, Any] | None:
@@ -290,14 +223,14 @@ def _retries(value: object, path: str, violations: list[Violation]) -> Retries |
         return None
     known = len(violations)
     violations += (
-        _unknown(f'{path}/{pointer_token(name)}', _RETRY_FIELDS)
+        unknown(f'{path}/{pointer_token(name)}', _RETRY_FIELDS)
         for name in value
         if name not in _RETRY_FIELDS
     )
     read: dict[str, Any] = {}
     for name, (bounds, whole) in _RETRY_FIELDS.items():
         if value.get(name) is not None:
-            read[name] = _number(
+            read[name] = number(
                 value[name], f'{path}/{name}', violations, bounds=bounds, whole=whole
             )
     if value.get('limit') is None:
@@ -320,9 +253,9 @@ def _limits(value: object, path: str, violations: list[Violation]) -> Limits | N
     limits: dict[str, Any] = {}
     for name, bound in value.items():
         if name not in LIMIT_RANGES:
-            violations.append(_unknown(f'{path}/{pointer_token(name)}', LIMIT_RANGES))
+            violations.append(unknown(f'{path}/{pointer_token(name)}', LIMIT_RANGES))
         elif bound is not None:
-            limits[name] = _number(
+            limits[name] = number(
                 bound,
                 f'{path}/{name}',
                 violations,
@@ -334,12 +267,12 @@ def _limits(value: object, path: str, violations: list[Violation]) -> Limits | N
 
 _READERS: Mapping[str, Reader] = {
     'name': _name,
-    'description': _description,
+    'description': description,
     'tags': _tags,
-    'timeout_sec': _timeout,
-    'single_execution': _flag,
-    'warm': _flag,
-    'proximity_proof_required': _flag,
+    'timeout_sec': timeout,
+    'single_execution': flag,
+    'warm': flag,
+    'proximity_proof_required': flag,
     'confirmation': _confirmation,
     'parameters_schema': _schema,
     'kind': _kind,

@@ -6,19 +6,21 @@ A test holds the two to each other: what the one takes the other takes.
 
 from typing import Any
 
+from gateway_node.scripts.document_fields import (
+    MAX_DESCRIPTION_LENGTH,
+    MAX_TIMEOUT_SEC,
+    MIN_TIMEOUT_SEC,
+)
 from gateway_node.scripts.file_names import UPLOADED_KINDS
 from gateway_node.scripts.metadata import (
     LIMIT_RANGES,
     MAX_CONFIRMATION_LENGTH,
-    MAX_DESCRIPTION_LENGTH,
     MAX_ENTRY_LENGTH,
     MAX_NAME_LENGTH,
     MAX_RETRIES,
     MAX_RETRY_DELAY_SEC,
     MAX_TAG_LENGTH,
     MAX_TAGS,
-    MAX_TIMEOUT_SEC,
-    MIN_TIMEOUT_SEC,
     WHOLE_LIMITS,
 )
 from gateway_node.scripts.values import Verdict

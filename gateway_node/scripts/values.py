@@ -14,6 +14,10 @@ from gateway_node.entities.values import EntityRef
 ScriptOf = tuple[EntityRef, str]
 """An entity, and the id of a script that it has, or had."""
 
+DEFAULT_PRIORITY = 50
+MAX_PRIORITY = 100
+"""Of what waits for a place; the higher goes first."""
+
 
 class _EveryVersion(Container[str]):
     def __contains__(self, version: object) -> bool:

@@ -10,8 +10,7 @@ from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit, Place
 from gateway_node.executions.settings import ConcurrencyLimits, LineSettings
-from gateway_node.executions.values import DEFAULT_PRIORITY
-from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.scripts.values import DEFAULT_PRIORITY, Script, ScriptKind
 
 APPS = tuple(
     EntityRef(entity_type=EntityType.APP, entity_id=f'app_{number}') for number in range(2)
