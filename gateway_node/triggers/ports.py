@@ -17,6 +17,7 @@ class RobotValues(Protocol):
         """Have `tell` called on the event loop with what is read of a source, and with each newer
         reading; return what ends that.
 
-        The first one comes as soon as something is known: a value, or a fault. However many watch
-        the same, it is read once, and only while somebody watches.
+        The first one comes as soon as something is known: a value, or a fault; never from within
+        this call, and none once it is ended. However many watch the same, it is read once, and
+        only while somebody watches. Belongs to the event loop; never raises.
         """

@@ -21,6 +21,7 @@ from fakes.free_space import FakeFreeSpace
 from fakes.identity_store import InMemoryIdentityStore
 from fakes.listener import RecordingListener
 from fakes.proximity_check import FakeProximityCheck
+from fakes.robot import FakeRobot
 from fakes.schema_checker import FakeSchemaChecker
 from fakes.script_runner import FakeScript, FakeScriptRunner
 
@@ -32,6 +33,7 @@ __all__ = [
     'FakeClock',
     'FakeFreeSpace',
     'FakeProximityCheck',
+    'FakeRobot',
     'FakeSchemaChecker',
     'FakeScript',
     'FakeScriptRunner',

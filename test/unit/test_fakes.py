@@ -9,6 +9,7 @@ from fakes import (
     add,
     AN_APP,
     FakeClock,
+    FakeRobot,
     FakeSchemaChecker,
     FakeScriptRunner,
     InMemoryExecutionStore,
@@ -18,6 +19,7 @@ from fakes import (
 )
 import pytest
 
+from gateway_node.conditions.sources import LifecycleState, Reading
 from gateway_node.executions.errors import SpawnFailed, StoreUnavailable
 from gateway_node.executions.ports import (
     EndCause,
@@ -31,6 +33,7 @@ from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus, Output, Progress, StopAction
 from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.triggers.ports import RobotValues
 
 ORDER = StartOrder(
     execution_id='exec_1',
@@ -60,7 +63,8 @@ def test_the_fakes_fulfil_their_ports() -> None:
     runner: ScriptRunner = FakeScriptRunner()
     listener: EventListener = RecordingListener()
     checker: SchemaChecker = FakeSchemaChecker()
-    assert all((store, runner, listener, checker))
+    robot: RobotValues = FakeRobot()
+    assert all((store, runner, listener, checker, robot))
 
 
 def test_the_two_clocks_move_together_or_the_wall_alone() -> None:
@@ -225,3 +229,27 @@ async def test_a_script_says_what_the_test_says() -> None:
     script.exit()
     rest = await runner.output_lines(ORDER.execution_id, after=read.last, limit=9)
     assert ([line.text for line in rest.lines], rest.complete) == (['three'], True)
+
+
+async def test_who_watches_a_robot_is_told_what_it_has_soon_and_the_rest_at_once() -> None:
+    """Never from within `watch`, and nothing once the watch is ended."""
+    clock = FakeClock()
+    robot = FakeRobot(clock.monotonic)
+    source = LifecycleState(node='/camera')
+    robot.set(source, 'inactive')
+    told: list[Reading] = []
+    end = robot.watch(source, told.append)
+    robot.watch(source, told.append)()
+    assert robot.watched == {source: 1}
+    assert told == []
+    await asyncio.sleep(0)
+    robot.set(LifecycleState(node='/lidar'), 'active')
+    robot.fault(source, '/camera does not answer')
+    end()
+    robot.set(source, 'active')
+    at = clock.monotonic()
+    assert told == [
+        Reading(at=at, value='inactive'),
+        Reading(at=at, fault='/camera does not answer'),
+    ]
+    assert not robot.watched
