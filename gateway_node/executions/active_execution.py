@@ -27,6 +27,7 @@ from gateway_node.executions.ports import (
     ScriptProcess,
     ScriptRunner,
     StartOrder,
+    Witness,
 )
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.stop import Stop
@@ -76,6 +77,7 @@ class ActiveExecution:
         clock: Clock,
         executor: Executor,
         credentials: ScriptCredentials,
+        witness: Witness,
         start_prepared: bool,
         record_end: RecordEnd,
     ) -> None:
@@ -94,6 +96,8 @@ class ActiveExecution:
         self._clock = clock
         self._executor = executor
         self._credentials = credentials
+        self._witness = witness
+        self._is_witnessed = False
         self._start_prepared = start_prepared
         self._record_end = record_end
         self._process: ScriptProcess | None = None
@@ -256,6 +260,9 @@ class ActiveExecution:
         """Start the script; None where a stop comes first."""
         order = self.order
         assert order is not None
+        if self._witness.wants(self._record, order.script):
+            self._is_witnessed = True
+            await self._call_off.unless(lambda: self._witness.before(self._record, order.script))
         token = self._credentials.issue(self._record)
         # What is kept of the order knows none.
         with_token = order if token is None else replace(order, token=token)
@@ -330,11 +337,15 @@ class ActiveExecution:
             **final_changes(self._latest, final, outcome),
             completed_at=end_moment(self._latest, outcome, self._clock.now()),
             kept_bytes=await self._kept_bytes(outcome),
+            evidence=self._is_witnessed
+            and self._witness.keeps(self._record.id, final.status, final.verdict),
         )
         self.output = None if outcome is None else outcome.output
         # Before all that need not be done for who waits.
         self._ended.set()
         self._runner.acknowledge([self._record.id])
+        if self._is_witnessed:
+            self._witness.ended(self._record)
 
     async def _kept_bytes(self, outcome: Outcome | None) -> int:
         if outcome is not None and outcome.kept_bytes is not None:

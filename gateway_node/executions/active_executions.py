@@ -19,7 +19,7 @@ from gateway_node.executions.further_attempts import FurtherAttempts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.places import GroupLimit
-from gateway_node.executions.ports import ScriptCredentials, ScriptRunner, StartOrder
+from gateway_node.executions.ports import ScriptCredentials, ScriptRunner, StartOrder, Witness
 from gateway_node.executions.values import Execution, Executor, StopAction, Trigger, TriggerType
 from gateway_node.side_tasks import log_failure
 
@@ -40,6 +40,7 @@ class ActiveExecutions:
         clock: Clock,
         executor: Executor,
         credentials: ScriptCredentials,
+        witness: Witness,
         held_scripts: HeldScripts,
         start_prepared: bool,
         group_of: Callable[[Execution], GroupLimit | None],
@@ -57,6 +58,7 @@ class ActiveExecutions:
         self._clock = clock
         self._executor = executor
         self._credentials = credentials
+        self._witness = witness
         self._held_scripts = held_scripts
         self._start_prepared = start_prepared
         self._group_of = group_of
@@ -162,6 +164,7 @@ class ActiveExecutions:
             clock=self._clock,
             executor=self._executor,
             credentials=self._credentials,
+            witness=self._witness,
             start_prepared=self._start_prepared,
             record_end=self._record_end,
         )

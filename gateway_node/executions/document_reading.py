@@ -117,6 +117,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         expires_up_sec=rest.get('expires_up_sec'),
         queue_position=summary.get('queue_position'),
         artifacts=summary.get('artifacts', 0),
+        evidence=summary.get('evidence', False),
         group=_group(summary.get('group'), rest.get('skipped', ())),
         attempt=summary.get('attempt', 1),
         retries=Retries(**rest['retries']) if 'retries' in rest else None,

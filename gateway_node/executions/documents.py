@@ -119,6 +119,7 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'expires_in_sec': execution.expires_in_sec,
             'queue_position': execution.queue_position,
             'artifacts': execution.artifacts or None,
+            'evidence': execution.evidence or None,
             'group': execution.group and _group(execution.group),
             'attempt': execution.attempt if execution.attempt > 1 else None,
         }

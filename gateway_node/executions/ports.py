@@ -16,6 +16,7 @@ from gateway_node.executions.events import Event
 from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.values import (
     Execution,
+    ExecutionStatus,
     Output,
     Progress,
     ResourceUse,
@@ -24,7 +25,7 @@ from gateway_node.executions.values import (
     UnkillableProcess,
 )
 from gateway_node.masking import masked
-from gateway_node.scripts.values import Script
+from gateway_node.scripts.values import Script, Verdict
 
 
 class Entities(Protocol):
@@ -315,6 +316,41 @@ class NoScriptCredentials:
 
     def revoke(self, execution_id: str) -> None:
         """Let none be good."""
+
+
+class Witness(Protocol):
+    """Takes evidence of what is around executions; nothing of it can harm one."""
+
+    def wants(self, execution: Execution, script: Script) -> bool:
+        """Tell whether evidence may be kept of an execution whose script is about to start."""
+
+    async def before(self, execution: Execution, script: Script) -> None:
+        """Look around before the script starts, in a second at most; only where it is wanted."""
+
+    def keeps(self, execution_id: str, status: ExecutionStatus, verdict: Verdict | None) -> bool:
+        """Tell whether evidence is kept of an execution that ends so; `before` was called."""
+
+    def ended(self, execution: Execution) -> None:
+        """Hear of an end that is on record, of an execution of which `before` was called; returns
+        at once."""
+
+
+class NoWitness:
+    """Takes none."""
+
+    def wants(self, execution: Execution, script: Script) -> bool:
+        """Want none."""
+        return False
+
+    async def before(self, execution: Execution, script: Script) -> None:
+        """Look at nothing."""
+
+    def keeps(self, execution_id: str, status: ExecutionStatus, verdict: Verdict | None) -> bool:
+        """Keep nothing."""
+        return False
+
+    def ended(self, execution: Execution) -> None:
+        """Return."""
 
 
 class FreeSpace(Protocol):

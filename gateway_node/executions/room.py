@@ -18,8 +18,10 @@ from gateway_node.executions.ports import (
     EntityGuard,
     FreeSpace,
     NoScriptCredentials,
+    NoWitness,
     ScriptCredentials,
     ScriptRunner,
+    Witness,
 )
 from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.questions import Questions
@@ -72,6 +74,7 @@ def execution_room(
     credentials: ScriptCredentials | None = None,
     archive: Archive | None = None,
     guard: EntityGuard | None = None,
+    witness: Witness | None = None,
     fingerprint_key: bytes | None = None,
 ) -> ExecutionRoom:
     """Make the room of the library and of what its ports are; `last_id` is the store's.
@@ -98,6 +101,7 @@ def execution_room(
         credentials=credentials or NoScriptCredentials(),
         archive=archive,
         guard=guard,
+        witness=witness or NoWitness(),
     )
     script_changes = ScriptChanges(
         library=library,

@@ -44,6 +44,7 @@ from gateway_node.executions.ports import (
     FreeSpace,
     ScriptCredentials,
     ScriptRunner,
+    Witness,
 )
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.questions import Questions
@@ -86,6 +87,7 @@ class ExecutionService:
         credentials: ScriptCredentials,
         guard: EntityGuard,
         proximity: ProximityCheck,
+        witness: Witness,
         archive: Archive | None = None,
     ) -> None:
         self._library = library
@@ -129,6 +131,7 @@ class ExecutionService:
             clock=clock,
             executor=executor,
             credentials=credentials,
+            witness=witness,
             held_scripts=self._held_scripts,
             start_prepared=self._starts_prepared,
             group_of=self._group_of,

@@ -302,6 +302,8 @@ class Execution:
     """When its record last changed while it was open; None where it never did."""
     artifacts: int = 0
     """Files that the script left and that are kept."""
+    evidence: bool = False
+    """True where what was around it is kept, or was to be."""
     warnings: tuple[str, ...] = ()
     """What a person should know although it changes no status; a sentence each. See `warn`."""
     timeout_sec: float | None = None

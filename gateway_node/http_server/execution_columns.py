@@ -58,6 +58,7 @@ EXECUTION_COLUMNS = (
     'expires_in_sec',
     'queue_position',
     'artifacts',
+    'evidence',
     'group',
     'attempt',
 )

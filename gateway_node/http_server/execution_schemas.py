@@ -105,6 +105,7 @@ _EXECUTION_WHERE_KNOWN: Schema = {
     'expires_in_sec': AMOUNT,
     'queue_position': WHOLE | {'minimum': 1},
     'artifacts': COUNT,
+    'evidence': FLAG,
     'attempt': COUNT,
 }
 

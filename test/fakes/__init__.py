@@ -24,6 +24,7 @@ from fakes.proximity_check import FakeProximityCheck
 from fakes.robot import FakeRobot
 from fakes.schema_checker import FakeSchemaChecker
 from fakes.script_runner import FakeScript, FakeScriptRunner
+from fakes.witness import FakeRobotWitness, FakeWitness
 
 __all__ = [
     'AN_APP',
@@ -34,9 +35,11 @@ __all__ = [
     'FakeFreeSpace',
     'FakeProximityCheck',
     'FakeRobot',
+    'FakeRobotWitness',
     'FakeSchemaChecker',
     'FakeScript',
     'FakeScriptRunner',
+    'FakeWitness',
     'InMemoryCallbackStore',
     'InMemoryExecutionStore',
     'InMemoryIdentityStore',

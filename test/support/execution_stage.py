@@ -17,6 +17,7 @@ from fakes import (
     FakeSchemaChecker,
     FakeScript,
     FakeScriptRunner,
+    FakeWitness,
     InMemoryExecutionStore,
     KEEP_THE_LOG,
     RecordingListener,
@@ -98,6 +99,8 @@ class Stage:
         self.free_space = FakeFreeSpace()
         self.listener = RecordingListener()
         self.proximity = FakeProximityCheck()
+        self.witness = FakeWitness()
+        self.witness.wanted = False
         self.credentials = ScriptCredentials(is_on=True)
         self.library = ScriptLibrary(
             scripts_dir=folder, max_file_bytes=1024, schemas=self.schemas, clock=self.clock
@@ -132,6 +135,7 @@ class Stage:
             check_callback=AllowedDestinations(()).check,
             proximity=self.proximity,
             credentials=self.credentials,
+            witness=self.witness,
         )
         self.ledger, self.service = room.ledger, room.service
         self.questions = room.questions

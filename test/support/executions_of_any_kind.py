@@ -109,6 +109,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         parameters=OBJECTS,
     ),
     'artifacts': NUMBERS,
+    'evidence': st.booleans(),
     'attempt': st.integers(1, 11),
     'retries': st.none() | st.builds(Retries, limit=st.integers(1, 10), delay_sec=SECONDS),
     'due_up_sec': st.none() | SECONDS,

@@ -22,7 +22,7 @@ import pytest
 from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import NoScriptCredentials, StartOrder
+from gateway_node.executions.ports import NoScriptCredentials, NoWitness, StartOrder
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -101,6 +101,7 @@ class Stage:
             clock=FakeClock(),
             executor=EXECUTOR,
             credentials=NoScriptCredentials(),
+            witness=NoWitness(),
             start_prepared=False,
             record_end=record_end,
         )

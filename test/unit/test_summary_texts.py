@@ -45,6 +45,7 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'queue_position': None,
     'callback': None,
     'artifacts': 0,
+    'evidence': False,
     'group': None,
     'attempt': 1,
     'retries': None,
