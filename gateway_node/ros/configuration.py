@@ -26,6 +26,7 @@ from gateway_node.ros.transport_configuration import (
     tls_configuration,
     TlsConfiguration,
 )
+from gateway_node.ros.trigger_configuration import TriggersConfiguration
 from gateway_node.scripts.values import Limits
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -212,6 +213,7 @@ class Configuration:
     line: LineConfiguration
     callbacks: CallbacksConfiguration
     restart: RestartConfiguration
+    triggers: TriggersConfiguration
     auth: AuthConfiguration
     locks: LocksConfiguration
     rate_limit: RateLimitConfiguration
@@ -290,6 +292,7 @@ def configuration_from(
             **_group(values, 'restart')
             | {'max_schedules': cast(int, values['restart.max_schedules']) or None}
         ),
+        triggers=TriggersConfiguration(**_group(values, 'triggers')),
         auth=AuthConfiguration(
             **_group(values, 'auth')
             | {

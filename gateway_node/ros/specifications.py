@@ -7,6 +7,7 @@
 from gateway_node.ros.access_specifications import ACCESS_PARAMETERS
 from gateway_node.ros.parameter_specification import ParameterSpecification, ParameterType
 from gateway_node.ros.transport_specifications import TRANSPORT_PARAMETERS
+from gateway_node.ros.trigger_specifications import TRIGGER_PARAMETERS
 from gateway_node.scripts.metadata import LIMIT_RANGES, WHOLE_LIMITS
 
 _STRING = ParameterType.STRING
@@ -435,6 +436,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         description='Whether executions that were accepted and not started when the gateway ended '
         'are started by the next one, in their turn; else they fail.',
     ),
+    *TRIGGER_PARAMETERS,
     *ACCESS_PARAMETERS,
     ParameterSpecification(
         name='status_topic',
