@@ -93,10 +93,12 @@ class Ledger:
             news.append(Happening.queued(first.entity, first.script_id, first.id))
         await self.record(*news, *(Change.first(each, actor) for each in others))
 
-    async def record(self, *news: Change | Happening) -> None:
+    async def record(self, *news: Change | Happening) -> tuple[Event, ...]:
         """Record what happened, all or none, each change of status made by
-        `transitions.advance`; StoreUnavailable."""
-        self._tell(news, await self._store.record(news))
+        `transitions.advance`; return the event of each. StoreUnavailable."""
+        events = await self._store.record(news)
+        self._tell(news, events)
+        return events
 
     async def persist(self, *changes: Change) -> None:
         """Record changes of one execution, in their order, with what follows it, all or none.
