@@ -74,6 +74,10 @@ class VerifiedProximity:
             _log.debug('no challenge for %s: %s', actor, error)
             return None
 
+    def check_open(self, script: Script, actor: Actor) -> None:
+        """Return where a proof of an actor's would be looked at; ProximityClosed."""
+        self._refuse_closed(_door_of(actor))
+
     async def check(self, entity: EntityRef, script: Script, proof: Proof) -> None:
         """Return where the proof holds; see `ProximityCheck.check`."""
         presence, door = _presence(entity, script, proof.by), _door_of(proof.by)

@@ -24,6 +24,7 @@ from gateway_node.client.values import (
     Event,
     Execution,
     Line,
+    Readiness,
     Script,
     StartOptions,
     WaitingLine,
@@ -168,6 +169,15 @@ class Gateway:
         where = target(*entity.split('/'), 'scripts', script_id, 'executions')
         asked = {'execution_type': execution_type, 'parameters': parameters, **options}
         return self._begin(with_json('POST', where, asked, with_key(idempotency_key)))
+
+    def readiness(
+        self, entity: str, script: Script | str, *, execution_type: str = 'now'
+    ) -> Readiness:
+        """Tell why a script, by its id, would not start now; nothing is started."""
+        script_id = script.id if isinstance(script, Script) else script
+        path = (*entity.split('/'), 'scripts', script_id, 'readiness')
+        where = target(*path, execution_type=execution_type)
+        return self._api.read(get(where), Readiness.of)
 
     def start_on(
         self,

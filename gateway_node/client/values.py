@@ -101,6 +101,44 @@ class Script:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What a start of a script needs, and whether it is there."""
+
+    reason: str
+    """What it is about: `lock`, `limits`, `precondition` and so on (docs/api.md, "Readiness")."""
+    ready: bool
+    message: str | None
+    """What would have to change."""
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'Need':
+        """Read an entry of a readiness."""
+        return cls(
+            reason=fields['reason'],
+            ready=fields['ready'],
+            message=fields.get('message'),
+            fields=fields,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """Whether a script would start now, and why not."""
+
+    ready: bool
+    needs: Sequence[Need]
+    """All that a start asks for, in that order."""
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'Readiness':
+        """Read one as it is answered."""
+        needs = tuple(map(Need.of, fields['items']))
+        return cls(ready=fields['ready'], needs=needs, fields=fields)
+
+
 class StartOptions(TypedDict, total=False):
     """What a start may say besides (docs/api.md, "Executions"); None says nothing."""
 

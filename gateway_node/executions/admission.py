@@ -24,14 +24,13 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.line import Line, SchedulePlaces
-from gateway_node.executions.open_places import OpenPlaces
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
 from gateway_node.executions.proven_starts import ProvenStarts
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.queue_news import QueueNews
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_checks import StartChecks
+from gateway_node.executions.start_places import StartPlaces
 from gateway_node.executions.values import Execution, FailureReason
 from gateway_node.scripts.errors import (
     SchemaCheckUnavailable,
@@ -62,7 +61,7 @@ class Admission:
         runner: ScriptRunner,
         ledger: Ledger,
         free_space: FreeSpace,
-        line: Line,
+        places: StartPlaces,
         up_sec: Callable[[], float],
         settings: ExecutionSettings,
         proximity: ProximityCheck,
@@ -73,10 +72,9 @@ class Admission:
         self._free_space = free_space
         self._settings = settings
         self._checks = StartChecks(schemas, free_space)
-        self._line = line
+        self._line = places.line
+        self._places = places
         self._up_sec = up_sec
-        self._schedule_places = SchedulePlaces(settings.restarts.max_schedules)
-        self._open_places = OpenPlaces(settings.max_open_per_identity)
         self._scripts: dict[str, Script] = {}
         self.secrets = HeldSecrets()
         """Of what waits, or may be tried again, until it leaves."""
@@ -130,7 +128,7 @@ class Admission:
         Raises:
             NotStartable: there will be no start.
         """
-        self._open_places.give(candidate.identity, candidate.ids)
+        self._places.give(candidate)
         with self._leaving_at_errors(candidate), refusals_end_it():
             async with self._before_it_expires(candidate):
                 await self._script(candidate)  # where it is gone there is nothing to wait for
@@ -138,7 +136,7 @@ class Admission:
                     await self._wait_online(candidate.entity)
                 order = await self._check_in_with_patience(candidate)
             # A schedule that is let in is one no more.
-            self._schedule_places.leave(candidate.execution_id)
+            self._places.begin(candidate.execution_id)
             self.secrets.forget_where_last(order, candidate.attempt)
             return order
 
@@ -159,15 +157,11 @@ class Admission:
         self._scripts.pop(execution_id, None)
         self.secrets.forget(execution_id)
         self._proven.forget(execution_id)
-        self._line.leave(execution_id)
-        self._schedule_places.leave(execution_id)
-        self._open_places.leave(execution_id)
+        self._places.leave(execution_id)
 
     def restore_schedules(self, schedules: Iterable[Execution]) -> None:
         """Give schedules of earlier gateways their places, however many there are."""
-        for schedule in schedules:
-            self._schedule_places.restore([schedule.id])
-            self._open_places.give(schedule.trigger.username, [schedule.id])
+        self._places.restore_schedules(schedules)
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that whoever is in, or is being let in, needs."""
@@ -210,7 +204,7 @@ class Admission:
             if script.confirmation is not None and not candidate.confirmed:
                 raise ConfirmationNeeded.of(order)
             self._proven.check_attended(candidate, script)
-            waits = self._take_places(candidate, script)
+            waits = self._places.take(candidate, script)
             if waits:
                 await self._runner.look_over(order)
             else:
@@ -220,19 +214,6 @@ class Admission:
             await self._proven.prove(candidate, script)
             if await self._is_still(candidate, script):
                 return Admitted(order=order, waits=waits)
-
-    def _take_places(self, candidate: Candidate, script: Script) -> bool:
-        """Take the places of a client's start; tell whether it stands in line for one."""
-        waits = False
-        self._open_places.take(candidate.identity, candidate.ids)
-        # Who stands there now need not when its turn comes.
-        if candidate.runs and candidate.queue and not script.proximity_proof_required:
-            waits = self._line.take_or_wait(candidate.place(script))
-        elif candidate.runs:
-            self._line.take(candidate.place(script))
-        if candidate.schedule_id is not None:
-            self._schedule_places.take(candidate.schedule_id)
-        return waits
 
     async def _check_in(self, candidate: Candidate) -> StartOrder:
         """Check, wait for a place, ask the runner: the same for all that is on record."""

@@ -6,7 +6,7 @@ asks nobody anything.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gateway_node.entities.values import EntityRef
@@ -18,7 +18,7 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
 )
 from gateway_node.executions.held_scripts import HeldScripts
-from gateway_node.executions.places import check_single, Place, Places
+from gateway_node.executions.places import Place, Places, single_refusals
 from gateway_node.executions.settings import ConcurrencyLimits, LineSettings
 
 _LOOK_SEC = 1.0
@@ -123,6 +123,22 @@ class Line:
         turn.set_result(None)
         return turn
 
+    def refusals(self, place: Place) -> Iterator[Exception]:
+        """Yield all for which a start would not have a place at once; nothing is taken.
+
+        `LineFull` comes last, where it could not even wait for one.
+        """
+        if self._looking is not None:
+            self._let_in()
+        yield from self._twins(place)
+        yield from self._pauses(place)
+        lacks_place = not self._paused.isdisjoint({None, place.entity})
+        for refusal in self._places.refusals(place, self._waiting_places()):
+            lacks_place |= isinstance(refusal, ConcurrencyLimitReached)
+            yield refusal
+        if lacks_place and len(self._waiting) >= self._settings.max_waiting:
+            yield LineFull(self._settings.max_waiting)
+
     def waits(self, execution_id: str) -> bool:
         """Tell whether an execution stands in line."""
         return execution_id in self._waiting
@@ -170,9 +186,14 @@ class Line:
         return {each.place.execution_id: place for place, each in enumerate(ordered, 1)}
 
     def _check_twins(self, place: Place) -> None:
-        if place.script.single_execution:
-            waiting = self._waiting_places()
-            check_single(place, (w for w in waiting if w.execution_id != place.execution_id))
+        for refusal in self._twins(place):
+            raise refusal
+
+    def _twins(self, place: Place) -> Iterator[ScriptAlreadyRunning]:
+        waiting = self._waiting_places()
+        yield from single_refusals(
+            place, (w for w in waiting if w.execution_id != place.execution_id)
+        )
 
     def _take(self, place: Place) -> None:
         if self._looking is not None:
@@ -237,9 +258,13 @@ class Line:
         self._places.check(place, self._waiting_places())
 
     def _check_pauses(self, place: Place) -> None:
+        for refusal in self._pauses(place):
+            raise refusal
+
+    def _pauses(self, place: Place) -> Iterator[LinePaused]:
         for paused in (None, place.entity):
             if paused in self._paused:
-                raise LinePaused(paused)
+                yield LinePaused(paused)
 
     def _look_again(self) -> None:
         if self._looking is not None:
@@ -260,9 +285,13 @@ class SchedulePlaces:
 
     def take(self, schedule_id: str) -> None:
         """Take a place; taking it again is harmless. ScheduleLimitReached where there is none."""
+        self.check(schedule_id)
+        self._taken.add(schedule_id)
+
+    def check(self, schedule_id: str) -> None:
+        """Return where `take` would; nothing is taken."""
         if self._limit and len(self._taken - {schedule_id}) >= self._limit:
             raise ScheduleLimitReached(self._limit)
-        self._taken.add(schedule_id)
 
     def restore(self, schedule_ids: Iterable[str]) -> None:
         """Take the schedules of earlier gateways, however many they are."""

@@ -20,13 +20,17 @@ class OpenPlaces:
 
         OpenLimitReached where there are not as many.
         """
+        wanted = set(ids)
+        self.check(name, wanted)
+        self.give(name, wanted)
+
+    def check(self, name: str | None, ids: Iterable[str]) -> None:
+        """Return where `take` would; nothing is taken."""
         if name is None or not self._limit:
             return
-        wanted = set(ids)
         taken = {each for each, owner in self._names.items() if owner == name}
-        if len(taken | wanted) > self._limit:
+        if len(taken.union(ids)) > self._limit:
             raise OpenLimitReached(name, self._limit)
-        self.give(name, wanted)
 
     def give(self, name: str | None, ids: Iterable[str]) -> None:
         """Give places to what is accepted, however many there are."""

@@ -6,7 +6,7 @@ that of an entity on which an ancestor has one. An ancestor may wait for it, so 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway_node.entities.values import EntityRef
@@ -81,14 +81,19 @@ class Places:
         Raises:
             ScriptAlreadyRunning, ConcurrencyLimitReached: as their names say.
         """
+        for refusal in self.refusals(place, waiting):
+            raise refusal
+
+    def refusals(self, place: Place, waiting: Iterable[Place]) -> Iterator[Exception]:
+        """Yield all for which there is no place, in the order in which `check` looks."""
         others = [each for each in self._taken.values() if each.execution_id != place.execution_id]
         of_entity = [other for other in others if other.entity == place.entity]
-        check_single(place, of_entity)
-        if place.group is not None:
-            self._check_group(place.group, others)
+        yield from single_refusals(place, of_entity)
+        if place.group is not None and self._group_is_full(place.group, others):
+            yield ConcurrencyLimitReached('max_parallel', place.group.max_parallel)
         limits = self._limits
         if self._entity_is_full(place, of_entity, waiting):
-            raise ConcurrencyLimitReached(
+            yield ConcurrencyLimitReached(
                 'scripts.max_concurrent_executions_per_entity', limits.max_executions_per_entity
             )
         if (
@@ -96,17 +101,19 @@ class Places:
             and not self._is_in_anothers(place)
             and self._counted(others) >= limits.max_executions
         ):
-            raise ConcurrencyLimitReached(
+            yield ConcurrencyLimitReached(
                 'scripts.max_concurrent_executions', limits.max_executions
             )
-        self._held_scripts.check(place.entity, place.script)
+        try:
+            self._held_scripts.check(place.entity, place.script)
+        except ScriptAlreadyRunning as error:
+            yield error
 
-    def _check_group(self, group: GroupLimit, others: Iterable[Place]) -> None:
+    def _group_is_full(self, group: GroupLimit, others: Iterable[Place]) -> bool:
         of_group = sum(
             other.group is not None and other.group.group_id == group.group_id for other in others
         )
-        if of_group >= group.max_parallel:
-            raise ConcurrencyLimitReached('max_parallel', group.max_parallel)
+        return of_group >= group.max_parallel
 
     def _entity_is_full(
         self, place: Place, of_entity: list[Place], waiting: Iterable[Place]
@@ -135,10 +142,11 @@ class Places:
         return False
 
 
-def check_single(place: Place, others: Iterable[Place]) -> None:
-    """Raise ScriptAlreadyRunning where the script allows one execution, and another one of it is
-    among the others."""
+def single_refusals(place: Place, others: Iterable[Place]) -> Iterator[ScriptAlreadyRunning]:
+    """Yield the refusal of a script that allows one execution, where another one of it is among
+    the others."""
     if place.script.single_execution:
         for other in others:
             if (other.entity, other.script.id) == (place.entity, place.script.id):
-                raise ScriptAlreadyRunning(place.script.id, other.execution_id)
+                yield ScriptAlreadyRunning(place.script.id, other.execution_id)
+                return

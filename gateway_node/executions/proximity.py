@@ -51,6 +51,13 @@ class ProximityCheck(Protocol):
         """Return what an actor has to answer to start a script; None where there is nothing to
         answer at the moment."""
 
+    def check_open(self, script: Script, actor: Actor) -> None:
+        """Return where an actor's proof would be looked at; nothing is used up, or shown.
+
+        Raises:
+            ProximityNotAvailable, ProximityClosed: as their names say.
+        """
+
     async def check(self, entity: EntityRef, script: Script, proof: Proof) -> None:
         """Return where the proof holds, which it does once.
 
@@ -65,6 +72,10 @@ class NoProximityCheck:
 
     async def challenge(self, entity: EntityRef, script: Script, actor: Actor) -> None:
         """Return None: nothing that could be answered would be taken."""
+
+    def check_open(self, script: Script, actor: Actor) -> None:
+        """Raise ProximityNotAvailable."""
+        raise ProximityNotAvailable(script.id)
 
     async def check(self, entity: EntityRef, script: Script, proof: Proof) -> None:
         """Raise ProximityNotAvailable."""

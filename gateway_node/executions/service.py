@@ -48,9 +48,11 @@ from gateway_node.executions.ports import (
 )
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.questions import Questions
+from gateway_node.executions.readiness import Readiness
 from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
+from gateway_node.executions.start_places import StartPlaces
 from gateway_node.executions.starts import StartRequest, Starts
 from gateway_node.executions.stops import Stops
 from gateway_node.executions.store_ports import ExecutionStore
@@ -110,15 +112,27 @@ class ExecutionService:
         self._starts_prepared = settings.restarts.start_prepared and library.turned_on
         self._held_scripts = HeldScripts(runner)
         line = Line(settings.concurrency, settings.line, self._held_scripts, clock.monotonic)
+        places = StartPlaces(
+            line,
+            max_schedules=settings.restarts.max_schedules,
+            max_open_per_identity=settings.max_open_per_identity,
+        )
         self._admission = Admission(
             library=library,
             schemas=schemas,
             runner=runner,
             ledger=ledger,
             free_space=free_space,
-            line=line,
+            places=places,
             up_sec=store.up_sec,
             settings=settings,
+            proximity=proximity,
+        )
+        self.readiness = Readiness(
+            runner=runner,
+            free_space=free_space,
+            places=places,
+            guard=guard,
             proximity=proximity,
         )
         self._further_attempts = FurtherAttempts(
@@ -233,6 +247,7 @@ class ExecutionService:
         await self._held_scripts.read(self._store)
         await self.line.open()
         self._admission.open(directory)
+        self.readiness.open(directory)
         self._schedules.add_due(left.schedules)
         await self._groups.restore(left.groups)
         for execution in left.unstarted:

@@ -10,6 +10,7 @@ from gateway_node.callbacks.values import CallbackStatus
 from gateway_node.entities.values import ComponentKind
 from gateway_node.executions.actors import Role
 from gateway_node.executions.entity_lock import LockScope
+from gateway_node.executions.readiness import Need
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.error_table import ERROR_TABLE
 from gateway_node.http_server.execution_schemas import EXECUTION_SCHEMAS
@@ -286,6 +287,23 @@ SCHEMAS: dict[str, Schema] = {
     ),
     'ScriptVersionList': list_of('ScriptVersion', {'complete': FLAG}),
     'UploadedScript': object_of(_SCRIPT_REFERENCE),
+    'Readiness': object_of({'ready': FLAG, 'items': array_of(reference_to('Checked'))}),
+    'Checked': object_of(
+        {'reason': choice_of(Need), 'ready': FLAG},
+        {
+            'message': TEXT,
+            'online': FLAG,
+            'entity': TEXT,
+            'existing_lock_id': TEXT,
+            'holder': object_of({}, {'name': TEXT, 'client_id': TEXT}),
+            'lock_expiration': TIME,
+            'confirmation': TEXT,
+            'give': {'enum': ['confirmed', 'proximity_response']},
+            'execution': TEXT,
+            'waiting': COUNT,
+            'queues': FLAG,
+        },
+    ),
     'Pagination': object_of(
         {'page': COUNT, 'page_size': COUNT, 'total_items': COUNT, 'total_pages': COUNT},
         {'approximate': FLAG},

@@ -12,7 +12,7 @@ from gateway_node.executions.errors import (
     ScriptHasOpenExecutions,
     StoreUnavailable,
 )
-from gateway_node.http_server import script_lists, scripts
+from gateway_node.http_server import readiness_requests, script_lists, scripts
 from gateway_node.http_server.bodies import UploadBody
 from gateway_node.http_server.errors import ContentNotFound
 from gateway_node.http_server.route import BYTES, CONFIGURATOR, Route, VIEWER
@@ -142,5 +142,15 @@ SCRIPT_ROUTES: tuple[Route[Any, Any], ...] = (
         finds=find_entity,
         answers='ScriptVersionList',
         errors=(*ERRORS_OF_SCRIPT, StoreUnavailable),
+    ),
+    Route(
+        'GET',
+        '/{collection}/{entity_id}/scripts/{script_id}/readiness',
+        VIEWER,
+        readiness_requests.show_readiness,
+        readiness_requests.OfReadiness,
+        finds=find_entity,
+        answers='Readiness',
+        errors=ERRORS_OF_SCRIPT,
     ),
 )

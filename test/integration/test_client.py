@@ -73,6 +73,16 @@ def test_the_apps_and_the_components_are_the_entities(gateway: Gateway) -> None:
     assert 'components/powertrain_engine' in entities
 
 
+def test_why_a_script_would_not_start_is_told_without_a_start(gateway: Gateway) -> None:
+    """Each need with what would have to change."""
+    assert gateway.readiness(ENTITY, uploaded(gateway, 'true\n')).ready
+    script = gateway.upload(ENTITY, b'true\n', file_name='a.sh', confirmation='The arm moves.')
+    readiness = gateway.readiness(ENTITY, script.id, execution_type='on_restart')
+    (need,) = (each for each in readiness.needs if not each.ready)
+    assert (readiness.ready, need.reason) == (False, 'confirmation')
+    assert 'confirmed' in (need.message or '')
+
+
 def test_what_has_to_be_confirmed_comes_with_the_refusal(gateway: Gateway) -> None:
     """A program shows it to a person, and says then that it is confirmed."""
     script = gateway.upload(ENTITY, b'true\n', file_name='a.sh', confirmation='The arm moves.')

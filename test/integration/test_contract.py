@@ -640,6 +640,12 @@ CONCERNS: dict[str, set[str]] = {
     '{entity}/scripts': {*ENTITY_STATES, 'scripts off'},
     '{entity}/scripts/{id}': SCRIPT_STATES,
     '{entity}/scripts/{id}/content': SCRIPT_STATES,
+    '{entity}/scripts/{id}/readiness': {
+        *SCRIPT_STATES,
+        'runner unavailable',
+        'disk space low',
+        'entity locked',
+    },
     '{entity}/scripts/{id}/versions': {*SCRIPT_STATES, 'script deleted after an execution'},
     '{entity}/scripts/{id}/executions': SCRIPT_STATES | USES_OF_A_SCRIPT,
     '{entity}/executions': {*ENTITY_STATES, 'scripts off'},

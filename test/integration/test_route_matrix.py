@@ -88,6 +88,7 @@ ASKS: Mapping[tuple[str, str], Ask] = {
             _SCRIPT,
             f'{_SCRIPT}/content',
             f'{_SCRIPT}/versions',
+            f'{_SCRIPT}/readiness',
             '/events/{sequence}',
             '/executions/stats',
             '/{collection}/{entity_id}/line',
