@@ -7,7 +7,7 @@ import math
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Role
 from gateway_node.executions.entity_lock import EntityLock
-from gateway_node.scripts.errors import Violation
+from gateway_node.violations import Violation
 
 
 class NotAuthenticated(Exception):

@@ -15,8 +15,8 @@ from gateway_node.executions.values import (
     FINAL_STATUSES,
     UnkillableProcess,
 )
-from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.values import ScriptKind
+from gateway_node.violations import Violation
 
 _SHOWN = 80
 """Characters of a value that a message repeats."""

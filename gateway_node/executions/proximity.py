@@ -16,8 +16,8 @@ from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import FeatureNotAvailable
-from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.values import Script
+from gateway_node.violations import Violation
 
 
 @dataclass(frozen=True, kw_only=True)

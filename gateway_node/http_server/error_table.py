@@ -20,6 +20,7 @@ from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.http_server import errors as requests
 from gateway_node.http_server.answer_fields import PROTECTIVE
 from gateway_node.scripts import errors as scripts
+from gateway_node.violations import Violation
 
 _log = logging.getLogger(__name__)
 
@@ -252,7 +253,7 @@ def _domain_error(request: web.BaseRequest, error: Exception) -> web.Response:
 def _known(error: Exception) -> dict[str, Any]:
     """Return what an error tells beside its message: `told`, JSON values by name, and all that is
     wrong."""
-    found: Iterable[scripts.Violation] = getattr(error, 'violations', ())
+    found: Iterable[Violation] = getattr(error, 'violations', ())
     listed = [{'path': each.path, 'reason': each.reason} for each in found]
     return {**getattr(error, 'told', {}), **({'violations': listed} if listed else {})}
 

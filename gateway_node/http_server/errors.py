@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of HTTP itself: what a request is refused for before any room is asked."""
 
-from gateway_node.scripts.errors import Violation
+from gateway_node.violations import Violation
 
 MAX_HEADER_BYTES = 64 * 1024
 """Of a request; aiohttp by itself bounds each field, and before 3.14 not their number."""

@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 
 from gateway_node.entities.names import ID_PATTERN, is_id
 from gateway_node.executions.ids import EXECUTION_ID_PATTERN, is_execution_id
-from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.records import VERSION
+from gateway_node.violations import Violation
 
 T_co = TypeVar('T_co', covariant=True)
 Choice_co = TypeVar('Choice_co', bound=enum.Enum, covariant=True)

@@ -8,8 +8,8 @@ from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.fields import Field, refused, ValueRefused
 from gateway_node.http_server.query_fields import Several
 from gateway_node.http_server.takes import Taken, taken_by
-from gateway_node.scripts.errors import Violation
 from gateway_node.strict_json import pointer_token
+from gateway_node.violations import Violation
 
 _SHOWN = 80
 """Characters of an unknown name that an answer repeats."""

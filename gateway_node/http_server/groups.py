@@ -18,7 +18,7 @@ from gateway_node.http_server.once import MadeOnce, started_once
 from gateway_node.http_server.query_fields import EntityPattern, SearchText
 from gateway_node.http_server.start_bodies import ARGUMENTS, PARAMETERS, StartOptions
 from gateway_node.http_server.takes import member, optional
-from gateway_node.scripts.errors import Violation
+from gateway_node.violations import Violation
 
 MAX_ENTITIES = 100
 """Paths and patterns of one start."""

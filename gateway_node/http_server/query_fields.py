@@ -11,7 +11,7 @@ from gateway_node.entities.values import EntityType
 from gateway_node.executions.filters import TriggerFilter
 from gateway_node.executions.values import TriggerType
 from gateway_node.http_server.fields import Choice, Field, refused, shown, ValueRefused
-from gateway_node.scripts.errors import Violation
+from gateway_node.violations import Violation
 
 T = TypeVar('T')
 

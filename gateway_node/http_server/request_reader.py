@@ -13,8 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from gateway_node.http_server.errors import InvalidParameter, InvalidRequest
 from gateway_node.http_server.fields import ValueRefused
 from gateway_node.http_server.takes import Place, Taken, taken_by
-from gateway_node.scripts.errors import Violation
 from gateway_node.strict_json import pointer_token
+from gateway_node.violations import Violation
 
 T = TypeVar('T')
 

@@ -23,8 +23,8 @@ from gateway_node.http_server.query_fields import Moment
 from gateway_node.http_server.takes import member, optional
 from gateway_node.scripts.arguments import MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_PARAMETERS
 from gateway_node.scripts.document_fields import MIN_TIMEOUT_SEC
-from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.values import DEFAULT_PRIORITY, MAX_PRIORITY
+from gateway_node.violations import Violation
 
 MAX_TIMEOUT_SEC = 31_536_000.0
 """As long as `scripts.default_timeout_sec` may be; what a script allows is shorter."""

@@ -20,9 +20,10 @@ from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, 
 from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.masking import names_in
 from gateway_node.process.sourcing import ScriptWorld
-from gateway_node.scripts.errors import ParametersInvalid, Violation
+from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import Script, ScriptKind
 from gateway_node.strict_json import pointer_token
+from gateway_node.violations import Violation
 
 _log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from gateway_node.scripts.errors import (
     ParametersInvalid,
     SchemaCheckUnavailable,
     ScriptRefused,
-    Violation,
 )
+from gateway_node.violations import Violation
 
 _LOGGER = logging.getLogger(__name__)
 

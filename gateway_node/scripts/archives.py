@@ -20,8 +20,9 @@ import zlib
 
 from gateway_node.scripts.archive_names import name_faults
 from gateway_node.scripts.disk import new_file, open_plain, SCRIPT_MODE
-from gateway_node.scripts.errors import ScriptRefused, Violation
+from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.strict_json import pointer_token, shown
+from gateway_node.violations import Violation
 
 MAX_ENTRIES = 1000
 """Files and folders of an archive."""

@@ -7,9 +7,10 @@ import json
 from typing import Any
 
 from gateway_node.masking import names_in
-from gateway_node.scripts.errors import ParametersInvalid, Violation
+from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import Script
 from gateway_node.strict_json import pointer_token
+from gateway_node.violations import Violation
 
 MAX_PARAMETERS = 1000
 MAX_ARGUMENTS = 256

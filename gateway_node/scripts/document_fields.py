@@ -4,9 +4,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway_node.scripts.errors import Violation
 from gateway_node.scripts.file_names import first_control
 from gateway_node.strict_json import shown
+from gateway_node.violations import Violation
 
 MAX_DESCRIPTION_LENGTH = 4096
 MIN_TIMEOUT_SEC = 0.01

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of the script room."""
 
-from dataclasses import dataclass
 import errno
 from pathlib import Path
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.strict_json import clip
+from gateway_node.violations import Violation
 
 
 class ScriptLimitReached(Exception):
@@ -71,15 +71,6 @@ class ScriptTooLarge(Exception):
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f'the file is larger than {max_bytes} bytes (scripts.max_file_size_mb)')
         self.max_bytes = max_bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    """One place of a JSON document that breaks a rule."""
-
-    path: str
-    """JSON Pointer into the document; the empty string is the document itself."""
-    reason: str
 
 
 class ScriptRefused(Exception):

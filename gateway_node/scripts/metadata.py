@@ -19,10 +19,11 @@ from gateway_node.scripts.document_fields import (
     timeout,
     unknown,
 )
-from gateway_node.scripts.errors import ScriptRefused, Violation
+from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.file_names import UPLOADED_KINDS
 from gateway_node.scripts.values import Limits, Retries, ScriptKind, Verdict
 from gateway_node.strict_json import pointer_token, shown
+from gateway_node.violations import Violation
 
 MAX_NAME_LENGTH = 255
 MAX_ENTRY_LENGTH = 1024

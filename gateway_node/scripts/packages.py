@@ -14,11 +14,12 @@ from pathlib import Path
 from gateway_node.scripts.archives import open_archive, refusal
 from gateway_node.scripts.beginning import Beginning, read_beginning
 from gateway_node.scripts.disk import make_directory, SCRIPT_MODE, sync_directory, write_file
-from gateway_node.scripts.errors import ScriptRefused, Violation
+from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.file_names import kind_by_name
 from gateway_node.scripts.mending import mend, SHELL_KINDS
 from gateway_node.scripts.values import Mending, ScriptKind
 from gateway_node.strict_json import shown
+from gateway_node.violations import Violation
 
 _NAMED_FILES = 20
 """That a refusal names."""

@@ -37,7 +37,6 @@ from gateway_node.scripts.errors import (
     ScriptsTurnedOff,
     ScriptTooLarge,
     UploadsTurnedOff,
-    Violation,
 )
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import hash_file, ManagedScript
@@ -46,6 +45,7 @@ from gateway_node.scripts.metadata import Metadata, parse_metadata
 from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.scripts.values import EVERY_VERSION, Script, ScriptKind
 from gateway_node.threads import Threads
+from gateway_node.violations import Violation
 
 COMPONENT = EntityRef.from_path('components/temp_sensor')
 MAX_BYTES = 1_000_000

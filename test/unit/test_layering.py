@@ -30,6 +30,7 @@ COMMON = frozenset(
         'strict_json',
         'threads',
         'to_the_end',
+        'violations',
     }
 )
 """What every room may import, for it imports the standard library only."""
@@ -150,6 +151,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'strict_json': frozenset(),
     'threads': frozenset(),
     'to_the_end': frozenset(),
+    'violations': frozenset(),
 }
 """Which rooms of the package a room may import, beside itself."""
 

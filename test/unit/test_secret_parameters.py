@@ -29,10 +29,10 @@ from gateway_node.scripts.errors import (
     ParametersInvalid,
     SecretsMissing,
     SecretsScheduled,
-    Violation,
 )
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import ArgumentDefinition, Retries, Script, ScriptKind
+from gateway_node.violations import Violation
 
 SEED = 'hunter2-8b1f'
 OTHER = EntityRef(entity_type=EntityType.APP, entity_id='other')
