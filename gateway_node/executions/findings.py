@@ -12,7 +12,7 @@ import math
 import re
 from typing import Any
 
-from gateway_node.scripts.file_names import first_control
+from gateway_node.document_fields import first_control
 from gateway_node.scripts.values import Verdict
 from gateway_node.strict_json import pointer_token, shown
 

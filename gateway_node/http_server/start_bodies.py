@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import datetime
 from typing import Any
 
+from gateway_node.document_fields import MIN_TIMEOUT_SEC
 from gateway_node.executions.starts import RUNS_NOW, StartRequest
 from gateway_node.executions.values import ExecutionType
 from gateway_node.http_server.errors import InvalidParameter
@@ -22,7 +23,6 @@ from gateway_node.http_server.fields import (
 from gateway_node.http_server.query_fields import Moment
 from gateway_node.http_server.takes import member, optional
 from gateway_node.scripts.arguments import MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_PARAMETERS
-from gateway_node.scripts.document_fields import MIN_TIMEOUT_SEC
 from gateway_node.scripts.values import DEFAULT_PRIORITY, MAX_PRIORITY
 from gateway_node.violations import Violation
 

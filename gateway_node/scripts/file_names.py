@@ -7,6 +7,7 @@ A file name is a hint of the kind, and the name of the file on disk in a folder 
 import re
 import unicodedata
 
+from gateway_node.document_fields import CONTROL
 from gateway_node.scripts.errors import ScriptRefused
 from gateway_node.scripts.values import MENDED_FOLDER, ScriptKind
 from gateway_node.strict_json import shown
@@ -41,22 +42,8 @@ _CHOICES = {ScriptKind.SH: ScriptKind.BASH, ScriptKind.PYTHON: ScriptKind.LAUNCH
 
 _SEPARATORS = frozenset('/\\\u2044\u2215\u2216\u29f5\u29f8\u29f9')
 """Path separators and the characters that look like one but that NFKC leaves alone."""
-_CONTROL = frozenset({'Cc', 'Cs', 'Zl', 'Zp'})
-_INVISIBLE = _CONTROL | {'Cf', 'Co', 'Cn'}
+_INVISIBLE = CONTROL | {'Cf', 'Co', 'Cn'}
 """Unicode categories that show nothing, turn the direction, or belong to nobody."""
-_DIRECTIONS = frozenset({'LRE', 'RLE', 'LRO', 'RLO', 'PDF', 'LRI', 'RLI', 'FSI', 'PDI'})
-"""Bidirectional classes of the characters that reorder the text around them."""
-
-
-def first_control(text: str, allowed: str = '') -> str | None:
-    """Return the first control or reordering character of a text, as `U+202E`, or None."""
-    for character in text:
-        if character not in allowed and (
-            unicodedata.category(character) in _CONTROL
-            or unicodedata.bidirectional(character) in _DIRECTIONS
-        ):
-            return f'U+{ord(character):04X}'
-    return None
 
 
 def plain_name_fault(name: str) -> str | None:

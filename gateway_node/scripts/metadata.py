@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from gateway_node.scripts.document_fields import (
+from gateway_node.document_fields import (
     description,
     flag,
     LINE_BREAKS,

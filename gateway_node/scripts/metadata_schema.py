@@ -6,7 +6,7 @@ A test holds the two to each other: what the one takes the other takes.
 
 from typing import Any
 
-from gateway_node.scripts.document_fields import (
+from gateway_node.document_fields import (
     MAX_DESCRIPTION_LENGTH,
     MAX_TIMEOUT_SEC,
     MIN_TIMEOUT_SEC,
@@ -30,7 +30,7 @@ _CONTROL = (
     r'\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f'
     r'\u2028\u2029\u202a-\u202e\u2066-\u2069'
 )
-"""As `file_names.first_control` has them, `_LINE_BREAKS` aside."""
+"""As `document_fields.first_control` has them, `_LINE_BREAKS` aside."""
 
 
 def _text(max_length: int, *, never: str = _CONTROL + _LINE_BREAKS) -> dict[str, Any]:

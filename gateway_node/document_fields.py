@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fields that the documents of this room have in common: each reader takes a JSON value."""
+"""The fields that documents from outside have in common: each reader takes a JSON value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
+import unicodedata
 
-from gateway_node.scripts.file_names import first_control
 from gateway_node.strict_json import shown
 from gateway_node.violations import Violation
 
@@ -15,11 +15,16 @@ MAX_TIMEOUT_SEC = 30 * 86400.0
 LINE_BREAKS = '\n\t\r'
 """What a text of several lines may have of control characters."""
 
+CONTROL = frozenset({'Cc', 'Cs', 'Zl', 'Zp'})
+"""Unicode categories of control characters."""
+_DIRECTIONS = frozenset({'LRE', 'RLE', 'LRO', 'RLO', 'PDF', 'LRI', 'RLI', 'FSI', 'PDI'})
+"""Bidirectional classes of the characters that reorder the text around them."""
+
 Reader = Callable[[object, str, list[Violation]], Any]
 """Reads a field's value; adds what is wrong to the list and then returns None."""
 
 
-def unknown(path: str, allowed: Mapping[str, object]) -> Violation:
+def unknown(path: str, allowed: Iterable[str]) -> Violation:
     """Return what is wrong with a name that nothing has."""
     return Violation(path=path, reason=f'is unknown; allowed: {", ".join(allowed)}')
 
@@ -89,3 +94,14 @@ def number(
 def timeout(value: object, path: str, violations: list[Violation]) -> float | None:
     """Read how long an execution may take."""
     return number(value, path, violations, bounds=(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC))
+
+
+def first_control(text: str, allowed: str = '') -> str | None:
+    """Return the first control or reordering character of a text, as `U+202E`, or None."""
+    for character in text:
+        if character not in allowed and (
+            unicodedata.category(character) in CONTROL
+            or unicodedata.bidirectional(character) in _DIRECTIONS
+        ):
+            return f'U+{ord(character):04X}'
+    return None
