@@ -7,8 +7,8 @@ import enum
 import re
 from typing import Any
 
-from gateway_node.scripts.errors import Violation
 from gateway_node.strict_json import pointer_token, shown
+from gateway_node.violations import Violation
 
 MAX_BAG_TOPICS = 32
 
