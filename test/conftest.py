@@ -15,6 +15,7 @@ from execution_stage import set_stage, Stage
 from fakes import FakeClock, InMemoryExecutionStore
 from hypothesis import HealthCheck, settings
 import pytest
+from ros_support import NO_SHARED_MEMORY, PROFILES
 
 from gateway_node.executions.store_ports import ExecutionStore, RetentionPolicy
 from gateway_node.storage.database import Database
@@ -42,12 +43,14 @@ def pytest_sessionstart() -> None:
 def ros_graph_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give this process and its children a ROS domain and directories of their own.
 
-    Each file has another domain: a killed node stays in the graph for some 20 s.
+    Each file has another domain: a killed node stays in the graph for some 20 s. Through shared
+    memory it can keep nodes from the next gateway for good (docs/operating.md, "Nodes that go").
     """
     home = tmp_path_factory.mktemp('ros_home')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('ROS_DOMAIN_ID', str(_domain(next(_GRAPHS))))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        patch.setenv(PROFILES, str(NO_SHARED_MEMORY))
         patch.setenv('ROS_HOME', str(home))
         patch.setenv('ROS_LOG_DIR', str(home / 'log'))
         yield

@@ -2,6 +2,7 @@
 """The robot's graph as entities: nodes of other processes that appear, die and return."""
 
 from pathlib import Path
+import re
 import signal
 import socket
 from typing import Any
@@ -72,6 +73,14 @@ def test_a_killed_node_goes_offline_when_the_graph_forgets_it(tmp_path: Path) ->
         api.wait_for_app('temp_sensor', online=False)
         with bare_node('temp_sensor', NAMESPACE):
             api.wait_for_app('temp_sensor')
+
+
+def test_with_the_profile_of_the_package_nobody_listens_in_shared_memory(tmp_path: Path) -> None:
+    """Nodes then go on writing to no dead gateway (docs/operating.md, "Nodes that go")."""
+    with gateway(tmp_path) as api, bare_node('temp_sensor', NAMESPACE) as node:
+        api.wait_for_app('temp_sensor')
+        for pid in (api.process.pid, node.pid):
+            assert not re.search(r'/dev/shm/fast\w+_port', Path(f'/proc/{pid}/maps').read_text())
 
 
 def test_a_node_that_returns_under_another_namespace_is_another_app(tmp_path: Path) -> None:

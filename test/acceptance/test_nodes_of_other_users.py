@@ -17,7 +17,7 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from foreign_processes import skip_where_users_cannot_change, UID
 from gateway_process import gateway
-from ros_support import bare_node
+from ros_support import bare_node, PROFILES
 
 # Python may lie where only root may read; what others may write is what matters.
 AS_OTHER = (
@@ -28,6 +28,12 @@ UNIT = Path(__file__).parents[2] / 'config' / 'gateway_node.service'
 GETS = 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=20).read().decode())'
 LOOPBACK = 'ip link set lo up multicast on && ip route add 224.0.0.0/4 dev lo'
 HINT = f'user {UID} has some in this domain'
+
+
+@pytest.fixture(autouse=True)
+def shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Fast DDS listen where it does without a profile."""
+    monkeypatch.delenv(PROFILES)
 
 
 @contextlib.contextmanager

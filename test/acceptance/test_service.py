@@ -16,12 +16,13 @@ from waiting import wait_for
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
 from gateway_process import nothing_left, serving, started
+from ros_support import PROFILES
 
 from gateway_node.before_start import MISCONFIGURED
 from gateway_node.main import START_DEADLINE_SEC
 
 UNIT = Path(__file__).parents[2] / 'config' / 'gateway_node.service'
-GRAPH = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE')
+GRAPH = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', PROFILES)
 
 
 def settings(name: str) -> list[str]:

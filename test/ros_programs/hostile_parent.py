@@ -12,10 +12,13 @@ import sys
 import tempfile
 
 INHERITED_FD = 50
-GRAPH = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOG_DIR')
+GRAPH = (
+    *('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOG_DIR'),
+    *('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+)
 
 environment = {
-    **{os.fsencode(name): os.fsencode(os.environ[name]) for name in GRAPH},
+    **{os.fsencode(name): os.fsencode(os.environ[name]) for name in GRAPH if name in os.environ},
     # Neither HOME nor PATH, and an encoding in which a name in another script cannot be written.
     b'LC_ALL': b'C',
     b'PYTHONUTF8': b'0',

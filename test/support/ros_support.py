@@ -16,6 +16,11 @@ import pytest
 
 PROGRAMS = Path(__file__).parents[1] / 'ros_programs'
 DEADLINE_SEC = 20.0
+NO_SHARED_MEMORY = Path(__file__).parents[2] / 'config' / 'no_shared_memory.xml'
+PROFILES = (
+    f'FAST{"RTPS" if os.environ.get("ROS_DISTRO") == "jazzy" else "DDS"}_DEFAULT_PROFILES_FILE'
+)
+"""What names Fast DDS's profiles; Kilted warns where the name of Jazzy is set."""
 
 
 @pytest.fixture
