@@ -80,6 +80,8 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         script_name=summary.get('script_name'),
         script_kind=_script_kind(summary.get('kind')),
         script_tags=tuple(summary.get('tags', ())),
+        instance=summary.get('instance'),
+        instance_version=summary.get('instance_version'),
         execution_type=_execution_type(summary['execution_type']),
         status=_status(summary['status']),
         trigger=_trigger(summary['trigger']),
@@ -179,12 +181,18 @@ def _moment(text: str | None) -> datetime.datetime | None:
 
 
 def _trigger(told: Summary) -> Trigger:
-    return _shared_trigger(told['type'], told.get('setting'), told.get('username'))
+    return _shared_trigger(
+        told['type'], told.get('setting'), told.get('username'), told.get('firing')
+    )
 
 
 @functools.lru_cache(maxsize=256)
-def _shared_trigger(trigger_type: str, setting: str | None, username: str | None) -> Trigger:
-    return Trigger(type=TriggerType(trigger_type), setting=setting, username=username)
+def _shared_trigger(
+    trigger_type: str, setting: str | None, username: str | None, firing: int | None
+) -> Trigger:
+    return Trigger(
+        type=TriggerType(trigger_type), setting=setting, username=username, firing=firing
+    )
 
 
 def _schedule(summary: Summary, rest: Summary) -> Schedule:

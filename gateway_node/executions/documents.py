@@ -83,6 +83,8 @@ def summary_of(execution: Execution) -> dict[str, Any]:
             'entity': execution.entity.path,
             'script_id': execution.script_id,
             'script_version': execution.script_version,
+            'instance': execution.instance,
+            'instance_version': execution.instance_version,
             'schedule': execution.schedule,
             'script_name': execution.script_name,
             'kind': execution.script_kind and execution.script_kind.value,
@@ -208,11 +210,13 @@ def _time(moment: datetime.datetime | None) -> str | None:
 
 
 def _trigger(trigger: Trigger) -> Summary:
-    told = {'type': trigger.type.value}
+    told: dict[str, Any] = {'type': trigger.type.value}
     if trigger.setting is not None:
         told['setting'] = trigger.setting
     if trigger.username is not None:
         told['username'] = trigger.username
+    if trigger.firing is not None:
+        told['firing'] = trigger.firing
     return told
 
 

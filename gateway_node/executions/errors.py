@@ -113,6 +113,17 @@ class ScriptAlreadyRunning(Exception):
         self.execution_id = execution_id
 
 
+class InstanceAlreadyRunning(Exception):
+    """An instance has an open execution."""
+
+    def __init__(self, instance: str, execution_id: str) -> None:
+        super().__init__(
+            f'instance {instance!r} has one execution at a time; {execution_id} is open'
+        )
+        self.instance = instance
+        self.execution_id = execution_id
+
+
 class ScriptHeldByProcesses(ScriptAlreadyRunning):
     """Processes that a single-execution script left live on: nobody can end them."""
 

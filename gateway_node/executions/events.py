@@ -11,6 +11,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.entity_lock import EntityLock
 from gateway_node.executions.idempotency import IdempotencyKey
+from gateway_node.executions.instance_refs import KeptInstance, PendingFiring
 from gateway_node.executions.values import Execution
 
 
@@ -59,6 +60,23 @@ class EventKind(enum.Enum):
     """Somebody else took it away."""
     LOCK_EXPIRED = 'lock.expired'
     """Its time was over, or the machine was booted."""
+    INSTANCE_CREATED = 'instance.created'
+    """A script has a new instance."""
+    INSTANCE_REPLACED = 'instance.replaced'
+    """An instance is another one now, under the same name."""
+    INSTANCE_DELETED = 'instance.deleted'
+    """An instance is gone."""
+    INSTANCE_ENABLED = 'instance.enabled'
+    """Its triggers fire from now on."""
+    INSTANCE_DISABLED = 'instance.disabled'
+    """Its triggers do not fire any more."""
+    TRIGGER_FIRED = 'trigger.fired'
+    """The condition of a trigger came true; `changes` say which one, and the values."""
+    TRIGGER_DROPPED = 'trigger.dropped'
+    """What fired leads to nothing; `changes` name the firing."""
+    TRIGGER_DAMPED = 'trigger.damped'
+    """A trigger would fire more often than it may; `changes` say how often it was kept from it,
+    once that is over."""
 
 
 FIRST_KINDS = frozenset({EventKind.EXECUTION_ACCEPTED, EventKind.SCHEDULE_MADE})
@@ -131,6 +149,12 @@ class Happening:
     """What is different now, as JSON values."""
     lock: EntityLock | None = None
     """What it happened to, as it is now: kept in the same commit, or, where it ended, no more."""
+    instance: KeptInstance | None = None
+    """The same, of an instance."""
+    fires: PendingFiring | None = None
+    """What fired: kept in the same commit, under the sequence of the event."""
+    settles: int | None = None
+    """The sequence of the firing that leads to nothing: it is pending no more."""
 
     @classmethod
     def queued(cls, entity: EntityRef, script_id: str, execution_id: str) -> 'Happening':

@@ -21,6 +21,7 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.families import Families
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.instance_refs import InstanceStart
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit
@@ -77,6 +78,8 @@ class StartRequest:
     """Under which it is kept what became of it."""
     callback: str | None = None
     """The URL to which the end is to be told."""
+    instance: InstanceStart | None = None
+    """On behalf of which instance of the script."""
 
 
 class Starts:

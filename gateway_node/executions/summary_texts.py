@@ -2,8 +2,8 @@
 """Summaries of executions as texts that are answered without being read: where what differs from
 request to request goes.
 
-`documents.summary_of` begins with the members that are looked for here. Ids, paths and versions
-hold nothing that JSON escapes.
+`documents.summary_of` begins with the members that are looked for here. Ids, paths, versions and
+the names of instances hold nothing that JSON escapes.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,14 +12,18 @@ from typing import Any
 
 _BEGIN = '{"id":"'
 _SECOND = '","status":"'
+_INSTANCE = ',"instance":"'
 _SCHEDULE = ',"schedule":"'
 _USUALLY_AT = len(_BEGIN) + len('exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8')
 """Where `_SECOND` stands behind an id of the gateway's."""
 _CUTS = 20
 """Quotes up to the end of the script's version."""
 
-IsOutdated = Callable[[str, str, str], bool]
-"""Tells it of a version, by the entity's path, the script's id and the version."""
+InstanceThen = tuple[str, str]
+"""The name of an instance, and the version that was executed."""
+IsOutdated = Callable[[str, str, str, InstanceThen | None], bool]
+"""Tells it of a version, by the entity's path, the script's id, the version, and the instance
+where it was on behalf of one."""
 
 
 class SummaryText(tuple[str, ...]):
@@ -85,10 +89,14 @@ def parts_of(text: str) -> SummaryText:
 def answered(base: str, summaries: Iterable[SummaryText], is_outdated: IsOutdated) -> str:
     """Return what is answered of executions below a base, with a comma between them."""
     pieces: list[str] = []
-    of_script: dict[tuple[str, str, str], tuple[str, str]] = {}
+    of_script: dict[tuple[str, str, str, InstanceThen | None], tuple[str, str]] = {}
     for each in summaries:
         execution_id, status, rest = each[3], each[7], each[20]
-        script = each[11], each[15], each[19]
+        instance = None
+        if rest.startswith(_INSTANCE):
+            _, _, _, name, _, _, _, version, rest = rest.split('"', 8)
+            instance = name, version
+        script = each[11], each[15], each[19], instance
         told = of_script.get(script)
         if told is None:
             told = of_script[script] = _of_script(base, *script, is_outdated(*script))
@@ -107,11 +115,19 @@ _HREF_BEGINS = len(_HREF)
 
 
 def _of_script(
-    base: str, entity: str, script_id: str, version: str, is_outdated: bool
+    base: str,
+    entity: str,
+    script_id: str,
+    version: str,
+    instance: InstanceThen | None,
+    is_outdated: bool,
 ) -> tuple[str, str]:
     """Return what stands between the status and the end of the href, and what is behind that."""
+    of_instance = ''
+    if instance is not None:
+        of_instance = f'{_INSTANCE}{instance[0]}","instance_version":"{instance[1]}"'
     return (
         f'{_HREF}{base}/{entity}/scripts/{script_id}/executions/',
-        f'","entity":"{entity}","script_id":"{script_id}","script_version":"{version}",'
-        f'"is_outdated":{"true" if is_outdated else "false"}',
+        f'","entity":"{entity}","script_id":"{script_id}","script_version":"{version}"'
+        f'{of_instance},"is_outdated":{"true" if is_outdated else "false"}',
     )

@@ -70,6 +70,8 @@ class TriggerType(enum.Enum):
     """A schedule, at a start of the gateway."""
     SYSTEM = 'system'
     """The gateway itself: a timeout, a limit, its own shutdown."""
+    CONDITION = 'condition'
+    """A trigger of the instance, whose condition came true."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +80,16 @@ class Trigger:
 
     type: TriggerType
     setting: str | None = None
-    """What of the trigger: the stop action, the limit, the schedule's id."""
+    """What of the trigger: the stop action, the limit, the schedule's id, the condition."""
     username: str | None = None
     """The authenticated client; None without authentication."""
+    firing: int | None = None
+    """The sequence of the event in the log that tells that the condition fired."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody wants what it leads to, and it does not only befall them."""
+        return self.type in (TriggerType.MANUAL, TriggerType.CONDITION)
 
 
 class FailureReason(enum.Enum):
@@ -235,6 +244,10 @@ class Execution:
     """As it was for this execution, as kind and tags were; None on records of version 0.1.0."""
     script_kind: ScriptKind | None = None
     script_tags: tuple[str, ...] = ()
+    instance: str | None = None
+    """The name of the script's instance on behalf of which it runs."""
+    instance_version: str | None = None
+    """Of the instance, as it was when this was accepted."""
     execution_type: ExecutionType
     status: ExecutionStatus
     trigger: Trigger
@@ -348,8 +361,9 @@ class Execution:
 
     @property
     def stop_accepted(self) -> bool:
-        """True once a client's stop was accepted; its final status is then TERMINATED."""
-        return self.stop_trigger is not None and self.stop_trigger.type is TriggerType.MANUAL
+        """True once a stop was accepted that was wanted, by a client or by a trigger of the
+        instance; its final status is then TERMINATED."""
+        return self.stop_trigger is not None and self.stop_trigger.is_wanted
 
     @property
     def terminating(self) -> bool:

@@ -25,6 +25,8 @@ EXECUTION_COLUMNS = (
     'kind',
     'tags',
     'mended',
+    'instance',
+    'instance_version',
     'is_outdated',
     'execution_type',
     'arguments',
@@ -131,7 +133,7 @@ async def texts_of(base: str, library: SeenScripts, found: Collection[SummaryTex
     return answered(
         base,
         found,
-        lambda entity, script_id, version: is_outdated(version, versions[entity, script_id]),
+        lambda entity, script_id, version, _: is_outdated(version, versions[entity, script_id]),
     )
 
 

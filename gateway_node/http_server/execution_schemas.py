@@ -40,7 +40,9 @@ _EXECUTION_PATH = f'{_SCRIPT_PATH}/executions/exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8'
 _SCRIPT_HREF = href_to(_SCRIPT_PATH)
 _EXECUTION_HREF = href_to(_EXECUTION_PATH)
 
-_TRIGGER = object_of({'type': choice_of(TriggerType)}, {'setting': TEXT, 'username': TEXT})
+_TRIGGER = object_of(
+    {'type': choice_of(TriggerType)}, {'setting': TEXT, 'username': TEXT, 'firing': COUNT}
+)
 _CLIPPED = TEXT | {'maxLength': MAX_TEXT_CHARACTERS}
 _CHECK = object_of(
     {'name': _CLIPPED, 'verdict': choice_of(Verdict)},
@@ -63,6 +65,8 @@ _EXECUTION: Schema = {
 }
 _EXECUTION_WHERE_KNOWN: Schema = {
     'script_name': TEXT,
+    'instance': TEXT,
+    'instance_version': TEXT,
     'kind': choice_of(ScriptKind),
     'tags': TEXTS,
     'mended': MENDED,

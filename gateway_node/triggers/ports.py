@@ -4,10 +4,16 @@
 `test/fakes/` has an in-memory fake of each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from gateway_node.conditions.sources import Reading, RobotSource
+from gateway_node.executions.instance_refs import (
+    KeptInstance,
+    PendingFiring,
+    TriggerRef,
+    TriggerState,
+)
 
 
 class RobotValues(Protocol):
@@ -21,3 +27,31 @@ class RobotValues(Protocol):
         this call, and none once it is ended. However many watch the same, it is read once, and
         only while somebody watches. Belongs to the event loop; never raises.
         """
+
+
+class InstanceStore(Protocol):
+    """What is kept of instances and of their triggers; all raise StoreUnavailable.
+
+    What the log tells (`Happening.instance`, `.fires`, `.settles`) is kept in the commit of the
+    event, through `Ledger.record`. The first change of an execution whose `trigger.firing` is set
+    settles that firing in its own commit, and so does the stop whose `stop_trigger.firing` is.
+    """
+
+    async def instances(self) -> tuple[KeptInstance, ...]:
+        """Return all that are kept, in the order of their subjects."""
+
+    async def pending_firings(self) -> Mapping[int, PendingFiring]:
+        """Return what fired and led to nothing yet, by the sequences of the events, in order;
+        of instances that are gone, too."""
+
+    async def trigger_states(self) -> Mapping[TriggerRef, TriggerState]:
+        """Return what is kept of triggers.
+
+        It goes where the instance is replaced or deleted.
+        """
+
+    async def keep_truths(self, truths: Mapping[TriggerRef, bool]) -> None:
+        """Keep the last truths of conditions, and what else is kept of their triggers."""
+
+    async def keep_only(self, triggers: Collection[TriggerRef]) -> None:
+        """Forget the states of all others."""

@@ -19,6 +19,7 @@ from fakes.executions import (
 )
 from fakes.free_space import FakeFreeSpace
 from fakes.identity_store import InMemoryIdentityStore
+from fakes.instance_store import InMemoryInstanceStore
 from fakes.listener import RecordingListener
 from fakes.proximity_check import FakeProximityCheck
 from fakes.robot import FakeRobot
@@ -43,6 +44,7 @@ __all__ = [
     'InMemoryCallbackStore',
     'InMemoryExecutionStore',
     'InMemoryIdentityStore',
+    'InMemoryInstanceStore',
     'RecordingListener',
     'add',
     'as_listed',

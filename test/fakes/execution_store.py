@@ -13,6 +13,7 @@ from fakes.end_counts import InMemoryEndCounts
 from fakes.event_log import InMemoryEventLog
 from fakes.executions import as_listed
 from fakes.idempotency_keys import InMemoryIdempotencyKeys
+from fakes.instance_store import InMemoryInstanceStore
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
@@ -71,6 +72,8 @@ class InMemoryExecutionStore:
         self._log = InMemoryEventLog(clock, self._check_available)
         self._end_counts = InMemoryEndCounts(self._check_available)
         self._keys = InMemoryIdempotencyKeys(clock, self._check_available, self._is_open)
+        self.instance_store = InMemoryInstanceStore(self._check_available)
+        """What it keeps of instances, as SQLite's two stores are of one database."""
         self._last_id: str | None = None
 
     @property
@@ -114,9 +117,7 @@ class InMemoryExecutionStore:
             if not change.new and execution_id not in known:
                 raise ExecutionNotFound(execution_id)
             known.add(execution_id)
-        return tuple(
-            self._tell(each) if isinstance(each, Happening) else self._keep(each) for each in news
-        )
+        return tuple(map(self._record_one, news))
 
     async def get(self, execution_id: str) -> Execution | None:
         """Return the execution, or None."""
@@ -286,6 +287,11 @@ class InMemoryExecutionStore:
     def _check_available(self) -> None:
         if self.unavailable is not None:
             raise StoreUnavailable(self.unavailable)
+
+    def _record_one(self, each: Change | Happening) -> Event:
+        event = self._tell(each) if isinstance(each, Happening) else self._keep(each)
+        self.instance_store.note(each, event)
+        return event
 
     def _keep(self, change: Change) -> Event:
         execution = change.execution

@@ -50,6 +50,7 @@ TRIGGERS = st.builds(
     type=st.sampled_from(TriggerType),
     setting=st.none() | TEXTS,
     username=st.none() | ANY_TEXTS,
+    firing=st.none() | NUMBERS,
 )
 
 GLOBS = st.none() | st.lists(TEXTS, max_size=2).map(tuple)
@@ -67,6 +68,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     'script_name': st.none() | TEXTS,
     'script_kind': st.none() | st.sampled_from(ScriptKind),
     'script_tags': st.lists(TEXTS, max_size=3).map(tuple),
+    'instance': st.none() | TEXTS,
+    'instance_version': st.none() | TEXTS,
     'execution_type': st.sampled_from(ExecutionType),
     'status': st.sampled_from(ExecutionStatus),
     'trigger': TRIGGERS,
@@ -155,14 +158,17 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 ANY_EXECUTIONS = st.builds(Execution, **FIELDS)
 
 IDS = st.from_regex(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}', fullmatch=True)
+VERSIONS = st.from_regex(r'[0-9a-f]{8}', fullmatch=True)
 EXECUTIONS = st.builds(
     Execution,
     **FIELDS
     | {
         'id': IDS.map('exec_{}'.format),
         'script_id': IDS,
-        'script_version': st.from_regex(r'[0-9a-f]{8}', fullmatch=True),
+        'script_version': VERSIONS,
+        'instance': st.none() | IDS,
+        'instance_version': VERSIONS,
         'schedule': st.none() | IDS.map('exec_{}'.format),
     },
-)
-"""With ids and versions as the gateway gives them."""
+).map(lambda each: each if each.instance else each.evolve(instance_version=None))
+"""With ids, names and versions as the gateway gives them, and takes them."""

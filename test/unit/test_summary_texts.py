@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Summaries that are answered as texts, and those of earlier versions."""
 
+from dataclasses import replace
 import ipaddress
 import json
 import re
@@ -51,8 +52,21 @@ UNKNOWN_TO_EARLIER_VERSIONS: dict[str, Any] = {
     'retries': None,
     'due_up_sec': None,
     'secrets': (),
+    'instance': None,
+    'instance_version': None,
 }
-EARLIER_EXECUTIONS = EXECUTIONS.map(lambda each: each.evolve(**UNKNOWN_TO_EARLIER_VERSIONS))
+
+
+def _of_earlier_version(execution: Execution) -> Execution:
+    stop = execution.stop_trigger
+    return execution.evolve(
+        **UNKNOWN_TO_EARLIER_VERSIONS,
+        trigger=replace(execution.trigger, firing=None),
+        stop_trigger=stop and replace(stop, firing=None),
+    )
+
+
+EARLIER_EXECUTIONS = EXECUTIONS.map(_of_earlier_version)
 """Earlier versions know no others."""
 
 
@@ -63,7 +77,7 @@ def rows(execution: Execution, version: str | None, columns: Any = None) -> Exec
 
 
 def _differs_from(version: str | None) -> IsOutdated:
-    return lambda entity, script_id, ran: ran != version
+    return lambda entity, script_id, ran, instance: ran != version
 
 
 @given(EXECUTIONS)
