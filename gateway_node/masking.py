@@ -5,10 +5,24 @@ Imports the standard library only: both sides of the fork use it.
 """
 
 from collections.abc import Iterable, Mapping
+import re
 from typing import Any
 
 MASK = '********'
 """In place of the whole value, whatever its type."""
+
+_SECRET_NAME = re.compile(
+    # Not TOKENIZER, COMPASS, BYPASS, PASSIVE and PASSENGER, which robots have too.
+    r'TOKEN(?!IZ)|SECRET|CREDENTIAL|(?<!COM)(?<!BY)PASS(?!IVE|ENGER)|PWD$'
+    r'|(?:API|ACCESS|PRIVATE)_?KEY|_KEY$|_PAT$|_AUTH$|_DSN$|^DATABASE_URL$',
+    re.IGNORECASE,
+)
+_SECRET_VALUE = re.compile(
+    # Not udp://:14540@robot, as MAVLink's programs write it: a port, and no password.
+    r'(?<=[a-z0-9+.-])(?<!udp)(?<!udp-b)://[^/\s@:]*:[^/\s@]+@',
+    re.IGNORECASE,
+)
+"""A URL with a password, anywhere."""
 
 
 def masked(document: Mapping[str, Any], pointers: Iterable[str]) -> dict[str, Any]:
@@ -26,6 +40,12 @@ def names_in(pointers: Iterable[str], document: Mapping[str, Any]) -> frozenset[
     for pointer in pointers:
         names |= {_steps(pointer)[0]} if pointer else document.keys()
     return frozenset(names)
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Tell whether a value looks like a secret, as nobody says whether it is one: by its name, or
+    as it has a URL with a password in it."""
+    return bool(_SECRET_NAME.search(name) or _SECRET_VALUE.search(value))
 
 
 def _steps(pointer: str) -> list[str]:

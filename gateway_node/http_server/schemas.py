@@ -31,6 +31,7 @@ from gateway_node.http_server.schema_parts import (
     TEXTS,
     TIME,
 )
+from gateway_node.scripts.evidence_policy import EVIDENCE_SCHEMA
 from gateway_node.scripts.values import ScriptKind, Verdict
 
 _APP_PATH = '/apps/temp_sensor'
@@ -71,6 +72,7 @@ _SCRIPT_WHERE_SET: Schema = {
             'output_mb': AMOUNT,
         },
     ),
+    'evidence': EVIDENCE_SCHEMA,
     'mended': MENDED,
     'entry': TEXT,
     'unavailable': TEXT,

@@ -23,7 +23,7 @@ from gateway_node.child.contract import (
     WORKING_DIRECTORY,
 )
 from gateway_node.executions.ports import StartOrder
-from gateway_node.masking import names_in
+from gateway_node.masking import looks_secret, names_in
 
 LOG_DIRECTORY = '.ros_log'
 """In the working directory, with which it goes: what ROS logs of a script."""
@@ -32,18 +32,6 @@ MAX_EXPORTED_BYTES = 32 * 1024
 SHELLS_OWN = frozenset({'_', 'SHLVL', 'PWD', 'OLDPWD'})
 """What a shell says of itself and where it is; true of nobody that it hands them on to."""
 
-_SECRET_NAME = re.compile(
-    # Not TOKENIZER, COMPASS, BYPASS, PASSIVE and PASSENGER, which robots have too.
-    r'TOKEN(?!IZ)|SECRET|CREDENTIAL|(?<!COM)(?<!BY)PASS(?!IVE|ENGER)|PWD$'
-    r'|(?:API|ACCESS|PRIVATE)_?KEY|_KEY$|_PAT$|_AUTH$|_DSN$|^DATABASE_URL$',
-    re.IGNORECASE,
-)
-_SECRET_VALUE = re.compile(
-    # Not udp://:14540@robot, as MAVLink's programs write it: a port, and no password.
-    r'(?<=[a-z0-9+.-])(?<!udp)(?<!udp-b)://[^/\s@:]*:[^/\s@]+@',
-    re.IGNORECASE,
-)
-"""A URL with a password, anywhere."""
 _GATEWAYS_OWN = re.compile(
     r'GATEWAY_.*|NOTIFY_SOCKET|LISTEN_(?:FDS|PID|FDNAMES)|WATCHDOG_(?:USEC|PID)|INVOCATION_ID'
     r'|ROS_LOG_DIR|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MANAGERPID|MEMORY_PRESSURE_(?:WATCH|WRITE)'
@@ -53,15 +41,13 @@ _GATEWAYS_OWN = re.compile(
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without what is the gateway's own.
 
-    That are its secrets, and what its service and its shell told it. A secret is known by its
-    variable's name, or by a URL with a password in its value.
+    That are its secrets, and what its service and its shell told it.
     """
     return {
         name: value
         for name, value in environment.items()
         if name not in SHELLS_OWN
-        and not _SECRET_NAME.search(name)
-        and not _SECRET_VALUE.search(value)
+        and not looks_secret(name, value)
         and not _GATEWAYS_OWN.fullmatch(name)
     }
 

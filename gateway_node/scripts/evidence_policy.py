@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether what is around an execution is kept with it, as a script or who starts it says."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 import enum
 import re
@@ -43,7 +42,7 @@ class EvidencePolicy:
 
 _WHEN = {when.value: when for when in EvidenceWhen}
 
-EVIDENCE_SCHEMA: Mapping[str, Any] = {
+EVIDENCE_SCHEMA: dict[str, Any] = {
     'oneOf': [
         {'type': 'string', 'enum': list(_WHEN)},
         {
@@ -51,10 +50,14 @@ EVIDENCE_SCHEMA: Mapping[str, Any] = {
             'properties': {
                 'when': {'type': 'string', 'enum': list(_WHEN)},
                 'bag_topics': {
-                    'type': 'array',
-                    'items': {'type': 'string', 'pattern': f'^{_TOPIC.pattern}$'},
+                    'type': ['array', 'null'],
+                    # In Python, `$` matches before a line end too.
+                    'items': {
+                        'type': 'string',
+                        'pattern': f'^{_TOPIC.pattern}$',
+                        'not': {'pattern': '\\n'},
+                    },
                     'maxItems': MAX_BAG_TOPICS,
-                    'uniqueItems': True,
                 },
             },
             'required': ['when'],

@@ -20,6 +20,7 @@ from gateway_node.document_fields import (
     unknown,
 )
 from gateway_node.scripts.errors import ScriptRefused
+from gateway_node.scripts.evidence_policy import EvidencePolicy, read_evidence
 from gateway_node.scripts.file_names import UPLOADED_KINDS
 from gateway_node.scripts.values import Limits, Retries, ScriptKind, Verdict
 from gateway_node.strict_json import pointer_token, shown
@@ -55,6 +56,7 @@ SCRIPT_FIELDS = (
     'exit_verdicts',
     'retries',
     'limits',
+    'evidence',
 )
 """What a `Script` takes over from its metadata as it is."""
 
@@ -86,6 +88,7 @@ class Metadata:
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     retries: Retries | None = None
     limits: Limits = field(default_factory=Limits)
+    evidence: EvidencePolicy | None = None
     named: frozenset[str] = frozenset()
     """The fields that the document named; `null` names a field and sets its default."""
 
@@ -111,6 +114,8 @@ class Metadata:
             }
         if self.retries is not None:
             document['retries'] = asdict(self.retries)
+        if self.evidence is not None:
+            document['evidence'] = self.evidence.document()
         if 'limits' in document:
             document['limits'] = {
                 limit.name: value
@@ -281,4 +286,5 @@ _READERS: Mapping[str, Reader] = {
     'exit_verdicts': _exit_verdicts,
     'retries': _retries,
     'limits': _limits,
+    'evidence': read_evidence,
 }

@@ -11,6 +11,7 @@ from gateway_node.document_fields import (
     MAX_TIMEOUT_SEC,
     MIN_TIMEOUT_SEC,
 )
+from gateway_node.scripts.evidence_policy import EVIDENCE_SCHEMA
 from gateway_node.scripts.file_names import UPLOADED_KINDS
 from gateway_node.scripts.metadata import (
     LIMIT_RANGES,
@@ -98,6 +99,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         'additionalProperties': False,
     },
     'limits': _LIMITS,
+    'evidence': EVIDENCE_SCHEMA,
 }
 
 METADATA_SCHEMA: dict[str, Any] = {

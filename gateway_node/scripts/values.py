@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.evidence_policy import EvidencePolicy
 
 ScriptOf = tuple[EntityRef, str]
 """An entity, and the id of a script that it has, or had."""
@@ -164,6 +165,8 @@ class Script:
     retries: Retries | None = None
     """None: it is not tried again."""
     limits: Limits = field(default_factory=Limits)
+    evidence: EvidencePolicy | None = None
+    """Of which of its executions evidence is kept; None: the gateway's default."""
     argument_definitions: tuple[ArgumentDefinition, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables set on top of the sourced environment."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway_node.masking import MASK, masked, names_in
+from gateway_node.masking import looks_secret, MASK, masked, names_in
 
 DOCUMENT: dict[str, Any] = {
     'a': 1,
@@ -42,3 +42,23 @@ def test_the_names_are_those_of_members_that_are_or_hold_a_secret() -> None:
     assert names_in(('/b/c', '/b/d', '/f~1~0g'), DOCUMENT) == {'b', 'f/~g'}
     assert names_in(('',), DOCUMENT) == DOCUMENT.keys()
     assert names_in((), DOCUMENT) == set()
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'secret'),
+    [
+        ('API_KEY', 'x', True),
+        ('db_password', 'x', True),
+        ('GITHUB_TOKEN', 'x', True),
+        ('UPSTREAM', 'https://me:word@host/path', True),
+        ('UPSTREAM', 'https://host/path', False),
+        ('KEYBOARD', 'de', False),
+        ('COMPASS_TOPIC', '/compass', False),
+        ('FCU_URL', 'udp://:14540@robot', False),
+    ],
+)
+def test_what_looks_like_a_secret_is_told_by_name_or_value(
+    name: str, value: str, secret: bool
+) -> None:
+    """Where nobody declared which values are secret."""
+    assert looks_secret(name, value) is secret

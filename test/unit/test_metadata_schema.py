@@ -18,7 +18,8 @@ TEXTS = (
 )
 NUMBERS = (-1, 0, 1, 2, 15, 16, 100_000, 100_001, 10**9, 10**30, 0.001, 0.0099, 0.01, 0.5, 5.0)
 LEAVES = (None, True, False, *NUMBERS, *TEXTS, 30 * 86400.0, 30 * 86400.1)
-VALUES = (
+BAGS: tuple[object, ...] = (None, [], 'x', {}, ['/a'] * 33)
+VALUES: tuple[object, ...] = (
     *LEAVES,
     *([], ['x'] * 32, ['x'] * 33, ['x', None]),
     *([text] for text in TEXTS),
@@ -27,6 +28,13 @@ VALUES = (
     *({code: 'WARN'} for code in ('0', '9', '10', '99', '100', '199', '249', '250', '255')),
     *({code: 'WARN'} for code in ('', '00', '256', '260', '300', '1000', '-1', '1\n', '\n1', 'a')),
     *({'1': word} for word in ('PASS', 'WARN', 'FAIL', 'SKIP', 'pass', '', None, 1, ['PASS'])),
+    *('never', 'on_failure', 'always', {'when': 'always', 'x': 1}, {'bag_topics': []}),
+    *({'when': word} for word in ('never', 'on_failure', 'always', 'x', '', None, 1, ['never'])),
+    *({'when': 'always', 'bag_topics': topics} for topics in BAGS),
+    *(
+        {'when': 'always', 'bag_topics': [topic]}
+        for topic in ('/a', '/a/b_1', '/A9', '', 'a', '/', '/a/', '//a', '/1', '/a\n', None, 1)
+    ),
 )
 
 

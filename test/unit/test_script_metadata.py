@@ -8,6 +8,7 @@ from hostile_inputs import HostileDocument, HostileText
 import pytest
 
 from gateway_node.scripts.errors import ScriptRefused
+from gateway_node.scripts.evidence_policy import EvidencePolicy, EvidenceWhen
 from gateway_node.scripts.file_names import check_file_name, kind_by_name, settle_kind
 from gateway_node.scripts.metadata import LIMIT_RANGES, Metadata, parse_metadata
 from gateway_node.scripts.values import Limits, Retries, ScriptKind, Verdict
@@ -29,6 +30,7 @@ FULL = {
     'kind': 'bash',
     'exit_verdicts': {'1': 'FAIL', '77': 'SKIP'},
     'retries': {'limit': 3, 'delay_sec': 0.5},
+    'evidence': {'when': 'always', 'bag_topics': ['/scan']},
     'limits': {'memory_mb': 64, 'processes': 3},
 }
 
@@ -51,6 +53,7 @@ def test_full_metadata_is_read_and_written_again_unchanged() -> None:
     assert metadata.kind is ScriptKind.BASH
     assert metadata.exit_verdicts == {1: Verdict.FAIL, 77: Verdict.SKIP}
     assert metadata.retries == Retries(limit=3, delay_sec=0.5)
+    assert metadata.evidence == EvidencePolicy(when=EvidenceWhen.ALWAYS, bag_topics=('/scan',))
     assert metadata.limits == Limits(memory_mb=64, processes=3)
     assert metadata.tags == ('brakes', 'ünïcode')
     assert json.loads(json.dumps(metadata.document())) == FULL

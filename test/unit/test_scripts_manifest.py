@@ -10,6 +10,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.errors import ParametersInvalid
+from gateway_node.scripts.evidence_policy import EvidencePolicy, EvidenceWhen
 from gateway_node.scripts.installed_executables import PackageExecutable
 from gateway_node.scripts.scripts_manifest import load_scripts_manifest
 from gateway_node.scripts.values import (
@@ -43,6 +44,7 @@ scripts:
     environment: {LANG: C, EMPTY: ''}
     exit_verdicts: {"1": FAIL}
     retries: {limit: 2, delay_sec: 5}
+    evidence: on_failure
     limits: {memory_mb: 64}
   - id: by_suffix
     path: {absolute}
@@ -84,6 +86,7 @@ def test_a_manifest_names_all_that_a_script_has(tmp_path: Path) -> None:
         parameters_schema=schema,
         exit_verdicts={1: Verdict.FAIL},
         retries=Retries(limit=2, delay_sec=5),
+        evidence=EvidencePolicy(when=EvidenceWhen.ON_FAILURE),
         limits=Limits(memory_mb=64),
         argument_definitions=(
             ArgumentDefinition(name='device', flag='--device'),
