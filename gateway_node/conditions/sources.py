@@ -19,6 +19,11 @@ class TopicValue:
     every: bool = False
     """Whether each message is read, whatever that costs."""
 
+    @property
+    def text(self) -> str:
+        """For a person: `/battery cells[0].temperature`."""
+        return self.topic if self.field is None else f'{self.topic} {self.field}'
+
 
 class GraphKind(enum.Enum):
     """What of the graph can be there or not."""
@@ -38,12 +43,22 @@ class Presence:
     kind: GraphKind
     name: str
 
+    @property
+    def text(self) -> str:
+        """For a person: `node /lidar`."""
+        return f'{self.kind.value} {self.name}'
+
 
 @dataclass(frozen=True, kw_only=True)
 class PublisherCount:
     """How many publishers a topic has."""
 
     topic: str
+
+    @property
+    def text(self) -> str:
+        """For a person: `publishers of /scan`."""
+        return f'publishers of {self.topic}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +67,11 @@ class LifecycleState:
 
     node: str
     """Fully qualified."""
+
+    @property
+    def text(self) -> str:
+        """For a person: `state of /camera`."""
+        return f'state of {self.node}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +82,11 @@ class ParameterValue:
     """Fully qualified."""
     name: str
 
+    @property
+    def text(self) -> str:
+        """For a person: `parameter max_speed of /base`."""
+        return f'parameter {self.name} of {self.node}'
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosticLevel:
@@ -69,6 +94,11 @@ class DiagnosticLevel:
     the level as its number; None where no status has such a name."""
 
     name: str
+
+    @property
+    def text(self) -> str:
+        """For a person: `diagnostics motor*`."""
+        return f'diagnostics {self.name}'
 
 
 RobotSource = (
@@ -89,3 +119,6 @@ class Reading:
     fault: str = ''
     """Why there is no value, for a person, with the name of what is missing; empty where there is
     one."""
+    unpublished: bool = False
+    """Of a topic: whether the fault is that nobody publishes it, so that none of its messages is
+    missed."""
