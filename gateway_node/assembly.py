@@ -42,6 +42,7 @@ from gateway_node.server_room import opened_certificates
 from gateway_node.side_tasks import SideTasks
 from gateway_node.storage.callback_store import SqliteCallbackStore
 from gateway_node.storage.database import SQLITE_VERSION
+from gateway_node.triggers.ports import RobotValues
 
 if TYPE_CHECKING:
     from gateway_node.access.one_time_codes import CodeDisplay
@@ -56,6 +57,7 @@ class NodeSide:
     """Of ROS and of its middleware."""
     unseen_nodes: UnseenNodes
     namesakes: Namesakes
+    robot_values: RobotValues
     code_display: 'CodeDisplay | None' = None
     """Where one-time codes are shown in the graph, if they are."""
 

@@ -117,6 +117,7 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
         unseen_nodes=unseen_nodes,
         namesakes=Namesakes(node.name),
+        robot_values=node.create_robot_values(),
         code_display=node.create_proximity_topic(os.environ),
     )
     # Of this process alone: robots can have one hostname, and gateways of one host one name.

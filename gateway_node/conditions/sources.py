@@ -122,3 +122,6 @@ class Reading:
     unpublished: bool = False
     """Of a topic: whether the fault is that nobody publishes it, so that none of its messages is
     missed."""
+    stays: bool = False
+    """Whether it is the value for as long as there is no other: its publishers keep it for those
+    who come later (transient local)."""

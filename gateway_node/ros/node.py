@@ -38,6 +38,7 @@ from gateway_node.ros.errors import (
 from gateway_node.ros.graph_watch import GraphWatch
 from gateway_node.ros.parameter_sources import ParameterSources
 from gateway_node.ros.parameters import declare_parameters
+from gateway_node.ros.robot_values import RosRobotValues
 from gateway_node.ros.status_reports import Reporter
 from gateway_node.ros.status_topic import StatusTopic
 
@@ -88,6 +89,7 @@ class GatewayNode:
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         """For each time that the publisher is to look at what is queued, or at `_stopping`."""
         self._status_topic: StatusTopic | None = None
+        self._robot_values: RosRobotValues | None = None
         self._executor = SingleThreadedExecutor(context=context)
         teardown.callback(self._executor.shutdown)
         self._executor.add_node(node)
@@ -191,6 +193,15 @@ class GatewayNode:
 
         return ProximityTopic(self._node)
 
+    def create_robot_values(self) -> RosRobotValues:
+        """Return what reads values of the robot, once; it ends with the node."""
+        if self._robot_values is not None:
+            raise RuntimeError('values of the robot are read in one place')
+        self._robot_values = RosRobotValues(
+            self._node.context, self._name, self._configuration.triggers.max_rate_hz
+        )
+        return self._robot_values
+
     def start(
         self, loop: asyncio.AbstractEventLoop, on_graph: Callable[[GraphSnapshot], None]
     ) -> None:
@@ -221,6 +232,8 @@ class GatewayNode:
         """
         if self._phase is _Phase.STOPPED:
             raise RuntimeError('the node cannot be stopped: it is stopped')
+        if self._robot_values is not None:
+            self._robot_values.close()
         if self._status_topic is not None:
             self._status_topic.flush()
         self._phase = _Phase.STOPPED

@@ -9,6 +9,7 @@ import ssl
 import time
 
 from aiohttp import ClientSession, TCPConnector
+from fakes import FakeRobot
 
 from gateway_node.assembly import assemble, NodeSide
 from gateway_node.clock import Clock, SystemClock
@@ -70,6 +71,7 @@ async def bound_gateway(
             unseen_nodes=unseen_nodes
             or UnseenNodes(rmw='none', domain_id=0, user_id=0, monotonic=time.monotonic),
             namesakes=namesakes or Namesakes(OWN_NODE),
+            robot_values=FakeRobot(),
         ),
         instance='robot-1',
         clock=clock or SystemClock(),

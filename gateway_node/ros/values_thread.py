@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thread with a hidden node of its own, on which sources of the robot are read."""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import logging
+import threading
+import time
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.guard_condition import GuardCondition
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from gateway_node.conditions.sources import Reading, RobotSource
+from gateway_node.entities.values import NodeName
+from gateway_node.ros.readings import Readings
+
+_log = logging.getLogger(__name__)
+
+LOOK_SEC = 0.5
+"""Between two looks at the graph."""
+LINGER_SEC = 2.0
+"""That the node stays once nothing is wanted of it: somebody may look again soon."""
+RETRY_SEC = 5.0
+"""After which a node that could not be made is tried again."""
+_JOIN_SEC = 5.0
+_EACH_DEPTH = 1000
+"""Messages of a topic that wait where each is read."""
+
+
+class ValuesThread:
+    """Reads sources as long as there are some, and ends by itself.
+
+    `want` and `stop` belong to the event loop's thread, what is read to its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: Context,
+        name: NodeName,
+        readings: Readings,
+        interval_sec: float,
+        samples: bool,
+    ) -> None:
+        """`start` comes next. What was read is sent on once in an interval.
+
+        Where it `samples` it looks at messages once in an interval too, at the newest of each
+        topic; else at each message when it comes.
+        """
+        self._context = context
+        self._name = name
+        self._readings = readings
+        self._interval_sec = interval_sec
+        self._samples = samples
+        self._lock = threading.Lock()
+        self._wanted: Mapping[RobotSource, int] = {}
+        self._is_new = False
+        self._stopping = False
+        self._ended = False
+        self._guard: GuardCondition | None = None
+        self._woken = threading.Event()
+        self._seen: set[str] = set()
+        self._sees = False
+        self._failures: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name=name.name, daemon=True)
+
+    def start(self) -> None:
+        """Start; RuntimeError where there is no thread to be had."""
+        self._thread.start()
+
+    def want(self, sources: Mapping[RobotSource, int]) -> bool:
+        """Read these from now on, and no others; return False where the thread has ended.
+
+        A source whose number changes is told anew, as if it had not been wanted in between.
+        """
+        with self._lock:
+            if self._ended:
+                return False
+            self._wanted = sources
+            self._is_new = True
+            self._wake()
+        return True
+
+    def stop(self) -> None:
+        """End; returns when the node is gone."""
+        with self._lock:
+            self._stopping = True
+            self._wake()
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_SEC)
+        if self._thread.is_alive():
+            _log.error('a thread of values did not end', extra={'waited_sec': _JOIN_SEC})
+
+    def _wake(self) -> None:
+        self._woken.set()
+        if self._guard is not None:
+            self._guard.trigger()
+
+    def _run(self) -> None:
+        while not self._has_ended(linger_until=0.0):
+            try:
+                with self._node() as (node, executor):
+                    self._read(node, executor)
+            except Exception as error:
+                # Of a node that cannot be made, as where the middleware has no room any more.
+                self._fail(f'nothing can be read of the robot: {error!r}')
+                self._woken.clear()
+                self._woken.wait(RETRY_SEC)
+
+    @contextlib.contextmanager
+    def _node(self) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
+        # Nothing but what is needed, and nothing of what was said of the gateway's own node:
+        # neither its name nor use_sim_time, which would hold on the clock with the simulation's.
+        node = rclpy.create_node(
+            self._name.name,
+            namespace=self._name.namespace,
+            context=self._context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+            parameter_overrides=[Parameter('start_type_description_service', value=False)],
+        )
+        executor = SingleThreadedExecutor(context=self._context)
+        executor.add_node(node)
+        with self._lock:
+            self._guard = node.create_guard_condition(lambda: None)
+        try:
+            yield node, executor
+        finally:
+            with self._lock:
+                self._guard = None
+            executor.shutdown()
+            node.destroy_node()
+
+    def _read(self, node: Node, executor: SingleThreadedExecutor) -> None:
+        # What it needs is loaded here, where nobody waits for it, and only where it is needed.
+        from gateway_node.ros.feeds import Feeds
+
+        feeds = Feeds(
+            node,
+            depth=1 if self._samples else _EACH_DEPTH,
+            put=self._readings.put,
+            on_message=self._on_message,
+        )
+        look_at = send_at = linger_until = 0.0
+        self._is_new = True
+        while not self._has_ended(linger_until):
+            now = time.monotonic()
+            wanted = self._new_wishes()
+            if wanted is not None:
+                feeds.want(wanted)
+                linger_until = now + LINGER_SEC
+            if now >= look_at:
+                feeds.look(now)
+                look_at = now + LOOK_SEC
+            if self._readings.waits and now >= send_at:
+                self._readings.send()
+                send_at = now + self._interval_sec
+            self._surviving(executor, min(look_at, send_at if self._readings.waits else look_at))
+        feeds.close()
+
+    def _surviving(self, executor: SingleThreadedExecutor, until: float) -> None:
+        try:
+            self._spin(executor, until)
+        except Exception as error:
+            # One callback failed; the others have to go on, though not in a busy loop.
+            if repr(error) not in self._failures:
+                self._failures.add(repr(error))
+                _log.exception('a value of the robot could not be read; this is logged once')
+            self._woken.wait(self._interval_sec)
+
+    def _spin(self, executor: SingleThreadedExecutor, until: float) -> None:
+        """Take what comes until some time, or what is there of one moment."""
+        self._seen.clear()
+        self._sees = False
+        executor.spin_once(timeout_sec=max(0.0, until - time.monotonic()))
+        if not self._samples or not self._sees:
+            return
+        begun = time.monotonic()
+        while self._sees:
+            self._sees = False
+            # Else nobody else's turn would come before all are read.
+            time.sleep(0)
+            executor.spin_once(timeout_sec=0)
+        self._readings.send()
+        self._woken.clear()
+        self._woken.wait(max(0.0, begun + self._interval_sec - time.monotonic()))
+
+    def _on_message(self, topic: str) -> None:
+        # A topic that has its turn again was flooded meanwhile: it would never be the last one.
+        self._sees = topic not in self._seen
+        self._seen.add(topic)
+
+    def _new_wishes(self) -> Mapping[RobotSource, int] | None:
+        if not self._is_new:
+            return None
+        with self._lock:
+            self._is_new = False
+            return self._wanted
+
+    def _has_ended(self, linger_until: float) -> bool:
+        """Return whether there is nothing left to do; nothing is taken on then any more."""
+        if not self._stopping and (self._wanted or time.monotonic() < linger_until):
+            return False
+        with self._lock:
+            self._ended = self._stopping or not (self._wanted or self._is_new)
+            return self._ended
+
+    def _fail(self, fault: str) -> None:
+        if fault not in self._failures:
+            self._failures.add(fault)
+            _log.error('%s', fault)
+        now = time.monotonic()
+        self._readings.put({each: Reading(at=now, fault=fault) for each in self._wanted})
+        self._readings.send()

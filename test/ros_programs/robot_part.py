@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node that does what it is told, line by line, until its input ends; says `ready` first.
+
+Each line is a JSON object: `{"publish": topic, "type": …, "fields": {…}}`, with `"reliable"`,
+`"kept"` (transient local) and `"hz"`; `{"quiet": topic}` ends its publisher. After each, `done`.
+"""
+
+import importlib
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+
+class Part:
+    """The node, and what it publishes."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publishers: dict[str, Any] = {}
+        self._floods: dict[str, threading.Event] = {}
+
+    def publish(self, order: dict[str, Any]) -> None:
+        """Publish a message, over and over where there is a rate."""
+        topic, type_name = order['publish'], order['type']
+        package, kind, name = type_name.split('/')
+        message_class = getattr(importlib.import_module(f'{package}.{kind}'), name)
+        publisher = self._publishers.get(topic)
+        if publisher is None or order.get('another'):
+            publisher = self._node.create_publisher(message_class, topic, _quality(order))
+            self._publishers[topic] = publisher
+        message = message_class()
+        _fill(message, order.get('fields', {}))
+        if 'hz' in order:
+            end = self._floods[topic] = threading.Event()
+            flood = threading.Thread(
+                target=_flood, args=(publisher, message, order['hz'], end), daemon=True
+            )
+            flood.start()
+        elif 'fields' in order:
+            publisher.publish(message)
+
+    def quiet(self, topic: str) -> None:
+        """Publish a topic no more."""
+        if topic in self._floods:
+            self._floods.pop(topic).set()
+        self._node.destroy_publisher(self._publishers.pop(topic))
+
+    def obey(self, order: dict[str, Any]) -> None:
+        """Do one thing."""
+        if 'publish' in order:
+            self.publish(order)
+        elif 'quiet' in order:
+            self.quiet(order['quiet'])
+        elif 'declare' in order:
+            self._node.declare_parameter(order['declare'], order['value'])
+        elif 'set' in order:
+            self._node.set_parameters([Parameter(order['set'], value=order['value'])])
+        elif 'transition' in order:
+            assert isinstance(self._node, _Lifecycle)
+            getattr(self._node, f'trigger_{order["transition"]}')()
+
+
+class _Lifecycle(LifecycleNode):
+    """Goes wherever it is sent."""
+
+    def on_configure(self, state: Any) -> TransitionCallbackReturn:
+        """Succeed."""
+        return TransitionCallbackReturn.SUCCESS
+
+
+def _fill(message: Any, fields: dict[str, Any]) -> None:
+    for path, value in fields.items():
+        *parents, last = path.split('.')
+        target = message
+        for parent in parents:
+            target = getattr(target, parent)
+        setattr(target, last, value)
+
+
+def _quality(order: dict[str, Any]) -> QoSProfile:
+    reliable, kept = order.get('reliable', True), order.get('kept', False)
+    return QoSProfile(
+        depth=order.get('depth', 10),
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if kept else DurabilityPolicy.VOLATILE,
+    )
+
+
+def _flood(publisher: Any, message: Any, hz: float, end: threading.Event) -> None:
+    due = time.monotonic()
+    while not end.is_set():
+        publisher.publish(message)
+        due += 1 / hz
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def main() -> None:
+    """Make the node of the given name, `lifecycle` or not, `silent` where it answers nothing."""
+    name, *traits = sys.argv[1:]
+    context = Context()
+    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = (_Lifecycle if 'lifecycle' in traits else Node)(name, context=context)
+    if 'silent' not in traits:
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        threading.Thread(target=executor.spin, daemon=True).start()
+    part = Part(node)
+    _say('ready')
+    for line in sys.stdin:
+        part.obey(json.loads(line))
+        _say('done')
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f'{text}\n')
+    sys.stdout.flush()
+
+
+if __name__ == '__main__':
+    main()
