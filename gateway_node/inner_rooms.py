@@ -72,7 +72,9 @@ async def inner_rooms(
 ) -> InnerRooms:
     """Assemble them; `undo` closes them. Raises what `main.START_ERRORS` lists."""
     reader = ManifestReader(
-        entities=configuration.entities.manifest, scripts=configuration.scripts.manifest
+        entities=configuration.entities.manifest,
+        scripts=configuration.scripts.manifest,
+        max_rate_hz=configuration.triggers.max_rate_hz,
     )
     manifests = await reader.read()
     library = await _open_library(configuration, adapters, manifests)

@@ -44,10 +44,11 @@ class Manifests:
 class ManifestReader:
     """Reads the manifests, each in a thread of its own, which an earlier reading may hold up."""
 
-    def __init__(self, *, entities: Path | None, scripts: Path | None) -> None:
-        """None where there is no such manifest."""
+    def __init__(self, *, entities: Path | None, scripts: Path | None, max_rate_hz: float) -> None:
+        """None where there is no such manifest; for `max_rate_hz` see `load_scripts_manifest`."""
         self._entities = entities
         self._scripts = scripts
+        self._max_rate_hz = max_rate_hz
         self._entities_threads = Threads('entities manifest', 1)
         self._scripts_threads = Threads('scripts manifest', 1)
         self._looked_at = scripts
@@ -82,7 +83,7 @@ class ManifestReader:
 
     def _load_scripts(self, path: Path) -> tuple[ManagedScript, ...]:
         self._look_at(path)
-        return load_scripts_manifest(path, self._look_at)
+        return load_scripts_manifest(path, self._look_at, max_rate_hz=self._max_rate_hz)
 
     def _look_at(self, path: Path) -> None:
         self._looked_at = path

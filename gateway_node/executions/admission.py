@@ -119,6 +119,21 @@ class Admission:
                 del self._scripts[candidate.execution_id]
             return admitted
 
+    async def examine(self, candidate: Candidate) -> StartOrder:
+        """Return what a start that is made later would start, with what of its parameters is
+        secret: as far as nothing has to be executed to know. It takes no place.
+
+        Raises:
+            ScriptNotFound, ScriptsTurnedOff, RunnerUnavailable, DiskSpaceLow,
+            SchemaCheckUnavailable, ParametersInvalid, TimeoutTooLong, FeatureNotAvailable: as
+            `walk_in`.
+        """
+        script = await self._library.get(candidate.entity, candidate.script_id)
+        candidate.check_seen(script)
+        order = await self._checks.check(self._order(candidate, script))
+        await self._runner.look_over(order)
+        return order
+
     async def enter(self, candidate: Candidate) -> StartOrder:
         """Let in what is accepted, as soon as its entity is there, and the runner, and a place;
         return what is then to be started.

@@ -94,7 +94,7 @@ def execution_of(summary: Summary, rest: Summary = _NOTHING) -> Execution:
         ancestors=tuple(rest.get('ancestors', ())),
         schedule=summary.get('schedule'),
         callback=rest.get('callback'),
-        rights=_rights(rest.get('rights')),
+        rights=rights_from(rest.get('rights')),
         as_schedule=_schedule(summary, rest) if summary.get('scheduled') else None,
         stop_trigger=_trigger(summary['stop_trigger']) if 'stop_trigger' in summary else None,
         started_at=_moment(summary.get('started_at')),
@@ -164,7 +164,8 @@ def _unkillable(
     )
 
 
-def _rights(told: Summary | None) -> Rights | None:
+def rights_from(told: Summary | None) -> Rights | None:
+    """Return what `documents.rights_document` was given; None where a record has none."""
     if told is None:
         return None
     globs = {name: tuple(told[name]) for name in ('entities', 'scripts', 'tags') if name in told}

@@ -179,7 +179,7 @@ def _rest(execution: Execution) -> dict[str, Any]:
             'changed_at': _time(execution.changed_at),
             'ancestors': execution.ancestors or None,
             'callback': execution.callback,
-            'rights': execution.rights and _rights(execution.rights),
+            'rights': execution.rights and rights_document(execution.rights),
             'expires_up_sec': execution.expires_up_sec,
             'skipped': (execution.group and skipped_of(execution.group)) or None,
             'exit_verdicts': {
@@ -199,7 +199,8 @@ def _rest(execution: Execution) -> dict[str, Any]:
     )
 
 
-def _rights(rights: Rights) -> Summary:
+def rights_document(rights: Rights) -> Summary:
+    """Return it as a record has it."""
     scope = {name: globs for name, globs in vars(rights.scope).items() if globs is not None}
     client = {} if rights.client_id is None else {'client_id': rights.client_id}
     return {'name': rights.name, 'role': rights.role.value, **scope, **client}

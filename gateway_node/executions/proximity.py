@@ -142,7 +142,7 @@ class ProximityUnavailable(Exception):
 
 class StartUnattended(Exception):
     """A script that requires a proof of proximity is started by who stands there: neither by a
-    schedule nor on several entities."""
+    schedule nor by a trigger, nor on several entities."""
 
     def __init__(self, path: str, reason: str) -> None:
         """Take where the request says otherwise, and a `reason` that continues a sentence."""
@@ -157,6 +157,15 @@ class StartUnattended(Exception):
             "stands there; allowed: 'now'"
         )
         return cls('/body/execution_type', reason)
+
+    @classmethod
+    def by_trigger(cls, script_id: str) -> 'StartUnattended':
+        """Return the refusal of an instance that triggers would start."""
+        reason = (
+            f'would start script {script_id!r}, which requires a proof of proximity, when nobody '
+            'stands there; allowed: none, and a start by hand'
+        )
+        return cls('/start_triggers', reason)
 
     @classmethod
     def on_several(cls, entities: Sequence[str]) -> 'StartUnattended':

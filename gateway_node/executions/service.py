@@ -44,6 +44,7 @@ from gateway_node.executions.ports import (
     FreeSpace,
     ScriptCredentials,
     ScriptRunner,
+    StartOrder,
     Witness,
 )
 from gateway_node.executions.proximity import ProximityCheck
@@ -53,7 +54,7 @@ from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_places import StartPlaces
-from gateway_node.executions.starts import StartRequest, Starts
+from gateway_node.executions.starts import candidate_of, StartRequest, Starts
 from gateway_node.executions.stops import Stops
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import (
@@ -318,6 +319,15 @@ class ExecutionService:
         self._entities |= {entity}
         self._started_on.add(entity)
         return execution
+
+    async def examine(
+        self, entity: EntityRef, script_id: str, request: StartRequest, *, actor: Actor
+    ) -> StartOrder:
+        """Return what a start that is made later would start; raises what `Admission.examine`
+        does."""
+        return await self._admission.examine(
+            candidate_of('', entity, script_id, request, scope=actor.scope)
+        )
 
     async def start_group(
         self, request: GroupRequest, directory: Entities, *, actor: Actor

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of the script room."""
 
+from collections.abc import Sequence
 import errno
 from pathlib import Path
 
@@ -79,6 +80,16 @@ class ScriptRefused(Exception):
     def __init__(self, message: str, violations: tuple[Violation, ...] = ()) -> None:
         super().__init__(message)
         self.violations = violations
+
+
+class InstanceRefused(Exception):
+    """The description of an instance is not acceptable."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        first = violations[0]
+        rest = f' (and {len(violations) - 1} more)' if len(violations) > 1 else ''
+        super().__init__(f'instance{first.path} {first.reason}{rest}')
+        self.violations = tuple(violations)
 
 
 class ParametersInvalid(Exception):

@@ -22,7 +22,9 @@ from gateway_node.scripts.errors import (
 )
 from gateway_node.scripts.file_names import check_file_name
 from gateway_node.scripts.installed_executables import no_prefix_path, PrefixPath
+from gateway_node.scripts.instances import InstanceDefinition
 from gateway_node.scripts.managed import ManagedScript
+from gateway_node.scripts.managed_instances import check_managed_instance
 from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.old_versions import none_in_use, VersionsInUse
@@ -198,25 +200,43 @@ class ScriptLibrary:
         return () if self._uploaded is None else self._uploaded.every()
 
     async def check_managed(self, managed: Iterable[ManagedScript]) -> None:
-        """Check the schemas of scripts that are to be managed, unless scripts are turned off.
+        """Check the schemas of scripts that are to be managed, and their instances, unless
+        scripts are turned off.
 
         Raises:
-            ManifestInvalid: a managed script's parameters_schema is not acceptable.
+            ManifestInvalid: a managed script's parameters_schema is not acceptable, or the script
+                takes an instance of it not as it is.
             SchemaCheckUnavailable: there are such schemas and nothing can check them.
         """
         if self._uploaded is None:
             return
-        for script in (each.script for each in managed):
+        for each in managed:
+            script = each.script
             try:
                 await self._check_schema(script.parameters_schema)
             except ScriptRefused as error:
                 raise ManifestInvalid(
                     f'the scripts manifest: parameters_schema of script {script.id!r}: {error}'
                 ) from error
+            for instance in each.instances:
+                await check_managed_instance(script, instance, self._schemas)
 
     def take_managed(self, managed: Iterable[ManagedScript]) -> ManagedChanges:
         """Have these managed scripts, which were checked, from now on and no others."""
         return self._managed.take(managed)
+
+    def managed_instances(
+        self, entity: EntityRef
+    ) -> tuple[tuple[Script, InstanceDefinition], ...]:
+        """Return what the manifest declares of instances for an entity, each with its script."""
+        if self._uploaded is None:
+            return ()
+        return tuple(
+            (managed.script, definition)
+            for managed in self._managed
+            if managed.instances and managed.belongs_to(entity)
+            for definition in managed.instances
+        )
 
     def begin_upload(self, *, replacing: bool = False) -> Upload:
         """Return an upload to write the file into, for `create`, or for `replace`.

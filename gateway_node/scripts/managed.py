@@ -22,6 +22,7 @@ from gateway_node.scripts.installed_executables import (
     PackageExecutable,
     PREFIX_PATH_VARIABLE,
 )
+from gateway_node.scripts.instances import InstanceDefinition
 from gateway_node.scripts.values import Mending, Script
 from gateway_node.threads import Look, Threads
 
@@ -44,6 +45,8 @@ class ManagedScript:
     """As it was when the manifest was read."""
     executable: PackageExecutable | None = None
     """What its file is, where that is an executable of a package; else it is the script's path."""
+    instances: tuple[InstanceDefinition, ...] = ()
+    """That it has on each of its entities."""
     entities: tuple[str, ...]
     """Globs over entity paths (`apps/*`, `components/host`), case-sensitive."""
 

@@ -60,13 +60,14 @@ _LIMITS: dict[str, Any] = {
     },
     'additionalProperties': False,
 }
+DESCRIPTION_SCHEMA: dict[str, Any] = {
+    'type': 'string',
+    'maxLength': MAX_DESCRIPTION_LENGTH,
+    'not': {'pattern': f'[{_CONTROL}]'},
+}
 _FIELDS: dict[str, dict[str, Any]] = {
     'name': _text(MAX_NAME_LENGTH),
-    'description': {
-        'type': 'string',
-        'maxLength': MAX_DESCRIPTION_LENGTH,
-        'not': {'pattern': f'[{_CONTROL}]'},
-    },
+    'description': DESCRIPTION_SCHEMA,
     'tags': {'type': 'array', 'items': _text(MAX_TAG_LENGTH), 'maxItems': MAX_TAGS},
     'timeout_sec': {'type': 'number', 'minimum': MIN_TIMEOUT_SEC, 'maximum': MAX_TIMEOUT_SEC},
     'single_execution': {'type': 'boolean'},

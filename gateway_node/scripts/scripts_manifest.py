@@ -5,7 +5,8 @@ The form of the file is in docs/writing_scripts.md.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import math
 import os
 from pathlib import Path
 import re
@@ -14,7 +15,7 @@ from typing import Any
 from gateway_node.entities.names import is_id, RESERVED_IDS
 from gateway_node.entities.values import EntityRef
 from gateway_node.manifest_files import items, ManifestInvalid, mapping, read_manifest, text
-from gateway_node.scripts.errors import ScriptRefused
+from gateway_node.scripts.errors import InstanceRefused, ScriptRefused
 from gateway_node.scripts.file_names import (
     kind_by_name,
     KNOWN_NAMES,
@@ -23,6 +24,7 @@ from gateway_node.scripts.file_names import (
     plain_name_fault,
 )
 from gateway_node.scripts.installed_executables import PackageExecutable
+from gateway_node.scripts.instances import InstanceDefinition, parse_instance
 from gateway_node.scripts.managed import hash_file, ManagedScript
 from gateway_node.scripts.metadata import Metadata, parse_metadata, SCRIPT_FIELDS
 from gateway_node.scripts.script_folders import is_uploaded_id
@@ -31,25 +33,32 @@ from gateway_node.strict_json import shown
 
 _METADATA_KEYS = ('name', *SCRIPT_FIELDS)
 _OWN_KEYS = ('id', 'path', 'package', 'executable', 'kind', 'entities', 'args', 'environment')
+_KEYS = (*_OWN_KEYS, *_METADATA_KEYS, 'instances')
 _PACKAGE = re.compile(r'[A-Za-z][A-Za-z0-9_-]*')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
 
 def load_scripts_manifest(
-    path: Path, on_look: Callable[[Path], None] = lambda _path: None
+    path: Path,
+    on_look: Callable[[Path], None] = lambda _path: None,
+    *,
+    max_rate_hz: float = math.inf,
 ) -> tuple[ManagedScript, ...]:
     """Read a manifest file and hash the scripts that it names; blocks.
 
-    `on_look` is told of each script's file before it is looked at.
+    `on_look` is told of each script's file before it is looked at; `max_rate_hz` is how often a
+    second conditions of instances look at topics.
 
     Raises:
         ManifestInvalid: one line with the file, the place in it, the value and what is allowed.
     """
-    return read_manifest(path, lambda document: _parse(document, path.parent, on_look))
+    return read_manifest(
+        path, lambda document: _parse(document, path.parent, on_look, max_rate_hz)
+    )
 
 
 def _parse(
-    document: object, folder: Path, on_look: Callable[[Path], None]
+    document: object, folder: Path, on_look: Callable[[Path], None], max_rate_hz: float
 ) -> tuple[ManagedScript, ...]:
     top = mapping(document, 'the document', ('scripts',))
     scripts: list[ManagedScript] = []
@@ -57,17 +66,18 @@ def _parse(
     for index, item in enumerate(items(top.get('scripts') or [], 'scripts')):
         place = f'scripts[{index}]'
         managed = _managed_script(item, place, folder, on_look)
+        instances = _instances(item.get('instances') or [], f'{place}.instances', max_rate_hz)
         earlier = places.setdefault(managed.script.id, place)
         if earlier != place:
             raise ManifestInvalid(f'{place}.id is {managed.script.id!r}, as is {earlier}.id')
-        scripts.append(managed)
+        scripts.append(replace(managed, instances=instances))
     return tuple(scripts)
 
 
 def _managed_script(
     value: object, place: str, folder: Path, on_look: Callable[[Path], None]
 ) -> ManagedScript:
-    item = mapping(value, place, (*_OWN_KEYS, *_METADATA_KEYS))
+    item = mapping(value, place, _KEYS)
     in_package = bool(item.keys() & {'package', 'executable'})
     for key in ('id', *(('package', 'executable') if in_package else ('path',)), 'entities'):
         if key not in item:
@@ -199,6 +209,23 @@ def _metadata(document: dict[str, Any], place: str) -> Metadata:
         first = error.violations[0]
         where = place + first.path.replace('/', '.')
         raise ManifestInvalid(f'{where} {first.reason}') from error
+
+
+def _instances(value: object, place: str, max_rate_hz: float) -> tuple[InstanceDefinition, ...]:
+    instances: dict[str, InstanceDefinition] = {}
+    for index, document in enumerate(items(value, place)):
+        where = f'{place}[{index}]'
+        try:
+            instance = parse_instance(document, max_rate_hz=max_rate_hz)
+        except InstanceRefused as error:
+            first = error.violations[0]
+            raise ManifestInvalid(
+                f'{where}{first.path.replace("/", ".")} {first.reason}'
+            ) from error
+        if instance.name in instances:
+            raise ManifestInvalid(f'{where}.name is {instance.name!r}, as is an earlier one')
+        instances[instance.name] = instance
+    return tuple(instances.values())
 
 
 def _entities(value: object, place: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from gateway_node.executions.instance_refs import (
     TriggerRef,
     TriggerState,
 )
+from gateway_node.triggers.values import Instance
 
 
 class RobotValues(Protocol):
@@ -55,3 +56,11 @@ class InstanceStore(Protocol):
 
     async def keep_only(self, triggers: Collection[TriggerRef]) -> None:
         """Forget the states of all others."""
+
+
+class InstanceListener(Protocol):
+    """Is told of every change of an instance, on the event loop, after it was kept."""
+
+    def on_instance(self, before: Instance | None, after: Instance | None) -> None:
+        """Take an instance as it was and as it is; None where there was none, or is none any
+        more. Must return at once."""

@@ -31,7 +31,9 @@ class Robot:
         for name in 'ab':
             (folder / f'{name}.sh').write_text('true\n')
         self.declare(components=('arm',), scripts=('a',))
-        self.reader = ManifestReader(entities=self.entities, scripts=self.scripts)
+        self.reader = ManifestReader(
+            entities=self.entities, scripts=self.scripts, max_rate_hz=20.0
+        )
         self.manifests = ManifestReload(
             reader=self.reader,
             directory=stage.directory,

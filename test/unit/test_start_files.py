@@ -25,7 +25,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 def reader(*, entities: Path | None = None, scripts: Path | None = None) -> ManifestReader:
     """Return what reads these manifests."""
-    return ManifestReader(entities=entities, scripts=scripts)
+    return ManifestReader(entities=entities, scripts=scripts, max_rate_hz=20.0)
 
 
 @pytest.mark.parametrize('manifest', ['entities', 'scripts'])
