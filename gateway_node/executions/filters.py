@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import datetime
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.values import ExecutionStatus, ExecutionType, TriggerType
 from gateway_node.scripts.values import ScriptKind, Verdict
@@ -38,6 +39,23 @@ EVER = Moments()
 
 
 @dataclass(frozen=True, kw_only=True)
+class InstanceFilter:
+    """The instances of one name, of scripts of one name."""
+
+    script: str
+    """The id of the script, or its name as it was when the execution was accepted."""
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceVersion:
+    """An instance, in one version."""
+
+    ref: InstanceRef
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScriptVersion:
     """A script of an entity, in one version."""
 
@@ -63,6 +81,7 @@ class ExecutionFilter:
     """What a component is made of: itself, and what is located on it."""
     scripts: frozenset[str] | None = None
     """Ids, or names as they were when the execution was accepted."""
+    instances: frozenset[InstanceFilter] | None = None
     tags: frozenset[str] | None = None
     kinds: frozenset[ScriptKind] | None = None
     exit_codes: frozenset[int] | None = None
@@ -77,6 +96,8 @@ class ExecutionFilter:
     stop_triggers: frozenset[TriggerFilter] | None = None
     usernames: frozenset[str] | None = None
     """Of who started it."""
+    firings: frozenset[int] | None = None
+    """Sequences of events that told that a trigger fired: what those started, or stopped."""
     parents: frozenset[str] | None = None
     """Ids of executions."""
     schedules: frozenset[str] | None = None
@@ -97,3 +118,6 @@ class ExecutionFilter:
     present_versions: frozenset[ScriptVersion] | None = None
     """Every script in the version that it has now: without executions of others. The same bytes
     may be another script's too, so that a version alone tells nothing."""
+    present_instances: frozenset[InstanceVersion] | None = None
+    """Every instance in the version that it has now: without executions of others; those of none
+    are wanted."""

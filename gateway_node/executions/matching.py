@@ -6,8 +6,15 @@ import datetime
 import json
 from typing import Any
 
-from gateway_node.executions.filters import ExecutionFilter, Moments, ScriptVersion, TriggerFilter
+from gateway_node.executions.filters import (
+    ExecutionFilter,
+    InstanceVersion,
+    Moments,
+    ScriptVersion,
+    TriggerFilter,
+)
 from gateway_node.executions.globs import paths_like
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.values import Execution, Trigger
 
 
@@ -38,12 +45,28 @@ def _of_what(wanted: ExecutionFilter, execution: Execution) -> Iterator[bool]:
         version=execution.script_version,
     )
     yield _is_in(version, wanted.present_versions)
+    if execution.instance is None:
+        yield wanted.instances is None
+    else:
+        yield from _of_instance(wanted, execution, execution.instance)
+
+
+def _of_instance(wanted: ExecutionFilter, execution: Execution, name: str) -> Iterator[bool]:
+    yield wanted.instances is None or any(
+        each.name == name and each.script in (execution.script_id, execution.script_name)
+        for each in wanted.instances
+    )
+    ref = InstanceRef(entity=execution.entity, script_id=execution.script_id, name=name)
+    version = InstanceVersion(ref=ref, version=execution.instance_version or '')
+    yield _is_in(version, wanted.present_instances)
 
 
 def _of_its_way(wanted: ExecutionFilter, execution: Execution) -> Iterator[bool]:
     yield _is_in(execution.execution_type, wanted.execution_types)
     yield _is_by(execution.trigger, wanted.triggers)
     yield _is_in(execution.trigger.username, wanted.usernames)
+    stop = execution.stop_trigger
+    yield _are_in((execution.trigger.firing, stop and stop.firing), wanted.firings)
     yield _is_in(execution.parent, wanted.parents)
     yield _are_in((execution.id, execution.parent, execution.schedule), wanted.schedules)
     yield _is_in(execution.priority, wanted.priorities)

@@ -9,12 +9,18 @@ from gateway_node.access.seen_entities import SeenEntities
 from gateway_node.clock import rfc3339
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
+from gateway_node.executions.filters import (
+    ExecutionFilter,
+    InstanceFilter,
+    Moments,
+    TriggerFilter,
+)
 from gateway_node.executions.values import ExecutionStatus, ExecutionType, FailureReason
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.fields import Choice, ExecutionId, Flag, Id, Integer
 from gateway_node.http_server.query_fields import (
     EntityPattern,
+    InstanceText,
     MAX_TEXTS,
     Moment,
     SearchText,
@@ -29,6 +35,7 @@ MAX_EXIT_CODE = 255
 MAX_SIGNAL = 64
 MAX_PRIORITY = 1000
 MAX_DURATION_MS = 10**15
+MAX_SEQUENCE = 2**63 - 1
 MAX_PARAMETERS = 20
 MAX_RESULT_TEXT = 1000
 _SHOWN_COMPONENTS = 20
@@ -65,6 +72,12 @@ class ExecutionQuery:
         _TEXTS,
         default=None,
         about='The id of a script, or its name as it was for the execution.',
+    )
+    instance: frozenset[InstanceFilter] | None = query(
+        Several(InstanceText(), MAX_TEXTS),
+        default=None,
+        about='An instance: the id or the name of its script, a colon, and its own name '
+        '(`self_test:nightly`).',
     )
     tag: frozenset[str] | None = query(
         _TEXTS,
@@ -104,6 +117,12 @@ class ExecutionQuery:
         '(`manual:stop`, `system:shutdown`).',
     )
     username: frozenset[str] | None = query(_TEXTS, default=None, about='Who started it.')
+    firing: frozenset[int] | None = query(
+        Several(Integer(1, MAX_SEQUENCE)),
+        default=None,
+        about='The sequence of the event that tells that a trigger fired: what that started, or '
+        'stopped.',
+    )
     parent: frozenset[str] | None = query(
         _IDS, default=None, about='The id of the execution or the schedule that led to it.'
     )
@@ -162,7 +181,7 @@ class ExecutionQuery:
     include_outdated: bool = query(
         Flag(),
         default=True,
-        about='`false` leaves out those whose script was replaced since, or is gone.',
+        about='`false` leaves out those whose script or instance was replaced since, or is gone.',
     )
 
     def filter(self, directory: SeenEntities) -> ExecutionFilter:
@@ -177,6 +196,7 @@ class ExecutionQuery:
             entities=self.entities,
             located=None if self.component is None else _located(directory, self.component),
             scripts=self.script,
+            instances=self.instance,
             tags=self.tag,
             kinds=self.kind,
             exit_codes=self.exit_code,
@@ -187,6 +207,7 @@ class ExecutionQuery:
             triggers=self.trigger,
             stop_triggers=self.stop_trigger,
             usernames=self.username,
+            firings=self.firing,
             parents=self.parent,
             schedules=self.schedule,
             priorities=self.priority,

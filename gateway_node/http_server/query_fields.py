@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from gateway_node.entities.names import ID_PATTERN
 from gateway_node.entities.values import EntityType
-from gateway_node.executions.filters import TriggerFilter
+from gateway_node.executions.filters import InstanceFilter, TriggerFilter
 from gateway_node.executions.values import TriggerType
 from gateway_node.http_server.fields import Choice, Field, refused, shown, ValueRefused
 from gateway_node.violations import Violation
@@ -31,6 +31,9 @@ _PLAIN = r'(?:\\[\\,]|\\(?![\\,])|[^\\,\u0000])+'
 _PATH = f'(?:{"|".join(kind.value for kind in EntityType)})/{ID_PATTERN}'
 _GLOB = r'[A-Za-z0-9_.?*/-]*[?*][A-Za-z0-9_.?*/-]*'
 _ENTITY = re.compile(f'{_PATH}|{_GLOB}')
+
+_INSTANCE = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]{0,63}')
+"""The name of an instance."""
 
 _MOMENT = re.compile(
     r'([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.([0-9]+))?'
@@ -164,6 +167,26 @@ class TriggerText(Field[TriggerFilter]):
         """Tell the types; a setting in a list has no comma."""
         types = '|'.join(self._type.values)
         return {'type': 'string', 'pattern': f'^(?:{types})(?::[^\\\\,\\u0000]{{1,{MAX_TEXT}}})?$'}
+
+
+class InstanceText(Field[InstanceFilter]):
+    """The id or the name of a script, a colon, and the name of an instance of it."""
+
+    def read(self, value: object) -> InstanceFilter:
+        """Return what is searched for; the last colon counts."""
+        script, _, name = value.rpartition(':') if isinstance(value, str) else ('', '', '')
+        if not 0 < len(script) <= MAX_TEXT or not _INSTANCE.fullmatch(name) or '\0' in script:
+            raise refused(
+                f'is {shown(value)}; allowed: the id or the name of a script, a colon, and the '
+                'name of an instance of it'
+            )
+        return InstanceFilter(script=script, name=name)
+
+    def schema(self) -> dict[str, Any]:
+        """Tell the form; as one of several, where commas of a script's name are escaped."""
+        several = f'{_PLAIN}:{_INSTANCE.pattern}'
+        pattern = f'^{several}(?:,{several})*$'
+        return {'type': 'string', 'pattern': pattern}
 
 
 class Moment(Field[datetime.datetime]):

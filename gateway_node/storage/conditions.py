@@ -11,7 +11,12 @@ import datetime
 import enum
 import json
 
-from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
+from gateway_node.executions.filters import (
+    ExecutionFilter,
+    InstanceFilter,
+    Moments,
+    TriggerFilter,
+)
 from gateway_node.executions.globs import is_pattern, paths_like
 from gateway_node.storage.scope_terms import scope_sql
 
@@ -70,6 +75,7 @@ def _of_what(wanted: ExecutionFilter) -> Iterator[Condition]:
         yield _any_of(
             _among(each, wanted.scripts) for each in ('script_id', _field('script_name'))
         )
+    yield from _of_instances(wanted)
     if wanted.tags is not None:
         tag = _among('value', wanted.tags)
         tags = f'SELECT 1 FROM json_each({_field("tags", "script_tags")})'
@@ -86,6 +92,27 @@ def _of_what(wanted: ExecutionFilter) -> Iterator[Condition]:
         )
 
 
+def _of_instances(wanted: ExecutionFilter) -> Iterator[Condition]:
+    if wanted.instances is not None:
+        yield _any_of(map(_is_of_instance, wanted.instances))
+    if wanted.present_instances is not None:
+        name, version = _field('instance'), _field('instance_version')
+        present = _among(
+            f"entity || ' ' || script_id || ' ' || {name} || ' ' || {version}",
+            (
+                f'{each.ref.entity.path} {each.ref.script_id} {each.ref.name} {each.version}'
+                for each in wanted.present_instances
+            ),
+        )
+        yield _any_of([Condition(sql=f'{name} IS NULL'), present])
+
+
+def _is_of_instance(wanted: InstanceFilter) -> Condition:
+    scripts = ('script_id', _field('script_name'))
+    of_script = _any_of(_is(each, wanted.script) for each in scripts)
+    return all_of([_is(_field('instance'), wanted.name), of_script])
+
+
 def _of_its_way(wanted: ExecutionFilter) -> Iterator[Condition]:
     if wanted.execution_types is not None:
         yield _among(_field('execution_type'), _values(wanted.execution_types))
@@ -93,6 +120,11 @@ def _of_its_way(wanted: ExecutionFilter) -> Iterator[Condition]:
         yield _any_of(_is_by('trigger', each) for each in wanted.triggers)
     if wanted.usernames is not None:
         yield _among(_field('trigger.username'), wanted.usernames)
+    if wanted.firings is not None:
+        yield _any_of(
+            _among(_field(f'{each}.firing'), wanted.firings)
+            for each in ('trigger', 'stop_trigger')
+        )
     if wanted.parents is not None:
         yield _among('parent', wanted.parents)
     if wanted.schedules is not None:

@@ -29,6 +29,7 @@ from gateway_node.storage.callback_store import add_callback
 from gateway_node.storage.end_counts import count_ends
 from gateway_node.storage.entity_locks import keep_lock
 from gateway_node.storage.event_rows import LogWriter
+from gateway_node.storage.instance_rows import keep_firings, keep_instance, settle_with
 from gateway_node.storage.kept_keys import keep_key
 from gateway_node.storage.paused_lines import keep_paused
 from gateway_node.storage.set_backs import note_set_backs
@@ -49,13 +50,17 @@ def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[
             keep_told(log.connection, each)
             keep_paused(log.connection, each)
             keep_lock(log.connection, each)
+            keep_instance(log.connection, each)
             happened.append(each)
             continue
         changed = [insert(log, each[0])] if each[0].new else _replace(log, each)
+        settle_with(log.connection, each[-1])
         happened += map(_happening, each, changed)
     if any(isinstance(each, Change) and not each.execution.is_open for each in news):
         count_ends(log.connection)
-    return log.append(happened)
+    events = [*log.append(happened)]
+    keep_firings(log.connection, happened, events)
+    yield from events
 
 
 def _written_together(

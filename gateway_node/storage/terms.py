@@ -40,6 +40,10 @@ class TermField(enum.IntEnum):
     """Of the script, as it was."""
     SCRIPT_OF_ENTITY = 12
     """Its path: entities may share a managed script's id."""
+    INSTANCE = 13
+    """With its script, by id and by name: `instance_of_script`."""
+    FIRING = 14
+    """Of what started it, or stopped it, as decimal digits."""
 
 
 class Term(NamedTuple):
@@ -52,6 +56,11 @@ class Term(NamedTuple):
 def script_of_entity(entity: str, script_id: str) -> Term:
     """Return the term of the executions of one script of one entity."""
     return Term(TermField.SCRIPT_OF_ENTITY, f'{entity}/scripts/{script_id}')
+
+
+def instance_of_script(script: str, name: str) -> Term:
+    """Return the term of the executions of one instance of scripts of an id, or of a name."""
+    return Term(TermField.INSTANCE, f'{script}:{name}')
 
 
 def terms_of(summary: Mapping[str, Any]) -> frozenset[Term]:
@@ -74,6 +83,11 @@ def _values(summary: Mapping[str, Any]) -> Iterator[tuple[TermField, object]]:
     yield TermField.USERNAME, summary['trigger'].get('username')
     yield TermField.PARENT, summary.get('parent')
     yield TermField.SCHEDULE, summary.get('schedule')
+    if 'instance' in summary:
+        for script in {summary['script_id'], summary.get('script_name')} - {None}:
+            yield instance_of_script(script, summary['instance'])
+    for trigger in (summary['trigger'], summary.get('stop_trigger', {})):
+        yield TermField.FIRING, trigger.get('firing')
     for tag in summary.get('tags', ()):
         yield TermField.TAG, tag
 

@@ -15,7 +15,7 @@ from gateway_node.executions.values import OPEN_STATUSES
 from gateway_node.storage.conditions import all_of, Condition, conditions_of
 from gateway_node.storage.scope_terms import NO_BOUND, ScopeTerms
 from gateway_node.storage.set_backs import Span
-from gateway_node.storage.terms import script_of_entity, TermField
+from gateway_node.storage.terms import instance_of_script, script_of_entity, TermField
 
 MAX_ARMS = 32
 """Of a walk: each step looks at all of them. Where there are more, all rows are walked."""
@@ -190,6 +190,10 @@ def _of_what(wanted: ExecutionFilter, script_ids: frozenset[str]) -> Iterator[Wa
         ids_only = not script_ids
         left = replace(wanted, scripts=None) if ids_only else wanted
         yield _walk(TermField.SCRIPT, wanted.scripts | script_ids, left)
+    if wanted.instances is not None:
+        terms = [instance_of_script(each.script, each.name).value for each in wanted.instances]
+        walk = _walk(TermField.INSTANCE, terms, replace(wanted, instances=None))
+        yield replace(walk, disjoint=len(walk.arms) < 2)
     if wanted.tags is not None:
         walk = _walk(TermField.TAG, wanted.tags, replace(wanted, tags=None))
         yield replace(walk, disjoint=len(walk.arms) < 2)
@@ -203,6 +207,9 @@ def _of_its_way(wanted: ExecutionFilter) -> Iterator[Walk]:
         yield _walk(TermField.TRIGGER, types, left)
     if wanted.usernames is not None:
         yield _walk(TermField.USERNAME, wanted.usernames, replace(wanted, usernames=None))
+    if wanted.firings is not None:
+        walk = _walk(TermField.FIRING, map(str, wanted.firings), replace(wanted, firings=None))
+        yield replace(walk, disjoint=len(walk.arms) < 2)
     if wanted.parents is not None:
         yield _walk(TermField.PARENT, wanted.parents, replace(wanted, parents=None))
     if wanted.schedules is not None:

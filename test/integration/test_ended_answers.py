@@ -11,7 +11,7 @@ from typing import Any
 from api_support import Api, BASE, form, serve_api
 from clients import CLIENT
 import earlier_form
-from executions_at_random import execution_at_random
+from executions_at_random import execution_at_random, without_instance
 from fakes import add, AN_APP
 from proxies import PREFIX, PROXY
 import pytest
@@ -212,7 +212,7 @@ async def test_whatever_happened_the_answer_is_what_the_record_says(api: Api, se
             case 0 | 1:
                 number += 1
                 version = (await api.library.versions_of([(AN_APP, script_id)])) or {}
-                execution = execution_at_random(chance, number).evolve(
+                execution = without_instance(execution_at_random(chance, number)).evolve(
                     entity=AN_APP,
                     script_id=script_id,
                     script_version=version.get((AN_APP, script_id)) or 'f' * 64,

@@ -8,7 +8,7 @@ import sqlite3
 from typing import Any
 
 from earlier_form import to_document, to_parameters
-from executions_at_random import execution_at_random
+from executions_at_random import execution_at_random, without_instance
 from fakes import FakeClock, InMemoryExecutionStore, new_execution, remove
 import pytest
 
@@ -64,7 +64,7 @@ def known_before(chance: random.Random) -> list[Execution]:
     twins = [
         each.evolve(id=each.id[:-6] + '999999') for each in known[::7] if each.id[-6:] < '999999'
     ]
-    return [each.evolve(**nothing, metrics={}) for each in [*known, *twins]]
+    return [without_instance(each.evolve(**nothing, metrics={})) for each in [*known, *twins]]
 
 
 async def test_what_was_there_before_is_found(tmp_path: Path) -> None:

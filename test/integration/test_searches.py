@@ -13,6 +13,7 @@ from executions_at_random import (
     KEYSET_PAGES,
     NUMBERED_PAGES,
     seen_filters,
+    without_instance,
 )
 from fakes import FakeClock, InMemoryExecutionStore, next_change, remove
 from hypothesis import given, HealthCheck, settings, strategies
@@ -44,8 +45,8 @@ def test_a_store_finds_what_a_filter_means(
     chance = random.Random(seed)
     numbers = chance.sample(range(60), chance.randint(10, 40))
     known = tuple(execution_at_random(chance, number) for number in numbers)
-    # Versions that wrote so had no groups.
-    alone = [each for each in known if each.group is None]
+    # Versions that wrote so had no groups and no instances.
+    alone = [each for each in known if each.group is None and each == without_instance(each)]
     earlier = chance.sample(alone, len(alone) // 2)
     asyncio.run(_check(known, chance.sample(known, 6), earlier, questions))
 

@@ -12,12 +12,15 @@ from hypothesis import strategies
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.filters import (
     ExecutionFilter,
+    InstanceFilter,
+    InstanceVersion,
     Moments,
     ScriptVersion,
     TriggerFilter,
 )
 from gateway_node.executions.group import Group, SCRIPT_ID
 from gateway_node.executions.ids import number_of
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.pages import KeysetPage, NumberedPage, Order
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import (
@@ -42,6 +45,8 @@ ENTITIES = [
 PATTERNS = ['apps/arm', 'apps/*', '*/arm', 'apps/arm_?', 'apps/none', '*']
 SCRIPT_IDS = ['self_test', 'script_1']
 SCRIPT_NAMES = ['Self test', 'self_test', "it's 100 %"]
+INSTANCES = ['nightly', 'verbose']
+FIRINGS = [3, 41, 2**62]
 TAGS = ['brakes', 'Brakes', 'front_left']
 VERSIONS = ['e' * 64, 'f' * 64]
 SETTINGS = ['stop', 'timeout', "'; DROP TABLE executions; --"]
@@ -84,6 +89,11 @@ def execution_at_random(chance: random.Random, number: int) -> Execution:
         'stop_trigger': chance.choice([None, _trigger(chance)]),
         'started_at': chance.choice([None, _moment(chance)]),
     }
+    if chance.random() < 0.3:
+        fields |= {
+            'instance': chance.choice(INSTANCES),
+            'instance_version': chance.choice(VERSIONS),
+        }
     if status is ExecutionStatus.PREPARED:
         fields['as_schedule'] = chance.choice([None, Schedule()])
     if status not in OPEN_STATUSES:
@@ -91,6 +101,23 @@ def execution_at_random(chance: random.Random, number: int) -> Execution:
     if chance.random() < 0.2:
         fields |= {'script_id': SCRIPT_ID, 'group': _group(chance)}
     return new_execution(number, **fields)
+
+
+def without_instance(execution: Execution) -> Execution:
+    """Return an execution as versions knew it that had no instances."""
+    stop = execution.stop_trigger
+    return execution.evolve(
+        instance=None,
+        instance_version=None,
+        trigger=_without_firing(execution.trigger),
+        stop_trigger=stop and _without_firing(stop),
+    )
+
+
+def _without_firing(trigger: Trigger) -> Trigger:
+    if trigger.type is not TriggerType.CONDITION:
+        return trigger
+    return dataclasses.replace(trigger, type=TriggerType.SYSTEM, firing=None)
 
 
 def executions(number: int) -> strategies.SearchStrategy[Execution]:
@@ -107,10 +134,12 @@ def _group(chance: random.Random) -> Group:
 
 
 def _trigger(chance: random.Random) -> Trigger:
+    trigger_type = chance.choice([*TriggerType])
     return Trigger(
-        type=chance.choice([*TriggerType]),
+        type=trigger_type,
         setting=chance.choice([None, *SETTINGS]),
         username=chance.choice([None, *USERS]),
+        firing=chance.choice(FIRINGS) if trigger_type is TriggerType.CONDITION else None,
     )
 
 
@@ -157,6 +186,17 @@ _versions = strategies.frozensets(
     ),
     max_size=6,
 )
+_instances = strategies.builds(
+    InstanceRef,
+    entity=strategies.sampled_from(ENTITIES),
+    script_id=strategies.sampled_from(SCRIPT_IDS),
+    name=strategies.sampled_from(INSTANCES),
+)
+_instance_filters = strategies.builds(
+    InstanceFilter,
+    script=strategies.sampled_from([*SCRIPT_IDS, *SCRIPT_NAMES, 'nobody']),
+    name=strategies.sampled_from([*INSTANCES, 'none']),
+)
 _globs = strategies.none() | strategies.lists(
     strategies.sampled_from(
         ['*', 'apps/*', 'apps/arm', 'apps/ar?', '*/arm*', 'self_*', 'S*', 'it?s 100 %', '?rakes']
@@ -171,6 +211,8 @@ _CHOICES: dict[str, strategies.SearchStrategy[Any]] = {
     'entities': _some(PATTERNS),
     'located': strategies.frozensets(strategies.sampled_from(ENTITIES)),
     'scripts': _some([*SCRIPT_IDS, *SCRIPT_NAMES, 'nobody']),
+    'instances': strategies.frozensets(_instance_filters, min_size=1, max_size=3),
+    'firings': _some([*FIRINGS, 4]),
     'tags': _some([*TAGS, 'none']),
     'kinds': _some(ScriptKind),
     'exit_codes': _some([-1, 0, 1, 7]),
@@ -199,6 +241,12 @@ _CHOICES: dict[str, strategies.SearchStrategy[Any]] = {
         strategies.sampled_from(['depth', 'x.y']), _some(SAID), min_size=1
     ),
     'present_versions': _versions,
+    'present_instances': strategies.frozensets(
+        strategies.builds(
+            InstanceVersion, ref=_instances, version=strategies.sampled_from(VERSIONS)
+        ),
+        max_size=6,
+    ),
 }
 assert _CHOICES.keys() == {each.name for each in dataclasses.fields(ExecutionFilter)}
 

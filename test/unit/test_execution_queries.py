@@ -13,7 +13,13 @@ from gateway_node.access.seen_entities import SeenEntities
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
-from gateway_node.executions.filters import EVER, ExecutionFilter, Moments, TriggerFilter
+from gateway_node.executions.filters import (
+    EVER,
+    ExecutionFilter,
+    InstanceFilter,
+    Moments,
+    TriggerFilter,
+)
 from gateway_node.executions.values import ExecutionStatus, ExecutionType, TriggerType
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.execution_queries import ExecutionQuery
@@ -29,6 +35,10 @@ PARTS: list[tuple[str, str, Any]] = [
      {ExecutionStatus.FAILED, ExecutionStatus.TERMINATED}),
     ('entity=apps/*,components/robot', 'entities', {'apps/*', 'components/robot'}),
     ('script=script_1,Self test', 'scripts', {'script_1', 'Self test'}),
+    ('instance=script_1:nightly,Self: test:x', 'instances',
+     {InstanceFilter(script='script_1', name='nightly'),
+      InstanceFilter(script='Self: test', name='x')}),
+    ('firing=7,2048', 'firings', {7, 2048}),
     ('tag=brakes&tag=daily', 'tags', {'brakes', 'daily'}),
     ('kind=sh', 'kinds', {ScriptKind.SH}),
     ('exit_code=0,3', 'exit_codes', {0, 3}),
@@ -108,7 +118,8 @@ def test_each_part_of_the_filter_can_be_asked_for(directory: SeenEntities) -> No
     asked = {field for _, field, _ in PARTS}
     known = {field.name for field in dataclasses.fields(ExecutionFilter)}
     assert known - asked == {
-        'scope', 'entity', 'script_id', 'located', 'present_versions', 'metric'
+        'scope', 'entity', 'script_id', 'located', 'metric',
+        'present_versions', 'present_instances',
     }  # fmt: skip
 
 
