@@ -82,6 +82,7 @@ class AskerNote(TypedDict):
     type: str
     setting: str | None
     username: str | None
+    firing: NotRequired[int | None]
 
 
 class EndWish(TypedDict):

@@ -169,6 +169,7 @@ class ActiveExecutions:
             record_end=self._record_end,
         )
         self._active[execution.id] = active
+        self._admission.note_open(execution)
         if self._stopping is not None:
             active.stop(self._stopping, _SHUTDOWN, GATEWAY)
         return active

@@ -23,6 +23,7 @@ from gateway_node.executions.errors import (
     TimeoutTooLong,
 )
 from gateway_node.executions.held_secrets import HeldSecrets
+from gateway_node.executions.instance_refs import instance_of, InstanceRef
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
 from gateway_node.executions.proven_starts import ProvenStarts
@@ -100,8 +101,8 @@ class Admission:
         Raises:
             GatewayShuttingDown, ScriptNotFound, ScriptsTurnedOff, RunnerUnavailable,
             DiskSpaceLow, SchemaCheckUnavailable, ScriptAlreadyRunning, ConcurrencyLimitReached,
-            LineFull, LinePaused, ScheduleLimitReached, OpenLimitReached, ConfirmationNeeded: as
-            their names say.
+            LineFull, LinePaused, ScheduleLimitReached, OpenLimitReached, ConfirmationNeeded,
+            InstanceAlreadyRunning: as their names say.
             ParametersInvalid: the script does not take the parameters, or the arguments.
             SecretsScheduled: it would be a schedule, and secrets are among the parameters.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
@@ -173,6 +174,14 @@ class Admission:
         self.secrets.forget(execution_id)
         self._proven.forget(execution_id)
         self._places.leave(execution_id)
+
+    def note_open(self, execution: Execution) -> None:
+        """Count what is accepted as the open execution of its instance, until `leave`."""
+        self._places.instances.give(instance_of(execution), execution.id)
+
+    def open_of_instance(self, ref: InstanceRef) -> str | None:
+        """Return the id of the open execution of an instance, one that is being let in, too."""
+        return self._places.instances.open_of(ref)
 
     def restore_schedules(self, schedules: Iterable[Execution]) -> None:
         """Give schedules of earlier gateways their places, however many there are."""

@@ -12,11 +12,12 @@ from gateway_node.executions.errors import (
     NotStartable,
     RunnerUnavailable,
 )
+from gateway_node.executions.instance_refs import instance_of, InstanceRef
 from gateway_node.executions.places import GroupLimit, Place
 from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.proximity import Proof
 from gateway_node.executions.scopes import EVERYTHING, Scope
-from gateway_node.executions.values import Execution, FailureReason
+from gateway_node.executions.values import Execution, FailureReason, TriggerType
 from gateway_node.scripts.errors import (
     ParametersInvalid,
     SchemaCheckUnavailable,
@@ -35,6 +36,8 @@ class Candidate:
     script_id: str
     parameters: Mapping[str, Any]
     arguments: tuple[str, ...]
+    instance: InstanceRef | None = None
+    """On behalf of which it is to run."""
     timeout_sec: float | None
     """None: the script's own, or the gateway's default."""
     secrets: tuple[str, ...] = ()
@@ -107,10 +110,11 @@ def accepted(
         script_id=execution.script_id,
         parameters=execution.input_parameters,
         arguments=execution.arguments,
+        instance=instance_of(execution),
         timeout_sec=execution.timeout_sec,
         secrets=execution.secrets,
         attempt=execution.attempt,
-        identity=execution.trigger.username,
+        identity=_identity_of(execution),
         scope=EVERYTHING if execution.rights is None else execution.rights.scope,
         priority=execution.priority,
         expires_up_sec=execution.expires_up_sec,
@@ -119,6 +123,12 @@ def accepted(
         accepted=True,
         in_line=in_line,
     )
+
+
+def _identity_of(execution: Execution) -> str | None:
+    if execution.trigger.type is TriggerType.CONDITION and execution.rights is not None:
+        return execution.rights.name
+    return execution.trigger.username
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,6 +93,8 @@ class FurtherAttempts:
             entity=ended.entity,
             script_id=script.id,
             **script_fields(script),
+            instance=ended.instance,
+            instance_version=ended.instance_version,
             execution_type=ExecutionType.NOW,
             status=ExecutionStatus.PREPARED,
             trigger=RETRY,

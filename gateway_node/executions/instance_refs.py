@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.rights import Rights
-from gateway_node.executions.values import Trigger
+from gateway_node.executions.values import Execution, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,15 @@ class InstanceRef:
     def subject(self) -> str:
         """Its path, as events name it: `apps/x/scripts/s/instances/n`."""
         return f'{self.entity.path}/scripts/{self.script_id}/instances/{self.name}'
+
+
+def instance_of(execution: Execution) -> InstanceRef | None:
+    """Return the instance on behalf of which an execution runs; None where that is none."""
+    if execution.instance is None:
+        return None
+    return InstanceRef(
+        entity=execution.entity, script_id=execution.script_id, name=execution.instance
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,3 +101,5 @@ class TriggerState:
     last_firing: int | None = None
     """The sequence of the event of its last firing."""
     last_fired_at: datetime.datetime | None = None
+    seen_at: datetime.datetime | None = None
+    """When it was last looked at, as far as that was kept, by the wall clock."""

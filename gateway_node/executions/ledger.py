@@ -144,7 +144,7 @@ class Ledger:
             execution=execution,
             kind=EventKind.EXECUTION_STOP_ACCEPTED,
             actor=actor,
-            cause=trigger.setting if trigger else None,
+            cause=trigger.cause_of_stop if trigger else None,
         )
         try:
             await self.record(*after, change)

@@ -30,6 +30,7 @@ from gateway_node.executions.further_attempts import FurtherAttempts
 from gateway_node.executions.group_starts import GroupRequest, GroupStarts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
@@ -54,13 +55,14 @@ from gateway_node.executions.retention import Retention
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_places import StartPlaces
-from gateway_node.executions.starts import candidate_of, StartRequest, Starts
+from gateway_node.executions.starts import asking, candidate_of, StartRequest, Starts
 from gateway_node.executions.stops import Stops
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import (
     Execution,
     Executor,
     StopAction,
+    Trigger,
 )
 from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.library import ScriptLibrary
@@ -302,7 +304,7 @@ class ExecutionService:
         Raises:
             GatewayShuttingDown, ScriptNotFound, ParametersInvalid, ScriptAlreadyRunning,
             ConcurrencyLimitReached, ScheduleLimitReached, OpenLimitReached, StoreUnavailable,
-            RunnerUnavailable,
+            RunnerUnavailable, InstanceAlreadyRunning,
             DiskSpaceLow, SchemaCheckUnavailable, CallbackRefused, ConfirmationNeeded,
             EntityLocked: as their names say; nothing was recorded.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
@@ -313,6 +315,7 @@ class ExecutionService:
             ParentForeign, ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a
                 script's own start.
         """
+        actor = asking(request, actor)
         if not actor.scope.is_everything:
             await self._check_seen(entity, script_id, request, actor)
         execution = await self._starts.start(entity, script_id, request, actor)
@@ -354,10 +357,12 @@ class ExecutionService:
         *,
         actor: Actor,
         stop_children: bool = True,
+        trigger: Trigger | None = None,
     ) -> Execution:
         """End an execution; wait a moment for its tree to go, then return it as it is.
 
-        With it end the executions that its script started, and theirs.
+        With it end the executions that its script started, and theirs. `trigger` is what asks for
+        it where that is no client: a condition of the instance, which the gateway acts for.
 
         Raises:
             ExecutionNotFound: the script has no such execution.
@@ -372,7 +377,9 @@ class ExecutionService:
         if stop_children:
             for each in self._families.descendants(execution_id):
                 self._guard.check(each.entity, actor)
-        return await self._stops.stop(execution, action, actor, with_children=stop_children)
+        return await self._stops.stop(
+            execution, action, actor, with_children=stop_children, trigger=trigger
+        )
 
     async def delete(
         self, entity: EntityRef, script_id: str, execution_id: str, *, actor: Actor
@@ -395,6 +402,11 @@ class ExecutionService:
             has_ended = active is None or active.decided
             raise ExecutionNotDeletable(execution_id, execution.status, has_ended=has_ended)
         await self._retention.remove(execution_id, actor=actor, cause='client')
+
+    def open_of_instance(self, ref: InstanceRef) -> str | None:
+        """Return the id of the open execution of an instance, one that waits or is being let in,
+        too; None where there is none."""
+        return self._admission.open_of_instance(ref)
 
     def needing(self, entity: EntityRef, script_id: str) -> tuple[str, ...]:
         """Return the ids of the open executions for which a script must stay."""

@@ -4,8 +4,13 @@
 from collections.abc import Iterable
 
 from gateway_node.executions.candidates import Candidate
-from gateway_node.executions.errors import OpenLimitReached, ScheduleLimitReached
+from gateway_node.executions.errors import (
+    InstanceAlreadyRunning,
+    OpenLimitReached,
+    ScheduleLimitReached,
+)
 from gateway_node.executions.line import Line, SchedulePlaces
+from gateway_node.executions.open_instances import OpenInstances
 from gateway_node.executions.open_places import OpenPlaces
 from gateway_node.executions.values import Execution
 from gateway_node.scripts.values import Script
@@ -17,6 +22,7 @@ class StartPlaces:
     def __init__(self, line: Line, *, max_schedules: int, max_open_per_identity: int) -> None:
         """Take the line and the other limits, of which 0 sets none."""
         self.line = line
+        self.instances = OpenInstances()
         self._schedule_places = SchedulePlaces(max_schedules)
         self._open_places = OpenPlaces(max_open_per_identity)
 
@@ -24,10 +30,11 @@ class StartPlaces:
         """Take the places of a client's start; tell whether it stands in line for one.
 
         Raises:
-            ScriptAlreadyRunning, ConcurrencyLimitReached, LineFull, LinePaused,
-            ScheduleLimitReached, OpenLimitReached: as their names say.
+            InstanceAlreadyRunning, ScriptAlreadyRunning, ConcurrencyLimitReached, LineFull,
+            LinePaused, ScheduleLimitReached, OpenLimitReached: as their names say.
         """
         waits = False
+        self.instances.take(candidate.instance, candidate.execution_id)
         self._open_places.take(candidate.identity, candidate.ids)
         # Who stands there now need not when its turn comes.
         if candidate.runs and candidate.queue and not script.proximity_proof_required:
@@ -41,6 +48,10 @@ class StartPlaces:
     def refusals(self, candidate: Candidate, script: Script) -> tuple[Exception, ...]:
         """Return all that would keep a start from having its places at once; nothing is taken."""
         refused: list[Exception] = []
+        try:
+            self.instances.check(candidate.instance, candidate.execution_id)
+        except InstanceAlreadyRunning as error:
+            refused.append(error)
         try:
             self._open_places.check(candidate.identity, candidate.ids)
         except OpenLimitReached as error:
@@ -70,6 +81,7 @@ class StartPlaces:
 
     def leave(self, execution_id: str) -> None:
         """Free what an execution, or a schedule, has of them; harmless where that is nothing."""
+        self.instances.leave(execution_id)
         self.line.leave(execution_id)
         self._schedule_places.leave(execution_id)
         self._open_places.leave(execution_id)

@@ -21,13 +21,13 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.families import Families
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
-from gateway_node.executions.instance_refs import InstanceStart
+from gateway_node.executions.instance_refs import InstanceRef, InstanceStart
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import CallbackCheck, EntityGuard, StartOrder
 from gateway_node.executions.proximity import Proof
-from gateway_node.executions.rights import rights_of
+from gateway_node.executions.rights import acting_with, rights_of
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.script_fields import script_fields
@@ -285,6 +285,7 @@ def candidate_of(
         parameters=request.parameters,
         arguments=request.arguments,
         timeout_sec=request.timeout_sec,
+        instance=_ref_of(request.instance, entity, script_id),
         ancestors=ancestors,
         group=group,
         priority=request.priority,
@@ -296,6 +297,28 @@ def candidate_of(
         runs=request.execution_type in RUNS_NOW,
         schedule_id=schedule_id,
     )
+
+
+def _ref_of(
+    instance: InstanceStart | None, entity: EntityRef, script_id: str
+) -> InstanceRef | None:
+    if instance is None:
+        return None
+    return InstanceRef(entity=entity, script_id=script_id, name=instance.name)
+
+
+def asking(request: StartRequest, actor: Actor) -> Actor:
+    """Return as whom a start is wanted: where a condition fired, as who made the instance."""
+    instance = request.instance
+    if instance is None or instance.trigger is None:
+        return actor
+    return acting_with(instance.rights)
+
+
+def _trigger_of(request: StartRequest, actor: Actor) -> Trigger:
+    if request.instance is not None and request.instance.trigger is not None:
+        return request.instance.trigger
+    return Trigger(type=TriggerType.MANUAL, username=actor.name)
 
 
 def new_execution(
@@ -311,9 +334,11 @@ def new_execution(
         entity=order.entity,
         script_id=order.script.id,
         **script_fields(order.script),
+        instance=None if request.instance is None else request.instance.name,
+        instance_version=None if request.instance is None else request.instance.version,
         execution_type=request.execution_type,
         status=ExecutionStatus.PREPARED,
-        trigger=Trigger(type=TriggerType.MANUAL, username=actor.name),
+        trigger=_trigger_of(request, actor),
         created_at=asked_at,
         input_parameters=order.shown_parameters,
         secrets=order.secrets,

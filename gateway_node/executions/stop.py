@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 
 from gateway_node.executions.actors import Actor, GATEWAY
-from gateway_node.executions.values import StopAction, Trigger, TriggerType
+from gateway_node.executions.values import StopAction, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class Stop:
     """
 
     trigger: Trigger | None = None
-    """Who asked, as the execution tells it: the first client, or else the gateway itself."""
+    """Who asked, as the execution tells it: the first who wants it, or else the gateway itself."""
     actor: Actor = GATEWAY
     action: StopAction | None = None
     """The strongest end that was asked for."""
@@ -25,13 +25,13 @@ class Stop:
     """What the script has heard of."""
 
     @property
-    def by_client(self) -> bool:
-        """True once a client asked."""
-        return self.trigger is not None and self.trigger.type is TriggerType.MANUAL
+    def is_wanted(self) -> bool:
+        """True once a client asked, or a trigger of the instance did."""
+        return self.trigger is not None and self.trigger.is_wanted
 
     def ask(self, action: StopAction, trigger: Trigger, actor: Actor, *, hold: bool) -> 'Stop':
         """Return it with one more wish; `hold` it until `release`."""
-        asked = self if self.by_client else replace(self, trigger=trigger, actor=actor)
+        asked = self if self.is_wanted else replace(self, trigger=trigger, actor=actor)
         if self.action is StopAction.FORCED_TERMINATION:
             action = self.action
         return replace(asked, action=action, held=hold)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients have executions end: schedules that wait, groups, and what is active."""
+"""Clients, and triggers of instances, have executions end: schedules that wait, groups, and what
+is active."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -38,13 +39,20 @@ class Stops:
         self._questions = questions
 
     async def stop(
-        self, execution: Execution, action: StopAction, actor: Actor, *, with_children: bool
+        self,
+        execution: Execution,
+        action: StopAction,
+        actor: Actor,
+        *,
+        with_children: bool,
+        trigger: Trigger | None = None,
     ) -> Execution:
         """End an execution; wait a moment for its tree to go, then return it as it is.
 
         Raises what `ExecutionService.stop` says.
         """
-        trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=actor.name)
+        if trigger is None:
+            trigger = Trigger(type=TriggerType.MANUAL, setting=action.value, username=actor.name)
         group = self._groups.get(execution.id)
         if group is not None:
             asking = self._groups.stop(group, action, trigger, actor, with_children=with_children)

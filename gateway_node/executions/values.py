@@ -91,6 +91,11 @@ class Trigger:
         """Whether somebody wants what it leads to, and it does not only befall them."""
         return self.type in (TriggerType.MANUAL, TriggerType.CONDITION)
 
+    @property
+    def cause_of_stop(self) -> str | None:
+        """What it is in a word, where it leads to a stop: a condition is longer than that."""
+        return self.type.value if self.type is TriggerType.CONDITION else self.setting
+
 
 class FailureReason(enum.Enum):
     """Why an execution failed; the values are the `vendor_code` of its error."""

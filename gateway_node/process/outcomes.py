@@ -273,7 +273,10 @@ def _limit(limit: Mapping[str, Any] | None) -> LimitReached | None:
 def asker_note(asked_by: Trigger) -> AskerNote:
     """Return who asked for an end as a supervisor keeps it."""
     return AskerNote(
-        type=asked_by.type.value, setting=asked_by.setting, username=asked_by.username
+        type=asked_by.type.value,
+        setting=asked_by.setting,
+        username=asked_by.username,
+        firing=asked_by.firing,
     )
 
 
@@ -284,6 +287,7 @@ def _asker(note: Mapping[str, Any] | None) -> Trigger | None:
         type=TriggerType(_field(note, 'type', str)),
         setting=_field(note, 'setting', str | None),
         username=_field(note, 'username', str | None),
+        firing=_field(note, 'firing', int | None),
     )
 
 

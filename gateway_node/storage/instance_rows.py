@@ -41,6 +41,7 @@ INSTANCES = (
         dropped INTEGER NOT NULL DEFAULT 0,
         last_firing INTEGER,
         last_fired_at TEXT,
+        seen_at TEXT,
         PRIMARY KEY (entity, script_id, name, condition)
     ) WITHOUT ROWID
     """,
@@ -112,13 +113,14 @@ def _keep_firing(connection: sqlite3.Connection, fired: PendingFiring, event: Ev
     )
     connection.execute(
         f"""
-        INSERT INTO trigger_states VALUES (?, ?, ?, ?, ?, 1, 0, ?, ?) {_ON_TRIGGER} SET
+        INSERT INTO trigger_states VALUES (?, ?, ?, ?, ?, 1, 0, ?, ?, ?) {_ON_TRIGGER} SET
             truth = coalesce(excluded.truth, truth),
             fired = fired + 1,
             last_firing = excluded.last_firing,
-            last_fired_at = excluded.last_fired_at
+            last_fired_at = excluded.last_fired_at,
+            seen_at = excluded.seen_at
         """,
-        (*trigger, fired.truth, event.sequence, rfc3339(event.at)),
+        (*trigger, fired.truth, event.sequence, rfc3339(event.at), rfc3339(event.at)),
     )
 
 
@@ -174,14 +176,19 @@ def read_states(connection: sqlite3.Connection) -> dict[TriggerRef, TriggerState
     return dict(_states(connection))
 
 
-def keep_truths(connection: sqlite3.Connection, truths: Mapping[TriggerRef, bool]) -> None:
-    """Keep the last truths of conditions, and what else is kept of their triggers."""
+def keep_truths(
+    connection: sqlite3.Connection,
+    truths: Mapping[TriggerRef, bool | None],
+    at: datetime.datetime,
+) -> None:
+    """Keep the last truths of conditions, and that they were looked at."""
     connection.executemany(
         f"""
-        INSERT INTO trigger_states (entity, script_id, name, condition, truth)
-        VALUES (?, ?, ?, ?, ?) {_ON_TRIGGER} SET truth = excluded.truth
+        INSERT INTO trigger_states (entity, script_id, name, condition, truth, seen_at)
+        VALUES (?, ?, ?, ?, ?, ?) {_ON_TRIGGER} SET
+            truth = coalesce(excluded.truth, truth), seen_at = excluded.seen_at
         """,
-        ((*_trigger_row(each), truth) for each, truth in truths.items()),
+        ((*_trigger_row(each), truth, rfc3339(at)) for each, truth in truths.items()),
     )
 
 
@@ -195,12 +202,12 @@ def keep_only(connection: sqlite3.Connection, triggers: Collection[TriggerRef]) 
 def _states(connection: sqlite3.Connection) -> Iterator[tuple[TriggerRef, TriggerState]]:
     rows = connection.execute(
         """
-        SELECT truth, fired, dropped, last_firing, last_fired_at,
+        SELECT truth, fired, dropped, last_firing, last_fired_at, seen_at,
             entity, script_id, name, condition
         FROM trigger_states
         """
     )
-    for truth, fired, dropped, last_firing, at, *trigger in rows:
+    for truth, fired, dropped, last_firing, fired_at, seen_at, *trigger in rows:
         yield (
             _trigger(trigger),
             TriggerState(
@@ -208,9 +215,14 @@ def _states(connection: sqlite3.Connection) -> Iterator[tuple[TriggerRef, Trigge
                 fired=fired,
                 dropped=dropped,
                 last_firing=last_firing,
-                last_fired_at=None if at is None else datetime.datetime.fromisoformat(at),
+                last_fired_at=_moment(fired_at),
+                seen_at=_moment(seen_at),
             ),
         )
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    return None if text is None else datetime.datetime.fromisoformat(text)
 
 
 def _truth(value: int | None) -> bool | None:

@@ -2,6 +2,7 @@
 """What is kept of instances and of their triggers, read and written beside the log."""
 
 from collections.abc import Collection, Mapping
+import datetime
 
 from gateway_node.executions.instance_refs import (
     KeptInstance,
@@ -37,9 +38,11 @@ class SqliteInstanceStore:
         """Return what is kept of triggers."""
         return await self._database.read(read_states)
 
-    async def keep_truths(self, truths: Mapping[TriggerRef, bool]) -> None:
-        """Keep the last truths of conditions, and what else is kept of their triggers."""
-        await self._database.write(lambda connection: keep_truths(connection, truths))
+    async def keep_truths(
+        self, truths: Mapping[TriggerRef, bool | None], at: datetime.datetime
+    ) -> None:
+        """Keep the last truths of conditions, and that they were looked at."""
+        await self._database.write(lambda connection: keep_truths(connection, truths, at))
 
     async def keep_only(self, triggers: Collection[TriggerRef]) -> None:
         """Forget the states of all others."""

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
+import datetime
 from typing import Protocol
 
 from gateway_node.conditions.sources import Reading, RobotSource
@@ -51,8 +52,11 @@ class InstanceStore(Protocol):
         It goes where the instance is replaced or deleted.
         """
 
-    async def keep_truths(self, truths: Mapping[TriggerRef, bool]) -> None:
-        """Keep the last truths of conditions, and what else is kept of their triggers."""
+    async def keep_truths(
+        self, truths: Mapping[TriggerRef, bool | None], at: datetime.datetime
+    ) -> None:
+        """Keep the last truths of conditions, and that they were looked at; of one that is not
+        known the last one that was stays."""
 
     async def keep_only(self, triggers: Collection[TriggerRef]) -> None:
         """Forget the states of all others."""

@@ -6,6 +6,7 @@ It keeps to the same contract as the SQLite one: one suite of tests is put to bo
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+import datetime
 
 from gateway_node.executions.events import Change, Event, EventKind, Happening
 from gateway_node.executions.instance_refs import (
@@ -47,11 +48,13 @@ class InMemoryInstanceStore:
         self._check_available()
         return dict(self._states)
 
-    async def keep_truths(self, truths: Mapping[TriggerRef, bool]) -> None:
-        """Keep the last truths of conditions, and what else is kept of their triggers."""
+    async def keep_truths(
+        self, truths: Mapping[TriggerRef, bool | None], at: datetime.datetime
+    ) -> None:
+        """Keep the last truths of conditions, and that they were looked at."""
         self._check_available()
         for trigger, truth in truths.items():
-            self._change(trigger, truth=truth)
+            self._change(trigger, truth=self._known(trigger, truth), seen_at=at)
 
     async def keep_only(self, triggers: Collection[TriggerRef]) -> None:
         """Forget the states of all others."""
@@ -70,10 +73,11 @@ class InMemoryInstanceStore:
             state = self._states.get(fired.trigger, TriggerState())
             self._change(
                 fired.trigger,
-                truth=state.truth if fired.truth is None else fired.truth,
+                truth=self._known(fired.trigger, fired.truth),
                 fired=state.fired + 1,
                 last_firing=event.sequence,
                 last_fired_at=event.at,
+                seen_at=event.at,
             )
         if news.settles is not None:
             settled = self._pending.pop(news.settles, None)
@@ -97,6 +101,10 @@ class InMemoryInstanceStore:
         for trigger in (change.execution.trigger, change.execution.stop_trigger):
             if trigger is not None and trigger.firing is not None:
                 self._pending.pop(trigger.firing, None)
+
+    def _known(self, trigger: TriggerRef, truth: bool | None) -> bool | None:
+        known = self._states.get(trigger, TriggerState()).truth
+        return known if truth is None else truth
 
     def _change(self, trigger: TriggerRef, **changes: object) -> None:
         state = self._states.get(trigger, TriggerState())

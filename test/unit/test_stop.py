@@ -16,9 +16,9 @@ SHUTDOWN = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
 def test_the_script_hears_of_a_stop_when_its_record_was_waited_for() -> None:
     """Nothing before, once then, and nothing more until somebody asks for more."""
     stop = Stop()
-    assert (stop.to_tell, stop.by_client) == (None, False)
+    assert (stop.to_tell, stop.is_wanted) == (None, False)
     stop = stop.ask(STOP, A_CLIENT, CLIENT, hold=True)
-    assert (stop.to_tell, stop.by_client) == (None, True)
+    assert (stop.to_tell, stop.is_wanted) == (None, True)
     stop = stop.release()
     assert stop.to_tell is STOP
     stop = stop.tell()
