@@ -38,6 +38,7 @@ from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.running import Gateway
+from gateway_node.self_tests import SelfTests
 from gateway_node.server_room import opened_certificates
 from gateway_node.side_tasks import SideTasks
 from gateway_node.storage.callback_store import SqliteCallbackStore
@@ -143,6 +144,7 @@ async def assemble(
             callbacks=callbacks,
             locks=locks,
             manifests=inner.manifests,
+            self_tests=SelfTests(inner.directory, inner.executions.script_changes),
             certificates=certificates,
             server=server,
             base=services.base,

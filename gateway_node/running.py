@@ -23,6 +23,7 @@ from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.reloading import ManifestReload
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
+from gateway_node.self_tests import SelfTests
 from gateway_node.side_tasks import SideTasks
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Gateway:
         unseen_nodes: UnseenNodes,
         namesakes: Namesakes,
         manifests: ManifestReload,
+        self_tests: SelfTests,
     ) -> None:
         """Take the rooms; `base` is the path of the API below the server's URLs."""
         self._side_tasks = side_tasks
@@ -72,6 +74,7 @@ class Gateway:
         self._identities = identities
         self._namesakes = namesakes
         self._manifests = manifests
+        self._self_tests = self_tests
         self._changed = asyncio.Event()
         self._unseen_nodes = unseen_nodes
         self._certificates = certificates
@@ -107,6 +110,7 @@ class Gateway:
             self._start('look at certificates', self._certificates.keep_looking())
         self._start('tell of locks that are over', self._locks.keep_expiring())
         self._start('look after entities', self._tend_entities())
+        self._start('offer self-tests', self._self_tests.keep_offering())
         self._start(
             'look for hidden nodes',
             self._unseen_nodes.keep_looking(lambda: not self.directory.any_online),
@@ -140,6 +144,7 @@ class Gateway:
     def on_graph(self, snapshot: GraphSnapshot) -> None:
         """Take the graph as it is now."""
         self.directory.update(snapshot)
+        self._self_tests.note(snapshot)
         self._namesakes.note(snapshot.namesakes)
         self._changed.set()
 

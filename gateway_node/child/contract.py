@@ -35,6 +35,7 @@ SCHEMA_PROGRAM = 'gateway_node.child.schema.schema_check'
 EXECUTION_ID_VARIABLE = 'GATEWAY_EXECUTION_ID'
 """Of a script's environment, like the next ones. It also marks what the script started."""
 ENTITY_VARIABLE = 'GATEWAY_ENTITY'
+NODE_VARIABLE = 'GATEWAY_NODE'
 """The path of its entity: `apps/temp_sensor`."""
 SCRIPT_ID_VARIABLE = 'GATEWAY_SCRIPT_ID'
 URL_VARIABLE = 'GATEWAY_URL'

@@ -5,7 +5,7 @@ It is fed with snapshots on the event loop and asked there; it is not thread-saf
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 import contextlib
 from fnmatch import fnmatchcase
 
@@ -127,6 +127,15 @@ class EntityDirectory:
         except KeyError:
             ref = EntityRef(entity_type=EntityType.APP, entity_id=app_id)
             raise EntityNotFound(ref) from None
+
+    def node_of(self, ref: EntityRef) -> NodeName | None:
+        """Return the node of an app, gone or not; None for what is no app, or not known."""
+        app = self._arrangement.apps.get(ref.entity_id)
+        return app.node if app is not None and app.ref == ref else None
+
+    def online_apps(self, nodes: Collection[NodeName]) -> tuple[EntityRef, ...]:
+        """Return the apps of these nodes, by id, as far as they are online."""
+        return tuple(app.ref for app in self.apps() if app.online and app.node in nodes)
 
     def components(self) -> tuple[Component, ...]:
         """Return all components, in the order of `Arrangement.components`."""

@@ -48,6 +48,8 @@ class GraphSnapshot:
     nodes: frozenset[NodeName]
     namesakes: int = 0
     """Further nodes that bear the gateway's own full name."""
+    self_testing: frozenset[NodeName] = frozenset()
+    """The nodes that offer a test of themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)

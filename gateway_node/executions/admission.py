@@ -13,7 +13,7 @@ import contextlib
 import logging
 
 from gateway_node.entities.directory import EntityDirectory
-from gateway_node.entities.values import EntityRef
+from gateway_node.entities.values import EntityRef, NodeName
 from gateway_node.executions.candidates import Admitted, Candidate, refusals_end_it
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import (
@@ -316,7 +316,11 @@ class Admission:
             arguments=candidate.arguments,
             timeout_sec=self._time_limit(candidate, script),
             stop_grace_period_sec=self._settings.stop_grace_period_sec,
+            node=self._node_of(candidate.entity),
         )
+
+    def _node_of(self, entity: EntityRef) -> NodeName | None:
+        return None if self._directory is None else self._directory.node_of(entity)
 
     def _time_limit(self, candidate: Candidate, script: Script) -> float:
         longest_sec = script.timeout_sec or self._settings.default_timeout_sec

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import enum
 from typing import Any, Protocol
 
-from gateway_node.entities.values import EntityRef
+from gateway_node.entities.values import EntityRef, NodeName
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.artifact import Artifact
 from gateway_node.executions.events import Event
@@ -51,6 +51,8 @@ class StartOrder:
     timeout_sec: float
     stop_grace_period_sec: float
     """Seconds between the request to end and the kill."""
+    node: NodeName | None = None
+    """The node that the entity is; None where it is no app."""
     secrets: tuple[str, ...] = ()
     """Where in `parameters` secrets are, which the script gets on stdin alone; JSON Pointers."""
     token: str | None = field(default=None, repr=False)

@@ -175,7 +175,15 @@ class ScriptChanges:
 
         Executions of a script that is gone go on and stay readable; its schedules fail.
         """
-        changes = self._library.take_managed(managed)
+        return await self._taken(self._library.take_managed(managed), actor)
+
+    async def take_offered(
+        self, offered: Iterable[ManagedScript], *, actor: Actor
+    ) -> ManagedChanges:
+        """Have these managed scripts beside those of the manifest; see `take_manifest`."""
+        return await self._taken(self._library.take_offered(offered), actor)
+
+    async def _taken(self, changes: ManagedChanges, actor: Actor) -> ManagedChanges:
         if self._library.turned_on:
             scheduled = self._executions.scheduled_scripts()
             may_be_gone = [each for each in scheduled if each[1] in changes.may_lack]

@@ -15,6 +15,7 @@ from gateway_node.child.contract import (
     ENTITY_VARIABLE,
     EXECUTION_ID_VARIABLE,
     GIVEN_RESULT_FILE,
+    NODE_VARIABLE,
     PROGRESS_FIFO,
     PROGRESS_VARIABLE,
     RESULT_VARIABLE,
@@ -126,6 +127,8 @@ def script_environment(
         ENTITY_VARIABLE: order.entity.path,
         SCRIPT_ID_VARIABLE: script.id,
     }
+    if order.node is not None:
+        own[NODE_VARIABLE] = order.node.fully_qualified_name
     if gateway_url is not None:
         own[URL_VARIABLE] = gateway_url
     if credentials is not None:

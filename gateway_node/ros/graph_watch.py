@@ -9,6 +9,7 @@ from rclpy.node import Node
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.listeners import Guard
+from gateway_node.ros.self_test_watch import SelfTestWatch
 
 
 class GraphWatch:
@@ -24,15 +25,18 @@ class GraphWatch:
         self._loop = loop
         self._on_graph = on_graph
         self._guard = Guard()
+        self._self_tests = SelfTestWatch(node)
         self._last: GraphSnapshot | None = None
 
     def poll(self) -> None:
         """Look at the graph; tell of it where it changed."""
         seen = self._node.get_node_names_and_namespaces()
         own = (self._node.get_name(), self._node.get_namespace())
+        nodes = frozenset(NodeName(namespace=namespace, name=name) for name, namespace in seen)
         snapshot = GraphSnapshot(
-            nodes=frozenset(NodeName(namespace=namespace, name=name) for name, namespace in seen),
+            nodes=nodes,
             namesakes=max(0, seen.count(own) - 1),
+            self_testing=self._self_tests.poll(nodes),
         )
         if snapshot == self._last:
             return

@@ -64,6 +64,8 @@ class ScriptLibrary:
             self._uploaded = UploadedScripts(
                 scripts_dir, max_file_bytes=max_file_bytes, max_scripts=max_scripts, clock=clock
             )
+        self._of_manifest = managed
+        self._offered: tuple[ManagedScript, ...] = ()
         self._managed = ManagedScripts(managed, prefix_path)
         self.versions = ScriptVersions(self._managed, self._uploaded)
         """Those that are there, the old ones of uploads too."""
@@ -222,8 +224,20 @@ class ScriptLibrary:
                 await check_managed_instance(script, instance, self._schemas)
 
     def take_managed(self, managed: Iterable[ManagedScript]) -> ManagedChanges:
-        """Have these managed scripts, which were checked, from now on and no others."""
-        return self._managed.take(managed)
+        """Have these scripts of the manifest, which were checked, from now on and no others."""
+        self._of_manifest = tuple(managed)
+        return self._take_all()
+
+    def take_offered(self, offered: Iterable[ManagedScript]) -> ManagedChanges:
+        """Have these managed scripts beside those of the manifest, which go before them where both
+        have one of the same id."""
+        self._offered = tuple(offered)
+        return self._take_all()
+
+    def _take_all(self) -> ManagedChanges:
+        named = {each.script.id for each in self._of_manifest}
+        offered = (each for each in self._offered if each.script.id not in named)
+        return self._managed.take([*self._of_manifest, *offered])
 
     def managed_instances(
         self, entity: EntityRef

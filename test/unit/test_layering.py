@@ -57,6 +57,7 @@ ROOMS = COMMON | {
     'manifest_files',
     'proximity_assembly',
     'reloading',
+    'self_tests',
     'server_room',
     'running',
     'signals',
@@ -108,6 +109,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
             'process',
             'reloading',
             'ros',
+            'self_tests',
             'triggers',
         }
     ),
@@ -124,10 +126,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
             'inner_rooms',
             'proximity_assembly',
             'running',
+            'self_tests',
             'server_room',
             'triggers_room',
         }
     ),
+    'self_tests': frozenset(CORE),
     'server_room': frozenset({'http_server', 'ros', 'start_files'}),
     'inner_rooms': frozenset(
         {*CORE, *ABOVE_CORE, 'adapters', 'reloading', 'ros', 'start_files', 'storage'}

@@ -2,11 +2,14 @@
 """Managed scripts follow the manifest that was taken last."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+from fakes import FakeClock, FakeSchemaChecker
 import pytest
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedFile, ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.scripts_manifest import load_scripts_manifest
@@ -55,6 +58,35 @@ async def test_the_same_manifest_changes_nothing(tmp_path: Path) -> None:
     assert scripts.take(declared(tmp_path, A, B)) == ManagedChanges()
     (tmp_path / 'b.sh').write_text('false\n')
     assert ids(scripts.take(declared(tmp_path, A, B)).changed) == ['b']
+
+
+async def test_what_the_robot_offers_stands_behind_what_the_manifest_declares(
+    tmp_path: Path,
+) -> None:
+    """Both come and go by themselves; of two with one id the manifest's is the one."""
+    a, b, offered = declared(tmp_path, A, B, f'{C}, name: Offered')
+    of_manifest = replace(offered, script=replace(offered.script, name='Declared'))
+    library = ScriptLibrary(
+        scripts_dir=tmp_path / 'scripts',
+        max_file_bytes=1000,
+        schemas=FakeSchemaChecker(),
+        clock=FakeClock(),
+        managed=(a,),
+    )
+    await library.open()
+
+    async def names() -> list[str]:
+        return [each.name for each in await library.list(APP)]
+
+    assert ids(library.take_offered([offered]).added) == ['c']
+    assert await names() == ['a', 'Offered']
+    library.take_managed([b, of_manifest])
+    assert await names() == ['b', 'Declared']
+    library.take_managed([b])
+    assert await names() == ['b', 'Offered']
+    assert ids(library.take_offered([]).removed) == ['c']
+    assert await names() == ['b']
+    await library.close()
 
 
 async def test_a_script_taken_away_during_a_look_at_it_is_gone(
