@@ -211,13 +211,14 @@ class EvaluatedInterval(EvaluatedMoment):
     def __init__(self, condition: Interval, now: float) -> None:
         super().__init__(condition, now)
         self._interval_sec = condition.interval_sec
-        self._next = now + condition.interval_sec
+        self._begin = now
+        self._number = 1
 
     def _judge(self, now: float) -> tuple[bool | None, float | None]:
-        if now >= self._next:
+        if now >= self._begin + self._number * self._interval_sec:
             self.happen({}, now)
-            self._next += self._interval_sec
-        return False, self._next
+            self._number += 1
+        return False, self._begin + self._number * self._interval_sec
 
 
 def leaf_of(condition: Condition, now: float) -> EvaluatedLeaf:
