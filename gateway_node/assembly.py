@@ -43,7 +43,9 @@ from gateway_node.server_room import opened_certificates
 from gateway_node.side_tasks import SideTasks
 from gateway_node.storage.callback_store import SqliteCallbackStore
 from gateway_node.storage.database import SQLITE_VERSION
+from gateway_node.triggers.instance_book import InstanceBook
 from gateway_node.triggers.ports import RobotValues
+from gateway_node.triggers_room import watched_robot
 
 if TYPE_CHECKING:
     from gateway_node.access.one_time_codes import CodeDisplay
@@ -84,11 +86,13 @@ async def assemble(
         lock_book = LockBook(clock, adapters.store.up_sec)
         displays = _code_displays(configuration, adapters, node_side)
         proximity = proximity_check(configuration.proximity, clock, displays)
+        watched = watched_robot(node_side.robot_values, InstanceBook(), clock, undo)
         asked = AskedOfAccess(
             allowed=allowed,
             lock_book=lock_book,
             proximity=proximity,
             credentials=access.script_credentials,
+            preconditions=watched.preconditions,
         )
         inner = await inner_rooms(configuration, adapters, node_side.name, asked, undo)
         locks = _locks(configuration, adapters, inner, lock_book)

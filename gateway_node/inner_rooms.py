@@ -19,6 +19,7 @@ from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.ports import ScriptCredentials
+from gateway_node.executions.preconditions import PreconditionCheck
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.room import execution_room, ExecutionRoom
 from gateway_node.executions.service import ExecutionService
@@ -61,6 +62,7 @@ class AskedOfAccess:
     lock_book: LockBook
     proximity: ProximityCheck
     credentials: ScriptCredentials
+    preconditions: PreconditionCheck
 
 
 async def inner_rooms(
@@ -124,6 +126,7 @@ async def _execution_room(
         check_callback=asked.allowed.check,
         proximity=asked.proximity,
         credentials=asked.credentials,
+        preconditions=asked.preconditions,
         archive=archive,
         guard=asked.lock_book,
         fingerprint_key=adapters.state_key.derived_key(b'idempotency'),

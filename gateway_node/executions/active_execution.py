@@ -9,7 +9,7 @@ import logging
 from typing import Any
 
 from gateway_node.clock import Clock
-from gateway_node.executions.actors import Actor
+from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.call_off import CallOff
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.events import Change, EventKind
@@ -18,8 +18,10 @@ from gateway_node.executions.final_status import (
     final_changes,
     final_status_of,
     FinalStatus,
+    lost_message,
     status_without_outcome,
 )
+from gateway_node.executions.holding import Holding
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import (
     Outcome,
@@ -29,6 +31,7 @@ from gateway_node.executions.ports import (
     StartOrder,
     Witness,
 )
+from gateway_node.executions.preconditions import PRECONDITION_LOST, PreconditionCheck
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.stop import Stop
 from gateway_node.executions.transitions import transition
@@ -78,6 +81,7 @@ class ActiveExecution:
         executor: Executor,
         credentials: ScriptCredentials,
         witness: Witness,
+        preconditions: PreconditionCheck,
         start_prepared: bool,
         record_end: RecordEnd,
     ) -> None:
@@ -98,6 +102,7 @@ class ActiveExecution:
         self._credentials = credentials
         self._witness = witness
         self._is_witnessed = False
+        self._holding = Holding(preconditions, self._on_lost)
         self._start_prepared = start_prepared
         self._record_end = record_end
         self._process: ScriptProcess | None = None
@@ -144,8 +149,11 @@ class ActiveExecution:
                 await self._call_off.unless(lambda: self._take_order(enter))
             await self._see_through()
         except NotStartable as error:
-            reason, message = error.reason, str(error)
-            await self._settle(status_without_outcome(self.execution, reason, message, error.left))
+            await self._settle(
+                status_without_outcome(
+                    self.execution, error.reason, str(error), error.left, error.told
+                )
+            )
         except StoreUnavailable:
             # The gateway ends, and the store is still not to be had; the ledger logged it. The
             # next start finds the outcome with the runner.
@@ -242,24 +250,34 @@ class ActiveExecution:
             await self._use_up()
         # Whoever asked for the start goes on first, perhaps with a stop.
         await asyncio.sleep(0)
-        process = None if self._call_off.called else await self._start()
-        if process is None or self.order is None:
-            self._end_unstarted()
-            return
-        self._tell_stop()
-        await self._begin_to_run(process)
-        await self._note_stop()
-        outcome = await self._outcome(process)
+        try:
+            process = None if self._call_off.called else await self._start()
+            if process is None or self.order is None:
+                self._end_unstarted()
+                return
+            self._tell_stop()
+            await self._begin_to_run(process)
+            await self._note_stop()
+            outcome = await self._outcome(process)
+        finally:
+            self._holding.end()
         output = outcome.output
         if output is None:
             output = await self._runner.output(self._record.id)
-        final = final_status_of(self._latest, outcome, output, timeout_sec=self.order.timeout_sec)
+        final = final_status_of(
+            self._latest,
+            outcome,
+            output,
+            timeout_sec=self.order.timeout_sec,
+            lost=self._holding.lost,
+        )
         await self._settle(final, outcome)
 
     async def _start(self) -> ScriptProcess | None:
         """Start the script; None where a stop comes first."""
         order = self.order
         assert order is not None
+        self._holding.begin(order.preconditions)
         if self._witness.wants(self._record, order.script):
             self._is_witnessed = True
             await self._call_off.unless(lambda: self._witness.before(self._record, order.script))
@@ -292,6 +310,15 @@ class ActiveExecution:
                 await self._ledger.persist(self._begun)
                 self._take_as_recorded(self._begun.execution)
         return await process.ended()
+
+    def _on_lost(self) -> None:
+        """End as with a stop: a precondition does not hold any more."""
+        lost = self._holding.lost
+        assert lost is not None
+        reason = FailureReason.PRECONDITION_LOST
+        # Where it has not started yet.
+        self._refusal = NotStartable(reason, lost_message(lost), told={'lost': lost.document()})
+        self.stop(StopAction.STOP, PRECONDITION_LOST, GATEWAY)
 
     def _end_unstarted(self) -> None:
         if self._refusal is not None:

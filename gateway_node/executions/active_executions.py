@@ -20,6 +20,7 @@ from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import ScriptCredentials, ScriptRunner, StartOrder, Witness
+from gateway_node.executions.preconditions import PreconditionCheck
 from gateway_node.executions.values import Execution, Executor, StopAction, Trigger, TriggerType
 from gateway_node.side_tasks import log_failure
 
@@ -41,6 +42,7 @@ class ActiveExecutions:
         executor: Executor,
         credentials: ScriptCredentials,
         witness: Witness,
+        preconditions: PreconditionCheck,
         held_scripts: HeldScripts,
         start_prepared: bool,
         group_of: Callable[[Execution], GroupLimit | None],
@@ -59,6 +61,7 @@ class ActiveExecutions:
         self._executor = executor
         self._credentials = credentials
         self._witness = witness
+        self._preconditions = preconditions
         self._held_scripts = held_scripts
         self._start_prepared = start_prepared
         self._group_of = group_of
@@ -165,6 +168,7 @@ class ActiveExecutions:
             executor=self._executor,
             credentials=self._credentials,
             witness=self._witness,
+            preconditions=self._preconditions,
             start_prepared=self._start_prepared,
             record_end=self._record_end,
         )

@@ -25,6 +25,7 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.instance_refs import instance_of, InstanceRef
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.looked_starts import LookedStarts
 from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
 from gateway_node.executions.proven_starts import ProvenStarts
 from gateway_node.executions.proximity import ProximityCheck
@@ -66,6 +67,7 @@ class Admission:
         up_sec: Callable[[], float],
         settings: ExecutionSettings,
         proximity: ProximityCheck,
+        looked: LookedStarts,
     ) -> None:
         """`up_sec` tells how long all gateways on the store were up."""
         self._library = library
@@ -80,6 +82,7 @@ class Admission:
         self.secrets = HeldSecrets()
         """Of what waits, or may be tried again, until it leaves."""
         self._proven = ProvenStarts(proximity)
+        self._looked = looked
         self._queue_news = QueueNews(ledger, self._line.waits)
         self._directory: EntityDirectory | None = None
         self._closed = False
@@ -102,7 +105,7 @@ class Admission:
             GatewayShuttingDown, ScriptNotFound, ScriptsTurnedOff, RunnerUnavailable,
             DiskSpaceLow, SchemaCheckUnavailable, ScriptAlreadyRunning, ConcurrencyLimitReached,
             LineFull, LinePaused, ScheduleLimitReached, OpenLimitReached, ConfirmationNeeded,
-            InstanceAlreadyRunning: as their names say.
+            InstanceAlreadyRunning, PreconditionsUnmet: as their names say.
             ParametersInvalid: the script does not take the parameters, or the arguments.
             SecretsScheduled: it would be a schedule, and secrets are among the parameters.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
@@ -147,9 +150,13 @@ class Admission:
         self._places.give(candidate)
         with self._leaving_at_errors(candidate), refusals_end_it():
             async with self._before_it_expires(candidate):
-                await self._script(candidate)  # where it is gone there is nothing to wait for
+                # Where it is gone there is nothing to wait for.
+                script = await self._script(candidate)
                 if not candidate.in_line:
                     await self._wait_online(candidate.entity)
+                    await self._looked.wait(
+                        self._order(candidate, script), self._settings.restarts.entity_timeout_sec
+                    )
                 order = await self._check_in_with_patience(candidate)
             # A schedule that is let in is one no more.
             self._places.begin(candidate.execution_id)
@@ -228,12 +235,16 @@ class Admission:
             if script.confirmation is not None and not candidate.confirmed:
                 raise ConfirmationNeeded.of(order)
             self._proven.check_attended(candidate, script)
+            # Before it has a place: to wait for a value holds nobody up.
+            looked_at = await self._looked.look(order) if candidate.runs else None
             waits = self._places.take(candidate, script)
             if waits:
                 await self._runner.look_over(order)
             else:
                 # Behind the place: it may have to execute a part of the script.
                 await self._runner.vet(order)
+            if looked_at is not None:
+                await self._looked.look(order, since=looked_at)
             # Last of all: a proof that is used up was not in vain.
             await self._proven.prove(candidate, script)
             if await self._is_still(candidate, script):
@@ -257,6 +268,8 @@ class Admission:
             await self._free_space.check()
             await self._runner.ready()
             await self._runner.vet(order)
+            # With its place: who gave it away meanwhile would never have its turn.
+            await self._looked.look(order)
             if await self._is_still(candidate, script):
                 return order
 
@@ -313,6 +326,7 @@ class Admission:
             script=script,
             parameters=self.secrets.parameters_of(candidate),
             secrets=candidate.secrets,
+            preconditions=self._looked.required(candidate, script),
             arguments=candidate.arguments,
             timeout_sec=self._time_limit(candidate, script),
             stop_grace_period_sec=self._settings.stop_grace_period_sec,

@@ -15,6 +15,7 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.instance_refs import instance_of, InstanceRef
 from gateway_node.executions.places import GroupLimit, Place
 from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.preconditions import PreconditionsUnmet
 from gateway_node.executions.proximity import Proof
 from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.values import Execution, FailureReason, TriggerType
@@ -149,5 +150,8 @@ def refusals_end_it() -> Iterator[None]:
         raise NotStartable(FailureReason.SCRIPT_GONE, str(error)) from error
     except ParametersInvalid as error:
         raise NotStartable(FailureReason.PARAMETERS_REFUSED, str(error)) from error
+    except PreconditionsUnmet as error:
+        reason = FailureReason.PRECONDITION_UNMET
+        raise NotStartable(reason, str(error), told=error.told) from error
     except (FeatureNotAvailable, RunnerUnavailable, SchemaCheckUnavailable) as error:
         raise NotStartable(FailureReason.SPAWN_FAILED, str(error)) from error

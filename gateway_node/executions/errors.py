@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of the execution room."""
 
+from collections.abc import Mapping
 import datetime
 from typing import Any
 
@@ -345,12 +346,18 @@ class NotStartable(Exception):
     """A recorded execution cannot be started; it ends as failed, with this reason."""
 
     def __init__(
-        self, reason: FailureReason, message: str, left: tuple[UnkillableProcess, ...] = ()
+        self,
+        reason: FailureReason,
+        message: str,
+        left: tuple[UnkillableProcess, ...] = (),
+        told: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.left = left
         """What had begun all the same and could not be ended."""
+        self.told = told or {}
+        """What is known besides, in JSON values by name."""
 
 
 class SpawnFailed(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway_node.executions.findings import findings_of, worst
 from gateway_node.executions.ports import EndCause, LimitReached, Outcome
+from gateway_node.executions.preconditions import Looked, PRECONDITION_LOST
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -57,11 +58,17 @@ class FinalStatus:
 
 
 def final_status_of(
-    execution: Execution, outcome: Outcome, output: Output, *, timeout_sec: float | None = None
+    execution: Execution,
+    outcome: Outcome,
+    output: Output,
+    *,
+    timeout_sec: float | None = None,
+    lost: Looked | None = None,
 ) -> FinalStatus:
     """Decide the final status: a client's stop first, then the gateway's reasons, then exit.
 
-    `timeout_sec` is None where it is not known any more, after a restart.
+    `timeout_sec`, and which precondition was `lost`, are None where that is not known any more,
+    after a restart.
     """
     if execution.stop_accepted:
         return _with_findings(
@@ -79,7 +86,7 @@ def final_status_of(
     exit_verdict = _exit_verdict(execution, outcome, ended_by)
     failure = None
     if exit_verdict is None:
-        failure = _failure(outcome, output, timeout_sec, ended_by)
+        failure = _failure(outcome, output, timeout_sec, ended_by, lost)
     if failure is None:
         return _with_findings(
             FinalStatus(
@@ -138,6 +145,7 @@ def status_without_outcome(
     reason: FailureReason,
     message: str,
     left: tuple[UnkillableProcess, ...] = (),
+    told: Mapping[str, Any] | None = None,
 ) -> FinalStatus:
     """Conclude an execution of which no outcome is known: a client's stop goes before the
     reason."""
@@ -152,7 +160,11 @@ def status_without_outcome(
     return FinalStatus(
         status=ExecutionStatus.FAILED,
         cause=reason.value,
-        failure=Failure(reason=reason, message='; '.join((message, *_warnings(left)))),
+        failure=Failure(
+            reason=reason,
+            message='; '.join((message, *_warnings(left))),
+            parameters=told or {},
+        ),
         stop_trigger=execution.stop_trigger,
         warnings=_warnings(left),
         left=left,
@@ -204,10 +216,14 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 
 def _failure(
-    outcome: Outcome, output: Output, timeout_sec: float | None, ended_by: Trigger | None
+    outcome: Outcome,
+    output: Output,
+    timeout_sec: float | None,
+    ended_by: Trigger | None,
+    lost: Looked | None,
 ) -> Failure | None:
     """Return why it failed; None where it did not."""
-    reason, message = _reason(outcome, ended_by)
+    reason, message = _reason(outcome, ended_by, lost)
     if reason is None:
         return None
     message = '; '.join((message, *_warnings(outcome.unkillable_processes)))
@@ -218,6 +234,8 @@ def _failure(
     }
     if outcome.cause is EndCause.TIMED_OUT:
         known['timeout_sec'] = timeout_sec
+    if reason is FailureReason.PRECONDITION_LOST and lost is not None:
+        known['lost'] = lost.document()
     if outcome.limit is not None:
         known |= {
             'limit': outcome.limit.name,
@@ -228,7 +246,9 @@ def _failure(
     return Failure(reason=reason, message=message, parameters=parameters)
 
 
-def _reason(outcome: Outcome, ended_by: Trigger | None) -> tuple[FailureReason | None, str]:
+def _reason(
+    outcome: Outcome, ended_by: Trigger | None, lost: Looked | None
+) -> tuple[FailureReason | None, str]:
     match outcome.cause:
         case EndCause.GATEWAY_LOST:
             return FailureReason.RESTARTED, 'the gateway died while the script ran'
@@ -240,6 +260,8 @@ def _reason(outcome: Outcome, ended_by: Trigger | None) -> tuple[FailureReason |
             return FailureReason.TIMEOUT, 'it took longer than its time limit'
         case EndCause.LIMIT_REACHED if outcome.limit is not None:
             return _LIMIT_REASONS[outcome.limit.name], _limit_message(outcome.limit)
+    if ended_by == PRECONDITION_LOST:
+        return FailureReason.PRECONDITION_LOST, lost_message(lost)
     if ended_by is not None:
         return FailureReason.SHUTDOWN, 'the gateway was shut down while the script ran'
     if outcome.signal is not None:
@@ -247,6 +269,12 @@ def _reason(outcome: Outcome, ended_by: Trigger | None) -> tuple[FailureReason |
     if outcome.exit_code != 0:
         return FailureReason.SCRIPT_FAILED, f'the script exited with {outcome.exit_code}'
     return None, ''
+
+
+def lost_message(lost: Looked | None) -> str:
+    """Return a sentence on a precondition that did not hold any more."""
+    which = '' if lost is None else f': {lost.sentence}'
+    return f'a precondition did not hold any more{which}'
 
 
 def _warnings(left: tuple[UnkillableProcess, ...]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import CallbackCheck, Entities, EntityGuard
+from gateway_node.executions.preconditions import PreconditionsUnmet
 from gateway_node.executions.proximity import StartUnattended
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.starts import candidate_of, expiring, new_execution, StartRequest
@@ -191,16 +192,22 @@ class GroupStarts:
             raise
 
     async def _admit(self, candidates: Sequence[Candidate]) -> list[Admitted]:
-        """Let them in, one by one; what has to be confirmed of them is told of all at once."""
+        """Let them in, one by one; what has to be confirmed of them, or is not met, is told of all
+        at once."""
         admitted = []
         unconfirmed = []
+        unmet = []
         for each in candidates:
             try:
                 admitted.append(await self._admission.walk_in(each))
             except ConfirmationNeeded as error:
                 unconfirmed.append(error)
+            except PreconditionsUnmet as error:
+                unmet.append(error)
         if unconfirmed:
             raise ConfirmationNeeded.of_all(unconfirmed, _secrets_of(admitted))
+        if unmet:
+            raise PreconditionsUnmet.of_all(unmet)
         return admitted
 
     def _with_hidden_secrets(self, admitted: Sequence[Admitted]) -> list[Admitted]:

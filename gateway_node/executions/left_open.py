@@ -148,10 +148,10 @@ def _unrecorded_stop(outcome: Outcome) -> Trigger | None:
     """Return who asked for the end where a store that stalled did not take it.
 
     A stop that was wanted was accepted then, whatever of the tree was left; the gateway's own
-    shutdown counts where it met the script.
+    reason counts where it met the script.
     """
     asked_by = outcome.end_asked_by
     if asked_by is not None and asked_by.is_wanted:
         return asked_by
     shutdown = Trigger(type=TriggerType.SYSTEM, setting='shutdown')
-    return shutdown if outcome.end_asked else None
+    return (asked_by or shutdown) if outcome.end_asked else None

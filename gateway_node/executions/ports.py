@@ -14,6 +14,7 @@ from gateway_node.executions.actors import Actor
 from gateway_node.executions.artifact import Artifact
 from gateway_node.executions.events import Event
 from gateway_node.executions.output_lines import OutputLines, OutputStream
+from gateway_node.executions.preconditions import Required
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -55,6 +56,8 @@ class StartOrder:
     """The node that the entity is; None where it is no app."""
     secrets: tuple[str, ...] = ()
     """Where in `parameters` secrets are, which the script gets on stdin alone; JSON Pointers."""
+    preconditions: tuple[Required, ...] = ()
+    """What of the robot has to be true, in part as long as the script runs."""
     token: str | None = field(default=None, repr=False)
     """What its script shows to the API; None where it needs nothing."""
 

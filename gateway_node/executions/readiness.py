@@ -12,13 +12,14 @@ from typing import Any
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.actors import Actor
+from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.candidates import Candidate
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
     DiskSpaceLow,
     EntityLocked,
     FeatureNotAvailable,
+    InstanceAlreadyRunning,
     LineFull,
     LinePaused,
     OpenLimitReached,
@@ -26,6 +27,8 @@ from gateway_node.executions.errors import (
     ScheduleLimitReached,
     ScriptAlreadyRunning,
 )
+from gateway_node.executions.instance_refs import InstanceRef
+from gateway_node.executions.looked_starts import LookedStarts
 from gateway_node.executions.ports import EntityGuard, FreeSpace, ScriptRunner, StartOrder
 from gateway_node.executions.proximity import ProximityCheck, ProximityClosed, StartUnattended
 from gateway_node.executions.start_places import StartPlaces
@@ -50,6 +53,8 @@ class Need(enum.Enum):
     """That enough of the disk is free."""
     CONFIRMATION = 'confirmation'
     """That who starts it confirms something."""
+    PRECONDITION = 'precondition'
+    """That something is true of the robot; one for each precondition."""
     PROXIMITY = 'proximity'
     """That who starts it proves to be beside the robot."""
     SINGLE_EXECUTION = 'single_execution'
@@ -58,6 +63,8 @@ class Need(enum.Enum):
     """A place within the limits."""
     LINE = 'line'
     """That the line is not held."""
+    INSTANCE = 'instance'
+    """That no other execution of the instance is open."""
     SCHEDULES = 'schedules'
     """A place among the schedules."""
 
@@ -82,12 +89,16 @@ class Checked:
 
 _OF_PLACES: Mapping[type[Exception], Need] = {
     ScriptAlreadyRunning: Need.SINGLE_EXECUTION,
+    InstanceAlreadyRunning: Need.INSTANCE,
     ConcurrencyLimitReached: Need.LIMITS,
     OpenLimitReached: Need.LIMITS,
     LinePaused: Need.LINE,
     LineFull: Need.LINE,
     ScheduleLimitReached: Need.SCHEDULES,
 }
+
+
+_NOT_WAITED_FOR = (LineFull, ScriptAlreadyRunning, InstanceAlreadyRunning, OpenLimitReached)
 
 
 class Readiness:
@@ -101,12 +112,14 @@ class Readiness:
         places: StartPlaces,
         guard: EntityGuard,
         proximity: ProximityCheck,
+        looked: LookedStarts,
     ) -> None:
         self._runner = runner
         self._free_space = free_space
         self._places = places
         self._guard = guard
         self._proximity = proximity
+        self._looked = looked
         self._directory: EntityDirectory | None = None
 
     def open(self, directory: EntityDirectory) -> None:
@@ -114,10 +127,17 @@ class Readiness:
         self._directory = directory
 
     async def of(
-        self, entity: EntityRef, script: Script, execution_type: ExecutionType, actor: Actor
+        self,
+        entity: EntityRef,
+        script: Script,
+        execution_type: ExecutionType,
+        actor: Actor,
+        instance: InstanceRef | None = None,
     ) -> tuple[Checked, ...]:
-        """Return all that an actor's start of a script needs, whether it is there or not."""
+        """Return all that an actor's start of a script, or of an instance of it, needs, whether it
+        is there or not."""
         order = _order(entity, script)
+        candidate = _candidate(entity, script, execution_type, actor, instance)
         return (
             self._online(entity, execution_type),
             await _checked(Need.LOCK, lambda: self._unlocked(entity, actor)),
@@ -125,8 +145,9 @@ class Readiness:
             await _checked(Need.RUNNER, self._runner.ready),
             await _checked(Need.DISK, self._free_space.check),
             *_confirmation(script),
+            *await self._of_preconditions(candidate, script, actor),
             *self._of_proximity(script, execution_type, actor),
-            *self._of_places(entity, script, execution_type, actor),
+            *self._of_places(candidate, script),
         )
 
     def _online(self, entity: EntityRef, execution_type: ExecutionType) -> Checked:
@@ -165,17 +186,34 @@ class Readiness:
             message, told = str(error), {}
         return (Checked(need=Need.PROXIMITY, ready=False, message=message, told=told),)
 
-    def _of_places(
-        self, entity: EntityRef, script: Script, execution_type: ExecutionType, actor: Actor
-    ) -> tuple[Checked, ...]:
-        candidate = _candidate(entity, script, execution_type, actor)
+    async def _of_preconditions(
+        self, candidate: Candidate, script: Script, actor: Actor
+    ) -> list[Checked]:
+        """Look at the robot; values are told to who may start something.
+
+        What a schedule starts looks when it starts.
+        """
+        required = self._looked.required(candidate, script) if candidate.runs else ()
+        if not required:
+            return []
+        values = actor.role.includes(Role.OPERATOR)
+        return [
+            Checked(
+                need=Need.PRECONDITION,
+                ready=each.standing.met,
+                message='' if each.standing.met else each.sentence if values else each.wanted,
+                told=each.document(with_values=values),
+            )
+            for each in await self._looked.stand(required)
+        ]
+
+    def _of_places(self, candidate: Candidate, script: Script) -> tuple[Checked, ...]:
         refusals = self._places.refusals(candidate, script)
         queues = not script.proximity_proof_required and not any(
-            isinstance(each, (LineFull, ScriptAlreadyRunning, OpenLimitReached))
-            for each in refusals
+            isinstance(each, _NOT_WAITED_FOR) for each in refusals
         )
         lacking = {_need_of(each) for each in refusals}
-        of_line = {'waiting': self._places.line.state(entity).waiting}
+        of_line = {'waiting': self._places.line.state(candidate.entity).waiting}
         checked = [
             *(_lacking(each, queues=queues) for each in refusals),
             *(Checked(need=each) for each in _places_of(candidate, script) if each not in lacking),
@@ -210,7 +248,7 @@ def _need_of(refusal: Exception) -> Need:
 def _lacking(refusal: Exception, *, queues: bool) -> Checked:
     """Return what refuses a place; `queues` where a start waits for it instead."""
     told: dict[str, Any] = {}
-    if isinstance(refusal, ScriptAlreadyRunning):
+    if isinstance(refusal, (ScriptAlreadyRunning, InstanceAlreadyRunning)):
         told['execution'] = refusal.execution_id
     if isinstance(refusal, (ConcurrencyLimitReached, LinePaused)):
         told['queues'] = queues
@@ -223,13 +261,19 @@ def _places_of(candidate: Candidate, script: Script) -> list[Need]:
         needs.append(Need.LINE)
     if candidate.runs and script.single_execution:
         needs.append(Need.SINGLE_EXECUTION)
+    if candidate.instance is not None:
+        needs.append(Need.INSTANCE)
     if candidate.schedule_id is not None:
         needs.append(Need.SCHEDULES)
     return needs
 
 
 def _candidate(
-    entity: EntityRef, script: Script, execution_type: ExecutionType, actor: Actor
+    entity: EntityRef,
+    script: Script,
+    execution_type: ExecutionType,
+    actor: Actor,
+    instance: InstanceRef | None,
 ) -> Candidate:
     """Return what would ask for places; it has no id, for nothing comes of it."""
     return Candidate(
@@ -241,6 +285,7 @@ def _candidate(
         timeout_sec=None,
         identity=actor.name,
         scope=actor.scope,
+        instance=instance,
         runs=execution_type in RUNS_NOW,
         schedule_id=None if execution_type is ExecutionType.NOW else '',
     )

@@ -23,6 +23,7 @@ from gateway_node.executions.ports import (
     ScriptRunner,
     Witness,
 )
+from gateway_node.executions.preconditions import NoPreconditionCheck, PreconditionCheck
 from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.scanned_statistics import Statistics
@@ -75,6 +76,7 @@ def execution_room(
     archive: Archive | None = None,
     guard: EntityGuard | None = None,
     witness: Witness | None = None,
+    preconditions: PreconditionCheck | None = None,
     fingerprint_key: bytes | None = None,
 ) -> ExecutionRoom:
     """Make the room of the library and of what its ports are; `last_id` is the store's.
@@ -102,6 +104,7 @@ def execution_room(
         archive=archive,
         guard=guard,
         witness=witness or NoWitness(),
+        preconditions=preconditions or NoPreconditionCheck(),
     )
     script_changes = ScriptChanges(
         library=library,

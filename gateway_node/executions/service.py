@@ -36,6 +36,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
 from gateway_node.executions.line import Line
 from gateway_node.executions.line_control import LineControl
+from gateway_node.executions.looked_starts import LookedStarts
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import (
     Archive,
@@ -48,6 +49,7 @@ from gateway_node.executions.ports import (
     StartOrder,
     Witness,
 )
+from gateway_node.executions.preconditions import PreconditionCheck
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.readiness import Readiness
@@ -93,6 +95,7 @@ class ExecutionService:
         guard: EntityGuard,
         proximity: ProximityCheck,
         witness: Witness,
+        preconditions: PreconditionCheck,
         archive: Archive | None = None,
     ) -> None:
         self._library = library
@@ -120,6 +123,7 @@ class ExecutionService:
             max_schedules=settings.restarts.max_schedules,
             max_open_per_identity=settings.max_open_per_identity,
         )
+        looked = LookedStarts(preconditions, clock.monotonic)
         self._admission = Admission(
             library=library,
             schemas=schemas,
@@ -130,6 +134,7 @@ class ExecutionService:
             up_sec=store.up_sec,
             settings=settings,
             proximity=proximity,
+            looked=looked,
         )
         self.readiness = Readiness(
             runner=runner,
@@ -137,6 +142,7 @@ class ExecutionService:
             places=places,
             guard=guard,
             proximity=proximity,
+            looked=looked,
         )
         self._further_attempts = FurtherAttempts(
             admission=self._admission, ids=ids, clock=clock, up_sec=store.up_sec
@@ -149,6 +155,7 @@ class ExecutionService:
             executor=executor,
             credentials=credentials,
             witness=witness,
+            preconditions=preconditions,
             held_scripts=self._held_scripts,
             start_prepared=self._starts_prepared,
             group_of=self._group_of,
@@ -306,7 +313,7 @@ class ExecutionService:
             ConcurrencyLimitReached, ScheduleLimitReached, OpenLimitReached, StoreUnavailable,
             RunnerUnavailable, InstanceAlreadyRunning,
             DiskSpaceLow, SchemaCheckUnavailable, CallbackRefused, ConfirmationNeeded,
-            EntityLocked: as their names say; nothing was recorded.
+            PreconditionsUnmet, EntityLocked: as their names say; nothing was recorded.
             TimeoutTooLong: the script, or the gateway, does not allow such a time limit.
             FeatureNotAvailable: the script's kind or its proof of proximity.
             StartUnattended: a script that requires such a proof starts later, or on several.

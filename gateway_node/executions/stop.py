@@ -31,7 +31,9 @@ class Stop:
 
     def ask(self, action: StopAction, trigger: Trigger, actor: Actor, *, hold: bool) -> 'Stop':
         """Return it with one more wish; `hold` it until `release`."""
-        asked = self if self.is_wanted else replace(self, trigger=trigger, actor=actor)
+        # Of the gateway's own reasons the first is the one.
+        is_first = self.trigger is None or (trigger.is_wanted and not self.is_wanted)
+        asked = replace(self, trigger=trigger, actor=actor) if is_first else self
         if self.action is StopAction.FORCED_TERMINATION:
             action = self.action
         return replace(asked, action=action, held=hold)

@@ -132,6 +132,10 @@ class FailureReason(enum.Enum):
     """It was not started before the gateway ended, in whose memory alone its secrets were."""
     PROXIMITY_UNPROVEN = 'x-gateway-proximity-unproven'
     """Its script requires a proof of proximity, and who started it gave none, or long ago."""
+    PRECONDITION_UNMET = 'x-gateway-precondition-unmet'
+    """When its turn came, the robot was not as its script, or its instance, requires."""
+    PRECONDITION_LOST = 'x-gateway-precondition-lost'
+    """The robot was not any more as it has to be while the script runs."""
     EXPIRED = 'x-gateway-expired'
     """It waited for a place for longer than its start allowed."""
     CHILDREN_FAILED = 'x-gateway-children-failed'

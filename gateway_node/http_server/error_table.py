@@ -17,6 +17,7 @@ from gateway_node.entities import errors as entities
 from gateway_node.executions import errors as executions
 from gateway_node.executions import proximity
 from gateway_node.executions.confirmations import ConfirmationNeeded
+from gateway_node.executions.preconditions import PreconditionsUnmet
 from gateway_node.http_server import errors as requests
 from gateway_node.http_server.answer_fields import PROTECTIVE
 from gateway_node.scripts import errors as scripts
@@ -140,6 +141,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.IdempotencyKeyReused: _vendor(409, 'idempotency-key-reused'),
     executions.ScriptAlreadyRunning: _CONFLICT,
     ConfirmationNeeded: _PRECONDITION,
+    PreconditionsUnmet: _PRECONDITION,
     proximity.StartUnattended: _INVALID_PARAMETER,
     proximity.ProximityNeeded: _PRECONDITION,
     proximity.ProximityRefused: _NO_ACCESS,

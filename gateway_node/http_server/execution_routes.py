@@ -32,6 +32,7 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
     TimeoutTooLong,
 )
+from gateway_node.executions.preconditions import PreconditionsUnmet
 from gateway_node.executions.proximity import (
     ProximityClosed,
     ProximityNeeded,
@@ -76,6 +77,7 @@ _START = (
     EntityLocked,
     ParametersInvalid,
     ConfirmationNeeded,
+    PreconditionsUnmet,
     StartUnattended,
     ProximityNeeded,
     ProximityRefused,

@@ -118,10 +118,12 @@ def _of_script(route: Route[Any, Any], script: Script, path: str) -> dict[str, A
         place = ''.join(f'/{pointer_token(each)}' for each in tokens)
         schema['properties']['parameters'] = _moved(script.parameters_schema, place)
     content = {body.media_type: {'schema': schema}}
+    preconditions = [dict(each.document) for each in script.preconditions]
     return {
         'x-sovd-name': script.name,
         'x-sovd-proximity-proof-required': script.proximity_proof_required,
         **({'x-gateway-confirmation': script.confirmation} if script.confirmation else {}),
+        **({'x-gateway-preconditions': preconditions} if preconditions else {}),
         'requestBody': {'required': body.required, 'content': content},
     }
 

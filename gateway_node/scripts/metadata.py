@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from gateway_node.conditions.condition_reading import parse_preconditions
+from gateway_node.conditions.values import Precondition
 from gateway_node.document_fields import (
     description,
     flag,
@@ -56,6 +58,7 @@ SCRIPT_FIELDS = (
     'exit_verdicts',
     'retries',
     'limits',
+    'preconditions',
     'evidence',
 )
 """What a `Script` takes over from its metadata as it is."""
@@ -88,6 +91,7 @@ class Metadata:
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     retries: Retries | None = None
     limits: Limits = field(default_factory=Limits)
+    preconditions: tuple[Precondition, ...] = ()
     evidence: EvidencePolicy | None = None
     named: frozenset[str] = frozenset()
     """The fields that the document named; `null` names a field and sets its default."""
@@ -114,6 +118,8 @@ class Metadata:
             }
         if self.retries is not None:
             document['retries'] = asdict(self.retries)
+        if 'preconditions' in document:
+            document['preconditions'] = [dict(each.document) for each in self.preconditions]
         if self.evidence is not None:
             document['evidence'] = self.evidence.document()
         if 'limits' in document:
@@ -286,5 +292,6 @@ _READERS: Mapping[str, Reader] = {
     'exit_verdicts': _exit_verdicts,
     'retries': _retries,
     'limits': _limits,
+    'preconditions': parse_preconditions,
     'evidence': read_evidence,
 }

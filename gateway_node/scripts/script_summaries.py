@@ -18,6 +18,7 @@ def script_summary(script: Script) -> dict[str, Any]:
         },
         'retries': script.retries and dataclasses.asdict(script.retries),
         'limits': {name: bound for name, bound in limits.items() if bound is not None},
+        'preconditions': [dict(each.document) for each in script.preconditions],
         'evidence': script.evidence and script.evidence.document(),
         'mended': [mending.value for mending in script.mended],
         'entry': script.entry,

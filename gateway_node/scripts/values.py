@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from gateway_node.conditions.values import Precondition
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.evidence_policy import EvidencePolicy
 
@@ -165,6 +166,8 @@ class Script:
     retries: Retries | None = None
     """None: it is not tried again."""
     limits: Limits = field(default_factory=Limits)
+    preconditions: tuple[Precondition, ...] = ()
+    """What of the robot has to be true where it is started."""
     evidence: EvidencePolicy | None = None
     """Of which of its executions evidence is kept; None: the gateway's default."""
     argument_definitions: tuple[ArgumentDefinition, ...] = ()

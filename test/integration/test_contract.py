@@ -220,6 +220,11 @@ async def confirmation_needed(scene: Scene) -> None:
     scene.script_id = await scene.api.upload(scene.entity, confirmation='The arm may move.')
 
 
+async def precondition_unmet(scene: Scene) -> None:
+    needs = [{'condition': {'node': '/arm'}, 'max_age_sec': 0.1}]
+    scene.script_id = await scene.api.upload(scene.entity, preconditions=needs)
+
+
 async def shutting_down(scene: Scene) -> None:
     scene.api.executions.close()
 
@@ -333,6 +338,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'proximity proof wrong too often': proximity_closed,
     'proximity display out of order': proximity_needed,
     'script needs a confirmation': confirmation_needed,
+    'precondition not met': precondition_unmet,
     'single-execution script running': single_execution_running,
     "entity's limit reached": running,
     "gateway's limit reached": running,
@@ -609,6 +615,7 @@ REFUSALS_OF_A_START = {
     'proximity proof wrong too often',
     'proximity display out of order',
     'script needs a confirmation',
+    'precondition not met',
     'gateway shutting down',
     'runner unavailable',
     'store unavailable',

@@ -21,6 +21,7 @@ from fakes import (
     EXECUTOR,
     FakeClock,
     FakeFreeSpace,
+    FakeRobot,
     FakeSchemaChecker,
     FakeScript,
     FakeScriptRunner,
@@ -29,6 +30,7 @@ from fakes import (
     KEEP_THE_LOG,
     RecordingListener,
 )
+from watched_robot import preconditions_on
 
 from gateway_node.access.audit_trail import AuditTrail
 from gateway_node.access.authentication import Authentication
@@ -122,6 +124,7 @@ class Api:
     store: InMemoryExecutionStore
     listener: RecordingListener
     clock: FakeClock
+    robot: FakeRobot
     streams: Streams
     audit_folder: Path
     """Where the audit is kept."""
@@ -238,6 +241,8 @@ async def serve_api(
     runner = FakeScriptRunner(obedient=True)
     free_space = FakeFreeSpace()
     listener = RecordingListener()
+    robot = FakeRobot()
+    preconditions = preconditions_on(robot)
     check_proximity = NoProximityCheck() if proximity is None else proximity(clock)
     library = ScriptLibrary(
         scripts_dir=directory / 'scripts' if scripts else None,
@@ -279,6 +284,7 @@ async def serve_api(
         check_callback=allowed.check,
         guard=lock_book,
         proximity=check_proximity,
+        preconditions=preconditions,
     )
     callbacks = Callbacks(
         store=InMemoryCallbackStore(store, clock),
@@ -369,6 +375,7 @@ async def serve_api(
             store=store,
             listener=listener,
             clock=clock,
+            robot=robot,
             streams=room.streams,
             audit_folder=audit_folder,
         )
@@ -379,6 +386,8 @@ async def serve_api(
         await executions.wait_closed()
         await room.streams.close()
     await audit.close()
+    preconditions.close()
+    assert not robot.watched
 
 
 @dataclass(frozen=True, kw_only=True)

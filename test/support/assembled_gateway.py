@@ -32,6 +32,7 @@ async def assembled_gateway(
     namesakes: Namesakes | None = None,
     parameters: Mapping[str, object] | None = None,
     trust: ssl.SSLContext | None = None,
+    robot: FakeRobot | None = None,
 ) -> AsyncIterator[ClientSession]:
     """Assemble a gateway that sees `graph`, serve it, and yield a client of it."""
     async with bound_gateway(
@@ -40,6 +41,7 @@ async def assembled_gateway(
         namesakes=namesakes,
         parameters=parameters,
         trust=trust,
+        robot=robot,
     ) as (gateway, client):
         await gateway.open()
         gateway.on_graph(graph)
@@ -56,6 +58,7 @@ async def bound_gateway(
     parameters: Mapping[str, object] | None = None,
     trust: ssl.SSLContext | None = None,
     clock: Clock | None = None,
+    robot: FakeRobot | None = None,
 ) -> AsyncIterator[tuple[Gateway, ClientSession]]:
     """Assemble a gateway that is not opened yet, and yield it with a client of it.
 
@@ -71,7 +74,7 @@ async def bound_gateway(
             unseen_nodes=unseen_nodes
             or UnseenNodes(rmw='none', domain_id=0, user_id=0, monotonic=time.monotonic),
             namesakes=namesakes or Namesakes(OWN_NODE),
-            robot_values=FakeRobot(),
+            robot_values=robot or FakeRobot(),
         ),
         instance='robot-1',
         clock=clock or SystemClock(),

@@ -14,6 +14,7 @@ from fakes import (
     FakeClock,
     FakeFreeSpace,
     FakeProximityCheck,
+    FakeRobot,
     FakeSchemaChecker,
     FakeScript,
     FakeScriptRunner,
@@ -24,6 +25,7 @@ from fakes import (
     WAITING,
 )
 import pytest
+from watched_robot import preconditions_on
 
 from gateway_node.access.script_credentials import ScriptCredentials
 from gateway_node.callbacks.allowed import AllowedDestinations
@@ -99,6 +101,8 @@ class Stage:
         self.free_space = FakeFreeSpace()
         self.listener = RecordingListener()
         self.proximity = FakeProximityCheck()
+        self.robot = FakeRobot()
+        self.preconditions = preconditions_on(self.robot)
         self.witness = FakeWitness()
         self.witness.wanted = False
         self.credentials = ScriptCredentials(is_on=True)
@@ -134,6 +138,7 @@ class Stage:
             last_id=None,
             check_callback=AllowedDestinations(()).check,
             proximity=self.proximity,
+            preconditions=self.preconditions,
             credentials=self.credentials,
             witness=self.witness,
         )
@@ -219,6 +224,8 @@ async def set_stage(
     stage.service.kill()
     async with asyncio.timeout(5):
         await stage.service.wait_closed()
+    stage.preconditions.close()
+    assert not stage.robot.watched
     assert await stage.store.open_executions() == ()
     unsettled = ids.next(stage.clock.now())
     assert ids.unsettled_from == number_of(unsettled)

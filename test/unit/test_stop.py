@@ -4,6 +4,7 @@
 from clients import CLIENT
 
 from gateway_node.executions.actors import GATEWAY
+from gateway_node.executions.preconditions import PRECONDITION_LOST
 from gateway_node.executions.stop import Stop
 from gateway_node.executions.values import StopAction, Trigger, TriggerType
 
@@ -44,3 +45,11 @@ def test_the_first_client_is_who_asked_and_goes_before_the_gateway() -> None:
     assert (stop.trigger, stop.actor) == (A_CLIENT, CLIENT)
     stop = stop.ask(FORCE, ANOTHER, CLIENT, hold=True).ask(FORCE, SHUTDOWN, GATEWAY, hold=False)
     assert (stop.trigger, stop.actor, stop.to_tell) == (A_CLIENT, CLIENT, FORCE)
+
+
+def test_of_the_reasons_of_the_gateway_the_first_is_told() -> None:
+    """A shutdown while a script ends for what it required does not become the reason."""
+    stop = Stop().ask(STOP, PRECONDITION_LOST, GATEWAY, hold=False)
+    stop = stop.ask(FORCE, SHUTDOWN, GATEWAY, hold=False)
+    assert (stop.trigger, stop.to_tell) == (PRECONDITION_LOST, FORCE)
+    assert stop.ask(STOP, A_CLIENT, CLIENT, hold=False).trigger == A_CLIENT

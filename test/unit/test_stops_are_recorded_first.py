@@ -23,6 +23,7 @@ from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import NoScriptCredentials, NoWitness, StartOrder
+from gateway_node.executions.preconditions import NoPreconditionCheck
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
@@ -102,6 +103,7 @@ class Stage:
             executor=EXECUTOR,
             credentials=NoScriptCredentials(),
             witness=NoWitness(),
+            preconditions=NoPreconditionCheck(),
             start_prepared=False,
             record_end=record_end,
         )

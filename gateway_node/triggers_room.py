@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The room of triggers, made of what it needs."""
+
+from collections.abc import Sequence
+import contextlib
+from dataclasses import dataclass
+
+from gateway_node.clock import Clock
+from gateway_node.conditions.values import Precondition
+from gateway_node.executions.instance_refs import InstanceRef
+from gateway_node.triggers.instance_book import InstanceBook
+from gateway_node.triggers.looks import Preconditions
+from gateway_node.triggers.ports import RobotValues
+from gateway_node.triggers.timers import Timers
+from gateway_node.triggers.turns import Turns
+from gateway_node.triggers.watches import Watches
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedRobot:
+    """What watches the robot, for whoever has conditions on it."""
+
+    turns: Turns
+    watches: Watches
+    timers: Timers
+    preconditions: Preconditions
+
+
+def watched_robot(
+    robot: RobotValues, book: InstanceBook, clock: Clock, undo: contextlib.AsyncExitStack
+) -> WatchedRobot:
+    """Return it; it watches nothing yet, and `undo` has it watch nothing more."""
+
+    def preconditions_of(ref: InstanceRef) -> Sequence[Precondition]:
+        instance = book.find(ref)
+        return () if instance is None else instance.definition.preconditions
+
+    turns = Turns()
+    timers = Timers(clock.monotonic, turns)
+    undo.callback(timers.close)
+    watches = Watches(robot, turns)
+    preconditions = Preconditions(
+        watches=watches,
+        timers=timers,
+        monotonic=clock.monotonic,
+        of_instance=preconditions_of,
+    )
+    undo.callback(preconditions.close)
+    return WatchedRobot(turns=turns, watches=watches, timers=timers, preconditions=preconditions)

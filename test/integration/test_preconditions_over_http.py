@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Preconditions, from the metadata to the start."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from api_support import Api, form, serve_api
+from assembled_gateway import assembled_gateway, OWN_NODE
+from clients import bearer, KnownTokens
+from fakes import FakeRobot
+import pytest
+from watched_robot import CHARGED, SPEED, STANDS, VOLTAGE
+
+from gateway_node.access.authentication import Authentication
+from gateway_node.access.credentials import Credential
+from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.actors import Role
+
+APP = 'apps/temp_sensor'
+NEEDS: list[dict[str, Any]] = [
+    {'condition': dict(CHARGED), 'description': 'Charge it first.'},
+    {'condition': dict(STANDS), 'hold': True, 'max_age_sec': 0.5},
+]
+NOW = {'execution_type': 'now'}
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    """Serve a gateway on a robot that stands, and is not charged."""
+    async with serve_api(tmp_path) as api:
+        api.robot.set(VOLTAGE, 9)
+        api.robot.set(SPEED, 0)
+        yield api
+
+
+async def test_a_script_shows_its_preconditions_as_they_were_given(api: Api) -> None:
+    """In its detail, in lists, of its versions, and where its start is described."""
+    script_id = await api.upload(APP, preconditions=NEEDS)
+    script = f'/{APP}/scripts/{script_id}'
+    _, shown = await api.json('GET', script)
+    _, listed = await api.json('GET', f'/{APP}/scripts')
+    _, versions = await api.json('GET', f'{script}/versions')
+    told = [shown, *listed['items'], *versions['items']]
+    assert [each['preconditions'] for each in told] == [NEEDS] * 3
+    _, described = await api.json('GET', f'{script}/docs')
+    start = described['paths'][f'{script}/executions']['post']
+    assert start['x-gateway-preconditions'] == NEEDS
+    _, kept = await api.json('PUT', script, data=form(b'false\n', 'check.sh'))
+    assert kept['preconditions'] == NEEDS
+    without = form(b'exit 1\n', 'check.sh', {'preconditions': None})
+    _, replaced = await api.json('PUT', script, data=without)
+    assert 'preconditions' not in replaced
+
+
+async def test_all_that_is_wrong_with_preconditions_is_told_at_the_upload(api: Api) -> None:
+    """By JSON Pointer; a moment is none, for nothing is true in it for long."""
+    wrong = [{'condition': {'interval_sec': 5}}, {'hold': 'yes'}]
+    status, body = await api.json(
+        'POST', f'/{APP}/scripts', data=form(b'true\n', 'a.sh', {'preconditions': wrong})
+    )
+    assert (status, body['error_code']) == (400, 'invalid-parameter')
+    paths = [each['path'] for each in body['parameters']['violations']]
+    assert paths == [
+        '/preconditions/0/condition/interval_sec',
+        '/preconditions/1/hold',
+        '/preconditions/1',
+    ]
+
+
+async def test_a_start_is_refused_with_each_that_is_not_met(api: Api) -> None:
+    """What was wanted, the value, its age; of all that is refused nothing is recorded."""
+    script_id = await api.upload(APP, preconditions=NEEDS)
+    start = f'/{APP}/scripts/{script_id}/executions'
+    status, refused = await api.json('POST', start, json=NOW)
+    assert (status, refused['error_code']) == (409, 'precondition-not-fulfilled')
+    (unmet,) = refused['parameters']['unmet']
+    assert (unmet['path'], unmet['value'], unmet['description']) == (
+        '/preconditions/0', 9, 'Charge it first.'
+    )  # fmt: skip
+    assert unmet['wanted'] == '/battery voltage above 10'
+    assert unmet['age_sec'] >= 0
+    assert api.runner.started == ()
+
+
+async def test_readiness_has_each_precondition_with_its_value(api: Api) -> None:
+    """Met or not, and in one list with all else."""
+    script_id = await api.upload(APP, preconditions=NEEDS)
+    _, body = await api.json('GET', f'/{APP}/scripts/{script_id}/readiness')
+    needs = [each for each in body['items'] if each['reason'] == 'precondition']
+    assert [(each['ready'], each['value']) for each in needs] == [(False, 9), (True, 0)]
+    assert 'is 9' in needs[0]['message']
+    assert not body['ready']
+    later = f'/{APP}/scripts/{script_id}/readiness?execution_type=on_restart'
+    _, body = await api.json('GET', later)
+    assert body['ready']
+
+
+async def test_values_are_told_to_who_may_start_something(tmp_path: Path) -> None:
+    """A viewer is told what is wanted, which the script says, and whether it is met."""
+    tokens = KnownTokens({role.value: Credential(name=role.value, role=role) for role in Role})
+    async with serve_api(tmp_path, authentication=Authentication([tokens])) as api:
+        api.robot.set(VOLTAGE, 9)
+        api.client.headers.update(bearer('admin'))
+        script_id = await api.upload(APP, preconditions=NEEDS[:1])
+        path = f'/{APP}/scripts/{script_id}/readiness'
+        told = {}
+        for role in ('viewer', 'operator'):
+            _, body = await api.json('GET', path, headers=bearer(role))
+            (told[role],) = [e for e in body['items'] if e['reason'] == 'precondition']
+        assert told['operator']['value'] == 9
+        assert not told['viewer']['ready']
+        assert told['viewer']['message'] == '/battery voltage above 10'
+        assert not {'value', 'age_sec', 'why'} & told['viewer'].keys()
+
+
+async def test_an_execution_whose_precondition_is_lost_says_so(api: Api) -> None:
+    """Its error has the value, its stop trigger says that the gateway stopped it."""
+    script_id = await api.upload(APP, preconditions=NEEDS[1:])
+    execution_id, script = await api.running(APP, script_id)
+    api.robot.set(SPEED, 2)
+    await script.wait_stop_asked()
+    await api.listener.wait_for(execution_id)
+    _, shown = await api.json('GET', f'/executions/{execution_id}')
+    assert (shown['status'], shown['error']['vendor_code']) == (
+        'failed', 'x-gateway-precondition-lost'
+    )  # fmt: skip
+    assert shown['error']['parameters']['lost']['value'] == 2
+    assert shown['stop_trigger'] == {'type': 'system', 'setting': 'precondition'}
+
+
+async def test_the_assembled_gateway_looks_at_its_robot(tmp_path: Path) -> None:
+    """A real script is ended where what it requires is lost, as with a stop."""
+    robot = FakeRobot()
+    temp_sensor = NodeName(namespace='/powertrain', name='temp_sensor')
+    graph = GraphSnapshot(nodes=frozenset({OWN_NODE, temp_sensor}))
+    async with assembled_gateway(tmp_path, graph, robot=robot) as client:
+        base = f'/api/v1/{APP}/scripts'
+        waits = b'trap "exit 7" TERM\necho begun\nwhile :; do sleep 0.05; done\n'
+        needs = [{'condition': {'node': '/arm'}, 'hold': True, 'max_age_sec': 0.2}]
+        data = form(waits, 'waits.sh', {'preconditions': needs})
+        script_id = (await (await client.post(base, data=data)).json())['id']
+        start = f'{base}/{script_id}/executions'
+        refused = await client.post(start, json=NOW)
+        assert refused.status == 409
+        (unmet,) = (await refused.json())['parameters']['unmet']
+        (source,) = robot.watched
+        robot.set(source, True)
+        assert unmet['truth'] is None
+        while (started := await client.post(start, json=NOW)).status == 409:
+            pass  # each turn is a request: the loop goes on meanwhile
+        execution = (await started.json())['href']
+
+        async def shown() -> Any:
+            return await (await client.get(execution)).json()
+
+        while not (await shown())['output']['stdout']:
+            pass
+        robot.set(source, False)
+        while 'completed_at' not in (ended := await shown()):
+            pass
+        assert ended['error']['vendor_code'] == 'x-gateway-precondition-lost'
+        assert (ended['status'], ended['exit_code']) == ('failed', 7)
+        assert ended['error']['parameters']['lost']['path'] == '/preconditions/0'

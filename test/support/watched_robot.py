@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Preconditions on a robot whose values a test sets."""
+
+from collections.abc import Callable, Mapping
+import time
+from typing import Any
+
+from fakes import FakeRobot
+
+from gateway_node.conditions.condition_reading import parse_preconditions
+from gateway_node.conditions.sources import TopicValue
+from gateway_node.conditions.values import Precondition
+from gateway_node.triggers.looks import Preconditions
+from gateway_node.triggers.timers import Timers
+from gateway_node.triggers.turns import Turns
+from gateway_node.triggers.watches import Watches
+
+VOLTAGE = TopicValue(topic='/battery', field='voltage')
+CHARGED: Mapping[str, Any] = {'topic': '/battery', 'field': 'voltage', 'above': 10}
+SPEED = TopicValue(topic='/odom', field='speed')
+STANDS: Mapping[str, Any] = {'topic': '/odom', 'field': 'speed', 'equals': 0}
+
+
+def precondition(condition: Mapping[str, Any], **fields: Any) -> Precondition:
+    """Read a precondition."""
+    violations: list[Any] = []
+    read = parse_preconditions([{'condition': dict(condition), **fields}], '', violations)
+    assert read is not None, violations
+    return read[0]
+
+
+def preconditions_on(
+    robot: FakeRobot, monotonic: Callable[[], float] = time.monotonic
+) -> Preconditions:
+    """Return what looks at a robot."""
+    turns = Turns()
+    return Preconditions(
+        watches=Watches(robot, turns),
+        timers=Timers(monotonic, turns),
+        monotonic=monotonic,
+        of_instance=lambda ref: (),
+    )
