@@ -6,7 +6,7 @@ ROS aside, whose node exists before there is a loop: `main.py` brings the two to
 
 from collections.abc import AsyncIterator, Mapping
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import platform
 from typing import Any, TYPE_CHECKING
 
@@ -23,6 +23,9 @@ from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.callbacks.sending import Sender
 from gateway_node.clock import Clock
 from gateway_node.entities.values import NodeName
+from gateway_node.evidence.no_robot import NoRobotWitness
+from gateway_node.evidence.ports import RobotWitness
+from gateway_node.evidence_room import early_witness, evidence_room, Witnessed
 from gateway_node.http_server.application import Application
 from gateway_node.http_server.callbacks import AnsweredEnds
 from gateway_node.http_server.forwarding import TrustedProxies
@@ -61,6 +64,8 @@ class NodeSide:
     unseen_nodes: UnseenNodes
     namesakes: Namesakes
     robot_values: RobotValues
+    robot_witness: RobotWitness = field(default_factory=NoRobotWitness)
+    """Sees what evidence is taken of."""
     code_display: 'CodeDisplay | None' = None
     """Where one-time codes are shown in the graph, if they are."""
 
@@ -87,14 +92,30 @@ async def assemble(
         displays = _code_displays(configuration, adapters, node_side)
         proximity = proximity_check(configuration.proximity, clock, displays)
         watched = watched_robot(node_side.robot_values, InstanceBook(), clock, undo)
+        witness = early_witness(configuration, adapters)
         asked = AskedOfAccess(
             allowed=allowed,
             lock_book=lock_book,
             proximity=proximity,
             credentials=access.script_credentials,
             preconditions=watched.preconditions,
+            witness=witness,
         )
         inner = await inner_rooms(configuration, adapters, node_side.name, asked, undo)
+        versions = {**_own_versions(), **node_side.versions}
+        seen = await evidence_room(
+            configuration,
+            adapters,
+            witness,
+            Witnessed(
+                robot=node_side.robot_witness,
+                executions=inner.executions,
+                library=inner.library,
+                directory=inner.directory,
+                versions=versions,
+            ),
+            undo,
+        )
         locks = _locks(configuration, adapters, inner, lock_book)
         callbacks = _callbacks(configuration, adapters, inner, allowed)
 
@@ -119,8 +140,9 @@ async def assemble(
             callbacks=callbacks,
             locks=locks,
             event_pages=inner.executions.event_pages,
+            evidence=seen.evidence,
             streams=inner.executions.streams,
-            versions={**_own_versions(), **node_side.versions},
+            versions=versions,
             conditions=conditions,
             clock=clock,
             started=clock.monotonic(),
@@ -155,6 +177,7 @@ async def assemble(
             side_tasks=side_tasks,
             unseen_nodes=node_side.unseen_nodes,
             namesakes=node_side.namesakes,
+            vigil=seen.vigil,
         )
 
 

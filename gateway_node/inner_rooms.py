@@ -18,7 +18,7 @@ from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
-from gateway_node.executions.ports import ScriptCredentials
+from gateway_node.executions.ports import ScriptCredentials, Witness
 from gateway_node.executions.preconditions import PreconditionCheck
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.room import execution_room, ExecutionRoom
@@ -63,6 +63,8 @@ class AskedOfAccess:
     proximity: ProximityCheck
     credentials: ScriptCredentials
     preconditions: PreconditionCheck
+    witness: Witness
+    """Who looks on, before and after."""
 
 
 async def inner_rooms(
@@ -127,6 +129,7 @@ async def _execution_room(
         proximity=asked.proximity,
         credentials=asked.credentials,
         preconditions=asked.preconditions,
+        witness=asked.witness,
         archive=archive,
         guard=asked.lock_book,
         fingerprint_key=adapters.state_key.derived_key(b'idempotency'),

@@ -16,6 +16,7 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.identity_keeper import IdentityKeeper
 from gateway_node.entities.values import EntityRef, GraphSnapshot
+from gateway_node.evidence.vigil import Vigil
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.room import ExecutionRoom
 from gateway_node.http_server.server import Server
@@ -58,6 +59,7 @@ class Gateway:
         namesakes: Namesakes,
         manifests: ManifestReload,
         self_tests: SelfTests,
+        vigil: Vigil,
     ) -> None:
         """Take the rooms; `base` is the path of the API below the server's URLs."""
         self._side_tasks = side_tasks
@@ -75,6 +77,7 @@ class Gateway:
         self._namesakes = namesakes
         self._manifests = manifests
         self._self_tests = self_tests
+        self._vigil = vigil
         self._changed = asyncio.Event()
         self._unseen_nodes = unseen_nodes
         self._certificates = certificates
@@ -130,6 +133,8 @@ class Gateway:
     async def reload_manifests(self) -> None:
         """Take what the manifests say now, or leave all as it is where one is wrong."""
         await self._manifests.reload()
+        # Of managed scripts the log tells nothing.
+        self._vigil.look_again()
         self._changed.set()
 
     async def read_access_anew(self) -> None:

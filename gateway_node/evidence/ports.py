@@ -4,11 +4,13 @@
 `test/fakes/` has an in-memory fake of each.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from gateway_node.evidence.evidence_parts import BagFile, KeptEvidence, Part
 from gateway_node.evidence.values import Diagnostics, GraphPicture, LogLines
+from gateway_node.scripts.values import Script
 
 
 class BagRecording(Protocol):
@@ -49,3 +51,52 @@ class RobotWitness(Protocol):
     async def record(self, topics: Sequence[str], folder: Path, max_bytes: int) -> BagRecording:
         """Record topics into a folder, which does not exist yet, until `stop` or until so many
         bytes are there; Unavailable."""
+
+
+class ScriptEnvironments(Protocol):
+    """Knows what scripts find in their environment."""
+
+    async def variables(self, script: Script) -> Mapping[str, str]:
+        """Return the variables that a script finds, without what each execution has for itself;
+        Unavailable."""
+
+
+class ExecutionDocuments(Protocol):
+    """Knows how executions are answered."""
+
+    async def document(self, execution_id: str) -> bytes:
+        """Return an ended execution as JSON, as `GET` of it would; ExecutionNotFound,
+        LibraryUnavailable, StoreUnavailable."""
+
+
+class EvidenceFiles(Protocol):
+    """Keeps evidence: an archive an execution, whole or not at all."""
+
+    async def bag_folder(self, execution_id: str) -> Path:
+        """Return where the bag of an execution is recorded, in a folder that is there; NotKept."""
+
+    async def bag_files(self, execution_id: str) -> tuple[BagFile, ...]:
+        """Return what was recorded, by name; nothing where that cannot be read."""
+
+    async def drop_bag(self, execution_id: str) -> None:
+        """Remove what was recorded; harmless where there is nothing."""
+
+    async def keep(self, execution_id: str, parts: Sequence[Part], bag: Sequence[BagFile]) -> None:
+        """Keep these parts, and these files of the bag, in place of what is kept; NotKept."""
+
+    async def find(self, execution_id: str) -> KeptEvidence | None:
+        """Return what is kept of an execution; None where nothing is that can be read."""
+
+    async def read(self, execution_id: str, names: Collection[str]) -> Mapping[str, bytes]:
+        """Return those of the parts with these names that are kept."""
+
+    def content(
+        self, execution_id: str, kept: KeptEvidence, begin: int, end: int
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes of the archive from `begin` up to `end`.
+
+        ConnectionAbortedError where they are not there any more.
+        """
+
+    async def remove(self, execution_id: str) -> None:
+        """Remove what is kept of an execution, and its folder where nothing else is there."""

@@ -278,6 +278,15 @@ class ExecutionService:
         if not self._opened:
             raise GatewayShuttingDown
 
+    async def measure_anew(self, execution_id: str) -> None:
+        """Note how much is kept of an ended execution, of which it became more.
+
+        What is then too much goes soon. StoreUnavailable.
+        """
+        (kept_bytes,) = await self._runner.kept_bytes([execution_id])
+        await self._store.measure({execution_id: kept_bytes})
+        self._retention.request_sweep()
+
     async def check_ready(self) -> None:
         """Return where executions can be started and found.
 

@@ -14,6 +14,7 @@ from gateway_node.access import errors as access
 from gateway_node.access import session_errors as sessions
 from gateway_node.callbacks import errors as callbacks
 from gateway_node.entities import errors as entities
+from gateway_node.evidence import errors as evidence
 from gateway_node.executions import errors as executions
 from gateway_node.executions import proximity
 from gateway_node.executions.confirmations import ConfirmationNeeded
@@ -132,6 +133,8 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.BeyondScope: _NO_ACCESS,
     executions.ExecutionNotFound: _NOT_FOUND,
     executions.ArtifactNotFound: _NOT_FOUND,
+    evidence.EvidenceNotFound: _NOT_FOUND,
+    evidence.NothingPassed: _NOT_FOUND,
     executions.ExecutionNotStoppable: _CONFLICT,
     executions.ExecutionNotDeletable: _CONFLICT,
     executions.ExecutionNotWaiting: _CONFLICT,

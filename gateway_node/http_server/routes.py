@@ -11,6 +11,7 @@ from gateway_node.http_server.artifact_routes import ARTIFACT_ROUTES
 from gateway_node.http_server.audit_routes import AUDIT_ROUTES
 from gateway_node.http_server.entity_routes import ENTITY_ROUTES
 from gateway_node.http_server.event_routes import EVENT_ROUTES
+from gateway_node.http_server.evidence_routes import EVIDENCE_ROUTES
 from gateway_node.http_server.execution_routes import EXECUTION_ROUTES
 from gateway_node.http_server.gateway_routes import GATEWAY_ROUTES, UNVERSIONED
 from gateway_node.http_server.line_routes import LINE_ROUTES
@@ -29,6 +30,7 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *EVENT_ROUTES,
     *EXECUTION_ROUTES,
     *ARTIFACT_ROUTES,
+    *EVIDENCE_ROUTES,
     *LINE_ROUTES,
     *LOCK_ROUTES,
     *AUDIT_ROUTES,

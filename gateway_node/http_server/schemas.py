@@ -13,6 +13,7 @@ from gateway_node.executions.entity_lock import LockScope
 from gateway_node.executions.readiness import Need
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.error_table import ERROR_TABLE
+from gateway_node.http_server.evidence_schemas import EVIDENCE_SCHEMAS
 from gateway_node.http_server.execution_schemas import EXECUTION_SCHEMAS
 from gateway_node.http_server.schema_parts import (
     AMOUNT,
@@ -324,5 +325,6 @@ SCHEMAS: dict[str, Schema] = {
         {'approximate': FLAG},
     ),
     **EXECUTION_SCHEMAS,
+    **EVIDENCE_SCHEMAS,
 }
 """Each object names all that it may have: what is not here is not answered."""

@@ -15,6 +15,7 @@ from gateway_node.access.seen_scripts import SeenScripts
 from gateway_node.access.sessions import Sessions
 from gateway_node.callbacks.callback_service import Callbacks
 from gateway_node.clock import Clock
+from gateway_node.evidence.kept_evidence import Evidence
 from gateway_node.executions.event_pages import EventPages
 from gateway_node.executions.many import Many
 from gateway_node.executions.once_only import OnceOnly
@@ -67,6 +68,7 @@ class Services:
     many: Many
     statistics: Statistics
     event_pages: EventPages
+    evidence: Evidence
     streams: Streams
     callbacks: Callbacks
     locks: Locks

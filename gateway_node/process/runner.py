@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from gateway_node.child.messages import ArtifactBounds
 from gateway_node.clock import Clock, SystemClock
+from gateway_node.evidence.errors import Unavailable
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.ports import Outcome, StartOrder
@@ -23,6 +24,7 @@ from gateway_node.process.environment import (
     make_python_folder,
     without_secrets,
 )
+from gateway_node.process.evidence_files import EvidenceFiles
 from gateway_node.process.internal_programs import InternalPrograms
 from gateway_node.process.journal import Journal
 from gateway_node.process.kept_files import kept_bytes, remove_recorded
@@ -40,7 +42,7 @@ from gateway_node.process.unkillable_notes import lives, UnkillableNotes
 from gateway_node.process.warm_interpreter import WarmInterpreter
 from gateway_node.removal import remove_tree
 from gateway_node.scripts.installed_executables import PREFIX_PATH_VARIABLE
-from gateway_node.scripts.values import Limits
+from gateway_node.scripts.values import Limits, Script
 from gateway_node.side_tasks import SideTasks
 
 Read = TypeVar('Read')
@@ -83,6 +85,8 @@ class SupervisedScriptRunner:
         self._kept_artifacts = kept_artifacts or artifact_bounds()
         self.artifacts = ArtifactFiles(self._folder)
         """What ended executions left."""
+        self.evidence = EvidenceFiles(self._state_dir, self._folder)
+        """What was around ended executions."""
         self._own = own_processes
         self._journal = Journal(self._state_dir)
         self._supervisors_folder = self._state_dir / _SUPERVISORS_FOLDER
@@ -195,6 +199,15 @@ class SupervisedScriptRunner:
         except SpawnFailed:
             return None
         return world.variables.get(PREFIX_PATH_VARIABLE, '')
+
+    async def variables(self, script: Script) -> Mapping[str, str]:
+        """Return the variables that a script finds, without what each execution has for itself;
+        Unavailable."""
+        try:
+            world = await self._environment.world()
+        except SpawnFailed as error:
+            raise Unavailable(str(error)) from error
+        return {**world.variables, **script.environment}
 
     def code_command(self, argv: Sequence[str]) -> CodeCommand:
         """Return the command that shows codes beside the robot."""

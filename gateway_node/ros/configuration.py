@@ -18,6 +18,7 @@ from gateway_node.ros.access_configuration import (
     RateLimitConfiguration,
 )
 from gateway_node.ros.errors import ParameterInvalid
+from gateway_node.ros.evidence_configuration import EvidenceConfiguration
 from gateway_node.ros.parameter_specification import ParameterValue
 from gateway_node.ros.specifications import PARAMETERS
 from gateway_node.ros.transport_configuration import (
@@ -27,6 +28,7 @@ from gateway_node.ros.transport_configuration import (
     TlsConfiguration,
 )
 from gateway_node.ros.trigger_configuration import TriggersConfiguration
+from gateway_node.scripts.evidence_policy import EvidenceWhen
 from gateway_node.scripts.values import Limits
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -204,6 +206,7 @@ class Configuration:
     default_limits: Limits
     """Of executions whose script sets none."""
     artifacts: ArtifactsConfiguration
+    evidence: EvidenceConfiguration
     entities: EntitiesConfiguration
     environment: EnvironmentConfiguration
     python: PythonConfiguration
@@ -260,6 +263,10 @@ def configuration_from(
             **{name: value or None for name, value in _group(values, 'default_limits').items()}
         ),
         artifacts=ArtifactsConfiguration(**_group(values, 'artifacts')),
+        evidence=EvidenceConfiguration(
+            default=EvidenceWhen(values['evidence.default']),
+            max_mb=cast(float, values['evidence.max_mb']),
+        ),
         entities=EntitiesConfiguration(
             **_group(values, 'entities')
             | {'manifest': _optional_path(values, 'entities.manifest', environ)}

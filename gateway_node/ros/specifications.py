@@ -5,6 +5,7 @@
 """
 
 from gateway_node.ros.access_specifications import ACCESS_PARAMETERS
+from gateway_node.ros.evidence_specifications import EVIDENCE_PARAMETERS
 from gateway_node.ros.parameter_specification import ParameterSpecification, ParameterType
 from gateway_node.ros.transport_specifications import TRANSPORT_PARAMETERS
 from gateway_node.ros.trigger_specifications import TRIGGER_PARAMETERS
@@ -248,6 +249,7 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         maximum=4000,
         description='Most that all of them take together.',
     ),
+    *EVIDENCE_PARAMETERS,
     ParameterSpecification(
         name='entities.manifest',
         type=_STRING,

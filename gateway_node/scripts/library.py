@@ -4,7 +4,7 @@
 It owns the scripts directory and nobody else writes there.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from gateway_node.scripts.errors import (
     ScriptsTurnedOff,
     UploadsTurnedOff,
 )
+from gateway_node.scripts.evidence_policy import EvidencePolicy
 from gateway_node.scripts.file_names import check_file_name
 from gateway_node.scripts.installed_executables import no_prefix_path, PrefixPath
 from gateway_node.scripts.instances import InstanceDefinition
@@ -200,6 +201,11 @@ class ScriptLibrary:
     def uploads(self) -> tuple[tuple[EntityRef, Script], ...]:
         """Return all uploads with their entities, oldest first."""
         return () if self._uploaded is None else self._uploaded.every()
+
+    def evidence_policies(self) -> Iterator[EvidencePolicy | None]:
+        """Go through what all scripts say of evidence."""
+        yield from (managed.script.evidence for managed in self._managed)
+        yield from (script.evidence for _, script in self.uploads())
 
     async def check_managed(self, managed: Iterable[ManagedScript]) -> None:
         """Check the schemas of scripts that are to be managed, and their instances, unless

@@ -4,6 +4,7 @@
 from fakes.callback_store import InMemoryCallbackStore
 from fakes.clock import FakeClock
 from fakes.event_log import KEEP_THE_LOG
+from fakes.evidence_files import InMemoryEvidenceFiles
 from fakes.execution_store import InMemoryExecutionStore
 from fakes.executions import (
     add,
@@ -42,6 +43,7 @@ __all__ = [
     'FakeScriptRunner',
     'FakeWitness',
     'InMemoryCallbackStore',
+    'InMemoryEvidenceFiles',
     'InMemoryExecutionStore',
     'InMemoryIdentityStore',
     'InMemoryInstanceStore',

@@ -21,6 +21,7 @@ from gateway_node.executions.values import (
     Trigger,
     UnkillableProcess,
 )
+from gateway_node.scripts.values import Script
 
 
 class FakeScript:
@@ -115,6 +116,8 @@ class FakeScriptRunner:
         self.artifacts = FakeArtifacts()
         self.kept_bytes_of: dict[str, int] = {}
         """What `kept_bytes` returns, 0 for others."""
+        self.environment = {'ROS_DISTRO': 'kilted'}
+        """What `variables` returns."""
         self.closed = False
         self.hold_starts.set()
         self._obedient = obedient
@@ -250,6 +253,10 @@ class FakeScriptRunner:
         self.discarded.append(execution_id)
         self.outputs.pop(execution_id, None)
         self.lines.pop(execution_id, None)
+
+    async def variables(self, script: Script) -> Mapping[str, str]:
+        """Return what the test said, and what the script's declaration does."""
+        return {**self.environment, **script.environment}
 
     async def kept_bytes(self, execution_ids: Sequence[str]) -> Sequence[int]:
         """Return what the test said."""

@@ -16,6 +16,7 @@ from api_support import Api, form, OWN_NODE, RECEIVER, serve_api
 from clients import KnownTokens
 import pytest
 from shown_codes import RecordingDisplay
+from waiting import wait_until
 
 from gateway_node.access.credentials import Credential
 from gateway_node.access.failures import Failures
@@ -129,6 +130,15 @@ def ended(exit_code: int) -> Callable[[Scene], Awaitable[None]]:
         await scene.api.listener.wait_for(scene.execution_id)
 
     return end
+
+
+async def witnessed(scene: Scene) -> None:
+    api = scene.api
+    scene.script_id = await api.upload(scene.entity, evidence='always')
+    await ended(0)(scene)
+    await wait_until(
+        lambda: scene.execution_id in api.seen.files.kept, what='evidence that is kept'
+    )
 
 
 async def without_callback(scene: Scene) -> None:
@@ -366,6 +376,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'execution failed': ended(3),
     'execution terminated': terminated,
     'execution without a callback': without_callback,
+    'execution with evidence': witnessed,
     'execution deleted': execution_deleted,
     'execution unknown': nothing_more,
     'entity locked': locked_by(ANOTHER_CLIENT),
@@ -484,6 +495,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     path = path.replace('{status}', 'running')
     path = path.replace('{sequence}', '1' if scene.known else '4711')
     path = path.replace('{path}', 'log.txt')
+    path = path.replace('/comparison', f'/comparison?with={scene.execution_id}')
     path = path.replace('/executions/metrics', '/executions/metrics?name=volts')
     if entity_type in named:
         known = scene.known and not scene.entity.endswith('nobody')
@@ -595,6 +607,14 @@ EXECUTION_STATES = {
     'scripts off',
 }
 CALLBACK_STATES = EXECUTION_STATES | {'execution without a callback'}
+EVIDENCE_STATES = {
+    'execution with evidence',
+    'execution running',
+    'execution completed',
+    'execution deleted',
+    'execution unknown',
+    'scripts off',
+}
 ARTIFACT_STATES = {
     'execution running',
     'execution completed',
@@ -685,6 +705,11 @@ CONCERNS: dict[str, set[str]] = {
     '/executions/{id}/artifacts': ARTIFACT_STATES,
     '/executions/{id}/artifacts/{path}': ARTIFACT_STATES,
     '/executions/{id}/artifacts.zip': ARTIFACT_STATES,
+    **{
+        f'{where}/{what}': EVIDENCE_STATES
+        for where in ('{entity}/scripts/{id}/executions/{id}', '/executions/{id}')
+        for what in ('evidence', 'evidence.zip', 'comparison')
+    },
 }
 """The states that concern each kind of path, whatever the method; the others have one state."""
 CONCERNS_ALSO: dict[str, set[str]] = {

@@ -117,6 +117,12 @@ ASKS: Mapping[tuple[str, str], Ask] = {
     **{('POST', f'/auth/{each}'): Ask(json={}) for each in ('authorize', 'token', 'revoke')},
     ('GET', '/audit'): Ask(of_all=True),
     ('GET', '/line'): Ask(of_all=True),
+    **{
+        ('GET', f'{each}/{what}'): Ask(of_all=True)
+        for each in _EXECUTIONS
+        for what in ('evidence', 'evidence.zip')
+    },
+    **{('GET', f'{each}/comparison'): Ask(query='?with={execution_id}') for each in _EXECUTIONS},
     ('PUT', '/line'): Ask(of_all=True, json={'paused': False}),
     ('PUT', '/{collection}/{entity_id}/line'): Ask(json={'paused': False}),
     ('POST', '/{collection}/{entity_id}/scripts'): Ask(uploads=True),
@@ -175,7 +181,7 @@ async def ask(
     """Ask for a route of one part; `names` are other values for its placeholders."""
     how = ASKS.get((route.method, route.path), Ask())
     named = {**_of_components(route, part), **names}
-    path = f'{_filled(route.path, {**part.names, **named})}{how.query}'
+    path = _filled(f'{route.path}{how.query}', {**part.names, **named})
     below = '' if route in UNVERSIONED else BASE
     response = await robot.api.client.request(
         route.method,

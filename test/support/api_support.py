@@ -17,6 +17,7 @@ from typing import Any
 
 from aiohttp import ClientResponse, ClientSession, FormData, TCPConnector
 from declared_answers import check_declared
+from evidence_support import early_witness, EvidenceStage, opened_stage
 from fakes import (
     EXECUTOR,
     FakeClock,
@@ -128,6 +129,8 @@ class Api:
     streams: Streams
     audit_folder: Path
     """Where the audit is kept."""
+    seen: EvidenceStage
+    """What was around executions."""
 
     async def close(self) -> None:
         """End all executions and then all streams, as a gateway that ends."""
@@ -243,6 +246,7 @@ async def serve_api(
     listener = RecordingListener()
     robot = FakeRobot()
     preconditions = preconditions_on(robot)
+    witness = early_witness(clock)
     check_proximity = NoProximityCheck() if proximity is None else proximity(clock)
     library = ScriptLibrary(
         scripts_dir=directory / 'scripts' if scripts else None,
@@ -285,11 +289,22 @@ async def serve_api(
         guard=lock_book,
         proximity=check_proximity,
         preconditions=preconditions,
+        witness=witness,
+    )
+    documents = AnsweredEnds(room.questions, BASE)
+    seen = opened_stage(
+        witness,
+        room=room,
+        library=library,
+        runner=runner,
+        free_space=free_space,
+        documents=documents,
+        clock=clock,
     )
     callbacks = Callbacks(
         store=InMemoryCallbackStore(store, clock),
         sender=Sender(allowed, clock),
-        documents=AnsweredEnds(room.questions, BASE),
+        documents=documents,
         clock=clock,
     )
     room.ledger.add_listener(callbacks)
@@ -332,6 +347,7 @@ async def serve_api(
             many=room.many,
             statistics=room.statistics,
             event_pages=room.event_pages,
+            evidence=seen.evidence,
             streams=room.streams,
             callbacks=callbacks,
             locks=locks,
@@ -378,6 +394,7 @@ async def serve_api(
             robot=robot,
             streams=room.streams,
             audit_folder=audit_folder,
+            seen=seen,
         )
         runner.release()
         store.unavailable = None
@@ -385,6 +402,7 @@ async def serve_api(
         executions.kill()
         await executions.wait_closed()
         await room.streams.close()
+        await seen.keeping.close()
     await audit.close()
     preconditions.close()
     assert not robot.watched

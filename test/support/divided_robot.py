@@ -9,6 +9,7 @@ from typing import Any
 
 from api_support import Api, RECEIVER, serve_api
 from clients import bearer, KnownTokens
+from waiting import wait_until
 
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.credentials import Credential
@@ -121,8 +122,12 @@ async def divided_robot(directory: Path) -> AsyncIterator[DividedRobot]:
 async def part_of(api: Api, entity_id: str, component: str, name: str, tag: str) -> Part:
     """Upload a script and execute it to its end, with all that an execution may leave."""
     entity = f'apps/{entity_id}'
-    script_id = await api.upload(entity, name=name, tags=[tag], description=f'{name} of {entity}')
+    about = f'{name} of {entity}'
+    script_id = await api.upload(
+        entity, name=name, tags=[tag], description=about, evidence='always'
+    )
     execution_id = await executed(api, entity, script_id, name)
+    await wait_until(lambda: execution_id in api.seen.files.kept, what='evidence that is kept')
     _, body = await api.json('GET', f'/executions/{execution_id}/events?limit=1')
     return Part(
         entity_id=entity_id,

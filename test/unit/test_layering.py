@@ -82,7 +82,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     'http_server': frozenset({*CORE, *ABOVE_CORE, 'document_fields'}),
     'ros': frozenset({*CORE, *ABOVE_CORE}),
     # Both ends of the spawner's protocol: the messages are declared on the child's side.
-    'process': frozenset({*CORE, 'child'}),
+    'process': frozenset({*CORE, 'child', 'evidence'}),
     'storage': frozenset({*CORE, *ABOVE_CORE}),
     'child': frozenset({'client'}),
     'client': frozenset(),

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Has what happens on the robot held as long as something may ask for it, and no longer."""
+
+from collections.abc import Callable, Iterable
+
+from gateway_node.evidence.policies import Policies
+from gateway_node.evidence.ports import RobotWitness
+from gateway_node.executions.events import Event, EventKind, SCRIPT_KINDS
+from gateway_node.executions.values import Execution
+from gateway_node.scripts.evidence_policy import EvidencePolicy
+
+_MAY_CHANGE_IT = SCRIPT_KINDS | {
+    EventKind.INSTANCE_CREATED,
+    EventKind.INSTANCE_REPLACED,
+    EventKind.INSTANCE_DELETED,
+}
+
+
+class Vigil:
+    """Knows whether something may ask for evidence: the default, a script or an instance."""
+
+    def __init__(
+        self,
+        robot: RobotWitness,
+        policies: Policies,
+        declared: Callable[[], Iterable[EvidencePolicy | None]],
+    ) -> None:
+        """Take what tells what scripts and instances say at the moment."""
+        self._robot = robot
+        self._policies = policies
+        self._declared = declared
+        self._release: Callable[[], None] | None = None
+
+    def look_again(self) -> None:
+        """Have it held where something may ask for it now, and not where nothing may."""
+        wanted = self._policies.any_asks(self._declared())
+        if wanted and self._release is None:
+            self._release = self._robot.keep()
+        elif not wanted:
+            self.end()
+
+    def end(self) -> None:
+        """Have nothing held any more."""
+        if self._release is not None:
+            self._release()
+            self._release = None
+
+    def on_event(self, event: Event, execution: Execution | None) -> None:
+        """Look again where a script or an instance became another one."""
+        if event.kind in _MAY_CHANGE_IT:
+            self.look_again()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The room of evidence, made of what it needs."""
+
+from collections.abc import Callable, Mapping
+import contextlib
+from dataclasses import dataclass
+
+from gateway_node.adapters import Adapters
+from gateway_node.entities.directory import EntityDirectory
+from gateway_node.entities.errors import EntityNotFound
+from gateway_node.entities.values import App, EntityRef
+from gateway_node.evidence.keeping import EvidenceKeeping
+from gateway_node.evidence.kept_evidence import Evidence
+from gateway_node.evidence.known_parts import KnownParts
+from gateway_node.evidence.looking import Looks
+from gateway_node.evidence.machine import system_versions
+from gateway_node.evidence.policies import Policies
+from gateway_node.evidence.ports import RobotWitness
+from gateway_node.evidence.vigil import Vigil
+from gateway_node.evidence.witnessing import EvidenceWitness, Means
+from gateway_node.executions.room import ExecutionRoom
+from gateway_node.http_server.callbacks import AnsweredEnds
+from gateway_node.http_server.services import api_base
+from gateway_node.ros.configuration import Configuration
+from gateway_node.scripts.library import ScriptLibrary
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceRoom:
+    """What the other rooms have of this one."""
+
+    evidence: Evidence
+    vigil: Vigil
+
+
+@dataclass(frozen=True, kw_only=True)
+class Witnessed:
+    """What evidence is taken of."""
+
+    robot: RobotWitness
+    executions: ExecutionRoom
+    library: ScriptLibrary
+    directory: EntityDirectory
+    versions: Mapping[str, str]
+    """Of this gateway and of ROS."""
+
+
+def early_witness(configuration: Configuration, adapters: Adapters) -> EvidenceWitness:
+    """Return what executions are made with, and `evidence_room` opens."""
+    return EvidenceWitness(Policies(configuration.evidence.default), adapters.clock)
+
+
+async def evidence_room(
+    configuration: Configuration,
+    adapters: Adapters,
+    witness: EvidenceWitness,
+    witnessed: Witnessed,
+    undo: contextlib.AsyncExitStack,
+) -> EvidenceRoom:
+    """Assemble it; `undo` has it keep what there is."""
+    robot, executions, library = witnessed.robot, witnessed.executions, witnessed.library
+    files = adapters.runner.evidence
+    await files.open()
+    looks = Looks(
+        robot=robot,
+        environments=adapters.runner,
+        node_of=_node_of(witnessed.directory),
+        state_dir=configuration.state_dir,
+        clock=adapters.clock,
+    )
+    keeping = EvidenceKeeping(
+        robot=robot,
+        looks=looks,
+        known=KnownParts(
+            executions.questions,
+            library,
+            AnsweredEnds(executions.questions, api_base(configuration.server.path_prefix)),
+        ),
+        files=files,
+        free_space=adapters.free_space,
+        measure=executions.service.measure_anew,
+        versions={**witnessed.versions, **system_versions()},
+        max_bytes=configuration.evidence.max_bytes,
+        clock=adapters.clock,
+    )
+    undo.push_async_callback(keeping.close)
+    executions.ledger.add_listener(keeping)
+    vigil = Vigil(robot, witness.policies, library.evidence_policies)
+    executions.ledger.add_listener(vigil)
+    undo.callback(vigil.end)
+    vigil.look_again()
+    witness.open(
+        Means(
+            robot=robot,
+            looks=looks,
+            files=files,
+            keeping=keeping,
+            vigil=vigil,
+            max_bytes=configuration.evidence.max_bytes,
+        )
+    )
+    return EvidenceRoom(evidence=Evidence(files, keeping.is_keeping), vigil=vigil)
+
+
+def _node_of(directory: EntityDirectory) -> Callable[[EntityRef], str | None]:
+    def node_of(entity: EntityRef) -> str | None:
+        with contextlib.suppress(EntityNotFound):
+            found = directory.entity(entity)
+            if isinstance(found, App) and found.online:
+                return found.node.fully_qualified_name
+        return None
+
+    return node_of
