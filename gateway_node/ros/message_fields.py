@@ -9,6 +9,8 @@ _STEP = re.compile(r'\.?([A-Za-z][A-Za-z0-9_]*)|\[(-?\d{1,9})\]')
 _ELEMENTS = re.compile(r'sequence<(?P<element>[^,]+)(?:, *\d+)?>|(?P<item>.+)\[(?P<size>\d+)\]')
 _PART = re.compile(r'[A-Za-z][A-Za-z0-9_]*/[A-Za-z][A-Za-z0-9_]*')
 _TIMES = ('builtin_interfaces/Time', 'builtin_interfaces/Duration')
+_FEW = ('sensor_msgs/PointField', 'std_msgs/MultiArrayDimension')
+"""Parts of which a message has some, whatever its size: they describe the array beside them."""
 _OF_EMPTY_MESSAGES = 'structure_needs_at_least_one_member'
 _SHOWN_FIELDS = 30
 MAX_VALUES = 1000
@@ -81,6 +83,8 @@ def reads_fast(message_class: Any, class_of: Callable[[str], Any]) -> bool:
         elements = _ELEMENTS.fullmatch(type_name)
         if elements is not None:
             element = elements['element'] or elements['item']
+            if element in _FEW:
+                continue
             if '/' in element or 'string' in element or element in ('boolean', 'octet'):
                 return False
         elif _PART.fullmatch(type_name) and not reads_fast(_class(type_name, class_of), class_of):

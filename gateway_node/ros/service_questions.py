@@ -14,8 +14,9 @@ from gateway_node.ros.message_types import interface_class, RETRY_SEC, TypeMissi
 
 PATIENCE_SEC = 2.0
 """After which a service counts as one that does not answer."""
-AGAIN_SEC = 10.0
-"""After which a question is asked again: what was told in between can have been missed."""
+SOON_SEC, AGAIN_SEC = 1.0, 10.0
+"""After which a question is asked again, the first time and then: what was told in between can
+have been missed, above all before who tells it was found."""
 
 
 class ServiceQuestions:
@@ -102,7 +103,8 @@ class ServiceQuestions:
         if future is not answered:
             return  # given up
         del self._open[name]
-        self._due[name] = time.monotonic() + AGAIN_SEC
+        again_sec = AGAIN_SEC if name in self._due else SOON_SEC
+        self._due[name] = time.monotonic() + again_sec
         self.fault = ''
         self._on_answer(name, answered.result())
 

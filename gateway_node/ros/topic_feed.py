@@ -32,8 +32,8 @@ class TopicFeed:
         self._sources: dict[TopicValue, Field | None] = {}
         """Those that can be read of a message."""
         self._wanted: Set[TopicValue] = frozenset()
-        self._read_as: str | None = None
-        """The type that the sources were compared with."""
+        self._read_as: tuple[str | None, tuple[str, ...]] = (None, ())
+        """The type that the sources were compared with, and all that there were."""
         self._newest: tuple[bytes, float] | None = None
         """The last message since somebody publishes, and when it came."""
         self._faults: dict[RobotSource, str] = {}
@@ -42,22 +42,17 @@ class TopicFeed:
     def want(self, sources: Set[RobotSource]) -> None:
         """Read these; of the last message those that are new."""
         wanted = frozenset(each for each in sources if isinstance(each, TopicValue))
-        new = wanted - self._wanted
         self._wanted = wanted
         self._faults = {each: text for each, text in self._faults.items() if each in wanted}
         self._compare()
-        if self._newest is not None:
-            content, at = self._newest
-            self._read(self._sources.keys() & new, content, at)
 
     def look(self, now: float) -> None:
         """Follow the publishers; put why there is no value where that is new."""
         self._reader.follow({each.type_name for each in self._wanted if each.type_name})
-        if self._reader.type_name != self._read_as:
+        if not self._reader.publishers or self._reader.type_name != self._read_as[0]:
             self._newest = None
+        if (self._reader.type_name, self._reader.types) != self._read_as:
             self._compare()
-        if not self._reader.publishers:
-            self._newest = None
         batch: dict[RobotSource, Reading] = {}
         for source in self._wanted:
             reading = self._reading_of_none(source, now)
@@ -72,16 +67,19 @@ class TopicFeed:
         self._reader.close()
 
     def _compare(self) -> None:
-        """Compare what is wanted with the type that is subscribed to."""
-        self._read_as = self._reader.type_name
-        self._sources = {}
+        """Compare what is wanted with the type that is subscribed to; of the last message, read
+        what was not read of it."""
+        self._read_as = (self._reader.type_name, self._reader.types)
+        before, self._sources = self._sources, {}
         for source in self._wanted:
-            if self._read_as is None or self._misfit(source):
+            if self._reader.type_name is None or self._misfit(source):
                 continue
             try:
                 self._sources[source] = self._field(source)
             except (FieldUnknown, TypeMissing):
                 continue  # told where faults are
+        if self._newest is not None:
+            self._read(self._sources.keys() - before.keys(), *self._newest)
 
     def _field(self, source: TopicValue) -> Field | None:
         if source.field is None:

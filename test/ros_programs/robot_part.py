@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node that does what it is told, line by line, until its input ends; says `ready` first.
 
-Each line is a JSON object: `{"publish": topic, "type": …, "fields": {…}}`, with `"reliable"`,
-`"kept"` (transient local) and `"hz"`; `{"quiet": topic}` ends its publisher. After each, `done`.
+Each line is a JSON object: `{"publish": topic, "type": …, "messages": [{field: value}]}`, with
+`"reliable"`, `"kept"` (transient local) and `"hz"` (the first one over and over);
+`{"quiet": topic}` ends its publishers; `{"declare": parameter, "value": …}`, `{"set": …}` and
+`{"undeclare": …}`; `{"transition": name}`. After each it says `done`.
 """
 
+import array
 import importlib
 import json
 import sys
@@ -12,6 +15,7 @@ import threading
 import time
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -27,7 +31,7 @@ class Part:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._publishers: dict[str, Any] = {}
+        self._publishers: dict[str, list[Any]] = {}
         self._floods: dict[str, threading.Event] = {}
 
     def publish(self, order: dict[str, Any]) -> None:
@@ -35,26 +39,24 @@ class Part:
         topic, type_name = order['publish'], order['type']
         package, kind, name = type_name.split('/')
         message_class = getattr(importlib.import_module(f'{package}.{kind}'), name)
-        publisher = self._publishers.get(topic)
-        if publisher is None or order.get('another'):
-            publisher = self._node.create_publisher(message_class, topic, _quality(order))
-            self._publishers[topic] = publisher
-        message = message_class()
-        _fill(message, order.get('fields', {}))
+        publishers = self._publishers.setdefault(topic, [])
+        if not publishers or order.get('another'):
+            publishers.append(self._node.create_publisher(message_class, topic, _quality(order)))
+        messages = [_filled(message_class(), fields) for fields in order['messages']]
         if 'hz' in order:
             end = self._floods[topic] = threading.Event()
-            flood = threading.Thread(
-                target=_flood, args=(publisher, message, order['hz'], end), daemon=True
-            )
-            flood.start()
-        elif 'fields' in order:
-            publisher.publish(message)
+            flooding = (publishers[-1], messages[0], order['hz'], end)
+            threading.Thread(target=_flood, args=flooding, daemon=True).start()
+            return
+        for message in messages:
+            publishers[-1].publish(message)
 
     def quiet(self, topic: str) -> None:
         """Publish a topic no more."""
         if topic in self._floods:
             self._floods.pop(topic).set()
-        self._node.destroy_publisher(self._publishers.pop(topic))
+        for publisher in self._publishers.pop(topic):
+            self._node.destroy_publisher(publisher)
 
     def obey(self, order: dict[str, Any]) -> None:
         """Do one thing."""
@@ -66,6 +68,8 @@ class Part:
             self._node.declare_parameter(order['declare'], order['value'])
         elif 'set' in order:
             self._node.set_parameters([Parameter(order['set'], value=order['value'])])
+        elif 'undeclare' in order:
+            self._node.undeclare_parameter(order['undeclare'])
         elif 'transition' in order:
             assert isinstance(self._node, _Lifecycle)
             getattr(self._node, f'trigger_{order["transition"]}')()
@@ -79,13 +83,25 @@ class _Lifecycle(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
 
-def _fill(message: Any, fields: dict[str, Any]) -> None:
+def _filled(message: Any, fields: dict[str, Any]) -> Any:
     for path, value in fields.items():
         *parents, last = path.split('.')
         target = message
         for parent in parents:
             target = getattr(target, parent)
-        setattr(target, last, value)
+        setattr(target, last, _made(value))
+    return message
+
+
+def _made(value: Any) -> Any:
+    """Return what stands for `{"bytes": n}`, and a status of `{"status": name, "level": n}`."""
+    if isinstance(value, dict) and 'bytes' in value:
+        return array.array('B', bytes(value['bytes']))
+    if isinstance(value, list):
+        return [_made(each) for each in value]
+    if isinstance(value, dict):
+        return DiagnosticStatus(name=value['status'], level=bytes([value['level']]))
+    return value
 
 
 def _quality(order: dict[str, Any]) -> QoSProfile:
@@ -111,15 +127,22 @@ def main() -> None:
     context = Context()
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = (_Lifecycle if 'lifecycle' in traits else Node)(name, context=context)
+    executor = SingleThreadedExecutor(context=context)
+    spinning = threading.Thread(target=executor.spin, daemon=True)
     if 'silent' not in traits:
-        executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
-        threading.Thread(target=executor.spin, daemon=True).start()
+        spinning.start()
     part = Part(node)
     _say('ready')
     for line in sys.stdin:
         part.obey(json.loads(line))
         _say('done')
+    # In order, so that it leaves the graph.
+    executor.shutdown()
+    if spinning.is_alive():
+        spinning.join()
+    node.destroy_node()
+    context.try_shutdown()
 
 
 def _say(text: str) -> None:
