@@ -73,7 +73,8 @@ class CronTimes:
     """Whether both kinds of days are restricted: then either is enough, as crontab(5) has it."""
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first time after a moment, in that one's zone; None: there is none."""
+        """Return, in UTC, the first time after a moment by the clock of its zone; None: there is
+        none."""
         zone = moment.tzinfo
         if zone is None:
             raise ValueError(f'{moment} has no zone')
@@ -83,7 +84,7 @@ class CronTimes:
         for naive in self._matches(moment.replace(tzinfo=None)):
             found = _came(naive, zone)
             if found > at:
-                return found.astimezone(zone)
+                return found
         return None
 
     def _by_the_clock(self, moment: datetime, zone: tzinfo) -> datetime | None:
@@ -98,7 +99,7 @@ class CronTimes:
                 is_there = each.astimezone(zone).replace(tzinfo=None, fold=0) == naive
                 if is_there and each > at and (found is None or each < found):
                     found, seen = each, seen or naive
-        return None if found is None else found.astimezone(zone)
+        return found
 
     def _matches(self, after: datetime) -> Iterator[datetime]:
         """Go through the minutes that match after a time, by the calendar alone."""

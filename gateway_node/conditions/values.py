@@ -248,7 +248,7 @@ class Cron(_Outside):
         return f'cron {self.schedule}'
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the next time after a moment, both in the zone of the robot; None: never."""
+        """Return, in UTC, the next time after a moment by the clock of its zone; None: never."""
         return self.times.next_after(moment)
 
 
