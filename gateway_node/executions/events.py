@@ -95,6 +95,12 @@ SCRIPT_KINDS = frozenset(
 )
 """What tells of a script."""
 
+TRIGGER_KINDS = frozenset(kind for kind in EventKind if kind.value.startswith('trigger.'))
+"""What tells of a trigger of an instance."""
+
+INSTANCE_KINDS = TRIGGER_KINDS | {kind for kind in EventKind if kind.value.startswith('instance.')}
+"""What tells of an instance, by its path."""
+
 EXECUTION_KINDS = frozenset(
     kind for kind in EventKind if kind.value.startswith(('execution.', 'schedule.'))
 )
@@ -184,8 +190,8 @@ class Event:
     """When it was recorded, by the wall clock."""
     kind: EventKind
     subject: str
-    """The path of what it happened to, below the base: `apps/arm/scripts/s/executions/e`, `line`,
-    `apps/arm/line` or `apps/arm/locks/l`."""
+    """The path of what it happened to, below the base: `apps/arm/scripts/s/executions/e`,
+    `apps/arm/scripts/s/instances/i`, `line`, `apps/arm/line` or `apps/arm/locks/l`."""
     actor: Actor
     cause: str | None
     """Why, in a word, where there is more to say than the kind does."""
@@ -195,8 +201,8 @@ class Event:
 
     @property
     def script_id(self) -> str:
-        """The id of the script that it happened to, or to an execution of which; the line and
-        locks have none."""
+        """The id of the script that it happened to, or to an execution or an instance of which;
+        the line and locks have none."""
         return self.subject.split('/')[3]
 
     @property

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator
 import logging
 
-from gateway_node.executions.events import Event, EventKind
+from gateway_node.executions.events import Event, EventKind, TRIGGER_KINDS
 from gateway_node.executions.values import Execution
 
 _log = logging.getLogger(__name__)
@@ -30,8 +30,18 @@ _SENTENCES = {
     EventKind.LOCK_RELEASED: 'lock released',
     EventKind.LOCK_BROKEN: 'lock broken',
     EventKind.LOCK_EXPIRED: 'lock expired',
+    EventKind.INSTANCE_CREATED: 'instance created',
+    EventKind.INSTANCE_REPLACED: 'instance replaced',
+    EventKind.INSTANCE_DELETED: 'instance deleted',
+    EventKind.INSTANCE_ENABLED: 'instance enabled',
+    EventKind.INSTANCE_DISABLED: 'instance disabled',
+    EventKind.TRIGGER_FIRED: 'trigger fired',
+    EventKind.TRIGGER_DROPPED: 'firing dropped',
+    EventKind.TRIGGER_DAMPED: 'trigger damped',
 }
 _ENDS = frozenset({EventKind.EXECUTION_ENDED, EventKind.SCHEDULE_REMOVED})
+_OF_TRIGGERS = ('trigger', 'setting', 'firing', 'reason', 'count')
+"""What a line says of the changes that events of triggers tell."""
 _HAVE_CAUSES = _ENDS | {EventKind.EXECUTION_STOP_ACCEPTED}
 
 
@@ -47,7 +57,7 @@ class LogLines:
         if sentence is None:
             return
         if execution is None:
-            self._write_later(sentence, {'subject': event.subject, 'actor': event.actor})
+            self._write_later(sentence, dict(_other_fields(event)))
             return
         if event.kind is EventKind.SCHEDULE_STARTED and execution.is_schedule:
             return  # what it starts has a line of its own
@@ -65,10 +75,19 @@ class LogLines:
             _log.info(sentence, extra=fields)
 
 
+def _other_fields(event: Event) -> Iterator[tuple[str, object]]:
+    yield 'subject', event.subject
+    yield 'actor', event.actor
+    if event.kind in TRIGGER_KINDS:
+        yield from ((name, event.changes[name]) for name in _OF_TRIGGERS if name in event.changes)
+
+
 def _fields(event: Event, execution: Execution) -> Iterator[tuple[str, object]]:
     yield 'execution', execution.id
     yield 'entity', execution.entity.path
     yield 'script', execution.script_id
+    if execution.instance is not None:
+        yield 'instance', execution.instance
     yield 'actor', event.actor
     if event.kind in _ENDS:
         yield 'status', execution.status.value

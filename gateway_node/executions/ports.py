@@ -13,6 +13,7 @@ from gateway_node.entities.values import EntityRef, NodeName
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.artifact import Artifact
 from gateway_node.executions.events import Event
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.preconditions import Required
 from gateway_node.executions.values import (
@@ -371,6 +372,28 @@ class EntityGuard(Protocol):
     def check(self, entity: EntityRef | None, actor: Actor) -> None:
         """Return where an actor may change something of an entity, or, None, of all;
         EntityLocked."""
+
+
+class InstanceVersions(Protocol):
+    """Knows which instances of scripts there are at the moment."""
+
+    def version_of(self, ref: InstanceRef) -> str | None:
+        """Return the version that an instance has now; None where there is no such one."""
+
+    def versions(self) -> Mapping[InstanceRef, str]:
+        """Return the versions that all instances have now."""
+
+
+class NoInstances:
+    """Knows none."""
+
+    def version_of(self, ref: InstanceRef) -> str | None:
+        """Return None."""
+        return None
+
+    def versions(self) -> Mapping[InstanceRef, str]:
+        """Return none."""
+        return {}
 
 
 class CallbackCheck(Protocol):

@@ -24,6 +24,7 @@ from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group import is_outdated
 from gateway_node.executions.held_pages import HeldPages
 from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.output_pages import LinesWanted, OutputPage, read_page
 from gateway_node.executions.pages import (
@@ -32,7 +33,7 @@ from gateway_node.executions.pages import (
     KeysetPage,
     NumberedPage,
 )
-from gateway_node.executions.ports import ScriptRunner
+from gateway_node.executions.ports import InstanceVersions, ScriptRunner
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.store_ports import ExecutionStore
@@ -60,6 +61,7 @@ class Questions:
         schedules: Schedules,
         details: EndedDetails,
         positions: Callable[[], Mapping[str, int]],
+        instances: InstanceVersions,
     ) -> None:
         """`details` hears of what makes them wrong, before who did it hears that it is done.
 
@@ -74,6 +76,7 @@ class Questions:
         self._schedules = schedules
         self._details = details
         self._positions = positions
+        self.instances = instances
         self._scope = EVERYTHING
         self.artifacts = runner.artifacts
         """What ended executions left."""
@@ -160,13 +163,20 @@ class Questions:
 
     async def version_now(self, detail: Detail) -> tuple[bool, bool]:
         """Tell of the script's version that an execution is of: whether there is another one now,
-        and whether its file is still there."""
+        or another one of its instance, and whether its file is still there."""
         summary = detail.summary
         version = await self._library.version_of(detail.entity, summary.script_id)
         # Of a managed script the present version is there and no other.
         has_content = summary.script_version == version or self._library.versions.has(
             summary.script_id, summary.script_version
         )
+        instance = summary.instance
+        if instance is not None:
+            ref = InstanceRef(
+                entity=detail.entity, script_id=summary.script_id, name=instance.name
+            )
+            if self.instances.version_of(ref) != instance.version:
+                return True, has_content
         return is_outdated(summary.script_version, version), has_content
 
     async def _seen_children(self, execution: Execution) -> ChildCounts:

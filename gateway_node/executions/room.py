@@ -17,6 +17,8 @@ from gateway_node.executions.ports import (
     CallbackCheck,
     EntityGuard,
     FreeSpace,
+    InstanceVersions,
+    NoInstances,
     NoScriptCredentials,
     NoWitness,
     ScriptCredentials,
@@ -77,6 +79,7 @@ def execution_room(
     guard: EntityGuard | None = None,
     witness: Witness | None = None,
     preconditions: PreconditionCheck | None = None,
+    instances: InstanceVersions | None = None,
     fingerprint_key: bytes | None = None,
 ) -> ExecutionRoom:
     """Make the room of the library and of what its ports are; `last_id` is the store's.
@@ -105,6 +108,7 @@ def execution_room(
         guard=guard,
         witness=witness or NoWitness(),
         preconditions=preconditions or NoPreconditionCheck(),
+        instances=instances or NoInstances(),
     )
     script_changes = ScriptChanges(
         library=library,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which events are within a scope although no execution is there to say so: what happened to
-scripts and to the line, and deletions."""
+scripts, to their instances and to the line, and deletions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,13 @@ from typing import Any
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.document_reading import execution_of
 from gateway_node.executions.documents import evolved
-from gateway_node.executions.events import Event, EventKind, SCRIPT_KINDS
+from gateway_node.executions.events import Event, EventKind, INSTANCE_KINDS, SCRIPT_KINDS
 from gateway_node.executions.group import SCRIPT_ID
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.store_ports import EventLog
 from gateway_node.executions.told_events import MAX_HISTORY, told_of_one
 
+_OF_SCRIPTS = SCRIPT_KINDS | INSTANCE_KINDS
 _DELETIONS = frozenset({EventKind.EXECUTION_DELETED, EventKind.SCRIPT_DELETED})
 
 
@@ -21,7 +22,8 @@ class SeenEvents:
     """Tells it of events.
 
     Their subjects name the entity. Name and tags of a script, where it takes those, are what the
-    log tells of it up to the event; where it does not reach back that far, nothing is told.
+    log tells of it up to the event; where it does not reach back that far, nothing is told. An
+    instance is seen by who sees its script.
     """
 
     def __init__(self, scope: Scope, log: EventLog) -> None:
@@ -32,7 +34,7 @@ class SeenEvents:
 
     def is_to_be_read(self, event: Event) -> bool:
         """Whether it takes the log to tell it of an event; `has` does, and `has_now` cannot."""
-        if event.kind in SCRIPT_KINDS:
+        if event.kind in _OF_SCRIPTS:
             return self._asks_for_scripts
         if event.kind is not EventKind.EXECUTION_DELETED:
             return False
@@ -54,9 +56,12 @@ class SeenEvents:
         if not self.has_now(event) and not _may_be_group(event):
             return False
         until = event.sequence - (event.kind in _DELETIONS)
-        found = await self._log.history([event.subject], until=until, limit=MAX_HISTORY)
-        history = found[event.subject]
-        if event.kind in SCRIPT_KINDS:
+        subject = event.subject
+        if event.kind in INSTANCE_KINDS:
+            subject, _, _ = subject.rpartition('/instances/')
+        found = await self._log.history([subject], until=until, limit=MAX_HISTORY)
+        history = found[subject]
+        if event.kind in _OF_SCRIPTS:
             return self._has_script(event, history)
         told = told_of_one(history)
         return (

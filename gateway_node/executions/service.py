@@ -44,6 +44,7 @@ from gateway_node.executions.ports import (
     Entities,
     EntityGuard,
     FreeSpace,
+    InstanceVersions,
     ScriptCredentials,
     ScriptRunner,
     StartOrder,
@@ -96,6 +97,7 @@ class ExecutionService:
         proximity: ProximityCheck,
         witness: Witness,
         preconditions: PreconditionCheck,
+        instances: InstanceVersions,
         archive: Archive | None = None,
     ) -> None:
         self._library = library
@@ -217,6 +219,7 @@ class ExecutionService:
             schedules=self._schedules,
             details=details,
             positions=line.positions,
+            instances=instances,
         )
         self.line = LineControl(
             line=line, active=self._active, ledger=ledger, store=store, guard=guard

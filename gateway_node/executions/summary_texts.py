@@ -8,7 +8,7 @@ the names of instances hold nothing that JSON escapes.
 
 from collections.abc import Callable, Iterable
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 _BEGIN = '{"id":"'
 _SECOND = '","status":"'
@@ -18,9 +18,17 @@ _USUALLY_AT = len(_BEGIN) + len('exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8')
 """Where `_SECOND` stands behind an id of the gateway's."""
 _CUTS = 20
 """Quotes up to the end of the script's version."""
+_INSTANCE_CUTS = 8
+"""From there up to the end of the instance's."""
 
-InstanceThen = tuple[str, str]
-"""The name of an instance, and the version that was executed."""
+
+class InstanceThen(NamedTuple):
+    """An instance, as it was when something was accepted for it."""
+
+    name: str
+    version: str
+
+
 IsOutdated = Callable[[str, str, str, InstanceThen | None], bool]
 """Tells it of a version, by the entity's path, the script's id, the version, and the instance
 where it was on behalf of one."""
@@ -66,6 +74,12 @@ class SummaryText(tuple[str, ...]):
         """Its path below the base."""
         return f'/{self.entity}/scripts/{self.script_id}/executions/{self.execution_id}'
 
+    @property
+    def instance(self) -> InstanceThen | None:
+        """The instance that it is of; None where it is of none."""
+        rest = self[20]
+        return _cut_instance(rest)[0] if rest.startswith(_INSTANCE) else None
+
     def read(self) -> dict[str, Any]:
         """Return the summary."""
         summary: dict[str, Any] = json.loads('"'.join(self))
@@ -94,8 +108,7 @@ def answered(base: str, summaries: Iterable[SummaryText], is_outdated: IsOutdate
         execution_id, status, rest = each[3], each[7], each[20]
         instance = None
         if rest.startswith(_INSTANCE):
-            _, _, _, name, _, _, _, version, rest = rest.split('"', 8)
-            instance = name, version
+            instance, rest = _cut_instance(rest)
         script = each[11], each[15], each[19], instance
         told = of_script.get(script)
         if told is None:
@@ -108,6 +121,11 @@ def answered(base: str, summaries: Iterable[SummaryText], is_outdated: IsOutdate
             pieces += (_SCHEDULE, href[_HREF_BEGINS:])
         pieces += (rest, ',')
     return ''.join(pieces[:-1])
+
+
+def _cut_instance(rest: str) -> tuple[InstanceThen, str]:
+    _, _, _, name, _, _, _, version, rest = rest.split('"', _INSTANCE_CUTS)
+    return InstanceThen(name, version), rest
 
 
 _HREF = '","href":"'
@@ -125,7 +143,7 @@ def _of_script(
     """Return what stands between the status and the end of the href, and what is behind that."""
     of_instance = ''
     if instance is not None:
-        of_instance = f'{_INSTANCE}{instance[0]}","instance_version":"{instance[1]}"'
+        of_instance = f'{_INSTANCE}{instance.name}","instance_version":"{instance.version}"'
     return (
         f'{_HREF}{base}/{entity}/scripts/{script_id}/executions/',
         f'","entity":"{entity}","script_id":"{script_id}","script_version":"{version}"'

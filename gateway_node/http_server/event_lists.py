@@ -19,7 +19,7 @@ from gateway_node.http_server.event_frames import (
     PLACE_PATTERN,
 )
 from gateway_node.http_server.execution_lists import wanted_executions
-from gateway_node.http_server.execution_queries import ExecutionQuery
+from gateway_node.http_server.execution_queries import ExecutionQuery, MAX_SEQUENCE
 from gateway_node.http_server.fields import Field, Integer, refused, shown
 from gateway_node.http_server.media_types import accepts, EVENT_STREAM, JSON
 from gateway_node.http_server.representations import Json, listing
@@ -28,7 +28,6 @@ from gateway_node.http_server.takes import header, path, query
 
 LAST_EVENT_ID = 'Last-Event-ID'
 DEFAULT_LIMIT = 100
-MAX_SEQUENCE = 2**53 - 1
 _NOWHERE = Place('', 0)
 """A place in no log, so that a stream begins anew."""
 

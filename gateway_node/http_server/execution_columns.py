@@ -7,12 +7,17 @@ from gateway_node.access.seen_scripts import SeenScripts
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.documents import Summary
 from gateway_node.executions.group import is_outdated
-from gateway_node.executions.summary_texts import answered, SummaryText
+from gateway_node.executions.instance_refs import InstanceRef
+from gateway_node.executions.ports import InstanceVersions, NoInstances
+from gateway_node.executions.summary_texts import answered, InstanceThen, SummaryText
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.representations import Json
+from gateway_node.http_server.services import Services
 
 PresentVersions = Mapping[tuple[str, str], str | None]
 """By the entity's path and the id, the version that a script has now; None where it is gone."""
+
+NO_INSTANCES = NoInstances()
 
 EXECUTION_COLUMNS = (
     'id',
@@ -91,11 +96,16 @@ class ExecutionRows:
     """Builds executions as lists show them, each with the columns that are asked for."""
 
     def __init__(
-        self, base: str, present_versions: PresentVersions, columns: Iterable[str] | None = None
+        self,
+        base: str,
+        present_versions: PresentVersions,
+        columns: Iterable[str] | None = None,
+        instances: InstanceVersions = NO_INSTANCES,
     ) -> None:
         """Take names of `EXECUTION_COLUMNS`; None for all of them."""
         self._base = base
         self._present_versions = present_versions
+        self._instances = instances
         self._columns = EXECUTION_COLUMNS if columns is None else tuple(columns)
 
     def row(self, summary: Summary) -> Json:
@@ -106,14 +116,21 @@ class ExecutionRows:
     def _of_request(self, summary: Summary) -> Json:
         told = hrefs_in(self._base, summary)
         if 'is_outdated' in self._columns:
-            version = self._present_versions[summary['entity'], summary['script_id']]
-            told['is_outdated'] = is_outdated(summary['script_version'], version)
+            told['is_outdated'] = self._is_outdated(summary)
         return told
+
+    def _is_outdated(self, summary: Summary) -> bool:
+        script = summary['entity'], summary['script_id']
+        if 'instance' in summary:
+            instance = InstanceThen(summary['instance'], summary['instance_version'])
+            if _is_replaced(self._instances, *script, instance):
+                return True
+        return is_outdated(summary['script_version'], self._present_versions[script])
 
 
 async def rows_of(
     base: str,
-    library: SeenScripts,
+    services: Services,
     summaries: Iterable[Summary],
     columns: Collection[str] | None,
 ) -> ExecutionRows:
@@ -122,19 +139,30 @@ async def rows_of(
     versions: PresentVersions = {}
     if columns is None or 'is_outdated' in columns:
         scripts = {(each['entity'], each['script_id']) for each in summaries}
-        versions = await _versions_of(scripts, library)
-    return ExecutionRows(base, versions, columns)
+        versions = await _versions_of(scripts, services.library)
+    return ExecutionRows(base, versions, columns, services.questions.instances)
 
 
-async def texts_of(base: str, library: SeenScripts, found: Collection[SummaryText]) -> str:
+async def texts_of(base: str, services: Services, found: Collection[SummaryText]) -> str:
     """Return executions with all columns, as the items of an array: what `ExecutionRows` builds of
     each, as text. Raises what `SeenScripts.versions_of` raises."""
-    versions = await _versions_of({each.script for each in found}, library)
-    return answered(
-        base,
-        found,
-        lambda entity, script_id, version, _: is_outdated(version, versions[entity, script_id]),
-    )
+    versions = await _versions_of({each.script for each in found}, services.library)
+    instances = services.questions.instances
+
+    def outdated(entity: str, script_id: str, version: str, instance: InstanceThen | None) -> bool:
+        if instance is not None and _is_replaced(instances, entity, script_id, instance):
+            return True
+        return is_outdated(version, versions[entity, script_id])
+
+    return answered(base, found, outdated)
+
+
+def _is_replaced(
+    instances: InstanceVersions, entity: str, script_id: str, then: InstanceThen
+) -> bool:
+    """Tell whether an instance is another one by now, or gone."""
+    ref = InstanceRef(entity=EntityRef.from_path(entity), script_id=script_id, name=then.name)
+    return instances.version_of(ref) != then.version
 
 
 async def _versions_of(

@@ -5,7 +5,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from gateway_node.executions.documents import to_text
-from gateway_node.executions.filters import ExecutionFilter, ScriptVersion
+from gateway_node.executions.filters import ExecutionFilter, InstanceVersion, ScriptVersion
 from gateway_node.executions.group import NO_VERSION, SCRIPT_ID
 from gateway_node.executions.pages import Order
 from gateway_node.executions.summary_texts import SummaryText
@@ -104,7 +104,14 @@ async def wanted_by(services: Services, query: ExecutionQuery) -> ExecutionFilte
     )
     host = services.directory.host()
     present |= {ScriptVersion(entity=host, script_id=SCRIPT_ID, version=NO_VERSION)}
-    return dataclasses.replace(wanted, present_versions=present)
+    instances = services.questions.instances.versions()
+    return dataclasses.replace(
+        wanted,
+        present_versions=present,
+        present_instances=frozenset(
+            InstanceVersion(ref=ref, version=version) for ref, version in instances.items()
+        ),
+    )
 
 
 async def find_part(
@@ -134,12 +141,11 @@ async def _list(call: Call[OfExecutions, None], wanted: ExecutionFilter) -> Answ
     found, around = await find_part(call, wanted)
     if export:
         return Answer(body=export.of_page(found), links=around.links)
-    library = call.services.library
     if call.at.fields is None:
-        items = await texts_of(call.base, library, found)
+        items = await texts_of(call.base, call.services, found)
         return Answer(body=_document(items, around.members), links=around.links)
     summaries = [each.read() for each in found]
-    rows = await rows_of(call.base, library, summaries, call.at.fields)
+    rows = await rows_of(call.base, call.services, summaries, call.at.fields)
     return Answer(body=listing(map(rows.row, summaries)) | around.members, links=around.links)
 
 

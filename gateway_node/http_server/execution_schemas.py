@@ -126,7 +126,7 @@ _CHANGE = object_of(
 )
 _EVENT: Schema = {
     'id': TEXT,
-    'event': {'enum': ['status', 'script', 'line', 'lock']},
+    'event': {'enum': ['status', 'script', 'line', 'lock', 'instance', 'trigger']},
     'href': href_to('/events/42'),
     'timestamp': TIME,
     'payload': {
@@ -135,8 +135,8 @@ _EVENT: Schema = {
         'required': ['href', 'change'],
     },
 }
-"""Its payload is the summary of an execution or of a script, as the event left it, the line or a
-lock."""
+"""Its payload is the summary of an execution or of a script, as the event left it, the line, a
+lock, or an instance and what its triggers did."""
 
 _AROUND: Schema = {
     'next': href_to('/executions?limit=-100&id_exclusive=exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8'),

@@ -114,9 +114,9 @@ class Export:
         if head := self._lines.head():
             yield head
         async for executions in pages:
-            library, questions = self._call.services.library, self._call.services.questions
+            questions = self._call.services.questions
             summaries = [each.read() for each in executions]
-            rows = await rows_of(self._call.base, library, summaries, self._fields)
+            rows = await rows_of(self._call.base, self._call.services, summaries, self._fields)
             if self._reads_whole:
                 for each in summaries:
                     # One at a time: parameters may be long.

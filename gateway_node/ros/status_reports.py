@@ -86,6 +86,9 @@ class Reporter:
                 ('vendor_code', execution.failure.reason.value if execution.failure else ''),
                 ('username', execution.trigger.username or ''),
                 ('stopped_by', (stopped_by and stopped_by.username) or ''),
+                ('instance', execution.instance or ''),
+                ('firing', _text(execution.trigger.firing)),
+                ('stop_firing', _text(stopped_by.firing if stopped_by else None)),
             ),
         )
 

@@ -56,6 +56,10 @@ class InstanceBook:
         instance = self.find(ref)
         return None if instance is None else instance.version
 
+    def versions(self) -> dict[InstanceRef, str]:
+        """Return the versions that all instances have now."""
+        return {each.ref: each.version for each in self.all()}
+
     def holds(self, entity: EntityRef) -> bool:
         """Tell whether somebody made an instance of a script of this entity."""
         return any(ref.entity == entity for ref in self._made)

@@ -35,6 +35,9 @@ FIELDS = (
     'vendor_code',
     'username',
     'stopped_by',
+    'instance',
+    'firing',
+    'stop_firing',
 )
 
 

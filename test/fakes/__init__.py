@@ -21,6 +21,7 @@ from fakes.executions import (
 from fakes.free_space import FakeFreeSpace
 from fakes.identity_store import InMemoryIdentityStore
 from fakes.instance_store import InMemoryInstanceStore
+from fakes.instance_versions import FakeInstances
 from fakes.listener import RecordingListener
 from fakes.proximity_check import FakeProximityCheck
 from fakes.robot import FakeRobot
@@ -35,6 +36,7 @@ __all__ = [
     'WAITING',
     'FakeClock',
     'FakeFreeSpace',
+    'FakeInstances',
     'FakeProximityCheck',
     'FakeRobot',
     'FakeRobotWitness',

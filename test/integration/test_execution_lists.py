@@ -9,11 +9,12 @@ from typing import Any
 
 from api_support import Api, BASE, form, serve_api
 from assembled_gateway import assembled_gateway, OWN_NODE
-from fakes import add, new_execution
+from fakes import add, FakeInstances, new_execution
 import pytest
 
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
-from gateway_node.executions.values import ExecutionStatus
+from gateway_node.executions.instance_refs import InstanceRef
+from gateway_node.executions.values import ExecutionStatus, Trigger, TriggerType
 from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.routes import ROUTES
 from gateway_node.http_server.takes import Place, taken_by
@@ -73,6 +74,61 @@ async def test_what_is_searched_for_comes_in_several_values(api: Api) -> None:
     assert await ids(api, '/executions?tag=left%5C,%20right') == [comma]
     assert await ids(api, '/executions?tag=left%5C,%20right&exit_code=0,3') == [comma]
     assert await ids(api, '/executions?tag=brakes&exit_code=3') == []
+
+
+async def test_what_ran_for_an_instance_is_found_by_it(api: Api) -> None:
+    """By its script's id or name and its own name, and by what fired."""
+    by = Trigger(type=TriggerType.CONDITION, setting='/battery below 20', firing=41)
+    fields = {'script_name': 'Self: test', 'instance_version': 'v1'}
+    (nightly,) = await record(api, 1, instance='nightly', trigger=by, **fields)
+    (verbose,) = await record(api, 2, instance='verbose', stop_trigger=by, **fields)
+    await record(api, 3)
+    assert await ids(api, '/executions?instance=self_test:nightly') == [nightly]
+    assert await ids(api, '/executions?instance=Self:%20test:nightly,self_test:verbose') == [
+        verbose,
+        nightly,
+    ]
+    assert await ids(api, '/executions?instance=other:nightly') == []
+    assert await ids(api, '/executions?firing=41') == [verbose, nightly]
+    assert await ids(api, '/executions?firing=40&firing=42') == []
+    assert await ids(api, '/executions?trigger=condition') == [nightly]
+    assert await ids(api, '/executions?trigger=condition:/battery%20below%2020') == [nightly]
+    _, body = await api.json('GET', f'/executions/{nightly}')
+    assert (body['instance'], body['instance_version']) == ('nightly', 'v1')
+    assert body['trigger'] == {
+        'type': 'condition',
+        'setting': '/battery below 20',
+        'firing': 41,
+    }
+
+
+@pytest.mark.parametrize('wanted', ['nightly', ':nightly', 'self_test:', 'a:b c', 'a:-b'])
+async def test_an_instance_is_asked_for_with_its_script(api: Api, wanted: str) -> None:
+    """Names of instances are unique among those of one script alone."""
+    status, body = await api.json('GET', '/executions', params={'instance': wanted})
+    assert (status, body['error_code']) == (400, 'invalid-parameter')
+    assert 'the name of an instance of it' in body['parameters']['violations'][0]['reason']
+
+
+async def test_an_execution_is_outdated_with_its_instance(api: Api) -> None:
+    """Where that was replaced, or is gone: told in lists, columns and details alike, and left out
+    where that is wanted."""
+    script_id = await api.upload('apps/temp_sensor')
+    version = (await api.library.versions_of([(APP, script_id)]))[APP, script_id]
+    fields = {'script_id': script_id, 'script_version': version}
+    (plain,) = await record(api, 1, **fields)
+    (execution,) = await record(api, 2, instance='nightly', instance_version='v1', **fields)
+    ref = InstanceRef(entity=APP, script_id=script_id, name='nightly')
+    for known, outdated in (({ref: 'v1'}, False), ({ref: 'v2'}, True), ({}, True)):
+        api.executions.questions.instances = FakeInstances(known)
+        _, detail = await api.json('GET', f'/executions/{execution}')
+        _, listed = await api.json('GET', '/executions?instance=' + f'{script_id}:nightly')
+        _, column = await api.json('GET', '/executions?fields=is_outdated')
+        assert detail['is_outdated'] is outdated
+        assert [each['is_outdated'] for each in listed['items']] == [outdated]
+        assert [each['is_outdated'] for each in column['items']] == [outdated, False]
+        present = [plain] if outdated else [execution, plain]
+        assert await ids(api, '/executions?include_outdated=false') == present
 
 
 async def test_those_of_one_status_have_a_path_of_their_own(api: Api) -> None:

@@ -9,9 +9,12 @@ from divided_robot import divided_robot, DividedRobot, executed, showing
 from event_streams import EventSource
 import pytest
 
-from gateway_node.executions.actors import Role
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.actors import GATEWAY, Role
 from gateway_node.executions.event_pages import EventPages
+from gateway_node.executions.events import EventKind, Happening
 from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import Progress
 
@@ -323,6 +326,34 @@ async def test_a_stream_tells_what_happens_within(robot: DividedRobot, scope: st
         'line.resumed',
     ]
     assert not [each for each in robot.secrets(scope) if each in str(told)]
+
+
+@NARROWED
+async def test_what_happens_to_an_instance_is_told_who_sees_its_script(
+    robot: DividedRobot, scope: str
+) -> None:
+    """And what its triggers do, as far as the log tells what its script was called."""
+    api = robot.api
+    for part in (robot.beyond[scope], robot.seen):
+        entity = EntityRef.from_path(f'apps/{part.entity_id}')
+        ref = InstanceRef(entity=entity, script_id=part.script_id, name='nightly')
+        await api.store.record(
+            [
+                Happening(kind=kind, subject=ref.subject, actor=GATEWAY, changes={'count': 3})
+                for kind in (EventKind.INSTANCE_CREATED, EventKind.TRIGGER_FIRED)
+            ]
+        )
+    headers = showing(Role.VIEWER, scope)
+    _, body = await api.json('GET', '/events?limit=-4', headers=headers)
+    subject = f'{BASE}/{ARM}/scripts/{robot.seen.script_id}/instances/nightly'
+    told = [each for each in body['items'] if each['event'] in ('instance', 'trigger')]
+    assert [each['payload']['href'] for each in told] == [subject] * 2
+    assert [each['payload']['change']['kind'] for each in told] == [
+        'instance.created',
+        'trigger.fired',
+    ]
+    assert told[1]['payload']['count'] == 3
+    assert not [each for each in robot.secrets(scope) if each in str(body)]
 
 
 @NARROWED

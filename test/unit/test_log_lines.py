@@ -11,7 +11,9 @@ from execution_stage import APP, NOW, set_stage, Stage, STOP
 import pytest
 
 from gateway_node.executions import log_lines
-from gateway_node.executions.actors import Actor, Role
+from gateway_node.executions.actors import Actor, GATEWAY, Role
+from gateway_node.executions.events import EventKind, Happening
+from gateway_node.executions.instance_refs import InstanceStart
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import Execution, ExecutionType
@@ -102,6 +104,39 @@ async def test_a_schedule_has_lines_of_its_own(stage: Stage, log: Log) -> None:
     assert log.of(schedule) == [
         'schedule made: actor=ada@192.0.2.7',
         'schedule removed: actor=192.0.2.8 status=terminated cause=stop',
+    ]
+
+
+async def test_what_runs_for_an_instance_names_it(stage: Stage, log: Log) -> None:
+    """In each of its lines."""
+    wish = replace(NOW, instance=InstanceStart(name='nightly', version='v1'))
+    execution = await stage.service.start(APP, await stage.upload(), wish, actor=ADA)
+    (await stage.runner.script(execution.id)).exit(0)
+    await stage.listener.wait_for(execution.id)
+    assert [line.partition(' duration')[0] for line in log.of(execution)] == [
+        'start accepted: instance=nightly actor=ada@192.0.2.7',
+        'execution ended: instance=nightly actor=gateway status=completed',
+    ]
+
+
+async def test_what_triggers_do_has_a_line(stage: Stage, log: Log) -> None:
+    """With what fired, and why it led to nothing."""
+    subject = 'apps/arm/scripts/s/instances/nightly'
+    for kind, changes in (
+        (EventKind.INSTANCE_DISABLED, {'enabled': False}),
+        (EventKind.TRIGGER_FIRED, {'setting': 'started', 'values': [1], 'pointer': '/x'}),
+        (EventKind.TRIGGER_DROPPED, {'firing': 1, 'reason': 'it runs'}),
+        (EventKind.TRIGGER_DAMPED, {'trigger': '/start_triggers/0', 'count': 12}),
+    ):
+        await stage.ledger.record(
+            Happening(kind=kind, subject=subject, actor=GATEWAY, changes=changes)
+        )
+    log.writer.write()
+    assert [line.replace(f'subject={subject} actor=gateway', '…') for line in log.lines] == [
+        'instance disabled: …',
+        'trigger fired: … setting=started',
+        "firing dropped: … firing=1 reason='it runs'",
+        'trigger damped: … trigger=/start_triggers/0 count=12',
     ]
 
 

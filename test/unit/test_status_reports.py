@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the status topic says, and how often."""
 
+from dataclasses import replace
 import datetime
 import itertools
 from typing import Any
@@ -137,6 +138,9 @@ def test_a_report_carries_every_value_of_an_ended_execution() -> None:
         'vendor_code': 'x-gateway-script-failed',
         'username': 'anna',
         'stopped_by': '',
+        'instance': '',
+        'firing': '',
+        'stop_firing': '',
     }
 
 
@@ -148,11 +152,20 @@ def test_a_report_names_who_stopped_an_execution() -> None:
     assert (values['username'], values['stopped_by']) == ('', 'bert')
 
 
+def test_a_report_names_the_instance_and_what_fired() -> None:
+    """By the sequences that the log has."""
+    by = Trigger(type=TriggerType.CONDITION, setting='/battery below 20', firing=41)
+    fired = execution(instance='nightly', trigger=by, stop_trigger=replace(by, firing=52))
+    values = dict(REPORTER.report(fired).values)
+    assert (values['instance'], values['firing'], values['stop_firing']) == ('nightly', '41', '52')
+
+
 def test_what_is_not_known_yet_is_an_empty_value() -> None:
     """The keys are always the same, so that a subscriber can rely on them."""
     early = dict(REPORTER.report(execution()).values)
     unknown = {'progress', 'exit_code', 'started_at', 'completed_at', 'verdict', 'summary'}
     unknown |= {'metrics', 'script_name', 'vendor_code', 'username', 'stopped_by'}
+    unknown |= {'instance', 'firing', 'stop_firing'}
     assert {name for name, value in early.items() if value == ''} == unknown
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import earlier_form
 from executions_of_any_kind import EXECUTIONS
-from fakes import as_listed, new_execution
+from fakes import as_listed, FakeInstances, new_execution
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +28,7 @@ from gateway_node.executions.documents import (
     to_document,
 )
 from gateway_node.executions.earlier_documents import renewed_changes
+from gateway_node.executions.instance_refs import instance_of
 from gateway_node.executions.summary_texts import answered, IsOutdated, parts_of
 from gateway_node.executions.values import Execution
 from gateway_node.http_server.errors import InvalidRequest
@@ -70,10 +71,35 @@ EARLIER_EXECUTIONS = EXECUTIONS.map(_of_earlier_version)
 """Earlier versions know no others."""
 
 
-def rows(execution: Execution, version: str | None, columns: Any = None) -> ExecutionRows:
-    """Return what builds a row of an execution whose script has a version now."""
+def rows(
+    execution: Execution,
+    version: str | None,
+    columns: Any = None,
+    instances: FakeInstances | None = None,
+) -> ExecutionRows:
+    """Return what builds a row of an execution whose script has a version now, and whose instance
+    is as it was."""
     versions = {(execution.entity.path, execution.script_id): version}
-    return ExecutionRows(BASE, versions, columns)
+    ref = instance_of(execution)
+    known = FakeInstances({} if ref is None else {ref: execution.instance_version or ''})
+    return ExecutionRows(BASE, versions, columns, instances or known)
+
+
+@given(EXECUTIONS)
+def test_an_execution_is_outdated_with_its_instance(execution: Execution) -> None:
+    """Where that is another one by now, or gone, although its script is as it was; whichever way
+    it is answered."""
+    text = parts_of(to_document(execution))
+    name, version = execution.instance, execution.instance_version
+    assert text.instance == (None if name is None else (name, version))
+    ref = instance_of(execution)
+    for present in (version, 'another', None):
+        known = FakeInstances({} if ref is None or present is None else {ref: present})
+        builder = rows(execution, execution.script_version, instances=known)
+        row = builder.row(summary_of(execution))
+        assert row['is_outdated'] == (ref is not None and present != version)
+        told = answered(BASE, [text], lambda *_, outdated=row['is_outdated']: outdated)
+        assert json.loads(told) == row
 
 
 def _differs_from(version: str | None) -> IsOutdated:
