@@ -38,6 +38,7 @@ from gateway_node.client.values import (
     Script,
     StartOptions,
     Status,
+    Unmet,
     WaitingLine,
 )
 
@@ -73,5 +74,6 @@ __all__ = [
     'StillOpen',
     'TooLarge',
     'Unavailable',
+    'Unmet',
     'WaitingLine',
 ]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong between a program and a gateway, as classes; `GatewayError` is all of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from gateway_node.client.values import GenericError
+from gateway_node.client.values import GenericError, Unmet
 
 
 class GatewayError(Exception):
@@ -86,6 +86,11 @@ class Conflict(Refused):
 
 class PreconditionNotFulfilled(Conflict):
     """409 `precondition-not-fulfilled`: something has to be given or met first."""
+
+    @property
+    def unmet(self) -> Sequence[Unmet]:
+        """The preconditions on the robot that are not met; none where something is to be given."""
+        return tuple(map(Unmet.of, self.parameters.get('unmet', ())))
 
 
 class TooLarge(Refused):

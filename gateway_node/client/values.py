@@ -102,6 +102,38 @@ class Script:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unmet:
+    """What a script requires of the robot, and what is there (docs/api.md, "Preconditions")."""
+
+    entity: str
+    path: str
+    """JSON Pointer into the script, or its instance."""
+    wanted: str
+    """The condition, for a person."""
+    description: str | None
+    value: Any
+    """What was read last; None where nothing was, or where the condition has parts."""
+    age_sec: float | None
+    why: str | None
+    """Why it cannot be known, where it cannot."""
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'Unmet':
+        """Read an entry of `unmet`, or `lost`."""
+        return cls(
+            entity=fields['entity'],
+            path=fields['path'],
+            wanted=fields['wanted'],
+            description=fields.get('description'),
+            value=fields.get('value'),
+            age_sec=fields.get('age_sec'),
+            why=fields.get('why'),
+            fields=fields,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Need:
     """What a start of a script needs, and whether it is there."""
 

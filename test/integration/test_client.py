@@ -83,6 +83,21 @@ def test_why_a_script_would_not_start_is_told_without_a_start(gateway: Gateway) 
     assert 'confirmed' in (need.message or '')
 
 
+def test_what_the_robot_is_not_comes_with_the_refusal(gateway: Gateway) -> None:
+    """A program tells from that what to wait for."""
+    needs = [{'condition': {'node': '/arm'}, 'description': 'Arm first.', 'max_age_sec': 0.1}]
+    script = gateway.upload(ENTITY, b'true\n', file_name='a.sh', preconditions=needs)
+    with pytest.raises(PreconditionNotFulfilled) as refused:
+        gateway.start(ENTITY, script)
+    (unmet,) = refused.value.unmet
+    assert (unmet.entity, unmet.path, unmet.description) == (
+        ENTITY, '/preconditions/0', 'Arm first.'
+    )  # fmt: skip
+    assert 'node /arm' in unmet.wanted
+    assert (unmet.value, unmet.age_sec) == (None, None)
+    assert unmet.why
+
+
 def test_what_has_to_be_confirmed_comes_with_the_refusal(gateway: Gateway) -> None:
     """A program shows it to a person, and says then that it is confirmed."""
     script = gateway.upload(ENTITY, b'true\n', file_name='a.sh', confirmation='The arm moves.')

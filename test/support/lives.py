@@ -14,12 +14,14 @@ from fakes import (
     FakeClock,
     FakeFreeSpace,
     FakeProximityCheck,
+    FakeRobot,
     FakeSchemaChecker,
     FakeScriptRunner,
     KEEP_THE_LOG,
     RecordingListener,
     WAITING,
 )
+from watched_robot import preconditions_on
 
 from gateway_node.access.script_credentials import ScriptCredentials
 from gateway_node.callbacks.allowed import AllowedDestinations, entry_of
@@ -80,6 +82,8 @@ class Robot:
         self.max_open_per_identity = 0
         self.line = WAITING
         self.executor = EXECUTOR
+        self.values = FakeRobot()
+        """What can be read of it."""
         self.allowed: tuple[str, ...] = ()
         """Where callbacks may go."""
 
@@ -114,6 +118,7 @@ class Robot:
                 task.cancel()
             if killed:
                 await asyncio.wait(killed)
+            life.preconditions.close()
 
 
 class Life:
@@ -133,6 +138,7 @@ class Life:
         self.runner = FakeScriptRunner()
         self.free_space = FakeFreeSpace()
         self.proximity = FakeProximityCheck()
+        self.preconditions = preconditions_on(robot.values)
         self.listener = RecordingListener()
         self.credentials = ScriptCredentials(is_on=True)
         schemas = FakeSchemaChecker()
@@ -177,6 +183,7 @@ class Life:
             last_id=last_id,
             check_callback=allowed.check,
             proximity=self.proximity,
+            preconditions=self.preconditions,
             credentials=self.credentials,
             archive=robot.archive,
         )

@@ -22,9 +22,10 @@ STANDS: Mapping[str, Any] = {'topic': '/odom', 'field': 'speed', 'equals': 0}
 
 
 def precondition(condition: Mapping[str, Any], **fields: Any) -> Precondition:
-    """Read a precondition."""
+    """Read a precondition; no machine is so slow that a value of a test is old by then."""
     violations: list[Any] = []
-    read = parse_preconditions([{'condition': dict(condition), **fields}], '', violations)
+    document = {'condition': dict(condition), 'max_age_sec': 60, **fields}
+    read = parse_preconditions([document], '', violations)
     assert read is not None, violations
     return read[0]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from watched_robot import CHARGED, precondition
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.manifest_files import ManifestInvalid
@@ -44,6 +45,8 @@ scripts:
     environment: {LANG: C, EMPTY: ''}
     exit_verdicts: {"1": FAIL}
     retries: {limit: 2, delay_sec: 5}
+    preconditions:
+      - {condition: {topic: /battery, field: voltage, above: 10}, max_age_sec: 60}
     evidence: on_failure
     limits: {memory_mb: 64}
   - id: by_suffix
@@ -86,6 +89,7 @@ def test_a_manifest_names_all_that_a_script_has(tmp_path: Path) -> None:
         parameters_schema=schema,
         exit_verdicts={1: Verdict.FAIL},
         retries=Retries(limit=2, delay_sec=5),
+        preconditions=(precondition(CHARGED),),
         evidence=EvidencePolicy(when=EvidenceWhen.ON_FAILURE),
         limits=Limits(memory_mb=64),
         argument_definitions=(
