@@ -47,8 +47,9 @@ from gateway_node.side_tasks import SideTasks
 from gateway_node.storage.callback_store import SqliteCallbackStore
 from gateway_node.storage.database import SQLITE_VERSION
 from gateway_node.triggers.instance_book import InstanceBook
+from gateway_node.triggers.instance_service import Instances
 from gateway_node.triggers.ports import RobotValues
-from gateway_node.triggers_room import watched_robot
+from gateway_node.triggers_room import instances_of, watched_robot
 
 if TYPE_CHECKING:
     from gateway_node.access.one_time_codes import CodeDisplay
@@ -89,13 +90,15 @@ async def assemble(
         adapters = await open_adapters(configuration, clock, side_tasks, undo)
         allowed = AllowedDestinations(configuration.callbacks.allowed)
         lock_book = LockBook(clock, adapters.store.up_sec)
+        instance_book = InstanceBook()
         displays = _code_displays(configuration, adapters, node_side)
         proximity = proximity_check(configuration.proximity, clock, displays)
-        watched = watched_robot(node_side.robot_values, InstanceBook(), clock, undo)
+        watched = watched_robot(node_side.robot_values, instance_book, clock, undo)
         witness = early_witness(configuration, adapters)
         asked = AskedOfAccess(
             allowed=allowed,
             lock_book=lock_book,
+            instance_book=instance_book,
             proximity=proximity,
             credentials=access.script_credentials,
             preconditions=watched.preconditions,
@@ -117,12 +120,17 @@ async def assemble(
             undo,
         )
         locks = _locks(configuration, adapters, inner, lock_book)
+        instances = instances_of(
+            instance_book, lock_book, configuration, adapters, inner.library, inner.executions
+        )
         callbacks = _callbacks(configuration, adapters, inner, allowed)
 
         async def conditions() -> dict[str, Any]:
             return {
                 'gateway': instance,
-                **await _conditions(adapters, inner, access, callbacks, audit, node_side, server),
+                **await _conditions(
+                    adapters, inner, access, callbacks, instances, audit, node_side, server
+                ),
             }
 
         audit = _audit(configuration, adapters, undo)
@@ -139,6 +147,7 @@ async def assemble(
             statistics=inner.executions.statistics,
             callbacks=callbacks,
             locks=locks,
+            instances=instances,
             event_pages=inner.executions.event_pages,
             evidence=seen.evidence,
             streams=inner.executions.streams,
@@ -169,6 +178,7 @@ async def assemble(
             access=access,
             callbacks=callbacks,
             locks=locks,
+            instances=instances,
             manifests=inner.manifests,
             self_tests=SelfTests(inner.directory, inner.executions.script_changes),
             certificates=certificates,
@@ -194,6 +204,7 @@ async def _conditions(
     inner: InnerRooms,
     access: AccessRoom,
     callbacks: Callbacks,
+    instances: Instances,
     audit: AuditTrail | None,
     node_side: NodeSide,
     server: Server,
@@ -210,6 +221,7 @@ async def _conditions(
             *server.warnings,
             *access.warnings,
             *callbacks.warnings,
+            *instances.warnings,
             *(audit.warnings if audit is not None else ()),
             *filter(None, [await adapters.free_space.shortage()]),
             *inner.manifests.warnings,

@@ -37,6 +37,7 @@ from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.start_files import ManifestReader, Manifests
 from gateway_node.storage.archive import MonthlyArchive
 from gateway_node.storage.identity_store import SqliteIdentityStore
+from gateway_node.triggers.instance_book import InstanceBook
 
 DAY_SEC = 86400.0
 
@@ -56,10 +57,12 @@ class InnerRooms:
 
 @dataclass(frozen=True, kw_only=True)
 class AskedOfAccess:
-    """What executions ask before something happens: whether it may, and as whom."""
+    """What the inner rooms ask of those above them: whether something may happen, as whom, and
+    what is there."""
 
     allowed: AllowedDestinations
     lock_book: LockBook
+    instance_book: InstanceBook
     proximity: ProximityCheck
     credentials: ScriptCredentials
     preconditions: PreconditionCheck
@@ -89,7 +92,7 @@ async def inner_rooms(
         configuration, adapters, own_node, library, archive, asked, undo
     )
     directory, identities = await _entities(
-        configuration, adapters, manifests, own_node, library, executions.service, asked.lock_book
+        configuration, adapters, manifests, own_node, library, executions.service, asked
     )
     return InnerRooms(
         library=library,
@@ -132,6 +135,7 @@ async def _execution_room(
         witness=asked.witness,
         archive=archive,
         guard=asked.lock_book,
+        instances=asked.instance_book,
         fingerprint_key=adapters.state_key.derived_key(b'idempotency'),
     )
     log_lines = LogLines()
@@ -147,15 +151,19 @@ async def _entities(
     own_node: NodeName,
     library: ScriptLibrary,
     executions: ExecutionService,
-    lock_book: LockBook,
+    asked: AskedOfAccess,
 ) -> tuple[EntityDirectory, IdentityKeeper]:
     """Return the directory of entities, with the ids that are remembered, and what keeps them."""
     store = SqliteIdentityStore(adapters.database)
     remembered = await store.load_identities()
 
     def is_held(ref: EntityRef) -> bool:
-        locked = lock_book.lock_of(ref) is not None
-        return locked or library.has_scripts(ref) or executions.concern(ref)
+        return (
+            asked.lock_book.lock_of(ref) is not None
+            or library.has_scripts(ref)
+            or asked.instance_book.holds(ref)
+            or executions.concern(ref)
+        )
 
     directory = EntityDirectory(
         host_name=socket.gethostname(),

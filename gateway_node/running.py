@@ -26,6 +26,7 @@ from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.self_tests import SelfTests
 from gateway_node.side_tasks import SideTasks
+from gateway_node.triggers.instance_service import Instances
 
 if TYPE_CHECKING:
     from gateway_node.http_server.certificates import Certificates
@@ -51,6 +52,7 @@ class Gateway:
         access: AccessRoom,
         callbacks: Callbacks,
         locks: Locks,
+        instances: Instances,
         certificates: 'Certificates | None',
         server: Server,
         base: str,
@@ -73,6 +75,7 @@ class Gateway:
         self._access = access
         self._callbacks = callbacks
         self._locks = locks
+        self._instances = instances
         self._identities = identities
         self._namesakes = namesakes
         self._manifests = manifests
@@ -105,6 +108,7 @@ class Gateway:
         """Bring what an earlier gateway left to an end; StoreUnavailable."""
         await self._script_changes.open()
         await self._locks.open(self.directory)
+        await self._instances.open(self.directory.refs())
         await self._executions.open(self.directory)
         self._start('send callbacks', self._callbacks.keep_sending())
         if self._access.files:
@@ -135,6 +139,7 @@ class Gateway:
         await self._manifests.reload()
         # Of managed scripts the log tells nothing.
         self._vigil.look_again()
+        self._instances.take_managed(self.directory.refs())
         self._changed.set()
 
     async def read_access_anew(self) -> None:
@@ -150,6 +155,7 @@ class Gateway:
         """Take the graph as it is now."""
         self.directory.update(snapshot)
         self._self_tests.note(snapshot)
+        self._instances.take_managed(self.directory.refs())
         self._namesakes.note(snapshot.namesakes)
         self._changed.set()
 

@@ -5,10 +5,17 @@ from collections.abc import Sequence
 import contextlib
 from dataclasses import dataclass
 
+from gateway_node.access.lock_book import LockBook
+from gateway_node.adapters import Adapters
 from gateway_node.clock import Clock
 from gateway_node.conditions.values import Precondition
 from gateway_node.executions.instance_refs import InstanceRef
+from gateway_node.executions.room import ExecutionRoom
+from gateway_node.ros.configuration import Configuration
+from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.storage.instance_store import SqliteInstanceStore
 from gateway_node.triggers.instance_book import InstanceBook
+from gateway_node.triggers.instance_service import Instances, InstanceSettings
 from gateway_node.triggers.looks import Preconditions
 from gateway_node.triggers.ports import RobotValues
 from gateway_node.triggers.timers import Timers
@@ -47,3 +54,30 @@ def watched_robot(
     )
     undo.callback(preconditions.close)
     return WatchedRobot(turns=turns, watches=watches, timers=timers, preconditions=preconditions)
+
+
+def instances_of(
+    book: InstanceBook,
+    lock_book: LockBook,
+    configuration: Configuration,
+    adapters: Adapters,
+    library: ScriptLibrary,
+    executions: ExecutionRoom,
+) -> Instances:
+    """Return what changes the instances of a book, those of deleted scripts included."""
+    triggers = configuration.triggers
+    instances = Instances(
+        book=book,
+        library=library,
+        executions=executions.service,
+        ledger=executions.ledger,
+        store=SqliteInstanceStore(adapters.database),
+        keys=adapters.store.keys,
+        guard=lock_book,
+        clock=adapters.clock,
+        settings=InstanceSettings(
+            max_instances=triggers.max_instances, max_rate_hz=triggers.max_rate_hz
+        ),
+    )
+    executions.script_changes.on_deleted(instances.script_deleted)
+    return instances

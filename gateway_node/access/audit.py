@@ -51,6 +51,8 @@ class Asked:
     entity: str | None = None
     """Its path, as the request has it."""
     script_id: str | None = None
+    instance: str | None = None
+    """The name of one of the script's."""
     execution_id: str | None = None
     action: str | None = None
     parameters_hmac: str | None = None
@@ -119,6 +121,7 @@ def _asked(asked: Asked) -> dict[str, Any]:
         'route': asked.route,
         'entity': asked.entity,
         'script': asked.script_id,
+        'instance': asked.instance,
         'execution': asked.execution_id,
         'action': asked.action,
         'parameters_hmac': asked.parameters_hmac,

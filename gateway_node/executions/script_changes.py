@@ -2,7 +2,7 @@
 """The way in which scripts change, each change by an actor: executions are asked before, the log
 is told after."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
@@ -22,6 +22,9 @@ from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.script_folders import new_script_id
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import Script
+
+Deleted = Callable[[EntityRef, str, Actor], Awaitable[None]]
+"""Is told that an actor deleted a script of an entity."""
 
 
 class ScriptChanges:
@@ -43,6 +46,12 @@ class ScriptChanges:
         self._free_space = free_space
         self._guard = guard
         self._script_log = ScriptLog(store=store, ledger=ledger)
+        self._on_deleted: list[Deleted] = []
+
+    def on_deleted(self, listener: Deleted) -> None:
+        """Have `listener` told of every script that is deleted, before who deletes it hears that
+        it is done."""
+        self._on_deleted.append(listener)
 
     async def open(self) -> None:
         """Tell the log what it was not told of the scripts; StoreUnavailable.
@@ -144,6 +153,8 @@ class ScriptChanges:
         )
         await self._script_log.wait_told()
         await self._executions.script_deleted(entity, script_id, actor=actor)
+        for listener in self._on_deleted:
+            await listener(entity, script_id, actor)
 
     def _still_may(self, entity: EntityRef, actor: Actor) -> Callable[[Script], None]:
         """Return what is asked of a script right before it is made.

@@ -111,7 +111,7 @@ class Auditor:
         actor, route, execution = trace.actor, trace.route, trace.execution
         body = None if call is None else call.body
         action = getattr(body, 'action', None)
-        parameters = getattr(body, 'parameters', None)
+        parameters = _parameters_in(body)
         shown = None if trace.answer is None else trace.answer.name
         return Asked(
             method=request.method[:_MAX_TEXT],
@@ -124,10 +124,18 @@ class Auditor:
             by_execution=None if actor is None else actor.execution,
             entity=_entity_of(trace) if execution is None else execution.entity.path,
             script_id=_text(trace, 'script_id') if execution is None else execution.script_id,
+            instance=_text(trace, 'instance'),
             execution_id=_text(trace, 'execution_id'),
             action=action.value if isinstance(action, enum.Enum) else None,
             parameters_hmac=self._trail.hash_of(parameters) if parameters else None,
         )
+
+
+def _parameters_in(body: object) -> Mapping[str, Any] | None:
+    """Return the parameters that a body gives to a script."""
+    given = body.get('parameters') if isinstance(body, Mapping) else None
+    parameters = getattr(body, 'parameters', given)
+    return parameters if isinstance(parameters, Mapping) else None
 
 
 def _is_refusal(trace: Trace, status: int) -> bool:

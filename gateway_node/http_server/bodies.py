@@ -68,6 +68,25 @@ class JsonBody(Body[T]):
         return body_schema(self.kind)
 
 
+class DocumentBody(Body[Mapping[str, Any]]):
+    """A JSON object, read by whoever knows what stands in it: all that is wrong there is told
+    together."""
+
+    media_type = 'application/json'
+
+    def __init__(self, name: str, schema: Mapping[str, Any]) -> None:
+        self.name = name
+        self._schema = schema
+
+    async def read(self, body: IncomingBody) -> Mapping[str, Any]:
+        """Return the object."""
+        return await json_object(body)
+
+    def schema(self) -> dict[str, Any]:
+        """Tell what it is to be."""
+        return dict(self._schema)
+
+
 class UploadBody(Body[Form]):
     """The form of an upload, whose parts the handler reads: they are too large to be held."""
 

@@ -22,6 +22,7 @@ from gateway_node.executions.preconditions import PreconditionsUnmet
 from gateway_node.http_server import errors as requests
 from gateway_node.http_server.answer_fields import PROTECTIVE
 from gateway_node.scripts import errors as scripts
+from gateway_node.triggers import errors as triggers
 from gateway_node.violations import Violation
 
 _log = logging.getLogger(__name__)
@@ -130,6 +131,12 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     scripts.UploadsTurnedOff: _NO_ACCESS,
     scripts.LibraryUnavailable: _vendor(503, 'storage-unavailable', _RETRY),
     scripts.SchemaCheckUnavailable: _vendor(503, 'schema-check-unavailable', _RETRY),
+    triggers.InstanceNotFound: _NOT_FOUND,
+    triggers.InstanceExists: _CONFLICT,
+    triggers.InstanceIsManaged: _CONFLICT,
+    triggers.InstanceHasOpenExecution: _CONFLICT,
+    triggers.InstanceNotRunning: _CONFLICT,
+    triggers.InstanceLimitReached: _vendor(429, 'limit-reached', _RETRY),
     executions.BeyondScope: _NO_ACCESS,
     executions.ExecutionNotFound: _NOT_FOUND,
     executions.ArtifactNotFound: _NOT_FOUND,
@@ -143,6 +150,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.ExecutionNotRepeatable: _CONFLICT,
     executions.IdempotencyKeyReused: _vendor(409, 'idempotency-key-reused'),
     executions.ScriptAlreadyRunning: _CONFLICT,
+    executions.InstanceAlreadyRunning: _CONFLICT,
     ConfirmationNeeded: _PRECONDITION,
     PreconditionsUnmet: _PRECONDITION,
     proximity.StartUnattended: _INVALID_PARAMETER,

@@ -99,7 +99,14 @@ _START = (
     RunnerUnavailable,
     StoreUnavailable,
 )
-_CHILD = (ParentForeign, ParentNotRunning, ChildLimitReached, GenerationLimitReached)
+ERRORS_OF_START = (
+    *_START,
+    ParentForeign,
+    ParentNotRunning,
+    ChildLimitReached,
+    GenerationLimitReached,
+    ExecutionNotFound,
+)
 
 _GROUP = (
     ScriptsTurnedOff,
@@ -208,7 +215,7 @@ EXECUTION_ROUTES: tuple[Route[Any, Any], ...] = (
         status=202,
         answers='StartedExecution',
         answers_end='Execution',
-        errors=(*ERRORS_OF_SCRIPT, *_START, *_CHILD, ExecutionNotFound),
+        errors=(*ERRORS_OF_SCRIPT, *ERRORS_OF_START),
     ),
     *and_by_id(
         Route(

@@ -8,6 +8,7 @@ from typing import Any
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.again import repetition_of
 from gateway_node.executions.ended_details import Detail
+from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, StopAction
 from gateway_node.http_server.calls import Answer, Call, Document
@@ -21,6 +22,9 @@ from gateway_node.http_server.representations import content_href, Json
 from gateway_node.http_server.start_bodies import RetryBody, StartBody
 from gateway_node.http_server.subjects import ByExecutionId, NamesExecution, OfExecution, OfScript
 from gateway_node.http_server.takes import header, member, optional
+
+Start = Callable[[IdempotencyKey | None], Awaitable[Execution]]
+"""Starts an execution, which is recorded with the key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,8 @@ async def start_execution(call: Call[OfStart, StartBody]) -> Answer:
     has the end waited for so many seconds, and an execution that ended in time answered as its
     GET answers it.
     """
-    return await _start(call, call.at.entity, call.at.script_id, call.body.start())
+    at, wish = call.at, call.body.start()
+    return await answer_start(call, _starting(call, at.entity, at.script_id, wish))
 
 
 async def retry_execution(call: Call[Retrying, RetryBody]) -> Answer:
@@ -96,19 +101,22 @@ async def retry_execution(call: Call[Retrying, RetryBody]) -> Answer:
     """
     execution = await call.at.execution(call.services.questions)
     wish = call.body.over(repetition_of(execution))
-    return await _start(call, execution.entity, execution.script_id, wish)
+    starting = _starting(call, execution.entity, execution.script_id, wish)
+    return await answer_start(call, starting)
 
 
-async def _start(
+def _starting(
     call: Call[Any, Any], entity: EntityRef, script_id: str, wish: StartRequest
-) -> Answer:
-    answer_at = call.services.clock.monotonic() + (call.at.wait_sec or 0)
-    made = await started_once(
-        call,
-        lambda key: call.services.executions.start(
-            entity, script_id, replace(wish, key=key), actor=call.actor
-        ),
+) -> Start:
+    return lambda key: call.services.executions.start(
+        entity, script_id, replace(wish, key=key), actor=call.actor
     )
+
+
+async def answer_start(call: Call[Any, Any], start: Start) -> Answer:
+    """Start what a call asks for, once, and answer that; or, where it waits, the end."""
+    answer_at = call.services.clock.monotonic() + (call.at.wait_sec or 0)
+    made = await started_once(call, start)
     answer = await started_or_ended(call, made.resource, answer_at, _started)
     return replace(answer, replayed=made.replayed)
 

@@ -14,6 +14,7 @@ from gateway_node.http_server.event_routes import EVENT_ROUTES
 from gateway_node.http_server.evidence_routes import EVIDENCE_ROUTES
 from gateway_node.http_server.execution_routes import EXECUTION_ROUTES
 from gateway_node.http_server.gateway_routes import GATEWAY_ROUTES, UNVERSIONED
+from gateway_node.http_server.instance_routes import INSTANCE_ROUTES
 from gateway_node.http_server.line_routes import LINE_ROUTES
 from gateway_node.http_server.lock_routes import LOCK_ROUTES
 from gateway_node.http_server.route import Route
@@ -27,6 +28,7 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *TOKEN_ROUTES,
     *ENTITY_ROUTES,
     *SCRIPT_ROUTES,
+    *INSTANCE_ROUTES,
     *EVENT_ROUTES,
     *EXECUTION_ROUTES,
     *ARTIFACT_ROUTES,

@@ -15,6 +15,7 @@ from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.error_table import ERROR_TABLE
 from gateway_node.http_server.evidence_schemas import EVIDENCE_SCHEMAS
 from gateway_node.http_server.execution_schemas import EXECUTION_SCHEMAS
+from gateway_node.http_server.instance_schemas import INSTANCE_SCHEMAS
 from gateway_node.http_server.schema_parts import (
     AMOUNT,
     ANY_OBJECT,
@@ -197,6 +198,7 @@ SCHEMAS: dict[str, Schema] = {
             'route': TEXT,
             'entity': TEXT,
             'script': TEXT,
+            'instance': TEXT,
             'execution': TEXT,
             'action': TEXT,
             'parameters_hmac': TEXT,
@@ -326,5 +328,6 @@ SCHEMAS: dict[str, Schema] = {
     ),
     **EXECUTION_SCHEMAS,
     **EVIDENCE_SCHEMAS,
+    **INSTANCE_SCHEMAS,
 }
 """Each object names all that it may have: what is not here is not answered."""

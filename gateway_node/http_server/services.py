@@ -28,6 +28,7 @@ from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.streams import Streams
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
+from gateway_node.triggers.instance_service import Instances
 
 API_VERSION = 'v1'
 SOVD_VERSION = '1.0.0'
@@ -72,6 +73,7 @@ class Services:
     streams: Streams
     callbacks: Callbacks
     locks: Locks
+    instances: Instances
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` and `sqlite` among them."""
     conditions: Callable[[], Awaitable[Mapping[str, Any]]]

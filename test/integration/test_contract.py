@@ -29,6 +29,7 @@ from gateway_node.executions.proximity import ProximityUnavailable
 from gateway_node.http_server.error_table import ERROR_TABLE, row_of
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
+from gateway_node.scripts.instances import InstanceDefinition
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
 
@@ -36,6 +37,16 @@ ENTITIES = ('apps/temp_sensor', 'components/powertrain_engine')
 ABOUT_SCRIPTS = re.compile(r'\{entity\}| /executions| /events')
 TOLD = f'https://{RECEIVER}/ended'
 UNKNOWN_EXECUTION = 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV'
+INSTANCE = 'when_hot'
+BODIES: dict[str, dict[str, Any]] = {
+    '/locks': {'lock_expiration': 60},
+    '/line': {'paused': True},
+    f'/instances/{INSTANCE}/actions': {'action': 'disable'},
+    f'/instances/{INSTANCE}/executions': {},
+    '/instances': {'name': INSTANCE},
+    '/actions': {'action': 'stop', 'filter': {}},
+}
+"""By what a path has in it; the first counts."""
 WRONG_PROOF = {'proximity_response': 'guessed'}
 DISPLAY, DARK_DISPLAY = RecordingDisplay(), RecordingDisplay()
 DARK_DISPLAY.refusal = ProximityUnavailable('the display', 'is dark')
@@ -177,6 +188,25 @@ async def script_replaced(scene: Scene) -> None:
 
 async def script_managed(scene: Scene) -> None:
     scene.script_id = 'self_test'
+
+
+async def instance_present(scene: Scene) -> None:
+    path = f'/{scene.entity}/scripts/{scene.script_id}/instances'
+    status, _ = await scene.api.json('POST', path, json={'name': INSTANCE})
+    assert status == 201
+
+
+async def instance_running(scene: Scene) -> None:
+    await instance_present(scene)
+    path = f'/{scene.entity}/scripts/{scene.script_id}/instances/{INSTANCE}/executions'
+    _, started = await scene.api.json('POST', path)
+    await scene.api.runner.script(started['id'])
+
+
+async def instance_deleted(scene: Scene) -> None:
+    await instance_present(scene)
+    path = f'/{scene.entity}/scripts/{scene.script_id}/instances/{INSTANCE}'
+    assert (await scene.api.request('DELETE', path)).status == 204
 
 
 async def nothing_more(scene: Scene) -> None:
@@ -383,6 +413,15 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     'execution running, entity locked': one_after_another(running, locked_by(ANOTHER_CLIENT)),
     'execution completed, entity locked': one_after_another(ended(0), locked_by(ANOTHER_CLIENT)),
     'execution in line, entity locked': one_after_another(in_line, locked_by(ANOTHER_CLIENT)),
+    'instance present': instance_present,
+    'instance managed': script_managed,
+    'instance running': instance_running,
+    'instance deleted': instance_deleted,
+    'instance present, entity locked': one_after_another(
+        instance_present, locked_by(ANOTHER_CLIENT)
+    ),
+    'instance present, store unavailable': one_after_another(instance_present, store_unavailable),
+    "instances' limit reached": nothing_more,
     'lock held': locked_by(A_CLIENT['X-Client-Id']),
     'lock held, store unavailable': one_after_another(
         locked_by(A_CLIENT['X-Client-Id']), store_unavailable
@@ -418,6 +457,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     'line full': {'max_executions': 1, 'max_waiting': 1},
     "schedules' limit reached": {'max_schedules': 1},
     "scripts' limit reached": {'max_scripts': 1},
+    "instances' limit reached": {'max_instances': 0},
     'proximity proof missing': {'proximity': DISPLAY.proximity},
     'proximity proof wrong': {'proximity': DISPLAY.proximity},
     'proximity proof wrong too often': {'proximity': DISPLAY.proximity},
@@ -433,7 +473,8 @@ async def scene_of(row: Row, entity: str, tmp_path: Path) -> AsyncIterator[Scene
     script = Script(
         id='self_test', name='Self test', kind=ScriptKind.SH, path=file, version='0', size=5
     )
-    managed = (ManagedScript(script=script, entities=('*',)),)
+    instances = (InstanceDefinition(name=INSTANCE),) if row.state == 'instance managed' else ()
+    managed = (ManagedScript(script=script, entities=('*',), instances=instances),)
     if row.state == 'uploads off':
         # A script from the time before uploads were turned off.
         async with serve_api(tmp_path) as earlier:
@@ -460,12 +501,9 @@ def content_of(row: Row, scene: Scene, method: str, path: str) -> dict[str, Any]
         client = {'client_id': 'anna', 'client_secret': 'a_secret', 'token': 'of_nobody'}
         wrong = {'client_secret': 'another'} if row.state == 'client unknown' else {}
         return {'json': {'grant_type': 'client_credentials', **client, **wrong}}
-    if '/locks' in path:
-        return {'json': {'lock_expiration': 60}}
-    if path.endswith('/line'):
-        return {'json': {'paused': True}}
-    if path.endswith('/actions'):
-        return {'json': {'action': 'stop', 'filter': {}}}
+    for part, body in BODIES.items():
+        if part in path:
+            return {'json': body}
     if path.endswith('/executions'):
         schedules = row.state == "schedules' limit reached"
         start = {'execution_type': 'on_restart' if schedules else 'now'}
@@ -492,6 +530,7 @@ async def send(row: Row, scene: Scene) -> ClientResponse:
     path = path.replace('scripts/{id}', f'scripts/{scene.script_id}')
     path = path.replace('executions/{id}', f'executions/{scene.execution_id}')
     path = path.replace('locks/{id}', f'locks/{scene.lock_id}')
+    path = path.replace('{instance}', INSTANCE)
     path = path.replace('{status}', 'running')
     path = path.replace('{sequence}', '1' if scene.known else '4711')
     path = path.replace('{path}', 'log.txt')
@@ -512,6 +551,7 @@ FIELDS = {
     'area': {'id', 'name', 'href', 'components'},
     'function': {'id', 'name', 'href', 'hosts'},
     'entity': {'id', 'name', 'href', 'online', 'scripts'},
+    'instance': {'name', 'href', 'enabled', 'managed', 'version', 'start_triggers', 'executions'},
     'lock': {'id', 'owned', 'lock_expiration', 'holder'},
     'script': {
         'id',
@@ -653,7 +693,25 @@ IN_LINE = {
 }
 RUNNING_LOCKED = {'execution running, entity locked'}
 ENDED_LOCKED = {'execution completed, entity locked'}
+INSTANCE_STATES = {
+    'instance present',
+    'instance managed',
+    'instance running',
+    'instance deleted',
+    'script deleted',
+    'entity unknown',
+    'scripts off',
+}
+CHANGES_OF_AN_INSTANCE = {
+    'instance present, entity locked',
+    'instance present, store unavailable',
+}
+_INSTANCE = '{entity}/scripts/{id}/instances/{instance}'
 CONCERNS: dict[str, set[str]] = {
+    '{entity}/scripts/{id}/instances': SCRIPT_STATES,
+    _INSTANCE: INSTANCE_STATES,
+    f'{_INSTANCE}/executions': INSTANCE_STATES,
+    f'{_INSTANCE}/actions': INSTANCE_STATES,
     '{entity}': ENTITY_STATES,
     '/apps/{id}/is-located-on': ENTITY_STATES,
     '/components/{id}/hosts': ENTITY_STATES,
@@ -729,6 +787,17 @@ CONCERNS_ALSO: dict[str, set[str]] = {
     'DELETE /executions/{id}': ENDED_LOCKED,
     'POST {entity}/scripts/{id}/executions/{id}/retry': ENDED_LOCKED,
     'POST /executions/{id}/retry': ENDED_LOCKED,
+    'POST {entity}/scripts/{id}/instances': {
+        'instance present',
+        "instances' limit reached",
+        'entity locked',
+        'disk space low',
+        'store unavailable',
+    },
+    f'PUT {_INSTANCE}': CHANGES_OF_AN_INSTANCE,
+    f'DELETE {_INSTANCE}': CHANGES_OF_AN_INSTANCE,
+    f'POST {_INSTANCE}/executions': CHANGES_OF_AN_INSTANCE,
+    f'POST {_INSTANCE}/actions': CHANGES_OF_AN_INSTANCE,
     'POST /executions': {'entity locked'},
     'PUT /line': {'store unavailable', 'entity locked'},
     'PUT {entity}/line': {'store unavailable', 'entity locked'},

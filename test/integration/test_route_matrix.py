@@ -10,7 +10,16 @@ from typing import Any
 
 from api_support import BASE, form
 from declared_answers import check_declared
-from divided_robot import divided_robot, DividedRobot, executed, locked, Part, SCOPES, showing
+from divided_robot import (
+    divided_robot,
+    DividedRobot,
+    executed,
+    instantiated,
+    locked,
+    Part,
+    SCOPES,
+    showing,
+)
 import pytest
 
 from gateway_node.executions.actors import Role
@@ -27,6 +36,7 @@ NOBODY = {
     'execution_id': 'exec_01ARZ3NDEKTSV4RRFFQ69G5FAV',
     'sequence': '9007199254740991',
     'lock_id': 'lock_zz_none',
+    'instance': 'zz_none',
 }
 """Names of what nobody ever heard of."""
 _VARYING = {'Date', 'Content-Length', 'Server'}
@@ -41,8 +51,8 @@ class Ask:
     uploads: bool = False
     accepts: tuple[str, ...] = ('*/*',)
     spends: str = ''
-    """What may be gone afterwards, `script`, `execution` or `lock`: one of its own is asked
-    for."""
+    """What may be gone afterwards, `script`, `execution`, `lock` or `instance`: one of its own is
+    asked for."""
     of_all: bool = False
     """Whether it takes a credential that is not narrowed."""
 
@@ -59,6 +69,8 @@ _FILES = ('application/json', 'text/csv', 'application/x-ndjson')
 _LOCK = {'lock_expiration': 600, 'scopes': ['configurations']}
 _START = {'execution_type': 'now'}
 _SCRIPT = '/{collection}/{entity_id}/scripts/{script_id}'
+_INSTANCES = f'{_SCRIPT}/instances'
+_INSTANCE = f'{_INSTANCES}/{{instance}}'
 _LOCKS = '/{collection}/{entity_id}/locks'
 _EXECUTIONS = (f'{_SCRIPT}/executions/{{execution_id}}', '/executions/{execution_id}')
 
@@ -88,6 +100,8 @@ ASKS: Mapping[tuple[str, str], Ask] = {
             _SCRIPT,
             f'{_SCRIPT}/content',
             f'{_SCRIPT}/versions',
+            _INSTANCES,
+            _INSTANCE,
             f'{_SCRIPT}/readiness',
             '/events/{sequence}',
             '/executions/stats',
@@ -134,6 +148,11 @@ ASKS: Mapping[tuple[str, str], Ask] = {
     **{('PUT', each): Ask(json={'action': 'stop'}) for each in _EXECUTIONS},
     **{('PATCH', each): Ask(json={'priority': 3}) for each in _EXECUTIONS},
     **{('DELETE', each): Ask(spends='execution') for each in _EXECUTIONS},
+    ('POST', _INSTANCES): Ask(json={'name': 'another'}),
+    ('PUT', _INSTANCE): Ask(json={'priority': 3}),
+    ('DELETE', _INSTANCE): Ask(spends='instance'),
+    ('POST', f'{_INSTANCE}/executions'): Ask(json={}),
+    ('POST', f'{_INSTANCE}/actions'): Ask(json={'action': 'enable'}),
     ('GET', _LOCKS): Ask(),
     ('POST', _LOCKS): Ask(json=_LOCK),
     ('GET', f'{_LOCKS}/{{lock_id}}'): Ask(spends='lock'),
@@ -295,7 +314,8 @@ def _is_shared(name: str, scope: str) -> bool:
     """Tell whether what is beyond a scope has this in common with what is within."""
     if scope == 'entities':
         return name in ('area_id', 'function_id')
-    return scope != 'nothing' and name in ('entity_id', 'area_id', 'function_id', 'lock_id')
+    shared = ('entity_id', 'area_id', 'function_id', 'lock_id', 'instance')
+    return scope != 'nothing' and name in shared
 
 
 async def _to_spend(robot: DividedRobot, how: Ask, role: Role, scope: str) -> Part:
@@ -307,6 +327,10 @@ async def _to_spend(robot: DividedRobot, how: Ask, role: Role, scope: str) -> Pa
         return replace(seen, script_id=script_id)
     if how.spends == 'execution':
         return replace(seen, execution_id=await executed(api, entity, seen.script_id))
+    if how.spends == 'instance':
+        name = f'spent_{role.value}'
+        await instantiated(api, entity, seen.script_id, name)
+        return replace(seen, instance=name)
     if how.spends == 'lock':
         holder = Role.OPERATOR if role is Role.VIEWER else role
         return replace(seen, lock_id=await locked(api, entity, showing(holder, scope)))

@@ -74,6 +74,8 @@ from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.storage.audit_files import AuditFiles
+from gateway_node.triggers.instance_book import InstanceBook
+from gateway_node.triggers.instance_service import Instances, InstanceSettings
 
 BASE = '/api/v1'
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
@@ -127,6 +129,7 @@ class Api:
     clock: FakeClock
     robot: FakeRobot
     streams: Streams
+    instances: Instances
     audit_folder: Path
     """Where the audit is kept."""
     seen: EvidenceStage
@@ -222,6 +225,7 @@ async def serve_api(
     allowed_origins: tuple[str, ...] = (),
     streams: StreamSettings | None = None,
     locks_breakable: bool = True,
+    max_instances: int = 1000,
     rates: RateSettings | None = None,
     routes: Sequence[Route[Any, Any]] = ROUTES,
     strict: bool = True,
@@ -240,6 +244,7 @@ async def serve_api(
     clock = FakeClock()
     store = InMemoryExecutionStore(clock)
     lock_book = LockBook(clock, store.up_sec)
+    instance_book = InstanceBook()
     schemas = schemas or FakeSchemaChecker()
     runner = FakeScriptRunner(obedient=True)
     free_space = FakeFreeSpace()
@@ -287,6 +292,7 @@ async def serve_api(
         last_id=None,
         check_callback=allowed.check,
         guard=lock_book,
+        instances=instance_book,
         proximity=check_proximity,
         preconditions=preconditions,
         witness=witness,
@@ -314,7 +320,9 @@ async def serve_api(
         host_name=HOST,
         own_node=OWN_NODE,
         clock=clock,
-        is_held=lambda ref: library.has_scripts(ref) or executions.concern(ref),
+        is_held=lambda ref: (
+            library.has_scripts(ref) or executions.concern(ref) or instance_book.holds(ref)
+        ),
         manifest=_MANIFEST,
     )
     locks = Locks(
@@ -324,10 +332,25 @@ async def serve_api(
         clock=clock,
         settings=LockSettings(max_expiration_sec=3600, breakable=locks_breakable),
     )
+    instances = Instances(
+        book=instance_book,
+        library=library,
+        executions=executions,
+        ledger=room.ledger,
+        store=store.instance_store,
+        keys=store.keys,
+        guard=lock_book,
+        clock=clock,
+        settings=InstanceSettings(max_instances=max_instances, max_rate_hz=20.0),
+    )
+    room.script_changes.on_deleted(instances.script_deleted)
     if not recovering:
         await locks.open(entities)
+        await instances.open(entities.refs())
         await executions.open(entities)
     entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
+    if not recovering:
+        instances.take_managed(entities.refs())
     # Beside the directory: what a refused request leaves there is nothing.
     audit_folder = directory.with_name(f'{directory.name}_audit')
     audit = AuditTrail(
@@ -351,6 +374,7 @@ async def serve_api(
             streams=room.streams,
             callbacks=callbacks,
             locks=locks,
+            instances=instances,
             versions={'gateway': 'test', 'sqlite': '3.45.1'},
             conditions=nothing_amiss,
             clock=clock,
@@ -393,6 +417,7 @@ async def serve_api(
             clock=clock,
             robot=robot,
             streams=room.streams,
+            instances=instances,
             audit_folder=audit_folder,
             seen=seen,
         )

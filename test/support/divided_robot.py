@@ -44,6 +44,8 @@ class Part:
     sequence: int
     """Of the event that tells of the execution."""
     lock_id: str = 'lock_none'
+    instance: str = 'when_hot'
+    """The name of one of the script's."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -56,6 +58,7 @@ class Part:
             'script_id': self.script_id,
             'execution_id': self.execution_id,
             'lock_id': self.lock_id,
+            'instance': self.instance,
             'sequence': str(self.sequence),
             'status': 'completed',
             'path': 'log.txt',
@@ -128,6 +131,7 @@ async def part_of(api: Api, entity_id: str, component: str, name: str, tag: str)
     )
     execution_id = await executed(api, entity, script_id, name)
     await wait_until(lambda: execution_id in api.seen.files.kept, what='evidence that is kept')
+    await instantiated(api, entity, script_id, 'when_hot')
     _, body = await api.json('GET', f'/executions/{execution_id}/events?limit=1')
     return Part(
         entity_id=entity_id,
@@ -150,6 +154,13 @@ async def executed(api: Api, entity: str, script_id: str, said: str = 'nothing')
     await api.listener.wait_for(execution_id)
     api.runner.artifacts.left[execution_id] = {'log.txt': said.encode()}
     return execution_id
+
+
+async def instantiated(api: Api, entity: str, script_id: str, name: str) -> None:
+    """Make an instance of a script."""
+    path = f'/{entity}/scripts/{script_id}/instances'
+    status, body = await api.json('POST', path, json={'name': name})
+    assert status == 201, body
 
 
 async def locked(api: Api, entity: str, headers: Mapping[str, str] | None = None) -> str:
