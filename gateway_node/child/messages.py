@@ -82,7 +82,7 @@ class AskerNote(TypedDict):
     type: str
     setting: str | None
     username: str | None
-    firing: NotRequired[int | None]
+    firing: NotRequired[int]
 
 
 class EndWish(TypedDict):

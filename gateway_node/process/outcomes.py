@@ -272,12 +272,12 @@ def _limit(limit: Mapping[str, Any] | None) -> LimitReached | None:
 
 def asker_note(asked_by: Trigger) -> AskerNote:
     """Return who asked for an end as a supervisor keeps it."""
-    return AskerNote(
-        type=asked_by.type.value,
-        setting=asked_by.setting,
-        username=asked_by.username,
-        firing=asked_by.firing,
+    note = AskerNote(
+        type=asked_by.type.value, setting=asked_by.setting, username=asked_by.username
     )
+    if asked_by.firing is not None:
+        note['firing'] = asked_by.firing
+    return note
 
 
 def _asker(note: Mapping[str, Any] | None) -> Trigger | None:

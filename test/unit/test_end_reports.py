@@ -9,7 +9,7 @@ import pytest
 
 from gateway_node.executions.ports import EndCause, LimitReached
 from gateway_node.executions.values import ResourceUse, Trigger, TriggerType
-from gateway_node.process.outcomes import outcome_of_report
+from gateway_node.process.outcomes import asker_note, outcome_of_report
 
 REPORT = {
     'cause': 'exited',
@@ -42,6 +42,16 @@ def test_a_report_is_the_outcome(tmp_path: Path) -> None:
     assert (outcome.duration_sec, outcome.leftover_processes, outcome.end_asked) == (1.5, 2, True)
     client = Trigger(type=TriggerType.MANUAL, setting='stop', username='ada')
     assert outcome.end_asked_by == client
+
+
+def test_a_report_says_which_firing_asked_for_the_end(tmp_path: Path) -> None:
+    """As it was noted; of a client's stop the note is as it always was."""
+    fired = Trigger(type=TriggerType.CONDITION, setting='/battery below 20', firing=41)
+    report = {**REPORT, 'end_asked_by': asker_note(fired)}
+    outcome = outcome_of_report(report, tmp_path, keep_working_directory=False)
+    assert outcome.end_asked_by == fired
+    client = Trigger(type=TriggerType.MANUAL, setting='stop', username='ada')
+    assert asker_note(client) == REPORT['end_asked_by']
 
 
 def test_a_report_from_before_an_update_is_understood(tmp_path: Path) -> None:
