@@ -123,6 +123,11 @@ class Admission:
                 del self._scripts[candidate.execution_id]
             return admitted
 
+    async def look_ahead(self, starts: Iterable[tuple[Candidate, Script]]) -> None:
+        """Look at the robot for starts that follow one after the other, so that none waits for a
+        value for which the one before it waited in vain."""
+        await self._looked.look_ahead(starts)
+
     async def examine(self, candidate: Candidate) -> StartOrder:
         """Return what a start that is made later would start, with what of its parameters is
         secret: as far as nothing has to be executed to know. It takes no place.

@@ -180,6 +180,8 @@ class GroupStarts:
     ) -> list[Admitted]:
         """Let all of them in, or have them stand in line; or none."""
         try:
+            scripts = [script for _, script in chosen.scripts]
+            await self._admission.look_ahead(zip(candidates, scripts, strict=True))
             admitted = await self._admit(candidates)
             self._check_unlocked(chosen, actor)  # somebody may have locked one meanwhile
             for each in candidates:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which starts the robot was looked at for, where their script or their instance wants that."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway_node.executions.candidates import Candidate
 from gateway_node.executions.ports import StartOrder
@@ -44,6 +44,12 @@ class LookedStarts:
             await self._see(order.preconditions)
             since = self._monotonic()
         return since
+
+    async def look_ahead(self, starts: Iterable[tuple[Candidate, Script]]) -> None:
+        """Look for all of these at once: what is found is known to who looks next."""
+        required = [each for start in starts for each in self.required(*start)]
+        if required:
+            await self.stand(required)
 
     async def wait(self, order: StartOrder, patience_sec: float) -> None:
         """Wait until all is met, for so long; PreconditionsUnmet then.

@@ -19,6 +19,7 @@ from execution_stage import (
     TERMINATED,
 )
 import pytest
+from waiting import wait_until
 from watched_robot import CHARGED, precondition, SPEED, STANDS, VOLTAGE
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
@@ -245,6 +246,19 @@ async def test_a_group_is_refused_with_all_that_is_not_met_on_any_entity(stage: 
     unmet = refused.value.told['unmet']
     assert [(each['entity'], each['value']) for each in unmet] == [(APP.path, 9), (host.path, 1)]
     assert stage.runner.started == ()
+
+
+async def test_a_group_waits_for_all_its_values_at_once(stage: Stage) -> None:
+    """Not for those of one entity after those of another."""
+    node = NodeName(namespace='/', name=APP.entity_id)
+    stage.directory.update(GraphSnapshot(nodes=frozenset({node})))
+    await stage.upload(APP, name='check', preconditions=NEEDS[:1])
+    await stage.upload(stage.directory.host(), name='check', preconditions=NEEDS[1:])
+    wish = GroupRequest(script='check', entities=('*/*',), start=NOW)
+    starting = asyncio.create_task(stage.service.start_group(wish, stage.directory, actor=CLIENT))
+    await wait_until(lambda: {VOLTAGE, SPEED} <= stage.robot.watched.keys(), what='both looks')
+    as_required(stage)
+    await starting
 
 
 async def test_what_is_lost_while_a_script_runs_ends_it(stage: Stage) -> None:
