@@ -38,6 +38,7 @@ from gateway_node.client.values import (
     Script,
     StartOptions,
     Status,
+    Trigger,
     Unmet,
     WaitingLine,
 )
@@ -73,6 +74,7 @@ __all__ = [
     'Status',
     'StillOpen',
     'TooLarge',
+    'Trigger',
     'Unavailable',
     'Unmet',
     'WaitingLine',

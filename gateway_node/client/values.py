@@ -187,6 +187,29 @@ class StartOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """What started, or stopped, an execution."""
+
+    type: str
+    """`manual`, `restart`, `system` or `condition`."""
+    setting: str | None
+    """What of it: the kind of stop, the limit, the condition."""
+    username: str | None
+    firing: int | None
+    """Of a condition: the sequence of the event that tells that it came true."""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'Trigger':
+        """Read one as it is answered."""
+        return cls(
+            type=fields['type'],
+            setting=fields.get('setting'),
+            username=fields.get('username'),
+            firing=fields.get('firing'),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution:
     """One start of a script, as far as the answer told of it; what it did not tell is None.
 
@@ -199,6 +222,10 @@ class Execution:
     entity: str | None = None
     """Path of the entity."""
     script_id: str | None = None
+    instance: str | None = None
+    """Name of the script's instance on behalf of which it runs."""
+    trigger: Trigger | None = None
+    stop_trigger: Trigger | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -243,6 +270,8 @@ class Execution:
             stdout=output.get('stdout'),
             stderr=output.get('stderr'),
             error=GenericError.of(fields['error']) if 'error' in fields else None,
+            trigger=_trigger(fields, 'trigger'),
+            stop_trigger=_trigger(fields, 'stop_trigger'),
             warnings=tuple(fields.get('warnings', ())),
             fields=fields,
             **{name: fields.get(name) for name in _AS_ANSWERED},
@@ -252,6 +281,7 @@ class Execution:
 _AS_ANSWERED = (
     'entity',
     'script_id',
+    'instance',
     'duration_ms',
     'queue_position',
     'progress',
@@ -354,6 +384,10 @@ class WaitingLine:
 
 Event = Execution | Progress | Line | Dropped
 """What following an execution tells: its status, and what its script says and writes."""
+
+
+def _trigger(fields: Mapping[str, Any], name: str) -> Trigger | None:
+    return Trigger.of(fields[name]) if name in fields else None
 
 
 def _time(fields: Mapping[str, Any], name: str) -> datetime | None:
