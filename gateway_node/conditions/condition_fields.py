@@ -22,6 +22,7 @@ from gateway_node.violations import Violation
 MAX_NAME_LENGTH = 255
 """As ROS has it."""
 MAX_FIELD_LENGTH = 1024
+MAX_ENTITY_LENGTH = 300
 MAX_SEC = 31 * 86400.0
 MIN_SILENT_SEC = 0.1
 MIN_INTERVAL_SEC = 1.0

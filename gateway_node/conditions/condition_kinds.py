@@ -8,6 +8,7 @@ from gateway_node.conditions.condition_fields import (
     ENTITY,
     FIELD,
     Fields,
+    MAX_ENTITY_LENGTH,
     MAX_FIELD_LENGTH,
     MAX_MESSAGE_RATE,
     MAX_SEC,
@@ -240,7 +241,9 @@ def _script(fields: Fields, max_rate_hz: float) -> Condition:
     verdicts: tuple[str, ...] | None = None
     script = fields.text('script')
     if 'entity' in fields:
-        entity = fields.like('entity', ENTITY, 'as apps/camera or components/arm', 300)
+        entity = fields.like(
+            'entity', ENTITY, 'as apps/camera or components/arm', MAX_ENTITY_LENGTH
+        )
     if 'status' in fields:
         statuses = fields.words('status', FINAL_STATUSES)
     if 'verdict' in fields:

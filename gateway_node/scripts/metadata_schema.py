@@ -6,7 +6,7 @@ A test holds the two to each other: what the one takes the other takes.
 
 from typing import Any
 
-from gateway_node.conditions.condition_reading import MAX_PRECONDITIONS
+from gateway_node.conditions.condition_schema import preconditions_schema
 from gateway_node.document_fields import (
     MAX_DESCRIPTION_LENGTH,
     MAX_TIMEOUT_SEC,
@@ -101,11 +101,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         'additionalProperties': False,
     },
     'limits': _LIMITS,
-    'preconditions': {
-        'type': 'array',
-        'maxItems': MAX_PRECONDITIONS,
-        'items': {'type': 'object', 'required': ['condition']},
-    },
+    'preconditions': preconditions_schema({'type': 'object', 'description': 'A condition.'}),
     'evidence': EVIDENCE_SCHEMA,
 }
 

@@ -186,7 +186,7 @@ def compare(condition: Condition, row: list[Call], last: bool | None) -> None:
 LASTS = st.sampled_from([None, True, False])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data(), last=LASTS)
 def test_an_evaluation_says_what_the_model_says(data: st.DataObject, last: bool | None) -> None:
     """Truth and firing at every call, whenever time is told in between."""
@@ -215,7 +215,7 @@ EACH: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize('document', EACH, ids=str)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data(), last=LASTS)
 def test_each_condition_says_what_the_model_says(
     document: dict[str, Any], data: st.DataObject, last: bool | None
@@ -233,7 +233,7 @@ def test_each_condition_says_what_the_model_says(
     compare(condition, [*row, Call(now + 10.0, None)], last)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_nothing_depends_on_how_often_time_is_told(data: st.DataObject) -> None:
     """One that is told the time by `due` alone fires as often, and at the same calls."""
