@@ -94,7 +94,7 @@ async def assemble(
         displays = _code_displays(configuration, adapters, node_side)
         proximity = proximity_check(configuration.proximity, clock, displays)
         watched = watched_robot(node_side.robot_values, instance_book, clock, undo)
-        witness = early_witness(configuration, adapters)
+        witness = early_witness(configuration, adapters, instance_book)
         asked = AskedOfAccess(
             allowed=allowed,
             lock_book=lock_book,
@@ -114,6 +114,7 @@ async def assemble(
                 robot=node_side.robot_witness,
                 executions=inner.executions,
                 library=inner.library,
+                instances=instance_book,
                 directory=inner.directory,
                 versions=versions,
             ),

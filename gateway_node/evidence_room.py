@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The room of evidence, made of what it needs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 from dataclasses import dataclass
 
@@ -18,11 +18,15 @@ from gateway_node.evidence.policies import Policies
 from gateway_node.evidence.ports import RobotWitness
 from gateway_node.evidence.vigil import Vigil
 from gateway_node.evidence.witnessing import EvidenceWitness, Means
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.room import ExecutionRoom
+from gateway_node.executions.values import Execution
 from gateway_node.http_server.callbacks import AnsweredEnds
 from gateway_node.http_server.services import api_base
 from gateway_node.ros.configuration import Configuration
+from gateway_node.scripts.evidence_policy import EvidencePolicy
 from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.triggers.instance_book import InstanceBook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +44,29 @@ class Witnessed:
     robot: RobotWitness
     executions: ExecutionRoom
     library: ScriptLibrary
+    instances: InstanceBook
     directory: EntityDirectory
     versions: Mapping[str, str]
     """Of this gateway and of ROS."""
 
 
-def early_witness(configuration: Configuration, adapters: Adapters) -> EvidenceWitness:
+def early_witness(
+    configuration: Configuration, adapters: Adapters, instances: InstanceBook
+) -> EvidenceWitness:
     """Return what executions are made with, and `evidence_room` opens."""
-    return EvidenceWitness(Policies(configuration.evidence.default), adapters.clock)
+
+    def of_instance(execution: Execution) -> EvidencePolicy | None:
+        if execution.instance is None:
+            return None
+        instance = instances.find(
+            InstanceRef(
+                entity=execution.entity, script_id=execution.script_id, name=execution.instance
+            )
+        )
+        return None if instance is None else instance.definition.evidence
+
+    policies = Policies(configuration.evidence.default, of_instance)
+    return EvidenceWitness(policies, adapters.clock)
 
 
 async def evidence_room(
@@ -85,8 +104,9 @@ async def evidence_room(
     )
     undo.push_async_callback(keeping.close)
     executions.ledger.add_listener(keeping)
-    vigil = Vigil(robot, witness.policies, library.evidence_policies)
+    vigil = Vigil(robot, witness.policies, lambda: _declared(library, witnessed.instances))
     executions.ledger.add_listener(vigil)
+    witnessed.instances.add_listener(vigil)
     undo.callback(vigil.end)
     vigil.look_again()
     witness.open(
@@ -100,6 +120,11 @@ async def evidence_room(
         )
     )
     return EvidenceRoom(evidence=Evidence(files, keeping.is_keeping), vigil=vigil)
+
+
+def _declared(library: ScriptLibrary, instances: InstanceBook) -> Iterator[EvidencePolicy | None]:
+    yield from library.evidence_policies()
+    yield from (each.definition.evidence for each in instances.all())
 
 
 def _node_of(directory: EntityDirectory) -> Callable[[EntityRef], str | None]:

@@ -306,6 +306,27 @@ class Gateway:
         where = target('executions', _id(execution), 'artifacts', *artifact.path.split('/'))
         download(self._transport, where, artifact, Path(to))
 
+    def evidence(self, execution: Execution | str) -> Mapping[str, Any]:
+        """Tell what was around an execution, as the gateway answers it.
+
+        Raises:
+            NotFound: nothing of it is kept.
+        """
+        return self._api.read(get(target('executions', _id(execution), 'evidence')), dict)
+
+    def comparison(
+        self, execution: Execution | str, other: Execution | str = 'last-pass'
+    ) -> Mapping[str, Any]:
+        """Tell in what an execution differs from another one, or from the last that passed before
+        it, as the gateway answers it.
+
+        Raises:
+            NotFound: none passed.
+        """
+        with_other = {'with': _id(other)}
+        where = target('executions', _id(execution), 'comparison', **with_other)
+        return self._api.read(get(where), dict)
+
     def line(self, entity: str | None = None) -> WaitingLine:
         """Tell of the executions that wait for a place: of all, or of an entity's."""
         return self._api.read(get(_line(entity)), WaitingLine.of)

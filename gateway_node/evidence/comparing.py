@@ -10,7 +10,7 @@ from gateway_node.evidence.differences import difference_of, Sides
 from gateway_node.evidence.errors import NothingPassed
 from gateway_node.evidence.ports import EvidenceFiles
 from gateway_node.evidence.seen_robot import is_there, Json, unavailable
-from gateway_node.executions.filters import ExecutionFilter
+from gateway_node.executions.filters import ExecutionFilter, InstanceFilter
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.values import Execution, ExecutionStatus
@@ -66,8 +66,8 @@ async def _seen(files: EvidenceFiles, execution: Execution) -> Mapping[str, Json
 
 
 async def last_pass(questions: Questions, execution: Execution) -> Execution:
-    """Return the newest execution before this one, of the same script of the same entity, that
-    completed with the verdict PASS; where there is none, that completed without the verdict FAIL.
+    """Return the newest execution before this one, of the same script (and instance) of the same
+    entity, that completed with the verdict PASS; where there is none, without the verdict FAIL.
 
     NothingPassed where there is neither.
     """
@@ -75,6 +75,7 @@ async def last_pass(questions: Questions, execution: Execution) -> Execution:
         entity=execution.entity,
         script_id=execution.script_id,
         statuses=frozenset({ExecutionStatus.COMPLETED}),
+        instances=_instance_of(execution),
     )
     passed = replace(completed, verdicts=frozenset({Verdict.PASS}))
     for wanted in (passed, completed):
@@ -82,6 +83,13 @@ async def last_pass(questions: Questions, execution: Execution) -> Execution:
         if found is not None:
             return await questions.get_by_id(found)
     raise NothingPassed(execution.id)
+
+
+def _instance_of(execution: Execution) -> frozenset[InstanceFilter] | None:
+    """Return the bound to executions of one instance, where an execution is of one."""
+    if execution.instance is None:
+        return None
+    return frozenset({InstanceFilter(script=execution.script_id, name=execution.instance)})
 
 
 async def _newest_without_fail(

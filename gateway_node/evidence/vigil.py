@@ -5,15 +5,9 @@ from collections.abc import Callable, Iterable
 
 from gateway_node.evidence.policies import Policies
 from gateway_node.evidence.ports import RobotWitness
-from gateway_node.executions.events import Event, EventKind, SCRIPT_KINDS
+from gateway_node.executions.events import Event, SCRIPT_KINDS
 from gateway_node.executions.values import Execution
 from gateway_node.scripts.evidence_policy import EvidencePolicy
-
-_MAY_CHANGE_IT = SCRIPT_KINDS | {
-    EventKind.INSTANCE_CREATED,
-    EventKind.INSTANCE_REPLACED,
-    EventKind.INSTANCE_DELETED,
-}
 
 
 class Vigil:
@@ -46,6 +40,10 @@ class Vigil:
             self._release = None
 
     def on_event(self, event: Event, execution: Execution | None) -> None:
-        """Look again where a script or an instance became another one."""
-        if event.kind in _MAY_CHANGE_IT:
+        """Look again where a script became another one."""
+        if event.kind in SCRIPT_KINDS:
             self.look_again()
+
+    def on_instance(self, before: object, after: object) -> None:
+        """Look again where an instance became another one."""
+        self.look_again()

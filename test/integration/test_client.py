@@ -2,6 +2,7 @@
 """The Python client against a whole gateway."""
 
 from collections.abc import Iterator
+import contextlib
 from datetime import datetime, timedelta, UTC
 import json
 from pathlib import Path
@@ -96,6 +97,27 @@ def test_what_the_robot_is_not_comes_with_the_refusal(gateway: Gateway) -> None:
     assert 'node /arm' in unmet.wanted
     assert (unmet.value, unmet.age_sec) == (None, None)
     assert unmet.why
+
+
+def test_what_was_around_an_execution_is_told_and_how_it_compares(gateway: Gateway) -> None:
+    """As the gateway answers both; by the execution or its id."""
+    script = gateway.upload(ENTITY, b'exit "$PARAM_CODE"\n', file_name='a.sh', evidence='always')
+    first = gateway.wait(gateway.start(ENTITY, script, {'code': 0}))
+    second = gateway.wait(gateway.start(ENTITY, script, {'code': 3}))
+
+    def kept() -> str:
+        with contextlib.suppress(NotFound):
+            return str(gateway.evidence(second)['execution'])
+        return ''
+
+    wait_for(kept, bool, what='evidence')
+    assert kept() == second.id
+    compared = gateway.comparison(second.id)
+    assert compared['other']['id'] == first.id
+    assert compared['parameters']['differences'] == [
+        {'path': '/parameters/code', 'this': 3, 'other': 0}
+    ]
+    assert gateway.comparison(first, second)['other']['id'] == second.id
 
 
 def test_what_has_to_be_confirmed_comes_with_the_refusal(gateway: Gateway) -> None:

@@ -2,7 +2,7 @@
 """Evidence and comparisons, as clients see them; what is seen of the robot is told it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 import datetime
 import io
 import json
@@ -165,6 +165,36 @@ async def test_a_disk_that_is_full_harms_no_execution(api: Api) -> None:
     assert (body['status'], body['evidence']) == ('completed', True)
     status, refused = await api.json('GET', f'/executions/{execution_id}/evidence')
     assert (status, 'could not be kept' in refused['message']) == (404, True)
+
+
+async def test_where_the_disk_has_less_than_it_should_nothing_is_kept(api: Api) -> None:
+    """What is left is for others."""
+    script_id = await api.upload(ENTITY, evidence='always')
+    execution_id, script = await api.running(ENTITY, script_id)
+    api.free_space.shortage = 'too little'
+    script.exit()
+    await wait_until(
+        lambda: not api.seen.keeping.is_keeping(execution_id), what='evidence that is given up'
+    )
+    assert api.seen.files.kept == {}
+
+
+async def test_what_an_execution_keeps_is_measured_anew_with_its_evidence(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound of the disk counts it."""
+    measured: dict[str, int] = {}
+
+    async def measure(kept_bytes: Mapping[str, int]) -> None:
+        measured.update(kept_bytes)
+
+    monkeypatch.setattr(api.store, 'measure', measure)
+    script_id = await api.upload(ENTITY, evidence='always')
+    execution_id, script = await api.running(ENTITY, script_id)
+    api.runner.kept_bytes_of[execution_id] = 4711
+    script.exit()
+    await wait_until(lambda: execution_id in measured, what='a measurement')
+    assert measured == {execution_id: 4711}
 
 
 async def test_evidence_is_there_at_once_and_says_that_it_is_not_all(
