@@ -171,12 +171,18 @@ class Gateway:
         return self._begin(with_json('POST', where, asked, with_key(idempotency_key)))
 
     def readiness(
-        self, entity: str, script: Script | str, *, execution_type: str = 'now'
+        self,
+        entity: str,
+        script: Script | str,
+        *,
+        execution_type: str = 'now',
+        instance: str | None = None,
     ) -> Readiness:
-        """Tell why a script, by its id, would not start now; nothing is started."""
+        """Tell why a script, by its id, or an instance of it would not start now; nothing is
+        started."""
         script_id = script.id if isinstance(script, Script) else script
         path = (*entity.split('/'), 'scripts', script_id, 'readiness')
-        where = target(*path, execution_type=execution_type)
+        where = target(*path, execution_type=execution_type, instance=instance)
         return self._api.read(get(where), Readiness.of)
 
     def start_on(

@@ -34,6 +34,7 @@ from gateway_node.scripts.errors import (
     UploadsTurnedOff,
     VersionNotFound,
 )
+from gateway_node.triggers.errors import InstanceNotFound
 
 ERRORS_OF_SCRIPTS = (EntityNotFound, ScriptsTurnedOff, LibraryUnavailable)
 ERRORS_OF_SCRIPT = (*ERRORS_OF_SCRIPTS, ScriptNotFound)
@@ -151,6 +152,6 @@ SCRIPT_ROUTES: tuple[Route[Any, Any], ...] = (
         readiness_requests.OfReadiness,
         finds=find_entity,
         answers='Readiness',
-        errors=ERRORS_OF_SCRIPT,
+        errors=(*ERRORS_OF_SCRIPT, InstanceNotFound),
     ),
 )

@@ -97,6 +97,43 @@ async def test_readiness_has_each_precondition_with_its_value(api: Api) -> None:
     assert body['ready']
 
 
+async def test_an_instance_requires_more_than_its_script(api: Api) -> None:
+    """Both are looked at, and told apart; readiness knows it too, and whether it runs."""
+    script_id = await api.upload(APP, preconditions=NEEDS[1:])
+    instances = f'/{APP}/scripts/{script_id}/instances'
+    body = {'name': 'charged', 'preconditions': NEEDS[:1]}
+    status, made = await api.json('POST', instances, json=body)
+    assert status == 201, made
+    start = f'{instances}/charged/executions'
+    status, refused = await api.json('POST', start, json={})
+    assert (status, refused['error_code']) == (409, 'precondition-not-fulfilled')
+    (unmet,) = refused['parameters']['unmet']
+    assert (unmet['of'], unmet['path'], unmet['value']) == ('instance', '/preconditions/0', 9)
+    await api.start(APP, script_id)
+    readiness = f'/{APP}/scripts/{script_id}/readiness?instance=charged'
+    _, body = await api.json('GET', readiness)
+    needs = [(each['of'], each['ready']) for each in body['items'] if 'of' in each]
+    assert needs == [('script', True), ('instance', False)]
+    api.robot.set(VOLTAGE, 12)
+    while (await api.json('GET', readiness))[1]['ready'] is False:
+        pass  # each turn is a request: the loop goes on meanwhile
+    _, started = await api.json('POST', start, json={})
+    _, body = await api.json('GET', readiness)
+    (need,) = [each for each in body['items'] if each['reason'] == 'instance']
+    assert (need['ready'], need['execution']) == (False, started['id'])
+
+
+async def test_an_instance_that_is_not_there_is_not_ready_nor_otherwise(api: Api) -> None:
+    """404; and of one that is there only a start that runs now can be meant."""
+    readiness = f'/{APP}/scripts/{await api.upload(APP)}/readiness'
+    status, body = await api.json('GET', f'{readiness}?instance=nobody')
+    assert (status, body['error_code']) == (404, 'resource-not-found')
+    query = '?instance=nobody&execution_type=on_restart'
+    status, body = await api.json('GET', f'{readiness}{query}')
+    assert status == 400
+    assert [each['path'] for each in body['parameters']['violations']] == ['/query/execution_type']
+
+
 async def test_values_are_told_to_who_may_start_something(tmp_path: Path) -> None:
     """A viewer is told what is wanted, which the script says, and whether it is met."""
     tokens = KnownTokens({role.value: Credential(name=role.value, role=role) for role in Role})

@@ -250,7 +250,7 @@ async def serve_api(
     free_space = FakeFreeSpace()
     listener = RecordingListener()
     robot = FakeRobot()
-    preconditions = preconditions_on(robot)
+    preconditions = preconditions_on(robot, book=instance_book)
     witness = early_witness(clock)
     check_proximity = NoProximityCheck() if proximity is None else proximity(clock)
     library = ScriptLibrary(

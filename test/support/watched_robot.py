@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Preconditions on a robot whose values a test sets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import time
 from typing import Any
 
@@ -10,6 +10,8 @@ from fakes import FakeRobot
 from gateway_node.conditions.condition_reading import parse_preconditions
 from gateway_node.conditions.sources import TopicValue
 from gateway_node.conditions.values import Precondition
+from gateway_node.executions.instance_refs import InstanceRef
+from gateway_node.triggers.instance_book import InstanceBook
 from gateway_node.triggers.looks import Preconditions
 from gateway_node.triggers.timers import Timers
 from gateway_node.triggers.turns import Turns
@@ -31,13 +33,20 @@ def precondition(condition: Mapping[str, Any], **fields: Any) -> Precondition:
 
 
 def preconditions_on(
-    robot: FakeRobot, monotonic: Callable[[], float] = time.monotonic
+    robot: FakeRobot,
+    monotonic: Callable[[], float] = time.monotonic,
+    book: InstanceBook | None = None,
 ) -> Preconditions:
-    """Return what looks at a robot."""
+    """Return what looks at a robot, also for the instances of a book."""
+
+    def of_instance(ref: InstanceRef) -> Sequence[Precondition]:
+        instance = None if book is None else book.find(ref)
+        return () if instance is None else instance.definition.preconditions
+
     turns = Turns()
     return Preconditions(
         watches=Watches(robot, turns),
         timers=Timers(monotonic, turns),
         monotonic=monotonic,
-        of_instance=lambda ref: (),
+        of_instance=of_instance,
     )
