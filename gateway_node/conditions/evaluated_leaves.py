@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The conditions without parts, as they are evaluated.
 
-What was read last stands until something else is read. All times are those at which an evaluation
-is told, but for how fast a value changes: that goes by when the values were received.
+What was read last stands until something else is read. A value counts from when an evaluation is
+told of it; messages are counted, and rates made, by when they were received.
 """
 
 from collections import deque
@@ -112,7 +112,7 @@ class EvaluatedCount(EvaluatedLeaf):
         if self._fault:
             self._fault, self._from = '', now
         if not reading.fault and reading.messages:
-            self._came.append((now, reading.messages))
+            self._came.append((min(reading.at, now), reading.messages))
             self._number += reading.messages
             self._at = reading.at
         # More than enough of them change nothing.
@@ -169,7 +169,8 @@ class EvaluatedSilence(EvaluatedLeaf):
         if reading.fault and not reading.unpublished:
             self._fault = reading.fault
         elif not reading.fault and reading.messages:
-            self._fault, self._from, self._heard = '', now, True
+            # It may be one that came before anybody looked, and that is told once more.
+            self._fault, self._from, self._heard = '', min(reading.at, now), True
             self._at = reading.at
         elif self._fault:
             self._fault, self._from, self._heard = '', now, False

@@ -49,6 +49,15 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Message:
+    """Messages of a topic: when they were told, when they came, how many."""
+
+    told: float
+    at: float
+    number: int
+
+
+@dataclass(frozen=True)
 class History:
     """All that was told, from the beginning until the present."""
 
@@ -200,13 +209,11 @@ def _slope_steps(condition: FieldRate, history: History) -> list[tuple[float, Tr
     return steps
 
 
-def _listening(
-    source: RobotSource, history: History
-) -> list[tuple[float, float, list[tuple[float, int]]]]:
+def _listening(source: RobotSource, history: History) -> list[tuple[float, float, list[Message]]]:
     """Return the times in which every message would have been heard: begin, end, messages."""
-    spans: list[tuple[float, float, list[tuple[float, int]]]] = []
+    spans: list[tuple[float, float, list[Message]]] = []
     begin: float | None = history.begin
-    messages: list[tuple[float, int]] = []
+    messages: list[Message] = []
     for _, now, reading in history.readings(source):
         deaf = bool(reading.fault) and not reading.unpublished
         if deaf and begin is not None:
@@ -216,7 +223,7 @@ def _listening(
             if begin is None:
                 begin, messages = now, []
             if not reading.fault and reading.messages:
-                messages.append((now, reading.messages))
+                messages.append(Message(now, reading.at, reading.messages))
     if begin is not None:
         spans.append((begin, math.inf, messages))
     return spans
@@ -227,21 +234,21 @@ def _steps_of_spans(
     history: History,
     until: float,
     windows: float,
-    judge: Callable[[float, list[tuple[float, int]], float, bool], Truth],
+    judge: Callable[[float, list[Message], float, bool], Truth],
 ) -> list[tuple[float, Truth]]:
     """Judge at every time at which the answer may change: messages, and `windows` after them."""
     steps: list[tuple[float, Truth]] = [(history.begin, None)]
     before = False
     for begin, end, messages in _listening(source, history):
         times = {begin, begin + windows}
-        for came, _ in messages:
-            times |= {came, came + windows}
+        for each in messages:
+            times |= {each.told, each.at + windows}
         for now in sorted(times):
             if now > until or now > end:
                 continue
             # What came at this very time comes after what became due at it.
-            earlier = [each for each in messages if each[0] < now]
-            at_once = [each for each in messages if each[0] == now]
+            earlier = [each for each in messages if each.told < now]
+            at_once = [each for each in messages if each.told == now]
             for number in range(len(at_once) + 1):
                 heard = earlier + at_once[:number]
                 truth = judge(begin, heard, now, before)
@@ -257,10 +264,10 @@ def _count_steps(
 ) -> list[tuple[float, Truth]]:
     window = condition.window_sec
 
-    def judge(begin: float, heard: list[tuple[float, int]], now: float, before: bool) -> Truth:
+    def judge(begin: float, heard: list[Message], now: float, before: bool) -> Truth:
         if begin + window > now:
             return None
-        number = sum(each for came, each in heard if came + window > now)
+        number = sum(each.number for each in heard if each.at + window > now)
         return passes(condition.test, number / window, before)
 
     return _steps_of_spans(condition.source, history, until, window, judge)
@@ -269,8 +276,8 @@ def _count_steps(
 def _silence_steps(
     condition: Silence, history: History, until: float
 ) -> list[tuple[float, Truth]]:
-    def judge(begin: float, heard: list[tuple[float, int]], now: float, before: bool) -> Truth:
-        last = max([begin, *(came for came, _ in heard)])
+    def judge(begin: float, heard: list[Message], now: float, before: bool) -> Truth:
+        last = heard[-1].at if heard else begin
         if last + condition.silent_sec <= now:
             return True
         return False if heard else None

@@ -129,7 +129,7 @@ def readings_of(draw: st.DrawFn, source: RobotSource, now: float) -> Reading:
     else:
         value = draw(VALUES)
     return Reading(
-        at=now - draw(st.sampled_from([0, 0.01])),
+        at=now - draw(st.sampled_from([0, 0.0103])),
         value=None if fault else value,
         messages=draw(st.sampled_from([1, 1, 1, 0, 2, 5])),
         fault=fault,
