@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 import itertools
 import logging
+import time
 
 from gateway_node.conditions.sources import Reading, RobotSource, TopicValue
 from gateway_node.executions.listeners import Guard
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 MAX_WAITING = 200
 """Of a topic of which each message counts, how many may wait for one condition; from there on
 those that come count as one."""
-_TAKERS_A_STEP = 100
+_STEP_SEC = 0.001
 
 Readings = Mapping[RobotSource, Reading]
 Take = Callable[[Readings], object]
@@ -54,6 +55,8 @@ class Watches:
         self._watches: dict[RobotSource, _Watch] = {}
         self._numbers = itertools.count()
         self._gathered: deque[dict[RobotSource, Reading]] = deque()
+        self._handings = 0
+        """Readings that were not laid before all yet."""
         self._guard = Guard()
 
     def __len__(self) -> int:
@@ -114,25 +117,36 @@ class Watches:
             for source, reading in readings.items():
                 if (watch := self._watches.get(source)) is not None:
                     watch.newest = reading
+            self._handings += 1
             self._turns.add(self._handing(readings))
 
     def _handing(self, readings: Readings) -> Iterator[None]:
-        """Lay what was read before all whom it concerns."""
+        """Lay what was read before all whom it concerns; they take it at once, where no more of
+        it is on its way."""
+        at_once = self._handings == 1
         watches = [watch for each in readings if (watch := self._watches.get(each)) is not None]
         takers = {number: taker for watch in watches for number, taker in watch.takers.items()}
-        for count, (number, taker) in enumerate(takers.items(), 1):
+        until = time.perf_counter() + _STEP_SEC
+        for number, taker in takers.items():
             # Some may have left meanwhile.
-            own = {s: r for s, r in readings.items() if self._takes(s, number)}
-            if own and self._hand(taker, own):
+            if len(readings) > 1:
+                own: Readings = {s: r for s, r in readings.items() if self._takes(s, number)}
+            else:
+                own = readings if number in watches[0].takers else {}
+            if own and at_once and not taker.waiting:
+                self._guard.tell(taker.take, own)
+            elif own and self._hand(taker, own):
                 self._tell_of_flood(own)
-            if not count % _TAKERS_A_STEP:
+            if time.perf_counter() >= until:
                 yield
+                until = time.perf_counter() + _STEP_SEC
+        self._handings -= 1
 
     def _takes(self, source: RobotSource, number: int) -> bool:
         watch = self._watches.get(source)
         return watch is not None and number in watch.takers
 
-    def _hand(self, taker: _Taker, readings: dict[RobotSource, Reading]) -> bool:
+    def _hand(self, taker: _Taker, readings: Readings) -> bool:
         """Lay before a condition what was read; return whether that is too much for it."""
         if not taker.waiting:
             self._turns.add(self._taking(taker))
@@ -160,7 +174,7 @@ class Watches:
                 )
 
 
-def _put(waiting: deque[dict[RobotSource, Reading]], readings: dict[RobotSource, Reading]) -> None:
+def _put(waiting: deque[dict[RobotSource, Reading]], readings: Readings) -> None:
     """Add what was read to what waits: to the newest of it, but where each reading counts."""
     if waiting and not any(_counts_each(each) and each in waiting[-1] for each in readings):
         waiting[-1] = _merged(waiting[-1], readings)

@@ -26,6 +26,7 @@ from bench import (
     starts,
     statistics_cost,
     streams,
+    triggers,
 )
 from bench.figures import Line, table
 
@@ -52,6 +53,7 @@ ROWS: dict[str, Row] = {
     'streams': streams.stream_cost,
     'recovery': recovery.recovery_time,
     'graph': graph.poll_cost,
+    'triggers': triggers.trigger_cost,
 }
 FULL_ROWS: dict[str, Row] = {'pages': records.page_cost_of_a_million}
 """What `--full` measures in place of the row of that name."""
