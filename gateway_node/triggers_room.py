@@ -72,7 +72,6 @@ def instances_of(
         executions=executions.service,
         ledger=executions.ledger,
         store=SqliteInstanceStore(adapters.database),
-        keys=adapters.store.keys,
         guard=lock_book,
         clock=adapters.clock,
         settings=InstanceSettings(

@@ -161,6 +161,9 @@ class Happening:
     """What fired: kept in the same commit, under the sequence of the event."""
     settles: int | None = None
     """The sequence of the firing that leads to nothing: it is pending no more."""
+    key: IdempotencyKey | None = None
+    """Under which a client asked for what is made with it; it is kept in the same commit, with the
+    last part of the subject."""
 
     @classmethod
     def queued(cls, entity: EntityRef, script_id: str, execution_id: str) -> 'Happening':

@@ -33,6 +33,6 @@ class KeptKey:
 
     fingerprint: str
     resource_id: str
-    """Of the execution or the script."""
+    """Of the execution or the script; of an instance its name."""
     made: bool
     """False where the id was given, and nobody noted since that there is such a script."""

@@ -51,6 +51,8 @@ def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[
             keep_paused(log.connection, each)
             keep_lock(log.connection, each)
             keep_instance(log.connection, each)
+            if each.key is not None:
+                keep_key(log.connection, each.key, each.subject.rpartition('/')[2], log.up_sec)
             happened.append(each)
             continue
         changed = [insert(log, each[0])] if each[0].new else _replace(log, each)

@@ -20,7 +20,6 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import EntityGuard
 from gateway_node.executions.rights import rights_of
 from gateway_node.executions.service import ExecutionService
-from gateway_node.executions.store_ports import IdempotencyKeys
 from gateway_node.executions.values import Execution, StopAction, Trigger
 from gateway_node.scripts.errors import InstanceRefused, ScriptNotFound
 from gateway_node.scripts.instances import InstanceDefinition, parse_instance
@@ -71,7 +70,6 @@ class Instances:
         executions: ExecutionService,
         ledger: Ledger,
         store: InstanceStore,
-        keys: IdempotencyKeys,
         guard: EntityGuard,
         clock: Clock,
         settings: InstanceSettings,
@@ -81,7 +79,6 @@ class Instances:
         self._executions = executions
         self._ledger = ledger
         self._store = store
-        self._keys = keys
         self._guard = guard
         self._clock = clock
         self._settings = settings
@@ -177,9 +174,7 @@ class Instances:
                 raise InstanceExists(ref)
             if self.book.made >= self._settings.max_instances:
                 raise InstanceLimitReached(self._settings.max_instances)
-            if key is not None:
-                await self._keys.reserve(key, ref.name)
-            await self._record(EventKind.INSTANCE_CREATED, None, wanted, actor)
+            await self._record(EventKind.INSTANCE_CREATED, None, wanted, actor, key)
             return wanted
 
         return await self._change(f'make {ref.subject}', create())
@@ -375,7 +370,12 @@ class Instances:
         return await self._to_the_end.run(name, alone())
 
     async def _record(
-        self, kind: EventKind, before: Instance | None, after: Instance, actor: Actor
+        self,
+        kind: EventKind,
+        before: Instance | None,
+        after: Instance,
+        actor: Actor,
+        key: IdempotencyKey | None = None,
     ) -> None:
         """Record an instance as it is now, then have it so."""
         told = {} if before is None else told_of(before)
@@ -386,6 +386,7 @@ class Instances:
                 actor=actor,
                 changes=changed_fields(told, told_of(after)),
                 instance=kept_form(after),
+                key=key,
             )
         )
         if after.managed:

@@ -328,6 +328,8 @@ class InMemoryExecutionStore:
         )
 
     def _tell(self, happening: Happening) -> Event:
+        if happening.key is not None:
+            self._keys.keep(happening.key, happening.subject.rpartition('/')[2])
         if happening.kind is EventKind.SCRIPT_UPLOADED:
             self._keys.note_made(happening.subject.rpartition('/')[2])
         if happening.kind in SCRIPT_KINDS:

@@ -22,6 +22,7 @@ from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import ExecutionNotFound
 from gateway_node.executions.events import Change, Event, EventKind, Happening
+from gateway_node.executions.idempotency import IdempotencyKey, KeptKey
 from gateway_node.executions.instance_refs import (
     InstanceRef,
     KeptInstance,
@@ -109,6 +110,15 @@ async def test_an_instance_is_kept_until_it_is_gone(stores: Stores) -> None:
     await stores.tell(EventKind.INSTANCE_DELETED, instance=gone)
     assert await stores.instances.instances() == ()
     await stores.tell(EventKind.INSTANCE_DELETED, instance=gone)
+
+
+async def test_a_key_is_kept_with_the_instance_that_was_made(stores: Stores) -> None:
+    """In the same commit, so that neither is there without the other."""
+    key = IdempotencyKey(scope='s', name='once', fingerprint='f')
+    kept = KeptInstance(ref=REF, document={})
+    await stores.tell(EventKind.INSTANCE_CREATED, instance=kept, key=key)
+    known = await stores.executions.keys.get(key)
+    assert known == KeptKey(fingerprint='f', resource_id='nightly', made=True)
 
 
 async def test_instances_are_told_apart_by_entity_script_and_name(stores: Stores) -> None:

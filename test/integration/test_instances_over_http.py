@@ -2,7 +2,7 @@
 """Instances of scripts as clients of the API use them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 import contextlib
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from gateway_node.access.authentication import Authentication
 from gateway_node.access.credentials import Credential
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, Role
+from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.scopes import Scope
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.instances import parse_instance
@@ -225,6 +227,29 @@ async def test_a_key_makes_an_instance_once(api: Api) -> None:
     other = await api.request('POST', path, json=WHEN_HOT | {'name': 'other'}, headers=key)
     assert other.status == 409
     assert len(api.instances.book.all()) == 1
+
+
+async def test_a_key_whose_instance_was_not_made_makes_one(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is kept in the commit of the instance: where that fails, nothing was asked for; once
+    it is made and deleted, it is not made again."""
+    _, path = await script_and_path(api)
+    key = {'Idempotency-Key': 'once'}
+    record = api.store.record
+
+    async def refuse(news: Sequence[Change | Happening]) -> tuple[Event, ...]:
+        monkeypatch.setattr(api.store, 'record', record)
+        raise StoreUnavailable('disk full')
+
+    monkeypatch.setattr(api.store, 'record', refuse)
+    statuses = [
+        (await api.request('POST', path, json=WHEN_HOT, headers=key)).status for _ in range(2)
+    ]
+    assert statuses == [503, 201]
+    await api.request('DELETE', f'{path}/when_hot')
+    assert (await api.request('POST', path, json=WHEN_HOT, headers=key)).status == 404
+    assert api.instances.book.all() == ()
 
 
 async def test_what_replaces_an_instance_leaves_it_enabled_or_not(api: Api) -> None:

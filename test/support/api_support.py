@@ -338,7 +338,6 @@ async def serve_api(
         executions=executions,
         ledger=room.ledger,
         store=store.instance_store,
-        keys=store.keys,
         guard=lock_book,
         clock=clock,
         settings=InstanceSettings(max_instances=max_instances, max_rate_hz=20.0),
