@@ -24,6 +24,13 @@ from gateway_node.conditions.condition_fields import (
     WITH_HYSTERESIS,
 )
 from gateway_node.conditions.cron import CronRefused, CronTimes, parse_cron
+from gateway_node.conditions.levels import (
+    FieldRate,
+    MessageRate,
+    Present,
+    Silence,
+    ValueHolds,
+)
 from gateway_node.conditions.sources import (
     DiagnosticLevel,
     GraphKind,
@@ -39,16 +46,11 @@ from gateway_node.conditions.values import (
     Changes,
     Condition,
     Cron,
-    FieldRate,
     FINAL_STATUSES,
     GatewayStarted,
     Interval,
-    MessageRate,
     Missed,
-    Present,
     ScriptEnd,
-    Silence,
-    ValueHolds,
     VERDICTS,
 )
 from gateway_node.strict_json import shown

@@ -9,6 +9,14 @@ from collections import deque
 import math
 
 from gateway_node.conditions.evaluated_parts import EvaluatedLeaf
+from gateway_node.conditions.levels import (
+    FieldRate,
+    MessageRate,
+    Present,
+    RATE_SPAN_SEC,
+    Silence,
+    ValueHolds,
+)
 from gateway_node.conditions.sources import Reading
 from gateway_node.conditions.value_tests import (
     Above,
@@ -20,13 +28,7 @@ from gateway_node.conditions.value_tests import (
 from gateway_node.conditions.values import (
     Changes,
     Condition,
-    FieldRate,
     Interval,
-    MessageRate,
-    Present,
-    RATE_SPAN_SEC,
-    Silence,
-    ValueHolds,
 )
 
 

@@ -10,21 +10,23 @@ from datetime import datetime
 import enum
 from typing import Any
 
+from gateway_node.conditions.condition_bases import FromOutside, LevelBase, MomentBase
 from gateway_node.conditions.cron import CronTimes
+from gateway_node.conditions.levels import (
+    FieldRate,
+    MessageRate,
+    Present,
+    Silence,
+    ValueHolds,
+)
 from gateway_node.conditions.sources import RobotSource
-from gateway_node.conditions.value_tests import number_text, RateTest, ValueTest
+from gateway_node.conditions.value_tests import number_text
 from gateway_node.strict_json import clip
 
 FINAL_STATUSES = ('completed', 'failed', 'terminated')
 """How an execution ends, as `executions` calls it."""
 VERDICTS = ('PASS', 'WARN', 'FAIL', 'SKIP')
 """What a script found, as `scripts` calls it."""
-
-RATE_SPAN_SEC = 1.0
-"""How far apart the two values are at least of which a rate is made, and how long messages are
-counted at least."""
-COUNTED_MESSAGES = 3.0
-"""How many messages, at the rate that is the limit, the time holds in which they are counted."""
 
 MAX_TEXT_LENGTH = 500
 
@@ -39,165 +41,7 @@ class Missed(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Condition:
-    document: Mapping[str, Any] = field(repr=False)
-    """The JSON as it was given."""
-
-    @property
-    def said(self) -> str:
-        """The condition in a line, without how long it has to hold."""
-        raise NotImplementedError
-
-    @property
-    def text(self) -> str:
-        """The condition in a line, for a person: `/battery voltage below 10 for 5 s`."""
-        return self.said
-
-    @property
-    def sources(self) -> tuple[RobotSource, ...]:
-        """What of the robot it looks at."""
-        return ()
-
-    @property
-    def moments(self) -> tuple['OutsideMoment', ...]:
-        """Which moments it has to be told of."""
-        return ()
-
-    @property
-    def settles_sec(self) -> float:
-        """How long one has to look before it can be known whether it is true."""
-        return 0.0
-
-    @property
-    def is_moment(self) -> bool:
-        """Whether it can be true in an instant only."""
-        return False
-
-    @property
-    def has_moment(self) -> bool:
-        """Whether there is a moment in it."""
-        return self.is_moment
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Level(_Condition):
-    for_sec: float = 0.0
-    """How long it has to hold before it is true."""
-
-    @property
-    def text(self) -> str:
-        """As it says, and for how long."""
-        held = f' for {number_text(self.for_sec)} s' if self.for_sec else ''
-        return f'{self.said}{held}'
-
-    @property
-    def settles_sec(self) -> float:
-        """What it takes to judge it once, and then as long as it has to hold."""
-        return self._judged_in_sec + self.for_sec
-
-    @property
-    def _judged_in_sec(self) -> float:
-        return 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _OfRobot(_Level):
-    source: RobotSource
-
-    @property
-    def sources(self) -> tuple[RobotSource, ...]:
-        """The one."""
-        return (self.source,)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValueHolds(_OfRobot):
-    """The value that was read last is as the test wants it."""
-
-    test: ValueTest
-
-    @property
-    def said(self) -> str:
-        """As `/battery voltage below 10`."""
-        return f'{self.source.text} {self.test.text}'
-
-
-@dataclass(frozen=True, kw_only=True)
-class Present(_OfRobot):
-    """Something is in the graph, or is not."""
-
-    present: bool
-
-    @property
-    def said(self) -> str:
-        """As `node /lidar is there`."""
-        return f'{self.source.text} is {"" if self.present else "not "}there'
-
-
-@dataclass(frozen=True, kw_only=True)
-class FieldRate(_OfRobot):
-    """How fast a value changes, in its unit per second: the newest value less the newest that is
-    at least RATE_SPAN_SEC older, by the time between them."""
-
-    test: RateTest
-
-    @property
-    def said(self) -> str:
-        """As `/battery voltage: rate above 2 a second`."""
-        return f'{self.source.text}: rate {self.test.text} a second'
-
-    @property
-    def _judged_in_sec(self) -> float:
-        return RATE_SPAN_SEC
-
-
-@dataclass(frozen=True, kw_only=True)
-class MessageRate(_OfRobot):
-    """How many messages a topic brings a second, counted over `window_sec`."""
-
-    test: RateTest
-
-    @property
-    def said(self) -> str:
-        """As `/scan: messages below 5 a second`."""
-        return f'{self.source.text}: messages {self.test.text} a second'
-
-    @property
-    def window_sec(self) -> float:
-        """A second, and longer where the limit is slow."""
-        return max(RATE_SPAN_SEC, COUNTED_MESSAGES / self.test.limit)
-
-    @property
-    def _judged_in_sec(self) -> float:
-        return self.window_sec
-
-
-@dataclass(frozen=True, kw_only=True)
-class Silence(_OfRobot):
-    """No message came for so long, whether somebody publishes or not."""
-
-    silent_sec: float
-
-    @property
-    def said(self) -> str:
-        """As `/scan silent for 5 s`."""
-        return f'{self.source.text} silent for {number_text(self.silent_sec)} s'
-
-    @property
-    def _judged_in_sec(self) -> float:
-        return self.silent_sec
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Moment(_Condition):
-    @property
-    def is_moment(self) -> bool:
-        """It is."""
-        return True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Changes(_Moment):
+class Changes(MomentBase):
     """A value is another one than the one that was read before."""
 
     source: RobotSource
@@ -214,7 +58,7 @@ class Changes(_Moment):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interval(_Moment):
+class Interval(MomentBase):
     """Every so many seconds, of the monotonic clock, from when it is first looked at."""
 
     interval_sec: float
@@ -226,15 +70,7 @@ class Interval(_Moment):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Outside(_Moment):
-    @property
-    def moments(self) -> tuple['OutsideMoment', ...]:
-        """It has to be told of itself."""
-        return (self,)  # type: ignore[return-value]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cron(_Outside):
+class Cron(FromOutside):
     """A time of the clock on the wall."""
 
     schedule: str
@@ -253,7 +89,7 @@ class Cron(_Outside):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScriptEnd(_Outside):
+class ScriptEnd(FromOutside):
     """The end of an execution of another script."""
 
     script: str
@@ -285,7 +121,7 @@ class ScriptEnd(_Outside):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewayStarted(_Outside):
+class GatewayStarted(FromOutside):
     """The start of the gateway."""
 
     @property
@@ -294,12 +130,12 @@ class GatewayStarted(_Outside):
         return 'start of the gateway'
 
 
-OutsideMoment = Cron | ScriptEnd | GatewayStarted
-"""What an evaluation cannot see for itself."""
+OutsideMoment = FromOutside
+"""What an evaluation cannot see for itself: Cron, ScriptEnd, GatewayStarted."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Several(_Level):
+class _Several(LevelBase):
     parts: tuple['Condition', ...]
 
     @property
@@ -318,11 +154,6 @@ class _Several(_Level):
     @property
     def _judged_in_sec(self) -> float:
         return max(part.settles_sec for part in self.parts)
-
-    @property
-    def has_moment(self) -> bool:
-        """Whether there is a moment in one of them."""
-        return any(part.has_moment for part in self.parts)
 
     def _joined(self, word: str) -> str:
         joined = f' {word} '.join(part.text for part in self.parts)
@@ -360,7 +191,7 @@ class AnyOf(_Several):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Not(_Level):
+class Not(LevelBase):
     """What is not true."""
 
     part: 'Condition'

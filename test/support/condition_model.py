@@ -10,6 +10,13 @@ from dataclasses import dataclass
 import math
 from typing import Any
 
+from gateway_node.conditions.levels import (
+    FieldRate,
+    MessageRate,
+    Present,
+    Silence,
+    ValueHolds,
+)
 from gateway_node.conditions.sources import Reading, RobotSource
 from gateway_node.conditions.value_tests import (
     Above,
@@ -26,14 +33,9 @@ from gateway_node.conditions.values import (
     AnyOf,
     Changes,
     Condition,
-    FieldRate,
     Interval,
-    MessageRate,
     Not,
     OutsideMoment,
-    Present,
-    Silence,
-    ValueHolds,
 )
 
 Truth = bool | None
