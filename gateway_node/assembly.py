@@ -46,10 +46,11 @@ from gateway_node.server_room import opened_certificates
 from gateway_node.side_tasks import SideTasks
 from gateway_node.storage.callback_store import SqliteCallbackStore
 from gateway_node.storage.database import SQLITE_VERSION
+from gateway_node.triggers.firing import Triggers
 from gateway_node.triggers.instance_book import InstanceBook
 from gateway_node.triggers.instance_service import Instances
 from gateway_node.triggers.ports import RobotValues
-from gateway_node.triggers_room import instances_of, watched_robot
+from gateway_node.triggers_room import instances_of, triggers_of, watched_robot
 
 if TYPE_CHECKING:
     from gateway_node.access.one_time_codes import CodeDisplay
@@ -124,13 +125,22 @@ async def assemble(
         instances = instances_of(
             instance_book, lock_book, configuration, adapters, inner.library, inner.executions
         )
+        triggers = triggers_of(instances, adapters, inner.executions, watched)
         callbacks = _callbacks(configuration, adapters, inner, allowed)
 
         async def conditions() -> dict[str, Any]:
             return {
                 'gateway': instance,
                 **await _conditions(
-                    adapters, inner, access, callbacks, instances, audit, node_side, server
+                    adapters,
+                    inner,
+                    access,
+                    callbacks,
+                    instances,
+                    triggers,
+                    audit,
+                    node_side,
+                    server,
                 ),
             }
 
@@ -149,6 +159,7 @@ async def assemble(
             callbacks=callbacks,
             locks=locks,
             instances=instances,
+            triggers=triggers,
             event_pages=inner.executions.event_pages,
             evidence=seen.evidence,
             streams=inner.executions.streams,
@@ -180,6 +191,7 @@ async def assemble(
             callbacks=callbacks,
             locks=locks,
             instances=instances,
+            triggers=triggers,
             manifests=inner.manifests,
             self_tests=SelfTests(inner.directory, inner.executions.script_changes),
             certificates=certificates,
@@ -206,6 +218,7 @@ async def _conditions(
     access: AccessRoom,
     callbacks: Callbacks,
     instances: Instances,
+    triggers: Triggers,
     audit: AuditTrail | None,
     node_side: NodeSide,
     server: Server,
@@ -230,6 +243,7 @@ async def _conditions(
             *node_side.namesakes.warnings,
         ],
         'callbacks': callbacks.figures,
+        'triggers': triggers.figures,
         'connections': server.connections,
         'supervision': {
             **runner.containment,

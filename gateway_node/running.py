@@ -26,6 +26,7 @@ from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.self_tests import SelfTests
 from gateway_node.side_tasks import SideTasks
+from gateway_node.triggers.firing import Triggers
 from gateway_node.triggers.instance_service import Instances
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Gateway:
         callbacks: Callbacks,
         locks: Locks,
         instances: Instances,
+        triggers: Triggers,
         certificates: 'Certificates | None',
         server: Server,
         base: str,
@@ -76,6 +78,7 @@ class Gateway:
         self._callbacks = callbacks
         self._locks = locks
         self._instances = instances
+        self._triggers = triggers
         self._identities = identities
         self._namesakes = namesakes
         self._manifests = manifests
@@ -110,6 +113,8 @@ class Gateway:
         await self._locks.open(self.directory)
         await self._instances.open(self.directory.refs())
         await self._executions.open(self.directory)
+        await self._triggers.open()
+        self._start('keep truths of conditions', self._triggers.keep_truths())
         self._start('send callbacks', self._callbacks.keep_sending())
         if self._access.files:
             self._start('look at who is let in', self._access.keep_looking())
@@ -164,6 +169,7 @@ class Gateway:
 
         `kill` set means that nobody waits for a graceful end any more.
         """
+        self._triggers.close()
         self._executions.close()
         await self._server.stop_accepting()
         closed = asyncio.ensure_future(self._executions.wait_closed())
@@ -173,6 +179,7 @@ class Gateway:
         if not closed.done():
             self._executions.kill()
         await closed
+        await self._triggers.wait_closed()
         await self._streams.close()
         await self._server.close()
         if self._tasks:

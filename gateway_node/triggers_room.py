@@ -14,6 +14,7 @@ from gateway_node.executions.room import ExecutionRoom
 from gateway_node.ros.configuration import Configuration
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.storage.instance_store import SqliteInstanceStore
+from gateway_node.triggers.firing import Triggers
 from gateway_node.triggers.instance_book import InstanceBook
 from gateway_node.triggers.instance_service import Instances, InstanceSettings
 from gateway_node.triggers.looks import Preconditions
@@ -80,3 +81,20 @@ def instances_of(
     )
     executions.script_changes.on_deleted(instances.script_deleted)
     return instances
+
+
+def triggers_of(
+    instances: Instances, adapters: Adapters, executions: ExecutionRoom, watched: WatchedRobot
+) -> Triggers:
+    """Return what starts and stops instances by what is read of the robot, once it is open."""
+    return Triggers(
+        instances=instances,
+        executions=executions.service,
+        ledger=executions.ledger,
+        store=SqliteInstanceStore(adapters.database),
+        turns=watched.turns,
+        watches=watched.watches,
+        timers=watched.timers,
+        clock=adapters.clock,
+        open_executions=adapters.store.open_executions,
+    )

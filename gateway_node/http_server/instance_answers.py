@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How instances of scripts look in JSON. What is unknown or unset is left out."""
 
+from collections.abc import Iterable, Mapping, Sequence
+import itertools
+
 from gateway_node.clock import rfc3339
 from gateway_node.http_server.execution_columns import href_of
 from gateway_node.http_server.representations import Json, present
@@ -27,9 +30,14 @@ def instance_summary(base: str, instance: Instance, open_id: str | None) -> Json
 
 
 def instance_detail(
-    base: str, instance: Instance, open_id: str | None, *, fault: str | None
+    base: str,
+    instance: Instance,
+    open_id: str | None,
+    *,
+    fault: str | None,
+    states: Mapping[str, Sequence[Json]],
 ) -> Json:
-    """Build an instance's detail."""
+    """Build an instance's detail; `states` tell how its triggers stand, by what they are for."""
     ref, definition = instance.ref, instance.definition
     created_at, changed_at = instance.created_at, instance.changed_at
     return instance_summary(base, instance, open_id) | present(
@@ -39,8 +47,12 @@ def instance_detail(
             'parameters': dict(definition.parameters),
             'arguments': list(definition.arguments),
             'timeout_sec': definition.timeout_sec,
-            'start_triggers': [_start_trigger(each) for each in definition.start_triggers],
-            'stop_triggers': [_trigger(each) for each in definition.stop_triggers],
+            'start_triggers': _with_states(
+                map(_start_trigger, definition.start_triggers), states['start_triggers']
+            ),
+            'stop_triggers': _with_states(
+                map(_trigger, definition.stop_triggers), states['stop_triggers']
+            ),
             'preconditions': [each.document for each in definition.preconditions],
             'evidence': definition.evidence and definition.evidence.document(),
             'confirmation': instance.confirmation,
@@ -51,6 +63,13 @@ def instance_detail(
             'fault': fault,
         }
     )
+
+
+def _with_states(triggers: Iterable[Json], states: Sequence[Json]) -> list[Json]:
+    return [
+        trigger | ({'state': state} if state is not None else {})
+        for trigger, state in itertools.zip_longest(triggers, states)
+    ]
 
 
 def _trigger(trigger: InstanceTrigger) -> Json:

@@ -220,7 +220,11 @@ async def _detail(call: Call[Any, Any], instance: Instance) -> Json:
     instances = call.services.instances
     fault = await instances.fault(instance)
     return instance_detail(
-        call.base, instance, instances.open_execution(instance.ref), fault=fault
+        call.base,
+        instance,
+        instances.open_execution(instance.ref),
+        fault=fault,
+        states=call.services.triggers.shown(instance.ref),
     )
 
 

@@ -28,6 +28,7 @@ from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.streams import Streams
 from gateway_node.http_server.forwarding import TrustedProxies
 from gateway_node.http_server.stream_places import StreamPlaces, StreamSettings
+from gateway_node.triggers.firing import Triggers
 from gateway_node.triggers.instance_service import Instances
 
 API_VERSION = 'v1'
@@ -74,6 +75,7 @@ class Services:
     callbacks: Callbacks
     locks: Locks
     instances: Instances
+    triggers: Triggers
     versions: Mapping[str, str]
     """What /health shows of software, `gateway` and `sqlite` among them."""
     conditions: Callable[[], Awaitable[Mapping[str, Any]]]

@@ -14,6 +14,7 @@ import tempfile
 from bench import (
     access,
     answers,
+    conditions,
     ends,
     exports,
     graph,
@@ -54,6 +55,7 @@ ROWS: dict[str, Row] = {
     'recovery': recovery.recovery_time,
     'graph': graph.poll_cost,
     'triggers': triggers.trigger_cost,
+    'conditions': conditions.condition_cost,
 }
 FULL_ROWS: dict[str, Row] = {'pages': records.page_cost_of_a_million}
 """What `--full` measures in place of the row of that name."""

@@ -89,6 +89,9 @@ async def test_an_instance_is_made_in_one_request_and_shown(api: Api) -> None:
     answer = await api.request('POST', path, json=WHEN_HOT)
     made = await answer.json()
     assert (answer.status, answer.headers['Location']) == (201, made['href'])
+    assert await api.json('GET', f'{path}/when_hot') == (200, made)
+    (trigger,) = made['start_triggers']
+    assert trigger.pop('state')['armed'] is True
     assert made['start_triggers'] == [
         {
             'condition': HOT,
@@ -101,7 +104,6 @@ async def test_an_instance_is_made_in_one_request_and_shown(api: Api) -> None:
     assert (made['name'], made['parameters'], made['enabled']) == ('when_hot', {'fan': 2}, True)
     assert made['executions'].endswith(f'/executions?instance={script_id}:when_hot')
     assert 'fault' not in made
-    assert await api.json('GET', f'{path}/when_hot') == (200, made)
     status, body = await api.json('GET', path)
     (listed,) = body['items']
     assert status == 200

@@ -74,8 +74,12 @@ from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.storage.audit_files import AuditFiles
+from gateway_node.triggers.firing import Triggers
 from gateway_node.triggers.instance_book import InstanceBook
 from gateway_node.triggers.instance_service import Instances, InstanceSettings
+from gateway_node.triggers.timers import Timers
+from gateway_node.triggers.turns import Turns
+from gateway_node.triggers.watches import Watches
 
 BASE = '/api/v1'
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
@@ -343,10 +347,23 @@ async def serve_api(
         settings=InstanceSettings(max_instances=max_instances, max_rate_hz=20.0),
     )
     room.script_changes.on_deleted(instances.script_deleted)
+    turns = Turns()
+    triggers = Triggers(
+        instances=instances,
+        executions=executions,
+        ledger=room.ledger,
+        store=store.instance_store,
+        turns=turns,
+        watches=Watches(robot, turns),
+        timers=Timers(clock.monotonic, turns),
+        clock=clock,
+        open_executions=store.open_executions,
+    )
     if not recovering:
         await locks.open(entities)
         await instances.open(entities.refs())
         await executions.open(entities)
+        await triggers.open()
     entities.update(GraphSnapshot(nodes=frozenset({TEMP_SENSOR, OWN_NODE})))
     if not recovering:
         instances.take_managed(entities.refs())
@@ -374,6 +391,7 @@ async def serve_api(
             callbacks=callbacks,
             locks=locks,
             instances=instances,
+            triggers=triggers,
             versions={'gateway': 'test', 'sqlite': '3.45.1'},
             conditions=nothing_amiss,
             clock=clock,
@@ -422,9 +440,11 @@ async def serve_api(
         )
         runner.release()
         store.unavailable = None
+        triggers.close()
         executions.close()
         executions.kill()
         await executions.wait_closed()
+        await triggers.wait_closed()
         await room.streams.close()
         await seen.keeping.close()
     await audit.close()
