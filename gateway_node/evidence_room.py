@@ -14,7 +14,7 @@ from gateway_node.evidence.kept_evidence import Evidence
 from gateway_node.evidence.known_parts import KnownParts
 from gateway_node.evidence.looking import Looks
 from gateway_node.evidence.machine import system_versions
-from gateway_node.evidence.policies import Policies
+from gateway_node.evidence.policies import OfInstance, Policies
 from gateway_node.evidence.ports import RobotWitness
 from gateway_node.evidence.vigil import Vigil
 from gateway_node.evidence.witnessing import EvidenceWitness, Means
@@ -54,6 +54,12 @@ def early_witness(
     configuration: Configuration, adapters: Adapters, instances: InstanceBook
 ) -> EvidenceWitness:
     """Return what executions are made with, and `evidence_room` opens."""
+    policies = Policies(configuration.evidence.default, policies_of(instances))
+    return EvidenceWitness(policies, adapters.clock)
+
+
+def policies_of(instances: InstanceBook) -> OfInstance:
+    """Return what knows what the instance says that an execution is of."""
 
     def of_instance(execution: Execution) -> EvidencePolicy | None:
         if execution.instance is None:
@@ -65,8 +71,7 @@ def early_witness(
         )
         return None if instance is None else instance.definition.evidence
 
-    policies = Policies(configuration.evidence.default, of_instance)
-    return EvidenceWitness(policies, adapters.clock)
+    return of_instance
 
 
 async def evidence_room(
@@ -104,7 +109,7 @@ async def evidence_room(
     )
     undo.push_async_callback(keeping.close)
     executions.ledger.add_listener(keeping)
-    vigil = Vigil(robot, witness.policies, lambda: _declared(library, witnessed.instances))
+    vigil = Vigil(robot, witness.policies, lambda: declared_policies(library, witnessed.instances))
     executions.ledger.add_listener(vigil)
     witnessed.instances.add_listener(vigil)
     undo.callback(vigil.end)
@@ -122,7 +127,10 @@ async def evidence_room(
     return EvidenceRoom(evidence=Evidence(files, keeping.is_keeping), vigil=vigil)
 
 
-def _declared(library: ScriptLibrary, instances: InstanceBook) -> Iterator[EvidencePolicy | None]:
+def declared_policies(
+    library: ScriptLibrary, instances: InstanceBook
+) -> Iterator[EvidencePolicy | None]:
+    """Go through what all scripts and instances say of evidence."""
     yield from library.evidence_policies()
     yield from (each.definition.evidence for each in instances.all())
 

@@ -17,6 +17,7 @@ from gateway_node.evidence.ports import EvidenceFiles, RobotWitness
 from gateway_node.evidence.seen_robot import Json
 from gateway_node.evidence.vigil import Vigil
 from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.scripts.evidence_policy import EvidencePolicy
 from gateway_node.scripts.values import Script, Verdict
 
 _log = logging.getLogger(__name__)
@@ -48,6 +49,12 @@ class EvidenceWitness:
     def open(self, means: Means) -> None:
         """Look with these from now on."""
         self._means = means
+
+    def missing_for(self, policy: EvidencePolicy | None) -> str:
+        """Say what this machine lacks for what a policy asks for, by name."""
+        if policy is None or not policy.bag_topics or self._means is None:
+            return ''
+        return self._means.robot.bag_fault
 
     def wants(self, execution: Execution, script: Script) -> bool:
         """Tell whether evidence may be kept of an execution whose script is about to start."""

@@ -27,6 +27,7 @@ from gateway_node.executions.values import (
     UnkillableProcess,
 )
 from gateway_node.masking import masked
+from gateway_node.scripts.evidence_policy import EvidencePolicy
 from gateway_node.scripts.values import Script, Verdict
 
 
@@ -327,6 +328,10 @@ class NoScriptCredentials:
 class Witness(Protocol):
     """Takes evidence of what is around executions; nothing of it can harm one."""
 
+    def missing_for(self, policy: EvidencePolicy | None) -> str:
+        """Say what this machine lacks for what a policy asks for, by name; empty where it lacks
+        nothing."""
+
     def wants(self, execution: Execution, script: Script) -> bool:
         """Tell whether evidence may be kept of an execution whose script is about to start."""
 
@@ -343,6 +348,10 @@ class Witness(Protocol):
 
 class NoWitness:
     """Takes none."""
+
+    def missing_for(self, policy: EvidencePolicy | None) -> str:
+        """Lack nothing, as nothing is taken."""
+        return ''
 
     def wants(self, execution: Execution, script: Script) -> bool:
         """Want none."""

@@ -15,13 +15,15 @@ from gateway_node.executions.script_log import ScriptLog
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.scripts.errors import ScriptNotFound
+from gateway_node.scripts.evidence_policy import BAG_TOPICS
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.managed_scripts import ManagedChanges
-from gateway_node.scripts.metadata import Metadata
+from gateway_node.scripts.metadata import Metadata, refusal
 from gateway_node.scripts.script_folders import new_script_id
 from gateway_node.scripts.upload import Upload
 from gateway_node.scripts.values import Script
+from gateway_node.violations import Violation
 
 Deleted = Callable[[EntityRef, str, Actor], Awaitable[None]]
 """Is told that an actor deleted a script of an entity."""
@@ -87,6 +89,7 @@ class ScriptChanges:
         whether it was; StoreUnavailable.
         """
         self._guard.check(entity, actor)
+        self._check_evidence(metadata)
         script_id = new_script_id()
         if key is not None:
             await self._store.keys.reserve(key, script_id)
@@ -120,6 +123,8 @@ class ScriptChanges:
         """
         await self._check_seen(entity, script_id, actor)
         self._guard.check(entity, actor)
+        if metadata is not None:
+            self._check_evidence(metadata)
         script = await self._library.replace(
             entity,
             script_id,
@@ -133,6 +138,12 @@ class ScriptChanges:
         )
         await self._script_log.wait_told()
         return script
+
+    def _check_evidence(self, metadata: Metadata) -> None:
+        """Raise ScriptRefused where evidence is asked for that this machine cannot take."""
+        missing = self._executions.missing_for(metadata.evidence)
+        if missing:
+            raise refusal([Violation(path=BAG_TOPICS, reason=f'cannot be recorded: {missing}')])
 
     async def delete(self, entity: EntityRef, script_id: str, *, actor: Actor) -> None:
         """Remove a script; its ended executions stay readable, with the versions that they name;

@@ -107,6 +107,8 @@ class ExecutionService:
         self._clock = clock
         self._settings = settings
         self._guard = guard
+        self.missing_for = witness.missing_for
+        """Says what this machine lacks for the evidence that a policy asks for, by name."""
         self._retention = Retention(
             store=store,
             ledger=ledger,

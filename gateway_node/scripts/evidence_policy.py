@@ -10,6 +10,8 @@ from gateway_node.strict_json import pointer_token, shown
 from gateway_node.violations import Violation
 
 MAX_BAG_TOPICS = 32
+BAG_TOPICS = '/evidence/bag_topics'
+"""Where they stand, in the metadata of a script and in an instance."""
 
 _TOPIC = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 

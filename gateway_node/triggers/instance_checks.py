@@ -14,15 +14,18 @@ from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.proximity import StartUnattended
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.errors import (
+    InstanceRefused,
     LibraryUnavailable,
     ParametersInvalid,
     SchemaCheckUnavailable,
     ScriptNotFound,
     ScriptsTurnedOff,
 )
+from gateway_node.scripts.evidence_policy import BAG_TOPICS
 from gateway_node.scripts.instances import InstanceDefinition
 from gateway_node.triggers.errors import SecretsInInstance
 from gateway_node.triggers.values import Instance
+from gateway_node.violations import Violation
 
 _FOR_GOOD = (
     ScriptNotFound,
@@ -52,6 +55,7 @@ class InstanceChecks:
         Raises:
             ScriptNotFound, ParametersInvalid, TimeoutTooLong, FeatureNotAvailable, DiskSpaceLow,
             RunnerUnavailable, SchemaCheckUnavailable: as their names say.
+            InstanceRefused: it asks for evidence that this machine cannot take.
             SecretsInInstance: secrets are among the parameters.
             BeyondScope: what it looks at is more than the actor may see.
             StartUnattended, ConfirmationNeeded: of a script whose starts somebody has to attend,
@@ -60,6 +64,10 @@ class InstanceChecks:
         definition = instance.definition
         order = await self._check_start(instance, actor)
         _check_scope(definition, actor)
+        missing = self._executions.missing_for(definition.evidence)
+        if missing:
+            reason = f'cannot be recorded: {missing}'
+            raise InstanceRefused([Violation(path=BAG_TOPICS, reason=reason)])
         confirmation = order.script.confirmation
         if definition.start_triggers and confirmation is not None and not definition.confirmed:
             raise ConfirmationNeeded.of(order)

@@ -16,6 +16,7 @@ from gateway_node.evidence.values import (
     LogLines,
 )
 from gateway_node.executions.values import Execution, ExecutionStatus
+from gateway_node.scripts.evidence_policy import EvidencePolicy
 from gateway_node.scripts.values import Script, Verdict
 
 
@@ -30,6 +31,10 @@ class FakeWitness:
         self.hold_before = asyncio.Event()
         """Cleared by a test, it keeps `before` waiting."""
         self.hold_before.set()
+
+    def missing_for(self, policy: EvidencePolicy | None) -> str:
+        """Lack nothing."""
+        return ''
 
     def wants(self, execution: Execution, script: Script) -> bool:
         """Tell what the test says."""

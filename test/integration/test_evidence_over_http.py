@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 import zipfile
 
-from api_support import Api, serve_api
+from api_support import Api, form, serve_api
 import pytest
 from waiting import wait_until
 
@@ -245,11 +245,40 @@ async def test_a_bag_is_recorded_while_the_script_runs(api: Api, tmp_path: Path)
     assert [*(tmp_path / 'bags').iterdir()] == []
 
 
-async def test_where_no_bag_can_be_recorded_evidence_says_why(api: Api) -> None:
-    """By the name of what is missing; everything else is there."""
+async def test_where_no_bag_can_be_recorded_that_is_said_at_once(api: Api) -> None:
+    """By the name of what is missing, to who uploads a script or makes an instance."""
+    script_id = await api.upload(ENTITY)
     api.seen.robot.bag_fault = 'rosbag2_py is not installed'
+    evidence = {'when': 'always', 'bag_topics': ['/scan']}
+    instance = {'json': {'name': 'one', 'evidence': evidence}}
+
+    def upload() -> dict[str, Any]:
+        return {'data': form(b'true\n', 'a.sh', {'evidence': evidence})}
+
+    for method, path, body, place in (
+        ('POST', f'/{ENTITY}/scripts', upload(), ''),
+        ('PUT', f'/{ENTITY}/scripts/{script_id}', upload(), ''),
+        ('POST', f'/{ENTITY}/scripts/{script_id}/instances', instance, '/body'),
+    ):
+        status, answer = await api.json(method, path, **body)
+        assert (status, answer['parameters']['violations']) == (
+            400,
+            [
+                {
+                    'path': f'{place}/evidence/bag_topics',
+                    'reason': 'cannot be recorded: rosbag2_py is not installed',
+                }
+            ],
+        ), path
+    api.seen.robot.bag_fault = ''
+
+
+async def test_where_a_bag_cannot_be_recorded_any_more_evidence_says_why(api: Api) -> None:
+    """Everything else is there."""
     policy = {'when': 'always', 'bag_topics': ['/scan']}
-    told = await summary(api, await executed(api, await api.upload(ENTITY, evidence=policy)))
+    script_id = await api.upload(ENTITY, evidence=policy)
+    api.seen.robot.bag_fault = 'rosbag2_py is not installed'
+    told = await summary(api, await executed(api, script_id))
     assert told['bag'] == {
         'topics': ['/scan'],
         'files': [],
@@ -397,3 +426,23 @@ async def test_many_starts_at_once_look_at_the_graph_once(api: Api) -> None:
             (await api.runner.script(execution_id)).exit()
             await api.listener.wait_for(execution_id)
     assert api.seen.robot.looks == 1
+
+
+async def test_what_an_instance_says_goes_before_what_its_script_does(api: Api) -> None:
+    """The robot is looked at for as long as the instance asks; its executions have evidence."""
+    script_id = await api.upload(ENTITY)
+    path = f'/{ENTITY}/scripts/{script_id}/instances'
+    status, body = await api.json('POST', path, json={'name': 'one', 'evidence': 'always'})
+    assert status == 201, body
+    assert api.seen.robot.kept == 1
+    status, body = await api.json('POST', f'{path}/one/executions', json={})
+    assert status == 202, body
+    execution_id = str(body['id'])
+    (await api.runner.script(execution_id)).exit()
+    await api.listener.wait_for(execution_id)
+    await wait_until(lambda: execution_id in api.seen.files.kept, what='evidence that is kept')
+    other = await executed(api, script_id)
+    assert api.seen.files.kept.keys() == {execution_id}
+    assert (await compared(api, other, execution_id))['script']['same']
+    assert (await api.request('DELETE', f'{path}/one')).status == 204
+    assert api.seen.robot.kept == 0

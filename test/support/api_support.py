@@ -255,7 +255,7 @@ async def serve_api(
     listener = RecordingListener()
     robot = FakeRobot()
     preconditions = preconditions_on(robot, book=instance_book)
-    witness = early_witness(clock)
+    witness = early_witness(clock, instance_book)
     check_proximity = NoProximityCheck() if proximity is None else proximity(clock)
     library = ScriptLibrary(
         scripts_dir=directory / 'scripts' if scripts else None,
@@ -306,6 +306,7 @@ async def serve_api(
         witness,
         room=room,
         library=library,
+        instances=instance_book,
         runner=runner,
         free_space=free_space,
         documents=documents,

@@ -16,9 +16,11 @@ from gateway_node.evidence.policies import Policies
 from gateway_node.evidence.ports import ExecutionDocuments
 from gateway_node.evidence.vigil import Vigil
 from gateway_node.evidence.witnessing import EvidenceWitness, Means
+from gateway_node.evidence_room import declared_policies, policies_of
 from gateway_node.executions.room import ExecutionRoom
 from gateway_node.scripts.evidence_policy import EvidenceWhen
 from gateway_node.scripts.library import ScriptLibrary
+from gateway_node.triggers.instance_book import InstanceBook
 
 MAX_BYTES = 1024 * 1024
 
@@ -35,9 +37,9 @@ class EvidenceStage:
     evidence: Evidence
 
 
-def early_witness(clock: Clock, default: EvidenceWhen = EvidenceWhen.NEVER) -> EvidenceWitness:
+def early_witness(clock: Clock, instances: InstanceBook) -> EvidenceWitness:
     """Return a witness that `opened_stage` opens."""
-    return EvidenceWitness(Policies(default), clock)
+    return EvidenceWitness(Policies(EvidenceWhen.NEVER, policies_of(instances)), clock)
 
 
 def opened_stage(
@@ -45,6 +47,7 @@ def opened_stage(
     *,
     room: ExecutionRoom,
     library: ScriptLibrary,
+    instances: InstanceBook,
     runner: FakeScriptRunner,
     free_space: FakeFreeSpace,
     documents: ExecutionDocuments,
@@ -72,7 +75,8 @@ def opened_stage(
         max_bytes=max_bytes,
         clock=clock,
     )
-    vigil = Vigil(robot, witness.policies, library.evidence_policies)
+    vigil = Vigil(robot, witness.policies, lambda: declared_policies(library, instances))
+    instances.add_listener(vigil)
     room.ledger.add_listener(keeping)
     room.ledger.add_listener(vigil)
     witness.open(
