@@ -24,6 +24,7 @@ from gateway_node.client.errors import (
     Unavailable,
 )
 from gateway_node.client.remote_gateway import Gateway
+from gateway_node.client.script_instances import ScriptInstances
 from gateway_node.client.values import (
     Artifact,
     Dropped,
@@ -31,6 +32,7 @@ from gateway_node.client.values import (
     Event,
     Execution,
     GenericError,
+    Instance,
     Line,
     Need,
     Progress,
@@ -59,6 +61,7 @@ __all__ = [
     'GatewayError',
     'GatewayUnreachable',
     'GenericError',
+    'Instance',
     'InvalidRequest',
     'LimitReached',
     'Line',
@@ -70,6 +73,7 @@ __all__ = [
     'Readiness',
     'Refused',
     'Script',
+    'ScriptInstances',
     'StartOptions',
     'Status',
     'StillOpen',

@@ -14,6 +14,7 @@ from gateway_node.client.json_exchange import Api, get, with_json, with_key
 from gateway_node.client.listings import list_executions, list_scripts
 from gateway_node.client.queries import by_parameters, target, Wanted
 from gateway_node.client.reattaching import Reattaching
+from gateway_node.client.script_instances import ScriptInstances
 from gateway_node.client.shown_credentials import authorization
 from gateway_node.client.stopping import Started
 from gateway_node.client.transport import Request, Transport
@@ -169,6 +170,11 @@ class Gateway:
         where = target(*entity.split('/'), 'scripts', script_id, 'executions')
         asked = {'execution_type': execution_type, 'parameters': parameters, **options}
         return self._begin(with_json('POST', where, asked, with_key(idempotency_key)))
+
+    def instances(self, entity: str, script: Script | str) -> ScriptInstances:
+        """Return the instances of a script of an entity, by its id; nothing is sent."""
+        script_id = script.id if isinstance(script, Script) else script
+        return ScriptInstances(self._api, self._begin, entity, script_id)
 
     def readiness(
         self,

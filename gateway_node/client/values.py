@@ -210,6 +210,36 @@ class Trigger:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Instance:
+    """An instance of a script: what it is given, and what starts and stops it."""
+
+    name: str
+    enabled: bool
+    """Whether its triggers fire."""
+    managed: bool
+    """From the gateway's manifest."""
+    version: str
+    execution_id: str | None
+    """Of its open execution, where there is one."""
+    fault: str | None
+    """Why it would not start as things are; never told in lists."""
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> 'Instance':
+        """Read one as it is answered."""
+        return cls(
+            name=fields['name'],
+            enabled=fields['enabled'],
+            managed=fields['managed'],
+            version=fields['version'],
+            execution_id=fields.get('execution', {}).get('id'),
+            fault=fields.get('fault'),
+            fields=fields,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution:
     """One start of a script, as far as the answer told of it; what it did not tell is None.
 

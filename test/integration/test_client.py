@@ -84,6 +84,32 @@ def test_why_a_script_would_not_start_is_told_without_a_start(gateway: Gateway) 
     assert 'confirmed' in (need.message or '')
 
 
+def test_an_instance_is_made_started_stopped_and_gone(gateway: Gateway) -> None:
+    """With what it says; one execution of it is open at a time."""
+    instances = gateway.instances(ENTITY, gateway.upload(ENTITY, SLEEPS, file_name='a.sh'))
+    trigger = {'condition': {'interval_sec': 86400}}
+    made = instances.create('daily', {'start_triggers': [trigger], 'enabled': False})
+    assert (made.name, made.enabled, made.managed, made.fault) == ('daily', False, False, None)
+    assert instances.enable('daily').enabled
+    assert not instances.enable('daily', enabled=False).enabled
+    assert instances.replace('daily', {'description': 'By hand.'}).version != made.version
+    execution = instances.start('daily')
+    assert [each.execution_id for each in instances.all()] == [execution.id]
+    with pytest.raises(Conflict):
+        instances.start('daily')
+    with pytest.raises(Conflict):
+        instances.delete('daily')
+    instances.stop('daily')
+    assert gateway.wait(execution, DEADLINE_SEC).fields['instance'] == 'daily'
+    instances.delete('daily')
+    with pytest.raises(NotFound):
+        instances.get('daily')
+    with pytest.raises(InvalidRequest) as refused:
+        instances.create('daily', {'priority': 1000, 'colour': 'red'})
+    told = refused.value.parameters['violations']
+    assert {each['path'] for each in told} == {'/body/priority', '/body/colour'}
+
+
 def test_what_the_robot_is_not_comes_with_the_refusal(gateway: Gateway) -> None:
     """A program tells from that what to wait for."""
     needs = [{'condition': {'node': '/arm'}, 'description': 'Arm first.', 'max_age_sec': 0.1}]
