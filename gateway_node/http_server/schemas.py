@@ -7,6 +7,7 @@ as the components of an OpenAPI document do.
 
 from gateway_node.access.audit import NoteKind
 from gateway_node.callbacks.values import CallbackStatus
+from gateway_node.conditions.condition_schema import preconditions_schema
 from gateway_node.entities.values import ComponentKind
 from gateway_node.executions.actors import Role
 from gateway_node.executions.entity_lock import LockScope
@@ -74,7 +75,7 @@ _SCRIPT_WHERE_SET: Schema = {
             'output_mb': AMOUNT,
         },
     ),
-    'preconditions': array_of(ANY_OBJECT),
+    'preconditions': preconditions_schema(reference_to('Condition')),
     'evidence': EVIDENCE_SCHEMA,
     'mended': MENDED,
     'entry': TEXT,
@@ -310,7 +311,7 @@ SCHEMAS: dict[str, Schema] = {
             'path': TEXT,
             'description': TEXT,
             'wanted': TEXT,
-            'condition': ANY_OBJECT,
+            'condition': reference_to('Condition'),
             'hold': FLAG,
             'max_age_sec': AMOUNT,
             'truth': {'type': ['boolean', 'null']},
