@@ -13,14 +13,14 @@ import contextlib
 import logging
 
 from gateway_node.entities.directory import EntityDirectory
-from gateway_node.entities.values import EntityRef, NodeName
+from gateway_node.entities.values import EntityRef
+from gateway_node.executions.accepted_scripts import AcceptedScripts
 from gateway_node.executions.candidates import Admitted, Candidate, refusals_end_it
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import (
     GatewayShuttingDown,
     NotStartable,
     RunnerUnavailable,
-    TimeoutTooLong,
 )
 from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.instance_refs import instance_of, InstanceRef
@@ -32,6 +32,7 @@ from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.queue_news import QueueNews
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_checks import StartChecks
+from gateway_node.executions.start_orders import StartOrders
 from gateway_node.executions.start_places import StartPlaces
 from gateway_node.executions.values import Execution, FailureReason
 from gateway_node.scripts.errors import (
@@ -70,7 +71,6 @@ class Admission:
         looked: LookedStarts,
     ) -> None:
         """`up_sec` tells how long all gateways on the store were up."""
-        self._library = library
         self._runner = runner
         self._free_space = free_space
         self._settings = settings
@@ -78,11 +78,12 @@ class Admission:
         self._line = places.line
         self._places = places
         self._up_sec = up_sec
-        self._scripts: dict[str, Script] = {}
+        self._scripts = AcceptedScripts(library)
         self.secrets = HeldSecrets()
         """Of what waits, or may be tried again, until it leaves."""
         self._proven = ProvenStarts(proximity)
         self._looked = looked
+        self._orders = StartOrders(settings, self.secrets, looked)
         self._queue_news = QueueNews(ledger, self._line.waits)
         self._directory: EntityDirectory | None = None
         self._closed = False
@@ -90,6 +91,7 @@ class Admission:
     def open(self, directory: EntityDirectory) -> None:
         """Let in from now on; what is accepted waits for its entity in the directory."""
         self._directory = directory
+        self._orders.open(directory)
 
     def close(self) -> None:
         """Let in nothing more but what is accepted; that is stopped by who drives it."""
@@ -120,7 +122,7 @@ class Admission:
             self.secrets.hold_where_needed(admitted, candidate.attempt)
             if not candidate.runs:
                 # A schedule needs no version before its start.
-                del self._scripts[candidate.execution_id]
+                self._scripts.forget(candidate.execution_id)
             return admitted
 
     async def look_ahead(self, starts: Iterable[tuple[Candidate, Script]]) -> None:
@@ -137,9 +139,8 @@ class Admission:
             SchemaCheckUnavailable, ParametersInvalid, TimeoutTooLong, FeatureNotAvailable: as
             `walk_in`.
         """
-        script = await self._library.get(candidate.entity, candidate.script_id)
-        candidate.check_seen(script)
-        order = await self._checks.check(self._order(candidate, script))
+        script = await self._scripts.present(candidate)
+        order = await self._checks.check(self._orders.of(candidate, script))
         await self._runner.look_over(order)
         return order
 
@@ -156,11 +157,12 @@ class Admission:
         with self._leaving_at_errors(candidate), refusals_end_it():
             async with self._before_it_expires(candidate):
                 # Where it is gone there is nothing to wait for.
-                script = await self._script(candidate)
+                script = await self._scripts.of(candidate)
                 if not candidate.in_line:
                     await self._wait_online(candidate.entity)
                     await self._looked.wait(
-                        self._order(candidate, script), self._settings.restarts.entity_timeout_sec
+                        self._orders.of(candidate, script),
+                        self._settings.restarts.entity_timeout_sec,
                     )
                 order = await self._check_in_with_patience(candidate)
             # A schedule that is let in is one no more.
@@ -175,14 +177,13 @@ class Admission:
 
         `after` is the execution whose start is that of this one, too.
         """
-        script = await self._library.get(entity, script_id)
-        self._scripts[execution_id] = script
+        script = await self._scripts.keep_present(execution_id, entity, script_id)
         self._proven.follow(execution_id, after)
         return script
 
     def leave(self, execution_id: str) -> None:
         """Free what an execution, or a schedule, holds; harmless where that is nothing."""
-        self._scripts.pop(execution_id, None)
+        self._scripts.forget(execution_id)
         self.secrets.forget(execution_id)
         self._proven.forget(execution_id)
         self._places.leave(execution_id)
@@ -201,8 +202,7 @@ class Admission:
 
     def versions_in_use(self, script_id: str) -> frozenset[str]:
         """Return the versions of a script that whoever is in, or is being let in, needs."""
-        needed = self._scripts.values()
-        return frozenset(script.version for script in needed if script.id == script_id)
+        return self._scripts.versions_in_use(script_id)
 
     @contextlib.contextmanager
     def _leaving_at_errors(self, candidate: Candidate) -> Iterator[None]:
@@ -233,8 +233,8 @@ class Admission:
     async def _check_and_ask(self, candidate: Candidate) -> Admitted:
         """Check, take a place or stand in line, ask the runner: nothing is on record yet."""
         while True:
-            script = await self._script(candidate)
-            order = await self._checks.check(self._order(candidate, script))
+            script = await self._scripts.of(candidate)
+            order = await self._checks.check(self._orders.of(candidate, script))
             if order.secrets and candidate.schedule_id is not None:
                 raise SecretsScheduled(order.secrets)
             if script.confirmation is not None and not candidate.confirmed:
@@ -258,8 +258,8 @@ class Admission:
     async def _check_in(self, candidate: Candidate) -> StartOrder:
         """Check, wait for a place, ask the runner: the same for all that is on record."""
         while True:
-            script = await self._script(candidate)
-            order = await self._checks.check(self._order(candidate, script))
+            script = await self._scripts.of(candidate)
+            order = await self._checks.check(self._orders.of(candidate, script))
             self._proven.check_proven(candidate, script)
             turn = self._line.join(candidate.place(script))
             if not turn.done():
@@ -281,7 +281,7 @@ class Admission:
     async def _is_still(self, candidate: Candidate, script: Script) -> bool:
         # Replaced meanwhile, perhaps by the same bytes with other metadata, or under another
         # name: what was checked is not what would be started.
-        return await self._script(candidate, within_sec=_CHECKED_SEC) == script
+        return await self._scripts.of(candidate, within_sec=_CHECKED_SEC) == script
 
     async def _check_in_with_patience(self, candidate: Candidate) -> StartOrder:
         for attempts_left in reversed(range(_ATTEMPTS)):
@@ -294,24 +294,6 @@ class Admission:
                 await asyncio.sleep(_RETRY_SEC)
         raise AssertionError
 
-    async def _script(self, candidate: Candidate, within_sec: float = 0.0) -> Script:
-        """Return the script as it was accepted, else as it is now, and keep that version.
-
-        For `within_sec` see `ScriptLibrary.get`.
-
-        Nobody keeps versions of a managed script: it is always as it is now. What is gone is gone
-        in each version. ScriptNotFound, and what `Candidate.check_seen` raises.
-        """
-        script = await self._library.get(
-            candidate.entity, candidate.script_id, within_sec=within_sec
-        )
-        kept = self._scripts.get(candidate.execution_id)
-        if candidate.accepted and kept is not None and not kept.managed:
-            script = kept
-        self._scripts[candidate.execution_id] = script
-        candidate.check_seen(script)
-        return script
-
     async def _wait_online(self, entity: EntityRef) -> None:
         assert self._directory is not None, 'admission is not open'
         timeout_sec = self._settings.restarts.entity_timeout_sec
@@ -323,32 +305,6 @@ class Admission:
                 FailureReason.ENTITY_ABSENT,
                 f'{entity.path} did not come online within {timeout_sec:g} s',
             ) from None
-
-    def _order(self, candidate: Candidate, script: Script) -> StartOrder:
-        return StartOrder(
-            execution_id=candidate.execution_id,
-            entity=candidate.entity,
-            script=script,
-            parameters=self.secrets.parameters_of(candidate),
-            secrets=candidate.secrets,
-            preconditions=self._looked.required(candidate, script),
-            arguments=candidate.arguments,
-            timeout_sec=self._time_limit(candidate, script),
-            stop_grace_period_sec=self._settings.stop_grace_period_sec,
-            node=self._node_of(candidate.entity),
-        )
-
-    def _node_of(self, entity: EntityRef) -> NodeName | None:
-        return None if self._directory is None else self._directory.node_of(entity)
-
-    def _time_limit(self, candidate: Candidate, script: Script) -> float:
-        longest_sec = script.timeout_sec or self._settings.default_timeout_sec
-        asked_sec = candidate.timeout_sec
-        if asked_sec is None:
-            return longest_sec
-        if asked_sec > longest_sec and not candidate.accepted:
-            raise TimeoutTooLong(asked_sec, longest_sec, by_default=script.timeout_sec is None)
-        return min(asked_sec, longest_sec)
 
     def _refuse_when_closed(self) -> None:
         if self._closed:

@@ -36,8 +36,9 @@ class OfReadiness(OfScript):
 async def show_readiness(call: Call[OfReadiness, None]) -> Answer:
     """Tell why a script would not start now, and what would have to change.
 
-    With `instance`, why an instance of it would not. Every need of a start is looked at, in the order in which a start asks for it. `ready` tells
-    whether a start that says nothing but its `execution_type` would begin at once.
+    With `instance`, why an instance of it would not. Every need of a start is looked at, in the
+    order in which a start asks for it. `ready` tells whether a start that says nothing but its
+    `execution_type` would begin at once.
     """
     at, services = call.at, call.services
     if at.ref is not None:
