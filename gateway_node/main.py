@@ -112,12 +112,14 @@ async def _serve_until(signals: EndSignals, node: GatewayNode) -> None:
         user_id=os.geteuid(),
         monotonic=clock.monotonic,
     )
+    robot_values = node.create_robot_values()
     node_side = NodeSide(
         name=node.name,
         versions={'ros_distribution': ros_distribution(), 'rmw': rmw_identifier()},
         unseen_nodes=unseen_nodes,
         namesakes=Namesakes(node.name),
-        robot_values=node.create_robot_values(),
+        robot_values=robot_values,
+        robot_witness=node.create_robot_witness(robot_values),
         code_display=node.create_proximity_topic(os.environ),
     )
     # Of this process alone: robots can have one hostname, and gateways of one host one name.

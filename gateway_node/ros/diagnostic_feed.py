@@ -8,7 +8,7 @@ from rclpy.node import Node
 
 from gateway_node.conditions.sources import DiagnosticLevel, Reading, RobotSource
 from gateway_node.ros.diagnostic_statuses import DiagnosticStatuses, Status
-from gateway_node.ros.readings import Batch
+from gateway_node.ros.readings import Batch, OnDiagnostics
 from gateway_node.ros.topic_reader import TopicReader
 
 _TOPIC = '/diagnostics'
@@ -21,9 +21,12 @@ _MAX_TEXT = 1000
 class DiagnosticFeed:
     """Puts the worst status of each glob where it is another, and why there is none."""
 
-    def __init__(self, node: Node, put: Callable[[Batch], None]) -> None:
+    def __init__(
+        self, node: Node, put: Callable[[Batch], None], on_diagnostics: OnDiagnostics
+    ) -> None:
         """Subscribe to nothing yet."""
         self._put = put
+        self._on_diagnostics = on_diagnostics
         self._reader = TopicReader(node, _TOPIC, _KEPT_MESSAGES, self._take)
         self._statuses = DiagnosticStatuses()
         self._sources: dict[str, DiagnosticLevel] = {}
@@ -69,6 +72,7 @@ class DiagnosticFeed:
             self._tell(self._sources, now, str(error))
             return
         self._heard = True
+        self._on_diagnostics(message, now)
         told = self._statuses.take(
             Status(name=each.name, level=each.level[0], message=each.message[:_MAX_TEXT])
             for each in message.status

@@ -24,7 +24,7 @@ from gateway_node.ros.diagnostic_feed import DiagnosticFeed
 from gateway_node.ros.graph_facts import GraphFacts
 from gateway_node.ros.lifecycle_feed import LifecycleFeed
 from gateway_node.ros.parameter_feed import ParameterFeed
-from gateway_node.ros.readings import Batch
+from gateway_node.ros.readings import Batch, OnDiagnostics
 from gateway_node.ros.topic_feed import TopicFeed
 
 _log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class Feeds:
         depth: int,
         put: Callable[[Batch], None],
         on_message: Callable[[str], None],
+        on_diagnostics: OnDiagnostics,
     ) -> None:
         """`depth` messages of a topic are kept until they are read; `on_message` is called with
         the topic of each that is."""
@@ -60,6 +61,7 @@ class Feeds:
         self._depth = depth
         self._put = put
         self._on_message = on_message
+        self._on_diagnostics = on_diagnostics
         self._feeds: dict[str, tuple[Feed, Set[RobotSource]]] = {}
         self._numbers: Mapping[RobotSource, int] = {}
         self._failed: set[tuple[str, str]] = set()
@@ -116,7 +118,7 @@ class Feeds:
         if isinstance(source, ParameterValue):
             return ParameterFeed(self._node, self._put)
         if isinstance(source, DiagnosticLevel):
-            return DiagnosticFeed(self._node, self._put)
+            return DiagnosticFeed(self._node, self._put, self._on_diagnostics)
         return GraphFacts(self._node, self._put)
 
 

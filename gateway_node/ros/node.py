@@ -28,6 +28,7 @@ from rclpy.utilities import remove_ros_args
 from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.values import Execution
 from gateway_node.ros.configuration import Configuration
+from gateway_node.ros.diagnostic_ring import DiagnosticRing
 from gateway_node.ros.discovery_range import is_this_host, LIMITS
 from gateway_node.ros.errors import (
     ArgumentUnknown,
@@ -39,6 +40,7 @@ from gateway_node.ros.graph_watch import GraphWatch
 from gateway_node.ros.parameter_sources import ParameterSources
 from gateway_node.ros.parameters import declare_parameters
 from gateway_node.ros.robot_values import RosRobotValues
+from gateway_node.ros.robot_witness import RosRobotWitness
 from gateway_node.ros.status_reports import Reporter
 from gateway_node.ros.status_topic import StatusTopic
 
@@ -89,7 +91,9 @@ class GatewayNode:
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         """For each time that the publisher is to look at what is queued, or at `_stopping`."""
         self._status_topic: StatusTopic | None = None
+        self._diagnostics = DiagnosticRing()
         self._robot_values: RosRobotValues | None = None
+        self._robot_witness: RosRobotWitness | None = None
         self._executor = SingleThreadedExecutor(context=context)
         teardown.callback(self._executor.shutdown)
         self._executor.add_node(node)
@@ -198,9 +202,24 @@ class GatewayNode:
         if self._robot_values is not None:
             raise RuntimeError('values of the robot are read in one place')
         self._robot_values = RosRobotValues(
-            self._node.context, self._name, self._configuration.triggers.max_rate_hz
+            self._node.context,
+            self._name,
+            self._configuration.triggers.max_rate_hz,
+            self._diagnostics.take,
         )
         return self._robot_values
+
+    def create_robot_witness(self, values: RosRobotValues) -> RosRobotWitness:
+        """Return what looks around for evidence, once; it ends with the node.
+
+        `values` are those that `create_robot_values` returned.
+        """
+        if self._robot_witness is not None:
+            raise RuntimeError('there is one witness')
+        self._robot_witness = RosRobotWitness(
+            self._node.context, self._name, values, self._diagnostics
+        )
+        return self._robot_witness
 
     def start(
         self, loop: asyncio.AbstractEventLoop, on_graph: Callable[[GraphSnapshot], None]
@@ -232,8 +251,9 @@ class GatewayNode:
         """
         if self._phase is _Phase.STOPPED:
             raise RuntimeError('the node cannot be stopped: it is stopped')
-        if self._robot_values is not None:
-            self._robot_values.close()
+        for reading in (self._robot_witness, self._robot_values):
+            if reading is not None:
+                reading.close()
         if self._status_topic is not None:
             self._status_topic.flush()
         self._phase = _Phase.STOPPED

@@ -8,11 +8,14 @@ import contextlib
 from dataclasses import replace
 import threading
 import time
+from typing import Any
 
 from gateway_node.conditions.sources import Reading, RobotSource, TopicValue
 
 Batch = Mapping[RobotSource, Reading]
 """Readings that were made together, as the fields of one message are."""
+OnDiagnostics = Callable[[Any, float], None]
+"""Takes each message of `/diagnostics` that is read, and when it came, on a ROS thread."""
 MAX_WAITING = 1000
 """Batches; where more wait, the newest become one: values are left out, messages counted."""
 SLICE_SEC = 0.002

@@ -22,7 +22,7 @@ from gateway_node.conditions.sources import (
 )
 from gateway_node.entities.values import NodeName
 from gateway_node.executions.listeners import Guard
-from gateway_node.ros.readings import Readings
+from gateway_node.ros.readings import OnDiagnostics, Readings
 from gateway_node.ros.values_thread import ValuesThread
 
 _log = logging.getLogger(__name__)
@@ -33,11 +33,18 @@ _Tell = Callable[[Reading], None]
 class RosRobotValues:
     """RobotValues on rclpy."""
 
-    def __init__(self, context: Context, node: NodeName, max_rate_hz: float) -> None:
+    def __init__(
+        self,
+        context: Context,
+        node: NodeName,
+        max_rate_hz: float,
+        on_diagnostics: OnDiagnostics,
+    ) -> None:
         """Read nothing yet; `node` is the gateway's own."""
         self._context = context
         self._node = node
         self._interval_sec = 1 / max_rate_hz
+        self._on_diagnostics = on_diagnostics
         self._guard = Guard()
         self._watches: dict[RobotSource, dict[int, _Tell]] = {}
         self._begun: dict[RobotSource, int] = {}
@@ -129,6 +136,7 @@ class RosRobotValues:
             readings=Readings(self._loop, self._told),
             interval_sec=self._interval_sec,
             samples=samples,
+            on_diagnostics=self._on_diagnostics,
         )
 
     def _told(self, source: RobotSource, reading: Reading) -> None:

@@ -7,16 +7,15 @@ import logging
 import threading
 import time
 
-import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.guard_condition import GuardCondition
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 
 from gateway_node.conditions.sources import Reading, RobotSource
 from gateway_node.entities.values import NodeName
-from gateway_node.ros.readings import Readings
+from gateway_node.ros.hidden_node import hidden_node
+from gateway_node.ros.readings import OnDiagnostics, Readings
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +44,7 @@ class ValuesThread:
         readings: Readings,
         interval_sec: float,
         samples: bool,
+        on_diagnostics: OnDiagnostics,
     ) -> None:
         """`start` comes next. What was read is sent on once in an interval.
 
@@ -56,6 +56,7 @@ class ValuesThread:
         self._readings = readings
         self._interval_sec = interval_sec
         self._samples = samples
+        self._on_diagnostics = on_diagnostics
         self._lock = threading.Lock()
         self._wanted: Mapping[RobotSource, int] = {}
         self._is_new = False
@@ -113,28 +114,14 @@ class ValuesThread:
 
     @contextlib.contextmanager
     def _node(self) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
-        # Nothing but what is needed, and nothing of what was said of the gateway's own node:
-        # neither its name nor use_sim_time, which would hold on the clock with the simulation's.
-        node = rclpy.create_node(
-            self._name.name,
-            namespace=self._name.namespace,
-            context=self._context,
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
-            parameter_overrides=[Parameter('start_type_description_service', value=False)],
-        )
-        executor = SingleThreadedExecutor(context=self._context)
-        executor.add_node(node)
-        with self._lock:
-            self._guard = node.create_guard_condition(lambda: None)
-        try:
-            yield node, executor
-        finally:
+        with hidden_node(self._context, self._name) as (node, executor):
             with self._lock:
-                self._guard = None
-            executor.shutdown()
-            node.destroy_node()
+                self._guard = node.create_guard_condition(lambda: None)
+            try:
+                yield node, executor
+            finally:
+                with self._lock:
+                    self._guard = None
 
     def _read(self, node: Node, executor: SingleThreadedExecutor) -> None:
         # What it needs is loaded here, where nobody waits for it, and only where it is needed.
@@ -145,6 +132,7 @@ class ValuesThread:
             depth=1 if self._samples else _EACH_DEPTH,
             put=self._readings.put,
             on_message=self._on_message,
+            on_diagnostics=self._on_diagnostics,
         )
         look_at = send_at = linger_until = 0.0
         self._is_new = True

@@ -32,6 +32,7 @@ from gateway_node.conditions.sources import (
 )
 from gateway_node.entities.values import NodeName
 from gateway_node.ros import service_questions, values_thread
+from gateway_node.ros.diagnostic_ring import DiagnosticRing
 from gateway_node.ros.robot_values import RosRobotValues
 
 OWN_NODE = NodeName(namespace='/', name='gateway_node')
@@ -74,7 +75,7 @@ def values(looks: Node, monkeypatch: pytest.MonkeyPatch) -> Iterator[RosRobotVal
     monkeypatch.setattr(values_thread, 'LOOK_SEC', 0.05)
     monkeypatch.setattr(values_thread, 'LINGER_SEC', 0.05)
     monkeypatch.setattr(service_questions, 'PATIENCE_SEC', 0.3)
-    made = RosRobotValues(looks.context, OWN_NODE, RATE_HZ)
+    made = RosRobotValues(looks.context, OWN_NODE, RATE_HZ, DiagnosticRing().take)
     yield made
     made.close()
 

@@ -4,7 +4,7 @@
 Each line is a JSON object: `{"publish": topic, "type": …, "messages": [{field: value}]}`, with
 `"reliable"`, `"kept"` (transient local) and `"hz"` (the first one over and over);
 `{"quiet": topic}` ends its publishers; `{"declare": parameter, "value": …}`, `{"set": …}` and
-`{"undeclare": …}`; `{"transition": name}`. After each it says `done`.
+`{"undeclare": …}`; `{"transition": name}`; `{"log": warning}`. After each it says `done`.
 """
 
 import array
@@ -64,6 +64,8 @@ class Part:
             self.publish(order)
         elif 'quiet' in order:
             self.quiet(order['quiet'])
+        elif 'log' in order:
+            self._node.get_logger().warning(order['log'])
         elif 'declare' in order:
             self._node.declare_parameter(order['declare'], order['value'])
         elif 'set' in order:
@@ -94,13 +96,18 @@ def _filled(message: Any, fields: dict[str, Any]) -> Any:
 
 
 def _made(value: Any) -> Any:
-    """Return what stands for `{"bytes": n}`, and a status of `{"status": name, "level": n}`."""
+    """Return what stands for `{"bytes": n}`, and a status of `{"status": name, "level": n}`.
+
+    A status may have a `"message"`.
+    """
     if isinstance(value, dict) and 'bytes' in value:
         return array.array('B', bytes(value['bytes']))
     if isinstance(value, list):
         return [_made(each) for each in value]
     if isinstance(value, dict):
-        return DiagnosticStatus(name=value['status'], level=bytes([value['level']]))
+        return DiagnosticStatus(
+            name=value['status'], level=bytes([value['level']]), message=value.get('message', '')
+        )
     return value
 
 
