@@ -20,7 +20,7 @@ class Status(enum.StrEnum):
     FAILED = 'failed'
     """Ended badly; `error` tells how."""
     TERMINATED = 'terminated'
-    """Stopped by a client."""
+    """Stopped by a client, or by a trigger of its instance."""
 
     @property
     def is_final(self) -> bool:

@@ -178,8 +178,8 @@ class ActiveExecution:
     def stop(self, action: StopAction, trigger: Trigger, actor: Actor) -> bool:
         """Ask for the end; False where the final status is decided already.
 
-        The first client's stop is the one that is recorded. A forced termination overrides a
-        stop, not the other way round; repeating either is harmless.
+        The first stop that somebody wants is the one that is recorded. A forced termination
+        overrides a stop, not the other way round; repeating either is harmless.
         """
         if self._decided:
             return False

@@ -65,7 +65,7 @@ def final_status_of(
     timeout_sec: float | None = None,
     lost: Looked | None = None,
 ) -> FinalStatus:
-    """Decide the final status: a client's stop first, then the gateway's reasons, then exit.
+    """Decide the final status: a wanted stop first, then the gateway's reasons, then exit.
 
     `timeout_sec`, and which precondition was `lost`, are None where that is not known any more,
     after a restart.
@@ -147,7 +147,7 @@ def status_without_outcome(
     left: tuple[UnkillableProcess, ...] = (),
     told: Mapping[str, Any] | None = None,
 ) -> FinalStatus:
-    """Conclude an execution of which no outcome is known: a client's stop goes before the
+    """Conclude an execution of which no outcome is known: a wanted stop goes before the
     reason."""
     if execution.stop_accepted:
         return FinalStatus(

@@ -27,7 +27,7 @@ class ExecutionStatus(enum.Enum):
     FAILED = 'failed'
     """It ended badly, or could not begin; `error` says how."""
     TERMINATED = 'terminated'
-    """A client stopped it."""
+    """A client stopped it, or a trigger of its instance did."""
 
 
 OPEN_STATUSES = frozenset({ExecutionStatus.PREPARED, ExecutionStatus.RUNNING})

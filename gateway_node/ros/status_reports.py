@@ -21,7 +21,7 @@ class ReportLevel(enum.IntEnum):
     OK = 0
     """Nothing to worry about: prepared, running, completed."""
     WARN = 1
-    """A client stopped it, or it found something that somebody should look at."""
+    """A client or a trigger stopped it, or it found something that somebody should look at."""
     ERROR = 2
     """It failed, or what it looked at did."""
 

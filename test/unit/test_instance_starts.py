@@ -11,6 +11,7 @@ from fakes import whole_log
 import pytest
 
 from gateway_node.executions.actors import Actor, GATEWAY, Role
+from gateway_node.executions.again import repetition_of
 from gateway_node.executions.errors import InstanceAlreadyRunning, StoreUnavailable
 from gateway_node.executions.events import EventKind, Happening
 from gateway_node.executions.instance_refs import (
@@ -228,3 +229,15 @@ async def test_a_firing_is_due_until_what_it_starts_is_on_record(stage: Stage) -
     await stage.listener.wait_for(execution.id)
     await stage.service.delete(APP, script_id, execution.id, actor=CLIENT)
     assert await pending(stage) == []
+
+
+async def test_what_is_repeated_by_hand_is_of_the_script_alone(stage: Stage) -> None:
+    """It is given what the first one was, whatever the instance has by now; and so it may run
+    beside the instance."""
+    script_id = await stage.upload()
+    first = await running(stage, script_id, fired())
+    (await stage.runner.script(first.id)).exit()
+    ended = await stage.listener.wait_for(first.id)
+    again = await start(stage, script_id, repetition_of(ended))
+    assert (again.instance, again.instance_version, again.parent) == (None, None, first.id)
+    await start(stage, script_id, BY_HAND)

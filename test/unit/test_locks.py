@@ -27,6 +27,7 @@ from gateway_node.executions.entity_lock import EntityLock, LockScope
 from gateway_node.executions.errors import BeyondScope, EntityLocked, StoreUnavailable
 from gateway_node.executions.events import Change, Event, EventKind, Happening, line_subject
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.rights import acting_with, rights_of
 from gateway_node.executions.scopes import Scope
 
 APP = EntityRef.from_path('apps/temp_sensor')
@@ -473,3 +474,17 @@ async def test_what_is_locked_beyond_the_scope_is_not_named(gate: Gate) -> None:
     with pytest.raises(BeyondScope) as refused:
         await gate.lock(APP, of_app, breaks=True)
     assert HOST.path not in str(refused.value)
+
+
+async def test_a_trigger_may_what_who_made_its_instance_may(gate: Gate) -> None:
+    """So a lock keeps those of others out, as it does whoever has no name; the gateway's own work
+    goes on."""
+    await gate.lock(APP, ANNA)
+    assert gate.may(acting_with(rights_of(ANNA)), APP)
+    assert not gate.may(acting_with(rights_of(BERT)), APP)
+    assert not gate.may(acting_with(None), APP)
+    assert gate.may(GATEWAY, APP)
+    tablet = replace(ANNA, client_id='tablet')
+    await gate.lock(OTHER_APP, tablet)
+    assert gate.may(acting_with(rights_of(tablet)), OTHER_APP)
+    assert not gate.may(acting_with(rights_of(ANNA)), OTHER_APP)
