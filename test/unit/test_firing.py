@@ -8,6 +8,7 @@ from clients import CLIENT
 from execution_stage import COMPLETED, RUNNING, Stage, TERMINATED
 import pytest
 from trigger_stage import COLD, HOT, TEMPERATURE, trigger_stage, TriggerStage
+from watched_robot import CHARGED, precondition, VOLTAGE
 
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import EventKind
@@ -448,6 +449,24 @@ async def test_where_a_start_over_the_limit_is_to_be_dropped_it_is(
     await triggers.heat(20, 70)
     assert (await triggers.wait_dropped(2))[1].cause == 'already-running'
     assert waiting.started_at is None
+
+
+async def test_a_firing_where_the_robot_is_not_as_the_script_requires_is_dropped(
+    stage: Stage, triggers: TriggerStage
+) -> None:
+    """It says for what; the next one starts it where the robot is."""
+    stage.robot.set(VOLTAGE, 9)
+    script_id = await stage.upload(preconditions=(precondition(CHARGED),))
+    await triggers.make(HOT, script_id=script_id)
+    await triggers.heat(20, 70)
+    (dropped,) = await triggers.wait_dropped(1)
+    assert dropped.cause == 'preconditions-unmet'
+    assert '/battery voltage above 10: is 9' in str(dropped.changes)
+    stage.robot.set(VOLTAGE, 12)
+    await triggers.time.advance(2)
+    await triggers.heat(20, 70)
+    (started,) = await triggers.wait_executions(1)
+    await triggers.end(started)
 
 
 async def test_what_is_shown_of_a_trigger_tells_its_parts(triggers: TriggerStage) -> None:
