@@ -26,6 +26,27 @@ _INSTANCE_PATH = f'{_SCRIPT_PATH}/instances/when_hot'
 _PRECONDITIONS = array_of(ANY_OBJECT)
 _CONDITION = reference_to('Condition')
 _TRIGGER: Schema = {'condition': _CONDITION, 'text': TEXT}
+_STATE: Schema = {
+    'state': object_of(
+        {
+            'armed': FLAG,
+            'truth': {'type': ['boolean', 'null']},
+            'fired': COUNT,
+            'dropped': COUNT,
+            'damped': COUNT,
+        },
+        {
+            'armed_since': TIME,
+            'parts': ANY_OBJECT,
+            'next': TIME,
+            'last_fired': object_of(
+                {'firing': COUNT, 'at': TIME}, {'execution': TEXT, 'dropped': TEXT}
+            ),
+            'why_not': TEXT,
+        },
+    )
+}
+"""How a trigger stands, as `LiveTrigger.shown` tells it."""
 _SUMMARY: Schema = {
     'name': TEXT,
     'href': href_to(_INSTANCE_PATH),
@@ -68,10 +89,10 @@ INSTANCE_SCHEMAS: dict[str, Schema] = {
                         'while_down': choice_of(WhileDown),
                         'on_limit': choice_of(OnLimit),
                     },
-                    {'state': ANY_OBJECT},
+                    _STATE,
                 )
             ),
-            'stop_triggers': array_of(object_of(_TRIGGER, {'state': ANY_OBJECT})),
+            'stop_triggers': array_of(object_of(_TRIGGER, _STATE)),
             'preconditions': _PRECONDITIONS,
             'executions': href_to('/executions?instance=check:when_hot'),
         },

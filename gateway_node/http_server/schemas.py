@@ -153,6 +153,17 @@ SCHEMAS: dict[str, Schema] = {
             'executions': object_of({status.value: COUNT for status in ExecutionStatus}),
             'warnings': TEXTS,
             'callbacks': object_of({status.value: COUNT for status in CallbackStatus}),
+            'triggers': object_of(
+                {
+                    'topics': COUNT,
+                    'sources': COUNT,
+                    'armed': COUNT,
+                    'under_way': COUNT,
+                    'fired': COUNT,
+                    'dropped': COUNT,
+                    'damped': COUNT,
+                }
+            ),
             'connections': object_of({'open': COUNT, 'limit': COUNT, 'refused': COUNT}),
             'streams': object_of({'open': COUNT, 'limit': COUNT, 'refused': COUNT}),
             'supervision': object_of(

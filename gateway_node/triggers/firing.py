@@ -10,6 +10,7 @@ from typing import Any
 from gateway_node.clock import Clock
 from gateway_node.executions.events import Event, EventKind
 from gateway_node.executions.instance_refs import (
+    instance_of,
     InstanceRef,
     PendingFiring,
     TriggerRef,
@@ -24,7 +25,7 @@ from gateway_node.triggers.firings import Firings
 from gateway_node.triggers.instance_service import Instances
 from gateway_node.triggers.live_trigger import Firing, LiveTrigger, Side, trigger_ref
 from gateway_node.triggers.ports import InstanceStore
-from gateway_node.triggers.running_instances import instance_of, RunningInstances
+from gateway_node.triggers.running_instances import RunningInstances
 from gateway_node.triggers.timers import Timers
 from gateway_node.triggers.truths import Truths
 from gateway_node.triggers.turns import Turns

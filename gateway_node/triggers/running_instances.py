@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 
 from gateway_node.executions.events import Event, EventKind
-from gateway_node.executions.instance_refs import InstanceRef
+from gateway_node.executions.instance_refs import instance_of, InstanceRef
 from gateway_node.executions.values import Execution
 
 
@@ -49,12 +49,3 @@ class RunningInstances:
         known = self._open.setdefault(ref, [])
         if execution_id not in known:
             known.append(execution_id)
-
-
-def instance_of(execution: Execution) -> InstanceRef | None:
-    """Return the instance on behalf of which an execution runs; None where there is none."""
-    if execution.instance is None:
-        return None
-    return InstanceRef(
-        entity=execution.entity, script_id=execution.script_id, name=execution.instance
-    )

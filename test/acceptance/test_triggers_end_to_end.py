@@ -29,7 +29,8 @@ def trigger(api: GatewayProcess, href: str, kind: str = 'start_triggers') -> Any
 def test_a_temperature_that_rises_starts_a_script_and_one_that_falls_stops_it(
     tmp_path: Path,
 ) -> None:
-    """Over HTTP all of it is to be seen: the condition's value, what fired, what it led to."""
+    """Over HTTP all of it is to be seen: the condition's value, what fired, what it led to; and of
+    a type that is not installed its name."""
     with robot_part('battery') as part, gateway(tmp_path) as api:
         api.wait_for_app('battery')
         script_id = api.upload(APP, 'sleep 600\n')
@@ -40,6 +41,9 @@ def test_a_temperature_that_rises_starts_a_script_and_one_that_falls_stops_it(
             'stop_triggers': [{'condition': {**FIELD, 'below': 50}}],
         }
         assert api.request('POST', instances, json_body=document).status == 201
+        unread = {**FIELD, 'type': 'nowhere_msgs/msg/Temperature', 'above': 60}
+        other = {'name': 'never', 'start_triggers': [{'condition': unread}]}
+        assert api.request('POST', instances, json_body=other).status == 201
         href = f'{instances}/cools'
         publish(part, 20.0)
 
@@ -51,6 +55,12 @@ def test_a_temperature_that_rises_starts_a_script_and_one_that_falls_stops_it(
         state = wait_for(warm_up, lambda each: each['truth'] is False, what='it looks')
         assert state['armed'] is True
         assert trigger(api, href, 'stop_triggers')['armed'] is False
+        unknown = wait_for(
+            lambda: trigger(api, f'{instances}/never'),
+            lambda each: 'nowhere_msgs' in str(each['parts']),
+            what='the type is named',
+        )
+        assert unknown['truth'] is None
         publish(part, 71.5)
         found = wait_for(
             lambda: api.body(f'/executions?instance={script_id}:cools')['items'],
@@ -79,27 +89,6 @@ def test_a_temperature_that_rises_starts_a_script_and_one_that_falls_stops_it(
         figures = api.body('/health')['triggers']
         assert (figures['fired'], figures['dropped'], figures['topics']) == (2, 0, 1)
         wait_for(lambda: api.log, lambda log: 'trigger fired' in log, what='a line of the log')
-
-
-def test_a_type_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    """The trigger says why it does not fire; all else works."""
-    with robot_part('battery') as part, gateway(tmp_path) as api:
-        api.wait_for_app('battery')
-        publish(part, 20.0)
-        script_id = api.upload(APP, 'true\n')
-        instances = f'/{APP}/scripts/{script_id}/instances'
-        condition = {**FIELD, 'type': 'nowhere_msgs/msg/Battery', 'above': 60}
-        document = {'name': 'cools', 'start_triggers': [{'condition': condition}]}
-        assert api.request('POST', instances, json_body=document).status == 201
-        state = wait_for(
-            lambda: trigger(api, f'{instances}/cools'),
-            lambda each: 'nowhere_msgs' in str(each),
-            what='the type is named',
-        )
-        assert state['truth'] is None
-        assert 'not known' in state['why_not']
-        href = api.start(APP, script_id)
-        api.wait_for_status(href, 'completed')
 
 
 def _fired(api: GatewayProcess) -> list[Any]:

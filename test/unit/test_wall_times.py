@@ -47,10 +47,10 @@ class Wall:
         self.times.set(schedule + missed, cron(schedule, missed), happen, after=after)
 
     async def pass_time(self, minutes: float) -> None:
-        """Let time pass on both clocks, in steps of ten seconds."""
-        for _ in range(int(minutes * 6)):
-            self.clock.wall += datetime.timedelta(seconds=10)
-            await self._loop_clock.advance(10)
+        """Let time pass on both clocks, in steps of half a minute."""
+        for _ in range(int(minutes * 2)):
+            self.clock.wall += datetime.timedelta(seconds=30)
+            await self._loop_clock.advance(30)
 
     async def jump(self, hours: float) -> None:
         """Set the wall clock, and let it be seen."""
