@@ -89,9 +89,13 @@ class CronTimes:
 
     def _by_the_clock(self, moment: datetime, zone: tzinfo) -> datetime | None:
         at = moment.astimezone(UTC)
+        soon = at + _LONGEST_SHIFT
+        # No clock is set twice within so short a time.
+        stays = at.astimezone(zone).utcoffset() == soon.astimezone(zone).utcoffset()
+        begin = moment.replace(tzinfo=None)
         found: datetime | None = None
         seen: datetime | None = None
-        for naive in self._matches(moment.replace(tzinfo=None) - _LONGEST_SHIFT):
+        for naive in self._matches(begin if stays else begin - _LONGEST_SHIFT):
             if seen is not None and naive > seen + _LONGEST_SHIFT:
                 break
             for fold in (0, 1):
@@ -99,6 +103,8 @@ class CronTimes:
                 is_there = each.astimezone(zone).replace(tzinfo=None, fold=0) == naive
                 if is_there and each > at and (found is None or each < found):
                     found, seen = each, seen or naive
+            if stays and found is not None and found <= soon:
+                break
         return found
 
     def _matches(self, after: datetime) -> Iterator[datetime]:

@@ -62,8 +62,8 @@ def fired(schedule: str, begin: datetime, end: datetime, zone: ZoneInfo) -> Iter
     """Go through the times of a schedule between two moments, by a clock on the wall."""
     every_hour = len(allowed(schedule.split()[1], 0, 23)) == 24
     now = begin.replace(second=0, microsecond=0)
-    shown = {now.astimezone(zone).replace(tzinfo=None) - n * MINUTE for n in range(1500)}
-    latest = now.astimezone(zone).replace(tzinfo=None)
+    shown = {(now - n * MINUTE).astimezone(zone).replace(tzinfo=None) for n in range(300)}
+    latest = max(shown)
     while (now := now + MINUTE) <= end:
         wall = now.astimezone(zone).replace(tzinfo=None)
         if every_hour:
