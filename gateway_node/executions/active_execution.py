@@ -31,7 +31,7 @@ from gateway_node.executions.ports import (
     StartOrder,
     Witness,
 )
-from gateway_node.executions.preconditions import PRECONDITION_LOST, PreconditionCheck
+from gateway_node.executions.preconditions import Looked, PRECONDITION_LOST, PreconditionCheck
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.stop import Stop
 from gateway_node.executions.transitions import transition
@@ -84,11 +84,13 @@ class ActiveExecution:
         preconditions: PreconditionCheck,
         start_prepared: bool,
         record_end: RecordEnd,
+        on_lost: Callable[['ActiveExecution', Looked], None],
     ) -> None:
         """Take an execution, with what is to be started where it was let in already.
 
         With `start_prepared` the next gateway starts what this one has not. `record_end` records
-        its last changes, and returns what follows it, if anything.
+        its last changes, and returns what follows it, if anything; `on_lost` is called where a
+        precondition does not hold any more.
         """
         self.order = order
         """What is, or is to be, started; None until it is let in."""
@@ -105,6 +107,7 @@ class ActiveExecution:
         self._holding = Holding(preconditions, self._on_lost)
         self._start_prepared = start_prepared
         self._record_end = record_end
+        self._tell_lost = on_lost
         self._process: ScriptProcess | None = None
         self._stop = Stop(trigger=execution.stop_trigger)
         self._stop_following: Callable[[ActiveExecution], object] | None = None
@@ -206,6 +209,11 @@ class ActiveExecution:
             self._stop = self._stop.release()
             self._tell_stop()
         return True
+
+    def lose(self, lost: Looked) -> None:
+        """End as where a precondition of its own is lost: what led to it lost one."""
+        if not self._decided:
+            self._holding.lose(lost)
 
     def stop_following(self, action: StopAction, trigger: Trigger, actor: Actor) -> None:
         """Ask for the end of what follows it, where its own end is decided and not on record."""
@@ -319,6 +327,7 @@ class ActiveExecution:
         # Where it has not started yet.
         self._refusal = NotStartable(reason, lost_message(lost), told={'lost': lost.document()})
         self.stop(StopAction.STOP, PRECONDITION_LOST, GATEWAY)
+        self._tell_lost(self, lost)
 
     def _end_unstarted(self) -> None:
         if self._refusal is not None:

@@ -35,10 +35,11 @@ _NOT_TRIED_AGAIN = frozenset(
         FailureReason.PARAMETERS_REFUSED,
         FailureReason.SECRETS_GONE,
         FailureReason.PROXIMITY_UNPROVEN,
+        FailureReason.PRECONDITION_LOST,
     }
 )
-"""The first two are no fault of the script's, what expired is wanted no more, and the others would
-be the same again."""
+"""The first two are no fault of the script's, what expired is wanted no more, somebody should look
+at what a precondition was lost for, and the others would be the same again."""
 
 
 class FurtherAttempts:

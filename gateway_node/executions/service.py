@@ -12,6 +12,7 @@ import contextlib
 from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.active_groups import ActiveGroups
 from gateway_node.executions.actors import Actor
@@ -50,7 +51,7 @@ from gateway_node.executions.ports import (
     StartOrder,
     Witness,
 )
-from gateway_node.executions.preconditions import PreconditionCheck
+from gateway_node.executions.preconditions import Looked, PreconditionCheck
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.readiness import Readiness
@@ -165,6 +166,7 @@ class ExecutionService:
             group_of=self._group_of,
             further_attempts=self._further_attempts,
             on_end=self._on_end,
+            on_lost=self._on_lost,
         )
         self._families = Families(self._active)
         self._groups = ActiveGroups(
@@ -497,6 +499,9 @@ class ExecutionService:
         if execution.is_open and execution.is_schedule:
             self._schedules.add([execution])
         self._retention.request_sweep()
+
+    def _on_lost(self, active: ActiveExecution, lost: Looked) -> None:
+        self._families.lose_below(active.id, lost)
 
     async def _on_removed(self, script_ids: frozenset[str]) -> None:
         await self._library.versions.prune(script_ids, self.versions_to_keep)

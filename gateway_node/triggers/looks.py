@@ -13,9 +13,9 @@ from gateway_node.triggers.timers import Timers
 from gateway_node.triggers.watched_precondition import WatchedPrecondition
 from gateway_node.triggers.watches import Watches
 
-LINGER_SEC = 10.0
+LINGER_SEC = 30.0
 """How long something is watched on after the last start that looked: who comes next, or holds it
-then, need not wait for its values again."""
+then, need not wait for its values again. A proof of proximity, which comes between, takes less."""
 
 _Key = tuple[str, float]
 

@@ -279,6 +279,41 @@ async def test_what_is_lost_while_a_script_runs_ends_it(stage: Stage) -> None:
     assert '/battery voltage above 10: is 8' in failed.failure.message
 
 
+async def test_what_a_script_started_ends_with_what_it_lost(stage: Stage) -> None:
+    """The robot is not as it has to be for any of it; the error says whose it was."""
+    as_required(stage)
+    parent, script = await stage.running(await stage.upload(preconditions=HOLDS))
+    below = replace(NOW, parent=parent.id)
+    child_id = await stage.upload(retries=Retries(limit=3))
+    child = await stage.service.start(APP, child_id, below, actor=CLIENT)
+    of_child = await stage.runner.script(child.id)
+    await stage.listener.wait_for(child.id, RUNNING)
+    stage.robot.set(VOLTAGE, 8)
+    for each in (of_child, script):
+        assert await each.wait_stop_asked() is StopAction.STOP
+        each.exit(1)
+    for execution in (child, parent):
+        failed = await failed_of(stage, execution)
+        assert reason_of(failed) is FailureReason.PRECONDITION_LOST
+        assert failed.failure is not None
+        assert failed.failure.parameters['lost']['value'] == 8
+    wanted = ExecutionFilter(parents=frozenset({child.id}))
+    assert (await stage.questions.find(wanted, KeysetPage(limit=-2))).executions == ()
+
+
+async def test_it_is_not_tried_again_by_itself(stage: Stage) -> None:
+    """Somebody should look at what stopped it first."""
+    as_required(stage)
+    script_id = await stage.upload(preconditions=HOLDS, retries=Retries(limit=3))
+    execution, script = await stage.running(script_id)
+    stage.robot.set(VOLTAGE, 8)
+    await script.wait_stop_asked()
+    script.exit(1)
+    await failed_of(stage, execution)
+    wanted = ExecutionFilter(parents=frozenset({execution.id}))
+    assert (await stage.questions.find(wanted, KeysetPage(limit=-2))).executions == ()
+
+
 async def test_a_stop_of_a_client_before_that_is_what_ended_it(stage: Stage) -> None:
     """It was accepted, so the execution is terminated, whatever is lost then."""
     as_required(stage)
