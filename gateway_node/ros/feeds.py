@@ -64,7 +64,7 @@ class Feeds:
         self._on_diagnostics = on_diagnostics
         self._feeds: dict[str, tuple[Feed, Set[RobotSource]]] = {}
         self._numbers: Mapping[RobotSource, int] = {}
-        self._failed: set[tuple[str, str]] = set()
+        self._failed: set[tuple[str, type[Exception]]] = set()
 
     def want(self, sources: Mapping[RobotSource, int]) -> None:
         """Read these sources from now on, and no others; those whose number changed as new."""
@@ -101,8 +101,8 @@ class Feeds:
         except Exception as error:
             # The middleware refuses more than can be foreseen; the others have to go on.
             fault = f'{key} cannot be read: {error!r}'
-            if (key, fault) not in self._failed:
-                self._failed.add((key, fault))
+            if (key, type(error)) not in self._failed:
+                self._failed.add((key, type(error)))
                 _log.exception('%s', fault)
             self._put({source: Reading(at=now, fault=fault) for source in sources})
 

@@ -17,6 +17,10 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from gateway_node.ros.message_fields import reads_fast
 from gateway_node.ros.message_types import interface_class, RETRY_SEC, TypeMissing
 
+MANY = 16
+MANY_LOOK_SEC = 5.0
+"""To look at each publisher takes 25 us: where there are more than so many that is done so often
+only, and when their number changes."""
 LARGE = 64 * 1024
 LARGE_OF_NUMBERS = 4 * 1024 * 1024
 """Bytes of the largest message that is looked into: where a larger one is made into a message of
@@ -42,6 +46,8 @@ class TopicReader:
         """A type, why there is no subscription of it, and when it is tried again."""
         self._class: Any = None
         self._largest = 0
+        self._count = 0
+        self._look_at = 0.0
         self.topic = topic
         self.publishers: frozenset[bytes] = frozenset()
         """Those of the graph, each by what names it alone; empty where nobody publishes."""
@@ -64,6 +70,10 @@ class TopicReader:
 
         Where they publish with several types, the first of the `wanted` ones is read.
         """
+        count, now = self._node.count_publishers(self.topic), time.monotonic()
+        if count == self._count > MANY and now < self._look_at:
+            return
+        self._count, self._look_at = count, now + MANY_LOOK_SEC
         found = self._node.get_publishers_info_by_topic(self.topic)
         self.publishers = frozenset(bytes(each.endpoint_gid) for each in found)
         if not found:
@@ -81,13 +91,20 @@ class TopicReader:
         self._subscribe(chosen[0], _quality(found, self._depth))
 
     def message(self, content: bytes) -> Any:
-        """Return the message that bytes of it are; ValueError where it is too large."""
+        """Return the message that bytes of it are; ValueError where it is too large, or none of
+        the type as it is known here."""
         if len(content) > self._largest:
             raise ValueError(
                 f'a message of {self.topic} has {len(content)} bytes; fields are read of messages '
                 f'of {self.type_name} with up to {self._largest}'
             )
-        return deserialize_message(content, self._class)
+        try:
+            return deserialize_message(content, self._class)
+        except Exception as error:
+            # What is raised is up to the middleware and the type's package.
+            raise ValueError(
+                f'a message of {self.topic} is no {self.type_name} as installed here: {error}'
+            ) from error
 
     def close(self) -> None:
         """Subscribe to nothing any more."""

@@ -66,7 +66,7 @@ class ValuesThread:
         self._woken = threading.Event()
         self._seen: set[str] = set()
         self._sees = False
-        self._failures: set[str] = set()
+        self._failures: set[type[Exception]] = set()
         self._thread = threading.Thread(target=self._run, name=name.name, daemon=True)
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class ValuesThread:
                     self._read(node, executor)
             except Exception as error:
                 # Of a node that cannot be made, as where the middleware has no room any more.
-                self._fail(f'nothing can be read of the robot: {error!r}')
+                self._fail(error)
                 self._woken.clear()
                 self._woken.wait(RETRY_SEC)
 
@@ -156,8 +156,8 @@ class ValuesThread:
             self._spin(executor, until)
         except Exception as error:
             # One callback failed; the others have to go on, though not in a busy loop.
-            if repr(error) not in self._failures:
-                self._failures.add(repr(error))
+            if type(error) not in self._failures:
+                self._failures.add(type(error))
                 _log.exception('a value of the robot could not be read; this is logged once')
             self._woken.wait(self._interval_sec)
 
@@ -198,9 +198,10 @@ class ValuesThread:
             self._ended = self._stopping or not (self._wanted or self._is_new)
             return self._ended
 
-    def _fail(self, fault: str) -> None:
-        if fault not in self._failures:
-            self._failures.add(fault)
+    def _fail(self, error: Exception) -> None:
+        fault = f'nothing can be read of the robot: {error!r}'
+        if type(error) not in self._failures:
+            self._failures.add(type(error))
             _log.error('%s', fault)
         now = time.monotonic()
         self._readings.put({each: Reading(at=now, fault=fault) for each in self._wanted})

@@ -233,6 +233,17 @@ async def test_what_cannot_be_read_is_told_by_name(
     assert not counted.fault
 
 
+async def test_a_message_that_is_none_of_its_type_is_told(
+    values: RosRobotValues, part: RobotPart, topic: str
+) -> None:
+    """As where the publisher has another version of the type; the next one may be read."""
+    watched = Watched(values, TopicValue(topic=topic, field='status[0].name'))
+    part.publish(topic, type_name=ARRAY, raw=['00010000' + 'ff' * 24], kept=True)
+    await watched.faulty(f'is no {ARRAY} as installed here')
+    part.publish(topic, [{'status': 'motor', 'level': 1}], type_name=ARRAY, field='status')
+    await watched.value('motor')
+
+
 async def test_a_type_that_is_not_installed_is_told_by_name(
     values: RosRobotValues, part: RobotPart, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,8 @@
 """A node that does what it is told, line by line, until its input ends; says `ready` first.
 
 Each line is a JSON object: `{"publish": topic, "type": …, "messages": [{field: value}]}`, with
-`"reliable"`, `"kept"` (transient local) and `"hz"` (the first one over and over);
+`"reliable"`, `"kept"` (transient local), `"hz"` (the first one over and over) and `"raw"` (what
+else is sent as messages, in hexadecimal digits);
 `{"quiet": topic}` ends its publishers; `{"declare": parameter, "value": …}`, `{"set": …}` and
 `{"undeclare": …}`; `{"transition": name}`; `{"log": warning}`. After each it says `done`.
 """
@@ -43,6 +44,7 @@ class Part:
         if not publishers or order.get('another'):
             publishers.append(self._node.create_publisher(message_class, topic, _quality(order)))
         messages = [_filled(message_class(), fields) for fields in order['messages']]
+        messages += [bytes.fromhex(each) for each in order.get('raw', ())]
         if 'hz' in order:
             end = self._floods[topic] = threading.Event()
             flooding = (publishers[-1], messages[0], order['hz'], end)
