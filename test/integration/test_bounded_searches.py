@@ -17,6 +17,7 @@ from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import Change
 from gateway_node.executions.filters import (
     ExecutionFilter,
+    InstanceFilter,
     Moments,
     TriggerFilter,
 )
@@ -34,6 +35,7 @@ from gateway_node.storage.walks import Direction, numbers_query, Query, rows_que
 
 FEW = Bounds(rows=3, parameter_bytes=1)
 AN_ID = new_execution(7).id
+NIGHTLY = InstanceFilter(script='self_test', name='nightly')
 WALKED = {
     'status': ExecutionFilter(statuses=frozenset({ExecutionStatus.FAILED})),
     'open': ExecutionFilter(statuses=frozenset({ExecutionStatus.RUNNING})),
@@ -47,6 +49,10 @@ WALKED = {
     'exit_code': ExecutionFilter(exit_codes=frozenset({1})),
     'vendor_code': ExecutionFilter(vendor_codes=frozenset({'x-gateway-timeout'})),
     'trigger': ExecutionFilter(triggers=frozenset({TriggerFilter(type=TriggerType.RESTART)})),
+    'instance': ExecutionFilter(instances=frozenset({NIGHTLY})),
+    'instances': ExecutionFilter(instances=frozenset({NIGHTLY, replace(NIGHTLY, name='verbose')})),
+    'firing': ExecutionFilter(firings=frozenset({41})),
+    'firings': ExecutionFilter(firings=frozenset({3, 41})),
     'username': ExecutionFilter(usernames=frozenset({'ann'})),
     'parent': ExecutionFilter(parents=frozenset({AN_ID})),
     'schedule': ExecutionFilter(schedules=frozenset({AN_ID})),
