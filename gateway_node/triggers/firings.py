@@ -137,15 +137,18 @@ class Firings:
 
     async def _tell_storm(self, trigger: LiveTrigger, count: int) -> None:
         changes = {'trigger': trigger.pointer, 'setting': trigger.trigger.condition.text}
-        await self._record(
-            Happening(
-                kind=EventKind.TRIGGER_DAMPED,
-                subject=trigger.ref.instance.subject,
-                actor=GATEWAY,
-                cause='over' if count else 'began',
-                changes={**changes, 'count': count} if count else changes,
-            )
+        damped = Happening(
+            kind=EventKind.TRIGGER_DAMPED,
+            subject=trigger.ref.instance.subject,
+            actor=GATEWAY,
+            cause='over' if count else 'began',
+            changes={**changes, 'count': count} if count else changes,
         )
+        try:
+            await self._ledger.record(damped)
+        except StoreUnavailable as error:
+            # Nothing hangs on it, and what waited for the store would pile up.
+            _log.warning('%s: that it is damped is not recorded: %s', damped.subject, error)
 
     async def _lead(self, sequence: int, pending: PendingFiring, targets: Sequence[str]) -> None:
         """Start what a firing is for, or stop `targets`; where that is not to be, record why."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import datetime
 
 from clients import CLIENT
-from execution_stage import COMPLETED, RUNNING, Stage, TERMINATED
+from execution_stage import APP, COMPLETED, RUNNING, Stage, TERMINATED
 import pytest
 from trigger_stage import COLD, HOT, TEMPERATURE, trigger_stage, TriggerStage
 from watched_robot import CHARGED, precondition, VOLTAGE
@@ -13,8 +13,11 @@ from watched_robot import CHARGED, precondition, VOLTAGE
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.errors import RunnerUnavailable, StoreUnavailable
 from gateway_node.executions.events import EventKind
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import TriggerType
+from gateway_node.scripts.instances import parse_instance
+from gateway_node.triggers.values import Instance
 
 
 @pytest.fixture
@@ -361,6 +364,36 @@ async def test_a_firing_waits_for_the_store_and_is_made_once(triggers: TriggerSt
     await triggers.wait_executions(1)
     assert len(triggers.fired) == 1
     assert triggers.start_trigger(ref)['damped'] == 30
+
+
+async def test_nothing_piles_up_while_the_store_is_away(triggers: TriggerStage) -> None:
+    """However long that is, and however many storms there are meanwhile."""
+    await triggers.make(HOT)
+    await triggers.heat(20)
+    triggers.stage.store.unavailable = 'the disk is full'
+    for _ in range(8):
+        await triggers.heat(70, 20, 70, 20)
+        await triggers.time.advance(11)
+    assert triggers.triggers.figures['under_way'] == 1
+    triggers.stage.store.unavailable = None
+    await triggers.wait_fired(1)
+
+
+async def test_what_comes_with_its_entity_goes_on_where_it_was(triggers: TriggerStage) -> None:
+    """Instances of the manifest appear after the start; what is known of them waits."""
+    script_id = await triggers.stage.upload()
+    ref = InstanceRef(entity=APP, script_id=script_id, name='of_the_manifest')
+    definition = parse_instance(
+        {'name': ref.name, 'start_triggers': [{'condition': HOT}]}, max_rate_hz=20
+    )
+    instance = Instance(ref=ref, definition=definition, enabled=True, managed=True)
+    triggers.instances.book.take_managed({ref: instance})
+    await triggers.settle()
+    await triggers.heat(20)
+    await triggers.restart(meanwhile=70)
+    assert triggers.triggers.shown(ref)['start_triggers'] == []
+    triggers.instances.book.take_managed({ref: instance})
+    await triggers.wait_fired(1)
 
 
 async def test_what_fired_and_was_not_recorded_fires_in_the_next_gateway(
