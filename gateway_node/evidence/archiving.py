@@ -133,8 +133,9 @@ def _told_difference(both: Json) -> Json:
 def _told_environment(environment: Json) -> Json:
     if not is_there(environment):
         return environment
-    masked = [name for name, value in environment.items() if value == MASK]
-    return {'variables': len(environment), 'masked': masked}
+    variables = environment['variables']
+    masked = [name for name, value in variables.items() if value == MASK]
+    return {'variables': len(variables), 'masked': masked}
 
 
 def _told_diagnostics(statuses: Sequence[DiagnosticStatus], logged: Logged) -> Json:

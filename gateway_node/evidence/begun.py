@@ -43,6 +43,11 @@ class Begun:
     bag_fault: str = ''
     """Why there is no bag, or what is wrong with it."""
 
+    def take_nothing(self, why: str) -> None:
+        """Say why nothing was looked at."""
+        self.graph = self.node_parameters = self.machine = self.environment = unavailable(why)
+        self.bag_fault = why
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:

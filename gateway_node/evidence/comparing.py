@@ -2,8 +2,7 @@
 """In what an execution differs from another one: by their records, and by their evidence."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-import json
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gateway_node.evidence.differences import difference_of, Sides
@@ -15,6 +14,7 @@ from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.scripts.values import Verdict
+from gateway_node.strict_json import parse
 
 _THIS_AND_OTHER = Sides(one='this', other='other')
 _PAGE = 100
@@ -32,37 +32,43 @@ _ROBOT_WIDE = ('graph',)
 """Those that show more of the robot than one entity."""
 
 
-async def compared(
-    files: EvidenceFiles, this: Execution, other: Execution, *, sees_all: bool
-) -> Json:
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One of two executions that are compared."""
+
+    execution: Execution
+    seen: Mapping[str, bytes] | str
+    """Parts of its evidence by name, or why there are none."""
+
+
+async def side_of(files: EvidenceFiles, execution: Execution) -> Side:
+    """Return an execution with what of its evidence is compared."""
+    if not execution.evidence:
+        return Side(execution=execution, seen=f'no evidence was kept of {execution.id}')
+    parts = await files.read(execution.id, frozenset(_EVIDENCE.values()))
+    gone = f'the evidence of {execution.id} is not there'
+    return Side(execution=execution, seen=parts or gone)
+
+
+def compared(this: Side, other: Side, *, sees_all: bool) -> Json:
     """Return each aspect: `{same, differences, more?}`, or `{unavailable}` with the reason.
 
-    The graph is told only to who `sees_all` of the robot.
+    The graph is told only to who `sees_all` of the robot. Long documents take their time.
     """
+    one, two = this.execution, other.execution
     aspects: dict[str, Json] = {
-        'script': _differing(_script(this), _script(other)),
-        'parameters': _parameters(this, other),
-        'outcome': _differing(_outcome(this), _outcome(other)),
-        'checks': _differing(_checks(this), _checks(other)),
-        'metrics': _differing(dict(this.metrics), dict(other.metrics)),
+        'script': _differing(_script(one), _script(two)),
+        'parameters': _parameters(one, two),
+        'outcome': _differing(_outcome(one), _outcome(two)),
+        'checks': _differing(_checks(one), _checks(two)),
+        'metrics': _differing(dict(one.metrics), dict(two.metrics)),
     }
-    seen = await _seen(files, this), await _seen(files, other)
     for name, part in _EVIDENCE.items():
         if name in _ROBOT_WIDE and not sees_all:
             aspects[name] = unavailable('it shows what is beyond what this credential sees')
         else:
-            aspects[name] = _compared(part, *seen)
+            aspects[name] = _compared(_picture(this, part), _picture(other, part))
     return aspects
-
-
-async def _seen(files: EvidenceFiles, execution: Execution) -> Mapping[str, Json] | str:
-    """Return the parts of an execution's evidence by name, or why there are none."""
-    if not execution.evidence:
-        return f'no evidence was kept of {execution.id}'
-    contents = await files.read(execution.id, frozenset(_EVIDENCE.values()))
-    if not contents:
-        return f'the evidence of {execution.id} is not there'
-    return {name: json.loads(content) for name, content in contents.items()}
 
 
 async def last_pass(questions: Questions, execution: Execution) -> Execution:
@@ -112,19 +118,28 @@ def _differing(this: Json, other: Json) -> Json:
     return difference_of(this, other, _THIS_AND_OTHER)
 
 
-def _compared(part: str, this: Mapping[str, Json] | str, other: Mapping[str, Json] | str) -> Json:
-    pictures = []
-    for seen in (this, other):
-        if isinstance(seen, str):
-            return unavailable(seen)
-        if part not in seen:
-            return unavailable(f'{part} was left out, for want of room')
-        # Of what was looked at twice, as it was before the start.
-        picture = seen[part].get('before', seen[part])
+def _compared(this: Json, other: Json) -> Json:
+    for picture in (this, other):
         if not is_there(picture):
             return unavailable(picture['unavailable'])
-        pictures.append(picture)
-    return _differing(*pictures)
+    return _differing(this, other)
+
+
+def _picture(side: Side, part: str) -> Json:
+    """Return what a part of the evidence shows; of what was looked at twice, as it was before the
+    start."""
+    if isinstance(side.seen, str):
+        return unavailable(side.seen)
+    if part not in side.seen:
+        return unavailable(f'{part} of {side.execution.id} was left out, for want of room')
+    try:
+        document = parse(side.seen[part])
+    except ValueError as error:
+        return unavailable(f'{part} of {side.execution.id} {error}')
+    picture = document.get('before', document) if isinstance(document, dict) else document
+    if not isinstance(picture, dict):
+        return unavailable(f'{part} of {side.execution.id} is no JSON object')
+    return picture
 
 
 def _script(execution: Execution) -> Json:

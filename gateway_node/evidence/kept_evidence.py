@@ -2,14 +2,16 @@
 """What is answered of evidence: what is kept of an execution, and how two of them compare."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
-from gateway_node.evidence.comparing import compared
+from gateway_node.evidence.comparing import compared, side_of
 from gateway_node.evidence.errors import EvidenceNotFound
 from gateway_node.evidence.evidence_parts import KeptEvidence
 from gateway_node.evidence.ports import EvidenceFiles
 from gateway_node.evidence.seen_robot import Json
 from gateway_node.executions.values import Execution
 from gateway_node.strict_json import parse
+from gateway_node.threads import Threads
 
 
 class Evidence:
@@ -19,6 +21,7 @@ class Evidence:
         """`is_keeping` tells of which executions evidence is being kept at the moment."""
         self._files = files
         self._is_keeping = is_keeping
+        self._threads = Threads('compare executions', 1)
 
     async def of(self, execution: Execution) -> KeptEvidence:
         """Return what is kept of an execution; EvidenceNotFound."""
@@ -31,7 +34,9 @@ class Evidence:
             return kept
         if self._is_keeping(execution.id):
             raise EvidenceNotFound(execution.id, 'it is being taken')
-        raise EvidenceNotFound(execution.id, 'it could not be kept, the log says why')
+        raise EvidenceNotFound(
+            execution.id, 'it could not be kept: the log says why, or the gateway was killed'
+        )
 
     async def summary(self, execution: Execution) -> Json:
         """Return the summary of what is kept of an execution; EvidenceNotFound."""
@@ -53,4 +58,5 @@ class Evidence:
 
     async def compare(self, this: Execution, other: Execution, *, sees_all: bool) -> Json:
         """Return in what two executions differ, see `compared`."""
-        return await compared(self._files, this, other, sees_all=sees_all)
+        sides = await side_of(self._files, this), await side_of(self._files, other)
+        return await self._threads.run(partial(compared, *sides, sees_all=sees_all))

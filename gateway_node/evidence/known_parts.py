@@ -76,10 +76,14 @@ class KnownParts:
 
 def json_part(name: str, document: Mapping[str, Any]) -> Part:
     """Return a document as a part."""
-    return Part(name=name, content=json.dumps(document).encode() + b'\n')
+    return Part(name=name, content=_line(document))
 
 
 def lines_part(name: str, documents: list[dict[str, Any]]) -> Part:
     """Return documents as a part with one a line."""
-    lines = (json.dumps(each) + '\n' for each in documents)
-    return Part(name=name, content=''.join(lines).encode(), may_be_cut=True)
+    return Part(name=name, content=b''.join(map(_line, documents)), may_be_cut=True)
+
+
+def _line(document: Mapping[str, Any]) -> bytes:
+    # What nodes and environments say may hold what UTF-8 cannot.
+    return f'{json.dumps(document, ensure_ascii=False)}\n'.encode(errors='replace')

@@ -19,6 +19,7 @@ from gateway_node.evidence.seen_robot import (
     unavailable,
     with_masks,
 )
+from gateway_node.evidence.values import GraphPicture
 from gateway_node.scripts.values import Script
 from gateway_node.threads import Look, Threads
 
@@ -68,6 +69,8 @@ class Looks:
         self._node_of = node_of
         self._clock = clock
         self._graph = SharedLook(robot.graph)
+        self._last_picture: GraphPicture | None = None
+        self._last_graph: Json = {}
         self._machine = Look(
             Threads('machine figures', 1), lambda: machine_figures(state_dir), PATIENCE_SEC
         )
@@ -92,7 +95,11 @@ class Looks:
         return await self._seen('the environment', self._variables(script))
 
     async def _graph_document(self) -> Json:
-        return graph_document(await self._graph.answer())
+        picture = await self._graph.answer()
+        if picture != self._last_picture:
+            self._last_picture, self._last_graph = picture, graph_document(picture)
+        # One document for all executions as long as the graph stays as it is.
+        return self._last_graph
 
     async def _parameters(self, node: str) -> Json:
         values = with_masks(await self._robot.parameters(node, PATIENCE_SEC))
@@ -111,7 +118,7 @@ class Looks:
             raise Unavailable(f'the machine does not tell: {error}') from error
 
     async def _variables(self, script: Script) -> Json:
-        return with_masks(await self._environments.variables(script))
+        return {'variables': with_masks(await self._environments.variables(script))}
 
     @staticmethod
     async def _seen(what: str, look: Awaitable[Json]) -> Json:

@@ -23,6 +23,10 @@ from gateway_node.scripts.values import Script, Verdict
 _log = logging.getLogger(__name__)
 
 
+MAX_HELD = 200
+"""Executions at a time of which it is held what was before their start."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Means:
     """What a witness looks with; executions have to be there before it can be."""
@@ -72,8 +76,12 @@ class EvidenceWitness:
         lines = means.robot.log_lines(begun.monotonic - BEFORE_SEC, begun.monotonic).lines
         begun.lines = lines[-MAX_LINES_BEFORE:]
         begun.statuses = means.robot.diagnostics(begun.monotonic, begun.monotonic).at_begin
+        is_held = len(self._begun) < MAX_HELD
         # At once: a stop may take this back at any moment.
         self._begun[execution.id] = begun
+        if not is_held:
+            begun.take_nothing(f'of {MAX_HELD} executions it is held already')
+            return
 
         async def note(name: str, look: Awaitable[Json]) -> None:
             setattr(begun, name, await look)

@@ -145,3 +145,15 @@ async def test_an_archive_that_became_another_one_is_not_answered_as_the_first(
     with pytest.raises(ConnectionAbortedError):
         async for _ in files.content('exec_1', kept, 0, kept.size):
             pass
+
+
+async def test_what_a_killed_gateway_was_writing_is_no_evidence(
+    files: EvidenceFiles, tmp_path: Path
+) -> None:
+    """It lies under another name until it is whole; the next archive takes its place."""
+    await files.keep('exec_1', PARTS, [])
+    place = tmp_path / 'executions' / 'exec_1'
+    (place / 'evidence.zip').rename(place / 'evidence.zip.new')
+    assert await files.find('exec_1') is None
+    await files.keep('exec_1', PARTS, [])
+    assert os.listdir(place) == ['evidence.zip']

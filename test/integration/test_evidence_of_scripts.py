@@ -87,7 +87,7 @@ async def test_evidence_of_a_failed_script_is_kept_without_its_secrets(tmp_path:
         assert {name for name, content in held.items() if SEED.encode() in content} == set()
         assert held['script/check.sh'] == SCRIPT.encode()
         assert (held['stdout.txt'], held['stderr.txt']) == (b'plain anna\n', b'wrong\n')
-        environment = json.loads(held['environment.json'])
+        environment = json.loads(held['environment.json'])['variables']
         assert environment['PLAIN'] == 'plain'
         assert 'temp_sensor' in held['execution.json'].decode()
         assert json.loads(held['machine.json'])['after']['memory']['total_mb'] > 0

@@ -14,7 +14,8 @@ from api_support import Api, form, serve_api
 import pytest
 from waiting import wait_until
 
-from gateway_node.evidence import keeping, looking
+from gateway_node.evidence import keeping, looking, witnessing
+from gateway_node.evidence.evidence_parts import Part
 from gateway_node.evidence.values import GraphPicture, LogLine
 from gateway_node.masking import MASK
 
@@ -341,7 +342,7 @@ async def test_an_execution_is_compared_with_the_last_one_that_passed(api: Api) 
             {'path': '/cell/value', 'this': 3, 'other': 4},
         ],
         'metrics': [{'path': '/volts', 'this': 9, 'other': 12}],
-        'environment': [{'path': '/ROS_DOMAIN_ID', 'this': '7'}],
+        'environment': [{'path': '/variables/ROS_DOMAIN_ID', 'this': '7'}],
         'graph': [{'path': '/nodes/~1arm', 'other': 1}],
         'node_parameters': [{'path': '/values/rate', 'this': 50, 'other': 5}],
     }
@@ -412,6 +413,38 @@ async def test_secrets_are_neither_compared_nor_kept(api: Api) -> None:
     told = (await compared(api, second))['parameters']
     assert (told['same'], told['not_compared']) == (True, ['/parameters/password'])
     assert all(b'hunter' not in content for content in (await parts(api, second)).values())
+
+
+async def test_what_is_held_of_executions_that_run_is_bounded(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more of them evidence says that it was not looked before."""
+    monkeypatch.setattr(witnessing, 'MAX_HELD', 1)
+    script_id = await api.upload(ENTITY, evidence='always')
+    _, held = await api.running(ENTITY, script_id)
+    told = await summary(api, await executed(api, script_id))
+    assert told['graph'] == {'unavailable': 'of 1 executions it is held already'}
+    held.exit()
+
+
+@pytest.mark.parametrize(
+    ('content', 'why'),
+    [(b'{', 'is no JSON'), (b'[]', 'is no JSON object'), (None, 'was left out')],
+)
+async def test_evidence_that_nobody_here_wrote_breaks_no_comparison(
+    api: Api, content: bytes | None, why: str
+) -> None:
+    """A script of the same user may have put anything there."""
+    script_id = await api.upload(ENTITY, evidence='always')
+    execution_id = await executed(api, script_id)
+    written = [Part(name='summary.json', content=b'[]'), Part(name='versions.json', content=b'{}')]
+    if content is not None:
+        written.append(Part(name='graph.json', content=content))
+    await api.seen.files.keep(execution_id, written, [])
+    told = await compared(api, execution_id, await executed(api, script_id))
+    assert why in told['graph']['unavailable']
+    status, body = await api.json('GET', f'/executions/{execution_id}/evidence')
+    assert (status, body['error_code']) == (404, 'resource-not-found')
 
 
 async def test_many_starts_at_once_look_at_the_graph_once(api: Api) -> None:

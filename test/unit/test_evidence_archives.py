@@ -155,11 +155,12 @@ def test_diagnostics_are_told_as_they_were_and_as_they_changed() -> None:
 
 def test_a_summary_says_what_is_missing_and_what_is_masked() -> None:
     """Nobody takes a half for the whole."""
-    environment = with_masks({'ROS_DOMAIN_ID': '7', 'GITHUB_TOKEN': 'x', 'A': 'http://me:pw@h/'})
+    given = {'ROS_DOMAIN_ID': '7', 'GITHUB_TOKEN': 'x', 'A': 'http://me:pw@h/'}
+    environment = {'variables': with_masks(given)}
     told = documents(taken(begun(environment=environment), missing='killed'))
     assert (told[SUMMARY]['complete'], told[SUMMARY]['missing']) == (False, 'killed')
     assert told[SUMMARY]['environment'] == {'variables': 3, 'masked': ['A', 'GITHUB_TOKEN']}
-    assert told['environment.json']['ROS_DOMAIN_ID'] == '7'
+    assert told['environment.json']['variables']['ROS_DOMAIN_ID'] == '7'
 
 
 def test_what_there_is_no_room_for_is_left_out_and_told() -> None:
