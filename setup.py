@@ -47,6 +47,9 @@ setup(
             'ros-kilted-rmw-fastrtps-cpp',
             'ros-kilted-std-msgs',
             'ros-kilted-diagnostic-msgs',
+            # The robots of the tests publish these.
+            'ros-kilted-geometry-msgs',
+            'ros-kilted-sensor-msgs',
         ],
         'test': [
             'colcon-bash',
