@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The JSON Schemas of what the routes of instances take and answer."""
 
+from gateway_node.conditions.condition_schema import condition_schema, preconditions_schema
 from gateway_node.http_server.schema_parts import (
     AMOUNT,
     ANY_OBJECT,
@@ -23,8 +24,8 @@ from gateway_node.scripts.instances import OnLimit, WhileDown
 
 _SCRIPT_PATH = '/apps/temp_sensor/scripts/check'
 _INSTANCE_PATH = f'{_SCRIPT_PATH}/instances/when_hot'
-_PRECONDITIONS = array_of(ANY_OBJECT)
 _CONDITION = reference_to('Condition')
+_PRECONDITIONS = preconditions_schema(_CONDITION)
 _TRIGGER: Schema = {'condition': _CONDITION, 'text': TEXT}
 _STATE: Schema = {
     'state': object_of(
@@ -71,7 +72,7 @@ REPLACING_BODY = instance_schema(_CONDITION, _PRECONDITIONS, named=False)
 """Of what replaces one: the path has the name."""
 
 INSTANCE_SCHEMAS: dict[str, Schema] = {
-    'Condition': ANY_OBJECT,
+    'Condition': condition_schema(_CONDITION),
     'InstanceReference': object_of(_SUMMARY, _OPEN),
     'InstanceList': list_of('InstanceReference'),
     'Instance': object_of(

@@ -14,15 +14,19 @@ import pytest
 
 from gateway_node.access.authentication import Authentication
 from gateway_node.access.credentials import Credential
+from gateway_node.access.lock_book import LockBook
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.errors import StoreUnavailable
-from gateway_node.executions.events import Change, Event, Happening
+from gateway_node.executions.events import Change, Event, EventKind, Happening
+from gateway_node.executions.instance_refs import InstanceRef, KeptInstance
 from gateway_node.executions.scopes import Scope
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.instances import parse_instance
 from gateway_node.scripts.managed import ManagedScript
 from gateway_node.scripts.values import Script, ScriptKind
+from gateway_node.triggers.instance_book import InstanceBook
+from gateway_node.triggers.instance_service import Instances, InstanceSettings
 from gateway_node.triggers.values import Instance
 from gateway_node.violations import Violation
 
@@ -559,6 +563,69 @@ async def test_instances_of_a_managed_script_stay_while_it_is_away(tmp_path: Pat
         assert api.instances.book.holds(EntityRef.from_path(ARM))
         assert (await api.request('DELETE', f'{path}/when_hot')).status == 204
         assert (await api.json('GET', path))[0] == 404
+
+
+async def reopened(api: Api) -> Instances:
+    """Return the instances as the next gateway on the same store has them."""
+    instances = Instances(
+        book=InstanceBook(),
+        library=api.library,
+        executions=api.executions,
+        ledger=api.ledger,
+        store=api.store.instance_store,
+        guard=LockBook(api.clock, api.store.up_sec),
+        clock=api.clock,
+        settings=InstanceSettings(max_instances=10, max_rate_hz=1.0),
+    )
+    await instances.open(api.directory.refs())
+    return instances
+
+
+def _sorted(instances: Instances) -> list[Instance]:
+    return sorted(instances.book.all(), key=lambda each: each.ref.subject)
+
+
+async def test_instances_outlive_the_gateway(tmp_path: Path) -> None:
+    """As they were, with what somebody switched of those of the manifest."""
+    managed = managed_script(tmp_path, {'name': 'nightly'})
+    async with serve_api(tmp_path / 'state', managed=(managed,)) as api:
+        _, path = await script_and_path(api)
+        await create(api, path)
+        await api.json('POST', f'{path}/when_hot/actions', json={'action': 'disable'})
+        nightly = f'/{ARM}/scripts/check_disk/instances/nightly/actions'
+        await api.json('POST', nightly, json={'action': 'disable'})
+        later = await reopened(api)
+        assert _sorted(later) == _sorted(api.instances)
+        assert [
+            each.enabled for each in later.book.of(EntityRef.from_path(ARM), 'check_disk')
+        ] == [False]
+
+
+async def test_what_a_crash_left_of_a_deleted_script_goes_at_the_next_start(api: Api) -> None:
+    """The log tells that its instances are gone, too."""
+    script_id, path = await script_and_path(api)
+    await create(api, path)
+    await api.library.delete(EntityRef.from_path(ARM), script_id)
+    later = await reopened(api)
+    assert later.book.all() == ()
+    assert await api.store.instance_store.instances() == ()
+    assert (await kinds_of(api, 'instances/when_hot'))[-1] == 'instance.deleted'
+
+
+async def test_a_record_that_cannot_be_read_stops_no_start(api: Api) -> None:
+    """It is named, stays, and a client may make the instance anew."""
+    script_id, _ = await script_and_path(api)
+    ref = InstanceRef(entity=EntityRef.from_path(ARM), script_id=script_id, name='when_hot')
+    strange = KeptInstance(ref=ref, document={'definition': {'name': 'when_hot', 'hue': 'red'}})
+    kind = EventKind.INSTANCE_CREATED
+    told = Happening(kind=kind, subject=ref.subject, actor=GUEST, instance=strange)
+    await api.ledger.record(told)
+    later = await reopened(api)
+    assert later.book.all() == ()
+    assert later.warnings == (f'{ref.subject} cannot be read, and does nothing',)
+    assert len(await api.store.instance_store.instances()) == 1
+    await later.create(ref.entity, script_id, WHEN_HOT | {'start_triggers': []}, actor=GUEST)
+    assert not later.warnings
 
 
 async def test_who_changed_which_instance_is_noted(api: Api) -> None:

@@ -48,6 +48,7 @@ from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.service import ExecutionService
@@ -134,6 +135,7 @@ class Api:
     robot: FakeRobot
     streams: Streams
     instances: Instances
+    ledger: Ledger
     audit_folder: Path
     """Where the audit is kept."""
     seen: EvidenceStage
@@ -436,6 +438,7 @@ async def serve_api(
             robot=robot,
             streams=room.streams,
             instances=instances,
+            ledger=room.ledger,
             audit_folder=audit_folder,
             seen=seen,
         )
