@@ -31,7 +31,7 @@ from gateway_node.executions.ports import (
     StartOrder,
     Witness,
 )
-from gateway_node.executions.preconditions import Looked, PRECONDITION_LOST, PreconditionCheck
+from gateway_node.executions.preconditions import PRECONDITION_LOST, PreconditionCheck
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.stop import Stop
 from gateway_node.executions.transitions import transition
@@ -84,7 +84,7 @@ class ActiveExecution:
         preconditions: PreconditionCheck,
         start_prepared: bool,
         record_end: RecordEnd,
-        on_lost: Callable[['ActiveExecution', Looked], None],
+        on_lost: Callable[['ActiveExecution'], None],
     ) -> None:
         """Take an execution, with what is to be started where it was let in already.
 
@@ -210,10 +210,16 @@ class ActiveExecution:
             self._tell_stop()
         return True
 
-    def lose(self, lost: Looked) -> None:
-        """End as where a precondition of its own is lost: what led to it lost one."""
-        if not self._decided:
-            self._holding.lose(lost)
+    def lose(self) -> None:
+        """End as with a stop: a precondition does not hold any more, its own or one of what led to
+        it."""
+        lost = self._holding.lost
+        told = {} if lost is None else {'lost': lost.document()}
+        # Where it has not started yet.
+        self._refusal = NotStartable(
+            FailureReason.PRECONDITION_LOST, lost_message(lost), told=told
+        )
+        self.stop(StopAction.STOP, PRECONDITION_LOST, GATEWAY)
 
     def stop_following(self, action: StopAction, trigger: Trigger, actor: Actor) -> None:
         """Ask for the end of what follows it, where its own end is decided and not on record."""
@@ -320,14 +326,8 @@ class ActiveExecution:
         return await process.ended()
 
     def _on_lost(self) -> None:
-        """End as with a stop: a precondition does not hold any more."""
-        lost = self._holding.lost
-        assert lost is not None
-        reason = FailureReason.PRECONDITION_LOST
-        # Where it has not started yet.
-        self._refusal = NotStartable(reason, lost_message(lost), told={'lost': lost.document()})
-        self.stop(StopAction.STOP, PRECONDITION_LOST, GATEWAY)
-        self._tell_lost(self, lost)
+        self.lose()
+        self._tell_lost(self)
 
     def _end_unstarted(self) -> None:
         if self._refusal is not None:

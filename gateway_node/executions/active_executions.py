@@ -20,7 +20,7 @@ from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.places import GroupLimit
 from gateway_node.executions.ports import ScriptCredentials, ScriptRunner, StartOrder, Witness
-from gateway_node.executions.preconditions import Looked, PreconditionCheck
+from gateway_node.executions.preconditions import PreconditionCheck
 from gateway_node.executions.values import Execution, Executor, StopAction, Trigger, TriggerType
 from gateway_node.side_tasks import log_failure
 
@@ -48,10 +48,10 @@ class ActiveExecutions:
         group_of: Callable[[Execution], GroupLimit | None],
         further_attempts: FurtherAttempts,
         on_end: Callable[[Execution], None],
-        on_lost: Callable[[ActiveExecution, Looked], None],
+        on_lost: Callable[[ActiveExecution], None],
     ) -> None:
         """`on_end` is called with each execution that was driven and has ended, `on_lost` with
-        each that ends for a precondition, and that.
+        each that ends for a precondition.
 
         `group_of` tells the bound that an execution's group sets. With `start_prepared` the end of
         the gateway leaves to the next one what has not started.

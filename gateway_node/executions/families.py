@@ -19,7 +19,6 @@ from gateway_node.executions.errors import (
     GenerationLimitReached,
     ParentNotRunning,
 )
-from gateway_node.executions.preconditions import Looked
 from gateway_node.executions.values import Execution, StopAction, Trigger
 from gateway_node.to_the_end import ToTheEnd
 
@@ -127,11 +126,11 @@ class Families:
         """Return the active executions that descend from one."""
         return [each.execution for each in self._active_below(ancestor_id)]
 
-    def lose_below(self, ancestor_id: str, lost: Looked) -> None:
+    def lose_below(self, ancestor_id: str) -> None:
         """Let all that descends from an execution end for what that one lost: the robot is not as
         it has to be for any of it."""
         for each in self._call_off(ancestor_id):
-            each.lose(lost)
+            each.lose()
 
     def stop_waiting(self, group: Execution) -> None:
         """Let what descends from a group end that a client had stopped with it, and that the

@@ -273,8 +273,9 @@ def _reason(
 
 def lost_message(lost: Looked | None) -> str:
     """Return a sentence on a precondition that did not hold any more."""
-    which = '' if lost is None else f': {lost.sentence}'
-    return f'a precondition did not hold any more{which}'
+    if lost is None:
+        return 'a precondition, its own or one of what started it, did not hold any more'
+    return f'a precondition did not hold any more: {lost.sentence}'
 
 
 def _warnings(left: tuple[UnkillableProcess, ...]) -> tuple[str, ...]:

@@ -29,11 +29,10 @@ class Holding:
             end()
         self._ends.clear()
 
-    def lose(self, lost: Looked) -> None:
-        """Take that one does not hold any more, of this execution or of one that led to it."""
-        if self.lost is None:
-            self.lost = lost
-            self._on_lost()
-
     def _losing(self, required: Required) -> Callable[[Standing], None]:
-        return lambda standing: self.lose(Looked(required=required, standing=standing))
+        def lose(standing: Standing) -> None:
+            if self.lost is None:
+                self.lost = Looked(required=required, standing=standing)
+                self._on_lost()
+
+        return lose

@@ -51,7 +51,7 @@ from gateway_node.executions.ports import (
     StartOrder,
     Witness,
 )
-from gateway_node.executions.preconditions import Looked, PreconditionCheck
+from gateway_node.executions.preconditions import PreconditionCheck
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.readiness import Readiness
@@ -500,8 +500,8 @@ class ExecutionService:
             self._schedules.add([execution])
         self._retention.request_sweep()
 
-    def _on_lost(self, active: ActiveExecution, lost: Looked) -> None:
-        self._families.lose_below(active.id, lost)
+    def _on_lost(self, active: ActiveExecution) -> None:
+        self._families.lose_below(active.id)
 
     async def _on_removed(self, script_ids: frozenset[str]) -> None:
         await self._library.versions.prune(script_ids, self.versions_to_keep)

@@ -106,7 +106,7 @@ class Stage:
             preconditions=NoPreconditionCheck(),
             start_prepared=False,
             record_end=record_end,
-            on_lost=lambda active, lost: None,
+            on_lost=lambda active: None,
         )
         driving = asyncio.create_task(active.drive())
         yield active
