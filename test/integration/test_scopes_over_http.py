@@ -294,7 +294,8 @@ async def test_health_tells_nothing_of_others(robot: DividedRobot, scope: str) -
 
 @NARROWED
 async def test_a_stream_tells_what_happens_within(robot: DividedRobot, scope: str) -> None:
-    """Of scripts, executions, their progress and their deletion, and of the line."""
+    """Of scripts and what goes with them, executions, their progress and their deletion, and of
+    the line."""
     api, part = robot.api, robot.beyond[scope]
     headers = showing(Role.VIEWER, scope)
     entity = f'apps/{part.entity_id}'
@@ -314,7 +315,7 @@ async def test_a_stream_tells_what_happens_within(robot: DividedRobot, scope: st
         await api.request('DELETE', f'/{ARM}/scripts/{robot.seen.script_id}')
         for paused in (True, False):
             await api.json('PUT', f'/{ARM}/line', json={'paused': paused})
-        told = await source.take(8)
+        told = await source.take(9)
     assert [each.payload['change']['kind'] for each in told] == [
         'execution.accepted',
         'execution.running',
@@ -322,6 +323,7 @@ async def test_a_stream_tells_what_happens_within(robot: DividedRobot, scope: st
         'execution.deleted',
         'script.replaced',
         'script.deleted',
+        'instance.deleted',
         'line.paused',
         'line.resumed',
     ]
@@ -344,7 +346,7 @@ async def test_what_happens_to_an_instance_is_told_who_sees_its_script(
             ]
         )
     headers = showing(Role.VIEWER, scope)
-    _, body = await api.json('GET', '/events?limit=-4', headers=headers)
+    _, body = await api.json('GET', '/events?limit=-2', headers=headers)
     subject = f'{BASE}/{ARM}/scripts/{robot.seen.script_id}/instances/nightly'
     told = [each for each in body['items'] if each['event'] in ('instance', 'trigger')]
     assert [each['payload']['href'] for each in told] == [subject] * 2
