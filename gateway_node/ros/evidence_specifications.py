@@ -21,7 +21,6 @@ EVIDENCE_PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='MiB',
         minimum=1,
         maximum=1000,
-        description='Most that the evidence of one execution holds, before it is compressed; and '
-        'most that a bag of it takes while it is recorded.',
+        description='Most that the evidence of one execution holds, before it is compressed.',
     ),
 )

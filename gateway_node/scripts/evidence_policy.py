@@ -33,7 +33,7 @@ class EvidencePolicy:
 
     when: EvidenceWhen
     bag_topics: tuple[str, ...] = ()
-    """What is recorded meanwhile, fully qualified."""
+    """What is to be recorded meanwhile, fully qualified."""
 
     def document(self) -> str | dict[str, Any]:
         """Return the JSON value that `read_evidence` turns into this value again."""
