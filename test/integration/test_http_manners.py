@@ -11,7 +11,7 @@ from typing import Any
 
 from api_support import Api, BASE, form, serve_api
 import pytest
-from raw_requests import assert_refused, needed_query, RawAnswer, read_answer, Target
+from raw_requests import assert_refused, NAMES, needed_query, RawAnswer, read_answer, Target
 
 from gateway_node.http_server.route import Route
 from gateway_node.http_server.routes import ROUTES
@@ -31,6 +31,8 @@ async def target(tmp_path: Path) -> AsyncIterator[Target]:
         _, lock = await api.json(
             'POST', f'/{ENTITY}/locks', json=wish, headers={'X-Client-Id': 'tab-1'}
         )
+        path = f'{SCRIPTS}/{script_id}/instances'
+        await api.json('POST', path, json={'name': NAMES['instance']})
         yield Target(api=api, script_id=script_id, lock_id=lock['id'])
 
 

@@ -18,6 +18,7 @@ LONGEST_HOLD_SEC = 5 * 0.2
 """How long the loop may be held up: 200 ms, with fivefold slack."""
 ANSWER_SEC = 30.0
 NAMES = {
+    'instance': 'when_hot',
     'collection': 'apps',
     'entity_id': 'temp_sensor',
     'area_id': 'powertrain',
