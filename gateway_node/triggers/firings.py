@@ -41,6 +41,8 @@ from gateway_node.triggers.live_trigger import Firing, LiveTrigger, Side
 _log = logging.getLogger(__name__)
 _Answer = TypeVar('_Answer')
 
+TASK = 'lead a firing to its end'
+"""The name of the tasks that do."""
 RETRY_SEC = 1.0
 """Between attempts to record what the store does not take."""
 CLOSE_PATIENCE_SEC = 5.0
@@ -113,7 +115,7 @@ class Firings:
                 task.cancel()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name='lead a firing to its end')
+        task = asyncio.get_running_loop().create_task(work, name=TASK)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(log_failure)

@@ -2,6 +2,7 @@
 """Firings over many lives of the gateway: none is lost that is in the log, none comes twice."""
 
 import asyncio
+from collections import Counter
 import contextlib
 import os
 from pathlib import Path
@@ -27,31 +28,28 @@ TURNS_OF_FATE = frozenset(
 )
 
 
-async def test_firings_over_forty_kills_come_to_one_end_each(
+async def test_firings_over_kills_come_to_one_end_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An execution, a stop, or a drop with its reason: whenever the gateway dies."""
-    record = await campaign(tmp_path, monkeypatch, lives=40)
-    assert len(record.fired('start')) > 40
+    await campaign(tmp_path, monkeypatch, firings=100)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-async def test_thousands_of_firings_over_hundreds_of_kills_come_to_one_end_each(
+async def test_thousands_of_firings_over_kills_come_to_one_end_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same, for long."""
-    record = await campaign(tmp_path, monkeypatch, lives=400)
-    assert len(record.fired('start')) > 2000
-    assert len(record.fired('stop')) > 100
+    await campaign(tmp_path, monkeypatch, firings=3000)
 
 
-async def campaign(folder: Path, monkeypatch: pytest.MonkeyPatch, *, lives: int) -> Record:
-    """Let a robot live and be killed so often while its temperature goes up and down; return what
-    is on record of it then."""
+async def campaign(folder: Path, monkeypatch: pytest.MonkeyPatch, *, firings: int) -> Record:
+    """Let a robot live and be killed, over and over, while its temperature goes up and down, until
+    so much has fired; return what is on record of it then."""
     seed = int(os.environ.get(SEED, secrets.randbelow(1_000_000)))
     try:
-        record = await _campaign(folder, monkeypatch, random.Random(seed), lives)
+        record = await _campaign(folder, monkeypatch, random.Random(seed), firings)
         record.check()
     except BaseException as error:
         error.add_note(f'to choose alike again: {SEED}={seed}')
@@ -60,7 +58,7 @@ async def campaign(folder: Path, monkeypatch: pytest.MonkeyPatch, *, lives: int)
 
 
 async def _campaign(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, chance: random.Random, lives: int
+    folder: Path, monkeypatch: pytest.MonkeyPatch, chance: random.Random, firings: int
 ) -> Record:
     monkeypatch.setattr(damping_module, 'LEAST_INTERVAL_SEC', 0.01)
     robot, values = Robot(folder), FakeRobot()
@@ -69,10 +67,12 @@ async def _campaign(
         script_id = await live.life.upload()
         for number in range(6):
             await live.make(APP, script_id, _document(number))
-    for _ in range(lives):
+    fired: Counter[str | None] = Counter()
+    # Not so many lives: how much happens in one is the machine's to say.
+    while fired.total() < firings or fired['stop'] < firings / 20:
         robot.start_prepared = chance.random() < 0.5
         async with life_with_triggers(robot, values) as live:
-            await _live(live, values, chance)
+            await _live(live, values, chance, fired)
     async with life_with_triggers(robot, values) as live:
         await wait_until(
             lambda: not live.triggers.figures['under_way'], what='nothing is under way'
@@ -97,10 +97,12 @@ def _document(number: int) -> dict[str, object]:
     }
 
 
-async def _live(live: LiveTriggers, values: FakeRobot, chance: random.Random) -> None:
+async def _live(
+    live: LiveTriggers, values: FakeRobot, chance: random.Random, fired: Counter[str | None]
+) -> None:
     """Live for a while that nobody knows; some die in the very moment of a commit."""
     killed = asyncio.Event()
-    live.life.ledger.add_listener(_Fate(killed, chance))
+    live.life.ledger.add_listener(_Fate(killed, chance, fired))
     living = [
         asyncio.create_task(_weather(values, chance)),
         asyncio.create_task(_scripts(live, chance)),
@@ -115,12 +117,17 @@ async def _live(live: LiveTriggers, values: FakeRobot, chance: random.Random) ->
 class _Fate:
     """Decides, when something is on record, that this was the last that was."""
 
-    def __init__(self, killed: asyncio.Event, chance: random.Random) -> None:
+    def __init__(
+        self, killed: asyncio.Event, chance: random.Random, fired: Counter[str | None]
+    ) -> None:
         self._killed = killed
         self._chance = chance
+        self._fired = fired
 
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Take an event."""
+        if event.kind is EventKind.TRIGGER_FIRED:
+            self._fired[event.cause] += 1
         if event.kind in TURNS_OF_FATE and self._chance.random() < 0.1:
             self._killed.set()
 

@@ -20,6 +20,7 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.storage.database import FILE_NAME
 from gateway_node.storage.instance_store import SqliteInstanceStore
 from gateway_node.triggers.firing import Triggers
+from gateway_node.triggers.firings import TASK
 from gateway_node.triggers.instance_book import InstanceBook
 from gateway_node.triggers.instance_service import Instances, InstanceSettings
 from gateway_node.triggers.timers import Timers
@@ -74,6 +75,11 @@ async def life_with_triggers(robot: Robot, values: FakeRobot) -> AsyncIterator[L
             yield live
         finally:
             keeping.cancel()
+            # Before the database goes: nobody is to look whether it comes back.
+            while tasks := [each for each in asyncio.all_tasks() if each.get_name() == TASK]:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
 
 
 class Record:
