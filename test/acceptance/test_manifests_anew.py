@@ -22,7 +22,10 @@ def write(folder: Path, *, component: str, script: str) -> None:
 
 def scripts_of(component: str, script: str) -> str:
     """Return a scripts manifest."""
-    return f'scripts: [{{id: {script}, path: check.sh, entities: components/{component}}}]\n'
+    return (
+        f'scripts: [{{id: {script}, path: check.sh, entities: components/{component}, '
+        f'instances: [{{name: of_{script}}}]}}]\n'
+    )
 
 
 def declared(api: GatewayProcess) -> dict[str, list[str]]:
@@ -64,6 +67,10 @@ def test_manifests_are_read_anew_at_sighup(tmp_path: Path) -> None:
             what='the new manifests are taken',
         )
         assert api.body(href)['status'] == 'completed'
+        (instance,) = api.body('/components/leg/scripts/second/instances')['items']
+        assert (instance['name'], instance['managed']) == ('of_second', True)
+        gone = api.request('GET', '/components/arm/scripts/first/instances/of_first')
+        assert gone.status == 404
 
         write(tmp_path, component='hand', script='third')
         entities.write_text('components: 7\n')
