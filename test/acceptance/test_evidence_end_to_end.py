@@ -100,9 +100,9 @@ def test_what_happened_on_the_robot_while_a_script_ran_is_told(
             api.wait_for_status(href, 'failed')
             told = evidence(api, href)
     warned = [line for line in told['rosout'] if line['message'] == 'the motor is hot']
-    assert {(line['node'], line['level'], line['phase']) for line in warned} == {
-        ('motor', 'WARN', 'during')
-    }
+    assert {(line['node'], line['level']) for line in warned} == {('motor', 'WARN')}
+    # The last one may be read when the script is over already.
+    assert {line['phase'] for line in warned} - {'after'} == {'during'}
     statuses = [change['status'] for change in told['diagnostics.json']['changes']]
     assert ('motor: temperature', 'WARN', 'hot') in {
         (status['name'], status['level'], status['message']) for status in statuses
