@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 import enum
+from functools import cached_property
 from typing import Any
 
 
@@ -18,6 +19,14 @@ class TopicValue:
     """`sensor_msgs/msg/BatteryState`; None: as the graph says."""
     every: bool = False
     """Whether each message is read, whatever that costs."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.topic, self.field, self.type_name, self.every))
+
+    def __hash__(self) -> int:
+        # Kept: it is looked up by each condition with each message.
+        return self._hash
 
     @property
     def text(self) -> str:

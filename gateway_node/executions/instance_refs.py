@@ -7,6 +7,7 @@ What an instance is, and when its triggers fire, is the triggers' to know.
 from collections.abc import Mapping
 from dataclasses import dataclass
 import datetime
+from functools import cached_property
 from typing import Any
 
 from gateway_node.entities.values import EntityRef
@@ -68,6 +69,14 @@ class TriggerRef:
     instance: InstanceRef
     condition: str
     """Its JSON, as text."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.instance, self.condition))
+
+    def __hash__(self) -> int:
+        # Kept: it is looked up with each value that a trigger looks at.
+        return self._hash
 
 
 @dataclass(frozen=True, kw_only=True)

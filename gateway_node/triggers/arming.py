@@ -62,6 +62,7 @@ class Arming:
         self._on_step = on_step
         self._ended = False
         self._seen = False
+        self._has_timer = False
         self.at = around.clock.monotonic()
         """When it was armed."""
         self._evaluation = Evaluation(condition, self.at, last)
@@ -168,7 +169,10 @@ class Arming:
         self._on_step(fires)
 
     def _set_timer(self) -> None:
-        self._around.timers.set((self, 'due'), self._evaluation.due, self._tick)
+        due = self._evaluation.due
+        if due is not None or self._has_timer:
+            self._has_timer = due is not None
+            self._around.timers.set((self, 'due'), due, self._tick)
 
 
 def _makes_up(moment: OutsideMoment) -> bool:

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What conditions on a topic cost that is published at a kilohertz, and how long others wait."""
+"""What triggers on a topic cost that is published at a kilohertz, and how long others wait."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
-import json
 from pathlib import Path
-import socket
 import subprocess
 import sys
 import time
 
+from waiting import wait_for
+
 from bench.figures import at_most, elapsed_ms, Line, ratio, Series, surplus, turns
+from bench.gateways import Client, client, NOT_WARM
 from bench.processes import processor_ms
 
-ROUNDS = 4
-SHARE_SEC, ASK_SEC = 4.0, 2.0
+ROUNDS = 3
+SETTLE_SEC, SHARE_SEC, ASK_SEC = 2.0, 5.0, 2.0
+TRIGGERS = 16
 PAUSE_SEC = 0.005
 MANY = 100
 RATIO_GOAL = 1.2
@@ -26,8 +28,8 @@ _HERE = Path(__file__).parent
 
 
 def trigger_cost(folder: Path) -> Iterator[Line]:
-    """Processor time with one condition, with a hundred, and with one that takes each message;
-    and how long the event loop takes to answer meanwhile."""
+    """Processor time of a gateway with one trigger, with a hundred, and with those that take each
+    message; and how long it takes to answer meanwhile."""
     one = {'topic': TOPIC, 'field': 'data', 'above': 60.5, 'hysteresis': 2}
     many = [{**one, 'above': 60 + number} for number in range(MANY)]
     looks: dict[str, Sequence[object]] = {
@@ -40,8 +42,8 @@ def trigger_cost(folder: Path) -> Iterator[Line]:
     shares: list[list[float]] = [[] for _ in looks]
     waits: list[list[float]] = [[] for _ in looks]
     with _program('flood.py', TOPIC):
-        for position in turns(ROUNDS, len(looks)):
-            share, waited = _looked([*looks.values()][position])
+        for number, position in enumerate(turns(ROUNDS, len(looks))):
+            share, waited = _looked(folder / str(number), [*looks.values()][position])
             shares[position].append(share)
             waits[position] += waited
     costs = [Series(values=each, unit='%') for each in shares]
@@ -64,20 +66,40 @@ def trigger_cost(folder: Path) -> Iterator[Line]:
         )
 
 
-def _looked(conditions: Sequence[object]) -> tuple[float, list[float]]:
-    """Return what share of a core it takes, in percent, and how long each answer took, in ms."""
-    with _program('value_watcher.py', json.dumps(conditions)) as (process, line):
-        with socket.create_connection(('127.0.0.1', int(line))) as asking:
-            asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            before, begun = processor_ms(process.pid), time.monotonic()
-            time.sleep(SHARE_SEC)
-            used = processor_ms(process.pid) - before
-            share = used / (time.monotonic() - begun) / 10
-            waits, begun = [], time.monotonic()
-            while time.monotonic() < begun + ASK_SEC:
-                waits.append(elapsed_ms(lambda: asking.send(b'?') and asking.recv(1)))
-                time.sleep(PAUSE_SEC)
+def _looked(folder: Path, conditions: Sequence[object]) -> tuple[float, list[float]]:
+    """Return what share of a core a gateway takes, in percent, and how long each answer took."""
+    with client(folder, NOT_WARM) as api:
+        script_id = api.gateway.upload(api.entity, 'true\n')
+        for number, some in enumerate(_instances(conditions)):
+            path = f'/{api.entity}/scripts/{script_id}/instances'
+            api.send('POST', path, {'name': f'watch_{number}', 'start_triggers': some})
+            api.receive(201)
+            _wait_known(api, f'{path}/watch_{number}')
+        pid = api.gateway.process.pid
+        time.sleep(SETTLE_SEC)
+        before, begun = processor_ms(pid), time.monotonic()
+        time.sleep(SHARE_SEC)
+        used = processor_ms(pid) - before
+        share = used / (time.monotonic() - begun) / 10
+        waits, begun = [], time.monotonic()
+        while time.monotonic() < begun + ASK_SEC:
+            waits.append(elapsed_ms(lambda: api.get('/health/live')))
+            time.sleep(PAUSE_SEC)
         return share, waits
+
+
+def _instances(conditions: Sequence[object]) -> Iterator[list[object]]:
+    """Return what each of the instances has as triggers; one has 16 at most."""
+    for first in range(0, len(conditions), TRIGGERS):
+        yield [{'condition': each} for each in conditions[first : first + TRIGGERS]]
+
+
+def _wait_known(api: Client, path: str) -> None:
+    wait_for(
+        lambda: [each['state']['truth'] for each in api.get(path)['start_triggers']],
+        lambda truths: all(truth is False for truth in truths),
+        what=f'what {path} looks at is known',
+    )
 
 
 @contextlib.contextmanager
