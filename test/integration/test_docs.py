@@ -59,6 +59,8 @@ async def described(api: Api, path: str, status: int = 200) -> Any:
 async def test_each_path_of_the_table_has_its_description(api: Api) -> None:
     """Which has what is served there; but where scripts give the names of what is below."""
     script_id = await api.upload('apps/temp_sensor', parameters_schema={'type': 'object'})
+    instances = f'/apps/temp_sensor/scripts/{script_id}/instances'
+    assert (await api.request('POST', instances, json={'name': 'nightly'})).status == 201
     values = {
         'collection': 'apps',
         'entity_id': 'temp_sensor',
@@ -69,6 +71,7 @@ async def test_each_path_of_the_table_has_its_description(api: Api) -> None:
         'status': 'running',
         'sequence': '1',
         'lock_id': 'lock_1',
+        'instance': 'nightly',
     }
     named_by_scripts = re.compile('/artifacts(/.*)?$')
     for path in dict.fromkeys(route.path for route in ROUTES):

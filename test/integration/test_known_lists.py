@@ -25,6 +25,7 @@ LISTS = (
     '/functions/monitoring',
     '/functions/monitoring/hosts',
     '/apps/temp_sensor/scripts',
+    '/apps/temp_sensor/scripts/{script_id}/instances',
     '/scripts',
 )
 
@@ -40,6 +41,8 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 @pytest.mark.parametrize('path', LISTS)
 async def test_who_has_it_is_told_so(api: Api, path: str) -> None:
     """304 with the tag, and without a body; whoever has another one gets it."""
+    (script,) = (await api.json('GET', '/scripts'))[1]['items']
+    path = path.format(script_id=script['id'])
     first = await api.request('GET', path)
     tag = first.headers['ETag']
     assert first.headers['Cache-Control'] == 'no-cache'
