@@ -33,7 +33,7 @@ class OfReadiness(OfScript):
         return InstanceRef(entity=self.entity, script_id=self.script_id, name=self.instance)
 
 
-async def show_readiness(call: Call[OfReadiness, None]) -> Answer:
+async def show_script_readiness(call: Call[OfReadiness, None]) -> Answer:
     """Tell why a script would not start now, and what would have to change.
 
     With `instance`, why an instance of it would not. Every need of a start is looked at, in the

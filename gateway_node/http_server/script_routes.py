@@ -148,7 +148,7 @@ SCRIPT_ROUTES: tuple[Route[Any, Any], ...] = (
         'GET',
         '/{collection}/{entity_id}/scripts/{script_id}/readiness',
         VIEWER,
-        readiness_requests.show_readiness,
+        readiness_requests.show_script_readiness,
         readiness_requests.OfReadiness,
         finds=find_entity,
         answers='Readiness',
