@@ -53,7 +53,8 @@ class Arming:
         seen_at: datetime.datetime | None = None,
         at_start: bool = False,
     ) -> None:
-        """`on_step` is called after each step, with whether the condition fires by it.
+        """`on_step` is called after each step by which the condition fires, becomes true or does
+        not hold any more, and after each moment, with whether it fires.
 
         `last` is the truth that is known of before, and `seen_at` up to when moments of the
         calendar were looked at. `at_start`: the gateway starts.
@@ -63,6 +64,7 @@ class Arming:
         self._ended = False
         self._seen = False
         self._has_timer = False
+        self._told: bool | None = None
         self.at = around.clock.monotonic()
         """When it was armed."""
         self._evaluation = Evaluation(condition, self.at, last)
@@ -162,10 +164,18 @@ class Arming:
     def _happen(self, moment: OutsideMoment, told: dict[str, Any]) -> None:
         if not self._ended:
             now = self._around.clock.monotonic()
-            self._after(self._evaluation.happened(moment, now, told))
+            fires = self._evaluation.happened(moment, now, told)
+            self._set_timer()
+            self._tell(fires)
 
     def _after(self, fires: bool) -> None:
         self._set_timer()
+        # Nearly always nothing came of it.
+        if fires or self._evaluation.truth is not self._told:
+            self._tell(fires)
+
+    def _tell(self, fires: bool) -> None:
+        self._told = self._evaluation.truth
         self._on_step(fires)
 
     def _set_timer(self) -> None:
