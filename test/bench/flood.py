@@ -9,6 +9,7 @@ import sys
 import time
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64
 
 HZ = 1000
@@ -16,7 +17,7 @@ HZ = 1000
 
 def main() -> None:
     """Publish."""
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     publisher = rclpy.create_node('flood').create_publisher(Float64, sys.argv[1], 10)
     sys.stdout.write('publishing\n')
     sys.stdout.flush()
