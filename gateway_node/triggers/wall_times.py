@@ -58,9 +58,7 @@ class WallTimes:
         if not self._entries:
             self._read_zone()
             self._look_later()
-        now = self._clock.now()
-        # Noted by a clock that was ahead: it tells nothing.
-        begins = now if after is None or after > now else after
+        begins = self._clock.now() if after is None else after
         entry = _Entry(cron=cron, after=begins, happen=happen)
         self._entries[key] = entry
         self._set_timer(key, entry)
@@ -78,6 +76,7 @@ class WallTimes:
     def _set_timer(self, key: Hashable, entry: _Entry) -> None:
         now = self._clock.now()
         if entry.after - now > REPEATED:
+            # Noted by a clock that was ahead: it tells nothing.
             entry.after = now
         entry.due = entry.cron.next_after(entry.after.astimezone(self._zone))
         at = None

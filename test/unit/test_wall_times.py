@@ -123,6 +123,15 @@ async def test_what_came_while_nobody_looked_is_made_up_for_once(wall: Wall) -> 
     assert wall.happened == ['12:00']
 
 
+async def test_nothing_comes_twice_where_the_clock_was_set_back_while_nobody_looked(
+    wall: Wall,
+) -> None:
+    """By less than three hours, as while somebody does."""
+    wall.set('*/10 * * * *', 'once', after=wall.clock.wall + datetime.timedelta(minutes=11))
+    await wall.pass_time(21)
+    assert wall.happened == ['12:20']
+
+
 async def test_another_zone_counts_as_soon_as_the_machine_has_it(
     wall: Wall, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
