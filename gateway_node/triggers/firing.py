@@ -225,13 +225,12 @@ class Triggers:
         )
 
     def _arm(self, trigger: LiveTrigger, *, enabled: bool) -> None:
+        left = self._left.pop(trigger.ref, None)
         if trigger.side is Side.STOP:
             self._arm_stop(trigger)
         elif not enabled:
-            self._left.pop(trigger.ref, None)
             trigger.disarm()
         elif not trigger.is_armed:
-            left = self._left.pop(trigger.ref, None)
             if left is not None and trigger.trigger.while_down is WhileDown.FIRE:
                 trigger.arm(last=left.truth, seen_at=left.seen_at, at_start=True)
             else:

@@ -506,6 +506,19 @@ async def test_the_start_of_the_gateway_waits_for_what_else_is_asked(
     assert both.subject.endswith('both')
 
 
+async def test_an_instance_that_is_made_anew_begins_at_nought(triggers: TriggerStage) -> None:
+    """Whatever a deleted one of its name had counted in an earlier gateway."""
+    ref = await triggers.make(stop_triggers=(COLD,))
+    await triggers.heat(45)
+    execution = await triggers.instances.start(ref, actor=CLIENT)
+    await triggers.obeyed(execution)
+    await triggers.restart()
+    assert triggers.triggers.shown(ref)['stop_triggers'][0]['fired'] == 1
+    await triggers.instances.delete(ref, actor=CLIENT)
+    await triggers.make(stop_triggers=(COLD,), script_id=ref.script_id)
+    assert triggers.triggers.shown(ref)['stop_triggers'][0]['fired'] == 0
+
+
 async def test_nothing_fires_once_it_is_closed(triggers: TriggerStage) -> None:
     """Nothing is watched either."""
     await triggers.make(HOT)
