@@ -93,7 +93,9 @@ class ManagedFile:
 
     def declared_as(self, managed: ManagedScript) -> bool:
         """Tell whether a manifest says the same of the script, whatever its file says."""
-        return _declaration(managed) == _declaration(self.managed)
+        return _declaration(managed) == _declaration(self.managed) and (
+            _versions(managed) == _versions(self.managed)
+        )
 
     def is_as(self, managed: ManagedScript) -> bool:
         """Tell whether a manifest says the same of the script, and saw the same file, where it
@@ -175,6 +177,11 @@ class ManagedFile:
 
 def _declaration(managed: ManagedScript) -> ManagedScript:
     return replace(managed, script=replace(managed.script, version='', size=0))
+
+
+def _versions(managed: ManagedScript) -> list[str]:
+    """Return those of its instances: they tell 1 from true, which are equal in Python."""
+    return [each.version for each in managed.instances]
 
 
 def hash_file(path: Path) -> tuple[str, int]:

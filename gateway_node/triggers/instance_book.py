@@ -98,7 +98,7 @@ class InstanceBook:
     def _settle(self, ref: InstanceRef) -> None:
         """Have the one that counts, and tell of it where it is another than before."""
         before, after = self.find(ref), self._made.get(ref) or self._managed.get(ref)
-        if before == after:
+        if _same(before, after):
             return
         of_script = self._of.setdefault((ref.entity, ref.script_id), {})
         if after is None:
@@ -109,3 +109,10 @@ class InstanceBook:
             of_script[ref.name] = after
         for listener in tuple(self._listeners):
             self._guard.tell(listener.on_instance, before, after)
+
+
+def _same(one: Instance | None, other: Instance | None) -> bool:
+    """Tell whether two are the same in JSON too, where `1` is neither `true` nor `1.0`."""
+    if one is None or other is None:
+        return one is other
+    return one == other and one.version == other.version

@@ -545,6 +545,18 @@ async def test_the_manifest_changes_its_instances_while_the_gateway_runs(tmp_pat
         assert any('a client made one of that name' in each for each in api.instances.warnings)
 
 
+async def test_a_managed_instance_takes_true_in_place_of_1(tmp_path: Path) -> None:
+    """What Python takes for equal is not the same in JSON."""
+    before, after = (
+        managed_script(tmp_path, {'name': 'a', 'parameters': {'x': x}}) for x in (1, True)
+    )
+    async with serve_api(tmp_path / 'state', managed=(before,)) as api:
+        api.library.take_managed([after])
+        api.instances.take_managed(api.directory.refs())
+        _, shown = await api.json('GET', f'/{ARM}/scripts/check_disk/instances/a')
+        assert shown['parameters']['x'] is True
+
+
 def _of_arm(instance: Instance | None) -> bool:
     return instance is not None and instance.ref.entity.path == ARM
 
