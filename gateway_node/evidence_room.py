@@ -107,12 +107,13 @@ async def evidence_room(
         max_bytes=configuration.evidence.max_bytes,
         clock=adapters.clock,
     )
-    undo.push_async_callback(keeping.close)
     executions.ledger.add_listener(keeping)
     vigil = Vigil(robot, witness.policies, lambda: declared_policies(library, witnessed.instances))
     executions.ledger.add_listener(vigil)
     witnessed.instances.add_listener(vigil)
     undo.callback(vigil.end)
+    # Comes first: it still reads what is held.
+    undo.push_async_callback(keeping.close)
     vigil.look_again()
     witness.open(
         Means(

@@ -17,6 +17,8 @@ from waiting import wait_until
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.evidence import keeping
+from gateway_node.evidence.no_robot import NoRobotWitness
+from gateway_node.evidence.values import LogLines
 
 SEED = 'hunter2-5c7e'
 SCHEMA = {'type': 'object', 'properties': {'pin': {'type': 'string', 'writeOnly': True}}}
@@ -139,3 +141,22 @@ async def test_an_execution_that_a_gateway_ends_with_itself_has_evidence(tmp_pat
     async with gateway(tmp_path) as client:
         told = await summary(client, execution_id)
         assert not told['complete']
+
+
+async def test_what_is_held_is_let_go_when_all_evidence_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was logged is in the evidence of a gateway that ends meanwhile, too."""
+    said: list[str] = []
+
+    def reading(robot: NoRobotWitness, begin: float, end: float) -> LogLines:
+        said.append('read')
+        return LogLines(lines=())
+
+    monkeypatch.setattr(keeping, 'AFTER_SEC', 600)
+    monkeypatch.setattr(NoRobotWitness, 'keep', lambda robot: lambda: said.append('let go'))
+    monkeypatch.setattr(NoRobotWitness, 'log_lines', reading)
+    async with gateway(tmp_path) as client:
+        execution_id = await failed(client)
+        await wait_until(archive_of(tmp_path, execution_id).exists, what='what there is')
+    assert said[-2:] == ['read', 'let go']
