@@ -27,12 +27,15 @@ class Truths:
         self._clock = clock
         self._kept: dict[TriggerRef, bool | None] = {}
         self._news: dict[TriggerRef, bool | None] = {}
+        self._of: dict[InstanceRef, set[TriggerRef]] = {}
+        """Which triggers of an instance are in either."""
         self._arrived = asyncio.Event()
         self._fails = False
 
     def know(self, kept: Mapping[TriggerRef, bool | None]) -> None:
         """Take that these are kept."""
         for ref, truth in kept.items():
+            self._of.setdefault(ref.instance, set()).add(ref)
             self._kept[ref] = truth
             self._news.pop(ref, None)
 
@@ -44,14 +47,15 @@ class Truths:
         if not seen and self._kept.get(ref) == truth:
             self._news.pop(ref, None)
         else:
+            self._of.setdefault(ref.instance, set()).add(ref)
             self._news[ref] = truth
             self._arrived.set()
 
     def forget(self, instance: InstanceRef) -> None:
         """Know nothing of an instance any more: the store does not."""
-        for known in (self._kept, self._news):
-            for ref in [each for each in known if each.instance == instance]:
-                del known[ref]
+        for ref in self._of.pop(instance, ()):
+            self._kept.pop(ref, None)
+            self._news.pop(ref, None)
 
     async def keep_keeping(self) -> None:
         """Keep what is noted; never returns."""
@@ -77,6 +81,7 @@ class Truths:
             return
         self._fails = False
         for ref, truth in news.items():
+            self._of.setdefault(ref.instance, set()).add(ref)
             self._kept[ref] = truth
             if self._news.get(ref) == truth:
                 self._news.pop(ref, None)
