@@ -39,19 +39,23 @@ class EvaluatedValue(EvaluatedLeaf):
         super().__init__(condition, now)
         self._test = test
         self._holds = False
+        self._truth_read: bool | None = None
 
-    def take(self, reading: Reading, now: float) -> None:
+    def take(self, reading: Reading, now: float) -> bool:
         """Judge the value; what held before it could not be judged counts for hysteresis."""
+        before = self._truth_read
         self._fault = reading.fault
-        if reading.fault:
-            return
-        self._value, self._at = reading.value, reading.at
-        self._fault = self._test.fault(reading.value)
-        if not self._fault:
-            self._holds = self._test.holds(reading.value, self._holds)
+        if not reading.fault:
+            value = reading.value
+            self._value, self._at = value, reading.at
+            self._fault = self._test.fault(value)
+            if not self._fault:
+                self._holds = self._test.holds(value, self._holds)
+        self._truth_read = None if self._fault else self._holds
+        return self._truth_read is not before
 
     def _judge(self, now: float) -> tuple[bool | None, float | None]:
-        return None if self._fault else self._holds, None
+        return self._truth_read, None
 
 
 class EvaluatedSlope(EvaluatedLeaf):
@@ -63,14 +67,14 @@ class EvaluatedSlope(EvaluatedLeaf):
         self._read: deque[tuple[float, float]] = deque()
         self._holds = False
 
-    def take(self, reading: Reading, now: float) -> None:
+    def take(self, reading: Reading, now: float) -> bool:
         """Compare a value with one that is RATE_SPAN_SEC older, at least."""
         self._fault = reading.fault or number_fault(reading.value)
         if not self._fault and not math.isfinite(reading.value):
             self._fault = 'is infinite, and has no rate'
         if self._fault:
             self._read.clear()
-            return
+            return True
         read = self._read
         read.append((reading.at, reading.value))
         while len(read) > 1 and read[1][0] + RATE_SPAN_SEC <= reading.at:
@@ -78,13 +82,14 @@ class EvaluatedSlope(EvaluatedLeaf):
         at, value = read[0]
         if at + RATE_SPAN_SEC > reading.at:
             self._fault = f'no value was read yet that is {RATE_SPAN_SEC:g} s older'
-            return
+            return True
         rate = (reading.value - value) / (reading.at - at)
         self._value, self._at = rate, reading.at
         if not math.isfinite(rate):
             self._fault = 'changes faster than a number can say'
-            return
+            return True
         self._holds = self._test.holds(rate, self._holds)
+        return True
 
     def _judge(self, now: float) -> tuple[bool | None, float | None]:
         return None if self._fault else self._holds, None
@@ -105,12 +110,12 @@ class EvaluatedCount(EvaluatedLeaf):
         self._holds = False
         self._fault = ''
 
-    def take(self, reading: Reading, now: float) -> None:
+    def take(self, reading: Reading, now: float) -> bool:
         """Count messages; none is missed where nobody publishes."""
         if reading.fault and not reading.unpublished:
             self._fault = reading.fault
             self._forget()
-            return
+            return True
         if self._fault:
             self._fault, self._from = '', now
         if not reading.fault and reading.messages:
@@ -120,6 +125,7 @@ class EvaluatedCount(EvaluatedLeaf):
         # More than enough of them change nothing.
         while self._came and self._number - self._came[0][1] >= self._enough:
             self._drop()
+        return True
 
     def _judge(self, now: float) -> tuple[bool | None, float | None]:
         while self._came and self._came[0][0] + self._window <= now:
@@ -166,7 +172,7 @@ class EvaluatedSilence(EvaluatedLeaf):
         """Whether a message came since then, or was the beginning of it."""
         self._fault = ''
 
-    def take(self, reading: Reading, now: float) -> None:
+    def take(self, reading: Reading, now: float) -> bool:
         """Begin anew with each message, and where some may have been missed."""
         if reading.fault and not reading.unpublished:
             self._fault = reading.fault
@@ -176,6 +182,7 @@ class EvaluatedSilence(EvaluatedLeaf):
             self._at = reading.at
         elif self._fault:
             self._fault, self._from, self._heard = '', now, False
+        return True
 
     def _judge(self, now: float) -> tuple[bool | None, float | None]:
         if self._fault:
@@ -199,13 +206,14 @@ class EvaluatedMoment(EvaluatedLeaf):
 class EvaluatedChange(EvaluatedMoment):
     """A value is another one than before, whatever could not be read in between."""
 
-    def take(self, reading: Reading, now: float) -> None:
+    def take(self, reading: Reading, now: float) -> bool:
         """Compare it with the value before; the first one is no change."""
         self._fault = reading.fault
         if not reading.fault:
             known = self._at is not None
             self.comes = self.comes or (known and not same(reading.value, self._value))
             self._value, self._at = reading.value, reading.at
+        return self.comes
 
 
 class EvaluatedInterval(EvaluatedMoment):

@@ -103,8 +103,9 @@ class EvaluatedLeaf(EvaluatedPart):
         """Itself."""
         yield self
 
-    def take(self, reading: Reading, now: float) -> None:
-        """Take what was read of the source."""
+    def take(self, reading: Reading, now: float) -> bool:
+        """Take what was read of the source; return whether it may be judged otherwise by that."""
+        return False
 
     def happen(self, told: Mapping[str, Any], now: float) -> None:
         """Take that the moment came."""

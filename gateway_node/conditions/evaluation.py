@@ -59,10 +59,12 @@ class Evaluation:
     def take(self, readings: Mapping[RobotSource, Reading], now: float) -> bool:
         """Take what was read at one time, as fields of one message; tell whether it fires."""
         fires = self._advance(now)
+        changed = False
         for source, reading in readings.items():
             for leaf in self._readers.get(source, ()):
-                leaf.take(reading, self._now)
-        return self._settle(self._now) or fires
+                changed = leaf.take(reading, self._now) or changed
+        # Most of what is read changes nothing: the tree stands as it was refreshed last.
+        return (changed and self._settle(self._now)) or fires
 
     def happened(self, moment: OutsideMoment, now: float, told: Mapping[str, Any]) -> bool:
         """Take that a moment came, with what is known of it; tell whether it fires."""

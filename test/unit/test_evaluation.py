@@ -288,3 +288,20 @@ def test_words_of_other_rooms_are_theirs() -> None:
     assert set(every.statuses) == {each.value for each in EXECUTION_ENDS}
     verdicts = [each.value for each in Verdict]
     assert condition_of({'script': 'x', 'verdict': verdicts})
+
+
+def test_what_holds_has_to_hold_from_the_last_value_that_did_not() -> None:
+    """Though values in between that were judged like those before them changed nothing."""
+    held = Evaluated({**HOT, 'for': 3})
+    assert [held(value) for value in (50, 51, 52, 61, 62, 63)] == [False] * 6
+    assert held.truth is False
+    assert held(64)
+    assert held.shown()['value'] == 64
+
+
+def test_a_value_that_changes_no_truth_is_shown_all_the_same() -> None:
+    """With when it was read."""
+    hot = Evaluated(HOT)
+    hot(50)
+    hot(51)
+    assert (hot.shown()['value'], hot.shown()['at'], hot.shown()['since']) == (51, 'at 2', 'at 1')
