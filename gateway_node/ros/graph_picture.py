@@ -5,7 +5,7 @@ Belongs to the thread of the node that looks.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 import time
 from typing import TypeVar
 
@@ -72,8 +72,8 @@ def _topics(node: Node, ours: Collection[NodeName]) -> dict[str, TopicPicture]:
     subscribed: Counter[str] = Counter()
     for each in ours:
         place = (each.name, each.namespace)
-        published.update(_names(node.get_publisher_names_and_types_by_node(*place)))
-        subscribed.update(_names(node.get_subscriber_names_and_types_by_node(*place)))
+        published.update(_names_of(node.get_publisher_names_and_types_by_node, place))
+        subscribed.update(_names_of(node.get_subscriber_names_and_types_by_node, place))
     topics = {}
     for number, (name, types) in enumerate(node.get_topic_names_and_types()):
         if number % _TURN == 0:
@@ -92,12 +92,19 @@ def _own_services(node: Node, ours: Collection[NodeName]) -> set[str]:
     return {
         name
         for each in ours
-        for name in _names(node.get_service_names_and_types_by_node(each.name, each.namespace))
+        for name in _names_of(
+            node.get_service_names_and_types_by_node, (each.name, each.namespace)
+        )
     }
 
 
-def _names(seen: Iterable[tuple[str, list[str]]]) -> list[str]:
-    return [name for name, _ in seen]
+def _names_of(
+    look: Callable[[str, str], list[tuple[str, list[str]]]], place: tuple[str, str]
+) -> list[str]:
+    try:
+        return [name for name, _ in look(*place)]
+    except RuntimeError:
+        return []  # it has gone meanwhile, as hidden nodes do that nobody needs any more
 
 
 def _first(seen: Mapping[str, _Seen]) -> dict[str, _Seen]:

@@ -3,18 +3,21 @@
 
 import datetime
 import time
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from rcl_interfaces.msg import Log
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
-from rclpy.subscription import MessageInfo
 
 from gateway_node.evidence.values import LogLine
 from gateway_node.ros.log_ring import LogRing
 from gateway_node.ros.losses import MissedMessages
+
+if TYPE_CHECKING:
+    # Not in Jazzy.
+    from rclpy.subscription import MessageInfo
 
 _DEPTH = 1000
 """Lines that wait until they are read; of more the newest."""
@@ -51,7 +54,7 @@ class Rosout:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
 
-    def _take(self, content: bytes, info: MessageInfo) -> None:
+    def _take(self, content: bytes, info: 'MessageInfo') -> None:
         self.taken += 1
         received = time.monotonic()
         missed = self._missed.before(info)

@@ -19,12 +19,14 @@ import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+import rclpy.subscription
 from robot_parts import robot_part, RobotPart
 
 from gateway_node.entities.values import NodeName
 from gateway_node.evidence.errors import Unavailable
-from gateway_node.ros import values_thread, witness_thread
+from gateway_node.ros import rosout, values_thread, witness_thread
 from gateway_node.ros.diagnostic_ring import DiagnosticRing
+from gateway_node.ros.graph_picture import graph_picture
 from gateway_node.ros.robot_values import RosRobotValues
 from gateway_node.ros.robot_witness import RosRobotWitness
 
@@ -282,3 +284,21 @@ async def test_bags_are_refused_by_the_name_of_what_is_missing(
 
 async def _offered(own: Node, service: str) -> None:
     await wait_until(lambda: service in dict(own.get_service_names_and_types()), what=service)
+
+
+def test_lines_are_read_with_an_rclpy_that_names_no_message_info(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As that of Jazzy does not."""
+    monkeypatch.delattr(rclpy.subscription, 'MessageInfo', raising=False)
+    importlib.reload(rosout)
+
+
+def test_a_hidden_node_may_go_while_the_graph_is_looked_at(
+    own: Node, part: RobotPart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the list of nodes, and asked for what is its own when it has gone."""
+    seen = own.get_node_names_and_namespaces()
+    hidden = ('_gateway_node_values', OWN_NODE.namespace)
+    monkeypatch.setattr(own, 'get_node_names_and_namespaces', lambda: [*seen, hidden])
+    assert '_gateway_node_values' not in str(graph_picture(own, OWN_NODE).nodes)
