@@ -7,6 +7,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -91,12 +92,13 @@ async def test_the_newest_message_is_told_so_often_at_most(
 ) -> None:
     """However many come: a topic at a kilohertz wakes nobody a thousand times a second."""
     part.publish(topic, 1.5, hz=1000)
+    begun = time.monotonic()
     watched = Watched(values, TopicValue(topic=topic, field='data'))
     await watched.value(1.5)
     await wait_until(lambda: len(watched.values) > 10, what='readings')
+    # Slowness makes the one smaller and the other larger.
+    assert len(watched.values) <= 2 + RATE_HZ * (time.monotonic() - begun)
     part.do(quiet=topic)
-    told = [each.at for each in watched.readings if not each.fault]
-    assert min(later - at for at, later in itertools.pairwise(told)) > 0.8 / RATE_HZ
     reading = await watched.faulty(f'nobody publishes {topic}')
     assert reading.unpublished
 
