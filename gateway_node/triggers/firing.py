@@ -68,7 +68,7 @@ class Triggers:
             wall_times=WallTimes(clock, timers),
             clock=clock,
         )
-        self._truths = Truths(store, clock)
+        self._truths = Truths(store, clock, self._is_firing)
         self._open = RunningInstances()
         self._live: dict[InstanceRef, list[LiveTrigger]] = {}
         self._by_ref: dict[TriggerRef, LiveTrigger] = {}
@@ -130,7 +130,7 @@ class Triggers:
     async def wait_closed(self) -> None:
         """Wait until what had fired is done, or left to the next gateway."""
         await self._firings.wait_closed()
-        await self._truths.keep()
+        await self._truths.keep(last=True)
 
     @property
     def figures(self) -> dict[str, int]:
@@ -267,6 +267,10 @@ class Triggers:
     def _on_fire(self, trigger: LiveTrigger, firing: Firing) -> None:
         if not self._closed:
             self._firings.fire(trigger, firing)
+
+    def _is_firing(self, ref: TriggerRef) -> bool:
+        trigger = self._by_ref.get(ref)
+        return trigger is not None and trigger.is_being_recorded
 
     def _on_recorded(self, pending: PendingFiring) -> None:
         if pending.truth is not None:

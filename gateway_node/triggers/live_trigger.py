@@ -89,6 +89,11 @@ class LiveTrigger:
         return self._arming is not None
 
     @property
+    def is_being_recorded(self) -> bool:
+        """Whether it has fired, and that is not on record yet."""
+        return self._unrecorded
+
+    @property
     def damped(self) -> int:
         """How often it was held back."""
         return self._damping.total

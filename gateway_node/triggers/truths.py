@@ -6,7 +6,7 @@ the truth of its condition by itself, in its own commit.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import logging
 
 from gateway_node.clock import Clock
@@ -22,7 +22,11 @@ PAUSE_SEC = 1.0
 class Truths:
     """What is kept, and what is to be."""
 
-    def __init__(self, store: InstanceStore, clock: Clock) -> None:
+    def __init__(
+        self, store: InstanceStore, clock: Clock, is_firing: Callable[[TriggerRef], bool]
+    ) -> None:
+        """`is_firing` tells whether a trigger has fired, and that is not on record yet."""
+        self._is_firing = is_firing
         self._store = store
         self._clock = clock
         self._kept: dict[TriggerRef, bool | None] = {}
@@ -67,9 +71,15 @@ class Truths:
             if self._news:
                 self._arrived.set()
 
-    async def keep(self) -> None:
-        """Keep what is noted now, as far as the store takes it."""
-        news = dict(self._news)
+    async def keep(self, *, last: bool = False) -> None:
+        """Keep what is noted now, as far as the store takes it.
+
+        But of who is firing: that commit keeps the truth, and what was noted before must not come
+        behind it. The `last` time it will not come any more.
+        """
+        news = {
+            ref: truth for ref, truth in self._news.items() if last or not self._is_firing(ref)
+        }
         if not news:
             return
         try:
