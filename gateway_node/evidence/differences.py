@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import json
 from typing import Any
 
+from gateway_node.conditions.value_tests import same
 from gateway_node.strict_json import pointer_token
 
 MAX_DIFFERENCES = 500
@@ -50,13 +51,8 @@ def _walk(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
         for name in (*one, *(name for name in other if name not in one)):
             below = f'{path}/{pointer_token(name)}'
             yield from _walk(one.get(name, _NOTHING), other.get(name, _NOTHING), below)
-    elif not _same(one, other):
+    elif not same(one, other):
         yield path, one, other
-
-
-def _same(one: Any, other: Any) -> bool:
-    # In Python True is 1; in JSON it is not.
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _shortened(value: Any) -> Any:

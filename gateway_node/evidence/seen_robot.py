@@ -50,9 +50,15 @@ def graph_document(picture: GraphPicture) -> Json:
 def with_masks(values: Mapping[str, Any]) -> Json:
     """Return values by name with MASK for those that look like secrets."""
     return {
-        name: MASK if looks_secret(name, value if isinstance(value, str) else '') else value
+        name: MASK if any(looks_secret(name, text) for text in _texts(value)) else value
         for name, value in sorted(values.items())
     }
+
+
+def _texts(value: Any) -> list[str]:
+    """Return what of a value may give it away: itself, or what an array holds."""
+    each = value if isinstance(value, list) else [value]
+    return ['', *(text for text in each if isinstance(text, str))]
 
 
 def line_document(line: LogLine, phase: str) -> Json:

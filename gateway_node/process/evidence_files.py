@@ -12,6 +12,7 @@ from pathlib import Path
 import time
 from typing import BinaryIO, IO
 import zipfile
+import zlib
 
 from gateway_node.child.exposed_files import INCOMING_SUFFIX, open_below, open_fresh
 from gateway_node.evidence.errors import NotKept
@@ -177,8 +178,16 @@ class EvidenceFiles:
             directory.rmdir()
 
 
-_UNREADABLE = (OSError, KeyError, ValueError, NotImplementedError, EOFError, zipfile.BadZipFile)
-"""What an archive raises that nobody wrote here, or that is none."""
+_UNREADABLE = (
+    OSError,
+    KeyError,
+    ValueError,
+    RuntimeError,  # NotImplementedError is one, of methods unknown; else it is encrypted
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What an archive raises that nobody wrote here, or that is damaged, or none."""
 
 
 def _plain_files(folder: Path) -> tuple[BagFile, ...]:

@@ -32,6 +32,7 @@ VALUES = st.recursive(
         ({'a': [1, 2]}, {'a': [1, 3]}, [{'path': '/a', 'this': [1, 2], 'other': [1, 3]}]),
         ({'a': {'b': 1}}, {'a': 1}, [{'path': '/a', 'this': {'b': 1}, 'other': 1}]),
         ({'a': True}, {'a': 1}, [{'path': '/a', 'this': True, 'other': 1}]),
+        ({'a': [True]}, {'a': [1]}, [{'path': '/a', 'this': [True], 'other': [1]}]),
     ],
 )
 def test_each_difference_has_its_place_and_both_values(
