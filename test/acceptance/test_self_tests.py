@@ -50,7 +50,7 @@ def test_a_node_that_can_test_itself_has_a_script_for_it_as_long_as_it_can(
     """It comes with the service, tells each status as a check, and goes with the service."""
     with gateway(tmp_path) as api, bare_node('plain'), self_testing_node('pump') as node:
         wait_for_scripts(api, 'pump', [SCRIPT])
-        assert api.body('/apps/plain/scripts')['items'] == []
+        wait_for_scripts(api, 'plain', [])
         detail = api.body(f'/apps/pump/scripts/{SCRIPT}')
         assert detail['managed'] is True
         ended = api.wait_for_status(api.start('apps/pump', SCRIPT), 'completed', 'failed')
