@@ -78,6 +78,7 @@ class TopicReader:
         self.publishers = frozenset(bytes(each.endpoint_gid) for each in found)
         if not found:
             # What is subscribed to stays, so that not the first message is missed.
+            self.fault = ''
             return
         self.types = tuple(sorted({each.topic_type for each in found}))
         chosen = [each for each in self.types if each in wanted or len(self.types) == 1]

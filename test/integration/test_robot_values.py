@@ -202,6 +202,20 @@ async def test_a_type_that_changes_is_followed_and_two_are_told_apart(
         await watched.value(2.0)
 
 
+async def test_two_types_of_a_topic_that_go_are_told_as_gone(
+    values: RosRobotValues, part: RobotPart, topic: str
+) -> None:
+    """Not as two types still."""
+    part.publish(topic, 1.0)
+    with robot_part('another') as another:
+        another.publish(topic, 'text', type_name=TEXT)
+        watched = Watched(values, TopicValue(topic=topic, field='data'))
+        await watched.faulty('several types')
+        another.do(quiet=topic)
+        part.do(quiet=topic)
+        assert (await watched.faulty(f'nobody publishes {topic}')).unpublished
+
+
 async def test_a_publisher_that_is_killed_does_not_keep_others_from_being_read(
     values: RosRobotValues, topic: str
 ) -> None:
