@@ -109,8 +109,7 @@ class ValuesThread:
             except Exception as error:
                 # Of a node that cannot be made, as where the middleware has no room any more.
                 self._fail(error)
-                self._woken.clear()
-                self._woken.wait(RETRY_SEC)
+                self._pause(RETRY_SEC)
 
     @contextlib.contextmanager
     def _node(self) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
@@ -159,7 +158,7 @@ class ValuesThread:
             if type(error) not in self._failures:
                 self._failures.add(type(error))
                 _log.exception('a value of the robot could not be read; this is logged once')
-            self._woken.wait(self._interval_sec)
+            self._pause(self._interval_sec)
 
     def _spin(self, executor: SingleThreadedExecutor, until: float) -> None:
         """Take what comes until some time, or what is there of one moment."""
@@ -175,8 +174,14 @@ class ValuesThread:
             time.sleep(0)
             executor.spin_once(timeout_sec=0)
         self._readings.send()
+        self._pause(max(0.0, begun + self._interval_sec - time.monotonic()))
+
+    def _pause(self, sec: float) -> None:
+        """Wait, unless there is something new."""
         self._woken.clear()
-        self._woken.wait(max(0.0, begun + self._interval_sec - time.monotonic()))
+        # Both are set before the event is: what came before it was cleared is seen here.
+        if not self._stopping and not self._is_new:
+            self._woken.wait(sec)
 
     def _on_message(self, topic: str) -> None:
         # A topic that has its turn again was flooded meanwhile: it would never be the last one.

@@ -119,9 +119,7 @@ class WitnessThread:
                 # Of a node that cannot be made, as where the middleware has no room any more.
                 self._note(f'nothing can be seen of the robot: {error!r}')
                 self._refuse(f'nothing can be seen of the robot: {error}')
-                self._woken.clear()
-                if not self._stopping:
-                    self._woken.wait(RETRY_SEC)
+                self._pause(RETRY_SEC)
         self._refuse('the gateway ends')
 
     def _work(self, node: Node, executor: SingleThreadedExecutor) -> None:
@@ -190,9 +188,14 @@ class WitnessThread:
             taken = rosout.taken
             executor.spin_once(timeout_sec=0)
             idle = idle + 1 if rosout.taken == taken else 0
+        self._pause(max(0.0, begun + _INTERVAL_SEC - time.monotonic()))
+
+    def _pause(self, sec: float) -> None:
+        """Wait, unless there is something new."""
         self._woken.clear()
-        if not self._asked:
-            self._woken.wait(max(0.0, begun + _INTERVAL_SEC - time.monotonic()))
+        # Both are set before the event is: what came before it was cleared is seen here.
+        if not self._stopping and not self._asked:
+            self._woken.wait(sec)
 
     def _surviving(
         self, executor: SingleThreadedExecutor, rosout: 'Rosout | None', linger_until: float
@@ -202,7 +205,7 @@ class WitnessThread:
         except Exception as error:
             # One callback failed; the others have to go on, though not in a busy loop.
             self._note(f'what is on the robot could not be read: {error!r}')
-            self._woken.wait(_INTERVAL_SEC)
+            self._pause(_INTERVAL_SEC)
 
     def _has_ended(self, linger_until: float) -> bool:
         """Return whether there is nothing left to do; nothing is taken on then any more."""
