@@ -84,7 +84,6 @@ async def evidence_room(
     """Assemble it; `undo` has it keep what there is."""
     robot, executions, library = witnessed.robot, witnessed.executions, witnessed.library
     files = adapters.runner.evidence
-    await files.open()
     looks = Looks(
         robot=robot,
         environments=adapters.runner,
@@ -119,10 +118,8 @@ async def evidence_room(
         Means(
             robot=robot,
             looks=looks,
-            files=files,
             keeping=keeping,
             vigil=vigil,
-            max_bytes=configuration.evidence.max_bytes,
         )
     )
     return EvidenceRoom(evidence=Evidence(files, keeping.is_keeping), vigil=vigil)

@@ -9,7 +9,7 @@ from typing import Any
 from gateway_node.clock import rfc3339
 from gateway_node.evidence.begun import AFTER_SEC, BEFORE_SEC, Begun, Ended, Logged
 from gateway_node.evidence.differences import difference_of, Sides
-from gateway_node.evidence.evidence_parts import BAG_FOLDER, BagFile, Fitted, fitted, Part, SUMMARY
+from gateway_node.evidence.evidence_parts import Fitted, fitted, Part, SUMMARY
 from gateway_node.evidence.known_parts import json_part, lines_part
 from gateway_node.evidence.seen_robot import (
     diagnostics_document,
@@ -37,11 +37,9 @@ class Taken:
     """Why this is not all; empty where it is."""
 
 
-def archived(
-    taken: Taken, known: Iterable[Part], bag: Sequence[BagFile], max_bytes: int
-) -> Fitted:
-    """Return what was seen, what is `known` beside, and a bag, as far as there is room; the
-    summary first, for which there always is."""
+def archived(taken: Taken, known: Iterable[Part], max_bytes: int) -> Fitted:
+    """Return what was seen, and what is `known` beside, as far as there is room; the summary
+    first, for which there always is."""
     begun, ended = taken.begun, taken.ended
     lines = [
         line_document(line, _phase(line.received, taken))
@@ -63,7 +61,7 @@ def archived(
         json_part('graph.json', graph),
         lines_part('rosout.ndjson', lines),
     )
-    kept = fitted([*seen, *known], bag, max_bytes)
+    kept = fitted([*seen, *known], max_bytes)
     summary = {
         'execution': taken.execution_id,
         'complete': not taken.missing,
@@ -77,7 +75,7 @@ def archived(
         'diagnostics': _told_diagnostics(begun.statuses, taken.logged),
         'graph': _told_difference(graph),
         'rosout': _told_lines(lines, taken.logged.lost_lines),
-        **_told_bag(begun, kept.bag),
+        **_told_bag(begun),
         'parts': [*map(_told_part, kept.parts)],
         'left_out': [{'name': name, 'size': size} for name, size in kept.left_out],
     }
@@ -98,15 +96,10 @@ def _told_part(part: Part) -> Json:
     return told | {'cut_bytes': part.cut_bytes} if part.cut_bytes else told
 
 
-def _told_bag(begun: Begun, bag: Sequence[BagFile]) -> Json:
-    """Return what is said of the bag, where one was asked for."""
-    if not begun.policy.bag_topics:
-        return {}
-    told: Json = {
-        'topics': list(begun.policy.bag_topics),
-        'files': [{'name': f'{BAG_FOLDER}/{each.name}', 'size': each.size} for each in bag],
-    }
-    return {'bag': told | ({'fault': begun.bag_fault} if begun.bag_fault else {})}
+def _told_bag(begun: Begun) -> Json:
+    """Return why there is no bag, where one was asked for."""
+    topics = begun.policy.bag_topics
+    return {'bag': {'topics': [*topics], 'fault': begun.bag_fault}} if topics else {}
 
 
 def _phase(received: float, taken: Taken) -> str:

@@ -4,7 +4,6 @@
 from dataclasses import dataclass, field
 import datetime
 
-from gateway_node.evidence.ports import BagRecording
 from gateway_node.evidence.seen_robot import Json, unavailable
 from gateway_node.evidence.values import (
     DiagnosticChange,
@@ -39,14 +38,12 @@ class Begun:
     """Logged before: a long execution outlasts what is held of that."""
     statuses: tuple[DiagnosticStatus, ...] = ()
     """Of `/diagnostics`, as they were."""
-    recording: BagRecording | None = None
     bag_fault: str = ''
-    """Why there is no bag, or what is wrong with it."""
+    """Why there is no bag."""
 
     def take_nothing(self, why: str) -> None:
         """Say why nothing was looked at."""
         self.graph = self.node_parameters = self.machine = self.environment = unavailable(why)
-        self.bag_fault = why
 
 
 @dataclass(frozen=True, kw_only=True)

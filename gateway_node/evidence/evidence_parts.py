@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an archive of evidence is made of, within its bound. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 SUMMARY = 'summary.json'
 """The part that tells of all others."""
-BAG_FOLDER = 'bag'
-"""Of the archive: where the files of a bag are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +19,6 @@ class Part:
     """Whether its end says something without its beginning: a line does."""
     cut_bytes: int = 0
     """That were at its beginning."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BagFile:
-    """A file of a bag that was recorded."""
-
-    name: str
-    size: int
-    """Bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +38,11 @@ class Fitted:
     """What is kept of what was to be."""
 
     parts: tuple[Part, ...]
-    bag: tuple[BagFile, ...]
     left_out: tuple[tuple[str, int], ...]
     """Names and sizes of what there is no room for."""
 
 
-def fitted(parts: Iterable[Part], bag: Sequence[BagFile], max_bytes: int) -> Fitted:
+def fitted(parts: Iterable[Part], max_bytes: int) -> Fitted:
     """Return what of these, the most important first, takes no more than a bound.
 
     What may be cut and does not fit is cut at a line.
@@ -69,14 +57,7 @@ def fitted(parts: Iterable[Part], bag: Sequence[BagFile], max_bytes: int) -> Fit
         else:
             left -= len(fits.content)
             kept.append(fits)
-    recorded: list[BagFile] = []
-    for file in bag:
-        if file.size <= left:
-            left -= file.size
-            recorded.append(file)
-        else:
-            left_out.append((f'{BAG_FOLDER}/{file.name}', file.size))
-    return Fitted(parts=tuple(kept), bag=tuple(recorded), left_out=tuple(left_out))
+    return Fitted(parts=tuple(kept), left_out=tuple(left_out))
 
 
 def _end_of(part: Part, max_bytes: int) -> Part | None:

@@ -2,17 +2,15 @@
 """Keeps what was seen around executions, beside all else that goes on."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 import contextlib
 from functools import partial
 import logging
-from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.evidence.archiving import archived, Taken
 from gateway_node.evidence.begun import AFTER_SEC, Begun, Ended, Logged
 from gateway_node.evidence.errors import NotKept
-from gateway_node.evidence.evidence_parts import BagFile
 from gateway_node.evidence.known_parts import KnownParts
 from gateway_node.evidence.looking import Looks
 from gateway_node.evidence.ports import EvidenceFiles, RobotWitness
@@ -93,12 +91,11 @@ class EvidenceKeeping:
 
     def keep(self, execution: Execution, begun: Begun) -> None:
         """Have it kept of an execution that has ended."""
-        self._start(execution.id, self._keep(execution, begun))
-
-    def drop(self, execution: Execution, begun: Begun) -> None:
-        """Let go of what was begun for an execution of which nothing is to be kept."""
-        if begun.recording is not None:
-            self._start(execution.id, self._drop_bag(execution.id, begun))
+        task = asyncio.create_task(
+            self._keep(execution, begun), name=f'keep evidence of {execution.id}'
+        )
+        self._tasks[execution.id] = task
+        task.add_done_callback(partial(self._let_go, execution.id))
 
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Keep nothing of what is deleted."""
@@ -111,11 +108,6 @@ class EvidenceKeeping:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSE_PATIENCE_SEC)
 
-    def _start(self, execution_id: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=f'keep evidence of {execution_id}')
-        self._tasks[execution_id] = task
-        task.add_done_callback(partial(self._let_go, execution_id))
-
     def _let_go(self, execution_id: str, task: 'asyncio.Task[None]') -> None:
         del self._tasks[execution_id]
         self._deleted.discard(execution_id)
@@ -126,8 +118,6 @@ class EvidenceKeeping:
             await self._look_and_write(execution, begun)
         except _REFUSALS as error:
             _log.warning('evidence of %s is not kept: %s', execution.id, error)
-        finally:
-            await self._drop_bag(execution.id, begun)
 
     async def _look_and_write(self, execution: Execution, begun: Begun) -> None:
         ended = await self._look_after(execution)
@@ -139,11 +129,7 @@ class EvidenceKeeping:
                 async with asyncio.timeout(left_sec):
                     await self._closing.wait()
         missing = _INCOMPLETE if self._closing.is_set() else ''
-        bag: tuple[BagFile, ...] = ()
-        if begun.recording is not None:
-            begun.bag_fault = await begun.recording.stop()
-            bag = await self._files.bag_files(execution.id)
-        await self._write(execution, begun, ended, missing=missing, bag=bag)
+        await self._write(execution, begun, ended, missing=missing)
         if execution.id not in self._deleted:
             await self._measure(execution.id)
 
@@ -163,13 +149,7 @@ class EvidenceKeeping:
         )
 
     async def _write(
-        self,
-        execution: Execution,
-        begun: Begun,
-        ended: Ended,
-        *,
-        missing: str,
-        bag: tuple[BagFile, ...] = (),
+        self, execution: Execution, begun: Begun, ended: Ended, *, missing: str
     ) -> None:
         # One at a time: each may hold as much memory as evidence may take.
         async with self._writing:
@@ -186,8 +166,8 @@ class EvidenceKeeping:
                 missing=missing,
             )
             # Long documents take their time.
-            kept = await self._threads.run(archived, taken, known, bag, self._max_bytes)
-            await self._files.keep(execution.id, kept.parts, kept.bag)
+            kept = await self._threads.run(archived, taken, known, self._max_bytes)
+            await self._files.keep(execution.id, kept.parts)
             if execution.id in self._deleted:
                 await self._files.remove(execution.id)
 
@@ -200,8 +180,3 @@ class EvidenceKeeping:
             lost_lines=lines.lost,
             lost_changes=diagnostics.lost,
         )
-
-    async def _drop_bag(self, execution_id: str, begun: Begun) -> None:
-        if begun.recording is not None:
-            await begun.recording.stop()
-            await self._files.drop_bag(execution_id)

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A witness that sees nothing, where there is no ROS."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway_node.evidence.errors import Unavailable
-from gateway_node.evidence.ports import BagRecording
 from gateway_node.evidence.values import Diagnostics, GraphPicture, LogLines
 
 _WHY = 'nothing is seen of the robot: this gateway has no node'
@@ -39,7 +37,3 @@ class NoRobotWitness:
     def bag_fault(self) -> str:
         """Why no bag can be recorded."""
         return _WHY
-
-    async def record(self, topics: Sequence[str], folder: Path, max_bytes: int) -> BagRecording:
-        """Raise Unavailable."""
-        raise Unavailable(_WHY)

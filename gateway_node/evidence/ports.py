@@ -5,20 +5,11 @@
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
-from gateway_node.evidence.evidence_parts import BagFile, KeptEvidence, Part
+from gateway_node.evidence.evidence_parts import KeptEvidence, Part
 from gateway_node.evidence.values import Diagnostics, GraphPicture, LogLines
 from gateway_node.scripts.values import Script
-
-
-class BagRecording(Protocol):
-    """A bag that is being recorded."""
-
-    async def stop(self) -> str:
-        """End it; its folder then holds the whole bag. Return what is wrong with it, for a person;
-        empty where nothing is. Never raises, repeating it is harmless."""
 
 
 class RobotWitness(Protocol):
@@ -46,11 +37,7 @@ class RobotWitness(Protocol):
 
     @property
     def bag_fault(self) -> str:
-        """Why no bag can be recorded here, by the name of what is missing; empty where it can."""
-
-    async def record(self, topics: Sequence[str], folder: Path, max_bytes: int) -> BagRecording:
-        """Record topics into a folder, which does not exist yet, until `stop` or until so many
-        bytes are there; Unavailable."""
+        """Why no bag can be recorded here, by the name of what is missing."""
 
 
 class ScriptEnvironments(Protocol):
@@ -72,17 +59,8 @@ class ExecutionDocuments(Protocol):
 class EvidenceFiles(Protocol):
     """Keeps evidence: an archive an execution, whole or not at all."""
 
-    async def bag_folder(self, execution_id: str) -> Path:
-        """Return where the bag of an execution is recorded, in a folder that is there; NotKept."""
-
-    async def bag_files(self, execution_id: str) -> tuple[BagFile, ...]:
-        """Return what was recorded, by name; nothing where that cannot be read."""
-
-    async def drop_bag(self, execution_id: str) -> None:
-        """Remove what was recorded; harmless where there is nothing."""
-
-    async def keep(self, execution_id: str, parts: Sequence[Part], bag: Sequence[BagFile]) -> None:
-        """Keep these parts, and these files of the bag, in place of what is kept; NotKept."""
+    async def keep(self, execution_id: str, parts: Sequence[Part]) -> None:
+        """Keep these parts in place of what is kept; NotKept."""
 
     async def find(self, execution_id: str) -> KeptEvidence | None:
         """Return what is kept of an execution; None where nothing is that can be read."""

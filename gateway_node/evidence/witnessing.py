@@ -3,17 +3,15 @@
 
 import asyncio
 from collections.abc import Awaitable
-import contextlib
 from dataclasses import dataclass
 import logging
 
 from gateway_node.clock import Clock
 from gateway_node.evidence.begun import BEFORE_SEC, Begun, MAX_LINES_BEFORE
-from gateway_node.evidence.errors import NotKept, Unavailable
 from gateway_node.evidence.keeping import EvidenceKeeping, MAX_AT_ONCE
-from gateway_node.evidence.looking import Looks, PATIENCE_SEC
+from gateway_node.evidence.looking import Looks
 from gateway_node.evidence.policies import asks, keeps, Policies
-from gateway_node.evidence.ports import EvidenceFiles, RobotWitness
+from gateway_node.evidence.ports import RobotWitness
 from gateway_node.evidence.seen_robot import Json
 from gateway_node.evidence.vigil import Vigil
 from gateway_node.executions.values import Execution, ExecutionStatus
@@ -33,11 +31,8 @@ class Means:
 
     robot: RobotWitness
     looks: Looks
-    files: EvidenceFiles
     keeping: EvidenceKeeping
     vigil: Vigil
-    max_bytes: int
-    """Of a bag."""
 
 
 class EvidenceWitness:
@@ -68,10 +63,12 @@ class EvidenceWitness:
         """Look around before the script starts."""
         means = self._opened
         means.vigil.look_again()
+        policy = self.policies.of(execution, script)
         begun = Begun(
-            policy=self.policies.of(execution, script),
+            policy=policy,
             at=self._clock.now(),
             monotonic=self._clock.monotonic(),
+            bag_fault=means.robot.bag_fault if policy.bag_topics else '',
         )
         lines = means.robot.log_lines(begun.monotonic - BEFORE_SEC, begun.monotonic).lines
         begun.lines = lines[-MAX_LINES_BEFORE:]
@@ -91,7 +88,6 @@ class EvidenceWitness:
             note('node_parameters', means.looks.node_parameters(execution.entity)),
             note('machine', means.looks.machine()),
             note('environment', means.looks.environment(script)),
-            self._record_bag(means, execution.id, begun),
         )
 
     def keeps(self, execution_id: str, status: ExecutionStatus, verdict: Verdict | None) -> bool:
@@ -107,31 +103,10 @@ class EvidenceWitness:
     def ended(self, execution: Execution) -> None:
         """Have evidence kept of an execution that says so, and let go of all else."""
         begun = self._begun.pop(execution.id, None)
-        if begun is None:
-            return
-        if execution.evidence:
+        if begun is not None and execution.evidence:
             self._opened.keeping.keep(execution, begun)
-        else:
-            self._opened.keeping.drop(execution, begun)
 
     @property
     def _opened(self) -> Means:
         assert self._means is not None, 'it is not open'
         return self._means
-
-    @staticmethod
-    async def _record_bag(means: Means, execution_id: str, begun: Begun) -> None:
-        if not begun.policy.bag_topics:
-            return
-        begun.bag_fault = f'the recording did not begin within {PATIENCE_SEC:g} s'
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SEC):
-                try:
-                    folder = await means.files.bag_folder(execution_id)
-                    begun.recording = await means.robot.record(
-                        begun.policy.bag_topics, folder, means.max_bytes
-                    )
-                except (NotKept, Unavailable) as error:
-                    begun.bag_fault = str(error)
-                else:
-                    begun.bag_fault = ''

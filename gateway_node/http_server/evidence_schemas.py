@@ -63,9 +63,7 @@ EVIDENCE_SCHEMAS: dict[str, Schema] = {
         },
         {
             'missing': TEXT,
-            'bag': object_of(
-                {'topics': TEXTS, 'files': array_of(object_of(_SIZED))}, {'fault': TEXT}
-            ),
+            'bag': object_of({'topics': TEXTS, 'fault': TEXT}),
         },
     ),
     'Aspect': _or_why_not(

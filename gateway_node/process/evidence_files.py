@@ -10,21 +10,17 @@ import hashlib
 import os
 from pathlib import Path
 import time
-from typing import BinaryIO, IO
+from typing import BinaryIO
 import zipfile
 import zlib
 
 from gateway_node.child.exposed_files import INCOMING_SUFFIX, open_below, open_fresh
 from gateway_node.evidence.errors import NotKept
-from gateway_node.evidence.evidence_parts import BAG_FOLDER, BagFile, KeptEvidence, Part, SUMMARY
-from gateway_node.process.clearing_away import make_anew_unless_usable
-from gateway_node.removal import remove_tree
+from gateway_node.evidence.evidence_parts import KeptEvidence, Part, SUMMARY
 from gateway_node.threads import Threads
 
 _FILE = 'evidence.zip'
 """In an execution's directory."""
-_BAGS_FOLDER = 'bags'
-"""In the state directory: where bags are recorded."""
 _PIECE_BYTES = 256 * 1024
 _MAX_PART_BYTES = 64 * 1024 * 1024
 """Of a part that is read; a script may have put any archive there."""
@@ -35,36 +31,15 @@ _ATTEMPTS = 5
 class EvidenceFiles:
     """Archives of the executions that have directories in a folder."""
 
-    def __init__(self, state_dir: Path, executions_folder: Path) -> None:
+    def __init__(self, executions_folder: Path) -> None:
         self._folder = executions_folder
-        self._bags = state_dir / _BAGS_FOLDER
         self._writers = Threads('write evidence', 1)
         self._readers = Threads('read evidence', 2)
 
-    async def open(self) -> None:
-        """Remove what a killed gateway was recording."""
-        await self._writers.run(remove_tree, self._bags)
-
-    async def bag_folder(self, execution_id: str) -> Path:
-        """Return where the bag of an execution is recorded, in a folder that is there; NotKept."""
+    async def keep(self, execution_id: str, parts: Sequence[Part]) -> None:
+        """Keep these parts in place of what is kept; NotKept."""
         try:
-            await self._writers.run(make_anew_unless_usable, self._bags)
-        except OSError as error:
-            raise NotKept(f'no bag can be written: {error.strerror or error}') from error
-        return self._bags / execution_id
-
-    async def bag_files(self, execution_id: str) -> tuple[BagFile, ...]:
-        """Return what was recorded, by name; nothing where that cannot be read."""
-        return await self._writers.run(_plain_files, self._bags / execution_id)
-
-    async def drop_bag(self, execution_id: str) -> None:
-        """Remove what was recorded; harmless where there is nothing."""
-        await self._writers.run(remove_tree, self._bags / execution_id)
-
-    async def keep(self, execution_id: str, parts: Sequence[Part], bag: Sequence[BagFile]) -> None:
-        """Keep these parts, and these files of the bag, in place of what is kept; NotKept."""
-        try:
-            await self._writers.run(self._keep, execution_id, parts, bag)
+            await self._writers.run(self._keep, execution_id, parts)
         except OSError as error:
             raise NotKept(f'it cannot be written: {error.strerror or error}') from error
 
@@ -107,11 +82,11 @@ class EvidenceFiles:
     def _open(self, execution_id: str) -> int:
         return open_below(self._folder / execution_id, _FILE)
 
-    def _keep(self, execution_id: str, parts: Sequence[Part], bag: Sequence[BagFile]) -> None:
+    def _keep(self, execution_id: str, parts: Sequence[Part]) -> None:
         incoming = self._folder / execution_id / f'{_FILE}{INCOMING_SUFFIX}'
         try:
             with open(self._fresh(incoming), 'wb') as file:
-                self._write(file, execution_id, parts, bag)
+                _write(file, parts)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(incoming, incoming.with_name(_FILE))
@@ -119,18 +94,6 @@ class EvidenceFiles:
             with contextlib.suppress(OSError):
                 incoming.unlink()
             raise
-
-    def _write(
-        self, file: BinaryIO, execution_id: str, parts: Sequence[Part], bag: Sequence[BagFile]
-    ) -> None:
-        with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-            for part in parts:
-                archive.writestr(_entry(part.name), part.content, zipfile.ZIP_DEFLATED)
-            for each in bag:
-                with open(open_below(self._bags / execution_id, each.name), 'rb') as recorded:
-                    entry = _entry(f'{BAG_FOLDER}/{each.name}')
-                    with archive.open(entry, 'w') as packed:
-                        _copy(recorded, packed, each.size)
 
     def _fresh(self, path: Path) -> int:
         """Return a descriptor of a new file; an ended execution's directory may be going just
@@ -190,17 +153,10 @@ _UNREADABLE = (
 """What an archive raises that nobody wrote here, or that is damaged, or none."""
 
 
-def _plain_files(folder: Path) -> tuple[BagFile, ...]:
-    try:
-        with os.scandir(folder) as entries:
-            found = [
-                BagFile(name=entry.name, size=entry.stat(follow_symlinks=False).st_size)
-                for entry in entries
-                if entry.is_file(follow_symlinks=False)
-            ]
-    except OSError:
-        return ()
-    return tuple(sorted(found, key=lambda file: file.name))
+def _write(file: BinaryIO, parts: Sequence[Part]) -> None:
+    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+        for part in parts:
+            archive.writestr(_entry(part.name), part.content, zipfile.ZIP_DEFLATED)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -210,12 +166,6 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry.external_attr = 0o100644 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
-
-
-def _copy(source: BinaryIO, target: IO[bytes], size: int) -> None:
-    while size > 0 and (piece := source.read(min(_PIECE_BYTES, size))):
-        target.write(piece)
-        size -= len(piece)
 
 
 def _content(archive: zipfile.ZipFile, name: str) -> bytes:

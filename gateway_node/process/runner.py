@@ -85,7 +85,7 @@ class SupervisedScriptRunner:
         self._kept_artifacts = kept_artifacts or artifact_bounds()
         self.artifacts = ArtifactFiles(self._folder)
         """What ended executions left."""
-        self.evidence = EvidenceFiles(self._state_dir, self._folder)
+        self.evidence = EvidenceFiles(self._folder)
         """What was around ended executions."""
         self._own = own_processes
         self._journal = Journal(self._state_dir)

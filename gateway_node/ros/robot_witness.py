@@ -7,9 +7,8 @@ looks at it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 import contextlib
-from pathlib import Path
 import time
 from typing import Any
 
@@ -19,7 +18,6 @@ from rclpy.node import Node
 from gateway_node.conditions.sources import DiagnosticLevel, Reading
 from gateway_node.entities.values import NodeName
 from gateway_node.evidence.errors import Unavailable
-from gateway_node.evidence.ports import BagRecording
 from gateway_node.evidence.values import Diagnostics, GraphPicture, LogLines
 from gateway_node.ros.bags import bag_fault
 from gateway_node.ros.diagnostic_ring import DiagnosticRing
@@ -104,10 +102,6 @@ class RosRobotWitness:
     def bag_fault(self) -> str:
         """Why no bag can be recorded here."""
         return bag_fault()
-
-    async def record(self, topics: Sequence[str], folder: Path, max_bytes: int) -> BagRecording:
-        """Refuse it by the name of what is missing; Unavailable."""
-        raise Unavailable(bag_fault())
 
     def close(self) -> None:
         """Look at nothing any more; returns when the node is gone, after some 10 ms."""

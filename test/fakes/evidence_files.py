@@ -4,41 +4,24 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 import hashlib
 import io
-from pathlib import Path
 import zipfile
 
 from gateway_node.evidence.errors import NotKept
-from gateway_node.evidence.evidence_parts import BAG_FOLDER, BagFile, KeptEvidence, Part, SUMMARY
+from gateway_node.evidence.evidence_parts import KeptEvidence, Part, SUMMARY
 
 
 class InMemoryEvidenceFiles:
-    """Fulfils the port `EvidenceFiles`; bags lie in a folder that a test gives."""
+    """Fulfils the port `EvidenceFiles`."""
 
-    def __init__(self, bags: Path = Path('/nowhere')) -> None:
+    def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
         """Archives by execution."""
         self.written: list[str] = []
         """Of which executions, one after the other."""
         self.refusal = ''
         """Why nothing can be written."""
-        self._bags = bags
 
-    async def bag_folder(self, execution_id: str) -> Path:
-        """Return where the bag of an execution is recorded."""
-        return self._bags / execution_id
-
-    async def bag_files(self, execution_id: str) -> tuple[BagFile, ...]:
-        """Return what is there."""
-        files = sorted((self._bags / execution_id).iterdir())
-        return tuple(BagFile(name=each.name, size=each.stat().st_size) for each in files)
-
-    async def drop_bag(self, execution_id: str) -> None:
-        """Remove it."""
-        for each in (self._bags / execution_id).glob('*'):
-            each.unlink()
-        (self._bags / execution_id).rmdir()
-
-    async def keep(self, execution_id: str, parts: Sequence[Part], bag: Sequence[BagFile]) -> None:
+    async def keep(self, execution_id: str, parts: Sequence[Part]) -> None:
         """Keep an archive; NotKept where the test says why."""
         if self.refusal:
             raise NotKept(self.refusal)
@@ -46,9 +29,6 @@ class InMemoryEvidenceFiles:
         with zipfile.ZipFile(content, 'w') as archive:
             for part in parts:
                 archive.writestr(part.name, part.content)
-            for file in bag:
-                recorded = (self._bags / execution_id / file.name).read_bytes()
-                archive.writestr(f'{BAG_FOLDER}/{file.name}', recorded)
         self.kept[execution_id] = content.getvalue()
         self.written.append(execution_id)
 

@@ -2,8 +2,7 @@
 """Witnesses in memory: of executions, and of what happens on a robot."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway_node.evidence.errors import Unavailable
@@ -55,24 +54,6 @@ class FakeWitness:
         self.said.append((f'ended as {execution.status.value}', execution.id))
 
 
-class FakeBagRecording:
-    """Fulfils the port `BagRecording`: writes one file."""
-
-    def __init__(self, folder: Path, content: bytes, fault: str) -> None:
-        self._folder = folder
-        self._content = content
-        self._fault = fault
-        self.stopped = False
-
-    async def stop(self) -> str:
-        """Write what was recorded."""
-        if not self.stopped:
-            self._folder.mkdir(exist_ok=True)
-            (self._folder / 'bag_0.mcap').write_bytes(self._content)
-            self.stopped = True
-        return self._fault
-
-
 class FakeRobotWitness:
     """Fulfils the port `RobotWitness`; a test says what happens."""
 
@@ -87,9 +68,6 @@ class FakeRobotWitness:
         self.parameters_now: dict[str, dict[str, Any]] = {}
         """By node; one that is not here does not answer."""
         self.bag_fault = ''
-        self.bag_content = b'a bag'
-        self.bag_complaint = ''
-        self.recordings: list[tuple[tuple[str, ...], FakeBagRecording]] = []
         self.hold = asyncio.Event()
         """Cleared by a test, it keeps every look waiting."""
         self.hold.set()
@@ -131,13 +109,3 @@ class FakeRobotWitness:
             return dict(self.parameters_now[node])
         except KeyError:
             raise Unavailable(f'{node} does not answer') from None
-
-    async def record(
-        self, topics: Sequence[str], folder: Path, max_bytes: int
-    ) -> FakeBagRecording:
-        """Begin a recording."""
-        if self.bag_fault:
-            raise Unavailable(self.bag_fault)
-        recording = FakeBagRecording(folder, self.bag_content, self.bag_complaint)
-        self.recordings.append((tuple(topics), recording))
-        return recording

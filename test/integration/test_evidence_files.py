@@ -9,7 +9,7 @@ import pytest
 from small_disks import mounted
 
 from gateway_node.evidence.errors import NotKept
-from gateway_node.evidence.evidence_parts import BagFile, Part, SUMMARY
+from gateway_node.evidence.evidence_parts import Part, SUMMARY
 from gateway_node.process.evidence_files import EvidenceFiles
 
 PARTS = (Part(name=SUMMARY, content=b'{}'), Part(name='script/a b.sh', content=b'true\n' * 1000))
@@ -19,7 +19,7 @@ PARTS = (Part(name=SUMMARY, content=b'{}'), Part(name='script/a b.sh', content=b
 def files(tmp_path: Path) -> EvidenceFiles:
     """Keep archives below a folder."""
     (tmp_path / 'executions').mkdir()
-    return EvidenceFiles(tmp_path, tmp_path / 'executions')
+    return EvidenceFiles(tmp_path / 'executions')
 
 
 async def whole(files: EvidenceFiles, execution_id: str) -> bytes:
@@ -34,7 +34,7 @@ async def test_what_is_kept_is_found_read_and_answered(
     files: EvidenceFiles, tmp_path: Path
 ) -> None:
     """As a zip archive that any program opens, in the execution's own directory."""
-    await files.keep('exec_1', PARTS, [])
+    await files.keep('exec_1', PARTS)
     place = tmp_path / 'executions' / 'exec_1'
     assert os.listdir(place) == ['evidence.zip']
     assert await whole(files, 'exec_1') == (place / 'evidence.zip').read_bytes()
@@ -50,11 +50,11 @@ async def test_what_is_kept_is_found_read_and_answered(
 
 async def test_a_later_archive_takes_the_place_of_the_first(files: EvidenceFiles) -> None:
     """And has another validator; the same content has the same one."""
-    await files.keep('exec_1', PARTS, [])
+    await files.keep('exec_1', PARTS)
     first = await files.find('exec_1')
-    await files.keep('exec_2', PARTS, [])
+    await files.keep('exec_2', PARTS)
     second = await files.find('exec_2')
-    await files.keep('exec_1', PARTS[:1], [])
+    await files.keep('exec_1', PARTS[:1])
     later = await files.find('exec_1')
     assert first is not None
     assert second is not None
@@ -62,39 +62,15 @@ async def test_a_later_archive_takes_the_place_of_the_first(files: EvidenceFiles
     assert first.digest == second.digest != later.digest
 
 
-async def test_a_bag_is_packed_and_then_dropped(files: EvidenceFiles, tmp_path: Path) -> None:
-    """Its plain files alone: a link in its place leads nowhere."""
-    folder = await files.bag_folder('exec_1')
-    folder.mkdir()
-    (folder / 'bag_0.mcap').write_bytes(b'messages')
-    (folder / 'link').symlink_to('/etc/passwd')
-    bag = await files.bag_files('exec_1')
-    assert bag == (BagFile(name='bag_0.mcap', size=8),)
-    await files.keep('exec_1', PARTS, bag)
-    assert await files.read('exec_1', {'bag/bag_0.mcap'}) == {'bag/bag_0.mcap': b'messages'}
-    await files.drop_bag('exec_1')
-    assert not folder.exists()
-
-
-async def test_what_a_killed_gateway_was_recording_is_removed(
-    files: EvidenceFiles, tmp_path: Path
-) -> None:
-    """Nobody would ever ask for it."""
-    folder = await files.bag_folder('exec_1')
-    folder.mkdir()
-    await EvidenceFiles(tmp_path, tmp_path / 'executions').open()
-    assert not folder.exists()
-
-
 async def test_a_full_disk_leaves_what_was_kept_before(tmp_path: Path) -> None:
     """Whole, and nothing of what did not fit."""
     with mounted(tmp_path / 'disk', 'size=256k') as disk:
         (disk / 'executions').mkdir()
-        files = EvidenceFiles(disk, disk / 'executions')
-        await files.keep('exec_1', PARTS, [])
+        files = EvidenceFiles(disk / 'executions')
+        await files.keep('exec_1', PARTS)
         before = await whole(files, 'exec_1')
         with pytest.raises(NotKept, match='No space left'):
-            await files.keep('exec_1', [Part(name='a', content=os.urandom(2**20))], [])
+            await files.keep('exec_1', [Part(name='a', content=os.urandom(2**20))])
         assert await whole(files, 'exec_1') == before
         assert os.listdir(disk / 'executions' / 'exec_1') == ['evidence.zip']
 
@@ -125,8 +101,8 @@ async def test_what_is_removed_leaves_no_folder_but_what_else_is_there(
     files: EvidenceFiles, tmp_path: Path
 ) -> None:
     """The output of the execution may be beside it."""
-    await files.keep('exec_1', PARTS, [])
-    await files.keep('exec_2', PARTS, [])
+    await files.keep('exec_1', PARTS)
+    await files.keep('exec_2', PARTS)
     (tmp_path / 'executions' / 'exec_2' / 'output').write_bytes(b'said')
     await files.remove('exec_1')
     await files.remove('exec_2')
@@ -138,10 +114,10 @@ async def test_an_archive_that_became_another_one_is_not_answered_as_the_first(
     files: EvidenceFiles,
 ) -> None:
     """Who was told its size must not take what came for all of it."""
-    await files.keep('exec_1', PARTS, [])
+    await files.keep('exec_1', PARTS)
     kept = await files.find('exec_1')
     assert kept is not None
-    await files.keep('exec_1', PARTS[:1], [])
+    await files.keep('exec_1', PARTS[:1])
     with pytest.raises(ConnectionAbortedError):
         async for _ in files.content('exec_1', kept, 0, kept.size):
             pass
@@ -151,9 +127,9 @@ async def test_what_a_killed_gateway_was_writing_is_no_evidence(
     files: EvidenceFiles, tmp_path: Path
 ) -> None:
     """It lies under another name until it is whole; the next archive takes its place."""
-    await files.keep('exec_1', PARTS, [])
+    await files.keep('exec_1', PARTS)
     place = tmp_path / 'executions' / 'exec_1'
     (place / 'evidence.zip').rename(place / 'evidence.zip.new')
     assert await files.find('exec_1') is None
-    await files.keep('exec_1', PARTS, [])
+    await files.keep('exec_1', PARTS)
     assert os.listdir(place) == ['evidence.zip']

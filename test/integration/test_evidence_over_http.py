@@ -229,23 +229,6 @@ async def test_what_is_deleted_meanwhile_leaves_no_evidence(
     assert api.seen.files.kept == {}
 
 
-async def test_a_bag_is_recorded_while_the_script_runs(api: Api, tmp_path: Path) -> None:
-    """Of the topics that the script names; it is in the archive, and nowhere else then."""
-    api.seen.files._bags = tmp_path / 'bags'
-    (tmp_path / 'bags').mkdir()
-    policy = {'when': 'always', 'bag_topics': ['/scan']}
-    execution_id = await executed(api, await api.upload(ENTITY, evidence=policy))
-    ((topics, recording),) = api.seen.robot.recordings
-    assert (topics, recording.stopped) == (('/scan',), True)
-    assert (await parts(api, execution_id))['bag/bag_0.mcap'] == b'a bag'
-    told = await summary(api, execution_id)
-    assert told['bag'] == {
-        'topics': ['/scan'],
-        'files': [{'name': 'bag/bag_0.mcap', 'size': 5}],
-    }
-    assert [*(tmp_path / 'bags').iterdir()] == []
-
-
 async def test_where_no_bag_can_be_recorded_that_is_said_at_once(api: Api) -> None:
     """By the name of what is missing, to who uploads a script or makes an instance."""
     script_id = await api.upload(ENTITY)
@@ -282,7 +265,6 @@ async def test_where_a_bag_cannot_be_recorded_any_more_evidence_says_why(api: Ap
     told = await summary(api, await executed(api, script_id))
     assert told['bag'] == {
         'topics': ['/scan'],
-        'files': [],
         'fault': 'rosbag2_py is not installed',
     }
 
@@ -440,7 +422,7 @@ async def test_evidence_that_nobody_here_wrote_breaks_no_comparison(
     written = [Part(name='summary.json', content=b'[]'), Part(name='versions.json', content=b'{}')]
     if content is not None:
         written.append(Part(name='graph.json', content=content))
-    await api.seen.files.keep(execution_id, written, [])
+    await api.seen.files.keep(execution_id, written)
     told = await compared(api, execution_id, await executed(api, script_id))
     assert why in told['graph']['unavailable']
     status, body = await api.json('GET', f'/executions/{execution_id}/evidence')

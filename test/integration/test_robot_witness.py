@@ -273,13 +273,11 @@ async def test_bags_are_refused_by_the_name_of_what_is_missing(
 ) -> None:
     """At once, for whoever asks for one; where it is not missing, by what does not work."""
     monkeypatch.setattr(sys, 'path', [str(tmp_path)])
-    with pytest.raises(Unavailable, match='rosbag2 is not installed'):
-        await witness.record(['/scan'], tmp_path / 'bag', 1000)
+    assert witness.bag_fault.startswith('rosbag2 is not installed')
     assert 'rosbag2_py' in witness.bag_fault
     (tmp_path / 'rosbag2_py.py').write_text('raise SystemExit("nobody has to load this")\n')
     importlib.invalidate_caches()
-    with pytest.raises(Unavailable, match='rosbag2 is installed, but'):
-        await witness.record(['/scan'], tmp_path / 'bag', 1000)
+    assert witness.bag_fault.startswith('rosbag2 is installed, but')
 
 
 async def _offered(own: Node, service: str) -> None:

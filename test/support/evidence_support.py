@@ -52,11 +52,10 @@ def opened_stage(
     free_space: FakeFreeSpace,
     documents: ExecutionDocuments,
     clock: Clock,
-    bags: Path = Path('/nowhere'),
     max_bytes: int = MAX_BYTES,
 ) -> EvidenceStage:
     """Open a witness; every entity is the node `/ID`."""
-    robot, files = FakeRobotWitness(), InMemoryEvidenceFiles(bags)
+    robot, files = FakeRobotWitness(), InMemoryEvidenceFiles()
 
     def node_of(entity: EntityRef) -> str:
         return f'/{entity.entity_id}'
@@ -83,10 +82,8 @@ def opened_stage(
         Means(
             robot=robot,
             looks=looks,
-            files=files,
             keeping=keeping,
             vigil=vigil,
-            max_bytes=max_bytes,
         )
     )
     return EvidenceStage(

@@ -11,7 +11,7 @@ import pytest
 
 from gateway_node.evidence.archiving import archived, Taken
 from gateway_node.evidence.begun import Begun, Ended, Logged
-from gateway_node.evidence.evidence_parts import BagFile, fitted, Part, SUMMARY
+from gateway_node.evidence.evidence_parts import fitted, Part, SUMMARY
 from gateway_node.evidence.machine import machine_figures, system_versions
 from gateway_node.evidence.policies import keeps
 from gateway_node.evidence.seen_robot import graph_document, unavailable, with_masks
@@ -62,7 +62,7 @@ def taken(before: Begun, *lines: LogLine, **fields: Any) -> Taken:
 
 def documents(of: Taken, **options: Any) -> dict[str, Any]:
     """Return the documents of an archive by name."""
-    kept = archived(of, options.get('known', ()), options.get('bag', ()), MIB)
+    kept = archived(of, options.get('known', ()), MIB)
     return {
         part.name: json.loads(part.content) for part in kept.parts if part.name.endswith('.json')
     }
@@ -91,7 +91,7 @@ def test_a_policy_says_of_which_ends_evidence_is_kept(
 def test_lines_say_whether_they_are_from_before_during_or_after() -> None:
     """And the summary counts them, and their levels."""
     of = taken(begun(lines=(line(9),)), line(10, 'ERROR'), line(19.9), line(20))
-    kept = archived(of, (), (), MIB)
+    kept = archived(of, (), MIB)
     (text,) = (part.content for part in kept.parts if part.name == 'rosout.ndjson')
     told = [json.loads(each)['phase'] for each in text.splitlines()]
     assert told == ['before', 'during', 'during', 'after']
@@ -164,7 +164,7 @@ def test_a_summary_says_what_is_missing_and_what_is_masked() -> None:
 
 
 def test_what_there_is_no_room_for_is_left_out_and_told() -> None:
-    """The end of lines is kept; the most important goes first; a bag goes last."""
+    """The end of lines is kept; the most important goes first."""
     lines = b''.join(b'line %d\n' % number for number in range(100))
     kept = fitted(
         [
@@ -173,7 +173,6 @@ def test_what_there_is_no_room_for_is_left_out_and_told() -> None:
             Part(name='b', content=b'x' * 200),
             Part(name='c', content=b'yy'),
         ],
-        [BagFile(name='bag_0.mcap', size=1000)],
         50,
     )
     assert [part.name for part in kept.parts] == ['a', 'log', 'c']
@@ -182,13 +181,13 @@ def test_what_there_is_no_room_for_is_left_out_and_told() -> None:
     assert log.content == lines[log.cut_bytes :]
     assert lines[log.cut_bytes - 1 : log.cut_bytes] == b'\n'
     assert sum(len(part.content) for part in kept.parts) <= 50
-    assert kept.left_out == (('b', 200), ('bag/bag_0.mcap', 1000))
+    assert kept.left_out == (('b', 200),)
 
 
 def test_a_line_that_does_not_fit_is_left_out() -> None:
     """Half of a line says nothing."""
     part = Part(name='log', content=b'x' * 100, may_be_cut=True)
-    assert fitted([part], [], 50).left_out == (('log', 100),)
+    assert fitted([part], 50).left_out == (('log', 100),)
 
 
 def test_the_machine_tells_its_figures() -> None:
