@@ -133,3 +133,22 @@ async def test_what_a_killed_gateway_was_writing_is_no_evidence(
     assert await files.find('exec_1') is None
     await files.keep('exec_1', PARTS)
     assert os.listdir(place) == ['evidence.zip']
+
+
+async def test_a_damaged_or_an_encrypted_archive_is_none(
+    files: EvidenceFiles, tmp_path: Path
+) -> None:
+    """What cannot be read is told as what is not there, whichever way it cannot."""
+    await files.keep('exec_1', PARTS)
+    place = tmp_path / 'executions' / 'exec_1' / 'evidence.zip'
+    content = place.read_bytes()
+    begin = content.index(SUMMARY.encode()) + len(SUMMARY)
+    place.write_bytes(content[:begin] + b'\xff\xff' + content[begin + 2 :])
+    assert await files.find('exec_1') is None
+    assert await files.read('exec_1', {SUMMARY}) == {}
+    # The lowest bit of the flags, of the file's own header and of the directory's (APPNOTE 4.4.4).
+    encrypted = bytearray(content)
+    for signature, flags in ((b'PK\x03\x04', 6), (b'PK\x01\x02', 8)):
+        encrypted[content.index(signature) + flags] |= 1
+    place.write_bytes(encrypted)
+    assert await files.find('exec_1') is None

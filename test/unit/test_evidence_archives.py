@@ -157,6 +157,8 @@ def test_a_summary_says_what_is_missing_and_what_is_masked() -> None:
     """Nobody takes a half for the whole."""
     given = {'ROS_DOMAIN_ID': '7', 'GITHUB_TOKEN': 'x', 'A': 'http://me:pw@h/'}
     environment = {'variables': with_masks(given)}
+    urls = {'cameras': ['rtsp://me:pw@h/1'], 'gains': [1.0, 2.0], 'names': ['left']}
+    assert with_masks(urls) == urls | {'cameras': MASK}
     told = documents(taken(begun(environment=environment), missing='killed'))
     assert (told[SUMMARY]['complete'], told[SUMMARY]['missing']) == (False, 'killed')
     assert told[SUMMARY]['environment'] == {'variables': 3, 'masked': ['A', 'GITHUB_TOKEN']}
