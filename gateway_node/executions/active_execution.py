@@ -219,7 +219,9 @@ class ActiveExecution:
         self._refusal = NotStartable(
             FailureReason.PRECONDITION_LOST, lost_message(lost), told=told
         )
-        self.stop(StopAction.STOP, PRECONDITION_LOST, GATEWAY)
+        if not self.stop(StopAction.STOP, PRECONDITION_LOST, GATEWAY):
+            # What follows it needs the robot as it is not any more, too.
+            self._stop_following = lambda following: following.lose()
 
     def stop_following(self, action: StopAction, trigger: Trigger, actor: Actor) -> None:
         """Ask for the end of what follows it, where its own end is decided and not on record."""

@@ -11,6 +11,7 @@ from execution_stage import (
     AT_ONCE,
     COMPLETED,
     FAILED,
+    Gate,
     NOW,
     PREPARED,
     RUNNING,
@@ -25,6 +26,7 @@ from watched_robot import CHARGED, precondition, SPEED, STANDS, VOLTAGE
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import ConcurrencyLimitReached
+from gateway_node.executions.events import Change
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.pages import KeysetPage
@@ -300,6 +302,35 @@ async def test_what_a_script_started_ends_with_what_it_lost(stage: Stage) -> Non
         assert ('lost' in failed.failure.parameters) is (execution is parent)
     wanted = ExecutionFilter(parents=frozenset({child.id}))
     assert (await stage.questions.find(wanted, KeysetPage(limit=-2))).executions == ()
+
+
+async def test_what_follows_a_child_ends_with_what_its_parent_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the child's end, and that it is tried again, is being recorded at that moment."""
+    as_required(stage)
+    parent, script = await stage.running(await stage.upload(preconditions=HOLDS))
+    script_id = await stage.upload(retries=Retries(limit=1))
+    child = await stage.service.start(APP, script_id, replace(NOW, parent=parent.id), actor=CLIENT)
+    await stage.listener.wait_for(child.id, RUNNING)
+    gate, persist = Gate(), stage.ledger.persist
+
+    async def persist_late(*changes: Change) -> None:
+        await gate.wait()
+        await persist(*changes)
+
+    monkeypatch.setattr(stage.ledger, 'persist', persist_late)
+    (await stage.runner.script(child.id)).exit(3)
+    await gate.reached.wait()
+    stage.robot.set(VOLTAGE, 8)
+    await script.wait_stop_asked()
+    gate.set()
+    assert reason_of(await failed_of(stage, child)) is FailureReason.SCRIPT_FAILED
+    wanted = ExecutionFilter(parents=frozenset({child.id}))
+    (further,) = (await stage.questions.find(wanted, KeysetPage(limit=-2))).executions
+    ended = await stage.listener.wait_for(further.execution_id)
+    assert reason_of(ended) is FailureReason.PRECONDITION_LOST
+    assert further.execution_id not in stage.runner.started
 
 
 async def test_it_is_not_tried_again_by_itself(stage: Stage) -> None:
