@@ -12,7 +12,11 @@ from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.documents import changed_fields
-from gateway_node.executions.errors import ExecutionNotStoppable, StoreUnavailable
+from gateway_node.executions.errors import (
+    ExecutionNotFound,
+    ExecutionNotStoppable,
+    StoreUnavailable,
+)
 from gateway_node.executions.events import EventKind, Happening
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.instance_refs import InstanceRef, KeptInstance
@@ -282,7 +286,8 @@ class Instances:
 
         Raises:
             InstanceNotFound, EntityLocked, StoreUnavailable: as their names say.
-            InstanceNotRunning: there is no such execution, or it has ended meanwhile.
+            InstanceNotRunning: there is no such execution, or it is only being let in, or it has
+                ended meanwhile.
         """
         self.book.get(ref)
         open_id = self._executions.open_of_instance(ref)
@@ -292,7 +297,8 @@ class Instances:
             return await self._executions.stop(
                 ref.entity, ref.script_id, open_id, StopAction.STOP, actor=actor
             )
-        except ExecutionNotStoppable as error:
+        except (ExecutionNotFound, ExecutionNotStoppable) as error:
+            # Its start is not on record yet, or its end is.
             raise InstanceNotRunning(ref) from error
 
     def open_execution(self, ref: InstanceRef) -> str | None:

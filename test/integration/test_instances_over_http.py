@@ -9,6 +9,7 @@ from typing import Any
 
 from api_support import Api, serve_api
 from clients import bearer, KnownTokens
+from execution_stage import Gate
 from fakes import FakeSchemaChecker
 import pytest
 
@@ -20,6 +21,7 @@ from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Change, Event, EventKind, Happening
 from gateway_node.executions.instance_refs import InstanceRef, KeptInstance
+from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.scopes import Scope
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.instances import parse_instance
@@ -316,6 +318,27 @@ async def test_a_running_instance_is_replaced_and_not_deleted(api: Api) -> None:
     status, body = await api.json('POST', f'{path}/when_hot/actions', json={'action': 'stop'})
     assert (status, body['message']) == (409, "instance 'when_hot' has no open execution")
     assert (await api.request('DELETE', f'{path}/when_hot')).status == 204
+
+
+async def test_an_instance_that_is_being_let_in_cannot_be_stopped_yet(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, and names no execution that nobody knows."""
+    _, path = await script_and_path(api)
+    await create(api, path)
+    gate, vet = Gate(), api.runner.vet
+
+    async def vet_late(order: StartOrder) -> None:
+        await gate.wait()
+        await vet(order)
+
+    monkeypatch.setattr(api.runner, 'vet', vet_late)
+    starting = asyncio.create_task(api.json('POST', f'{path}/when_hot/executions'))
+    await gate.reached.wait()
+    status, body = await api.json('POST', f'{path}/when_hot/actions', json={'action': 'stop'})
+    assert (status, body['message']) == (409, "instance 'when_hot' has no open execution")
+    gate.set()
+    assert (await starting)[0] == 202
 
 
 async def test_instances_go_with_their_script(api: Api) -> None:
