@@ -334,7 +334,6 @@ class ExecutionService:
             FeatureNotAvailable: the script's kind or its proof of proximity.
             StartUnattended: a script that requires such a proof starts later, or on several.
             What `ProximityCheck.check` raises: who starts it has not proven to be there.
-            ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a script's own start.
             ParentForeign, ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a
                 script's own start.
         """

@@ -44,23 +44,14 @@ _topics = (f'/topic_{number}' for number in itertools.count())
 
 
 @pytest.fixture(scope='module')
-def domain() -> Iterator[None]:
-    """A ROS domain of the module's own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 101))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        yield
-
-
-@pytest.fixture(scope='module')
-def part(domain: None) -> Iterator[RobotPart]:
+def part() -> Iterator[RobotPart]:
     """A node of the robot, `/part`."""
     with robot_part('part') as made:
         yield made
 
 
 @pytest.fixture(scope='module')
-def looks(domain: None) -> Iterator[Node]:
+def looks() -> Iterator[Node]:
     """A node of this process that tells what is in the graph."""
     context = Context()
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)

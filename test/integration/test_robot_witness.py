@@ -4,7 +4,6 @@
 import asyncio
 from collections.abc import Iterator
 import importlib
-import os
 from pathlib import Path
 import sys
 import threading
@@ -38,30 +37,21 @@ FOREVER = 1e12
 
 
 @pytest.fixture(scope='module')
-def domain() -> Iterator[None]:
-    """A ROS domain of the module's own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 101))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        yield
-
-
-@pytest.fixture(scope='module')
-def part(domain: None) -> Iterator[RobotPart]:
+def part() -> Iterator[RobotPart]:
     """A node of the robot, `/part`."""
     with robot_part('part') as made:
         yield made
 
 
 @pytest.fixture(scope='module')
-def silent(domain: None) -> Iterator[None]:
+def silent() -> Iterator[None]:
     """A node, `/silent`, that answers nothing."""
     with robot_part('silent', 'silent'):
         yield
 
 
 @pytest.fixture(scope='module')
-def own(domain: None) -> Iterator[Node]:
+def own() -> Iterator[Node]:
     """What stands for the gateway's node; it tells what is in the graph."""
     context = Context()
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
