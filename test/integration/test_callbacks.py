@@ -75,13 +75,29 @@ async def ended(life: Life, callback: str | None) -> Execution:
 
 
 async def settled(life: Life, execution: Execution, *, attempts: int) -> Callback:
-    """Return how a callback stands once it was tried so often."""
-    async with asyncio.timeout(30):
-        while True:
-            callback = await life.callbacks.state(execution)
-            if callback.attempts >= attempts and callback.status is not CallbackStatus.DELIVERING:
-                return callback
-            await asyncio.sleep(0)
+    """Return how a callback stands once it was tried so often; what does not come says where each
+    task is meanwhile."""
+    callback = None
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                callback = await life.callbacks.state(execution)
+                if callback.attempts >= attempts and callback.status is not DELIVERING:
+                    return callback
+                await asyncio.sleep(0)
+    except TimeoutError:
+        tasks = '\n'.join(f'{task.get_name()}: {stack_of(task)}' for task in asyncio.all_tasks())
+        pytest.fail(f'not within 30 s: {attempts} attempts of {callback}\n{tasks}')
+
+
+def stack_of(task: 'asyncio.Task[Any]') -> str:
+    """Return where a task waits, the innermost last."""
+    waits: Any = task.get_coro()
+    told = []
+    while waits is not None:
+        told.append(repr(waits))
+        waits = getattr(waits, 'cr_await', None)
+    return ' > '.join(told)
 
 
 def refuse(
