@@ -74,7 +74,11 @@ class Readers:
                     for path in ('/events', '/executions/events'):
                         self._of_log.append(self._reader(path))
                     # A reader begins from now on: what is told has to come behind that.
-                    self._wait_connected(*self._of_log)
+                    wait_for(
+                        lambda: [each.has_place for each in self._of_log],
+                        all,
+                        what='the readers have a place in the log',
+                    )
                     script_id = api.upload(entity, SCRIPT)
                 self._start_some(api, entity, script_id)
                 self._wait_told(self._chance.randint(20, 400))
@@ -87,13 +91,6 @@ class Readers:
     def _reader(self, path: str) -> RandomReader:
         seed = self._chance.randrange(1_000_000)
         return RandomReader(lambda: self._address, f'{BASE}{path}', seed)
-
-    def _wait_connected(self, *readers: RandomReader) -> None:
-        wait_for(
-            lambda: [each.connections for each in readers],
-            all,
-            what='the readers are connected',
-        )
 
     def _wait_told(self, count: int) -> None:
         before = self._told()

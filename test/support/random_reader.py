@@ -20,7 +20,6 @@ class RandomReader:
         """`path` is the whole one; `address` gives host and port of the present gateway."""
         self.path = path
         self.seen: list[StreamedEvent] = []
-        self.connections = 0
         self.is_over = False
         """Whether it was told that nothing more comes."""
         self._address = address
@@ -29,6 +28,11 @@ class RandomReader:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._read_on, daemon=True)
         self._thread.start()
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it was told of a place, behind which it goes on and misses nothing."""
+        return self._last_id != ''
 
     def stop(self) -> None:
         """Read no more, once the present connection is over."""
@@ -58,7 +62,6 @@ class RandomReader:
             response = connection.getresponse()
             self.is_over = response.status == 204
             if response.status == 200:
-                self.connections += 1
                 self._take(response)
         finally:
             connection.close()
