@@ -126,9 +126,7 @@ async def list_instances(call: Call[OfInstanceList, None]) -> Answer:
     """List the instances of a script, by name."""
     at, instances = call.at, call.services.instances
     found = instances.book.of(at.entity, at.script_id)
-    items = (
-        instance_summary(call.base, each, instances.open_execution(each.ref)) for each in found
-    )
+    items = (instance_summary(call.base, each, instances.runs.open_id(each.ref)) for each in found)
     return Answer(body=listing(items), asked=at)
 
 
@@ -189,7 +187,7 @@ async def start_instance(call: Call[OfInstanceStart, InstanceStartBody]) -> Answ
     ref, body = call.at.ref, call.body
     return await answer_start(
         call,
-        lambda key: call.services.instances.start(
+        lambda key: call.services.instances.runs.start(
             ref,
             actor=call.actor,
             confirmed=body.confirmed,
@@ -206,7 +204,7 @@ async def act_on_instance(call: Call[OfInstance, InstanceActionBody]) -> Answer:
     """
     ref, instances = call.at.ref, call.services.instances
     if call.body.action is InstanceAction.STOP:
-        await instances.stop(ref, actor=call.actor)
+        await instances.runs.stop(ref, actor=call.actor)
         return await _answer(call, instances.book.get(ref))
     enabled = call.body.action is InstanceAction.ENABLE
     return await _answer(call, await instances.set_enabled(ref, enabled, actor=call.actor))
@@ -222,7 +220,7 @@ async def _detail(call: Call[Any, Any], instance: Instance) -> Json:
     return instance_detail(
         call.base,
         instance,
-        instances.open_execution(instance.ref),
+        instances.runs.open_id(instance.ref),
         fault=fault,
         states=call.services.triggers.shown(instance.ref),
     )

@@ -191,7 +191,7 @@ class Firings:
         ref = pending.trigger.instance
         trigger = self._wanted(pending.trigger)
         queue = trigger.trigger.on_limit is OnLimit.WAIT
-        return await self._instances.start(ref, actor=GATEWAY, trigger=setting, queue=queue)
+        return await self._instances.runs.start(ref, actor=GATEWAY, trigger=setting, queue=queue)
 
     def _wanted(self, ref: TriggerRef) -> LiveTrigger:
         """Return a trigger as it is now; _Dropped where it may not start anything."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What clients do with instances of scripts: make, replace, delete, enable, disable, start and
-stop them. See decision 069."""
+"""What clients do with instances of scripts: make, replace, delete, enable and disable them. See
+decision 069."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
@@ -12,11 +12,7 @@ from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.documents import changed_fields
-from gateway_node.executions.errors import (
-    ExecutionNotFound,
-    ExecutionNotStoppable,
-    StoreUnavailable,
-)
+from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import EventKind, Happening
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.instance_refs import InstanceRef, KeptInstance
@@ -24,23 +20,22 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import EntityGuard
 from gateway_node.executions.rights import rights_of
 from gateway_node.executions.service import ExecutionService
-from gateway_node.executions.values import Execution, StopAction, Trigger
 from gateway_node.scripts.errors import InstanceRefused, ScriptNotFound
-from gateway_node.scripts.instances import InstanceDefinition, parse_instance
+from gateway_node.scripts.instances import parse_instance
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.script_folders import is_uploaded_id
-from gateway_node.scripts.values import Script
 from gateway_node.to_the_end import ToTheEnd
 from gateway_node.triggers.errors import (
     InstanceExists,
     InstanceHasOpenExecution,
     InstanceIsManaged,
     InstanceLimitReached,
-    InstanceNotRunning,
 )
 from gateway_node.triggers.instance_book import InstanceBook
 from gateway_node.triggers.instance_checks import InstanceChecks
 from gateway_node.triggers.instance_documents import kept_form, kept_instance, Switch, told_of
+from gateway_node.triggers.instance_runs import InstanceRuns
+from gateway_node.triggers.manifest_instances import ManifestInstances
 from gateway_node.triggers.ports import InstanceStore
 from gateway_node.triggers.values import Instance
 
@@ -79,6 +74,7 @@ class Instances:
         settings: InstanceSettings,
     ) -> None:
         self.book = book
+        self.runs = InstanceRuns(book=book, library=library, executions=executions)
         self._library = library
         self._executions = executions
         self._ledger = ledger
@@ -87,7 +83,7 @@ class Instances:
         self._clock = clock
         self._settings = settings
         self._checks = InstanceChecks(executions)
-        self._switches: dict[InstanceRef, bool] = {}
+        self._manifest = ManifestInstances(book, library)
         self._unread: set[InstanceRef] = set()
         self._opened = False
         self._changes = asyncio.Lock()
@@ -109,7 +105,7 @@ class Instances:
                 self._unread.add(kept.ref)
                 continue
             if isinstance(instance, Switch):
-                self._switches[instance.ref] = instance.enabled
+                self._manifest.know(instance)
             elif self._is_deleted(instance.ref):
                 gone.append(instance)
             else:
@@ -128,18 +124,8 @@ class Instances:
     def take_managed(self, entities: Iterable[EntityRef]) -> None:
         """Have the instances that the manifest declares for these entities, and no others; before
         `open` that does nothing."""
-        if not self._opened:
-            return
-        self.book.take_managed(
-            {
-                instance.ref: instance
-                for instance in (
-                    self._managed(entity, *declared)
-                    for entity in entities
-                    for declared in self._library.managed_instances(entity)
-                )
-            }
-        )
+        if self._opened:
+            self._manifest.take(entities)
 
     async def create(
         self,
@@ -253,58 +239,6 @@ class Instances:
 
         return await self._change(f'switch {ref.subject}', switch())
 
-    async def start(
-        self,
-        ref: InstanceRef,
-        *,
-        actor: Actor,
-        trigger: Trigger | None = None,
-        queue: bool = True,
-        confirmed: bool = False,
-        proximity_response: str | None = None,
-        key: IdempotencyKey | None = None,
-    ) -> Execution:
-        """Start an instance: by hand, or because of a trigger, as who made it.
-
-        Raises InstanceNotFound, and what `ExecutionService.start` raises.
-        """
-        instance = self.book.get(ref)
-        if trigger is not None:
-            script = await self._library.get(ref.entity, ref.script_id)
-            confirmed = script.confirmation in (None, instance.confirmation)
-        request = instance.start_request(
-            trigger,
-            queue=queue,
-            confirmed=confirmed,
-            proximity_response=proximity_response,
-            key=key,
-        )
-        return await self._executions.start(ref.entity, ref.script_id, request, actor=actor)
-
-    async def stop(self, ref: InstanceRef, *, actor: Actor) -> Execution:
-        """Stop the open execution of an instance, as `ExecutionService.stop` does.
-
-        Raises:
-            InstanceNotFound, EntityLocked, StoreUnavailable: as their names say.
-            InstanceNotRunning: there is no such execution, or it is only being let in, or it has
-                ended meanwhile.
-        """
-        self.book.get(ref)
-        open_id = self._executions.open_of_instance(ref)
-        if open_id is None:
-            raise InstanceNotRunning(ref)
-        try:
-            return await self._executions.stop(
-                ref.entity, ref.script_id, open_id, StopAction.STOP, actor=actor
-            )
-        except (ExecutionNotFound, ExecutionNotStoppable) as error:
-            # Its start is not on record yet, or its end is.
-            raise InstanceNotRunning(ref) from error
-
-    def open_execution(self, ref: InstanceRef) -> str | None:
-        """Return the id of the open execution of an instance, if there is one."""
-        return self._executions.open_of_instance(ref)
-
     async def fault(self, instance: Instance) -> str | None:
         """Return why an instance cannot be started as things are; see `InstanceChecks.fault`."""
         return await self._checks.fault(instance, GATEWAY)
@@ -326,18 +260,6 @@ class Instances:
             await self._change(f'delete the instances of {script_id}', delete())
         except StoreUnavailable as error:
             _log.warning('the instances of %s go at the next start: %s', script_id, error)
-
-    def _managed(
-        self, entity: EntityRef, script: Script, definition: InstanceDefinition
-    ) -> Instance:
-        ref = InstanceRef(entity=entity, script_id=script.id, name=definition.name)
-        return Instance(
-            ref=ref,
-            definition=definition,
-            enabled=self._switches.get(ref, definition.enabled is not False),
-            managed=True,
-            confirmation=script.confirmation if definition.confirmed else None,
-        )
 
     async def _checked(self, instance: Instance, actor: Actor) -> Instance:
         """Return an instance with what was confirmed of its script."""
@@ -396,7 +318,7 @@ class Instances:
             )
         )
         if after.managed:
-            self._switches[after.ref] = after.enabled
+            self._manifest.know(Switch(ref=after.ref, enabled=after.enabled))
         self._unread.discard(after.ref)
         self.book.put(after)
 

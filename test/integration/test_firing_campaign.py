@@ -148,5 +148,5 @@ async def _scripts(live: LiveTriggers, chance: random.Random) -> None:
                 script.exit(chance.choice((0, 0, 3)))
         if chance.random() < 0.1:
             with contextlib.suppress(Exception):
-                await live.instances.start(chance.choice(instances).ref, actor=CLIENT)
+                await live.instances.runs.start(chance.choice(instances).ref, actor=CLIENT)
         await asyncio.sleep(chance.uniform(0, 0.01))

@@ -107,7 +107,7 @@ async def test_stop_triggers_are_armed_only_while_something_runs(triggers: Trigg
     assert triggers.robot.watched == {}
     assert triggers.triggers.shown(ref)['stop_triggers'][0]['armed'] is False
     await triggers.heat(70)
-    execution = await triggers.instances.start(ref, actor=CLIENT)
+    execution = await triggers.instances.runs.start(ref, actor=CLIENT)
     await triggers.settle()
     assert triggers.robot.watched == {TEMPERATURE: 1}
     await triggers.end(execution)
@@ -119,7 +119,7 @@ async def test_a_stop_condition_that_holds_already_stops(triggers: TriggerStage)
     """The value may have passed the limit before anybody looked: a stop is not to be missed."""
     ref = await triggers.make(stop_triggers=(COLD,))
     await triggers.heat(45)
-    execution = await triggers.instances.start(ref, actor=CLIENT)
+    execution = await triggers.instances.runs.start(ref, actor=CLIENT)
     ended = await triggers.obeyed(execution)
     assert ended.status is TERMINATED
 
@@ -424,7 +424,7 @@ async def test_what_is_pending_is_started_by_the_next_gateway(
     async def start_nothing(*_: object, **__: object) -> None:
         raise StoreUnavailable('the gateway dies here')
 
-    monkeypatch.setattr(triggers.instances, 'start', start_nothing)
+    monkeypatch.setattr(triggers.instances.runs, 'start', start_nothing)
     await triggers.heat(70)
     await triggers.wait_fired(1)
     await triggers.close()
@@ -510,7 +510,7 @@ async def test_an_instance_that_is_made_anew_begins_at_nought(triggers: TriggerS
     """Whatever a deleted one of its name had counted in an earlier gateway."""
     ref = await triggers.make(stop_triggers=(COLD,))
     await triggers.heat(45)
-    execution = await triggers.instances.start(ref, actor=CLIENT)
+    execution = await triggers.instances.runs.start(ref, actor=CLIENT)
     await triggers.obeyed(execution)
     await triggers.restart()
     assert triggers.triggers.shown(ref)['stop_triggers'][0]['fired'] == 1
