@@ -162,3 +162,16 @@ def clip(text: str, length: int = 200) -> str:
     if len(text) <= length:
         return text
     return f'{text[: length * 2 // 3]}...{text[-(length // 3) :]}'
+
+
+def same(one: object, other: object) -> bool:
+    """Tell whether two values are the same JSON: `true` is not 1, 1 is 1.0; NaN equals NaN."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return one == other or (one != one and other != other)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return type(one) is type(other) and one == other

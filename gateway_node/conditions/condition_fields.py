@@ -6,6 +6,12 @@ import json
 import re
 from typing import Any
 
+from gateway_node.conditions.condition_words import (
+    FURTHER_FIELDS,
+    MAX_EQUALS_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_NUMBER,
+)
 from gateway_node.conditions.value_tests import (
     Above,
     Below,
@@ -18,42 +24,6 @@ from gateway_node.conditions.value_tests import (
 from gateway_node.document_fields import flag, number, text
 from gateway_node.strict_json import pointer_token, shown
 from gateway_node.violations import Violation
-
-MAX_NAME_LENGTH = 255
-"""As ROS has it."""
-MAX_FIELD_LENGTH = 1024
-MAX_ENTITY_LENGTH = 300
-MAX_SEC = 31 * 86400.0
-MIN_SILENT_SEC = 0.1
-MIN_INTERVAL_SEC = 1.0
-MIN_MESSAGE_RATE = 0.001
-MAX_MESSAGE_RATE = 100_000.0
-MAX_NUMBER = 1e300
-MAX_EQUALS_LENGTH = 4096
-"""Characters of the JSON of a value that another one is compared with."""
-
-VALUE_TESTS = ('changes', 'equals', 'above', 'below', 'within', 'outside')
-RATE_TESTS = ('rate_above', 'rate_below')
-TOPIC_TESTS = (*VALUE_TESTS, *RATE_TESTS, 'silent_sec', 'present')
-WITH_HYSTERESIS = ('above', 'below', 'within', 'outside', *RATE_TESTS)
-
-KINDS = (
-    *('topic', 'node', 'service', 'publishers', 'lifecycle', 'diagnostics'),
-    *('interval_sec', 'cron', 'script', 'gateway', 'all', 'any', 'not'),
-)
-"""What tells conditions from each other: each has one of these fields."""
-FURTHER_FIELDS = (
-    *('field', 'type', 'every', *TOPIC_TESTS, 'hysteresis', 'for', 'parameter', 'state'),
-    *('level', 'missed', 'entity', 'status', 'verdict'),
-)
-
-_NAME = r'(?:/[A-Za-z_][A-Za-z0-9_]*)+'
-NAME = re.compile(_NAME)
-NODE_GLOB = re.compile(r'[/*][A-Za-z0-9_/*?]*')
-_STEP = r'[A-Za-z][A-Za-z0-9_]*(?:\[-?[0-9]{1,9}\])*'
-FIELD = re.compile(rf'{_STEP}(?:\.{_STEP})*')
-TYPE = re.compile(r'[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*')
-ENTITY = re.compile(r'(?:apps|components)/[A-Za-z0-9_][A-Za-z0-9_.-]{0,255}')
 
 
 class Fields:

@@ -4,10 +4,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gateway_node.conditions.condition_fields import (
+from gateway_node.conditions.condition_fields import Fields
+from gateway_node.conditions.condition_words import (
     ENTITY,
     FIELD,
-    Fields,
+    FINAL_STATUSES,
+    LEVELS,
+    LIFECYCLE_STATES,
     MAX_ENTITY_LENGTH,
     MAX_FIELD_LENGTH,
     MAX_MESSAGE_RATE,
@@ -15,12 +18,14 @@ from gateway_node.conditions.condition_fields import (
     MIN_INTERVAL_SEC,
     MIN_MESSAGE_RATE,
     MIN_SILENT_SEC,
+    Missed,
     NAME,
     NODE_GLOB,
     RATE_TESTS,
     TOPIC_TESTS,
     TYPE,
     VALUE_TESTS,
+    VERDICTS,
     WITH_HYSTERESIS,
 )
 from gateway_node.conditions.cron import CronRefused, CronTimes, parse_cron
@@ -41,32 +46,20 @@ from gateway_node.conditions.sources import (
     RobotSource,
     TopicValue,
 )
-from gateway_node.conditions.value_tests import Above, AtLevel, Below, LEVELS, OneOf, RateTest
+from gateway_node.conditions.value_tests import Above, AtLevel, Below, OneOf, RateTest
 from gateway_node.conditions.values import (
     Changes,
     Condition,
     Cron,
-    FINAL_STATUSES,
     GatewayStarted,
     Interval,
-    Missed,
     ScriptEnd,
-    VERDICTS,
 )
 from gateway_node.strict_json import shown
 
 Reader = Callable[[Fields, float], Condition | None]
 """Reads a condition of one kind; the number is how often a topic is looked at, at most."""
 
-LIFECYCLE_STATES = (
-    *('unconfigured', 'inactive', 'active', 'finalized'),
-    *('configuring', 'cleaningup', 'shuttingdown', 'activating', 'deactivating'),
-    'errorprocessing',
-)
-"""The labels of the states of a lifecycle node (design.ros2.org, managed nodes)."""
-
-MOMENTS = ('interval_sec', 'cron', 'script', 'gateway')
-"""The kinds that are moments, whatever else they say."""
 
 _NAMED = 'a full name, as /battery or /arm/joint_states'
 _GLOBBED = 'a full name, as /arm/driver, or one with * and ?'

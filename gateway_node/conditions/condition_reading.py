@@ -8,24 +8,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway_node.conditions.condition_fields import Fields, KINDS, MAX_SEC
-from gateway_node.conditions.condition_kinds import MOMENTS, READERS
+from gateway_node.conditions.condition_fields import Fields
+from gateway_node.conditions.condition_kinds import READERS
+from gateway_node.conditions.condition_words import (
+    DEFAULT_MAX_RATE_HZ,
+    KINDS,
+    MAX_AGE_SEC,
+    MAX_DEPTH,
+    MAX_PARTS,
+    MAX_PRECONDITIONS,
+    MAX_SEC,
+    MAX_SETTLES_SEC,
+    MIN_AGE_SEC,
+    MOMENTS,
+)
 from gateway_node.conditions.values import AllOf, AnyOf, Condition, Not, Precondition
 from gateway_node.document_fields import description, flag, number, unknown
 from gateway_node.strict_json import pointer_token, shown
 from gateway_node.violations import Violation
-
-MAX_DEPTH = 8
-"""Conditions inside each other, the outermost one counted."""
-MAX_PARTS = 64
-"""Conditions in one, itself counted."""
-MAX_PRECONDITIONS = 16
-MAX_AGE_SEC = 60.0
-MIN_AGE_SEC = 0.1
-MAX_SETTLES_SEC = 60.0
-"""How long a start waits at most until it is known whether a precondition is true."""
-DEFAULT_MAX_RATE_HZ = 20.0
-"""As the parameter `triggers.max_rate_hz` is by default."""
 
 
 def parse_condition(

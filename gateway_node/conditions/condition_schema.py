@@ -9,34 +9,34 @@ at.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway_node.conditions.condition_fields import (
+from gateway_node.conditions.condition_words import (
     ENTITY,
     FIELD,
+    FINAL_STATUSES,
+    LEVELS,
+    LIFECYCLE_STATES,
+    MAX_AGE_SEC,
     MAX_ENTITY_LENGTH,
     MAX_FIELD_LENGTH,
     MAX_MESSAGE_RATE,
     MAX_NAME_LENGTH,
     MAX_NUMBER,
+    MAX_PARTS,
+    MAX_PRECONDITIONS,
     MAX_SEC,
+    MIN_AGE_SEC,
     MIN_INTERVAL_SEC,
     MIN_MESSAGE_RATE,
     MIN_SILENT_SEC,
+    Missed,
     NAME,
     NODE_GLOB,
     RATE_TESTS,
     TYPE,
     VALUE_TESTS,
+    VERDICTS,
     WITH_HYSTERESIS,
 )
-from gateway_node.conditions.condition_kinds import LIFECYCLE_STATES
-from gateway_node.conditions.condition_reading import (
-    MAX_AGE_SEC,
-    MAX_PARTS,
-    MAX_PRECONDITIONS,
-    MIN_AGE_SEC,
-)
-from gateway_node.conditions.value_tests import LEVELS
-from gateway_node.conditions.values import FINAL_STATUSES, Missed, VERDICTS
 from gateway_node.document_fields import MAX_DESCRIPTION_LENGTH
 
 Schema = dict[str, Any]

@@ -18,18 +18,13 @@ from gateway_node.conditions.levels import (
     ValueHolds,
 )
 from gateway_node.conditions.sources import Reading
-from gateway_node.conditions.value_tests import (
-    Above,
-    Equals,
-    number_fault,
-    same,
-    ValueTest,
-)
+from gateway_node.conditions.value_tests import Above, Equals, number_fault, ValueTest
 from gateway_node.conditions.values import (
     Changes,
     Condition,
     Interval,
 )
+from gateway_node.strict_json import same
 
 
 class EvaluatedValue(EvaluatedLeaf):

@@ -4,16 +4,13 @@
 Numbers are JSON's: a boolean is none, and 1 is 1.0.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway_node.strict_json import shown
+from gateway_node.conditions.condition_words import LEVELS
+from gateway_node.strict_json import same, shown
 
 Number = int | float
-
-LEVELS: Mapping[str, int] = {'OK': 0, 'WARN': 1, 'ERROR': 2, 'STALE': 3}
-"""The levels of `diagnostic_msgs/msg/DiagnosticStatus`, by name."""
 
 
 def number_fault(value: object) -> str:
@@ -21,19 +18,6 @@ def number_fault(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return f'is {shown(value)}: allowed: a number'
     return 'is NaN, which is no number' if value != value else ''
-
-
-def same(one: object, other: object) -> bool:
-    """Tell whether two values are the same JSON: `true` is not 1, 1 is 1.0; NaN equals NaN."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return one == other or (one != one and other != other)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return type(one) is type(other) and one == other
 
 
 def number_text(number: Number) -> str:

@@ -7,10 +7,10 @@ A level is true for some time; a moment is true only in the instant in which it 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-import enum
 from typing import Any
 
 from gateway_node.conditions.condition_bases import FromOutside, LevelBase, MomentBase
+from gateway_node.conditions.condition_words import FINAL_STATUSES, Missed
 from gateway_node.conditions.cron import CronTimes
 from gateway_node.conditions.levels import (
     FieldRate,
@@ -23,21 +23,7 @@ from gateway_node.conditions.sources import RobotSource
 from gateway_node.conditions.value_tests import number_text
 from gateway_node.strict_json import clip
 
-FINAL_STATUSES = ('completed', 'failed', 'terminated')
-"""How an execution ends, as `executions` calls it."""
-VERDICTS = ('PASS', 'WARN', 'FAIL', 'SKIP')
-"""What a script found, as `scripts` calls it."""
-
 MAX_TEXT_LENGTH = 500
-
-
-class Missed(enum.Enum):
-    """What becomes of times of a clock that came while nobody looked at it."""
-
-    SKIP = 'skip'
-    """Nothing."""
-    ONCE = 'once'
-    """They are made up for, once for all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import json
 from typing import Any
 
-from gateway_node.conditions.value_tests import same
-from gateway_node.strict_json import pointer_token
+from gateway_node.strict_json import pointer_token, same
 
 MAX_DIFFERENCES = 500
 """That are told of one aspect."""

@@ -7,12 +7,12 @@ import datetime
 from typing import Any
 
 from gateway_node.clock import Clock, rfc3339
+from gateway_node.conditions.condition_words import Missed
 from gateway_node.conditions.evaluation import Evaluation
 from gateway_node.conditions.values import (
     Condition,
     Cron,
     GatewayStarted,
-    Missed,
     OutsideMoment,
     ScriptEnd,
 )

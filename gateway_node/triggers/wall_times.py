@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import datetime
 
 from gateway_node.clock import Clock
-from gateway_node.conditions.values import Cron, Missed
+from gateway_node.conditions.condition_words import Missed
+from gateway_node.conditions.values import Cron
 from gateway_node.triggers.local_zone import local_zone, zone_mark
 from gateway_node.triggers.timers import Timers
 

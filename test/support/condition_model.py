@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import math
 from typing import Any
 
+from gateway_node.conditions.condition_words import LEVELS
 from gateway_node.conditions.levels import (
     FieldRate,
     MessageRate,
@@ -23,7 +24,6 @@ from gateway_node.conditions.value_tests import (
     AtLevel,
     Below,
     Equals,
-    LEVELS,
     OneOf,
     Outside,
     Within,

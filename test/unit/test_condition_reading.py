@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from gateway_node.conditions.condition_fields import FURTHER_FIELDS, KINDS
 from gateway_node.conditions.condition_reading import (
     parse_condition,
     parse_precondition,
     parse_preconditions,
 )
+from gateway_node.conditions.condition_words import FURTHER_FIELDS, KINDS
 from gateway_node.conditions.values import Condition
 from gateway_node.violations import Violation
 

@@ -6,9 +6,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 import pytest
 
-from gateway_node.conditions.condition_fields import FURTHER_FIELDS, KINDS
 from gateway_node.conditions.condition_reading import parse_condition, parse_precondition
 from gateway_node.conditions.condition_schema import condition_schema, preconditions_schema
+from gateway_node.conditions.condition_words import FURTHER_FIELDS, KINDS
 from gateway_node.violations import Violation
 
 REFERENCE = {'$ref': '#/$defs/Condition'}

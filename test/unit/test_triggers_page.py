@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from gateway_node.conditions.condition_fields import (
+from gateway_node.conditions.condition_reading import parse_condition
+from gateway_node.conditions.condition_words import (
     FURTHER_FIELDS,
     KINDS,
     TOPIC_TESTS,
     WITH_HYSTERESIS,
 )
-from gateway_node.conditions.condition_reading import parse_condition
 from gateway_node.violations import Violation
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'triggers.md').read_text(encoding='utf-8')
