@@ -23,15 +23,9 @@ from gateway_node.executions.final_status import (
 )
 from gateway_node.executions.holding import Holding
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import (
-    Outcome,
-    ScriptCredentials,
-    ScriptProcess,
-    ScriptRunner,
-    StartOrder,
-    Witness,
-)
+from gateway_node.executions.ports import ScriptCredentials, Witness
 from gateway_node.executions.preconditions import PRECONDITION_LOST, PreconditionCheck
+from gateway_node.executions.runner_ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.stop import Stop
 from gateway_node.executions.transitions import transition

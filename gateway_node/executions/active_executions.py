@@ -19,8 +19,9 @@ from gateway_node.executions.further_attempts import FurtherAttempts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.places import GroupLimit
-from gateway_node.executions.ports import ScriptCredentials, ScriptRunner, StartOrder, Witness
+from gateway_node.executions.ports import ScriptCredentials, Witness
 from gateway_node.executions.preconditions import PreconditionCheck
+from gateway_node.executions.runner_ports import ScriptRunner, StartOrder
 from gateway_node.executions.values import Execution, Executor, StopAction, Trigger, TriggerType
 from gateway_node.side_tasks import log_failure
 

@@ -26,10 +26,11 @@ from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.instance_refs import instance_of, InstanceRef
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.looked_starts import LookedStarts
-from gateway_node.executions.ports import FreeSpace, ScriptRunner, StartOrder
+from gateway_node.executions.ports import FreeSpace
 from gateway_node.executions.proven_starts import ProvenStarts
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.queue_news import QueueNews
+from gateway_node.executions.runner_ports import ScriptRunner, StartOrder
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_checks import StartChecks
 from gateway_node.executions.start_orders import StartOrders

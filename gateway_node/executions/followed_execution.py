@@ -8,7 +8,7 @@ import logging
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.output_lines import DroppedLines, OutputLine, OutputLines
 from gateway_node.executions.output_pages import line_moment
-from gateway_node.executions.ports import ScriptRunner
+from gateway_node.executions.runner_ports import ScriptRunner
 from gateway_node.executions.stream_delivery import Delivery
 from gateway_node.executions.stream_news import (
     DroppedNews,

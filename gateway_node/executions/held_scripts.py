@@ -3,7 +3,7 @@
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ScriptHeldByProcesses
-from gateway_node.executions.ports import ScriptRunner
+from gateway_node.executions.runner_ports import ScriptRunner
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import Execution
 from gateway_node.scripts.values import Script

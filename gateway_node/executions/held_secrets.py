@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway_node.executions.candidates import Admitted, Candidate
 from gateway_node.executions.errors import NotStartable
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.values import FailureReason
 
 

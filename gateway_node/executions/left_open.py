@@ -16,7 +16,7 @@ from gateway_node.executions.final_status import (
 from gateway_node.executions.further_attempts import FurtherAttempts
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import Outcome, ScriptRunner
+from gateway_node.executions.runner_ports import Outcome, ScriptRunner
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import (

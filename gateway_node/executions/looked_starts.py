@@ -4,7 +4,6 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from gateway_node.executions.candidates import Candidate
-from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.preconditions import (
     Looked,
     PreconditionCheck,
@@ -12,6 +11,7 @@ from gateway_node.executions.preconditions import (
     Required,
     required_of,
 )
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.scripts.values import Script
 
 

@@ -10,7 +10,7 @@ from gateway_node.executions.output_lines import (
     OutputStream,
     UnfinishedLine,
 )
-from gateway_node.executions.ports import ScriptRunner
+from gateway_node.executions.runner_ports import ScriptRunner
 from gateway_node.executions.values import Execution
 
 

@@ -33,7 +33,8 @@ from gateway_node.executions.pages import (
     KeysetPage,
     NumberedPage,
 )
-from gateway_node.executions.ports import InstanceVersions, ScriptRunner
+from gateway_node.executions.ports import InstanceVersions
+from gateway_node.executions.runner_ports import ScriptRunner
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.store_ports import ExecutionStore

@@ -29,8 +29,9 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.looked_starts import LookedStarts
-from gateway_node.executions.ports import EntityGuard, FreeSpace, ScriptRunner, StartOrder
+from gateway_node.executions.ports import EntityGuard, FreeSpace
 from gateway_node.executions.proximity import ProximityCheck, ProximityClosed, StartUnattended
+from gateway_node.executions.runner_ports import ScriptRunner, StartOrder
 from gateway_node.executions.start_places import StartPlaces
 from gateway_node.executions.starts import RUNS_NOW
 from gateway_node.executions.values import ExecutionType

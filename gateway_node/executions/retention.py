@@ -10,7 +10,8 @@ import logging
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.errors import ArchiveUnavailable, StoreUnavailable
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import Archive, ScriptRunner
+from gateway_node.executions.ports import Archive
+from gateway_node.executions.runner_ports import ScriptRunner
 from gateway_node.executions.store_ports import ExecutionStore, LogPolicy, RetentionPolicy
 from gateway_node.executions.values import Execution
 

@@ -22,12 +22,12 @@ from gateway_node.executions.ports import (
     NoScriptCredentials,
     NoWitness,
     ScriptCredentials,
-    ScriptRunner,
     Witness,
 )
 from gateway_node.executions.preconditions import NoPreconditionCheck, PreconditionCheck
 from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.questions import Questions
+from gateway_node.executions.runner_ports import ScriptRunner
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService

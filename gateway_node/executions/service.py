@@ -47,8 +47,6 @@ from gateway_node.executions.ports import (
     FreeSpace,
     InstanceVersions,
     ScriptCredentials,
-    ScriptRunner,
-    StartOrder,
     Witness,
 )
 from gateway_node.executions.preconditions import PreconditionCheck
@@ -56,6 +54,7 @@ from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.questions import Questions
 from gateway_node.executions.readiness import Readiness
 from gateway_node.executions.retention import Retention
+from gateway_node.executions.runner_ports import ScriptRunner, StartOrder
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_places import StartPlaces

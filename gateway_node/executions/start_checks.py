@@ -3,7 +3,8 @@
 
 from dataclasses import replace
 
-from gateway_node.executions.ports import FreeSpace, StartOrder
+from gateway_node.executions.ports import FreeSpace
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.ports import SchemaChecker
 from gateway_node.scripts.values import ScriptKind

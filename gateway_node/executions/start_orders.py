@@ -6,7 +6,7 @@ from gateway_node.executions.candidates import Candidate
 from gateway_node.executions.errors import TimeoutTooLong
 from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.looked_starts import LookedStarts
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.scripts.values import Script
 

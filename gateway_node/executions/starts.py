@@ -25,9 +25,10 @@ from gateway_node.executions.instance_refs import InstanceRef, InstanceStart
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import GroupLimit
-from gateway_node.executions.ports import CallbackCheck, EntityGuard, StartOrder
+from gateway_node.executions.ports import CallbackCheck, EntityGuard
 from gateway_node.executions.proximity import Proof
 from gateway_node.executions.rights import acting_with, rights_of
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.script_fields import script_fields

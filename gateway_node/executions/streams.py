@@ -27,8 +27,8 @@ from gateway_node.executions.events import (
     LogBounds,
 )
 from gateway_node.executions.followed_execution import FollowedExecution
-from gateway_node.executions.ports import ScriptRunner
 from gateway_node.executions.questions import Questions
+from gateway_node.executions.runner_ports import ScriptRunner
 from gateway_node.executions.store_ports import EventLog
 from gateway_node.executions.stream_delivery import Delivery
 from gateway_node.executions.stream_news import (

@@ -6,8 +6,8 @@ from pathlib import PurePath
 from typing import Protocol
 
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
-from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.proximity import ProximityUnavailable
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.process.sourcing import ScriptWorld
 
 DEADLINE_SEC = 10.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sys
 
 from gateway_node.child.contract import EXECUTE, LAUNCH_PROGRAM, SAFE_PATH
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.scripts.arguments import declared_arguments
 from gateway_node.scripts.values import Interpreter, Script, ScriptKind
 

@@ -23,7 +23,7 @@ from gateway_node.child.contract import (
     URL_VARIABLE,
     WORKING_DIRECTORY,
 )
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.masking import looks_secret, names_in
 
 LOG_DIRECTORY = '.ros_log'

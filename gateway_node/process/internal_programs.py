@@ -19,7 +19,7 @@ from gateway_node.child.contract import (
     WORKING_DIRECTORY,
 )
 from gateway_node.child.messages import SupervisorOrder
-from gateway_node.executions.ports import Outcome
+from gateway_node.executions.runner_ports import Outcome
 from gateway_node.executions.values import StopAction
 from gateway_node.process.command_line import launch_program
 from gateway_node.process.environment import internal_environment, LOG_DIRECTORY

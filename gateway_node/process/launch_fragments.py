@@ -17,7 +17,7 @@ from typing import Any
 from gateway_node.child.contract import launch_arguments
 from gateway_node.clock import Clock
 from gateway_node.executions.errors import KindNotAvailable, RunnerUnavailable, SpawnFailed
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.masking import names_in
 from gateway_node.process.sourcing import ScriptWorld
 from gateway_node.scripts.errors import ParametersInvalid

@@ -18,7 +18,7 @@ from gateway_node.child.artifact_keeping import KeptArtifacts
 from gateway_node.child.contract import END_FILE, GIVEN_RESULT_FILE, MAX_RESULT_BYTES
 from gateway_node.child.messages import AskerNote, ProcessNote
 from gateway_node.child.output_frames import OBJECT_BYTES
-from gateway_node.executions.ports import EndCause, LimitReached, Outcome
+from gateway_node.executions.runner_ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import ResourceUse, Trigger, TriggerType, UnkillableProcess
 from gateway_node.process.kept_files import kept_bytes, read_regular
 from gateway_node.process.output_reading import (

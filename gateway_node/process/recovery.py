@@ -34,7 +34,7 @@ from gateway_node.child.process_tree import (
     read_proc,
     signal_all,
 )
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.process.clearing_away import clear_away
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.outcomes import outcome_of_directory

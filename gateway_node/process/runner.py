@@ -13,7 +13,7 @@ from gateway_node.clock import Clock, SystemClock
 from gateway_node.evidence.errors import Unavailable
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
 from gateway_node.executions.output_lines import OutputLines, OutputStream
-from gateway_node.executions.ports import Outcome, StartOrder
+from gateway_node.executions.runner_ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress, UnkillableProcess
 from gateway_node.process.artifact_files import ArtifactFiles
 from gateway_node.process.clearing_away import make_anew_unless_usable

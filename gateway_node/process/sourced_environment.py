@@ -18,7 +18,7 @@ import signal
 from gateway_node.child.messages import SupervisorOrder
 from gateway_node.clock import Clock, rfc3339
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
-from gateway_node.executions.ports import Outcome
+from gateway_node.executions.runner_ports import Outcome
 from gateway_node.process import sourcing
 from gateway_node.process.command_line import GATEWAYS_OWN
 from gateway_node.process.limits import NO_LIMITS

@@ -14,7 +14,7 @@ from pathlib import Path
 import re
 
 from gateway_node.executions.errors import SpawnFailed
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.process.command_line import GATEWAYS_OWN, Interpreters
 from gateway_node.process.environment import SHELLS_OWN
 

@@ -24,7 +24,7 @@ from gateway_node.child.process_tree import continue_beginning
 from gateway_node.executions.errors import SpawnFailed
 from gateway_node.executions.final_status import told_unkillable
 from gateway_node.executions.listeners import Guard
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.values import Progress, StopAction, Trigger
 from gateway_node.process.clearing_away import clear_away
 from gateway_node.process.outcomes import (

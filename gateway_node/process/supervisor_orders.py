@@ -8,7 +8,7 @@ import signal
 
 from gateway_node.child.messages import ArtifactBounds, SupervisorOrder
 from gateway_node.executions.errors import RunnerUnavailable, ScriptNotRunnable, SpawnFailed
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.process.command_line import command_line
 from gateway_node.process.environment import script_environment
 from gateway_node.process.installed_interpreters import InstalledInterpreters

@@ -20,7 +20,7 @@ from gateway_node.child.contract import EXECUTION_ID_VARIABLE, SAFE_PATH, WARM_S
 from gateway_node.child.messages import Loaded
 from gateway_node.clock import Clock
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
-from gateway_node.executions.ports import Outcome
+from gateway_node.executions.runner_ports import Outcome
 from gateway_node.process.environment import internal_environment
 from gateway_node.process.sourced_environment import SourcedEnvironment
 from gateway_node.process.sourcing import ScriptWorld

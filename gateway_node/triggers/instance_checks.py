@@ -10,8 +10,8 @@ from gateway_node.executions.errors import (
     RunnerUnavailable,
     TimeoutTooLong,
 )
-from gateway_node.executions.ports import StartOrder
 from gateway_node.executions.proximity import StartUnattended
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.errors import (
     InstanceRefused,

@@ -9,7 +9,7 @@ import time
 from fakes import AN_APP
 
 from bench.gateways import Signpost
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.scripts.values import Script, ScriptKind

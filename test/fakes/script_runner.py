@@ -9,11 +9,7 @@ from typing import Any
 
 from fakes.artifacts import FakeArtifacts
 from gateway_node.executions.output_lines import OutputLine, OutputLines, OutputStream
-from gateway_node.executions.ports import (
-    EndCause,
-    Outcome,
-    StartOrder,
-)
+from gateway_node.executions.runner_ports import EndCause, Outcome, StartOrder
 from gateway_node.executions.values import (
     Output,
     Progress,

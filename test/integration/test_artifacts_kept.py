@@ -14,7 +14,7 @@ from warm_support import warm_floor_on
 
 from gateway_node.executions.artifact import Artifact
 from gateway_node.executions.errors import ArtifactNotFound
-from gateway_node.executions.ports import EndCause, Outcome, StartOrder
+from gateway_node.executions.runner_ports import EndCause, Outcome, StartOrder
 from gateway_node.process.limits import artifact_bounds
 from gateway_node.removal import remove_tree
 from gateway_node.scripts.values import ScriptKind

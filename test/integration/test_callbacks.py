@@ -20,7 +20,7 @@ from gateway_node.callbacks.callback_service import RETRY_SEC
 from gateway_node.callbacks.errors import CallbackNotDue, CallbackNotFound
 from gateway_node.callbacks.values import Callback, CallbackStatus
 from gateway_node.executions.errors import CallbackRefused, StoreUnavailable, StoreUnusable
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.values import (
     Execution,
     ExecutionType,

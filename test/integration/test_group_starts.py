@@ -18,7 +18,7 @@ from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.pages import KeysetPage
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType, Trigger, TriggerType
 from gateway_node.scripts.metadata import Metadata

@@ -21,7 +21,7 @@ from gateway_node.executions.actors import Actor, Role
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Change, Event, EventKind, Happening
 from gateway_node.executions.instance_refs import InstanceRef, KeptInstance
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.scopes import Scope
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.instances import parse_instance

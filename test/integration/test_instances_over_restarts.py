@@ -23,8 +23,8 @@ from gateway_node.executions.instance_refs import (
     TriggerRef,
 )
 from gateway_node.executions.pages import KeysetPage
-from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.rights import Rights
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import (
     Execution,

@@ -8,7 +8,7 @@ import pytest
 from runner_support import Floor, floor_on
 from waiting import wait_until
 
-from gateway_node.executions.ports import EndCause, StartOrder
+from gateway_node.executions.runner_ports import EndCause, StartOrder
 
 LEAVES_FILES = """
 mkdir -p deep/deeper

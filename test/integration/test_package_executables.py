@@ -17,7 +17,7 @@ from runner_support import floor_on, setup_file
 from gateway_node.clock import SystemClock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import ScriptNotRunnable
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.scripts.installed_executables import PrefixPath
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.managed import ManagedScript

@@ -25,7 +25,7 @@ from warm_support import warm_floor_on
 from zip_files import archive_of
 
 from gateway_node.clock import SystemClock
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.scripts import upload
 from gateway_node.scripts.archives import Archive
 from gateway_node.scripts.errors import LibraryUnavailable, ScriptRefused

@@ -10,8 +10,8 @@ import pytest
 from waiting import wait_until
 from watched_robot import CHARGED, VOLTAGE
 
-from gateway_node.executions.ports import EndCause, Outcome
 from gateway_node.executions.preconditions import PRECONDITION_LOST
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.values import ExecutionType, FailureReason
 
 NEEDS: list[dict[str, Any]] = [{'condition': dict(CHARGED), 'hold': True, 'max_age_sec': 60}]

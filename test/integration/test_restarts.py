@@ -11,7 +11,7 @@ from waiting import wait_until
 from gateway_node.executions import active_execution, admission
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import DiskSpaceLow, RunnerUnavailable, StoreUnavailable
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.values import (
     ExecutionType,
     FailureReason,

@@ -13,7 +13,7 @@ import pytest
 from runner_support import DEADLINE_SEC, Floor, floor, living_scripts
 
 from gateway_node.executions.errors import SpawnFailed
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.executions.values import StopAction, Trigger, TriggerType
 from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.scripts.errors import ParametersInvalid

@@ -7,7 +7,7 @@ import pytest
 from runner_support import Floor, floor
 from waiting import wait_until
 
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.scripts.values import Limits, ScriptKind
 
 __all__ = ['floor']

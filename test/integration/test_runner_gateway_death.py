@@ -21,7 +21,7 @@ from waiting import wait_until
 from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.child.process_tree import become_subreaper, read_entry
 from gateway_node.executions.output_lines import OutputLines
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.executions.values import Output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.runner import SupervisedScriptRunner

@@ -20,7 +20,7 @@ from waiting import wait_until
 
 from gateway_node.child.process_tree import read_entry
 from gateway_node.executions.errors import RunnerUnavailable
-from gateway_node.executions.ports import EndCause, StartOrder
+from gateway_node.executions.runner_ports import EndCause, StartOrder
 from gateway_node.executions.values import Progress, StopAction
 
 __all__ = ['floor']

@@ -11,7 +11,7 @@ from runner_support import Floor, floor, living_scripts, needs_launch
 from waiting import wait_until
 
 from gateway_node.executions.errors import KindNotAvailable
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.executions.values import Progress, StopAction
 from gateway_node.process import launch_fragments
 from gateway_node.scripts.errors import ParametersInvalid

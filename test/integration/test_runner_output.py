@@ -14,7 +14,7 @@ from waiting import wait_until
 
 from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.executions.output_lines import OutputLine, OutputLines, OutputStream
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.executions.values import StopAction
 from gateway_node.scripts.values import Limits, Script, ScriptKind
 

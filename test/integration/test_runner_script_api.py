@@ -9,7 +9,7 @@ import pytest
 from runner_support import Floor, floor
 from waiting import wait_until
 
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.values import Output, Progress
 from gateway_node.scripts.values import ScriptKind
 

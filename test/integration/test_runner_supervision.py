@@ -21,7 +21,7 @@ from waiting import wait_until
 from gateway_node.child.exposed_files import largest_file_bytes
 from gateway_node.child.process_tree import descendants
 from gateway_node.executions.errors import RunnerUnavailable
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.process import outcomes, spawner_program, supervised_process
 from gateway_node.process.journal import Journal, JournalEntry
 from gateway_node.process.kept_files import read_regular

@@ -7,7 +7,7 @@ from clients import CLIENT
 from lives import APP, FAILED, Life, Robot, RUNNING
 import pytest
 
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import Execution, ExecutionType
 from gateway_node.masking import MASK

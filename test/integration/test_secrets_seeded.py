@@ -16,7 +16,7 @@ from waiting import wait_until
 
 from gateway_node.child.process_tree import descendants
 from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.scripts.values import ScriptKind
 
 SEED = 'hunter2-8b1f'

@@ -33,7 +33,7 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.events import EventKind
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import Place
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.settings import LineSettings
 from gateway_node.executions.starts import RUNS_NOW, StartRequest
 from gateway_node.executions.values import (

@@ -22,7 +22,7 @@ from gateway_node.child.messages import SupervisorOrder
 from gateway_node.child.process_tree import identify, read_entry
 from gateway_node.child.wire import encode
 from gateway_node.executions.errors import SpawnFailed
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.executions.values import StopAction
 from gateway_node.process import spawner_program
 from gateway_node.process.journal import Journal, JournalEntry

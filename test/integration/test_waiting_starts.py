@@ -16,7 +16,7 @@ from raw_requests import read_answer
 from waiting import wait_until
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.executions.ports import EndCause, Outcome, StartOrder
+from gateway_node.executions.runner_ports import EndCause, Outcome, StartOrder
 from gateway_node.executions.values import ExecutionStatus, Output
 
 DEADLINE_SEC = 30.0

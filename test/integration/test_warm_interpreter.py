@@ -23,7 +23,7 @@ from warm_support import MODULES, ready, run, run_script, warm_floor_on
 
 from gateway_node.child.process_tree import become_subreaper
 from gateway_node.executions.errors import SpawnFailed
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.executions.values import StopAction
 from gateway_node.scripts.values import Limits, ScriptKind
 

@@ -24,7 +24,7 @@ from gateway_node.child.process_tree import (
 )
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.ports import Outcome, StartOrder
+from gateway_node.executions.runner_ports import Outcome, StartOrder
 from gateway_node.executions.values import Output, Progress
 from gateway_node.process.environment import LOG_DIRECTORY
 from gateway_node.process.own_processes import OwnProcesses

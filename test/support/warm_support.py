@@ -10,7 +10,7 @@ import re
 from runner_support import Floor, floor_on
 from waiting import wait_until
 
-from gateway_node.executions.ports import Outcome
+from gateway_node.executions.runner_ports import Outcome
 from gateway_node.executions.values import Output
 from gateway_node.scripts.values import Script, ScriptKind
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 from gateway_node.child.contract import VERDICTS
 from gateway_node.child.messages import Cause, SupervisorLimits
-from gateway_node.executions.ports import EndCause
+from gateway_node.executions.runner_ports import EndCause
 from gateway_node.scripts.values import Limits, Verdict
 
 

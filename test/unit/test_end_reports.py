@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway_node.executions.ports import EndCause, LimitReached
+from gateway_node.executions.runner_ports import EndCause, LimitReached
 from gateway_node.executions.values import ResourceUse, Trigger, TriggerType
 from gateway_node.process.outcomes import asker_note, outcome_of_report
 

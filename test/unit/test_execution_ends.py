@@ -29,7 +29,7 @@ from gateway_node.executions.errors import (
     SpawnFailed,
 )
 from gateway_node.executions.events import Event
-from gateway_node.executions.ports import EndCause, LimitReached, Outcome
+from gateway_node.executions.runner_ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import (
     Execution,

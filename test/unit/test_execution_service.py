@@ -18,7 +18,7 @@ from gateway_node.executions.errors import (
 )
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.store_ports import RetentionPolicy
 from gateway_node.executions.values import (

@@ -20,7 +20,7 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
     TimeoutTooLong,
 )
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.values import Execution, ExecutionType
 from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
 from gateway_node.scripts.values import ScriptKind

@@ -11,7 +11,7 @@ import pytest
 
 from gateway_node.executions.document_reading import execution_from
 from gateway_node.executions.documents import summary_of, to_document, to_parameters
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.values import (
     ExecutionStatus,
     MAX_WARNING_CHARACTERS,

@@ -21,13 +21,8 @@ import pytest
 
 from gateway_node.conditions.sources import LifecycleState, Reading
 from gateway_node.executions.errors import SpawnFailed, StoreUnavailable
-from gateway_node.executions.ports import (
-    EndCause,
-    EventListener,
-    Outcome,
-    ScriptRunner,
-    StartOrder,
-)
+from gateway_node.executions.ports import EventListener
+from gateway_node.executions.runner_ports import EndCause, Outcome, ScriptRunner, StartOrder
 from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.transitions import advance
 from gateway_node.executions.values import ExecutionStatus, Output, Progress, StopAction

@@ -17,7 +17,7 @@ from gateway_node.executions.final_status import (
     told_unkillable,
 )
 from gateway_node.executions.findings import Check
-from gateway_node.executions.ports import EndCause, LimitReached, Outcome
+from gateway_node.executions.runner_ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,

@@ -13,7 +13,7 @@ from gateway_node.executions.errors import ScriptHeldByProcesses
 from gateway_node.executions.held_scripts import HeldScripts
 from gateway_node.executions.line import Line
 from gateway_node.executions.places import Place
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.settings import ConcurrencyLimits
 from gateway_node.executions.values import Execution, ExecutionStatus, UnkillableProcess
 

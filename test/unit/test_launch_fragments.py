@@ -10,7 +10,7 @@ import pytest
 from waiting import wait_until
 
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
-from gateway_node.executions.ports import EndCause, LimitReached, Outcome
+from gateway_node.executions.runner_ports import EndCause, LimitReached, Outcome
 from gateway_node.process.command_line import Interpreters
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.sourcing import ScriptWorld

@@ -10,7 +10,7 @@ from fakes import FakeScript, RecordingListener
 import pytest
 
 from gateway_node.executions.events import Event
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.values import Execution, Progress
 
 

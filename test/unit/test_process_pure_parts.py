@@ -17,7 +17,7 @@ from gateway_node.child.supervision.progress_lines import ProgressLines, READ_LI
 from gateway_node.child.supervision.usage import resource_limits
 from gateway_node.child.wire import encode, MessageBuffer
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.ports import EndCause, Outcome, StartOrder
+from gateway_node.executions.runner_ports import EndCause, Outcome, StartOrder
 from gateway_node.process.command_line import (
     command_line,
     GATEWAYS_OWN,

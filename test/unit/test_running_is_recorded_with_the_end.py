@@ -13,7 +13,7 @@ from waiting import wait_until
 from gateway_node.executions import active_execution
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Change, Event, EventKind, Happening
-from gateway_node.executions.ports import EndCause, Outcome
+from gateway_node.executions.runner_ports import EndCause, Outcome
 from gateway_node.executions.values import Execution, Output, Progress, StopAction, Trigger
 
 ACCEPTED, RAN, ENDED = (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway_node.entities.values import EntityRef, EntityType
-from gateway_node.executions.ports import StartOrder
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.process.environment import script_environment
 from gateway_node.process.launch_fragments import (
     argument_violations,

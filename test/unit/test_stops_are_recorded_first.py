@@ -22,8 +22,9 @@ import pytest
 from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.ports import NoScriptCredentials, NoWitness, StartOrder
+from gateway_node.executions.ports import NoScriptCredentials, NoWitness
 from gateway_node.executions.preconditions import NoPreconditionCheck
+from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
