@@ -8,7 +8,8 @@ import contextlib
 
 from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.active_executions import ActiveExecutions
-from gateway_node.executions.active_groups import ActiveGroup, ActiveGroups
+from gateway_node.executions.active_group import ActiveGroup
+from gateway_node.executions.active_groups import ActiveGroups
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import ExecutionNotStoppable, StoreUnavailable
 from gateway_node.executions.families import Families

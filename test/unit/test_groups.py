@@ -26,7 +26,7 @@ import pytest
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions import active_execution as active_execution_module
 from gateway_node.executions import active_groups as active_groups_module
-from gateway_node.executions.active_groups import ActiveGroup
+from gateway_node.executions.active_group import ActiveGroup
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
