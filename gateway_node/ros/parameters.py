@@ -8,7 +8,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from gateway_node.ros.configuration import checked_values, Configuration, configuration_from
+from gateway_node.ros.configuration import Configuration
+from gateway_node.ros.configuration_reading import checked_values, configuration_from
 from gateway_node.ros.errors import ParameterInvalid, ParameterUnknown
 from gateway_node.ros.parameter_specification import (
     ParameterSpecification,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway's parameters in one table; knows nothing of rclpy.
 
-`parameters.py` declares the table on a node, `configuration.py` makes one value of it.
+`parameters.py` declares the table on a node, `configuration_reading.py` makes one value of it.
 """
 
 from gateway_node.ros.access_specifications import ACCESS_PARAMETERS

@@ -14,7 +14,7 @@ from fakes import FakeRobot
 from gateway_node.assembly import assemble, NodeSide
 from gateway_node.clock import Clock, SystemClock
 from gateway_node.entities.values import GraphSnapshot, NodeName
-from gateway_node.ros.configuration import configuration_from
+from gateway_node.ros.configuration_reading import configuration_from
 from gateway_node.ros.namesakes import Namesakes
 from gateway_node.ros.unseen_nodes import UnseenNodes
 from gateway_node.running import Gateway

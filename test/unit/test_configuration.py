@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway_node.ros.configuration import Configuration, configuration_from
+from gateway_node.ros.configuration import Configuration
+from gateway_node.ros.configuration_reading import configuration_from
 from gateway_node.ros.errors import (
     ParameterInvalid,
     ParameterUnknown,

@@ -24,7 +24,7 @@ from gateway_node.executions.proximity import (
 )
 from gateway_node.proximity_assembly import proximity_check
 from gateway_node.ros.access_configuration import ProximityConfiguration
-from gateway_node.ros.configuration import configuration_from
+from gateway_node.ros.configuration_reading import configuration_from
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.scripts.values import Script, ScriptKind
 

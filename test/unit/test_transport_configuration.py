@@ -3,7 +3,7 @@
 
 import pytest
 
-from gateway_node.ros.configuration import configuration_from
+from gateway_node.ros.configuration_reading import configuration_from
 from gateway_node.ros.errors import ParameterInvalid
 
 ENVIRON = {'HOME': '/home/kim'}
