@@ -13,6 +13,7 @@ from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.call_off import CallOff
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
 from gateway_node.executions.events import Change, EventKind
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.final_status import (
     end_moment,
     final_changes,
@@ -34,7 +35,6 @@ from gateway_node.executions.values import (
     ExecutionStatus,
     ExecutionType,
     Executor,
-    FailureReason,
     Output,
     Progress,
     StopAction,

@@ -22,6 +22,7 @@ from gateway_node.executions.errors import (
     NotStartable,
     RunnerUnavailable,
 )
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.held_secrets import HeldSecrets
 from gateway_node.executions.instance_refs import instance_of, InstanceRef
 from gateway_node.executions.ledger import Ledger
@@ -35,7 +36,7 @@ from gateway_node.executions.settings import ExecutionSettings
 from gateway_node.executions.start_checks import StartChecks
 from gateway_node.executions.start_orders import StartOrders
 from gateway_node.executions.start_places import StartPlaces
-from gateway_node.executions.values import Execution, FailureReason
+from gateway_node.executions.values import Execution
 from gateway_node.scripts.errors import (
     SchemaCheckUnavailable,
     SecretsScheduled,

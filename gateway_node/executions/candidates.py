@@ -12,13 +12,14 @@ from gateway_node.executions.errors import (
     NotStartable,
     RunnerUnavailable,
 )
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.instance_refs import instance_of, InstanceRef
 from gateway_node.executions.places import GroupLimit, Place
 from gateway_node.executions.preconditions import PreconditionsUnmet
 from gateway_node.executions.proximity import Proof
 from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.scopes import EVERYTHING, Scope
-from gateway_node.executions.values import Execution, FailureReason, TriggerType
+from gateway_node.executions.values import Execution, TriggerType
 from gateway_node.scripts.errors import (
     ParametersInvalid,
     SchemaCheckUnavailable,

@@ -12,8 +12,10 @@ from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Role
 from gateway_node.executions.documents import Summary, to_document
 from gateway_node.executions.earlier_documents import is_earlier, renewed
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.group import Group, Skipped
 from gateway_node.executions.rights import Rights
+from gateway_node.executions.schedule import Schedule, ScheduledStart
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.summary_texts import is_present_text
 from gateway_node.executions.values import (
@@ -21,12 +23,8 @@ from gateway_node.executions.values import (
     ExecutionStatus,
     ExecutionType,
     Executor,
-    Failure,
-    FailureReason,
     Progress,
     ResourceUse,
-    Schedule,
-    ScheduledStart,
     Trigger,
     TriggerType,
     UnkillableProcess,

@@ -14,16 +14,11 @@ import json
 from typing import Any
 
 from gateway_node.clock import rfc3339
+from gateway_node.executions.failure_reasons import Failure
 from gateway_node.executions.findings import Check
 from gateway_node.executions.group import Group
 from gateway_node.executions.rights import Rights
-from gateway_node.executions.values import (
-    Execution,
-    Failure,
-    ResourceUse,
-    Trigger,
-    UnkillableProcess,
-)
+from gateway_node.executions.values import Execution, ResourceUse, Trigger, UnkillableProcess
 
 Summary = Mapping[str, Any]
 """An execution in JSON values, or some members of one."""

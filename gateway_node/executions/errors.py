@@ -9,13 +9,9 @@ from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.entity_lock import EntityLock
 from gateway_node.executions.events import Cursor
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.group import Skipped
-from gateway_node.executions.values import (
-    ExecutionStatus,
-    FailureReason,
-    FINAL_STATUSES,
-    UnkillableProcess,
-)
+from gateway_node.executions.values import ExecutionStatus, FINAL_STATUSES, UnkillableProcess
 from gateway_node.scripts.values import ScriptKind
 from gateway_node.violations import Violation
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 import datetime
 from typing import Any
 
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.findings import findings_of, worst
 from gateway_node.executions.preconditions import Looked, PRECONDITION_LOST
 from gateway_node.executions.runner_ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
-    Failure,
-    FailureReason,
     Output,
     Trigger,
     TriggerType,

@@ -10,13 +10,13 @@ import logging
 
 from gateway_node.clock import Clock
 from gateway_node.executions.admission import Admission
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    FailureReason,
     Trigger,
     TriggerType,
 )

@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway_node.executions.candidates import Admitted, Candidate
 from gateway_node.executions.errors import NotStartable
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.runner_ports import StartOrder
-from gateway_node.executions.values import FailureReason
 
 
 class HeldSecrets:

@@ -7,6 +7,7 @@ import logging
 from gateway_node.clock import Clock
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.events import Change
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.final_status import (
     final_changes,
     final_status_of,
@@ -23,7 +24,6 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    FailureReason,
     Trigger,
     TriggerType,
 )

@@ -3,8 +3,8 @@
 
 from gateway_node.executions.candidates import Candidate
 from gateway_node.executions.errors import NotStartable
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.proximity import ProximityCheck, StartUnattended
-from gateway_node.executions.values import FailureReason
 from gateway_node.scripts.values import Script
 
 

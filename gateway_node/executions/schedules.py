@@ -14,9 +14,11 @@ from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.errors import NotStartable, StoreUnavailable, StoreUnusable
 from gateway_node.executions.events import Change, EventKind
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.schedule import ScheduledStart
 from gateway_node.executions.script_fields import script_fields
 from gateway_node.executions.settings import RestartSettings
 from gateway_node.executions.transitions import advance
@@ -24,9 +26,6 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    Failure,
-    FailureReason,
-    ScheduledStart,
     Trigger,
     TriggerType,
 )

@@ -29,6 +29,7 @@ from gateway_node.executions.ports import CallbackCheck, EntityGuard
 from gateway_node.executions.proximity import Proof
 from gateway_node.executions.rights import acting_with, rights_of
 from gateway_node.executions.runner_ports import StartOrder
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.schedules import Schedules
 from gateway_node.executions.scopes import EVERYTHING, Scope
 from gateway_node.executions.script_fields import script_fields
@@ -36,7 +37,6 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    Schedule,
     Trigger,
     TriggerType,
 )

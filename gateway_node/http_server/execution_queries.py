@@ -9,13 +9,14 @@ from gateway_node.access.seen_entities import SeenEntities
 from gateway_node.clock import rfc3339
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.filters import (
     ExecutionFilter,
     InstanceFilter,
     Moments,
     TriggerFilter,
 )
-from gateway_node.executions.values import ExecutionStatus, ExecutionType, FailureReason
+from gateway_node.executions.values import ExecutionStatus, ExecutionType
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.fields import Choice, ExecutionId, Flag, Id, Integer
 from gateway_node.http_server.query_fields import (

@@ -4,6 +4,7 @@
 from gateway_node.callbacks.values import CallbackStatus
 from gateway_node.executions.actors import Role
 from gateway_node.executions.events import EventKind
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.findings import MAX_CHECKS, MAX_METRICS, MAX_TEXT_CHARACTERS
 from gateway_node.executions.many import MAX_EXECUTIONS
 from gateway_node.executions.output_lines import OutputStream
@@ -11,7 +12,6 @@ from gateway_node.executions.statistics import Interval, MAX_LISTED, MAX_POINTS
 from gateway_node.executions.values import (
     ExecutionStatus,
     ExecutionType,
-    FailureReason,
     FINAL_STATUSES,
     MAX_WARNINGS,
     TriggerType,

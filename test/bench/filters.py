@@ -7,8 +7,9 @@ from typing import Any
 from made_up_history import BEGINS, LASTS, Place, USERS
 
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.filters import ExecutionFilter, Moments, TriggerFilter
-from gateway_node.executions.values import ExecutionStatus, FailureReason, TriggerType
+from gateway_node.executions.values import ExecutionStatus, TriggerType
 from gateway_node.scripts.values import ScriptKind, Verdict
 
 Wanted = Callable[[Sequence[str]], ExecutionFilter]

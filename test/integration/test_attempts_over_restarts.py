@@ -7,8 +7,9 @@ from typing import Any
 from lives import COMPLETED, FAILED, Life, PREPARED, Robot, RUNNING
 import pytest
 
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.runner_ports import EndCause, Outcome
-from gateway_node.executions.values import Execution, ExecutionType, FailureReason
+from gateway_node.executions.values import Execution, ExecutionType
 
 RETRIES = {'limit': 1, 'delay_sec': 3600}
 

@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 import pytest
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.filters import ExecutionFilter, Moments
 from gateway_node.executions.scanned_statistics import Statistics
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.statistics import (
     EndStatistics,
@@ -38,10 +40,7 @@ from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    Failure,
-    FailureReason,
     FINAL_STATUSES,
-    Schedule,
     Trigger,
     TriggerType,
 )

@@ -45,15 +45,10 @@ from gateway_node.executions.events import (
 )
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.store_ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    Schedule,
-    Trigger,
-    TriggerType,
-)
+from gateway_node.executions.values import Execution, ExecutionStatus, Trigger, TriggerType
 from gateway_node.scripts.values import Verdict
 from gateway_node.storage.database import Database
 from gateway_node.storage.identity_store import SqliteIdentityStore

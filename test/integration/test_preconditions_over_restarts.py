@@ -10,9 +10,10 @@ import pytest
 from waiting import wait_until
 from watched_robot import CHARGED, VOLTAGE
 
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.preconditions import PRECONDITION_LOST
 from gateway_node.executions.runner_ports import EndCause, Outcome
-from gateway_node.executions.values import ExecutionType, FailureReason
+from gateway_node.executions.values import ExecutionType
 
 NEEDS: list[dict[str, Any]] = [{'condition': dict(CHARGED), 'hold': True, 'max_age_sec': 60}]
 """No machine is so slow that a value of the test is old by then."""

@@ -7,8 +7,9 @@ from pathlib import Path
 from clients import CLIENT
 from lives import APP, FAILED, PREPARED, Robot
 
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.starts import StartRequest
-from gateway_node.executions.values import Execution, ExecutionType, FailureReason
+from gateway_node.executions.values import Execution, ExecutionType
 
 HERE = StartRequest(execution_type=ExecutionType.NOW, proximity_response='here')
 RETRIES = {'limit': 3, 'delay_sec': 3600}

@@ -11,14 +11,9 @@ from waiting import wait_until
 from gateway_node.executions import active_execution, admission
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import DiskSpaceLow, RunnerUnavailable, StoreUnavailable
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.runner_ports import EndCause, Outcome
-from gateway_node.executions.values import (
-    ExecutionType,
-    FailureReason,
-    StopAction,
-    Trigger,
-    TriggerType,
-)
+from gateway_node.executions.values import ExecutionType, StopAction, Trigger, TriggerType
 from gateway_node.scripts.metadata import parse_metadata
 from gateway_node.scripts.values import Verdict
 from gateway_node.storage.database import Database

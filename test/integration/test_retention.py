@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 import pytest
 
 from gateway_node.executions.documents import to_document, to_parameters
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.store_ports import ExecutionStore, RetentionPolicy
 from gateway_node.executions.transitions import advance
-from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES, Schedule
+from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES
 from gateway_node.storage.database import Database, FILE_NAME
 from gateway_node.storage.execution_store import SqliteExecutionStore
 

@@ -9,9 +9,10 @@ import pytest
 
 from gateway_node.access.credentials import Credential
 from gateway_node.executions.actors import Actor, Role
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.starts import StartRequest
-from gateway_node.executions.values import ExecutionType, FailureReason
+from gateway_node.executions.values import ExecutionType
 
 ANNA = Actor(
     name='anna',

@@ -12,15 +12,12 @@ import pytest
 
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions import every_page, scanned_statistics
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.scanned_statistics import Statistics
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.statistics import OpenCounts
-from gateway_node.executions.values import (
-    ExecutionStatus,
-    Failure,
-    FailureReason,
-    Schedule,
-)
+from gateway_node.executions.values import ExecutionStatus
 from gateway_node.scripts.values import Verdict
 
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)

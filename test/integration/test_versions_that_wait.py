@@ -10,8 +10,9 @@ from lives import APP, COMPLETED, FAILED, Life, Robot, RUNNING
 import pytest
 
 from gateway_node.executions.errors import RunnerUnavailable, ScriptHasOpenExecutions
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.runner_ports import StartOrder
-from gateway_node.executions.values import Execution, ExecutionType, FailureReason
+from gateway_node.executions.values import Execution, ExecutionType
 from gateway_node.scripts.values import Mending
 
 EACH, ONCE = ExecutionType.ON_RESTART, ExecutionType.ONCE_ON_RESTART

@@ -12,15 +12,10 @@ from operator import attrgetter
 from typing import Any
 
 from gateway_node.clock import rfc3339
+from gateway_node.executions.failure_reasons import Failure
 from gateway_node.executions.findings import Check
-from gateway_node.executions.values import (
-    Execution,
-    Failure,
-    Progress,
-    ResourceUse,
-    ScheduledStart,
-    Trigger,
-)
+from gateway_node.executions.schedule import ScheduledStart
+from gateway_node.executions.values import Execution, Progress, ResourceUse, Trigger
 from gateway_node.http_server.representations import Json, present
 
 _Document = Mapping[str, Any]

@@ -10,6 +10,7 @@ from fakes import new_execution
 from hypothesis import strategies
 
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.filters import (
     ExecutionFilter,
     InstanceFilter,
@@ -22,15 +23,13 @@ from gateway_node.executions.group import Group, SCRIPT_ID
 from gateway_node.executions.ids import number_of
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.pages import KeysetPage, NumberedPage, Order
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    Failure,
-    FailureReason,
     OPEN_STATUSES,
-    Schedule,
     Trigger,
     TriggerType,
 )

@@ -9,20 +9,18 @@ from hypothesis import strategies as st
 from gateway_node.clock import BootTime
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import Role
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.group import Group, Skipped
 from gateway_node.executions.rights import Rights
+from gateway_node.executions.schedule import Schedule, ScheduledStart
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
     Executor,
-    Failure,
-    FailureReason,
     Progress,
     ResourceUse,
-    Schedule,
-    ScheduledStart,
     Trigger,
     TriggerType,
     UnkillableProcess,

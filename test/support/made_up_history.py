@@ -13,16 +13,15 @@ import random
 from typing import Any
 
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    Failure,
-    FailureReason,
     Progress,
     ResourceUse,
-    Schedule,
     Trigger,
     TriggerType,
 )

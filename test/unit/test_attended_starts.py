@@ -22,6 +22,7 @@ from gateway_node.executions.errors import (
     ScriptAlreadyRunning,
     TimeoutTooLong,
 )
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.pages import KeysetPage
@@ -33,7 +34,7 @@ from gateway_node.executions.proximity import (
     ProximityRefused,
     StartUnattended,
 )
-from gateway_node.executions.values import ExecutionType, FailureReason
+from gateway_node.executions.values import ExecutionType
 from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
 from gateway_node.scripts.values import Retries
 

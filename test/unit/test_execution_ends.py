@@ -29,15 +29,10 @@ from gateway_node.executions.errors import (
     SpawnFailed,
 )
 from gateway_node.executions.events import Event
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.runner_ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.store_ports import RetentionPolicy
-from gateway_node.executions.values import (
-    Execution,
-    FailureReason,
-    Output,
-    Trigger,
-    TriggerType,
-)
+from gateway_node.executions.values import Execution, Output, Trigger, TriggerType
 
 
 async def test_a_stopped_execution_ends_terminated_whatever_its_exit(stage: Stage) -> None:

@@ -12,7 +12,8 @@ from loop_clock import LoopClock
 import pytest
 
 from gateway_node.executions.errors import ExpiryPast
-from gateway_node.executions.values import Execution, ExecutionStatus, ExecutionType, FailureReason
+from gateway_node.executions.failure_reasons import FailureReason
+from gateway_node.executions.values import Execution, ExecutionStatus, ExecutionType
 
 
 async def fill(stage: Stage) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from fakes import new_execution
 import pytest
 
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.final_status import (
     end_moment,
     final_changes,
@@ -21,7 +22,6 @@ from gateway_node.executions.runner_ports import EndCause, LimitReached, Outcome
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
-    FailureReason,
     Output,
     Trigger,
     TriggerType,

@@ -14,13 +14,13 @@ from gateway_node.executions.errors import LogBegins, StoreUnavailable
 from gateway_node.executions.events import Change, Cursor, Event, EventKind, Happening
 from gateway_node.executions.following import Follower, OpenSummaries
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.store_ports import LogPolicy
 from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     Progress,
-    Schedule,
     Trigger,
     TriggerType,
 )

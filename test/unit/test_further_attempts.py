@@ -12,17 +12,12 @@ from loop_clock import LoopClock
 import pytest
 
 from gateway_node.executions.errors import ScriptHasOpenExecutions
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.starts import StartRequest
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    ExecutionType,
-    FailureReason,
-    TriggerType,
-)
+from gateway_node.executions.values import Execution, ExecutionStatus, ExecutionType, TriggerType
 from gateway_node.scripts.errors import LibraryUnavailable
 from gateway_node.scripts.metadata import parse_metadata
 from gateway_node.scripts.values import Retries, Verdict

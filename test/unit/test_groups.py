@@ -25,7 +25,7 @@ import pytest
 
 from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, NodeName
 from gateway_node.executions import active_execution as active_execution_module
-from gateway_node.executions import active_groups as active_groups_module
+from gateway_node.executions import active_group as active_group_module
 from gateway_node.executions.active_group import ActiveGroup
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import (
@@ -36,13 +36,14 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
 )
 from gateway_node.executions.events import Change, Event, EventKind, Happening
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group import Group, Skipped
 from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.settings import ConcurrencyLimits
 from gateway_node.executions.store_ports import RetentionPolicy
-from gateway_node.executions.values import Execution, FailureReason, StopAction
+from gateway_node.executions.values import Execution, StopAction
 from gateway_node.scripts.errors import ParametersInvalid
 from gateway_node.scripts.values import Retries
 
@@ -195,7 +196,7 @@ async def test_a_store_that_stalls_keeps_no_group_alive(
         return await record(news)
 
     monkeypatch.setattr(stage.store, 'record', record_late)
-    monkeypatch.setattr(active_groups_module, 'RECORD_PATIENCE_SEC', 0.01)
+    monkeypatch.setattr(active_group_module, 'RECORD_PATIENCE_SEC', 0.01)
     monkeypatch.setattr(active_execution_module, 'RECORD_PATIENCE_SEC', 0.01)
     stopping = asyncio.ensure_future(
         stage.service.stop(HOST, group.script_id, group.id, STOP, actor=CLIENT)

@@ -12,7 +12,8 @@ from execution_stage import APP, FAILED, NOW, PREPARED, Stage
 import pytest
 
 from gateway_node import start_files
-from gateway_node.executions.values import ExecutionType, FailureReason
+from gateway_node.executions.failure_reasons import FailureReason
+from gateway_node.executions.values import ExecutionType
 from gateway_node.reloading import ManifestReload
 from gateway_node.scripts.errors import SchemaCheckUnavailable, ScriptRefused
 from gateway_node.start_files import ManifestReader, Manifests

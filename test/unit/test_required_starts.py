@@ -27,6 +27,7 @@ from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import ConcurrencyLimitReached
 from gateway_node.executions.events import Change
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.pages import KeysetPage
@@ -39,7 +40,6 @@ from gateway_node.executions.proximity import ProximityNeeded
 from gateway_node.executions.values import (
     Execution,
     ExecutionType,
-    FailureReason,
     StopAction,
     Trigger,
     TriggerType,

@@ -18,12 +18,13 @@ from gateway_node.entities.values import EntityRef, EntityType, GraphSnapshot, N
 from gateway_node.executions.again import repetition_of
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.documents import archived_execution, to_document, to_parameters
+from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.many import Action, Many
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.starts import StartRequest
-from gateway_node.executions.values import Execution, ExecutionType, FailureReason
+from gateway_node.executions.values import Execution, ExecutionType
 from gateway_node.masking import MASK
 from gateway_node.scripts.errors import (
     ParametersInvalid,

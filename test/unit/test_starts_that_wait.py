@@ -16,13 +16,8 @@ from gateway_node.executions.errors import (
     StoreUnavailable,
 )
 from gateway_node.executions.events import EventKind
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    ExecutionType,
-    FailureReason,
-    StopAction,
-)
+from gateway_node.executions.failure_reasons import FailureReason
+from gateway_node.executions.values import Execution, ExecutionStatus, ExecutionType, StopAction
 from gateway_node.scripts.errors import ParametersInvalid
 
 PREPARED = ExecutionStatus.PREPARED

@@ -10,12 +10,11 @@ from hypothesis import given, strategies
 import pytest
 
 from gateway_node.entities.values import EntityRef, EntityType
+from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
     ExecutionType,
-    Failure,
-    FailureReason,
     Progress,
     Trigger,
     TriggerType,

@@ -25,10 +25,10 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import NoScriptCredentials, NoWitness
 from gateway_node.executions.preconditions import NoPreconditionCheck
 from gateway_node.executions.runner_ports import StartOrder
+from gateway_node.executions.schedule import Schedule
 from gateway_node.executions.values import (
     Execution,
     ExecutionStatus,
-    Schedule,
     StopAction,
     Trigger,
     TriggerType,
