@@ -7,6 +7,9 @@ Pure, by a monotonic clock that it is told.
 LEAST_INTERVAL_SEC = 1.0
 """Between two firings of a start trigger, whatever it asks for: each firing is written to the
 disk, and starts processes."""
+TOLERANCE_SEC = 0.1
+"""By how much a firing may come too early: what keeps to the interval, as a timer or a topic at
+that rate, comes some milliseconds early as often as late. The next one waits so much longer."""
 QUIET_SEC = 10.0
 """A storm is over once nothing was held back for so long, or for one interval."""
 
@@ -26,7 +29,8 @@ class Damping:
 
     def until(self, now: float) -> float | None:
         """Return when it may fire again; None where it may now."""
-        return None if self._free_at is None or now >= self._free_at else self._free_at
+        free_at = self._free_at
+        return None if free_at is None or now >= free_at - TOLERANCE_SEC else free_at
 
     @property
     def due(self) -> float | None:
@@ -38,7 +42,8 @@ class Damping:
 
     def fire(self, now: float) -> None:
         """Note that it fires."""
-        self._free_at = now + self.interval_sec
+        begin = now if self._free_at is None else max(now, self._free_at)
+        self._free_at = begin + self.interval_sec
         self.owes = False
 
     def hold_back(self, now: float) -> bool:

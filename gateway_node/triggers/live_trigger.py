@@ -258,7 +258,8 @@ class LiveTrigger:
         if arming.truth is None:
             return 'it is not known whether the condition holds; each part says why'
         if not arming.truth:
-            return 'the condition does not hold'
+            waits = self.trigger.condition.is_moment
+            return 'it waits for its next moment' if waits else 'the condition does not hold'
         if self._fired_since_armed:
             return 'it has fired; it fires again once the condition did not hold in between'
         return 'the condition holds since it was armed; it fires once it did not hold in between'

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often a trigger may fire, and what is told of what was held back."""
 
-from gateway_node.triggers.damping import Damping, LEAST_INTERVAL_SEC, QUIET_SEC
+from gateway_node.triggers.damping import (
+    Damping,
+    LEAST_INTERVAL_SEC,
+    QUIET_SEC,
+    TOLERANCE_SEC,
+)
 
 
 def test_a_trigger_that_asks_for_nothing_fires_once_a_second() -> None:
@@ -17,8 +22,30 @@ def test_a_longer_interval_holds() -> None:
     """`min_interval_sec` is what its maker wants."""
     damping = Damping(60)
     damping.fire(5.0)
-    assert damping.until(64.9) == 65.0
+    assert damping.until(64.8) == 65.0
     assert damping.until(65.0) is None
+
+
+def test_what_keeps_to_the_interval_fires_each_time() -> None:
+    """A timer is some milliseconds late, and the next time less so: nothing of it is lost."""
+    damping = Damping(1)
+    for number in range(1000):
+        now = number + 0.04 * (number % 3)
+        assert damping.until(now) is None
+        damping.fire(now)
+
+
+def test_what_comes_early_has_the_next_one_wait_for_longer() -> None:
+    """On average the interval holds, however much of the tolerance is used."""
+    damping = Damping(1)
+    fired = []
+    for step in range(10_000):
+        now = step / 100
+        if damping.until(now) is None:
+            damping.fire(now)
+            fired.append(now)
+    assert fired[1] - fired[0] < 1.0
+    assert all(later - fired[0] >= index - TOLERANCE_SEC for index, later in enumerate(fired))
 
 
 def test_what_was_held_back_is_looked_at_when_the_interval_is_over() -> None:

@@ -266,7 +266,8 @@ async def test_a_defect_on_the_way_is_logged_and_told(
 
 async def test_an_interval_fires_again_and_again(triggers: TriggerStage) -> None:
     """By the monotonic clock, from its arming on."""
-    await triggers.make({'interval_sec': 30})
+    ref = await triggers.make({'interval_sec': 30})
+    assert triggers.start_trigger(ref)['why_not'] == 'it waits for its next moment'
     for count in range(1, 4):
         await triggers.time.advance(25)
         assert len(triggers.fired) == count - 1
