@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import itertools
 
 from gateway_node.clock import rfc3339
+from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.http_server.execution_columns import href_of
 from gateway_node.http_server.representations import Json, present
 from gateway_node.scripts.instances import InstanceTrigger
@@ -56,13 +57,19 @@ def instance_detail(
             'preconditions': [each.document for each in definition.preconditions],
             'evidence': definition.evidence and definition.evidence.document(),
             'confirmation': instance.confirmation,
-            'executions': f'{base}/executions?instance={ref.script_id}:{ref.name}',
+            'executions': _executions(base, ref),
             'created_at': created_at and rfc3339(created_at),
             'created_by': instance.created_by,
             'changed_at': changed_at and rfc3339(changed_at),
             'fault': fault,
         }
     )
+
+
+def _executions(base: str, ref: InstanceRef) -> str:
+    """Return the path of the list of an instance's executions."""
+    # Of its entity alone: a managed script is on several, with instances of one name.
+    return f'{base}/{ref.entity.path}/executions?instance={ref.script_id}:{ref.name}'
 
 
 def _with_states(triggers: Iterable[Json], states: Sequence[Json]) -> list[Json]:

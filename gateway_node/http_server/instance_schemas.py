@@ -95,7 +95,7 @@ INSTANCE_SCHEMAS: dict[str, Schema] = {
             ),
             'stop_triggers': array_of(object_of(_TRIGGER, _STATE)),
             'preconditions': _PRECONDITIONS,
-            'executions': href_to('/executions?instance=check:when_hot'),
+            'executions': href_to('/apps/temp_sensor/executions?instance=check:when_hot'),
         },
         _OPEN
         | {

@@ -4,10 +4,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from api_support import Api, serve_api
+from api_support import Api, BASE, serve_api
 from clients import bearer, KnownTokens
 from execution_stage import Gate
 from fakes import FakeSchemaChecker
@@ -108,7 +109,7 @@ async def test_an_instance_is_made_in_one_request_and_shown(api: Api) -> None:
         }
     ]
     assert (made['name'], made['parameters'], made['enabled']) == ('when_hot', {'fan': 2}, True)
-    assert made['executions'].endswith(f'/executions?instance={script_id}:when_hot')
+    assert made['executions'].endswith(f'/{ARM}/executions?instance={script_id}:when_hot')
     assert 'fault' not in made
     status, body = await api.json('GET', path)
     (listed,) = body['items']
@@ -535,6 +536,21 @@ async def test_a_managed_instance_is_switched_and_started_and_no_more(tmp_path: 
         assert (await api.json('POST', f'{path}/when_hot/executions'))[0] == 202
         kept = await api.store.instance_store.instances()
         assert [each.document for each in kept] == [{'managed': True, 'enabled': False}]
+
+
+async def test_a_managed_instance_leads_to_its_own_executions(tmp_path: Path) -> None:
+    """Its script is on other entities, too, with an instance of that name."""
+    managed = replace(managed_script(tmp_path, WHEN_HOT), entities=(ARM, 'components/engine_ecu'))
+    async with serve_api(tmp_path / 'state', managed=(managed,)) as api:
+        started = {}
+        for entity in managed.entities:
+            path = f'/{entity}/scripts/check_disk/instances/when_hot'
+            _, made = await api.json('POST', f'{path}/executions')
+            started[path] = made['id']
+        for path, execution_id in started.items():
+            _, shown = await api.json('GET', path)
+            _, listed = await api.json('GET', shown['executions'].removeprefix(BASE))
+            assert [each['id'] for each in listed['items']] == [execution_id]
 
 
 async def test_the_manifest_changes_its_instances_while_the_gateway_runs(tmp_path: Path) -> None:
