@@ -9,6 +9,7 @@ from gateway_node.evidence.differences import difference_of, Sides
 from gateway_node.evidence.errors import NothingPassed
 from gateway_node.evidence.ports import EvidenceFiles
 from gateway_node.evidence.seen_robot import is_there, Json, unavailable
+from gateway_node.executions.documents import present
 from gateway_node.executions.filters import ExecutionFilter, InstanceFilter
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.questions import Questions
@@ -143,13 +144,15 @@ def _picture(side: Side, part: str) -> Json:
 
 
 def _script(execution: Execution) -> Json:
-    return {
-        'entity': execution.entity.path,
-        'id': execution.script_id,
-        'name': execution.script_name,
-        'kind': execution.script_kind and execution.script_kind.value,
-        'version': execution.script_version,
-    }
+    return present(
+        {
+            'entity': execution.entity.path,
+            'id': execution.script_id,
+            'name': execution.script_name,
+            'kind': execution.script_kind and execution.script_kind.value,
+            'version': execution.script_version,
+        }
+    )
 
 
 def _parameters(this: Execution, other: Execution) -> Json:
@@ -164,13 +167,15 @@ def _parameters(this: Execution, other: Execution) -> Json:
 
 
 def _outcome(execution: Execution) -> Json:
-    return {
-        'status': execution.status.value,
-        'verdict': execution.verdict and execution.verdict.value,
-        'exit_code': execution.exit_code,
-        'signal': execution.signal,
-        'vendor_code': execution.failure and execution.failure.reason.value,
-    }
+    return present(
+        {
+            'status': execution.status.value,
+            'verdict': execution.verdict and execution.verdict.value,
+            'exit_code': execution.exit_code,
+            'signal': execution.signal,
+            'vendor_code': execution.failure and execution.failure.reason.value,
+        }
+    )
 
 
 def _checks(execution: Execution) -> Json:
@@ -181,6 +186,6 @@ def _checks(execution: Execution) -> Json:
         while name in checks:
             number += 1
             name = f'{check.name} ({number})'
-        told = asdict(check) | {'verdict': check.verdict.value}
+        told = present(asdict(check)) | {'verdict': check.verdict.value}
         checks[name] = {key: value for key, value in told.items() if key != 'name'}
     return checks

@@ -343,6 +343,8 @@ async def test_without_evidence_the_records_are_compared(api: Api) -> None:
         '/exit_code',
         '/vendor_code',
     }
+    (failed,) = (each for each in told['outcome']['differences'] if 'vendor' in each['path'])
+    assert failed == {'path': '/vendor_code', 'this': 'x-gateway-script-failed'}
     assert told['graph'] == {'unavailable': f'no evidence was kept of {second}'}
 
 
