@@ -20,19 +20,18 @@ def hidden_node(context: Context, name: NodeName) -> Iterator[tuple[Node, Single
     Nothing but what is needed, and nothing of what was said of the gateway's own node: neither its
     name nor use_sim_time, which would hold on the clock with the simulation's.
     """
-    node = rclpy.create_node(
-        name.name,
-        namespace=name.namespace,
-        context=context,
-        use_global_arguments=False,
-        enable_rosout=False,
-        start_parameter_services=False,
-        parameter_overrides=[Parameter('start_type_description_service', value=False)],
-    )
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
+    with contextlib.ExitStack() as stack:
+        node = rclpy.create_node(
+            name.name,
+            namespace=name.namespace,
+            context=context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+            parameter_overrides=[Parameter('start_type_description_service', value=False)],
+        )
+        stack.callback(node.destroy_node)
+        executor = SingleThreadedExecutor(context=context)
+        stack.callback(executor.shutdown)
+        executor.add_node(node)
         yield node, executor
-    finally:
-        executor.shutdown()
-        node.destroy_node()

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Iterator
 import itertools
 import os
+from pathlib import Path
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from robot_parts import FLOAT, robot_part, RobotPart, Watched
+from ros_support import ended_at_exit, PROGRAMS, python_program
 
 from gateway_node.conditions.sources import (
     DiagnosticLevel,
@@ -32,7 +34,7 @@ from gateway_node.conditions.sources import (
     TopicValue,
 )
 from gateway_node.entities.values import NodeName
-from gateway_node.ros import service_questions, values_thread
+from gateway_node.ros import hidden_node, service_questions, values_thread
 from gateway_node.ros.diagnostic_ring import DiagnosticRing
 from gateway_node.ros.robot_values import RosRobotValues
 
@@ -263,6 +265,21 @@ async def test_a_type_that_is_not_installed_is_told_by_name(
     await there.value(1)
 
 
+async def test_a_type_that_a_stranger_names_is_not_imported(
+    values: RosRobotValues, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it is one of a package of interfaces that is installed: it would be executed."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    planted = tmp_path / 'planted' / 'msg' / '__init__.py'
+    planted.parent.mkdir(parents=True)
+    planted.write_text('import sys\nsys.modules["planted.was_executed"] = sys\n')
+    watched = Watched(values, TopicValue(topic=topic, field='data'))
+    stranger = python_program(PROGRAMS / 'stranger.py', [topic, 'planted/msg/Run'])
+    with ended_at_exit(stranger):
+        await watched.faulty('the package planted of the type planted/msg/Run is not installed')
+    assert not [name for name in sys.modules if name.startswith('planted')]
+
+
 async def test_states_of_a_lifecycle_node_are_told_one_after_the_other(
     values: RosRobotValues, part: RobotPart
 ) -> None:
@@ -356,6 +373,22 @@ async def test_what_is_in_the_graph_is_told_when_it_changes(
         await each.value(0 if name == 'count' else False)
     assert watched['own'].values == [False]
     assert watched['count'].values == [0, 1, 0]
+
+
+async def test_a_hidden_node_that_cannot_be_spun_is_gone(
+    looks: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be in the graph as long as the gateway, and one more after each try."""
+
+    def fail(**_: object) -> None:
+        raise RuntimeError('there is no room for a guard condition')
+
+    monkeypatch.setattr(hidden_node, 'SingleThreadedExecutor', fail)
+    left = hidden_node.hidden_node(looks.context, NodeName(namespace='/', name='_left'))
+    with pytest.raises(RuntimeError, match='no room') as caught, left:
+        pass
+    await wait_until(lambda: '_left' not in looks.get_node_names(), what='the node gone')
+    assert caught.tb is not None, 'it holds what is not destroyed'
 
 
 async def test_watching_and_ending_leaves_nothing_behind(
