@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gateway_node.conditions.values import Precondition
+from gateway_node.conditions.values import Condition, Precondition
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.errors import BeyondScope
 from gateway_node.executions.instance_refs import InstanceRef
+from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import Trigger, TriggerType
 
 PRECONDITION_LOST = Trigger(type=TriggerType.SYSTEM, setting='precondition')
@@ -69,8 +71,8 @@ class Looked:
         """What is wanted and what is there, for a person."""
         return f'{self.wanted}: {self.standing.why}' if self.standing.why else self.wanted
 
-    def document(self, *, with_values: bool = True) -> dict[str, Any]:
-        """Return it as clients see it; without values, for who may look and not start."""
+    def document(self) -> dict[str, Any]:
+        """Return it as clients see it."""
         required = self.required
         precondition = required.precondition
         said = {'description': precondition.description} if precondition.description else {}
@@ -83,8 +85,30 @@ class Looked:
             'condition': dict(precondition.condition.document),
             'hold': precondition.hold,
             'max_age_sec': precondition.max_age_sec,
-            **(self.standing.told if with_values else {}),
+            **self.standing.told,
         }
+
+
+class HasCondition(Protocol):
+    """A precondition, or a trigger."""
+
+    @property
+    def condition(self) -> Condition:
+        """What has to be true of the robot."""
+
+
+def check_scope(scope: Scope, member: str, made: Iterable[HasCondition]) -> None:
+    """Raise BeyondScope where one of these, which stand in a member of a document, looks at the
+    graph of the robot, for who is narrowed to some entities: by it they could read any topic."""
+    if scope.has_graph:
+        return
+    for index, each in enumerate(made):
+        if each.condition.sources:
+            raise BeyondScope(
+                f'/{member}/{index}/condition looks at the graph of the robot, and the credential '
+                'is narrowed to some entities; allowed: conditions on time and on the ends of '
+                'scripts'
+            )
 
 
 class PreconditionCheck(Protocol):

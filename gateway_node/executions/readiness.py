@@ -12,7 +12,7 @@ from typing import Any
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.errors import EntityNotFound
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.actors import Actor, Role
+from gateway_node.executions.actors import Actor
 from gateway_node.executions.candidates import Candidate
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
@@ -146,7 +146,7 @@ class Readiness:
             await _checked(Need.RUNNER, self._runner.ready),
             await _checked(Need.DISK, self._free_space.check),
             *_confirmation(script),
-            *await self._of_preconditions(candidate, script, actor),
+            *await self._of_preconditions(candidate, script),
             *self._of_proximity(script, execution_type, actor),
             *self._of_places(candidate, script),
         )
@@ -187,23 +187,17 @@ class Readiness:
             message, told = str(error), {}
         return (Checked(need=Need.PROXIMITY, ready=False, message=message, told=told),)
 
-    async def _of_preconditions(
-        self, candidate: Candidate, script: Script, actor: Actor
-    ) -> list[Checked]:
-        """Look at the robot; values are told to who may start something.
-
-        What a schedule starts looks when it starts.
-        """
+    async def _of_preconditions(self, candidate: Candidate, script: Script) -> list[Checked]:
+        """Look at the robot; what a schedule starts looks when it starts."""
         required = self._looked.required(candidate, script) if candidate.runs else ()
         if not required:
             return []
-        values = actor.role.includes(Role.OPERATOR)
         return [
             Checked(
                 need=Need.PRECONDITION,
                 ready=each.standing.met,
-                message='' if each.standing.met else each.sentence if values else each.wanted,
-                told=each.document(with_values=values),
+                message='' if each.standing.met else each.sentence,
+                told=each.document(),
             )
             for each in await self._looked.stand(required)
         ]

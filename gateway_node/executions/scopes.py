@@ -33,6 +33,11 @@ class Scope:
         """Whether nothing is beyond it."""
         return self is EVERYTHING or self == EVERYTHING
 
+    @property
+    def has_graph(self) -> bool:
+        """Whether conditions on the robot are within: its graph knows no entities."""
+        return self.entities is None
+
     def has_entity(self, entity: EntityRef) -> bool:
         """Tell whether an entity is within."""
         return _matches(self.entities, [entity.path])

@@ -11,6 +11,7 @@ from gateway_node.executions.events import EventKind
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import EntityGuard, FreeSpace
+from gateway_node.executions.preconditions import check_scope
 from gateway_node.executions.script_log import ScriptLog
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.store_ports import ExecutionStore
@@ -89,7 +90,7 @@ class ScriptChanges:
         whether it was; StoreUnavailable.
         """
         self._guard.check(entity, actor)
-        self._check_evidence(metadata)
+        self._check_metadata(metadata, actor)
         script_id = new_script_id()
         if key is not None:
             await self._store.keys.reserve(key, script_id)
@@ -124,7 +125,7 @@ class ScriptChanges:
         await self._check_seen(entity, script_id, actor)
         self._guard.check(entity, actor)
         if metadata is not None:
-            self._check_evidence(metadata)
+            self._check_metadata(metadata, actor)
         script = await self._library.replace(
             entity,
             script_id,
@@ -139,8 +140,10 @@ class ScriptChanges:
         await self._script_log.wait_told()
         return script
 
-    def _check_evidence(self, metadata: Metadata) -> None:
-        """Raise ScriptRefused where evidence is asked for that this machine cannot take."""
+    def _check_metadata(self, metadata: Metadata, actor: Actor) -> None:
+        """Raise BeyondScope where a precondition may not be made by who is narrowed, ScriptRefused
+        where evidence is asked for that this machine cannot take."""
+        check_scope(actor.scope, 'preconditions', metadata.preconditions)
         missing = self._executions.missing_for(metadata.evidence)
         if missing:
             raise refusal([Violation(path=BAG_TOPICS, reason=f'cannot be recorded: {missing}')])

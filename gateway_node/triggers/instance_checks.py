@@ -4,12 +4,12 @@
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import (
-    BeyondScope,
     DiskSpaceLow,
     FeatureNotAvailable,
     RunnerUnavailable,
     TimeoutTooLong,
 )
+from gateway_node.executions.preconditions import check_scope
 from gateway_node.executions.proximity import StartUnattended
 from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.service import ExecutionService
@@ -101,15 +101,6 @@ class InstanceChecks:
 
 
 def _check_scope(definition: InstanceDefinition, actor: Actor) -> None:
-    """Raise BeyondScope where a condition looks at the graph, which knows no entities, for who is
-    narrowed to some."""
-    if actor.scope.entities is None:
-        return
+    """Raise BeyondScope where a condition may not be made by who is narrowed."""
     for kind in ('start_triggers', 'stop_triggers', 'preconditions'):
-        for index, each in enumerate(getattr(definition, kind)):
-            if each.condition.sources:
-                raise BeyondScope(
-                    f'/{kind}/{index}/condition looks at the graph of the robot, and the '
-                    'credential is narrowed to some entities; allowed: conditions on time and on '
-                    'the ends of scripts'
-                )
+        check_scope(actor.scope, kind, getattr(definition, kind))

@@ -16,6 +16,7 @@ from gateway_node.access.authentication import Authentication
 from gateway_node.access.credentials import Credential
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.actors import Role
+from gateway_node.executions.scopes import Scope
 
 APP = 'apps/temp_sensor'
 NEEDS: list[dict[str, Any]] = [
@@ -134,22 +135,61 @@ async def test_an_instance_that_is_not_there_is_not_ready_nor_otherwise(api: Api
     assert [each['path'] for each in body['parameters']['violations']] == ['/query/execution_type']
 
 
-async def test_values_are_told_to_who_may_start_something(tmp_path: Path) -> None:
-    """A viewer is told what is wanted, which the script says, and whether it is met."""
-    tokens = KnownTokens({role.value: Credential(name=role.value, role=role) for role in Role})
-    async with serve_api(tmp_path, authentication=Authentication([tokens])) as api:
+async def test_who_sees_a_script_sees_what_its_conditions_read(tmp_path: Path) -> None:
+    """In its readiness and in its instances alike, whatever the role; who is narrowed to its
+    entity too: somebody who is not made the condition."""
+    narrowed = {'entities': Scope(entities=(APP,)), 'tags': Scope(tags=('*',))}
+    people = {role.value: Credential(name=role.value, role=role) for role in Role} | {
+        name: Credential(name=name, role=Role.VIEWER, scope=scope)
+        for name, scope in narrowed.items()
+    }
+    instance = {'name': 'low', 'start_triggers': [{'condition': dict(CHARGED)}]}
+    async with serve_api(tmp_path, authentication=Authentication([KnownTokens(people)])) as api:
         api.robot.set(VOLTAGE, 9)
         api.client.headers.update(bearer('admin'))
-        script_id = await api.upload(APP, preconditions=NEEDS[:1])
-        path = f'/{APP}/scripts/{script_id}/readiness'
-        told = {}
-        for role in ('viewer', 'operator'):
-            _, body = await api.json('GET', path, headers=bearer(role))
-            (told[role],) = [e for e in body['items'] if e['reason'] == 'precondition']
-        assert told['operator']['value'] == 9
-        assert not told['viewer']['ready']
-        assert told['viewer']['message'] == '/battery voltage above 10'
-        assert not {'value', 'age_sec', 'why'} & told['viewer'].keys()
+        script_id = await api.upload(APP, preconditions=NEEDS[:1], tags=['arm'])
+        script = f'/{APP}/scripts/{script_id}'
+        await api.json('POST', f'{script}/instances', json=instance)
+        for name in people:
+            _, ready = await api.json('GET', f'{script}/readiness', headers=bearer(name))
+            (need,) = [each for each in ready['items'] if each['reason'] == 'precondition']
+            assert need['value'] == 9, name
+            assert need['message'].startswith('/battery voltage above 10: is 9, ')
+            _, shown = await api.json('GET', f'{script}/instances/low', headers=bearer(name))
+            part = shown['start_triggers'][0]['state']['parts']
+            assert part['value'] == 9, name
+
+
+@pytest.mark.parametrize('replaces', [True, False])
+async def test_who_is_narrowed_to_entities_makes_no_precondition_on_the_graph(
+    tmp_path: Path, *, replaces: bool
+) -> None:
+    """By it they could read any topic; what is there stays where they do not say otherwise, and
+    who is narrowed to scripts or tags may."""
+    role = Role.CONFIGURATOR
+    people = {
+        'admin': Credential(name='admin', role=Role.ADMIN),
+        'entities': Credential(name='entities', role=role, scope=Scope(entities=('*',))),
+        'tags': Credential(name='tags', role=role, scope=Scope(tags=('*',))),
+    }
+    async with serve_api(tmp_path, authentication=Authentication([KnownTokens(people)])) as api:
+        api.client.headers.update(bearer('admin'))
+        script_id = await api.upload(APP, preconditions=NEEDS[:1], tags=['arm'])
+        method = 'PUT' if replaces else 'POST'
+        path = f'/{APP}/scripts' + (f'/{script_id}' if replaces else '')
+
+        async def bring(name: str, **metadata: Any) -> tuple[int, Any]:
+            brought = form(b'true\n', 'check.sh', metadata or None)
+            return await api.json(method, path, data=brought, headers=bearer(name))
+
+        status, body = await bring('entities', preconditions=NEEDS, tags=['arm'])
+        assert (status, body['error_code']) == (403, 'insufficient-access-rights')
+        assert body['message'].startswith('/preconditions/0/condition looks at the graph')
+        status, body = await bring('tags', preconditions=NEEDS, tags=['arm'])
+        assert status in {200, 201}, body
+        if replaces:
+            status, body = await bring('entities')
+            assert (status, body['preconditions']) == (200, NEEDS)
 
 
 async def test_an_execution_whose_precondition_is_lost_says_so(api: Api) -> None:
