@@ -5,8 +5,10 @@ and forbids: each answer has to be one that is described."""
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 import contextlib
+from dataclasses import dataclass
 import hashlib
 import json
+import os
 from pathlib import Path
 import sys
 from typing import Any
@@ -14,17 +16,35 @@ from typing import Any
 from aiohttp import ClientSession
 from assembled_gateway import assembled_gateway, OWN_NODE
 from clients import bearer
+from fakes import FakeRobot
 import pytest
 
+from gateway_node.conditions.sources import GraphKind, Presence
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.actors import Role
+from gateway_node.http_server.routes import ROUTES
 
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
+QUIET_ARM = NodeName(namespace='/powertrain/arms', name='yy_quiet_arm')
 BASE = '/api/v1'
-SCRIPT = f'{BASE}/apps/temp_sensor/scripts/self_test'
+HOOKS = Path(__file__).parents[1] / 'support' / 'attacked_gateway.py'
+SCRIPT = """
+echo there >"$GATEWAY_ARTIFACTS/note.txt"
+printf '{"verdict": "PASS", "metrics": {"volts": 12}}' >"$GATEWAY_RESULT"
+sleep "${PARAM_SECONDS:-0}"
+"""
+QUIET = 'echo yy_quiet words\n'
 MANIFEST = """
 scripts:
-  - {id: self_test, name: Self test, path: self_test.sh, entities: ['apps/*']}
+  - {id: self_test, name: Self test, path: self_test.sh, entities: ['apps/temp_*'],
+     evidence: always}
+  - id: yy_quiet_check
+    name: yy_quiet check
+    path: yy_quiet.sh
+    entities: ['apps/yy_*']
+    evidence: always
+    instances:
+      - {name: yy_quiet_hours, description: yy_quiet text, parameters: {text: yy_quiet}}
 """
 ENTITIES = """
 components:
@@ -37,25 +57,27 @@ WHAT_IS_THERE = """
 "path.collection" = "apps"
 "path.entity_id" = "temp_sensor"
 "path.script_id" = "self_test"
-"path.execution_id" = "{execution_id}"
+"path.execution_id" = "exec_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8"
+"path.instance" = "attacked"
+"path.lock_id" = "lock_01KXJ5M8Q2N4T6V8W0Y2Z4B6D8"
+"path.sequence" = 9007199254740991
+"path.path" = "note.txt"
 "path.area_id" = "powertrain"
 "path.function_id" = "monitoring"
 
 [[operations]]
 include-path-regex = "^/components/"
-parameters = {{ "path.entity_id" = "powertrain_engine" }}
+parameters = { "path.entity_id" = "powertrain_engine" }
 """
-TARGETS_THAT_FIT = """
-import urllib.parse
-
-import schemathesis
-
-
-@schemathesis.hook
-def filter_query(context, query):
-    return len(urllib.parse.urlencode(query or {}, doseq=True)) < 7500
-"""
-"""Longer ones are refused by the HTTP parser, in plain text, whatever the values are."""
+"""Names that stand for what there is; of what comes and goes, the hooks say which."""
+WITHOUT_SUCCESS = {
+    f'POST {BASE}/auth/authorize',
+    f'POST {BASE}/auth/token',
+    f'POST {BASE}/auth/revoke',
+    f'POST {BASE}/{{collection}}/{{entity_id}}/scripts',
+    f'PUT {BASE}/{{collection}}/{{entity_id}}/scripts/{{script_id}}',
+}
+"""No clients are known where no credentials are, and the name of a file has to tell its kind."""
 WHAT_NO_SCHEMA_TELLS = """
 # What is too large is refused, whatever else is wrong with it.
 [checks.negative_data_rejection]
@@ -119,21 +141,59 @@ checks.positive_data_acceptance.enabled = false
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What was answered."""
+
+    counts: Mapping[str, Mapping[str, int]]
+    """How often, by the operation and the status."""
+    faults: tuple[str, ...]
+    """What somebody was told who should not be."""
+
+    @property
+    def table(self) -> str:
+        """A line for each operation."""
+        lines = (
+            f'{name:100} ' + ' '.join(f'{status}: {many}' for status, many in sorted(told.items()))
+            for name, told in sorted(self.counts.items())
+        )
+        return '\n'.join(lines)
+
+    def nothing_but(self, *statuses: int) -> list[str]:
+        """Return the operations of which no answer had another status."""
+        known = {str(status) for status in statuses}
+        return [name for name, told in self.counts.items() if known.issuperset(told)]
+
+    def without_success(self) -> set[str]:
+        """Return the operations that never did what they are for."""
+        return {
+            name
+            for name, told in self.counts.items()
+            if not any(status.startswith('2') for status in told)
+        }
+
+
 @contextlib.asynccontextmanager
 async def gateway_with(
     tmp_path: Path, others: Mapping[str, object]
 ) -> AsyncIterator[ClientSession]:
     """Serve a gateway with something of each kind, and with other parameters."""
-    (tmp_path / 'self_test.sh').write_text('true\n')
+    (tmp_path / 'self_test.sh').write_text(SCRIPT)
+    (tmp_path / 'yy_quiet.sh').write_text(QUIET)
     (tmp_path / 'scripts.yaml').write_text(MANIFEST)
     (tmp_path / 'entities.yaml').write_text(ENTITIES)
     parameters = {
         'scripts.manifest': str(tmp_path / 'scripts.yaml'),
         'entities.manifest': str(tmp_path / 'entities.yaml'),
+        'callbacks.allowed': ['127.0.0.1:9'],
         **others,
     }
-    graph = GraphSnapshot(nodes=frozenset({OWN_NODE, TEMP_SENSOR}))
-    async with assembled_gateway(tmp_path / 'state', graph, parameters=parameters) as client:
+    graph = GraphSnapshot(nodes=frozenset({OWN_NODE, TEMP_SENSOR, QUIET_ARM}))
+    robot = FakeRobot()
+    robot.set(Presence(kind=GraphKind.NODE, name='/driver'), True)
+    async with assembled_gateway(
+        tmp_path / 'state', graph, parameters=parameters, robot=robot
+    ) as client:
         yield client
 
 
@@ -148,7 +208,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[ClientSession]:
 async def guarded(tmp_path: Path) -> AsyncIterator[ClientSession]:
     """Serve one that lets in who bears the name of a role, or an operator for less than all."""
     entries: list[dict[str, Any]] = [{'name': role.value, 'role': role.value} for role in Role]
-    entries.append({'name': 'narrowed', 'role': 'operator', 'entities': ['apps/temp_*']})
+    entries.append({'name': NARROWED, 'role': 'operator', 'entities': ['apps/temp_*']})
     for entry in entries:
         entry['sha256'] = hashlib.sha256(entry['name'].encode()).hexdigest()
     path = tmp_path / 'tokens.yaml'
@@ -158,34 +218,33 @@ async def guarded(tmp_path: Path) -> AsyncIterator[ClientSession]:
         yield client
 
 
-WHO = pytest.mark.parametrize('who', [*(role.value for role in Role), 'narrowed'])
+NARROWED = 'narrowed'
+WHO = pytest.mark.parametrize('who', [*(role.value for role in Role), NARROWED])
 
 
-async def known_ids(gateway: ClientSession, headers: Mapping[str, str] | None = None) -> str:
-    """Start an execution; return the configuration that names it and all else that is there."""
-    answer = await gateway.post(
-        f'{SCRIPT}/executions', json={'execution_type': 'now'}, headers=headers
-    )
-    return WHAT_IS_THERE.format(execution_id=(await answer.json())['id'])
-
-
-async def find_nothing(
+async def attack(
     gateway: ClientSession, directory: Path, config: str, *options: str, who: str | None = None
-) -> None:
+) -> Heard:
     """Have schemathesis send requests, of somebody with a token; it finds nothing."""
-    hooks = directory / 'targets_that_fit.py'
-    hooks.write_text(TARGETS_THAT_FIT)
     (directory / 'schemathesis.toml').write_text(
-        f'hooks = "{hooks}"\n{config}{WHAT_NO_SCHEMA_TELLS}'
+        f'hooks = "{HOOKS}"\n{config}{WHAT_NO_SCHEMA_TELLS}'
     )
     headers = {} if who is None else bearer(who)
     description = await gateway.get(f'{BASE}/openapi.json', headers=headers)
     options += tuple(f'--header={name}:{value}' for name, value in headers.items())
+    counts = directory / 'counts.json'
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, '-m', 'schemathesis.cli', '--config-file', 'schemathesis.toml', 'run'),
         *(str(description.url), '--seed=1', '--no-color', '--warnings=off'),
         *options,
         cwd=directory,
+        env={
+            **os.environ,
+            'ATTACKED_GATEWAY': str(description.url).removesuffix('/openapi.json'),
+            'ATTACKED_COUNTS': str(counts),
+            **({} if who is None else {'ATTACKED_TOKEN': Role.ADMIN.value}),
+            **({'ATTACKED_BY_NARROWED': 'yes'} if who == NARROWED else {}),
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -193,46 +252,65 @@ async def find_nothing(
     # A request may have a megabyte.
     lines = [line[:400] for line in output.decode(errors='replace').splitlines()]
     assert process.returncode == 0, '\n'.join(lines)
+    heard = json.loads(counts.read_text())
+    return Heard(counts=heard['counts'], faults=tuple(heard['faults']))
 
 
+def too_much_for(role: Role) -> set[str]:
+    """Return the operations that a role is too low for."""
+    roles = list(Role)
+    return {
+        f'{route.method} {BASE}{route.path}'
+        for route in ROUTES
+        if roles.index(route.role) > roles.index(role)
+    }
+
+
+@pytest.mark.timeout(300)
 async def test_a_few_requests_are_answered_as_described(
     gateway: ClientSession, tmp_path: Path
 ) -> None:
-    """The short form of the campaigns below."""
-    config = await known_ids(gateway)
-    await find_nothing(gateway, tmp_path, config, '--phases=fuzzing', '-n', '4')
+    """The short form of the campaigns below, which finds what it asks for."""
+    heard = await attack(gateway, tmp_path, WHAT_IS_THERE, '--phases=fuzzing', '-n', '4')
+    assert heard.nothing_but(404) == [], heard.table
 
 
+@pytest.mark.timeout(300)
 async def test_a_few_requests_of_who_may_not_do_all_are_answered_as_described(
     guarded: ClientSession, tmp_path: Path
 ) -> None:
     """An operator of some entities: the short form of the campaign below."""
-    config = await known_ids(guarded, bearer('operator'))
     options = ('--phases=fuzzing', '-n', '1')
-    await find_nothing(guarded, tmp_path, config, *options, who='narrowed')
+    heard = await attack(guarded, tmp_path, WHAT_IS_THERE, *options, who=NARROWED)
+    assert heard.faults == ()
 
 
 @WHO
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 async def test_requests_of_each_role_are_answered_as_described(
-    guarded: ClientSession, tmp_path: Path, who: str
+    guarded: ClientSession, tmp_path: Path, who: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each value at its bounds and beyond, and then any."""
-    config = await known_ids(guarded, bearer('operator'))
+    """Each value at its bounds and beyond, and then any; what a role is too low for it never
+    does."""
     options = ('--phases=coverage,fuzzing', '-n', '50', '--continue-on-failure')
-    await find_nothing(guarded, tmp_path, config, *options, who=who)
+    heard = await attack(guarded, tmp_path, WHAT_IS_THERE, *options, who=who)
+    show(heard, capsys)
+    role = Role.OPERATOR if who == NARROWED else Role(who)
+    assert too_much_for(role) - heard.without_success() == set()
+    assert heard.faults == ()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 async def test_requests_for_what_is_there_are_answered_as_described(
-    gateway: ClientSession, tmp_path: Path
+    gateway: ClientSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each value at its bounds and beyond, and then any."""
-    config = await known_ids(gateway)
+    """Each value at its bounds and beyond, and then any; each route does what it is for."""
     options = ('--phases=coverage,fuzzing', '-n', '200', '--continue-on-failure')
-    await find_nothing(gateway, tmp_path, config, *options)
+    heard = await attack(gateway, tmp_path, WHAT_IS_THERE, *options)
+    show(heard, capsys)
+    assert heard.without_success() == WITHOUT_SUCCESS
 
 
 @pytest.mark.slow
@@ -242,4 +320,10 @@ async def test_requests_for_anything_are_answered_as_described(
 ) -> None:
     """Ids too; and requests that follow from each other, but no start: who knows of what."""
     options = ('-n', '200', '--continue-on-failure', '--exclude-operation-id', 'start_execution')
-    await find_nothing(gateway, tmp_path, '', *options)
+    await attack(gateway, tmp_path, '', *options)
+
+
+def show(heard: Heard, capsys: pytest.CaptureFixture[str]) -> None:
+    """Print how often each operation was answered how."""
+    with capsys.disabled():
+        sys.stdout.write(f'\n{heard.table}\n')
