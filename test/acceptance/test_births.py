@@ -16,6 +16,7 @@ from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from free_ports import free_port
 from gateway_process import entry_point, gateway, nothing_left, refused, started
 from open_descriptors import descriptors
 from ros_support import PROGRAMS
@@ -74,8 +75,7 @@ def open_files(pid: int) -> list[str]:
 
 def test_without_standard_streams_it_serves(tmp_path: Path) -> None:
     """No socket and no file of the state takes the place of stdin, stdout or stderr."""
-    with socket.create_server(('127.0.0.1', 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     command = entry_point(tmp_path / 'state', {'server.port': port})
     parent = under('exec <&- >&- 2>&-')
     with nothing_left(), started([*parent, *command], tmp_path) as (process, _):

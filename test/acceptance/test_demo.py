@@ -10,7 +10,6 @@ import queue
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,14 +20,13 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from free_ports import free_port
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
-from ros_support import ended_at_exit, ros_domain
+from ros_support import ended_at_exit
 from std_msgs.msg import Float64
-
-pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 TEMPERATURE = '/powertrain/engine/temp_sensor/temperature'
 READY_SEC = 60.0
@@ -96,9 +94,7 @@ def test_a_second_signal_does_not_disturb_the_end_of_the_demo_node() -> None:
 @contextlib.contextmanager
 def demo(tmp_path: Path) -> Iterator[tuple['subprocess.Popen[str]', str]]:
     """Start the demo on a free port; yield it and what it said until it was ready."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = started(
         'gateway_node.demo',
         '--ros-args',

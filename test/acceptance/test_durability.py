@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from free_ports import free_port
 from gateway_process import BASE, gateway, GatewayProcess
 from killing import ENTITY, kill, kill_with_helpers, start_ready
 from ros_support import bare_node
@@ -133,13 +134,14 @@ def test_a_stop_that_was_answered_outlives_the_gateway(tmp_path: Path) -> None:
 
 def test_nothing_is_left_when_gateway_and_supervisors_were_killed(tmp_path: Path) -> None:
     """The next start ends what nobody supervises any more, before it takes work."""
-    with gateway(tmp_path) as api:
+    at_its_port = {'server.port': free_port()}
+    with gateway(tmp_path, at_its_port) as api:
         href = start_ready(api, LEAVES_MANY)
         pids = {each.pid for each in descendants(api.process.pid)}
         kill_with_helpers(api)
         orphans = [each for each in all_entries() if each.pid in pids and each.name == 'sleep']
         assert len(orphans) > 1
-        with gateway(tmp_path, {'server.port': api.port}) as again:
+        with gateway(tmp_path, at_its_port) as again:
             living = [each.pid for each in all_entries() if not each.is_zombie]
             assert pids.isdisjoint(living)
             assert_restarted(again.body(href), 'ready\n')

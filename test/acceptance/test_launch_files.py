@@ -25,9 +25,7 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 if importlib.util.find_spec('launch_ros') is None:
     pytest.skip('launch_ros comes with a ROS distribution only', allow_module_level=True)
 
-from ros_support import ended_at_exit, PROGRAMS, python_program, ros_domain
-
-pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
+from ros_support import ended_at_exit, PROGRAMS, python_program
 
 ROOT = Path(__file__).parents[2]
 SERVING = r'serving (http://\S+)'

@@ -14,7 +14,6 @@ from pathlib import Path
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from typing import Any
@@ -24,6 +23,7 @@ from waiting import wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from free_ports import free_port
 from gateway_process import nothing_left, started
 
 ROOT = Path(__file__).parents[2]
@@ -81,9 +81,7 @@ def fields(value: Any) -> Any:
 @contextlib.contextmanager
 def demo(folder: Path) -> Iterator[str]:
     """Start what `make run` starts, on a free port; yield the port."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     command = [sys.executable, '-m', 'gateway_node.demo', '--ros-args']
     command += ['-p', f'server.port:={port}', '-p', f'state_dir:={folder}/state']
     with nothing_left(), started(command, folder) as (process, log):

@@ -17,6 +17,7 @@ from waiting import DEADLINE_SEC, wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from free_ports import free_port
 from gateway_process import Answer, entry_point, gateway, GatewayProcess, nothing_left, started
 from ros_support import bare_node, PROGRAMS, status_echo
 from terminals import press_ctrl_c, terminal
@@ -30,7 +31,7 @@ echo ready
 while :; do sleep 0.05; done
 """
 GRACE_SEC = 1.0
-SLACK = 5
+SLACK = 10
 SHORT_GRACE = {'scripts.stop_grace_period_sec': GRACE_SEC}
 LONG_GRACE = {'scripts.stop_grace_period_sec': 600}
 
@@ -183,13 +184,13 @@ def end_by(api: GatewayProcess, *numbers: signal.Signals) -> None:
 
 def test_the_port_is_free_at_once_for_the_next_one(tmp_path: Path) -> None:
     """The same port and state can be had again, and executions and scripts are there."""
-    with gateway(tmp_path) as api:
+    at_its_port = {'server.port': free_port()}
+    with gateway(tmp_path, at_its_port) as api:
         href = start_ready(api, SLEEPS)
-        port = api.port
         api.signal(signal.SIGTERM)
         end_in_time(api, 5 + 2)
-    with gateway(tmp_path, {'server.port': port}) as again:
-        assert again.port == port
+    with gateway(tmp_path, at_its_port) as again:
+        assert again.port == at_its_port['server.port']
         assert_shut_down(again.body(href))
         script = href.split('/executions/')[0]
         assert again.request('GET', f'{script}/content').content == SLEEPS.encode()
@@ -235,12 +236,12 @@ def test_an_upload_that_never_ends_does_not_hold_up_the_end(tmp_path: Path) -> N
 
 def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:
     """After SIGKILL its scripts' trees go too, and the next one gets its port and state."""
-    with gateway(tmp_path) as api:
+    at_its_port = {'server.port': free_port()}
+    with gateway(tmp_path, at_its_port) as api:
         start_ready(api, "(trap '' TERM INT HUP; setsid sleep 600) &\n" + SLEEPS)
-        port = api.port
         os.kill(api.process.pid, signal.SIGKILL)
         assert api.wait_ended() == -signal.SIGKILL
-    with gateway(tmp_path, {'server.port': port}) as again:
+    with gateway(tmp_path, at_its_port) as again:
         assert again.body('/health')['status'] == 'ok'
 
 

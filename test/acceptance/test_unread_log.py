@@ -14,15 +14,10 @@ from waiting import DEADLINE_SEC, wait_for
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from free_ports import free_port
 from gateway_process import BASE, entry_point, GatewayProcess, nothing_left
 
 END_SEC = 30.0
-
-
-def free_port() -> int:
-    """Return a port that nobody has."""
-    with socket.create_server(('127.0.0.1', 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def full_pipe() -> tuple[int, int]:

@@ -10,11 +10,8 @@ pytest.importorskip('rclpy', reason='ROS is not installed')
 import rclpy
 from rclpy.context import Context
 from rclpy.signals import SignalHandlerOptions
-from ros_support import ros_domain
 
 from gateway_node.ros.parameter_files import scalar_or_list
-
-pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 WHOLE = '5 +5 -0 0x1F 0X1f -0x1F +0x10 010 -010 00 0777 9223372036854775807 0x7fffffffffffffff'
 FRACTIONAL = '1. .5 5.e3 1e5 1E+5 1e-5 08 010.5 0e999 -0.0 0x1p3 0x1.8 0x1P-2 9223372036854775808'

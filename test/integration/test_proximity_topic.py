@@ -16,15 +16,12 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
-from ros_support import ros_domain
 from std_msgs.msg import String
 
 from gateway_node.executions.proximity import ProximityUnavailable
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.node import GatewayNode
 from gateway_node.ros.proximity_topic import ProximityTopic
-
-pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 WANTED = ['--ros-args', '-p', 'proximity.topic:=true']
 

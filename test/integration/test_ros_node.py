@@ -25,7 +25,7 @@ from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.node import Node
 from rclpy.qos import qos_profile_rosout_default
 from rclpy.signals import SignalHandlerOptions
-from ros_support import bare_node, ros_domain
+from ros_support import bare_node
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.ros.errors import (
@@ -42,8 +42,6 @@ from gateway_node.ros.node import GatewayNode
 from gateway_node.ros.rcutils import rcutils_log
 from gateway_node.ros.versions import rmw_identifier, ros_distribution
 from gateway_node.threads import Threads
-
-pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 TEMP_SENSOR = NodeName(namespace='/powertrain/engine', name='temp_sensor')
 

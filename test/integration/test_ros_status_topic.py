@@ -14,7 +14,7 @@ from waiting import wait_until
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
-from ros_support import ros_domain, status_echo
+from ros_support import status_echo
 
 from gateway_node.entities.values import EntityRef, EntityType
 from gateway_node.executions.actors import GATEWAY
@@ -31,8 +31,6 @@ from gateway_node.executions.values import (
 from gateway_node.ros.node import GatewayNode
 from gateway_node.ros.report_queue import LIMIT
 from gateway_node.ros.status_topic import KEPT_MESSAGES, StatusTopic
-
-pytestmark = pytest.mark.usefixtures(ros_domain.__name__)
 
 TOPIC = '/gateway_node/execution_status'
 NOW = datetime.datetime(2026, 2, 14, 10, 30, tzinfo=datetime.UTC)

@@ -16,13 +16,13 @@ import os
 from pathlib import Path
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import threading
 import time
 from typing import Any
 
+from free_ports import free_port
 from gateway_process import Answer, entry_point, GatewayProcess, started
 from helper_processes import HELPERS
 from killing import shared_memory_removed
@@ -126,7 +126,7 @@ class Robot:
         self.state_dir = folder / 'state'
         self.witness = folder / 'witness.txt'
         self.witness.touch()
-        self.port = _free_port()
+        self.port = free_port()
         self.served: list[bool] = []
         """For each life whether it came to serve."""
         self.told = Told()
@@ -353,9 +353,3 @@ def _reap_orphans() -> None:
         if entry.is_zombie and entry.parent == os.getpid():
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(entry.pid, os.WNOHANG)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from ros_support import ended_at_exit, PROGRAMS
-from waiting import wait_until
+from waiting import DEADLINE_SEC, wait_until
 
 from gateway_node.conditions.sources import Reading, RobotSource
 from gateway_node.triggers.ports import RobotValues
@@ -64,7 +64,7 @@ def robot_part(name: str, *traits: str) -> Iterator[RobotPart]:
         finally:
             # So it leaves the graph, where the signal would leave it there for 20 s.
             process.stdin.close()
-            process.wait(10)
+            process.wait(DEADLINE_SEC)
 
 
 class Watched:

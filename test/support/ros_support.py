@@ -12,25 +12,14 @@ import sys
 import threading
 from typing import Any
 
-import pytest
+from waiting import DEADLINE_SEC
 
 PROGRAMS = Path(__file__).parents[1] / 'ros_programs'
-DEADLINE_SEC = 20.0
 NO_SHARED_MEMORY = Path(__file__).parents[2] / 'config' / 'no_shared_memory.xml'
 PROFILES = (
     f'FAST{"RTPS" if os.environ.get("ROS_DISTRO") == "jazzy" else "DDS"}_DEFAULT_PROFILES_FILE'
 )
 """What names Fast DDS's profiles; Kilted warns where the name of Jazzy is set."""
-
-
-@pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Give this process and its children a ROS domain of their own; return its number."""
-    # 1 to 101 do not collide with ephemeral ports on Linux (ROS 2 docs, "The ROS_DOMAIN_ID").
-    domain = 1 + os.getpid() % 101
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    return domain
 
 
 @contextlib.contextmanager
@@ -42,7 +31,8 @@ def ended_at_exit(process: 'subprocess.Popen[str]') -> Iterator['subprocess.Pope
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(5)
+                # Whoever is killed stays in the graph for some 20 s, as an app of the next test.
+                process.wait(DEADLINE_SEC)
             except subprocess.TimeoutExpired:
                 process.kill()
         process.wait()
@@ -86,8 +76,8 @@ def status_echo(topic: str) -> Iterator[list[dict[str, Any]]]:
         yield received
     finally:
         process.terminate()
-        process.wait(10)
-        reader.join(10)
+        process.wait(DEADLINE_SEC)
+        reader.join(DEADLINE_SEC)
         lines.close()
 
 
