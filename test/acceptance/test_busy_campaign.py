@@ -202,7 +202,7 @@ def check_stream(robot: BusyRobot, follower: PatientFollower) -> None:
 
     last = logged()[-1]
     wait_for(
-        lambda: follower.sequences[-1], lambda seen: seen >= last, what=f'event {last} is told'
+        lambda: follower.sequences[-1:], lambda seen: seen >= [last], what=f'event {last} is told'
     )
     seen = follower.sequences
     assert {each.name for each in follower.seen} <= {'status', 'script', 'line'}

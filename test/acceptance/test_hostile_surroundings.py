@@ -147,32 +147,43 @@ def test_without_free_descriptors_starts_are_refused(ground: Ground) -> None:
     assert ground.ended(ground.started('exit 0\n'))['status'] == 'completed'
 
 
-def test_without_any_descriptor_the_gateway_waits(ground: Ground) -> None:
+def test_without_any_descriptor_the_gateway_waits(ground: Ground, tmp_path: Path) -> None:
     """Connections that it cannot take are taken once it can, what runs is not affected."""
-    href = ground.up('echo up\nsleep 0.5\nexit 4\n')
-    with free_descriptors(ground.api.process.pid, 0), socket.socket() as client:
+    go_on = tmp_path / 'go_on'
+    href = ground.up(f'echo up\nuntil [ -e {go_on} ]; do sleep 0.02; done\nexit 4\n')
+    # Standard streams stay open, so that nothing is free however many others are closed meanwhile.
+    with descriptors_below(ground.api.process.pid, 3), socket.socket() as client:
         client.settimeout(DEADLINE_SEC)
         client.connect((ground.api.host, ground.api.port))
         client.sendall(
             b'GET /api/v1/version-info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
         )
+        told = 'no connection can be accepted: Too many open files'
+        wait_for(lambda: ground.api.log, lambda log: told in log, what=told)
+        go_on.touch()
         wait_for(ground.scripts_left, lambda left: left == [], what='the script has ended')
         raised = resource.prlimit(ground.api.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(ground.api.process.pid, resource.RLIMIT_NOFILE, (raised[1], raised[1]))
         assert client.recv(1 << 16).startswith(b'HTTP/1.1 200')
-    assert 'no connection can be accepted: Too many open files' in ground.api.log
     assert_holds(ground.ended(href), {'status': 'failed', 'exit_code': 4})
 
 
 @contextlib.contextmanager
 def free_descriptors(pid: int, count: int) -> Iterator[None]:
     """Lower a process's limit so that it can open `count` more (man 2 setrlimit, NOFILE)."""
-    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     used = set(descriptors(pid))
     bound = free = 0
     while free < count or bound in used:
         free += bound not in used
         bound += 1
+    with descriptors_below(pid, bound):
+        yield
+
+
+@contextlib.contextmanager
+def descriptors_below(pid: int, bound: int) -> Iterator[None]:
+    """Lower a process's limit for a while."""
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (bound, hard))
     try:
         yield

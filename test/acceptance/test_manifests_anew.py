@@ -67,7 +67,10 @@ def test_manifests_are_read_anew_at_sighup(tmp_path: Path) -> None:
             what='the new manifests are taken',
         )
         assert api.body(href)['status'] == 'completed'
-        (instance,) = api.body('/components/leg/scripts/second/instances')['items']
+        instances = api.wait_for(
+            '/components/leg/scripts/second/instances', lambda body: body['items'], what='its own'
+        )
+        (instance,) = instances['items']
         assert (instance['name'], instance['managed']) == ('of_second', True)
         gone = api.request('GET', '/components/arm/scripts/first/instances/of_first')
         assert gone.status == 404
@@ -80,7 +83,7 @@ def test_manifests_are_read_anew_at_sighup(tmp_path: Path) -> None:
             f'what the manifests said before holds: {entities}: components is 7; allowed: a list'
         ]
         assert declared(api) == {'leg': ['second'], 'arm': []}
-        assert health['warnings'][0] in api.log
+        wait_for(lambda: api.log, lambda log: health['warnings'][0] in log, what='the log too')
 
         write(tmp_path, component='hand', script='third')
         scripts.unlink()

@@ -49,7 +49,7 @@ async def sender_to(*entries: str, secret_file: Path | None = None) -> AsyncIter
         await sender.close()
         # What aiohttp began in the background ends with it.
         while left := asyncio.all_tasks() - before:
-            await asyncio.wait(left, timeout=10)
+            await asyncio.wait(left, timeout=30)
 
 
 async def attempt(url: str, *entries: str, secret_file: Path | None = None) -> Attempt:

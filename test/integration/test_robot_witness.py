@@ -233,7 +233,7 @@ async def test_a_node_that_does_not_answer_is_said_to_be_one(
     """In the time that was given; and one that offers no parameters at once."""
     await _offered(own, '/silent/list_parameters')
     with pytest.raises(Unavailable, match='/silent does not answer'):
-        await asyncio.wait_for(witness.parameters('/silent', 0.5), 10)
+        await asyncio.wait_for(witness.parameters('/silent', 0.5), 30)
     with pytest.raises(Unavailable, match='nobody offers /nowhere/list_parameters'):
         await asyncio.wait_for(witness.parameters('/nowhere', 60.0), 30)
 

@@ -247,7 +247,9 @@ async def test_an_end_says_who_asked_for_it(floor: Floor) -> None:
 async def test_a_script_that_resists_is_killed_after_the_grace_period(floor: Floor) -> None:
     """SIGKILL follows when the grace period is over, not before."""
     order = floor.order(
-        floor.script('trap "" TERM; echo up; while :; do sleep 0.1; done'), grace_sec=0.5
+        floor.script('trap "" TERM; echo up; while :; do sleep 0.1; done'),
+        timeout_sec=600.0,
+        grace_sec=0.5,
     )
     process = await floor.start(order)
     await floor.written(order, 'up\n')
@@ -256,20 +258,20 @@ async def test_a_script_that_resists_is_killed_after_the_grace_period(floor: Flo
     process.stop(StopAction.STOP)
     outcome = await process.ended()
     assert outcome.signal == signal.SIGKILL
-    assert 0.5 <= time.monotonic() - asked < 2.5
+    assert 0.5 <= time.monotonic() - asked < DEADLINE_SEC
 
 
 async def test_a_forced_termination_follows_a_stop_at_once(floor: Floor) -> None:
     """A kill may follow a stop and does not wait for the grace period."""
-    order = floor.order(floor.script('trap "" TERM; echo up; while :; do sleep 0.1; done'))
+    script = floor.script('trap "" TERM; echo up; while :; do sleep 0.1; done')
+    order = floor.order(script, grace_sec=600.0, timeout_sec=600.0)
     process = await floor.start(order)
     await floor.written(order, 'up\n')
     process.stop(StopAction.STOP)
     process.stop(StopAction.FORCED_TERMINATION)
-    asked = time.monotonic()
-    outcome = await process.ended()
+    async with asyncio.timeout(DEADLINE_SEC):
+        outcome = await process.ended()
     assert outcome.signal == signal.SIGKILL
-    assert time.monotonic() - asked < 1.0
 
 
 async def test_what_outlives_the_main_process_is_ended_and_counted(floor: Floor) -> None:
@@ -281,7 +283,7 @@ async def test_what_outlives_the_main_process_is_ended_and_counted(floor: Floor)
         2,
     )
     assert outcome.duration_sec is not None
-    assert 1.0 <= outcome.duration_sec < 5.0
+    assert 1.0 <= outcome.duration_sec < DEADLINE_SEC
 
 
 async def test_what_ends_in_time_is_no_leftover(floor: Floor) -> None:

@@ -28,7 +28,7 @@ from gateway_node.process.runner import SupervisedScriptRunner
 from gateway_node.side_tasks import SideTasks
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'gateway.py'
-TREE_GONE_SEC = 2.0
+TREE_GONE_SEC = 20.0
 ESCAPING = ('waits.sh', 'ignores_sigterm.sh', 'double_forked_daemon.sh')
 
 Gateway = subprocess.Popen[str]

@@ -18,7 +18,7 @@ from gateway_node.child.messages import ProcessNote
 from gateway_node.child.process_tree import descendants
 from gateway_node.child.wire import receive_packet
 
-PATIENCE_SEC = 15
+PATIENCE_SEC = 45
 MAIN = 'from gateway_node.child.supervision.spawner import main; main()'
 REQUESTS = 400
 """Whose answers, two for each, are more than a socket holds."""
@@ -80,9 +80,7 @@ def test_a_spawner_whose_answers_nobody_takes_ends_with_its_gateway() -> None:
             for number in range(REQUESTS):
                 request(control, f'exec_{number}')
         gateway.kill()
-        started = time.monotonic()
         assert process.wait(PATIENCE_SEC) == 0
-        assert time.monotonic() - started < PATIENCE_SEC
 
 
 LEAVES_ONE = """

@@ -68,7 +68,7 @@ async def test_what_is_kept_is_listed_until_it_is_discarded(floor: Floor) -> Non
     assert list(journal.take_earlier()) == [second]
 
 
-PATIENCE_SEC = 20.0
+PATIENCE_SEC = 45.0
 TOO_MANY = '[Errno 24] Too many open files'
 
 

@@ -20,7 +20,7 @@ from gateway_node.child.output_frames import SHOWN_BYTES
 from gateway_node.child.process_tree import read_entry
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'lone_supervisor.py'
-PATIENCE_SEC = 15
+PATIENCE_SEC = 60
 NO_LIMITS = dict.fromkeys(
     ('cpu_sec', 'memory_mb', 'processes', 'open_files', 'file_size_mb', 'output_mb')
 )

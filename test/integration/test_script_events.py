@@ -213,7 +213,7 @@ async def test_what_could_not_be_told_is_tried_again(
 
         monkeypatch.setattr(life.store, 'record', refuse)
         await upload(life)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             event = await life.listener.wait_for_kind(UPLOADED)
         assert (event.actor, refusals) == (CLIENT, [])
 
@@ -244,7 +244,7 @@ async def test_many_changes_that_could_not_be_told_are_tried_by_one(
                 await attempts.get()
         assert asyncio.get_running_loop().time() - begun > 0.4
         refusing = False
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await rebuilt(life) != await present(life):
                 await life.listener.wait_for_kind(UPLOADED)
 

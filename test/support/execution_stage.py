@@ -222,7 +222,7 @@ async def set_stage(
     stage.runner.release()
     stage.service.close()
     stage.service.kill()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stage.service.wait_closed()
     stage.preconditions.close()
     assert not stage.robot.watched

@@ -41,7 +41,7 @@ needs_launch = pytest.mark.skipif(
     reason='launch is not installed: it comes with a ROS distribution',
 )
 HOSTILE = Path(__file__).parents[1] / 'integration' / 'hostile'
-DEADLINE_SEC = 20.0
+DEADLINE_SEC = 45.0
 _RUN = os.environ.setdefault('GATEWAY_TEST_RUN', secrets.token_hex(4))
 """Of tests and the programs that they start; tests run side by side, and a recovery ends whatever
 on the machine bears one of its executions' ids."""
@@ -233,4 +233,5 @@ async def floor(tmp_path: Path) -> AsyncIterator[Floor]:
     for entry in left:
         os.kill(entry.pid, 9)
     assert left == []
-    assert len(os.listdir('/proc/self/fd')) == descriptors
+    # What an earlier test left to the garbage collector may be closed meanwhile.
+    assert len(os.listdir('/proc/self/fd')) <= descriptors

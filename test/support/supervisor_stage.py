@@ -18,7 +18,7 @@ from gateway_node.child.wire import encode, MessageBuffer
 from gateway_node.process.limits import artifact_bounds
 
 PROGRAM = Path(__file__).parent.parent / 'runner_programs' / 'kept_supervisor.py'
-DEADLINE_SEC = 20.0
+DEADLINE_SEC = 45.0
 FOLDER_VARIABLES = {
     'GATEWAY_ARTIFACTS': 'artifacts',
     'GATEWAY_RESULT': 'given_result.json',
