@@ -13,7 +13,6 @@ from pathlib import Path
 import resource
 import signal
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -27,8 +26,6 @@ from hostile_support import answering, assert_holds, GRACE_SEC, Ground, ground_o
 
 from gateway_node.child.process_tree import descendants, read_entry
 
-SAMPLE_SEC = 0.1
-"""Between two looks at what a script with limits uses."""
 MORE_MEMORY_MB = 8
 """What a gateway may hold more after all of this; the floods alone wrote 2 GB."""
 DEFAULT_FILE_SIZE_MB = 2.5
@@ -300,12 +297,24 @@ def test_limits_that_are_not_reached_change_nothing(ground: Ground) -> None:
     ended = ground.ended(ground.started('writes_a_large_file.py', limits=limits))
     assert_holds(ended, {'status': 'completed', 'exit_code': 0})
     href = ground.up('hogs_memory_in_eight.py', limits=limits)
-    time.sleep(SAMPLE_SEC * SLACK)  # no wait for anything: the use is sampled
+    (supervisor,) = (e.pid for e in descendants(ground.api.process.pid) if e.name == SUPERVISOR)
+    before = times_asleep(supervisor)
+    wait_for(
+        lambda: times_asleep(supervisor), lambda now: now >= before + 5, what='a look at its use'
+    )
     ground.stop(href)
     ended = ground.ended(href)
     assert_holds(ended, {'status': 'terminated'})
     assert ended['resource_use']['max_memory_bytes'] > 400 * 1024 * 1024
     assert ended['resource_use']['cpu_sec'] > 0.05
+
+
+def times_asleep(supervisor: int) -> int:
+    """Return how often it has gone to sleep: beside a script that says nothing, once between two
+    looks at what that uses (man 5 proc_pid_status)."""
+    status = Path(f'/proc/{supervisor}/status').read_text(encoding='utf-8')
+    (line,) = (each for each in status.splitlines() if each.startswith('voluntary_ctxt'))
+    return int(line.split()[1])
 
 
 @pytest.mark.parametrize(

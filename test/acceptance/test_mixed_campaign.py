@@ -3,6 +3,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 import os
@@ -163,7 +164,7 @@ class Campaign:
         self.warm: Counter[bool] = Counter()
         self._counting = threading.Lock()
 
-    def run(self, number: int) -> None:
+    def run(self, number: int, *, wait_until_shrunk: bool) -> None:
         """Start every case, and at random until there were so many; each ends as it should."""
         often = [case.often for case in CASES]
         chosen = [*range(len(CASES)), *self.dice.choices(range(len(CASES)), often, k=number)]
@@ -172,6 +173,8 @@ class Campaign:
         with ThreadPoolExecutor(max_workers=CLIENTS) as clients:
             for _ in clients.map(self._execute, chosen, seeds):
                 pass
+        if wait_until_shrunk:
+            wait_for(self.shrunk, bool, what='few helpers')
 
     def _execute(self, index: int, seed: float) -> None:
         case, dice = CASES[index], random.Random(seed)
@@ -212,7 +215,11 @@ class Campaign:
         """Return what each process of the gateway holds, nothing of any script being left."""
         wait_for(self.ground.scripts_left, lambda left: left == [], what='every script is gone')
         below = {e.pid: e.name for e in descendants(self.api.process.pid) if not e.is_zombie}
-        found = {pid: held_by(pid, name) for pid, name in below.items()}
+        found = {}
+        for pid, name in below.items():
+            # A helper that nobody needs any more may go meanwhile.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found[pid] = held_by(pid, name)
         gateway = held_by(self.api.process.pid, 'gateway')
         # A channel and a pidfd for each supervisor that waits.
         waiting = sum(each.name == SPARE for each in found.values())
@@ -227,18 +234,23 @@ class Campaign:
         return names[SPARE] == names[SPAWNER]
 
 
-def check_that_nothing_grew(before: dict[int, Held], after: dict[int, Held]) -> None:
-    """Compare each process with itself, and new ones with those of their name."""
+def grown(before: dict[int, Held], after: dict[int, Held]) -> list[str]:
+    """Return what grew: each process by itself, and new ones beside those of their name."""
+    found = []
     for pid, now in after.items():
-        then = before.get(pid)
         alike = [each for each in before.values() if each.name == now.name]
-        assert alike, f'a process of a new name: {now}'
+        if not alike:
+            found.append(f'a process of a new name: {now}')
+            continue
         more_kb = MORE_MEMORY_KB if now.name == 'gateway' else MORE_HELPER_MEMORY_KB
-        allowed = then or max(alike, key=lambda each: each.memory_kb)
-        told = f'{allowed} became {now}'
-        assert now.descriptors <= max(each.descriptors for each in alike), told
-        assert now.threads <= allowed.threads + MORE_THREADS * (now.name == 'gateway'), told
-        assert now.memory_kb <= allowed.memory_kb + more_kb, told
+        allowed = before.get(pid) or max(alike, key=lambda each: each.memory_kb)
+        if (
+            now.descriptors > max(each.descriptors for each in alike)
+            or now.threads > allowed.threads + MORE_THREADS * (now.name == 'gateway')
+            or now.memory_kb > allowed.memory_kb + more_kb
+        ):
+            found.append(f'{allowed} became {now}')
+    return found
 
 
 def campaign(folder: Path, number: int, *, wait_until_shrunk: bool) -> None:
@@ -247,13 +259,13 @@ def campaign(folder: Path, number: int, *, wait_until_shrunk: bool) -> None:
     try:
         with ground_on(folder, {'python.warm': True}) as ground:
             robot = Campaign(ground, seed)
-            looks = []
-            for _ in range(2):
-                robot.run(number // 2)
-                if wait_until_shrunk:
-                    wait_for(robot.shrunk, bool, what='few helpers')
-                looks.append(robot.held())
-            check_that_nothing_grew(*looks)
+            robot.run(number // 2, wait_until_shrunk=wait_until_shrunk)
+            before = robot.held()
+            robot.run(number // 2, wait_until_shrunk=wait_until_shrunk)
+            # A connection that has just ended, and a fork that is not named yet, are gone soon.
+            wait_for(
+                lambda: grown(before, robot.held()), lambda found: found == [], what='nothing grew'
+            )
         assert robot.ends.keys() == {case.ends for case in CASES}
         assert robot.warm[True]
     except BaseException as error:

@@ -2,8 +2,8 @@
 """A node that does what it is told, line by line, until its input ends; says `ready` first.
 
 Each line is a JSON object: `{"publish": topic, "type": …, "messages": [{field: value}]}`, with
-`"reliable"`, `"kept"` (transient local), `"hz"` (the first one over and over) and `"raw"` (what
-else is sent as messages, in hexadecimal digits);
+`"reliable"`, `"kept"` (transient local), `"hz"` (the first one over and over, in place of what was
+so before) and `"raw"` (what else is sent as messages, in hexadecimal digits);
 `{"quiet": topic}` ends its publishers; `{"declare": parameter, "value": …}`, `{"set": …}` and
 `{"undeclare": …}`; `{"transition": name}`; `{"log": warning}`. After each it says `done`.
 """
@@ -46,6 +46,8 @@ class Part:
         messages = [_filled(message_class(), fields) for fields in order['messages']]
         messages += [bytes.fromhex(each) for each in order.get('raw', ())]
         if 'hz' in order:
+            if topic in self._floods and not order.get('another'):
+                self._floods.pop(topic).set()
             end = self._floods[topic] = threading.Event()
             flooding = (publishers[-1], messages[0], order['hz'], end)
             threading.Thread(target=_flood, args=flooding, daemon=True).start()
