@@ -64,7 +64,7 @@ setup(
             'pytest',
             'pytest-asyncio',
             'pytest-timeout',
-            'pytest-xdist',
+            'pytest-xdist >= 3.7',
             'ruff',
             'schemathesis',
             'types-PyYAML',

@@ -275,6 +275,8 @@ def test_remapping_names_the_node() -> None:
         (['--ros-args', '-p', 'server.port:=70000'], ParameterInvalid, 'server.port is 70000'),
         (['--ros-args', '-p', 'server.host:=10'], ParameterInvalid, 'server.host is 10'),
         (['--ros-args', '-p', 'server.prot:=1'], ParameterUnknown, 'did you mean server.port?'),
+        (['--ros-args', '-p', 'a:=1'], ParameterUnknown, "parameter 'a' does not exist"),
+        (['--ros-args', '-p', 'colour:=red'], ParameterUnknown, 'known: server.host'),
         (['--ros-args', '-p', 'use_sim_time:=3'], ParameterInvalid, 'true or false'),
         (['--ros-args', '-p', 'status_topic:=a b'], ParameterInvalid, 'status_topic'),
         (['--ros-args', '-p', 'server.port'], RosRefused, 'server.port'),
@@ -298,6 +300,29 @@ def test_a_bad_start_is_told_in_one_line(
     with pytest.raises(error) as caught:
         GatewayNode.create(args)
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('given', 'shown', 'allowed'),
+    [
+        ('server.port:="80"', "server.port is '80'", 'a whole number'),
+        ('server.host:=""', "server.host is ''", 'host names or IP addresses'),
+        (
+            'scripts.max_concurrent_executions_per_entity:=1001',
+            'scripts.max_concurrent_executions_per_entity is 1001',
+            'from 1 to 1000',
+        ),
+        ('scripts.max_file_size_mb:=".nan"', "max_file_size_mb is '.nan'", 'a number from'),
+        ('scripts.allow_uploads:="perhaps"', "allow_uploads is 'perhaps'", 'true or false'),
+        ('status_topic:="a topic"', "status_topic is 'a topic'", 'a topic name'),
+    ],
+)
+def test_a_bad_value_is_told_with_what_is_allowed(given: str, shown: str, allowed: str) -> None:
+    """The line names the parameter, the value that it got, and what it may be."""
+    with pytest.raises(ParameterInvalid) as caught:
+        GatewayNode.create(['--ros-args', '-p', given])
+    assert f'{shown}; allowed: ' in str(caught.value)
+    assert allowed in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from gateway_node import start_files
+from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.scripts.managed import hash_file
 from gateway_node.start_files import FileSilent, ManifestReader
 
@@ -26,6 +27,31 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 def reader(*, entities: Path | None = None, scripts: Path | None = None) -> ManifestReader:
     """Return what reads these manifests."""
     return ManifestReader(entities=entities, scripts=scripts, max_rate_hz=20.0)
+
+
+@pytest.mark.parametrize('manifest', ['entities', 'scripts'])
+@pytest.mark.parametrize(
+    ('content', 'part'),
+    [
+        (None, 'No such file'),
+        ('scripts: [', 'manifest.yaml'),
+        ('- a list\n', 'a mapping'),
+        ('scrips: []\n', "'scrips'"),
+        ('a: !!python/object/apply:os.system ["touch pwned"]\n', 'manifest.yaml'),
+    ],
+)
+def test_a_bad_manifest_is_named_with_what_is_wrong(
+    tmp_path: Path, manifest: str, content: str | None, part: str
+) -> None:
+    """Missing, no YAML, or of another form; nothing in it is executed."""
+    file = tmp_path / 'manifest.yaml'
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ManifestInvalid) as caught:
+        asyncio.run(reader(**{manifest: file}).read())
+    assert str(file) in str(caught.value)
+    assert part in str(caught.value)
+    assert not Path('pwned').exists()
 
 
 @pytest.mark.parametrize('manifest', ['entities', 'scripts'])
