@@ -27,6 +27,7 @@ from gateway_node.ros.configuration import Configuration
 from gateway_node.scripts.evidence_policy import EvidencePolicy
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.triggers.instance_book import InstanceBook
+from gateway_node.triggers.values import Instance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,7 @@ async def evidence_room(
     executions.ledger.add_listener(keeping)
     vigil = Vigil(robot, witness.policies, lambda: declared_policies(library, witnessed.instances))
     executions.ledger.add_listener(vigil)
-    witnessed.instances.add_listener(vigil)
+    witnessed.instances.add_listener(TellsPolicies(vigil))
     undo.callback(vigil.end)
     # Comes first: it still reads what is held.
     undo.push_async_callback(keeping.close)
@@ -123,6 +124,21 @@ async def evidence_room(
         )
     )
     return EvidenceRoom(evidence=Evidence(files, keeping.is_keeping), vigil=vigil)
+
+
+class TellsPolicies:
+    """An `InstanceListener` that tells a vigil what instances say of evidence."""
+
+    def __init__(self, vigil: Vigil) -> None:
+        self._vigil = vigil
+
+    def on_instance(self, before: Instance | None, after: Instance | None) -> None:
+        """Take an instance as it was and as it is."""
+        self._vigil.on_policy(_policy_of(before), _policy_of(after))
+
+
+def _policy_of(instance: Instance | None) -> EvidencePolicy | None:
+    return None if instance is None else instance.definition.evidence
 
 
 def declared_policies(

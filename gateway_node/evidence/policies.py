@@ -3,6 +3,7 @@
 default."""
 
 from collections.abc import Callable, Iterable
+import itertools
 
 from gateway_node.executions.values import Execution, ExecutionStatus
 from gateway_node.scripts.evidence_policy import EvidencePolicy, EvidenceWhen
@@ -31,7 +32,7 @@ class Policies:
 
     def any_asks(self, others: Iterable[EvidencePolicy | None]) -> bool:
         """Tell whether evidence may be kept of something, by the default or one of these."""
-        return any(map(asks, (self._default, *others)))
+        return any(map(asks, itertools.chain([self._default], others)))
 
 
 def asks(policy: EvidencePolicy | None) -> bool:

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterable
 
-from gateway_node.evidence.policies import Policies
+from gateway_node.evidence.policies import asks, Policies
 from gateway_node.evidence.ports import RobotWitness
 from gateway_node.executions.events import Event, SCRIPT_KINDS
 from gateway_node.executions.values import Execution
@@ -44,6 +44,7 @@ class Vigil:
         if event.kind in SCRIPT_KINDS:
             self.look_again()
 
-    def on_instance(self, before: object, after: object) -> None:
-        """Look again where an instance became another one."""
-        self.look_again()
+    def on_policy(self, before: EvidencePolicy | None, after: EvidencePolicy | None) -> None:
+        """Look again where what an instance says became something else."""
+        if asks(before) is not asks(after):
+            self.look_again()

@@ -6,6 +6,7 @@ writes them keeps the loop from running meanwhile.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 import logging
 
@@ -15,7 +16,9 @@ from gateway_node.executions.values import Execution
 _log = logging.getLogger(__name__)
 
 LINGER_SEC = 0.2
-"""How long lines wait at most."""
+"""How long lines wait."""
+AT_ONCE = 50
+"""Lines that are written before others on the loop have a turn: some milliseconds."""
 
 _SENTENCES = {
     EventKind.EXECUTION_ACCEPTED: 'start accepted',
@@ -49,7 +52,7 @@ class LogLines:
     """Listens to the log of what happened and writes what a person reads along."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[str, dict[str, object]]] = []
+        self._waiting: deque[tuple[str, dict[str, object]]] = deque()
 
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Take the line of an event, where it has one."""
@@ -65,13 +68,21 @@ class LogLines:
 
     def _write_later(self, sentence: str, fields: dict[str, object]) -> None:
         if not self._waiting:
-            asyncio.get_running_loop().call_later(LINGER_SEC, self.write)
+            asyncio.get_running_loop().call_later(LINGER_SEC, self._write_some)
         self._waiting.append((sentence, fields))
+
+    def _write_some(self) -> None:
+        self._write(AT_ONCE)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._write_some)
 
     def write(self) -> None:
         """Write what waits."""
-        lines, self._waiting = self._waiting, []
-        for sentence, fields in lines:
+        self._write(len(self._waiting))
+
+    def _write(self, count: int) -> None:
+        for _ in range(min(count, len(self._waiting))):
+            sentence, fields = self._waiting.popleft()
             _log.info(sentence, extra=fields)
 
 

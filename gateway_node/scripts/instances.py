@@ -8,6 +8,7 @@ A JSON document comes in as Python values, an `InstanceDefinition` goes out.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import enum
+from functools import cached_property
 import hashlib
 import json
 import re
@@ -147,7 +148,7 @@ class InstanceDefinition:
                 told[kind] = [each.document() for each in getattr(self, kind)]
         return told
 
-    @property
+    @cached_property
     def version(self) -> str:
         """SHA-256 of what it is, hexadecimal, whether it is enabled or not."""
         told = self.document()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which instances there are at the moment. It lives on the event loop."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from gateway_node.entities.values import EntityRef
@@ -21,6 +22,7 @@ class InstanceBook:
 
     def __init__(self) -> None:
         self._made: dict[InstanceRef, Instance] = {}
+        self._made_of: Counter[EntityRef] = Counter()
         self._managed: dict[InstanceRef, Instance] = {}
         self._of: dict[ScriptOf, dict[str, Instance]] = {}
         self._listeners: list[InstanceListener] = []
@@ -62,7 +64,7 @@ class InstanceBook:
 
     def holds(self, entity: EntityRef) -> bool:
         """Tell whether somebody made an instance of a script of this entity."""
-        return any(ref.entity == entity for ref in self._made)
+        return self._made_of[entity] > 0
 
     @property
     def made(self) -> int:
@@ -80,12 +82,18 @@ class InstanceBook:
 
     def put(self, instance: Instance) -> None:
         """Have an instance that is on record, or about to be told of, as it is now."""
-        (self._managed if instance.managed else self._made)[instance.ref] = instance
-        self._settle(instance.ref)
+        ref = instance.ref
+        if instance.managed:
+            self._managed[ref] = instance
+        else:
+            self._made_of[ref.entity] += ref not in self._made
+            self._made[ref] = instance
+        self._settle(ref)
 
     def remove(self, ref: InstanceRef) -> None:
         """Have one that a client made no more."""
         del self._made[ref]
+        self._made_of[ref.entity] -= 1
         self._settle(ref)
 
     def take_managed(self, managed: Mapping[InstanceRef, Instance]) -> None:

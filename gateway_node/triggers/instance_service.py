@@ -3,7 +3,7 @@
 decision 069."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 import logging
 from typing import Any, TypeVar
@@ -44,6 +44,8 @@ _T = TypeVar('_T')
 
 _SCRIPT_GONE = 'script'
 """The cause of the end of an instance whose script is gone."""
+_AT_ONCE = 50
+"""Instances that go with one commit: nobody else waits long for the listeners of all of them."""
 _DAMAGE = (InstanceRefused, LookupError, TypeError, ValueError, AttributeError)
 
 
@@ -110,8 +112,8 @@ class Instances:
                 gone.append(instance)
             else:
                 self.book.put(instance)
-        if gone:
-            await self._ledger.record(*(_deleted(each, GATEWAY, _SCRIPT_GONE) for each in gone))
+        for some in _parts(gone):
+            await self._ledger.record(*(_deleted(each, GATEWAY, _SCRIPT_GONE) for each in some))
         self._opened = True
         self.take_managed(entities)
 
@@ -250,11 +252,10 @@ class Instances:
         """
 
         async def delete() -> None:
-            gone = self.book.of(entity, script_id)
-            if gone:
-                await self._ledger.record(*(_deleted(each, actor, _SCRIPT_GONE) for each in gone))
-            for each in gone:
-                self.book.remove(each.ref)
+            for some in _parts(self.book.of(entity, script_id)):
+                await self._ledger.record(*(_deleted(each, actor, _SCRIPT_GONE) for each in some))
+                for each in some:
+                    self.book.remove(each.ref)
 
         try:
             await self._change(f'delete the instances of {script_id}', delete())
@@ -321,6 +322,11 @@ class Instances:
             self._manifest.know(Switch(ref=after.ref, enabled=after.enabled))
         self._unread.discard(after.ref)
         self.book.put(after)
+
+
+def _parts(instances: Sequence[Instance]) -> Iterator[Sequence[Instance]]:
+    for first in range(0, len(instances), _AT_ONCE):
+        yield instances[first : first + _AT_ONCE]
 
 
 def _deleted(instance: Instance, actor: Actor, cause: str | None = None) -> Happening:

@@ -16,7 +16,7 @@ from gateway_node.evidence.policies import Policies
 from gateway_node.evidence.ports import ExecutionDocuments
 from gateway_node.evidence.vigil import Vigil
 from gateway_node.evidence.witnessing import EvidenceWitness, Means
-from gateway_node.evidence_room import declared_policies, policies_of
+from gateway_node.evidence_room import declared_policies, policies_of, TellsPolicies
 from gateway_node.executions.room import ExecutionRoom
 from gateway_node.scripts.evidence_policy import EvidenceWhen
 from gateway_node.scripts.library import ScriptLibrary
@@ -75,7 +75,7 @@ def opened_stage(
         clock=clock,
     )
     vigil = Vigil(robot, witness.policies, lambda: declared_policies(library, instances))
-    instances.add_listener(vigil)
+    instances.add_listener(TellsPolicies(vigil))
     room.ledger.add_listener(keeping)
     room.ledger.add_listener(vigil)
     witness.open(

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a script may say of the evidence that is kept of its executions."""
 
+from fakes import FakeRobotWitness
 import pytest
 
+from gateway_node.evidence.policies import Policies
+from gateway_node.evidence.vigil import Vigil
 from gateway_node.scripts.evidence_policy import EvidencePolicy, EvidenceWhen, read_evidence
 from gateway_node.violations import Violation
 
@@ -37,3 +40,21 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         '/evidence/bag_topics/1': ("is 'b'; allowed: a topic with its whole name, such as /scan"),
         '/evidence/bag_topics/2': 'is 7; allowed: a topic with its whole name, such as /scan',
     }
+
+
+def test_what_an_instance_says_is_looked_at_only_where_it_asks_for_something_else() -> None:
+    """Thousands that go with their script and say nothing of evidence cost nothing here."""
+    looks: list[None] = []
+
+    def declared() -> list[EvidencePolicy | None]:
+        looks.append(None)
+        return [always]
+
+    always = EvidencePolicy(when=EvidenceWhen.ALWAYS)
+    robot = FakeRobotWitness()
+    vigil = Vigil(robot, Policies(EvidenceWhen.NEVER), declared)
+    vigil.on_policy(None, None)
+    vigil.on_policy(None, EvidencePolicy(when=EvidenceWhen.NEVER))
+    assert looks == []
+    vigil.on_policy(None, always)
+    assert (len(looks), robot.kept) == (1, 1)

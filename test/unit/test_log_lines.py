@@ -4,11 +4,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+import itertools
 import logging
 from pathlib import Path
 
 from execution_stage import APP, NOW, set_stage, Stage, STOP
 import pytest
+from waiting import wait_until
 
 from gateway_node.executions import log_lines
 from gateway_node.executions.actors import Actor, GATEWAY, Role
@@ -145,21 +147,29 @@ async def test_lines_are_written_a_moment_later_each_by_itself(
 ) -> None:
     """Nobody's answer waits for them, and each has what ROS puts in front of a line."""
     monkeypatch.setattr(log_lines, 'LINGER_SEC', 0.05)
-    written = asyncio.Event()
-    write = log.writer.write
-
-    def write_and_tell() -> None:
-        write()
-        written.set()
-
-    monkeypatch.setattr(log.writer, 'write', write_and_tell)
     script_id = await stage.upload()
     wish = replace(NOW, execution_type=ExecutionType.ON_RESTART)
     for _ in range(3):
         await stage.service.start(APP, script_id, wish, actor=ADA)
-    async with asyncio.timeout(10):
-        await written.wait()
+    await wait_until(lambda: len(log.lines) == 3, what='three lines')
     assert [line.partition(': ')[0] for line in log.lines] == ['schedule made'] * 3
     assert not any('\n' in line for line in log.lines)
     for each in await stage.store.open_executions():
         await stage.service.delete(APP, each.script_id, each.id, actor=ADA)
+
+
+async def test_many_lines_are_written_in_turns(
+    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others on the loop come in between; who closes the gateway has all of them at once."""
+    monkeypatch.setattr(log_lines, 'LINGER_SEC', 0.0)
+    paused = Happening(kind=EventKind.LINE_PAUSED, subject='line', actor=ADA)
+    await stage.ledger.record(*[paused] * 120)
+    written = [0]
+    while written[-1] < 120:
+        await asyncio.sleep(0)
+        written.append(len(log.lines))
+    assert max(after - before for before, after in itertools.pairwise(written)) == 50
+    await stage.ledger.record(*[paused] * 120)
+    log.writer.write()
+    assert len(log.lines) == 240
