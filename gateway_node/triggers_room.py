@@ -4,11 +4,11 @@
 from collections.abc import Sequence
 import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway_node.access.lock_book import LockBook
 from gateway_node.adapters import Adapters
 from gateway_node.clock import Clock
-from gateway_node.conditions.values import Precondition
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.room import ExecutionRoom
 from gateway_node.ros.configuration import Configuration
@@ -22,6 +22,9 @@ from gateway_node.triggers.ports import RobotValues
 from gateway_node.triggers.timers import Timers
 from gateway_node.triggers.turns import Turns
 from gateway_node.triggers.watches import Watches
+
+if TYPE_CHECKING:
+    from gateway_node.conditions.values import Precondition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,7 @@ def watched_robot(
 ) -> WatchedRobot:
     """Return it; it watches nothing yet, and `undo` has it watch nothing more."""
 
-    def preconditions_of(ref: InstanceRef) -> Sequence[Precondition]:
+    def preconditions_of(ref: InstanceRef) -> 'Sequence[Precondition]':
         instance = book.find(ref)
         return () if instance is None else instance.definition.preconditions
 

@@ -5,14 +5,16 @@ and why a start is refused, or a script ended.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TYPE_CHECKING
 
-from gateway_node.conditions.values import Condition, Precondition
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.errors import BeyondScope
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.scopes import Scope
 from gateway_node.executions.values import Trigger, TriggerType
+
+if TYPE_CHECKING:
+    from gateway_node.conditions.values import Condition, Precondition
 
 PRECONDITION_LOST = Trigger(type=TriggerType.SYSTEM, setting='precondition')
 """What stops an execution of which one does not hold any more."""
@@ -30,11 +32,11 @@ class Required:
     """`script` or `instance`: whose it is."""
     path: str
     """Where it stands there, a JSON Pointer."""
-    precondition: Precondition
+    precondition: 'Precondition'
 
 
 def required_of(
-    entity: EntityRef, of: str, preconditions: Iterable[Precondition]
+    entity: EntityRef, of: str, preconditions: 'Iterable[Precondition]'
 ) -> tuple[Required, ...]:
     """Return the preconditions of a script or an instance as those of a start."""
     return tuple(
@@ -93,7 +95,7 @@ class HasCondition(Protocol):
     """A precondition, or a trigger."""
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> 'Condition':
         """What has to be true of the robot."""
 
 
@@ -114,11 +116,11 @@ def check_scope(scope: Scope, member: str, made: Iterable[HasCondition]) -> None
 class PreconditionCheck(Protocol):
     """Looks at the robot."""
 
-    def of_instance(self, ref: InstanceRef) -> Sequence[Precondition]:
+    def of_instance(self, ref: InstanceRef) -> 'Sequence[Precondition]':
         """Return the preconditions of an instance; none where it is gone."""
 
     async def look(
-        self, preconditions: Sequence[Precondition], *, patience_sec: float = 0.0
+        self, preconditions: 'Sequence[Precondition]', *, patience_sec: float = 0.0
     ) -> Sequence[Standing]:
         """Return how each of these stands, by values that are fresh.
 
@@ -127,7 +129,7 @@ class PreconditionCheck(Protocol):
         """
 
     def hold(
-        self, precondition: Precondition, on_lost: Callable[[Standing], None]
+        self, precondition: 'Precondition', on_lost: Callable[[Standing], None]
     ) -> Callable[[], None]:
         """Call `on_lost` on the event loop, once, when a precondition does not hold; return what
         ends that."""
@@ -138,18 +140,18 @@ class NoPreconditionCheck:
 
     _UNKNOWN = Standing(met=False, why='nothing here reads values of the robot')
 
-    def of_instance(self, ref: InstanceRef) -> Sequence[Precondition]:
+    def of_instance(self, ref: InstanceRef) -> 'Sequence[Precondition]':
         """Return none."""
         return ()
 
     async def look(
-        self, preconditions: Sequence[Precondition], *, patience_sec: float = 0.0
+        self, preconditions: 'Sequence[Precondition]', *, patience_sec: float = 0.0
     ) -> Sequence[Standing]:
         """Return that none is met."""
         return [self._UNKNOWN for _ in preconditions]
 
     def hold(
-        self, precondition: Precondition, on_lost: Callable[[Standing], None]
+        self, precondition: 'Precondition', on_lost: Callable[[Standing], None]
     ) -> Callable[[], None]:
         """Watch nothing: nothing was started."""
         return lambda: None

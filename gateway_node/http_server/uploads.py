@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receiving an upload: the `file` streamed to disk, the `metadata` beside it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -106,7 +107,8 @@ async def receive(
                 )
         if file_name is None:
             raise InvalidRequest('the part "file" is missing')
-        metadata = None if document is None else parse_metadata(document)
+        # In a thread: the language of preconditions is loaded with the first of them.
+        metadata = None if document is None else await asyncio.to_thread(parse_metadata, document)
         yield ReceivedScript(upload=upload, file_name=file_name, metadata=metadata)
 
 

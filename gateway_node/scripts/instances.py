@@ -12,10 +12,8 @@ from functools import cached_property
 import hashlib
 import json
 import re
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from gateway_node.conditions.condition_reading import parse_condition, parse_preconditions
-from gateway_node.conditions.values import Condition, Precondition
 from gateway_node.document_fields import (
     description,
     flag,
@@ -32,6 +30,9 @@ from gateway_node.scripts.evidence_policy import EvidencePolicy, read_evidence
 from gateway_node.scripts.values import DEFAULT_PRIORITY, MAX_PRIORITY
 from gateway_node.strict_json import pointer_token, shown
 from gateway_node.violations import Violation
+
+if TYPE_CHECKING:
+    from gateway_node.conditions.values import Condition, Precondition
 
 MAX_TRIGGERS = 16
 """Of each kind."""
@@ -83,7 +84,7 @@ class OnLimit(enum.Enum):
 class InstanceTrigger:
     """What starts an instance, or stops it."""
 
-    condition: Condition
+    condition: 'Condition'
     min_interval_sec: float = 0.0
     """Seconds in which it fires once at most."""
     while_down: WhileDown = WhileDown.FIRE
@@ -118,7 +119,7 @@ class InstanceDefinition:
     """Each of them stops it."""
     enabled: bool | None = None
     """Whether its triggers are to fire; None where that is not said."""
-    preconditions: tuple[Precondition, ...] = ()
+    preconditions: 'tuple[Precondition, ...]' = ()
     """Beside those of its script."""
     evidence: EvidencePolicy | None = None
     """None: as its script says."""
@@ -214,15 +215,18 @@ def _same_conditions(document: Mapping[str, Any]) -> list[Violation]:
 
 
 def _readers(max_rate_hz: float) -> Mapping[str, Reader]:
+    # Loaded with the first instance.
+    from gateway_node.conditions.condition_reading import parse_condition, parse_preconditions
+
     def triggers(kind: Mapping[str, Reader]) -> Reader:
         return lambda value, path, violations: _triggers(value, path, violations, kind)
 
-    def condition(value: object, path: str, violations: list[Violation]) -> Condition | None:
+    def condition(value: object, path: str, violations: list[Violation]) -> 'Condition | None':
         return parse_condition(value, path, violations, moments=True, max_rate_hz=max_rate_hz)
 
     def preconditions(
         value: object, path: str, violations: list[Violation]
-    ) -> tuple[Precondition, ...] | None:
+    ) -> 'tuple[Precondition, ...] | None':
         return parse_preconditions(value, path, violations, max_rate_hz=max_rate_hz)
 
     stop: Mapping[str, Reader] = {'condition': condition}

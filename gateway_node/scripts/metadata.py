@@ -7,10 +7,8 @@ checked elsewhere (`ports.SchemaChecker`).
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from gateway_node.conditions.condition_reading import parse_preconditions
-from gateway_node.conditions.values import Precondition
 from gateway_node.document_fields import (
     description,
     flag,
@@ -27,6 +25,9 @@ from gateway_node.scripts.file_names import UPLOADED_KINDS
 from gateway_node.scripts.values import Limits, Retries, ScriptKind, Verdict
 from gateway_node.strict_json import pointer_token, shown
 from gateway_node.violations import Violation
+
+if TYPE_CHECKING:
+    from gateway_node.conditions.values import Precondition
 
 MAX_NAME_LENGTH = 255
 MAX_ENTRY_LENGTH = 1024
@@ -91,7 +92,7 @@ class Metadata:
     exit_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     retries: Retries | None = None
     limits: Limits = field(default_factory=Limits)
-    preconditions: tuple[Precondition, ...] = ()
+    preconditions: 'tuple[Precondition, ...]' = ()
     evidence: EvidencePolicy | None = None
     named: frozenset[str] = frozenset()
     """The fields that the document named; `null` names a field and sets its default."""
@@ -277,6 +278,15 @@ def _limits(value: object, path: str, violations: list[Violation]) -> Limits | N
     return Limits(**limits)
 
 
+def _preconditions(
+    value: object, path: str, violations: list[Violation]
+) -> 'tuple[Precondition, ...] | None':
+    # Loaded with the first of them: the language is a twentieth of the start.
+    from gateway_node.conditions.condition_reading import parse_preconditions
+
+    return parse_preconditions(value, path, violations)
+
+
 _READERS: Mapping[str, Reader] = {
     'name': _name,
     'description': description,
@@ -292,6 +302,6 @@ _READERS: Mapping[str, Reader] = {
     'exit_verdicts': _exit_verdicts,
     'retries': _retries,
     'limits': _limits,
-    'preconditions': parse_preconditions,
+    'preconditions': _preconditions,
     'evidence': read_evidence,
 }

@@ -7,11 +7,13 @@ import datetime
 import enum
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from gateway_node.conditions.values import Precondition
 from gateway_node.entities.values import EntityRef
 from gateway_node.scripts.evidence_policy import EvidencePolicy
+
+if TYPE_CHECKING:
+    from gateway_node.conditions.values import Precondition
 
 ScriptOf = tuple[EntityRef, str]
 """An entity, and the id of a script that it has, or had."""
@@ -166,7 +168,7 @@ class Script:
     retries: Retries | None = None
     """None: it is not tried again."""
     limits: Limits = field(default_factory=Limits)
-    preconditions: tuple[Precondition, ...] = ()
+    preconditions: 'tuple[Precondition, ...]' = ()
     """What of the robot has to be true where it is started."""
     evidence: EvidencePolicy | None = None
     """Of which of its executions evidence is kept; None: the gateway's default."""

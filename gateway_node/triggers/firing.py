@@ -5,7 +5,8 @@ It lives on the event loop, and listens to the instances and to the log. See dec
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, TYPE_CHECKING
 
 from gateway_node.clock import Clock
 from gateway_node.executions.events import Event, EventKind
@@ -20,18 +21,19 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.values import Execution
 from gateway_node.scripts.instances import InstanceTrigger, WhileDown
-from gateway_node.triggers.arming import Surroundings
 from gateway_node.triggers.firings import Firings
 from gateway_node.triggers.instance_service import Instances
-from gateway_node.triggers.live_trigger import Firing, LiveTrigger, Side, trigger_ref
 from gateway_node.triggers.ports import InstanceStore
 from gateway_node.triggers.running_instances import RunningInstances
 from gateway_node.triggers.timers import Timers
 from gateway_node.triggers.truths import Truths
 from gateway_node.triggers.turns import Turns
-from gateway_node.triggers.values import Instance
-from gateway_node.triggers.wall_times import WallTimes
+from gateway_node.triggers.values import Firing, Instance, Side, trigger_ref
 from gateway_node.triggers.watches import Watches
+
+if TYPE_CHECKING:
+    from gateway_node.triggers.arming import Surroundings
+    from gateway_node.triggers.live_trigger import LiveTrigger
 
 NOT_ENABLED = 'the instance is not enabled'
 NOT_RUNNING = 'no execution of the instance is open'
@@ -62,12 +64,9 @@ class Triggers:
         self._store = store
         self._read_open = open_executions
         self._turns = turns
-        self._around = Surroundings(
-            watches=watches,
-            timers=timers,
-            wall_times=WallTimes(clock, timers),
-            clock=clock,
-        )
+        self._watches = watches
+        self._timers = timers
+        self._clock = clock
         self._truths = Truths(store, clock, self._is_firing)
         self._open = RunningInstances()
         self._live: dict[InstanceRef, list[LiveTrigger]] = {}
@@ -137,8 +136,8 @@ class Triggers:
         """What is watched and armed now, and what happened since the start of the gateway."""
         live = self._by_ref.values()
         return {
-            'topics': self._around.watches.topics,
-            'sources': len(self._around.watches),
+            'topics': self._watches.topics,
+            'sources': len(self._watches),
             'armed': sum(each.is_armed for each in live),
             'under_way': len(self._firings),
             'fired': self._fired,
@@ -192,10 +191,23 @@ class Triggers:
                 if trigger.side is Side.STOP:
                     self._arm_stop(trigger)
         if event.kind is EventKind.EXECUTION_ENDED:
-            if self._ended_before is None:
-                self._turns.add(self._telling_end(execution))
-            else:
+            if self._ended_before is not None:
                 self._ended_before.append(execution)
+            elif self._by_ref:
+                self._turns.add(self._telling_end(execution))
+
+    @cached_property
+    def _around(self) -> 'Surroundings':
+        """What triggers look around with, made with the first of them."""
+        from gateway_node.triggers.arming import Surroundings
+        from gateway_node.triggers.wall_times import WallTimes
+
+        return Surroundings(
+            watches=self._watches,
+            timers=self._timers,
+            wall_times=WallTimes(self._clock, self._timers),
+            clock=self._clock,
+        )
 
     def _as_now(
         self,
@@ -203,8 +215,8 @@ class Triggers:
         side: Side,
         index: int,
         trigger: InstanceTrigger,
-        known: dict[TriggerRef, LiveTrigger],
-    ) -> LiveTrigger:
+        known: 'dict[TriggerRef, LiveTrigger]',
+    ) -> 'LiveTrigger':
         """Return a trigger, the one that is there already where nothing of it changed."""
         ref = trigger_ref(instance, trigger)
         present = known.get(ref)
@@ -212,6 +224,9 @@ class Triggers:
             del known[ref]
             present.index = index
             return present
+        # Loaded with the first trigger, and the language of its condition with it.
+        from gateway_node.triggers.live_trigger import LiveTrigger
+
         return LiveTrigger(
             ref,
             side,
@@ -224,7 +239,7 @@ class Triggers:
             on_truth=self._note_truth,
         )
 
-    def _arm(self, trigger: LiveTrigger, *, enabled: bool) -> None:
+    def _arm(self, trigger: 'LiveTrigger', *, enabled: bool) -> None:
         left = self._left.pop(trigger.ref, None)
         if trigger.side is Side.STOP:
             self._arm_stop(trigger)
@@ -236,7 +251,7 @@ class Triggers:
             else:
                 trigger.arm(at_start=self._opening)
 
-    def _arm_stop(self, trigger: LiveTrigger) -> None:
+    def _arm_stop(self, trigger: 'LiveTrigger') -> None:
         runs = bool(self._open.of(trigger.ref.instance))
         if not runs:
             trigger.disarm()
@@ -244,7 +259,7 @@ class Triggers:
             # What is to stop it and holds already stops it.
             trigger.arm(last=False)
 
-    def _let_go(self, triggers: Iterable[LiveTrigger]) -> None:
+    def _let_go(self, triggers: 'Iterable[LiveTrigger]') -> None:
         for trigger in triggers:
             trigger.disarm()
             self._damped_before += trigger.damped
@@ -264,7 +279,7 @@ class Triggers:
                         trigger.script_ended(execution)
             yield
 
-    def _on_fire(self, trigger: LiveTrigger, firing: Firing) -> None:
+    def _on_fire(self, trigger: 'LiveTrigger', firing: Firing) -> None:
         if not self._closed:
             self._firings.fire(trigger, firing)
 
@@ -276,7 +291,7 @@ class Triggers:
         if pending.truth is not None:
             self._truths.know({pending.trigger: pending.truth})
 
-    def _note_truth(self, trigger: LiveTrigger) -> None:
+    def _note_truth(self, trigger: 'LiveTrigger') -> None:
         if trigger.side is Side.START and trigger.is_armed:
             self._truths.note(trigger.ref, trigger.truth_to_keep, seen=trigger.take_seen())
 

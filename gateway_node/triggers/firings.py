@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 import contextlib
 import json
 import logging
-from typing import Any, TypeVar
+from typing import Any, TYPE_CHECKING, TypeVar
 
 from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.errors import (
@@ -36,7 +36,10 @@ from gateway_node.triggers.drops import (
     STOPPED_BY_OTHERS,
 )
 from gateway_node.triggers.instance_service import Instances
-from gateway_node.triggers.live_trigger import Firing, LiveTrigger, Side
+from gateway_node.triggers.values import Firing, Side
+
+if TYPE_CHECKING:
+    from gateway_node.triggers.live_trigger import LiveTrigger
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar('_Answer')
@@ -68,7 +71,7 @@ class Firings:
         ledger: Ledger,
         executions: ExecutionService,
         instances: Instances,
-        live: Callable[[TriggerRef], LiveTrigger | None],
+        live: 'Callable[[TriggerRef], LiveTrigger | None]',
         open_executions: Callable[[InstanceRef], Sequence[str]],
         on_recorded: Callable[[PendingFiring], None],
     ) -> None:
@@ -89,7 +92,7 @@ class Firings:
         """Return how many there are."""
         return len(self._tasks)
 
-    def fire(self, trigger: LiveTrigger, firing: Firing) -> None:
+    def fire(self, trigger: 'LiveTrigger', firing: Firing) -> None:
         """Record that a trigger fired, and do what it is for."""
         self._begin(self._fire(trigger, firing, self._open_executions(trigger.ref.instance)))
 
@@ -98,7 +101,7 @@ class Firings:
         targets = self._open_executions(pending.trigger.instance)
         self._begin(self._lead(sequence, pending, targets))
 
-    def tell_storm(self, trigger: LiveTrigger, count: int) -> None:
+    def tell_storm(self, trigger: 'LiveTrigger', count: int) -> None:
         """Record that a trigger is held back, or, with a count, was."""
         self._begin(self._tell_storm(trigger, count))
 
@@ -120,7 +123,7 @@ class Firings:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(log_failure)
 
-    async def _fire(self, trigger: LiveTrigger, firing: Firing, targets: Sequence[str]) -> None:
+    async def _fire(self, trigger: 'LiveTrigger', firing: Firing, targets: Sequence[str]) -> None:
         pending = PendingFiring(
             trigger=trigger.ref,
             pointer=trigger.pointer,
@@ -137,7 +140,7 @@ class Firings:
         finally:
             trigger.settled()
 
-    async def _tell_storm(self, trigger: LiveTrigger, count: int) -> None:
+    async def _tell_storm(self, trigger: 'LiveTrigger', count: int) -> None:
         changes = {'trigger': trigger.pointer, 'setting': trigger.trigger.condition.text}
         damped = Happening(
             kind=EventKind.TRIGGER_DAMPED,
@@ -193,7 +196,7 @@ class Firings:
         queue = trigger.trigger.on_limit is OnLimit.WAIT
         return await self._instances.runs.start(ref, actor=GATEWAY, trigger=setting, queue=queue)
 
-    def _wanted(self, ref: TriggerRef) -> LiveTrigger:
+    def _wanted(self, ref: TriggerRef) -> 'LiveTrigger':
         """Return a trigger as it is now; _Dropped where it may not start anything."""
         instance = self._instances.book.find(ref.instance)
         if instance is None:

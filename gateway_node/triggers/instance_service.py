@@ -21,7 +21,7 @@ from gateway_node.executions.ports import EntityGuard
 from gateway_node.executions.rights import rights_of
 from gateway_node.executions.service import ExecutionService
 from gateway_node.scripts.errors import InstanceRefused, ScriptNotFound
-from gateway_node.scripts.instances import parse_instance
+from gateway_node.scripts.instances import InstanceDefinition, parse_instance
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.script_folders import is_uploaded_id
 from gateway_node.to_the_end import ToTheEnd
@@ -146,7 +146,7 @@ class Instances:
             say.
             What `InstanceChecks.check` raises.
         """
-        definition = parse_instance(document, max_rate_hz=self._settings.max_rate_hz)
+        definition = await self._read(document)
         ref = InstanceRef(entity=entity, script_id=script_id, name=definition.name)
         now = self._clock.now()
         wanted = Instance(
@@ -181,9 +181,7 @@ class Instances:
             InstanceNotFound, InstanceIsManaged, and what `create` raises.
         """
         self._own(ref)
-        definition = parse_instance(
-            document, name=ref.name, max_rate_hz=self._settings.max_rate_hz
-        )
+        definition = await self._read(document, ref.name)
         wanted = Instance(ref=ref, definition=definition, enabled=True, rights=rights_of(actor))
         wanted = await self._checked(wanted, actor)
 
@@ -268,6 +266,15 @@ class Instances:
         order = await self._checks.check(instance, actor)
         text = order.script.confirmation if instance.definition.confirmed else None
         return replace(instance, confirmation=text)
+
+    async def _read(
+        self, document: Mapping[str, Any], name: str | None = None
+    ) -> InstanceDefinition:
+        """Return the instance that a document describes; InstanceRefused."""
+        # In a thread: the language of conditions is loaded with the first one.
+        return await asyncio.to_thread(
+            parse_instance, document, name=name, max_rate_hz=self._settings.max_rate_hz
+        )
 
     def _check_may(self, ref: InstanceRef, actor: Actor) -> None:
         """Raise EntityLocked; ScriptNotFound where the script was deleted meanwhile."""

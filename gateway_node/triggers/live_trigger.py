@@ -3,45 +3,18 @@
 often it may, and what is told of it. See the diagram in decision 070."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 import datetime
-import enum
-import json
 from typing import Any
 
 from gateway_node.clock import rfc3339
 from gateway_node.executions.events import Event
-from gateway_node.executions.instance_refs import InstanceRef, TriggerRef, TriggerState
+from gateway_node.executions.instance_refs import TriggerRef, TriggerState
 from gateway_node.executions.values import Execution
 from gateway_node.scripts.instances import InstanceTrigger
 from gateway_node.triggers.arming import Arming, Surroundings
 from gateway_node.triggers.damping import Damping
-
-
-class Side(enum.Enum):
-    """What a trigger is for; the values name the member of the instance that lists it."""
-
-    START = 'start_triggers'
-    """It starts the instance."""
-    STOP = 'stop_triggers'
-    """It stops what runs of the instance."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Firing:
-    """Once that a trigger fires."""
-
-    values: Any
-    """What it looked at, as JSON values."""
-    truth: bool | None
-    """Of the condition from now on; None where that tells nothing."""
-
-
-def trigger_ref(instance: InstanceRef, trigger: InstanceTrigger) -> TriggerRef:
-    """Return what names a trigger on record."""
-    document = trigger.condition.document
-    condition = json.dumps(document, sort_keys=True, separators=(',', ':'))
-    return TriggerRef(instance=instance, condition=condition)
+from gateway_node.triggers.values import Firing, Side
 
 
 class LiveTrigger:

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 import contextlib
 from dataclasses import dataclass
 import json
+from typing import TYPE_CHECKING
 
-from gateway_node.conditions.values import Precondition
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.preconditions import Standing
 from gateway_node.triggers.timers import Timers
-from gateway_node.triggers.watched_precondition import WatchedPrecondition
 from gateway_node.triggers.watches import Watches
+
+if TYPE_CHECKING:
+    from gateway_node.conditions.values import Precondition
+    from gateway_node.triggers.watched_precondition import WatchedPrecondition
 
 LINGER_SEC = 30.0
 """How long something is watched on after the last start that looked: who comes next, or holds it
@@ -22,7 +25,7 @@ _Key = tuple[str, float]
 
 @dataclass(kw_only=True, eq=False)
 class _Shared:
-    watched: WatchedPrecondition
+    watched: 'WatchedPrecondition'
     users: int = 0
 
 
@@ -35,7 +38,7 @@ class Preconditions:
         watches: Watches,
         timers: Timers,
         monotonic: Callable[[], float],
-        of_instance: Callable[[InstanceRef], Sequence[Precondition]],
+        of_instance: 'Callable[[InstanceRef], Sequence[Precondition]]',
     ) -> None:
         """`of_instance` knows the preconditions of an instance; none where it is gone."""
         self._watches = watches
@@ -44,12 +47,12 @@ class Preconditions:
         self._of_instance = of_instance
         self._shared: dict[_Key, _Shared] = {}
 
-    def of_instance(self, ref: InstanceRef) -> Sequence[Precondition]:
+    def of_instance(self, ref: InstanceRef) -> 'Sequence[Precondition]':
         """Return the preconditions of an instance; none where it is gone."""
         return self._of_instance(ref)
 
     async def look(
-        self, preconditions: Sequence[Precondition], *, patience_sec: float = 0.0
+        self, preconditions: 'Sequence[Precondition]', *, patience_sec: float = 0.0
     ) -> Sequence[Standing]:
         """Return how each of these stands; see `PreconditionCheck.look`."""
         until = self._monotonic() + patience_sec
@@ -63,7 +66,7 @@ class Preconditions:
                     return [each.standing() for each in watched]
 
     def hold(
-        self, precondition: Precondition, on_lost: Callable[[Standing], None]
+        self, precondition: 'Precondition', on_lost: Callable[[Standing], None]
     ) -> Callable[[], None]:
         """Call `on_lost` once it does not hold; see `PreconditionCheck.hold`."""
         undo = contextlib.ExitStack()
@@ -94,11 +97,14 @@ class Preconditions:
         self._shared.clear()
 
     @contextlib.contextmanager
-    def _using(self, precondition: Precondition) -> Iterator[WatchedPrecondition]:
+    def _using(self, precondition: 'Precondition') -> 'Iterator[WatchedPrecondition]':
         document = json.dumps(precondition.condition.document, sort_keys=True)
         key = (document, precondition.max_age_sec)
         shared = self._shared.get(key)
         if shared is None:
+            # Loaded with the first precondition.
+            from gateway_node.triggers.watched_precondition import WatchedPrecondition
+
             watched = WatchedPrecondition(
                 precondition, self._watches, self._timers, self._monotonic
             )

@@ -3,13 +3,16 @@
 
 from dataclasses import dataclass
 import datetime
+import enum
+import json
+from typing import Any
 
 from gateway_node.executions.idempotency import IdempotencyKey
-from gateway_node.executions.instance_refs import InstanceRef, InstanceStart
+from gateway_node.executions.instance_refs import InstanceRef, InstanceStart, TriggerRef
 from gateway_node.executions.rights import Rights
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.values import ExecutionType, Trigger
-from gateway_node.scripts.instances import InstanceDefinition
+from gateway_node.scripts.instances import InstanceDefinition, InstanceTrigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +69,29 @@ class Instance:
                 name=definition.name, version=self.version, trigger=trigger, rights=self.rights
             ),
         )
+
+
+class Side(enum.Enum):
+    """What a trigger is for; the values name the member of the instance that lists it."""
+
+    START = 'start_triggers'
+    """It starts the instance."""
+    STOP = 'stop_triggers'
+    """It stops what runs of the instance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Firing:
+    """Once that a trigger fires."""
+
+    values: Any
+    """What it looked at, as JSON values."""
+    truth: bool | None
+    """Of the condition from now on; None where that tells nothing."""
+
+
+def trigger_ref(instance: InstanceRef, trigger: InstanceTrigger) -> TriggerRef:
+    """Return what names a trigger on record."""
+    document = trigger.condition.document
+    condition = json.dumps(document, sort_keys=True, separators=(',', ':'))
+    return TriggerRef(instance=instance, condition=condition)

@@ -32,7 +32,12 @@ UNNEEDED = (
     'gateway_node.child.schema.worker',
     'gateway_node.child.script',
     'gateway_node.child.supervision.supervisor',
+    'gateway_node.conditions.condition_reading',
+    'gateway_node.conditions.evaluation',
+    'gateway_node.conditions.values',
     'gateway_node.demo',
+    'gateway_node.triggers.live_trigger',
+    'gateway_node.triggers.watched_precondition',
     'jsonschema',
     'lark',
     'launch',
@@ -45,8 +50,10 @@ UNNEEDED = (
     'tarfile',
     'unittest',
     'xml',
+    'zoneinfo',
 )
-"""What would cost a start or memory, and belongs to others: to those who build, to the helpers."""
+"""What would cost a start or memory, and belongs to others: to those who build, to the helpers, to
+robots on which a script has preconditions or an instance."""
 
 
 def assert_one_line(

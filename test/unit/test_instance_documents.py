@@ -202,7 +202,9 @@ def test_a_member_is_taken_where_its_schema_takes_it(
     member: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For no value do the two disagree; what conditions may be is not theirs to say."""
-    monkeypatch.setattr('gateway_node.scripts.instances.parse_condition', _any_condition)
+    monkeypatch.setattr(
+        'gateway_node.conditions.condition_reading.parse_condition', _any_condition
+    )
     schema = instance_schema({}, {'type': 'array'}, named=member == 'name')
     validator = Draft202012Validator(schema)
     name = None if member == 'name' else 'other'

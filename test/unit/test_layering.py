@@ -202,6 +202,7 @@ MAY_USE_THE_POOL = {
     'demo.__main__': 'a request with a deadline of its own',
     'http_server.output': 'CPU only',
     'http_server.reading': 'CPU only',
+    'http_server.uploads': "CPU, and the package's own files",
     'process.artifact_files': 'the state directory',
     'process.recovery': 'the state directory',
     'process.internal_programs': 'the state directory',
@@ -210,6 +211,7 @@ MAY_USE_THE_POOL = {
     'process.supervisor_pool': 'the state directory',
     'process.supervisors': 'the state directory',
     'storage.database': 'the state directory',
+    'triggers.instance_service': "CPU, and the package's own files",
 }
 """Modules that call in asyncio's own pool, and what: the end of the process waits for its threads.
 What lies anywhere else may hang for ever and gets `threads.Threads`."""
