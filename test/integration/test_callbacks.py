@@ -37,6 +37,9 @@ DELIVERED = CallbackStatus.DELIVERED
 FAILED = CallbackStatus.FAILED
 DAY_SEC = 86400.0
 
+# Each wait has a deadline of its own, which tells more.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def robot(tmp_path: Path) -> Robot:
