@@ -89,7 +89,7 @@ async def last_pass(questions: Questions, execution: Execution) -> Execution:
         found = await _newest_without_fail(questions, wanted, execution.id)
         if found is not None:
             return await questions.get_by_id(found)
-    raise NothingPassed(execution.id)
+    raise NothingPassed(execution.id, execution.instance)
 
 
 def _instance_of(execution: Execution) -> frozenset[InstanceFilter] | None:

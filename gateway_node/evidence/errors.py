@@ -26,9 +26,10 @@ class EvidenceNotFound(EvidenceError):
 class NothingPassed(EvidenceError):
     """There is nothing to compare an execution with."""
 
-    def __init__(self, execution_id: str) -> None:
+    def __init__(self, execution_id: str, instance: str | None) -> None:
+        whose = 'its script' if instance is None else f'its instance {instance!r}'
         super().__init__(
-            f'before execution {execution_id!r} no execution of its script passed; allowed for '
+            f'before execution {execution_id!r} no execution of {whose} passed; allowed for '
             '"with": the id of an execution'
         )
         self.execution_id = execution_id

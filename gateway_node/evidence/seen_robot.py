@@ -58,6 +58,7 @@ def with_masks(values: Mapping[str, Any]) -> Json:
 def _texts(value: Any) -> list[str]:
     """Return what of a value may give it away: itself, or what an array holds."""
     each = value if isinstance(value, list) else [value]
+    # A name alone gives it away, whatever stands there.
     return ['', *(text for text in each if isinstance(text, str))]
 
 

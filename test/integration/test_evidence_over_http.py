@@ -461,5 +461,7 @@ async def test_what_an_instance_says_goes_before_what_its_script_does(api: Api) 
     other = await executed(api, script_id)
     assert api.seen.files.kept.keys() == {execution_id}
     assert (await compared(api, other, execution_id))['script']['same']
+    _, refused = await api.json('GET', f'/executions/{execution_id}/comparison?with=last-pass')
+    assert "no execution of its instance 'one' passed" in refused['message']
     assert (await api.request('DELETE', f'{path}/one')).status == 204
     assert api.seen.robot.kept == 0
