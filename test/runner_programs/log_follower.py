@@ -34,7 +34,8 @@ async def main(state_dir: Path, heard: Path, chance: random.Random) -> None:
     """Live."""
     store = await SqliteExecutionStore.open(await Database.open(state_dir), SystemClock())
     ledger = Ledger(store)
-    following = asyncio.create_task(follow(ledger, store, heard, chance))
+    lived = asyncio.Semaphore(0)
+    following = asyncio.create_task(follow(ledger, store, heard, chance, lived))
     tell('begun')
     ids = ExecutionIds(await store.last_id())
     clock = SystemClock()
@@ -48,14 +49,19 @@ async def main(state_dir: Path, heard: Path, chance: random.Random) -> None:
         if chance.random() < 0.3:
             await ledger.remove(execution.id, actor=GATEWAY, cause='retention')
         await store.log.prune(POLICY)
+        lived.release()
         tell(execution.id)
     await following
 
 
 async def follow(
-    ledger: Ledger, store: SqliteExecutionStore, heard: Path, chance: random.Random
+    ledger: Ledger,
+    store: SqliteExecutionStore,
+    heard: Path,
+    chance: random.Random,
+    lived: asyncio.Semaphore,
 ) -> None:
-    """Hear of everything, sometimes slowly."""
+    """Hear of everything, sometimes slowly: many executions live meanwhile, however fast."""
     fd = os.open(heard, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     follower = ledger.follow(last_place(heard) or (await store.log.bounds()).begins)
     while True:
@@ -71,7 +77,10 @@ async def follow(
             with contextlib.suppress(LogBegins):  # it was slow: `next` tells it as well
                 await store.log.hold('follower', event.cursor)
         if chance.random() < 0.01:
-            await asyncio.sleep(chance.random() * 0.3)
+            while not lived.locked():
+                await lived.acquire()
+            for _ in range(chance.randrange(400)):
+                await lived.acquire()
 
 
 def tell(line: str) -> None:
