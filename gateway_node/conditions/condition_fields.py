@@ -111,8 +111,12 @@ class Fields:
         known = [*allowed]
         value = self.document[name]
         words = [value] if isinstance(value, str) else value
-        if not isinstance(words, list) or not words:
+        if not isinstance(words, list):
             self.refuse(name, f'is {shown(value)}; allowed: some of {", ".join(known)}')
+            return ()
+        if not 0 < len(words) <= len(known):
+            allowed_many = f'1 to {len(known)}, of {", ".join(known)}'
+            self.refuse(name, f'has {len(words)} items; allowed: {allowed_many}')
             return ()
         for index, word in enumerate(words):
             if word not in known:
@@ -155,7 +159,10 @@ class Fields:
         value = self.document[name]
         allowed = 'an array of two numbers, the lower one first'
         if not isinstance(value, list) or len(value) != 2:
-            self.refuse(name, f'is {shown(value)}; allowed: {allowed}')
+            is_what = (
+                f'has {len(value)} items' if isinstance(value, list) else f'is {shown(value)}'
+            )
+            self.refuse(name, f'{is_what}; allowed: {allowed}')
             return None
         low, high = (
             number(each, f'{self.place(name)}/{index}', self.violations, bounds=_NUMBERS)

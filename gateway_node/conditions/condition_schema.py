@@ -94,7 +94,8 @@ def _like(pattern: str, limit: int = MAX_NAME_LENGTH) -> Schema:
 
 def _some(words: Iterable[str]) -> Schema:
     known = {'enum': [*words]}
-    return {'anyOf': [known, {'type': 'array', 'items': known, 'minItems': 1}]}
+    several = {'type': 'array', 'items': known, 'minItems': 1, 'maxItems': len(known['enum'])}
+    return {'anyOf': [known, several]}
 
 
 _FOR = {

@@ -117,7 +117,8 @@ class EvidenceKeeping:
         try:
             await self._look_and_write(execution, begun)
         except _REFUSALS as error:
-            _log.warning('evidence of %s is not kept: %s', execution.id, error)
+            if execution.id not in self._deleted:
+                _log.warning('evidence of %s is not kept: %s', execution.id, error)
 
     async def _look_and_write(self, execution: Execution, begun: Begun) -> None:
         ended = await self._look_after(execution)

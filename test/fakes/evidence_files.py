@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Archives of evidence, in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 import hashlib
 import io
@@ -20,9 +21,16 @@ class InMemoryEvidenceFiles:
         """Of which executions, one after the other."""
         self.refusal = ''
         """Why nothing can be written."""
+        self.hold = asyncio.Event()
+        """Not set while a test has who writes wait."""
+        self.hold.set()
+        self.writes = 0
+        """How many began to."""
 
     async def keep(self, execution_id: str, parts: Sequence[Part]) -> None:
         """Keep an archive; NotKept where the test says why."""
+        self.writes += 1
+        await self.hold.wait()
         if self.refusal:
             raise NotKept(self.refusal)
         content = io.BytesIO()

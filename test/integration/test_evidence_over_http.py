@@ -229,6 +229,24 @@ async def test_what_is_deleted_meanwhile_leaves_no_evidence(
     assert api.seen.files.kept == {}
 
 
+async def test_nobody_is_warned_that_there_is_no_evidence_of_what_is_deleted(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its folder goes while it is written: that is as it should be."""
+    api.seen.files.hold.clear()
+    script_id = await api.upload(ENTITY, evidence='always')
+    execution_id, script = await api.running(ENTITY, script_id)
+    script.exit()
+    await wait_until(lambda: api.seen.files.writes == 1, what='a write')
+    await api.request('DELETE', f'/executions/{execution_id}')
+    api.seen.files.refusal = 'no such file'
+    api.seen.files.hold.set()
+    await wait_until(
+        lambda: not api.seen.keeping.is_keeping(execution_id), what='evidence that is given up'
+    )
+    assert 'is not kept' not in caplog.text
+
+
 async def test_where_no_bag_can_be_recorded_that_is_said_at_once(api: Api) -> None:
     """By the name of what is missing, to who uploads a script or makes an instance."""
     script_id = await api.upload(ENTITY)
