@@ -26,6 +26,7 @@ from gateway_node.ros.lifecycle_feed import LifecycleFeed
 from gateway_node.ros.parameter_feed import ParameterFeed
 from gateway_node.ros.readings import Batch, OnDiagnostics
 from gateway_node.ros.topic_feed import TopicFeed
+from gateway_node.ros.ways import give_way
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class Feeds:
         """Have each look at the graph."""
         for key in self._feeds:
             self._look(key, now)
+            give_way()
 
     def close(self) -> None:
         """Leave nothing behind on the node."""

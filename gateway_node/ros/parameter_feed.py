@@ -14,6 +14,7 @@ from gateway_node.ros.message_fields import as_json, ValueMissing
 from gateway_node.ros.readings import Batch
 from gateway_node.ros.service_questions import ServiceQuestions
 from gateway_node.ros.topic_reader import TopicReader
+from gateway_node.ros.ways import give_way
 
 _EVENT = 'rcl_interfaces/msg/ParameterEvent'
 _KEPT_EVENTS = 1000
@@ -52,6 +53,7 @@ class ParameterFeed:
         self._events.follow((_EVENT,))
         for questions in self._questions.values():
             questions.look(now)
+            give_way()
         for source in self._wanted:
             fault = self._questions[source.node].fault
             if fault:

@@ -12,7 +12,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.guard_condition import GuardCondition
 from rclpy.node import Node
 
-from gateway_node.conditions.sources import Reading, RobotSource
+from gateway_node.conditions.sources import Reading, RobotSource, TopicValue
 from gateway_node.entities.values import NodeName
 from gateway_node.ros.hidden_node import hidden_node
 from gateway_node.ros.readings import OnDiagnostics, Readings
@@ -147,12 +147,12 @@ class ValuesThread:
             if self._readings.waits and now >= send_at:
                 self._readings.send()
                 send_at = now + self._interval_sec
-            self._surviving(executor, min(look_at, send_at if self._readings.waits else look_at))
+            self._surviving(executor)
         feeds.close()
 
-    def _surviving(self, executor: SingleThreadedExecutor, until: float) -> None:
+    def _surviving(self, executor: SingleThreadedExecutor) -> None:
         try:
-            self._spin(executor, until)
+            self._spin(executor)
         except Exception as error:
             # One callback failed; the others have to go on, though not in a busy loop.
             if type(error) not in self._failures:
@@ -160,18 +160,24 @@ class ValuesThread:
                 _log.exception('a value of the robot could not be read; this is logged once')
             self._pause(self._interval_sec)
 
-    def _spin(self, executor: SingleThreadedExecutor, until: float) -> None:
-        """Take what comes until some time, or what is there of one moment."""
+    def _spin(self, executor: SingleThreadedExecutor) -> None:
+        """Take what comes next, or the newest of each topic at this moment.
+
+        The executor gives each that is ready its turn only as long as it is called with the same
+        timeout: with another one it begins anew, and a topic that floods goes before all others.
+        """
         self._seen.clear()
         self._sees = False
-        executor.spin_once(timeout_sec=max(0.0, until - time.monotonic()))
+        executor.spin_once(timeout_sec=self._interval_sec if self._readings.waits else LOOK_SEC)
         if not self._samples or not self._sees:
             return
         begun = time.monotonic()
-        while self._sees:
+        topics = {each.topic for each in self._wanted if isinstance(each, TopicValue)}
+        while self._sees and not self._seen >= topics:
             self._sees = False
             # Else nobody else's turn would come before all are read.
             time.sleep(0)
+            # Once all that were ready had their turn, it says that it waited.
             executor.spin_once(timeout_sec=0)
         self._readings.send()
         self._pause(max(0.0, begun + self._interval_sec - time.monotonic()))
@@ -184,8 +190,7 @@ class ValuesThread:
             self._woken.wait(sec)
 
     def _on_message(self, topic: str) -> None:
-        # A topic that has its turn again was flooded meanwhile: it would never be the last one.
-        self._sees = topic not in self._seen
+        self._sees = True
         self._seen.add(topic)
 
     def _new_wishes(self) -> Mapping[RobotSource, int] | None:

@@ -40,6 +40,7 @@ from gateway_node.ros.robot_values import RosRobotValues
 
 OWN_NODE = NodeName(namespace='/', name='gateway_node')
 RATE_HZ = 50.0
+AS_FAST_AS_IT_CAN = 1e6
 TEXT = 'std_msgs/msg/String'
 ARRAY = 'diagnostic_msgs/msg/DiagnosticArray'
 _topics = (f'/topic_{number}' for number in itertools.count())
@@ -136,6 +137,31 @@ async def test_a_topic_is_subscribed_to_once_and_only_while_it_is_watched(
     await wait_until(lambda: not looks.count_subscribers(topic), what='nobody subscribes')
     await wait_until(lambda: not _own_threads(), what='the thread has ended')
     assert '_gateway_node_values' not in looks.get_node_names()
+
+
+@pytest.mark.parametrize('every', [False, True])
+async def test_topics_that_flood_have_their_turn_equally_often(
+    values: RosRobotValues, part: RobotPart, topic: str, *, every: bool
+) -> None:
+    """None of them goes before another one, nor before answers of nodes."""
+    with robot_part('another') as another:
+        topics = {topic: part, f'{topic}_too': another}
+        watched = [
+            Watched(values, TopicValue(topic=each, field='data', every=every)) for each in topics
+        ]
+        for name, publisher in topics.items():
+            publisher.publish(name, 1.0, hz=AS_FAST_AS_IT_CAN)
+        for each in watched:
+            await each.value(1.0)
+        before = [len(each.readings) for each in watched]
+        await Watched(values, ParameterValue(node='/another', name='use_sim_time')).value(False)
+
+        def counts() -> list[int]:
+            return [len(each.readings) - seen for each, seen in zip(watched, before, strict=True)]
+
+        await wait_until(lambda: min(counts()) > 20, what='some of each')
+        assert max(counts()) < 5 * min(counts())
+        part.do(quiet=topic)
 
 
 async def test_who_watches_later_is_told_what_is_known(

@@ -33,7 +33,7 @@ class Part:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publishers: dict[str, list[Any]] = {}
-        self._floods: dict[str, threading.Event] = {}
+        self._floods: dict[str, tuple[threading.Event, threading.Thread]] = {}
 
     def publish(self, order: dict[str, Any]) -> None:
         """Publish a message, over and over where there is a rate."""
@@ -47,10 +47,12 @@ class Part:
         messages += [bytes.fromhex(each) for each in order.get('raw', ())]
         if 'hz' in order:
             if topic in self._floods and not order.get('another'):
-                self._floods.pop(topic).set()
-            end = self._floods[topic] = threading.Event()
+                self._still(topic)
+            end = threading.Event()
             flooding = (publishers[-1], messages[0], order['hz'], end)
-            threading.Thread(target=_flood, args=flooding, daemon=True).start()
+            flood = threading.Thread(target=_flood, args=flooding, daemon=True)
+            self._floods[topic] = (end, flood)
+            flood.start()
             return
         for message in messages:
             publishers[-1].publish(message)
@@ -58,9 +60,19 @@ class Part:
     def quiet(self, topic: str) -> None:
         """Publish a topic no more."""
         if topic in self._floods:
-            self._floods.pop(topic).set()
+            self._still(topic)
         for publisher in self._publishers.pop(topic):
             self._node.destroy_publisher(publisher)
+
+    def _still(self, topic: str) -> None:
+        end, flood = self._floods.pop(topic)
+        end.set()
+        flood.join()
+
+    def end(self) -> None:
+        """Publish nothing any more."""
+        for topic in list(self._publishers):
+            self.quiet(topic)
 
     def obey(self, order: dict[str, Any]) -> None:
         """Do one thing."""
@@ -149,6 +161,7 @@ def main() -> None:
         part.obey(json.loads(line))
         _say('done')
     # In order, so that it leaves the graph.
+    part.end()
     executor.shutdown()
     if spinning.is_alive():
         spinning.join()
