@@ -237,6 +237,18 @@ class ParentForeign(Exception):
         self.own = own
 
 
+class OutlivesScript(Exception):
+    """A script wants by its credential what would act for its starter when it has ended."""
+
+    def __init__(self, own: str, what: str) -> None:
+        super().__init__(
+            f'the credential of {own} ends with it, and {what} would act with its rights later; '
+            "allowed: executions with execution_type 'now', and all else with a credential of "
+            'your own'
+        )
+        self.own = own
+
+
 class ChildLimitReached(Exception):
     """As many children of an execution are open as may be."""
 

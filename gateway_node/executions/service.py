@@ -333,8 +333,8 @@ class ExecutionService:
             FeatureNotAvailable: the script's kind or its proof of proximity.
             StartUnattended: a script that requires such a proof starts later, or on several.
             What `ProximityCheck.check` raises: who starts it has not proven to be there.
-            ParentForeign, ParentNotRunning, ChildLimitReached, GenerationLimitReached: of a
-                script's own start.
+            ParentForeign, ParentNotRunning, ChildLimitReached, GenerationLimitReached,
+            OutlivesScript: of a script's own start.
         """
         actor = asking(request, actor)
         if not actor.scope.is_everything:

@@ -15,6 +15,7 @@ from gateway_node.executions.candidates import Admitted, Candidate
 from gateway_node.executions.errors import (
     EntityLocked,
     ExpiryPast,
+    OutlivesScript,
     ParentForeign,
     ParentNotRunning,
 )
@@ -123,6 +124,8 @@ class Starts:
         """
         if request.secrets:
             raise SecretsMissing(request.secrets)
+        if request.execution_type is not ExecutionType.NOW and actor.execution is not None:
+            raise OutlivesScript(actor.execution, 'a schedule')
         if request.callback is not None:
             self._check_callback(request.callback)
         ancestors = self._families.ancestors_of_child(_parent_of(request, actor))
@@ -240,14 +243,13 @@ def _parent_of(request: StartRequest, actor: Actor) -> str | None:
     """Return the parent of what is to be started; ParentForeign.
 
     What a script starts is a child of its execution, and of no other: nothing else is revoked
-    with it. A schedule, and what is started again, has no parent of that kind.
+    with it. What is started again has no parent of that kind.
     """
     if actor.execution is None or request.parent == actor.execution:
         return request.parent
     if request.parent is not None:
         raise ParentForeign(request.parent, actor.execution)
-    is_child = request.execution_type is ExecutionType.NOW and request.again is None
-    return actor.execution if is_child else None
+    return actor.execution if request.again is None else None
 
 
 def expiring(request: StartRequest, now: datetime.datetime, up_sec: float) -> StartRequest:

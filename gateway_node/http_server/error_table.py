@@ -168,6 +168,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     executions.NothingToStart: _NOT_FOUND,
     executions.ParentNotRunning: _CONFLICT,
     executions.ParentForeign: _NO_ACCESS,
+    executions.OutlivesScript: _NO_ACCESS,
     executions.ChildLimitReached: _vendor(429, 'limit-children', _RETRY),
     executions.GenerationLimitReached: _vendor(429, 'limit-depth'),
     executions.CallbackRefused: _INVALID_PARAMETER,

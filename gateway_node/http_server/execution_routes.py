@@ -24,6 +24,7 @@ from gateway_node.executions.errors import (
     LinePaused,
     NothingToStart,
     OpenLimitReached,
+    OutlivesScript,
     ParentForeign,
     ParentNotRunning,
     RunnerUnavailable,
@@ -101,6 +102,7 @@ _START = (
 )
 ERRORS_OF_START = (
     *_START,
+    OutlivesScript,
     ParentForeign,
     ParentNotRunning,
     ChildLimitReached,

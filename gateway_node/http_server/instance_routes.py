@@ -11,6 +11,7 @@ from gateway_node.executions.errors import (
     FeatureNotAvailable,
     IdempotencyKeyReused,
     InstanceAlreadyRunning,
+    OutlivesScript,
     RunnerUnavailable,
     StoreUnavailable,
     TimeoutTooLong,
@@ -38,6 +39,7 @@ _ONE = (*ERRORS_OF_SCRIPT, InstanceNotFound)
 _MAKE = (
     EntityLocked,
     BeyondScope,
+    OutlivesScript,
     ParametersInvalid,
     TimeoutTooLong,
     FeatureNotAvailable,

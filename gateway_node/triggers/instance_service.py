@@ -12,7 +12,7 @@ from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.documents import changed_fields
-from gateway_node.executions.errors import StoreUnavailable
+from gateway_node.executions.errors import OutlivesScript, StoreUnavailable
 from gateway_node.executions.events import EventKind, Happening
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.instance_refs import InstanceRef, KeptInstance
@@ -144,6 +144,7 @@ class Instances:
             InstanceRefused: with all that is wrong in the document.
             InstanceExists, InstanceLimitReached, EntityLocked, StoreUnavailable: as their names
             say.
+            OutlivesScript: a script makes it, by the credential of its execution.
             What `InstanceChecks.check` raises.
         """
         definition = await self._read(document)
@@ -262,6 +263,8 @@ class Instances:
 
     async def _checked(self, instance: Instance, actor: Actor) -> Instance:
         """Return an instance with what was confirmed of its script."""
+        if actor.execution is not None:
+            raise OutlivesScript(actor.execution, 'an instance')
         self._guard.check(instance.ref.entity, actor)
         order = await self._checks.check(instance, actor)
         text = order.script.confirmation if instance.definition.confirmed else None

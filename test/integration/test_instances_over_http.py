@@ -484,6 +484,32 @@ async def test_who_is_narrowed_to_entities_may_not_look_at_the_graph(tmp_path: P
         assert (made.rights.name, made.rights.scope) == ('some', Scope(entities=(ARM,)))
 
 
+async def test_a_script_makes_no_instance(tmp_path: Path) -> None:
+    """By the credential of its execution, which ends with it: the instance would act with the
+    rights of who started the script for ever."""
+    tokens = {
+        'all': Credential(name='all', role=Role.ADMIN),
+        'of_script': Credential(name='all', role=Role.ADMIN, execution='exec_1'),
+    }
+    authentication = Authentication([KnownTokens(tokens)])
+    async with serve_api(tmp_path, authentication=authentication) as api:
+        api.client.headers.update(bearer('all'))
+        _, path = await script_and_path(api)
+        made = await create(api, path)
+        for method, where in (('POST', path), ('PUT', f'{path}/when_hot')):
+            status, body = await api.json(
+                method, where, json=WHEN_HOT, headers=bearer('of_script')
+            )
+            assert (status, body['error_code']) == (403, 'insufficient-access-rights')
+            assert 'the credential of exec_1 ends with it, and an instance' in body['message']
+        assert (await api.json('GET', f'{path}/when_hot'))[1]['version'] == made['version']
+        action = {'action': 'disable'}
+        status, body = await api.json(
+            'POST', f'{path}/when_hot/actions', json=action, headers=bearer('of_script')
+        )
+        assert (status, body['enabled']) == (200, False)
+
+
 async def test_instances_are_seen_with_their_script(tmp_path: Path) -> None:
     """Who does not see the script hears of none."""
     async with known_clients(tmp_path, other=Scope(scripts=('other*',))) as api:

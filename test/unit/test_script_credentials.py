@@ -14,7 +14,7 @@ from gateway_node.access.credentials import Credential
 from gateway_node.access.script_credentials import PREFIX, ScriptCredentials
 from gateway_node.executions.active_execution import ActiveExecution
 from gateway_node.executions.actors import Actor, Role
-from gateway_node.executions.errors import ParentForeign, SpawnFailed
+from gateway_node.executions.errors import OutlivesScript, ParentForeign, SpawnFailed
 from gateway_node.executions.events import Event
 from gateway_node.executions.rights import Rights
 from gateway_node.executions.scopes import Scope
@@ -143,15 +143,17 @@ async def test_a_script_names_no_other_parent(stage: Stage) -> None:
         )
 
 
-async def test_a_schedule_that_a_script_makes_is_no_child(stage: Stage) -> None:
-    """Its parent does not outlive the gateway."""
+@pytest.mark.parametrize(
+    'execution_type', [each for each in ExecutionType if each is not ExecutionType.NOW]
+)
+async def test_a_script_makes_no_schedule(stage: Stage, execution_type: ExecutionType) -> None:
+    """It would act with the rights of who started the script, when its credential has ended."""
     parent, _ = await started(stage)
-    request = StartRequest(execution_type=ExecutionType.ON_RESTART)
     script_id = await stage.upload()
-    schedule = await stage.service.start(APP, script_id, request, actor=as_script(parent))
-    assert (schedule.parent, schedule.ancestors) == (None, ())
-    assert schedule.rights == parent.rights
-    await stage.stop(schedule)
+    request = StartRequest(execution_type=execution_type)
+    with pytest.raises(OutlivesScript, match=f'of {parent.id} ends with it, and a schedule'):
+        await stage.service.start(APP, script_id, request, actor=as_script(parent))
+    assert stage.service.scheduled_scripts() == frozenset()
 
 
 def test_a_token_of_another_kind_is_none_of_these() -> None:
