@@ -64,7 +64,7 @@ class ScriptInstances:
         self,
         name: str,
         *,
-        confirmed: bool | None = None,
+        confirmed: bool | str | None = None,
         proximity_response: str | None = None,
         idempotency_key: str | None = None,
     ) -> Execution:

@@ -182,7 +182,8 @@ class StartOptions(TypedDict, total=False):
     expires_at: datetime | str | None
     callback: str | None
     parent: str | None
-    confirmed: bool | None
+    confirmed: bool | str | None
+    """True, or the text that was read, and that alone is confirmed."""
     proximity_response: str | None
 
 

@@ -16,7 +16,7 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.accepted_scripts import AcceptedScripts
 from gateway_node.executions.candidates import Admitted, Candidate, refusals_end_it
-from gateway_node.executions.confirmations import ConfirmationNeeded
+from gateway_node.executions.confirmations import ConfirmationNeeded, is_confirmed
 from gateway_node.executions.errors import (
     GatewayShuttingDown,
     NotStartable,
@@ -239,7 +239,7 @@ class Admission:
             order = await self._checks.check(self._orders.of(candidate, script))
             if order.secrets and candidate.schedule_id is not None:
                 raise SecretsScheduled(order.secrets)
-            if script.confirmation is not None and not candidate.confirmed:
+            if not is_confirmed(script.confirmation, candidate.confirmed):
                 raise ConfirmationNeeded.of(order)
             self._proven.check_attended(candidate, script)
             # Before it has a place: to wait for a value holds nobody up.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.confirmations import Confirmed
 from gateway_node.executions.errors import (
     FeatureNotAvailable,
     NotStartable,
@@ -57,7 +58,7 @@ class Candidate:
     """When its start comes too late, by the time that all gateways on its store were up."""
     queue: bool = True
     """Whether a client's start waits where there is no place, and is not refused."""
-    confirmed: bool = True
+    confirmed: Confirmed = True
     """Whether what the script says in its `confirmation` is; of what is accepted it was."""
     proof: Proof | None = None
     """What whoever asks says of being beside the robot; None where nobody stands there."""

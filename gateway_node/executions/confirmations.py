@@ -1,11 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What has to be confirmed before a script is executed, where its metadata say so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.masking import masked
+
+Confirmed = bool | str
+"""What is said of it: True, whatever it is; or the text that was read, and that alone."""
+
+
+def is_confirmed(text: str | None, confirmed: Confirmed) -> bool:
+    """Tell whether what a script says, if anything, is confirmed."""
+    return text is None or confirmed is True or confirmed == text
+
+
+def together(texts: Iterable[str]) -> str:
+    """Return what several scripts say, each text once."""
+    return '\n\n'.join(dict.fromkeys(texts))
 
 
 class ConfirmationNeeded(Exception):
@@ -22,7 +35,7 @@ class ConfirmationNeeded(Exception):
     ) -> None:
         """`texts` are what the scripts say, by the paths of their entities; `secrets` where in the
         parameters MASK stands, JSON Pointers."""
-        text = '\n\n'.join(dict.fromkeys(texts.values()))
+        text = together(texts.values())
         super().__init__(f'to be confirmed with "confirmed": true: {text}')
         self.texts = texts
         self.parameters = parameters

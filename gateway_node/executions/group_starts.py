@@ -17,7 +17,11 @@ from gateway_node.executions.active_groups import ActiveGroups, limit_of
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import Admitted, Candidate
-from gateway_node.executions.confirmations import ConfirmationNeeded
+from gateway_node.executions.confirmations import (
+    ConfirmationNeeded,
+    Confirmed,
+    together,
+)
 from gateway_node.executions.errors import NothingToStart
 from gateway_node.executions.events import Change, Happening
 from gateway_node.executions.globs import covered, is_pattern, paths_like
@@ -118,7 +122,7 @@ class GroupStarts:
                 self._ids.next(asked_at),
                 entity,
                 script.id,
-                start,
+                replace(start, confirmed=chosen.confirmed(script, start.confirmed)),
                 ancestors=(group_id,),
                 group=limit_of(group),
                 identity=actor.name,
@@ -269,6 +273,13 @@ class _Chosen:
         ]
         if attended:
             raise StartUnattended.on_several(attended)
+
+    def confirmed(self, script: Script, confirmed: Confirmed) -> Confirmed:
+        """Return what is said of one of the scripts by who confirms what all of them say."""
+        texts = [each.confirmation for _, each in self.scripts if each.confirmation is not None]
+        if isinstance(confirmed, str) and confirmed == together(texts):
+            return script.confirmation or True
+        return confirmed is True
 
     @property
     def script_name(self) -> str:

@@ -9,6 +9,7 @@ import enum
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.again import repetition_of
+from gateway_node.executions.confirmations import Confirmed
 from gateway_node.executions.errors import ExecutionNotStoppable
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.pages import KeysetPage, MAX_LIMIT
@@ -98,12 +99,17 @@ class Many:
         return Acted(executions=tuple(map(_of, found)), truncated=page.more is not None)
 
     async def act(
-        self, action: Action, wanted: ExecutionFilter, *, actor: Actor, confirmed: bool = False
+        self,
+        action: Action,
+        wanted: ExecutionFilter,
+        *,
+        actor: Actor,
+        confirmed: Confirmed = False,
     ) -> Acted:
         """Act on what is wanted; StoreUnavailable where it cannot be found.
 
         What is amiss with one keeps nothing from the others. `confirmed` as in a start, of what is
-        started again.
+        started again; nobody proves to be beside the robot for many, so no codes are shown.
         """
         found = await self.find(action, wanted)
         turns = asyncio.Semaphore(1 if action is Action.RETRY else _AT_ONCE)
@@ -120,7 +126,7 @@ class Many:
         return replace(found, executions=tuple(reversed(acted)))
 
     async def _act_on(
-        self, one: ActedOn, action: Action, actor: Actor, *, confirmed: bool
+        self, one: ActedOn, action: Action, actor: Actor, *, confirmed: Confirmed
     ) -> ActedOn:
         entity, script_id, execution_id = one.entity, one.script_id, one.execution_id
         match action:
@@ -128,7 +134,7 @@ class Many:
                 await self._service.delete(entity, script_id, execution_id, actor=actor)
             case Action.RETRY:
                 execution = await self._questions.get(entity, script_id, execution_id)
-                wish = replace(repetition_of(execution), confirmed=confirmed)
+                wish = replace(repetition_of(execution), confirmed=confirmed, attended=False)
                 again = await self._service.start(entity, script_id, wish, actor=actor)
                 return replace(one, again=again)
             case Action.STOP | Action.FORCED_TERMINATION:

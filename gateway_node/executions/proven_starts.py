@@ -22,7 +22,7 @@ class ProvenStarts:
         if candidate.schedule_id is not None:
             raise StartUnattended.by_schedule(script.id)
         if candidate.proof is None:
-            raise StartUnattended.on_several([candidate.entity.path])
+            raise _unattended(candidate, script)
 
     async def prove(self, candidate: Candidate, script: Script) -> None:
         """Have a client's start proven, once; raises what `ProximityCheck.check` raises."""
@@ -48,3 +48,11 @@ class ProvenStarts:
     def forget(self, execution_id: str) -> None:
         """Forget one that has left."""
         self._proven.discard(execution_id)
+
+
+def _unattended(candidate: Candidate, script: Script) -> StartUnattended:
+    if candidate.group is not None:
+        return StartUnattended.on_several([candidate.entity.path])
+    if candidate.instance is not None:
+        return StartUnattended.by_trigger(script.id)
+    return StartUnattended.among_many(script.id)

@@ -142,7 +142,7 @@ class ProximityUnavailable(Exception):
 
 class StartUnattended(Exception):
     """A script that requires a proof of proximity is started by who stands there: neither by a
-    schedule nor by a trigger, nor on several entities."""
+    schedule nor by a trigger, nor on several entities, nor among many."""
 
     def __init__(self, path: str, reason: str) -> None:
         """Take where the request says otherwise, and a `reason` that continues a sentence."""
@@ -166,6 +166,15 @@ class StartUnattended(Exception):
             'stands there; allowed: none, and a start by hand'
         )
         return cls('/start_triggers', reason)
+
+    @classmethod
+    def among_many(cls, script_id: str) -> 'StartUnattended':
+        """Return the refusal of one of many that are started again."""
+        reason = (
+            f'would start script {script_id!r}, which requires a proof of proximity, among many; '
+            'start it again by itself'
+        )
+        return cls('/body/action', reason)
 
     @classmethod
     def on_several(cls, entities: Sequence[str]) -> 'StartUnattended':

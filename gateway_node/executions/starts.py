@@ -12,6 +12,7 @@ from gateway_node.executions.active_executions import ActiveExecutions
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import Admitted, Candidate
+from gateway_node.executions.confirmations import Confirmed
 from gateway_node.executions.errors import (
     EntityLocked,
     ExpiryPast,
@@ -70,10 +71,12 @@ class StartRequest:
     """When that is over, by the time that all gateways on the store were up."""
     queue: bool = True
     """Whether it waits in line where there is no place, and is not refused."""
-    confirmed: bool = False
+    confirmed: Confirmed = False
     """Whether what the script says in its `confirmation` is confirmed."""
     proximity_response: str | None = field(default=None, repr=False)
     """What proves that who starts it is beside the robot."""
+    attended: bool = True
+    """Whether who wants it may stand beside the robot: not where it is one of many."""
     again: str | None = None
     """The id of the execution that it repeats."""
     key: IdempotencyKey | None = None
@@ -141,7 +144,7 @@ class Starts:
             request,
             schedule_id=schedule_id,
             ancestors=ancestors,
-            proof=Proof(by=actor, response=request.proximity_response),
+            proof=_proof_of(request, actor),
             identity=actor.name,
             scope=actor.scope,
         )
@@ -316,6 +319,14 @@ def asking(request: StartRequest, actor: Actor) -> Actor:
     if instance is None or instance.trigger is None:
         return actor
     return acting_with(instance.rights)
+
+
+def _proof_of(request: StartRequest, actor: Actor) -> Proof | None:
+    """Return what whoever wants a start says of being there; None where nobody stands there."""
+    instance = request.instance
+    if not request.attended or (instance is not None and instance.trigger is not None):
+        return None
+    return Proof(by=actor, response=request.proximity_response)
 
 
 def _trigger_of(request: StartRequest, actor: Actor) -> Trigger:

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, replace
 
+from gateway_node.executions.confirmations import Confirmed
 from gateway_node.executions.many import ActedOn, Action
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.error_table import error_told
@@ -13,6 +14,7 @@ from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.fields import Choice, Flag
 from gateway_node.http_server.filter_field import Filter
 from gateway_node.http_server.representations import Json
+from gateway_node.http_server.start_bodies import Confirmation
 from gateway_node.http_server.subjects import Nothing
 from gateway_node.http_server.takes import member, optional
 
@@ -24,7 +26,7 @@ class ActionBody:
     action: Action = member(Choice(Action))
     filter: ExecutionQuery = member(Filter())
     dry_run: bool = optional(Flag(), default=False)
-    confirmed: bool = optional(Flag(), default=False)
+    confirmed: Confirmed = optional(Confirmation(), default=False)
 
 
 async def act_on_executions(call: Call[Nothing, ActionBody]) -> Answer:

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 import enum
 from typing import Any
 
+from gateway_node.executions.confirmations import Confirmed
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.errors import InvalidParameter
 from gateway_node.http_server.executions import answer_start, WaitsForEnd
-from gateway_node.http_server.fields import Choice, Field, Flag, refused, Text
+from gateway_node.http_server.fields import Choice, Field, refused, Text
 from gateway_node.http_server.instance_answers import instance_detail, instance_summary
 from gateway_node.http_server.once import made_once, MadeOnce
 from gateway_node.http_server.parts import OfKnown
 from gateway_node.http_server.representations import Json, listing
+from gateway_node.http_server.start_bodies import Confirmation
 from gateway_node.http_server.subjects import find_entity, OfScript
 from gateway_node.http_server.takes import member, optional, path
 from gateway_node.scripts.errors import InstanceRefused, ScriptNotFound
@@ -79,7 +81,7 @@ class InstanceStartBody:
     """What a client says to start an instance by hand; what it is given, the instance says."""
 
     execution_type: NowOnly = optional(Choice(NowOnly), default=NowOnly.NOW)
-    confirmed: bool = optional(Flag(), default=False)
+    confirmed: Confirmed = optional(Confirmation(), default=False)
     proximity_response: str | None = optional(Text(), default=None)
 
 

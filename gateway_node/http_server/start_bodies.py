@@ -7,6 +7,7 @@ import datetime
 from typing import Any
 
 from gateway_node.document_fields import MIN_TIMEOUT_SEC
+from gateway_node.executions.confirmations import Confirmed
 from gateway_node.executions.starts import RUNS_NOW, StartRequest
 from gateway_node.executions.values import ExecutionType
 from gateway_node.http_server.errors import InvalidParameter
@@ -14,10 +15,13 @@ from gateway_node.http_server.fields import (
     Arguments,
     Choice,
     ExecutionId,
+    Field,
     Flag,
     Integer,
     JsonObject,
     Number,
+    refused,
+    shown,
     Text,
 )
 from gateway_node.http_server.query_fields import Moment
@@ -37,11 +41,25 @@ PARAMETERS = JsonObject(max_names=MAX_PARAMETERS)
 ARGUMENTS = Arguments(max_items=MAX_ARGUMENTS, max_bytes=MAX_ARGUMENT_BYTES)
 
 
+class Confirmation(Field[Confirmed]):
+    """True, or the text that is confirmed."""
+
+    def read(self, value: object) -> Confirmed:
+        """Return it."""
+        if not isinstance(value, (bool, str)):
+            raise refused(f'is {shown(value)}; allowed: true, false, or what is confirmed')
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Tell both forms."""
+        return {'type': ['boolean', 'string']}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StartOptions:
     """What a client may say with any start, beside what the script is given."""
 
-    confirmed: bool = optional(Flag(), default=False)
+    confirmed: Confirmed = optional(Confirmation(), default=False)
     proximity_response: str | None = optional(Text(), default=None)
     timeout_sec: float | None = optional(Number(MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC), default=None)
     priority: int = optional(PRIORITY, default=DEFAULT_PRIORITY)

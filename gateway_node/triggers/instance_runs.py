@@ -2,6 +2,7 @@
 """What runs of instances: started by hand or by a trigger, and stopped."""
 
 from gateway_node.executions.actors import Actor
+from gateway_node.executions.confirmations import Confirmed
 from gateway_node.executions.errors import ExecutionNotFound, ExecutionNotStoppable
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.instance_refs import InstanceRef
@@ -29,7 +30,7 @@ class InstanceRuns:
         actor: Actor,
         trigger: Trigger | None = None,
         queue: bool = True,
-        confirmed: bool = False,
+        confirmed: Confirmed = False,
         proximity_response: str | None = None,
         key: IdempotencyKey | None = None,
     ) -> Execution:

@@ -7,6 +7,7 @@ import enum
 import json
 from typing import Any
 
+from gateway_node.executions.confirmations import Confirmed
 from gateway_node.executions.idempotency import IdempotencyKey
 from gateway_node.executions.instance_refs import InstanceRef, InstanceStart, TriggerRef
 from gateway_node.executions.rights import Rights
@@ -46,7 +47,7 @@ class Instance:
         trigger: Trigger | None = None,
         *,
         queue: bool = True,
-        confirmed: bool = False,
+        confirmed: Confirmed = False,
         proximity_response: str | None = None,
         key: IdempotencyKey | None = None,
     ) -> StartRequest:

@@ -62,6 +62,25 @@ async def test_a_start_is_confirmed_by_a_second_request(tmp_path: Path) -> None:
         assert 'confirmed' not in shown
 
 
+async def test_a_start_may_name_what_it_confirms(tmp_path: Path) -> None:
+    """As the refusal told it: what the script came to say since is told, and not confirmed."""
+    async with serve_api(tmp_path) as api:
+        script_id = await api.upload(ENTITY, confirmation='Nothing moves.')
+        script = f'/{ENTITY}/scripts/{script_id}'
+        body: dict[str, Any] = {'execution_type': 'now'}
+        _, refused = await api.json('POST', f'{script}/executions', json=body)
+        body['confirmed'] = refused['parameters']['confirmation']
+        new = form(b'false\n', 'check.sh', {'confirmation': TEXT})
+        assert (await api.json('PUT', script, data=new))[0] == 200
+        status, refused = await api.json('POST', f'{script}/executions', json=body)
+        assert (status, refused['parameters']['confirmation']) == (409, TEXT)
+        body['confirmed'] = TEXT
+        assert (await api.json('POST', f'{script}/executions', json=body))[0] == 202
+        body['confirmed'] = 1
+        status, refused = await api.json('POST', f'{script}/executions', json=body)
+        assert (status, refused['error_code']) == (400, 'invalid-parameter')
+
+
 async def test_a_retry_is_confirmed_as_a_start_is(tmp_path: Path) -> None:
     """By its own request, and as an action on many; shown is what would be given again."""
     async with serve_api(tmp_path) as api:

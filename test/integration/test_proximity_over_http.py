@@ -212,16 +212,21 @@ async def test_a_start_that_is_sent_again_under_its_key_is_proven_once(tmp_path:
 
 
 async def test_a_retry_is_proven_as_a_start_is(tmp_path: Path) -> None:
-    """By its own request; the action on many gives no proof, and is told the challenge."""
+    """By its own request: nobody stands beside many robots, so an action on many has no code
+    shown."""
     async with cell(tmp_path) as here:
         script = await here.upload()
         over = await here.ended(script)
         retry = f'/executions/{over}/retry'
-        status, refused = await here.api.json('POST', retry)
-        assert status == 409
+        shown = len(here.display.shown)
         many = {'action': 'retry', 'filter': {}}
         _, acted = await here.api.json('POST', '/executions/actions', json=many)
-        assert [each['error'] for each in acted['items']] == [refused]
+        (error,) = [each['error'] for each in acted['items']]
+        assert error['error_code'] == 'invalid-parameter'
+        assert 'among many; start it again by itself' in error['message']
+        assert len(here.display.shown) == shown
+        status, _ = await here.api.json('POST', retry)
+        assert status == 409
         body = {'proximity_response': here.display.code}
         status, _ = await here.api.json('POST', retry, json=body)
         assert status == 202

@@ -14,6 +14,7 @@ from execution_stage import (
 import pytest
 
 from gateway_node.entities.values import GraphSnapshot, NodeName
+from gateway_node.executions.actors import GATEWAY
 from gateway_node.executions.confirmations import ConfirmationNeeded
 from gateway_node.executions.errors import (
     ConcurrencyLimitReached,
@@ -25,6 +26,7 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.group_starts import GroupRequest
+from gateway_node.executions.instance_refs import InstanceStart
 from gateway_node.executions.pages import KeysetPage
 from gateway_node.executions.proximity import (
     NoProximityCheck,
@@ -34,7 +36,7 @@ from gateway_node.executions.proximity import (
     ProximityRefused,
     StartUnattended,
 )
-from gateway_node.executions.values import ExecutionType
+from gateway_node.executions.values import ExecutionType, Trigger, TriggerType
 from gateway_node.scripts.errors import ParametersInvalid, ScriptNotFound
 from gateway_node.scripts.values import Retries
 
@@ -192,6 +194,17 @@ async def test_no_group_starts_what_requires_a_proof(stage: Stage) -> None:
     with pytest.raises(StartUnattended, match=f'{APP.path}, {host.path}') as refused:
         await stage.service.start_group(wish, stage.directory, actor=CLIENT)
     assert [each.path for each in refused.value.violations] == ['/body/entities']
+    assert (stage.proximity.checked, stage.listener.events) == ([], [])
+
+
+async def test_no_trigger_starts_what_came_to_require_a_proof(stage: Stage) -> None:
+    """Nobody is shown a code when one fires."""
+    script_id = await stage.upload(proximity_proof_required=True)
+    fired = Trigger(type=TriggerType.CONDITION, setting='/hot above 60', firing=7)
+    wish = replace(NOW, instance=InstanceStart(name='when_hot', version='1', trigger=fired))
+    with pytest.raises(StartUnattended) as refused:
+        await stage.service.start(APP, script_id, wish, actor=GATEWAY)
+    assert [each.path for each in refused.value.violations] == ['/start_triggers']
     assert (stage.proximity.checked, stage.listener.events) == ([], [])
 
 

@@ -42,10 +42,20 @@ async def test_a_start_that_does_not_confirm_is_refused_with_what_it_would_do(
     assert (await stage.runner.script(execution.id)).order.parameters == {'speed': 0.2}
 
 
+async def test_who_confirms_a_text_confirms_that_alone(stage: Stage) -> None:
+    """A script that says something else by then is not started."""
+    script_id = await stage.upload(confirmation='The arm moves fast.')
+    with pytest.raises(ConfirmationNeeded, match='The arm moves fast'):
+        await stage.service.start(APP, script_id, replace(NOW, confirmed=TEXT), actor=CLIENT)
+    said = replace(NOW, confirmed='The arm moves fast.')
+    await stage.service.start(APP, script_id, said, actor=CLIENT)
+
+
 async def test_what_needs_no_confirmation_may_be_confirmed(stage: Stage) -> None:
     """A client that always says so is not refused."""
     script_id = await stage.upload()
-    await stage.service.start(APP, script_id, CONFIRMED, actor=CLIENT)
+    for said in (True, TEXT):
+        await stage.service.start(APP, script_id, replace(NOW, confirmed=said), actor=CLIENT)
 
 
 async def test_nobody_confirms_what_would_be_refused(stage: Stage) -> None:
@@ -104,8 +114,14 @@ async def test_a_group_is_refused_with_all_that_has_to_be_confirmed(stage: Stage
     assert stage.listener.events == []
     confirmed = replace(wish, start=replace(wish.start, confirmed=True))
     await stage.service.start_group(confirmed, stage.directory, actor=CLIENT)
-    with pytest.raises(ConfirmationNeeded):
-        await stage.service.start_group(wish, stage.directory, actor=CLIENT)
+    for said in (False, TEXT, f'{TEXT}\n\nThe host is idle.'):
+        other = replace(wish, start=replace(wish.start, confirmed=said))
+        with pytest.raises(ConfirmationNeeded) as refused:
+            await stage.service.start_group(other, stage.directory, actor=CLIENT)
+        assert len(refused.value.texts) == 2
+    text = refused.value.told['confirmation']
+    as_read = replace(wish, start=replace(wish.start, confirmed=text))
+    await stage.service.start_group(as_read, stage.directory, actor=CLIENT)
 
 
 async def test_one_text_of_several_scripts_is_told_once(stage: Stage) -> None:
