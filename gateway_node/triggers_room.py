@@ -99,5 +99,5 @@ def triggers_of(
         watches=watched.watches,
         timers=watched.timers,
         clock=adapters.clock,
-        open_executions=adapters.store.open_executions,
+        records=adapters.store,
     )

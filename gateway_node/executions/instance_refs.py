@@ -60,6 +60,8 @@ class KeptInstance:
     ref: InstanceRef
     document: Mapping[str, Any] | None
     """In JSON values; None where it is gone."""
+    stays: frozenset[str] = frozenset()
+    """The conditions of its triggers that are what they were: what is kept of those stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,3 +114,5 @@ class TriggerState:
     last_fired_at: datetime.datetime | None = None
     seen_at: datetime.datetime | None = None
     """When it was last looked at, as far as that was kept, by the wall clock."""
+    fired_up_sec: float | None = None
+    """How long gateways had been up when it fired last."""

@@ -61,7 +61,7 @@ def record_news(log: LogWriter, news: Sequence[Change | Happening]) -> Iterator[
     if any(isinstance(each, Change) and not each.execution.is_open for each in news):
         count_ends(log.connection)
     events = [*log.append(happened)]
-    keep_firings(log.connection, happened, events)
+    keep_firings(log.connection, happened, events, log.up_sec)
     yield from events
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.documents import to_text
-from gateway_node.executions.events import Change, Event, EventKind, Happening
+from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.instance_refs import (
     InstanceRef,
     KeptInstance,
@@ -61,7 +61,13 @@ INSTANCES = (
     """,
 )
 
-_KEEPS_STATES = frozenset({EventKind.INSTANCE_ENABLED, EventKind.INSTANCE_DISABLED})
+OVER_RESTARTS = (
+    # How long gateways were up when it fired last: by that it may not fire again for a while.
+    'ALTER TABLE trigger_states ADD COLUMN fired_up_sec REAL',
+    # Up to where triggers have looked at the ends of executions that are in the log.
+    'ALTER TABLE store_state ADD COLUMN ends_seen INTEGER',
+)
+
 _OF_INSTANCE = 'entity = ? AND script_id = ? AND name = ?'
 _OF_TRIGGER = f'{_OF_INSTANCE} AND condition = ?'
 _ON_TRIGGER = 'ON CONFLICT (entity, script_id, name, condition) DO UPDATE'
@@ -80,17 +86,24 @@ def keep_instance(connection: sqlite3.Connection, happening: Happening) -> None:
         connection.execute(
             'INSERT OR REPLACE INTO instances VALUES (?, ?, ?, ?)', (*row, document)
         )
-    if happening.kind not in _KEEPS_STATES:
-        connection.execute(f'DELETE FROM trigger_states WHERE {_OF_INSTANCE}', row)
+    stays = tuple(instance.stays)
+    marks = ', '.join('?' * len(stays))
+    connection.execute(
+        f'DELETE FROM trigger_states WHERE {_OF_INSTANCE} AND condition NOT IN ({marks})',
+        (*row, *stays),
+    )
 
 
 def keep_firings(
-    connection: sqlite3.Connection, happened: Sequence[Happening], events: Sequence[Event]
+    connection: sqlite3.Connection,
+    happened: Sequence[Happening],
+    events: Sequence[Event],
+    up_sec: float,
 ) -> None:
     """Keep what fired, by the events that tell of it, and settle what was dropped."""
     for each, event in zip(happened, events, strict=True):
         if each.fires is not None:
-            _keep_firing(connection, each.fires, event)
+            _keep_firing(connection, each.fires, event, up_sec)
         if each.settles is not None:
             _drop(connection, each.settles)
 
@@ -105,7 +118,9 @@ def settle_with(connection: sqlite3.Connection, change: Change) -> None:
         _settle(connection, stop.firing)
 
 
-def _keep_firing(connection: sqlite3.Connection, fired: PendingFiring, event: Event) -> None:
+def _keep_firing(
+    connection: sqlite3.Connection, fired: PendingFiring, event: Event, up_sec: float
+) -> None:
     trigger = _trigger_row(fired.trigger)
     connection.execute(
         'INSERT INTO pending_firings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
@@ -113,14 +128,15 @@ def _keep_firing(connection: sqlite3.Connection, fired: PendingFiring, event: Ev
     )
     connection.execute(
         f"""
-        INSERT INTO trigger_states VALUES (?, ?, ?, ?, ?, 1, 0, ?, ?, ?) {_ON_TRIGGER} SET
+        INSERT INTO trigger_states VALUES (?, ?, ?, ?, ?, 1, 0, ?, ?, ?, ?) {_ON_TRIGGER} SET
             truth = coalesce(excluded.truth, truth),
             fired = fired + 1,
             last_firing = excluded.last_firing,
             last_fired_at = excluded.last_fired_at,
-            seen_at = excluded.seen_at
+            seen_at = excluded.seen_at,
+            fired_up_sec = excluded.fired_up_sec
         """,
-        (*trigger, fired.truth, event.sequence, rfc3339(event.at), rfc3339(event.at)),
+        (*trigger, fired.truth, event.sequence, rfc3339(event.at), rfc3339(event.at), up_sec),
     )
 
 
@@ -180,8 +196,12 @@ def keep_truths(
     connection: sqlite3.Connection,
     truths: Mapping[TriggerRef, bool | None],
     at: datetime.datetime,
+    ends_seen: int | None,
 ) -> None:
-    """Keep the last truths of conditions, and that they were looked at."""
+    """Keep the last truths of conditions, that they were looked at, and up to where the ends of
+    executions were, unless that is None."""
+    if ends_seen is not None:
+        connection.execute('UPDATE store_state SET ends_seen = ?', (ends_seen,))
     connection.executemany(
         f"""
         INSERT INTO trigger_states (entity, script_id, name, condition, truth, seen_at)
@@ -190,6 +210,13 @@ def keep_truths(
         """,
         ((*_trigger_row(each), truth, rfc3339(at)) for each, truth in truths.items()),
     )
+
+
+def read_ends_seen(connection: sqlite3.Connection) -> int | None:
+    """Return up to where the ends of executions in the log were looked at."""
+    ends_seen: int | None
+    (ends_seen,) = connection.execute('SELECT ends_seen FROM store_state').fetchone()
+    return ends_seen
 
 
 def keep_only(connection: sqlite3.Connection, triggers: Collection[TriggerRef]) -> None:
@@ -202,12 +229,12 @@ def keep_only(connection: sqlite3.Connection, triggers: Collection[TriggerRef]) 
 def _states(connection: sqlite3.Connection) -> Iterator[tuple[TriggerRef, TriggerState]]:
     rows = connection.execute(
         """
-        SELECT truth, fired, dropped, last_firing, last_fired_at, seen_at,
+        SELECT truth, fired, dropped, last_firing, last_fired_at, seen_at, fired_up_sec,
             entity, script_id, name, condition
         FROM trigger_states
         """
     )
-    for truth, fired, dropped, last_firing, fired_at, seen_at, *trigger in rows:
+    for truth, fired, dropped, last_firing, fired_at, seen_at, up_sec, *trigger in rows:
         yield (
             _trigger(trigger),
             TriggerState(
@@ -217,6 +244,7 @@ def _states(connection: sqlite3.Connection) -> Iterator[tuple[TriggerRef, Trigge
                 last_firing=last_firing,
                 last_fired_at=_moment(fired_at),
                 seen_at=_moment(seen_at),
+                fired_up_sec=up_sec,
             ),
         )
 

@@ -14,6 +14,7 @@ from gateway_node.storage.database import Database
 from gateway_node.storage.instance_rows import (
     keep_only,
     keep_truths,
+    read_ends_seen,
     read_instances,
     read_pending,
     read_states,
@@ -39,10 +40,21 @@ class SqliteInstanceStore:
         return await self._database.read(read_states)
 
     async def keep_truths(
-        self, truths: Mapping[TriggerRef, bool | None], at: datetime.datetime
+        self,
+        truths: Mapping[TriggerRef, bool | None],
+        at: datetime.datetime,
+        *,
+        ends_seen: int | None = None,
     ) -> None:
-        """Keep the last truths of conditions, and that they were looked at."""
-        await self._database.write(lambda connection: keep_truths(connection, truths, at))
+        """Keep the last truths of conditions, that they were looked at, and up to where the ends
+        of executions were."""
+        await self._database.write(
+            lambda connection: keep_truths(connection, truths, at, ends_seen)
+        )
+
+    async def ends_seen(self) -> int | None:
+        """Return up to where the ends of executions in the log were looked at; None: not known."""
+        return await self._database.read(read_ends_seen)
 
     async def keep_only(self, triggers: Collection[TriggerRef]) -> None:
         """Forget the states of all others."""

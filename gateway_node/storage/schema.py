@@ -11,7 +11,7 @@ from gateway_node.storage.callback_schema import CALLBACKS
 from gateway_node.storage.entity_locks import ENTITY_LOCKS
 from gateway_node.storage.errors import StoreVersionError
 from gateway_node.storage.first_steps import FIRST, KEPT_BYTES, LOG
-from gateway_node.storage.instance_rows import INSTANCES
+from gateway_node.storage.instance_rows import INSTANCES, OVER_RESTARTS
 from gateway_node.storage.key_schema import KEPT_KEYS
 from gateway_node.storage.named_versions import NAMED_VERSIONS
 from gateway_node.storage.paused_lines import PAUSED_LINES
@@ -30,6 +30,7 @@ STEPS: Steps = (
     (*KEPT_KEYS, *CALLBACKS, *PAUSED_LINES),
     (*ENTITY_LOCKS,),
     INSTANCES,
+    OVER_RESTARTS,
 )
 """Step n leads from schema version n to n + 1; `PRAGMA user_version` holds the version."""
 

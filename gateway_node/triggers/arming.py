@@ -33,6 +33,8 @@ class Surroundings:
     timers: Timers
     wall_times: WallTimes
     clock: Clock
+    up_sec: Callable[[], float]
+    """How long gateways were up, all lives together."""
 
     def shown_time(self, monotonic: float) -> str:
         """Return a moment of the monotonic clock as the wall clock shows it now."""

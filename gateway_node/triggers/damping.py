@@ -17,13 +17,14 @@ QUIET_SEC = 10.0
 class Damping:
     """The storms of one trigger."""
 
-    def __init__(self, min_interval_sec: float) -> None:
+    def __init__(self, min_interval_sec: float, *, free_at: float | None = None) -> None:
+        """`free_at`: when it may fire again after an earlier gateway's last firing."""
         self.interval_sec = max(min_interval_sec, LEAST_INTERVAL_SEC)
         self.total = 0
         """How often it was held back."""
         self.owes = False
         """Whether it was held back since it fired last."""
-        self._free_at: float | None = None
+        self._free_at = free_at
         self._storm = 0
         self._held_back_at = 0.0
 

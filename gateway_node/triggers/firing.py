@@ -4,7 +4,7 @@
 It lives on the event loop, and listens to the instances and to the log. See decision 070.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TYPE_CHECKING
 
@@ -19,12 +19,14 @@ from gateway_node.executions.instance_refs import (
 )
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.service import ExecutionService
+from gateway_node.executions.store_ports import ExecutionStore
 from gateway_node.executions.values import Execution
 from gateway_node.scripts.instances import InstanceTrigger, WhileDown
 from gateway_node.triggers.firings import Firings
 from gateway_node.triggers.instance_service import Instances
 from gateway_node.triggers.ports import InstanceStore
 from gateway_node.triggers.running_instances import RunningInstances
+from gateway_node.triggers.script_ends import ScriptEnds
 from gateway_node.triggers.timers import Timers
 from gateway_node.triggers.truths import Truths
 from gateway_node.triggers.turns import Turns
@@ -57,17 +59,19 @@ class Triggers:
         watches: Watches,
         timers: Timers,
         clock: Clock,
-        open_executions: Callable[[], Awaitable[Sequence[Execution]]],
+        records: ExecutionStore,
     ) -> None:
-        """`open_executions` tells those that are open, as they are on record."""
+        """Take them; `records` are what `ledger` writes, and nothing of this gateway yet."""
         self._instances = instances
         self._store = store
-        self._read_open = open_executions
-        self._turns = turns
+        self._records = records
         self._watches = watches
         self._timers = timers
         self._clock = clock
-        self._truths = Truths(store, clock, self._is_firing)
+        self._ends = ScriptEnds(
+            records=records, turns=turns, book=instances.book, is_firing=self._is_firing
+        )
+        self._truths = Truths(store, clock, self._is_firing, lambda: self._ends.seen)
         self._open = RunningInstances()
         self._live: dict[InstanceRef, list[LiveTrigger]] = {}
         self._by_ref: dict[TriggerRef, LiveTrigger] = {}
@@ -83,8 +87,6 @@ class Triggers:
         """What earlier gateways kept of triggers that did not appear yet: those of the manifest
         come with their entities."""
         self._opening = False
-        self._ended_before: list[Execution] | None = []
-        """What ended before anything was armed; None from then on."""
         self._closed = False
         self._fired = self._dropped = self._damped_before = 0
         ledger.add_listener(self)
@@ -97,16 +99,15 @@ class Triggers:
         """
         self._left = dict(await self._store.trigger_states())
         pending = await self._store.pending_firings()
-        self._open.open(await self._read_open())
+        self._open.open(await self._records.open_executions())
         self._truths.know({ref: state.truth for ref, state in self._left.items()})
+        await self._ends.open(await self._store.ends_seen())
         self._opening = True
         self._instances.book.add_listener(self)
         self._opening = False
         for sequence, each in pending.items():
             self._firings.resume(sequence, each)
-        ended, self._ended_before = self._ended_before or [], None
-        for execution in ended:
-            self._turns.add(self._telling_end(execution, while_down=True))
+        self._ends.begin()
         book = self._instances.book
         to_come = [ref for ref in self._left if book.find(ref.instance) is None]
         await self._truths.keep_only([*self._by_ref, *to_come])
@@ -118,6 +119,7 @@ class Triggers:
     def close(self) -> None:
         """Let nothing fire any more; `wait_closed` follows."""
         self._closed = True
+        self._ends.close()
         for trigger in self._by_ref.values():
             if trigger.side is Side.START and trigger.is_armed:
                 self._truths.note(
@@ -160,12 +162,8 @@ class Triggers:
         if after is None:
             if before is not None:
                 self._let_go(self._live.pop(before.ref, ()))
-                self._truths.forget(before.ref)
+                self._ends.have(before.ref, ())
             return
-        replaced = before is not None and before.version != after.version
-        if replaced:
-            # What was kept of it went with its replacement.
-            self._truths.forget(after.ref)
         known = {each.ref: each for each in self._live.get(after.ref, ())}
         triggers = [
             self._as_now(after.ref, side, index, trigger, known)
@@ -174,10 +172,10 @@ class Triggers:
         self._let_go(known.values())
         self._live[after.ref] = triggers
         self._by_ref.update((each.ref, each) for each in triggers)
+        self._ends.have(after.ref, triggers)
         for trigger in triggers:
             self._arm(trigger, enabled=after.enabled)
-            if replaced:
-                self._note_truth(trigger)
+            self._note_truth(trigger)
 
     def on_event(self, event: Event, execution: Execution | None) -> None:
         """Take what starts and ends."""
@@ -191,10 +189,8 @@ class Triggers:
                 if trigger.side is Side.STOP:
                     self._arm_stop(trigger)
         if event.kind is EventKind.EXECUTION_ENDED:
-            if self._ended_before is not None:
-                self._ended_before.append(execution)
-            elif self._by_ref:
-                self._turns.add(self._telling_end(execution))
+            self._ends.take(event, execution)
+            self._truths.look()
 
     @cached_property
     def _around(self) -> 'Surroundings':
@@ -207,6 +203,7 @@ class Triggers:
             timers=self._timers,
             wall_times=WallTimes(self._clock, self._timers),
             clock=self._clock,
+            up_sec=self._records.up_sec,
         )
 
     def _as_now(
@@ -250,6 +247,8 @@ class Triggers:
                 trigger.arm(last=left.truth, seen_at=left.seen_at, at_start=True)
             else:
                 trigger.arm(at_start=self._opening)
+        if trigger.is_armed and (self._opening or left is not None):
+            self._ends.make_up(trigger)
 
     def _arm_stop(self, trigger: 'LiveTrigger') -> None:
         runs = bool(self._open.of(trigger.ref.instance))
@@ -262,25 +261,14 @@ class Triggers:
     def _let_go(self, triggers: 'Iterable[LiveTrigger]') -> None:
         for trigger in triggers:
             trigger.disarm()
+            self._truths.forget(trigger.ref)
             self._damped_before += trigger.damped
             if self._by_ref.get(trigger.ref) is trigger:
                 del self._by_ref[trigger.ref]
 
-    def _telling_end(self, execution: Execution, *, while_down: bool = False) -> Iterator[None]:
-        """Tell all triggers whose makers see it that an execution has ended."""
-        for ref, triggers in list(self._live.items()):
-            instance = self._instances.book.find(ref)
-            if instance is None:
-                continue
-            rights = instance.rights
-            if rights is None or rights.scope.has_execution(execution):
-                for trigger in triggers:
-                    if not while_down or trigger.trigger.while_down is WhileDown.FIRE:
-                        trigger.script_ended(execution)
-            yield
-
     def _on_fire(self, trigger: 'LiveTrigger', firing: Firing) -> None:
         if not self._closed:
+            self._ends.note_firing(trigger.ref)
             self._firings.fire(trigger, firing)
 
     def _is_firing(self, ref: TriggerRef) -> bool:

@@ -10,9 +10,9 @@ from typing import Any
 from gateway_node.clock import rfc3339
 from gateway_node.executions.document_reading import rights_from
 from gateway_node.executions.documents import present, rights_document
-from gateway_node.executions.instance_refs import InstanceRef, KeptInstance
-from gateway_node.scripts.instances import parse_instance
-from gateway_node.triggers.values import Instance
+from gateway_node.executions.instance_refs import InstanceRef, KeptInstance, TriggerRef
+from gateway_node.scripts.instances import InstanceTrigger, parse_instance
+from gateway_node.triggers.values import Instance, Side, trigger_ref
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ def told_of(instance: Instance) -> dict[str, Any]:
     }
 
 
-def kept_form(instance: Instance) -> KeptInstance:
-    """Return an instance as it is to be kept."""
+def kept_form(instance: Instance, before: Instance | None = None) -> KeptInstance:
+    """Return an instance as it is to be kept, `before` as it was."""
     if instance.managed:
         document: dict[str, Any] = {'managed': True, 'enabled': instance.enabled}
     else:
@@ -48,7 +48,23 @@ def kept_form(instance: Instance) -> KeptInstance:
                 'changed_at': instance.changed_at and rfc3339(instance.changed_at),
             }
         )
-    return KeptInstance(ref=instance.ref, document=document)
+    return KeptInstance(ref=instance.ref, document=document, stays=_staying(before, instance))
+
+
+def _staying(before: Instance | None, after: Instance) -> frozenset[str]:
+    """Return the conditions of the triggers that are what they were."""
+    known = {} if before is None else _triggers_of(before)
+    return frozenset(
+        ref.condition for ref, each in _triggers_of(after).items() if known.get(ref) == each
+    )
+
+
+def _triggers_of(instance: Instance) -> dict[TriggerRef, tuple[Side, InstanceTrigger]]:
+    return {
+        trigger_ref(instance.ref, trigger): (side, trigger)
+        for side in Side
+        for trigger in getattr(instance.definition, side.value)
+    }
 
 
 def kept_instance(kept: KeptInstance) -> Instance | Switch:

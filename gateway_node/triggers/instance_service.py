@@ -324,7 +324,7 @@ class Instances:
                 subject=after.ref.subject,
                 actor=actor,
                 changes=changed_fields(told, told_of(after)),
-                instance=kept_form(after),
+                instance=kept_form(after, before),
                 key=key,
             )
         )

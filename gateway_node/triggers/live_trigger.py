@@ -8,6 +8,7 @@ import datetime
 from typing import Any
 
 from gateway_node.clock import rfc3339
+from gateway_node.conditions.values import ScriptEnd
 from gateway_node.executions.events import Event
 from gateway_node.executions.instance_refs import TriggerRef, TriggerState
 from gateway_node.executions.values import Execution
@@ -44,7 +45,11 @@ class LiveTrigger:
         self._on_storm = on_storm
         self._on_truth = on_truth
         self._arming: Arming | None = None
-        self._damping = Damping(trigger.min_interval_sec)
+        self._damping = Damping(trigger.min_interval_sec, free_at=self._free_at())
+        self.waits_for_ends = any(
+            isinstance(each, ScriptEnd) for each in trigger.condition.moments
+        )
+        """Whether its condition asks for ends of executions."""
         self._under_way = False
         self._unrecorded = False
         self._fired_since_armed = False
@@ -149,6 +154,17 @@ class LiveTrigger:
         if self._arming is not None:
             self._look()
             self._on_truth(self)
+
+    def _free_at(self) -> float | None:
+        """Return when it may fire again after what earlier gateways had it fire for.
+
+        The least interval begins anew: after a crash some of the time up is forgotten.
+        """
+        interval_sec, fired_up_sec = self.trigger.min_interval_sec, self.kept.fired_up_sec
+        if fired_up_sec is None or not interval_sec:
+            return None
+        left_sec = fired_up_sec + interval_sec - self._around.up_sec()
+        return self._around.clock.monotonic() + left_sec
 
     def _on_step(self, fires: bool) -> None:
         if fires:

@@ -49,14 +49,24 @@ class InstanceStore(Protocol):
     async def trigger_states(self) -> Mapping[TriggerRef, TriggerState]:
         """Return what is kept of triggers.
 
-        It goes where the instance is replaced or deleted.
+        It goes where the instance is deleted, or replaced by one without such a trigger
+        (`KeptInstance.stays`).
         """
 
     async def keep_truths(
-        self, truths: Mapping[TriggerRef, bool | None], at: datetime.datetime
+        self,
+        truths: Mapping[TriggerRef, bool | None],
+        at: datetime.datetime,
+        *,
+        ends_seen: int | None = None,
     ) -> None:
         """Keep the last truths of conditions, and that they were looked at; of one that is not
-        known the last one that was stays."""
+        known the last one that was stays. In the same commit, keep up to which sequence of the
+        log the ends of executions were looked at, unless that is None."""
+
+    async def ends_seen(self) -> int | None:
+        """Return up to which sequence of the log the ends of executions were looked at, as far as
+        that was kept; None where it never was."""
 
     async def keep_only(self, triggers: Collection[TriggerRef]) -> None:
         """Forget the states of all others."""

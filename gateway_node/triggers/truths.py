@@ -11,7 +11,7 @@ import logging
 
 from gateway_node.clock import Clock
 from gateway_node.executions.errors import StoreUnavailable
-from gateway_node.executions.instance_refs import InstanceRef, TriggerRef
+from gateway_node.executions.instance_refs import TriggerRef
 from gateway_node.triggers.ports import InstanceStore
 
 _log = logging.getLogger(__name__)
@@ -23,23 +23,27 @@ class Truths:
     """What is kept, and what is to be."""
 
     def __init__(
-        self, store: InstanceStore, clock: Clock, is_firing: Callable[[TriggerRef], bool]
+        self,
+        store: InstanceStore,
+        clock: Clock,
+        is_firing: Callable[[TriggerRef], bool],
+        ends_seen: Callable[[], int | None],
     ) -> None:
-        """`is_firing` tells whether a trigger has fired, and that is not on record yet."""
+        """`is_firing` tells whether a trigger has fired, and that is not on record yet;
+        `ends_seen` up to where ends of executions were looked at, None where nobody does."""
         self._is_firing = is_firing
+        self._ends_seen = ends_seen
+        self._kept_ends: int | None = None
         self._store = store
         self._clock = clock
         self._kept: dict[TriggerRef, bool | None] = {}
         self._news: dict[TriggerRef, bool | None] = {}
-        self._of: dict[InstanceRef, set[TriggerRef]] = {}
-        """Which triggers of an instance are in either."""
         self._arrived = asyncio.Event()
         self._fails = False
 
     def know(self, kept: Mapping[TriggerRef, bool | None]) -> None:
         """Take that these are kept."""
         for ref, truth in kept.items():
-            self._of.setdefault(ref.instance, set()).add(ref)
             self._kept[ref] = truth
             self._news.pop(ref, None)
 
@@ -51,15 +55,17 @@ class Truths:
         if not seen and self._kept.get(ref) == truth:
             self._news.pop(ref, None)
         else:
-            self._of.setdefault(ref.instance, set()).add(ref)
             self._news[ref] = truth
             self._arrived.set()
 
-    def forget(self, instance: InstanceRef) -> None:
-        """Know nothing of an instance any more: the store does not."""
-        for ref in self._of.pop(instance, ()):
-            self._kept.pop(ref, None)
-            self._news.pop(ref, None)
+    def look(self) -> None:
+        """Have kept up to where ends were looked at."""
+        self._arrived.set()
+
+    def forget(self, ref: TriggerRef) -> None:
+        """Know nothing of a trigger any more: the store does not."""
+        self._kept.pop(ref, None)
+        self._news.pop(ref, None)
 
     async def keep_keeping(self) -> None:
         """Keep what is noted; never returns."""
@@ -80,18 +86,19 @@ class Truths:
         news = {
             ref: truth for ref, truth in self._news.items() if last or not self._is_firing(ref)
         }
-        if not news:
+        ends_seen = self._ends_seen()
+        if not news and ends_seen == self._kept_ends:
             return
         try:
-            await self._store.keep_truths(news, at=self._clock.now())
+            await self._store.keep_truths(news, at=self._clock.now(), ends_seen=ends_seen)
         except StoreUnavailable as error:
             if not self._fails:
                 _log.warning('the last truths of conditions are not kept: %s', error)
             self._fails = True
             return
         self._fails = False
+        self._kept_ends = ends_seen
         for ref, truth in news.items():
-            self._of.setdefault(ref.instance, set()).add(ref)
             self._kept[ref] = truth
             if self._news.get(ref) == truth:
                 self._news.pop(ref, None)

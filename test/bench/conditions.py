@@ -44,6 +44,7 @@ async def _read() -> tuple[Series, Series]:
         timers=timers,
         wall_times=WallTimes(clock, timers),
         clock=clock,
+        up_sec=clock.monotonic,
     )
     armed = [
         Arming(condition, around, lambda fires: None, last=False)

@@ -72,7 +72,7 @@ class InMemoryExecutionStore:
         self._log = InMemoryEventLog(clock, self._check_available)
         self._end_counts = InMemoryEndCounts(self._check_available)
         self._keys = InMemoryIdempotencyKeys(clock, self._check_available, self._is_open)
-        self.instance_store = InMemoryInstanceStore(self._check_available)
+        self.instance_store = InMemoryInstanceStore(self._check_available, self.up_sec)
         """What it keeps of instances, as SQLite's two stores are of one database."""
         self._last_id: str | None = None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 import datetime
 
-from gateway_node.executions.events import Change, Event, EventKind, Happening
+from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.instance_refs import (
     InstanceRef,
     KeptInstance,
@@ -17,8 +17,6 @@ from gateway_node.executions.instance_refs import (
     TriggerState,
 )
 
-_KEEPS_STATES = frozenset({EventKind.INSTANCE_ENABLED, EventKind.INSTANCE_DISABLED})
-
 
 class InMemoryInstanceStore:
     """An `InstanceStore` that forgets everything with the process.
@@ -26,12 +24,14 @@ class InMemoryInstanceStore:
     The execution store of the same process tells it what was recorded.
     """
 
-    def __init__(self, check_available: Callable[[], None]) -> None:
+    def __init__(self, check_available: Callable[[], None], up_sec: Callable[[], float]) -> None:
         """`check_available` raises StoreUnavailable where a test wants that."""
         self._check_available = check_available
+        self._up_sec = up_sec
         self._instances: dict[InstanceRef, KeptInstance] = {}
         self._pending: dict[int, PendingFiring] = {}
         self._states: dict[TriggerRef, TriggerState] = {}
+        self._ends_seen: int | None = None
 
     async def instances(self) -> tuple[KeptInstance, ...]:
         """Return all that are kept, in the order of their subjects."""
@@ -49,12 +49,24 @@ class InMemoryInstanceStore:
         return dict(self._states)
 
     async def keep_truths(
-        self, truths: Mapping[TriggerRef, bool | None], at: datetime.datetime
+        self,
+        truths: Mapping[TriggerRef, bool | None],
+        at: datetime.datetime,
+        *,
+        ends_seen: int | None = None,
     ) -> None:
-        """Keep the last truths of conditions, and that they were looked at."""
+        """Keep the last truths of conditions, that they were looked at, and up to where the ends
+        of executions were."""
         self._check_available()
+        if ends_seen is not None:
+            self._ends_seen = ends_seen
         for trigger, truth in truths.items():
             self._change(trigger, truth=self._known(trigger, truth), seen_at=at)
+
+    async def ends_seen(self) -> int | None:
+        """Return up to where the ends of executions in the log were looked at."""
+        self._check_available()
+        return self._ends_seen
 
     async def keep_only(self, triggers: Collection[TriggerRef]) -> None:
         """Forget the states of all others."""
@@ -67,7 +79,7 @@ class InMemoryInstanceStore:
             self._settle_with(news)
             return
         if (instance := news.instance) is not None:
-            self._keep(instance, news.kind)
+            self._keep(instance)
         if (fired := news.fires) is not None:
             self._pending[event.sequence] = fired
             state = self._states.get(fired.trigger, TriggerState())
@@ -78,6 +90,7 @@ class InMemoryInstanceStore:
                 last_firing=event.sequence,
                 last_fired_at=event.at,
                 seen_at=event.at,
+                fired_up_sec=self._up_sec(),
             )
         if news.settles is not None:
             settled = self._pending.pop(news.settles, None)
@@ -85,17 +98,16 @@ class InMemoryInstanceStore:
                 dropped = self._states[settled.trigger].dropped + 1
                 self._change(settled.trigger, dropped=dropped)
 
-    def _keep(self, instance: KeptInstance, kind: EventKind) -> None:
+    def _keep(self, instance: KeptInstance) -> None:
         if instance.document is None:
             self._instances.pop(instance.ref, None)
         else:
             self._instances[instance.ref] = instance
-        if kind not in _KEEPS_STATES:
-            self._states = {
-                trigger: state
-                for trigger, state in self._states.items()
-                if trigger.instance != instance.ref
-            }
+        self._states = {
+            trigger: state
+            for trigger, state in self._states.items()
+            if trigger.instance != instance.ref or trigger.condition in instance.stays
+        }
 
     def _settle_with(self, change: Change) -> None:
         for trigger in (change.execution.trigger, change.execution.stop_trigger):

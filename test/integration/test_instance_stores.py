@@ -216,28 +216,52 @@ async def test_truths_are_kept_and_what_is_not_known_leaves_them(stores: Stores)
 
 
 @pytest.mark.parametrize(
-    ('kind', 'stays'),
-    [
-        (EventKind.INSTANCE_REPLACED, False),
-        (EventKind.INSTANCE_DELETED, False),
-        (EventKind.INSTANCE_CREATED, False),
-        (EventKind.INSTANCE_ENABLED, True),
-        (EventKind.INSTANCE_DISABLED, True),
-    ],
+    'kind', [EventKind.INSTANCE_CREATED, EventKind.INSTANCE_REPLACED, EventKind.INSTANCE_ENABLED]
 )
-async def test_what_is_kept_of_triggers_goes_with_another_instance(
-    stores: Stores, kind: EventKind, stays: bool
+async def test_what_is_kept_of_triggers_stays_where_they_do(
+    stores: Stores, kind: EventKind
 ) -> None:
-    """That of other instances stays, and so does what fired and led to nothing yet."""
+    """What is kept of others of that instance goes, and what fired and led to nothing stays."""
     await stores.instances.keep_truths({COLD: True, OTHERS: True}, AT)
     firing = await stores.fire()
-    document = None if kind is EventKind.INSTANCE_DELETED else {'name': 'nightly'}
-    await stores.tell(kind, instance=KeptInstance(ref=REF, document=document))
-    kept = set(await stores.instances.trigger_states())
-    assert kept == ({HOT, COLD, OTHERS} if stays else {OTHERS})
+    stays = frozenset({HOT.condition})
+    kept = KeptInstance(ref=REF, document={'name': 'nightly'}, stays=stays)
+    await stores.tell(kind, instance=kept)
+    assert set(await stores.instances.trigger_states()) == {HOT, OTHERS}
+    state = await stores.state()
+    assert state is not None
+    assert (state.fired, state.last_firing) == (1, firing)
+    await stores.tell(EventKind.INSTANCE_DELETED, instance=KeptInstance(ref=REF, document=None))
+    assert set(await stores.instances.trigger_states()) == {OTHERS}
     assert await stores.pending() == [firing]
     await stores.drop(firing)
     assert await stores.pending() == []
+
+
+async def test_how_long_gateways_were_up_is_kept_with_a_firing(
+    stores: Stores, clock: FakeClock
+) -> None:
+    """What may not fire again for a while goes by that, whatever the clock on the wall says."""
+    clock.advance(100)
+    before = stores.executions.up_sec()
+    await stores.fire()
+    state = await stores.state()
+    assert state is not None
+    assert state.fired_up_sec == before >= 100
+    clock.advance(50)
+    await stores.fire()
+    state = await stores.state()
+    assert state is not None
+    assert state.fired_up_sec == before + 50
+
+
+async def test_up_to_where_ends_were_looked_at_is_kept_with_the_truths(stores: Stores) -> None:
+    """Where it is not said it stays."""
+    assert await stores.instances.ends_seen() is None
+    await stores.instances.keep_truths({}, AT, ends_seen=7)
+    await stores.instances.keep_truths({COLD: True}, AT)
+    assert await stores.instances.ends_seen() == 7
+    assert set(await stores.instances.trigger_states()) == {COLD}
 
 
 async def test_the_states_of_triggers_that_are_no_more_are_forgotten(stores: Stores) -> None:

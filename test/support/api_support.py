@@ -360,7 +360,7 @@ async def serve_api(
         watches=Watches(robot, turns),
         timers=Timers(clock.monotonic, turns),
         clock=clock,
-        open_executions=store.open_executions,
+        records=store,
     )
     if not recovering:
         await locks.open(entities)

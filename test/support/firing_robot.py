@@ -55,7 +55,7 @@ class LiveTriggers:
             watches=Watches(values, turns),
             timers=Timers(clock.monotonic, turns),
             clock=clock,
-            open_executions=life.store.open_executions,
+            records=life.store,
         )
 
     async def make(self, entity: EntityRef, script_id: str, document: dict[str, Any]) -> None:
@@ -120,6 +120,16 @@ class Record:
             changes['trigger']['firing']
             for _, kind, _, _, changes in self.events
             if kind == 'execution.accepted' and 'firing' in changes['trigger']
+        ]
+
+    @property
+    def ends_fired(self) -> list[str]:
+        """The executions whose ends fired something, in order."""
+        return [
+            part['value']['execution']
+            for _, kind, _, _, changes in self.events
+            if kind == 'trigger.fired'
+            for part in changes['values']
         ]
 
     @property

@@ -65,7 +65,7 @@ class TriggerStage:
             watches=Watches(self.robot, turns),
             timers=Timers(stage.clock.monotonic, turns),
             clock=stage.clock,
-            open_executions=stage.store.open_executions,
+            records=stage.store,
         )
 
     async def open(self) -> None:
