@@ -92,11 +92,16 @@ class Retention:
 
     async def sweep(self) -> None:
         """Remove all that the policies do not keep; ArchiveUnavailable, StoreUnavailable."""
+        failure: Exception | None = None
         try:
             await self._sweep_executions()
-        finally:
-            await self._store.log.prune(self._log_policy)
-            await self._store.keys.prune()
+        except Exception as error:
+            failure = error
+        # Not after a cancellation: an error of a store that is closed would take its place.
+        await self._store.log.prune(self._log_policy)
+        await self._store.keys.prune()
+        if failure is not None:
+            raise failure
 
     async def _sweep_executions(self) -> None:
         if self._archive is not None:

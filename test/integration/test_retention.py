@@ -13,7 +13,9 @@ import tempfile
 from fakes import add, FakeClock, InMemoryExecutionStore, new_execution, remove, update
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lives import Robot
 import pytest
+from waiting import DEADLINE_SEC
 
 from gateway_node.executions.documents import to_document, to_parameters
 from gateway_node.executions.schedule import Schedule
@@ -329,3 +331,22 @@ async def test_failures_that_fill_the_disk_leave_half_of_it_to_others(
     await update(store, advance(running, ExecutionStatus.COMPLETED), kept_bytes=10_000)
     assert await store.expired(policy, limit=50) == ((failed, completed)[goes].id,)
     await store.close()
+
+
+async def test_a_sweep_that_is_cancelled_ends_though_the_store_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that it would still ask of the store takes the place of the cancellation."""
+    begun = asyncio.Event()
+
+    async def hang(*_: object, **__: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(SqliteExecutionStore, 'expired', hang)
+    robot = Robot(tmp_path)
+    async with asyncio.timeout(DEADLINE_SEC):
+        # Its end closes the store, and cancels the sweeper, which would look for old events next.
+        async with robot.gateway():
+            await begun.wait()
+            robot.clock.advance(86400)
