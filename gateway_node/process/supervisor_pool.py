@@ -146,8 +146,7 @@ class SupervisorPool:
             self._retire(link)
             return
         self._idle[link] = time.monotonic()
-        if len(self._idle) > 1 and self._shrinking is None:
-            self._shrink_in(_IDLE_SEC)
+        self._shrink_in_time()
 
     def note_gone(self, link: SupervisorLink) -> None:
         """Take note that one that was taken is gone, and all that was below it."""
@@ -232,6 +231,8 @@ class SupervisorPool:
         else:
             # Those that were used before start sooner.
             self._idle = {link: time.monotonic(), **self._idle}
+            # One that was taken may have come back meanwhile.
+            self._shrink_in_time()
 
     def _refill_soon(self) -> None:
         if self._refilling is None:
@@ -241,6 +242,10 @@ class SupervisorPool:
     def _refill(self) -> None:
         self._refilling = None
         self.prepare_next()
+
+    def _shrink_in_time(self) -> None:
+        if len(self._idle) > 1 and self._shrinking is None:
+            self._shrink_in(_IDLE_SEC)
 
     def _shrink_in(self, delay_sec: float) -> None:
         loop = asyncio.get_running_loop()

@@ -131,11 +131,14 @@ async def test_what_a_script_left_outlives_the_gateway(
     state = tmp_path / 'state'
     gateway = start_gateway('leaves_a_file.sh')
     await all_written(state, 1)
-    (supervisor,) = [entry for entry in living_descendants() if entry.name == SUPERVISOR]
-    os.kill(supervisor.pid, signal.SIGSTOP)
+    if supervisor_too:
+        # Before one can act for another: parents come first.
+        helpers = [entry.pid for entry in living_descendants() if entry.name in HELPERS]
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in (gateway.pid, *helpers):
+                os.kill(pid, number)
     gateway.kill()
     gateway.wait()
-    os.kill(supervisor.pid, signal.SIGKILL if supervisor_too else signal.SIGCONT)
     runner = SupervisedScriptRunner(state, own_processes=OwnProcesses(), side_tasks=SideTasks())
     await runner.start_up()
     outcome = (await runner.recover())[run_id(1)]

@@ -13,6 +13,8 @@ from runner_support import Floor, floor, floor_on, living_descendants, setup_fil
 from waiting import wait_until
 
 from gateway_node.child.process_tree import read_entry
+from gateway_node.process.spawner_client import SpawnerClient
+from gateway_node.process.spawner_connection import WaitingSupervisor
 from gateway_node.process.supervised_process import SupervisedProcess
 
 __all__ = ['floor']
@@ -82,6 +84,28 @@ async def test_scripts_that_run_at_once_have_a_supervisor_each(
     assert acknowledged(floor, await ended(floor, 'exit 3'))
     (journal,) = (floor.folder / 'state' / 'open').iterdir()
     assert journal.stat().st_size < 9 * 4096
+
+
+async def test_one_that_was_made_ready_late_is_let_go_as_well(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the script whose successor it is for has ended by then, and its supervisor is back."""
+    monkeypatch.setattr(f'{POOL}._IDLE_SEC', 0.05)
+    fork, forked, taken_in = SpawnerClient.fork, asyncio.Event(), asyncio.Event()
+
+    async def fork_slowly(client: SpawnerClient, name: str) -> WaitingSupervisor:
+        supervisor = await fork(client, name)
+        forked.set()
+        await taken_in.wait()
+        return supervisor
+
+    monkeypatch.setattr(SpawnerClient, 'fork', fork_slowly)
+    process = await ended(floor, 'exit 3')
+    await forked.wait()
+    acknowledged(floor, process)
+    await wait_until(lambda: len(idle()) == 2, what='both wait')
+    taken_in.set()
+    await wait_until(lambda: len(idle()) == 1, what='one is left')
 
 
 async def test_the_last_one_that_is_ready_stays_however_long_it_waits(
