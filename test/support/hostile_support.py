@@ -14,6 +14,7 @@ from typing import Any
 from gateway_process import gateway, GatewayProcess
 from helper_processes import SPARE, SPAWNER, without_idle_helpers
 from open_descriptors import count_descriptors
+from waited_seconds import OWN_THREAD, waited_sec
 from waiting import wait_for
 
 from gateway_node.child.contract import WARM_SPAWNER_PROGRAM
@@ -228,8 +229,8 @@ class Prober(threading.Thread):
 
     def _waited_sec(self) -> float:
         """Return how long all threads of both were ready to run and did not (man 5 proc)."""
-        folders = [*Path(f'/proc/{self._api.process.pid}/task').iterdir(), _OWN_THREAD]
-        return sum(map(_waited_sec, folders))
+        folders = [*Path(f'/proc/{self._api.process.pid}/task').iterdir(), OWN_THREAD]
+        return sum(map(waited_sec, folders))
 
     @property
     def story(self) -> str:
@@ -239,16 +240,6 @@ class Prober(threading.Thread):
             f'{len(self.seconds)} answers, median {middle * 1000:.1f} ms, '
             f'worst {worst * 1000:.0f} ms'
         )
-
-
-_OWN_THREAD = Path('/proc/thread-self')
-
-
-def _waited_sec(thread: Path) -> float:
-    # Not every kernel counts, and a thread can have ended.
-    with contextlib.suppress(OSError):
-        return int((thread / 'schedstat').read_text(encoding='ascii').split()[1]) / 1e9
-    return 0.0
 
 
 @contextlib.contextmanager
