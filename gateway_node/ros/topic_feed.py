@@ -38,6 +38,8 @@ class TopicFeed:
         """The last message since somebody publishes, and when it came."""
         self._faults: dict[RobotSource, str] = {}
         """What was put last where it is no value."""
+        self._missing_types: dict[str, str] = {}
+        """Of types that are wanted, why they cannot be read."""
 
     def want(self, sources: Set[RobotSource]) -> None:
         """Read these; of the last message those that are new."""
@@ -103,7 +105,8 @@ class TopicFeed:
     def _reading_of_none(self, source: TopicValue, now: float) -> Reading | None:
         """Return why there is no value; None where there is one."""
         if not self._reader.publishers and not self._reader.fault:
-            return Reading(at=now, fault=f'nobody publishes {self._topic}', unpublished=True)
+            fault = self._missing(source.type_name) or f'nobody publishes {self._topic}'
+            return Reading(at=now, fault=fault, unpublished=True)
         misfit = self._misfit(source)
         if misfit:
             return Reading(at=now, fault=misfit)
@@ -116,6 +119,18 @@ class TopicFeed:
             fault = f'no message of {self._topic} has come yet'
             return Reading(at=now, fault=fault, unpublished=True)
         return None
+
+    def _missing(self, type_name: str | None) -> str:
+        """Return why a type that is wanted cannot be read, whoever publishes it; '' where it
+        can."""
+        if type_name is not None and type_name not in self._missing_types:
+            try:
+                interface_class(type_name)
+            except TypeMissing as error:
+                self._missing_types[type_name] = str(error)
+            else:
+                self._missing_types[type_name] = ''
+        return self._missing_types.get(type_name or '', '')
 
     def _take(self, content: bytes) -> None:
         at = time.monotonic()

@@ -291,6 +291,16 @@ async def test_a_type_that_is_not_installed_is_told_by_name(
     await there.value(1)
 
 
+async def test_a_type_that_is_not_installed_is_told_before_anybody_publishes_it(
+    values: RosRobotValues,
+) -> None:
+    """A condition that can never be known says so at once."""
+    source = TopicValue(topic='/strange', field='data', type_name='strange_msgs/msg/Strange')
+    watched = Watched(values, source)
+    reading = await watched.faulty('the package strange_msgs of the type')
+    assert reading.unpublished
+
+
 async def test_a_type_that_a_stranger_names_is_not_imported(
     values: RosRobotValues, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
