@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import contextlib
 from dataclasses import replace
 import logging
-from typing import Any
 
 from gateway_node.clock import Clock
+from gateway_node.executions.active_record import ActiveRecord
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.call_off import CallOff
 from gateway_node.executions.errors import NotStartable, SpawnFailed, StoreUnavailable
-from gateway_node.executions.events import Change, EventKind
+from gateway_node.executions.events import Change
 from gateway_node.executions.failure_reasons import FailureReason
 from gateway_node.executions.final_status import (
     end_moment,
@@ -23,18 +23,13 @@ from gateway_node.executions.final_status import (
     status_without_outcome,
 )
 from gateway_node.executions.holding import Holding
-from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import ScriptCredentials, Witness
 from gateway_node.executions.preconditions import PRECONDITION_LOST, PreconditionCheck
 from gateway_node.executions.runner_ports import Outcome, ScriptProcess, ScriptRunner, StartOrder
-from gateway_node.executions.script_fields import script_fields
-from gateway_node.executions.stop import Stop
-from gateway_node.executions.transitions import transition
+from gateway_node.executions.stop import RECORD_PATIENCE_SEC
 from gateway_node.executions.values import (
     Execution,
-    ExecutionStatus,
     ExecutionType,
-    Executor,
     Output,
     Progress,
     StopAction,
@@ -44,8 +39,6 @@ from gateway_node.to_the_end import ToTheEnd
 
 _log = logging.getLogger(__name__)
 
-RECORD_PATIENCE_SEC = 0.5
-"""How long a stop waits for its record before the script hears of it all the same."""
 RUNNING_PATIENCE_SEC = 0.02
 """How long the record that a script runs waits for its end, with which it costs nothing."""
 
@@ -55,24 +48,15 @@ RecordEnd = Callable[[Sequence[Change]], Awaitable['ActiveExecution | None']]
 
 
 class ActiveExecution:
-    """Drives one execution.
-
-    The record changes with transitions, which take time; a stop and progress arrive at any
-    moment. So those two are held beside the record, and each write takes them along. Writes are
-    made one after the other, so that none takes back what another wrote. That a script runs is
-    recorded with what comes next, where that comes at once, and shown once it is on record: see
-    decision 041.
-    """
+    """Drives one execution; what becomes of it goes through its record."""
 
     def __init__(
         self,
-        execution: Execution,
+        record: ActiveRecord,
         order: StartOrder | None = None,
         *,
         runner: ScriptRunner,
-        ledger: Ledger,
         clock: Clock,
-        executor: Executor,
         credentials: ScriptCredentials,
         witness: Witness,
         preconditions: PreconditionCheck,
@@ -88,13 +72,10 @@ class ActiveExecution:
         """
         self.order = order
         """What is, or is to be, started; None until it is let in."""
-        self._record = execution
-        self._begun: Change | None = None
-        """That the script runs, as long as it is not on record."""
+        self.record = record
+        """What is on record of it, and what is newer."""
         self._runner = runner
-        self._ledger = ledger
         self._clock = clock
-        self._executor = executor
         self._credentials = credentials
         self._witness = witness
         self._is_witnessed = False
@@ -103,13 +84,10 @@ class ActiveExecution:
         self._record_end = record_end
         self._tell_lost = on_lost
         self._process: ScriptProcess | None = None
-        self._stop = Stop(trigger=execution.stop_trigger)
         self._stop_following: Callable[[ActiveExecution], object] | None = None
         self._refusal: NotStartable | None = None
         self._call_off = CallOff()
-        self._writing = asyncio.Lock()
         self._to_the_end = ToTheEnd()
-        self._progress: Progress | None = None
         self._decided = False
         self._begins = False
         self.asked_by: Actor | None = None
@@ -123,17 +101,17 @@ class ActiveExecution:
     @property
     def id(self) -> str:
         """Its id."""
-        return self._record.id
+        return self.record.recorded.id
 
     @property
     def ancestors(self) -> tuple[str, ...]:
         """The ids of its ancestors, the parent first."""
-        return self._record.ancestors
+        return self.record.recorded.ancestors
 
     @property
     def execution(self) -> Execution:
         """The present state, as far as it is on record; a stop and progress are shown at once."""
-        return self._with_news(self._record)
+        return self.record.shown
 
     async def drive(self, enter: _Enter | None = None) -> None:
         """Start the script and see it through to the final status.
@@ -154,12 +132,12 @@ class ActiveExecution:
         except StoreUnavailable:
             # The gateway ends, and the store is still not to be had; the ledger logged it. The
             # next start finds the outcome with the runner.
-            _log.warning('%s ends without a record of its end', self._record.id)
+            _log.warning('%s ends without a record of its end', self.id)
         except Exception:
-            _log.exception('a defect of the gateway ended the supervision of %s', self._record.id)
+            _log.exception('a defect of the gateway ended the supervision of %s', self.id)
             await self._give_up()
         finally:
-            self._credentials.revoke(self._record.id)
+            self._credentials.revoke(self.id)
             self._ended.set()
 
     async def wait_ended(self) -> None:
@@ -180,7 +158,7 @@ class ActiveExecution:
         """
         if self._decided:
             return False
-        self._stop = self._stop.ask(action, trigger, actor, hold=False)
+        self.record.stop = self.record.stop.ask(action, trigger, actor, hold=False)
         self._call_off.call()
         self._tell_stop()
         return True
@@ -192,15 +170,15 @@ class ActiveExecution:
         """
         if self._decided:
             return False
-        self._stop = self._stop.ask(action, trigger, actor, hold=True)
+        self.record.stop = self.record.stop.ask(action, trigger, actor, hold=True)
         self._call_off.call()
         try:
             # A disk that stalls keeps no script alive; what it takes later is on record too.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RECORD_PATIENCE_SEC):
-                    await self._to_the_end.run('note a stop', self._note_stop())
+                    await self._to_the_end.run('note a stop', self.record.note_stop())
         finally:
-            self._stop = self._stop.release()
+            self.record.stop = self.record.stop.release()
             self._tell_stop()
         return True
 
@@ -221,17 +199,6 @@ class ActiveExecution:
         """Ask for the end of what follows it, where its own end is decided and not on record."""
         self._stop_following = lambda following: following.stop(action, trigger, actor)
 
-    async def prioritise(self, priority: int, actor: Actor) -> None:
-        """Record another priority, as long as it is open; StoreUnavailable."""
-        async with self._writing:
-            if not self._record.is_open:
-                return
-            present = self._latest.evolve(priority=priority, changed_at=self._clock.now())
-            kind = EventKind.EXECUTION_PRIORITISED
-            change = Change(execution=present, kind=kind, actor=actor)
-            await self._ledger.record(*self._unrecorded, change)
-            self._take_as_recorded(present)
-
     @property
     def decided(self) -> bool:
         """Whether the final status is decided, though it may not be on record yet."""
@@ -240,24 +207,26 @@ class ActiveExecution:
     @property
     def may_have_children(self) -> bool:
         """Whether its script may run, and nobody asked for its end."""
-        return self._begins and not self._decided and self._stop.trigger is None
+        return self._begins and not self._decided and self.record.stop.trigger is None
 
     @property
     def stop_holds(self) -> bool:
         """Whether an accepted stop needs this gateway no more: a script heard of it, or it is on
         record. What waits and is not on record would be started by the next gateway."""
-        return self._process is not None or self._record.stop_accepted or not self._record.is_open
+        recorded = self.record.recorded
+        return self._process is not None or recorded.stop_accepted or not recorded.is_open
 
     def _tell_stop(self) -> None:
-        action = self._stop.to_tell
+        action = self.record.stop.to_tell
         if action is not None and self._process is not None and not self._decided:
-            self._stop = self._stop.tell()
-            self._process.stop(action, self._stop.trigger)
+            self.record.stop = self.record.stop.tell()
+            self._process.stop(action, self.record.stop.trigger)
 
     async def _see_through(self) -> None:
-        if self._record.is_schedule and not self._call_off.called:
+        if self.record.recorded.is_schedule and not self._call_off.called:
             # A schedule that becomes its own execution is used up before anything is started.
-            await self._use_up()
+            assert self.order is not None
+            await self.record.use_up(self.order.script)
         # Whoever asked for the start goes on first, perhaps with a stop.
         await asyncio.sleep(0)
         try:
@@ -266,16 +235,16 @@ class ActiveExecution:
                 self._end_unstarted()
                 return
             self._tell_stop()
-            await self._begin_to_run(process)
-            await self._note_stop()
+            await self.record.begin_to_run(self.order.script, warm=process.warm)
+            await self.record.note_stop()
             outcome = await self._outcome(process)
         finally:
             self._holding.end()
         output = outcome.output
         if output is None:
-            output = await self._runner.output(self._record.id)
+            output = await self._runner.output(self.id)
         final = final_status_of(
-            self._latest,
+            self.record.latest,
             outcome,
             output,
             timeout_sec=self.order.timeout_sec,
@@ -288,10 +257,11 @@ class ActiveExecution:
         order = self.order
         assert order is not None
         self._holding.begin(order.preconditions)
-        if self._witness.wants(self._record, order.script):
+        recorded = self.record.recorded
+        if self._witness.wants(recorded, order.script):
             self._is_witnessed = True
-            await self._call_off.unless(lambda: self._witness.before(self._record, order.script))
-        token = self._credentials.issue(self._record)
+            await self._call_off.unless(lambda: self._witness.before(recorded, order.script))
+        token = self._credentials.issue(recorded)
         # What is kept of the order knows none.
         with_token = order if token is None else replace(order, token=token)
         # Before it is known to run, a script may ask for something already.
@@ -315,10 +285,7 @@ class ActiveExecution:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RUNNING_PATIENCE_SEC):
                 return await process.ended()
-        async with self._writing:
-            if self._begun is not None:
-                await self._ledger.persist(self._begun)
-                self._take_as_recorded(self._begun.execution)
+        await self.record.record_running()
         return await process.ended()
 
     def _on_lost(self) -> None:
@@ -337,10 +304,11 @@ class ActiveExecution:
     @property
     def _is_for_next_gateway(self) -> bool:
         """Whether a shutdown leaves it as it is, as long as it has not started."""
-        if self._record.is_schedule:
+        recorded = self.record.recorded
+        if recorded.is_schedule:
             return True
         # What runs at most once, and was used up, is not tried a second time.
-        once = self._record.execution_type is ExecutionType.ONCE_ON_RESTART
+        once = recorded.execution_type is ExecutionType.ONCE_ON_RESTART
         return self._start_prepared and not once
 
     async def _give_up(self) -> None:
@@ -348,111 +316,42 @@ class ActiveExecution:
         if self._process is not None:
             self._process.stop(StopAction.FORCED_TERMINATION)
             await self._process.ended()
-        if self._record.is_open:
+        if self.record.recorded.is_open:
             message = 'an internal error of the gateway; its log has the traceback'
             lost = FailureReason.SUPERVISOR_LOST
             await self._settle(status_without_outcome(self.execution, lost, message))
 
     def _on_progress(self, progress: Progress) -> None:
-        self._progress = progress
-        if self._record.status is ExecutionStatus.RUNNING and not self._decided:
-            self._ledger.tell_progress(self.execution)
+        self.record.take_progress(progress, is_told=not self._decided)
 
     async def _settle(self, final: FinalStatus, outcome: Outcome | None = None) -> None:
         """Record the final status; from here on no stop is accepted, and no token is good."""
         self._decided = True
-        self._credentials.revoke(self._record.id)
-        self._stop = replace(self._stop, trigger=final.stop_trigger)
-        await self._advance(
+        self._credentials.revoke(self.id)
+        self.record.stop = replace(self.record.stop, trigger=final.stop_trigger)
+        following = await self.record.end(
+            self._record_end,
             final.status,
             final.cause,
-            **final_changes(self._latest, final, outcome),
-            completed_at=end_moment(self._latest, outcome, self._clock.now()),
+            **final_changes(self.record.latest, final, outcome),
+            completed_at=end_moment(self.record.latest, outcome, self._clock.now()),
             kept_bytes=await self._kept_bytes(outcome),
             evidence=self._is_witnessed
-            and self._witness.keeps(self._record.id, final.status, final.verdict),
+            and self._witness.keeps(self.id, final.status, final.verdict),
         )
+        if following is not None:
+            self.has_children = True
+            if self._stop_following is not None:
+                self._stop_following(following)
         self.output = None if outcome is None else outcome.output
         # Before all that need not be done for who waits.
         self._ended.set()
-        self._runner.acknowledge([self._record.id])
+        self._runner.acknowledge([self.id])
         if self._is_witnessed:
-            self._witness.ended(self._record)
+            self._witness.ended(self.record.recorded)
 
     async def _kept_bytes(self, outcome: Outcome | None) -> int:
         if outcome is not None and outcome.kept_bytes is not None:
             return outcome.kept_bytes
-        (kept_bytes,) = await self._runner.kept_bytes([self._record.id])
+        (kept_bytes,) = await self._runner.kept_bytes([self.id])
         return kept_bytes
-
-    async def _begin_to_run(self, process: ScriptProcess) -> None:
-        async with self._writing:
-            # Without a stop that was asked for meanwhile, which is recorded by itself.
-            self._begun = transition(
-                self._record,
-                ExecutionStatus.RUNNING,
-                started_at=self._clock.now(),
-                warm=process.warm,
-                **self._as_started(),
-            )
-
-    async def _advance(self, status: ExecutionStatus, cause: str | None, **changes: Any) -> None:
-        async with self._writing:
-            change = transition(self._latest, status, cause, **changes)
-            following = await self._record_end([*self._unrecorded, change])
-            if following is not None:
-                self.has_children = True
-                if self._stop_following is not None:
-                    self._stop_following(following)
-            self._take_as_recorded(change.execution)
-
-    @property
-    def _unrecorded(self) -> tuple[Change, ...]:
-        """What comes before the next change, in the same commit."""
-        return () if self._begun is None else (self._begun,)
-
-    @property
-    def _latest(self) -> Execution:
-        """The present state, whatever of it is on record."""
-        return self._with_news(self._record if self._begun is None else self._begun.execution)
-
-    def _with_news(self, execution: Execution) -> Execution:
-        if not execution.is_open:
-            return execution
-        runs = execution.status is ExecutionStatus.RUNNING
-        progress = self._progress if runs else execution.progress
-        if (execution.stop_trigger, execution.progress) == (self._stop.trigger, progress):
-            return execution  # as nearly always, and to make another one takes its time
-        return execution.evolve(stop_trigger=self._stop.trigger, progress=progress)
-
-    def _take_as_recorded(self, execution: Execution) -> None:
-        """Take the record as it is in the store now."""
-        news, self._begun = self._begun is not None, None
-        self._record = execution
-        if news and execution.is_open and self._progress is not None:
-            # Nobody is told of the progress of what they do not know to run.
-            self._ledger.tell_progress(self.execution)
-
-    async def _use_up(self) -> None:
-        async with self._writing:
-            schedule = self.execution.evolve(**self._as_started())
-            self._record = await self._ledger.use_up(schedule)
-
-    def _as_started(self) -> dict[str, Any]:
-        """Return the fields that say what of the script is, or is to be, started, and by whom."""
-        assert self.order is not None
-        return {
-            **script_fields(self.order.script),
-            'executor': self._executor,
-            'changed_at': self._clock.now(),
-        }
-
-    async def _note_stop(self) -> None:
-        """Record who asked for the end, where that is not on record and no end is."""
-        async with self._writing:
-            if not self._record.is_open or self._stop.trigger == self._record.stop_trigger:
-                return
-            present = self._latest.evolve(changed_at=self._clock.now())
-            actor, unrecorded = self._stop.actor, self._unrecorded
-            if await self._ledger.note_stop(present, actor, after=unrecorded):
-                self._take_as_recorded(present)

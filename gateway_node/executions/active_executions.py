@@ -10,6 +10,7 @@ from typing import Any
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.active_execution import ActiveExecution
+from gateway_node.executions.active_record import ActiveRecord
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.admission import Admission
 from gateway_node.executions.candidates import accepted, Admitted, Candidate
@@ -164,12 +165,12 @@ class ActiveExecutions:
 
     def _add(self, execution: Execution, order: StartOrder | None = None) -> ActiveExecution:
         active = ActiveExecution(
-            execution,
+            ActiveRecord(
+                execution, ledger=self._ledger, clock=self._clock, executor=self._executor
+            ),
             order,
             runner=self._runner,
-            ledger=self._ledger,
             clock=self._clock,
-            executor=self._executor,
             credentials=self._credentials,
             witness=self._witness,
             preconditions=self._preconditions,

@@ -13,12 +13,12 @@ import logging
 from typing import Any
 
 from gateway_node.clock import Clock
-from gateway_node.executions.active_execution import RECORD_PATIENCE_SEC
 from gateway_node.executions.actors import Actor
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.events import Change
 from gateway_node.executions.failure_reasons import Failure, FailureReason
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.stop import RECORD_PATIENCE_SEC
 from gateway_node.executions.transitions import transition
 from gateway_node.executions.values import Execution, ExecutionStatus, FINAL_STATUSES, Trigger
 from gateway_node.to_the_end import ToTheEnd

@@ -73,7 +73,7 @@ class LineControl:
             active = self._active.get(execution.id)
             if active is None or not self._line.waits(execution.id):
                 raise ExecutionNotWaiting(execution.id, execution.status)
-            await active.prioritise(priority, actor)
+            await active.record.prioritise(priority, actor)
             self._line.prioritise(execution.id, priority)
 
     async def _set_paused(self, entity: EntityRef | None, paused: bool, actor: Actor) -> None:

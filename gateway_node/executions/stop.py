@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from gateway_node.executions.actors import Actor, GATEWAY
 from gateway_node.executions.values import StopAction, Trigger
 
+RECORD_PATIENCE_SEC = 0.5
+"""How long a stop waits for its record before the script hears of it all the same."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:

@@ -20,6 +20,7 @@ from fakes import (
 import pytest
 
 from gateway_node.executions.active_execution import ActiveExecution
+from gateway_node.executions.active_record import ActiveRecord
 from gateway_node.executions.events import Change, Event, Happening
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import NoScriptCredentials, NoWitness
@@ -96,12 +97,10 @@ class Stage:
             await ledger.persist(*changes)
 
         active = ActiveExecution(
-            execution,
+            ActiveRecord(execution, ledger=ledger, clock=FakeClock(), executor=EXECUTOR),
             order,
             runner=self.runner,
-            ledger=ledger,
             clock=FakeClock(),
-            executor=EXECUTOR,
             credentials=NoScriptCredentials(),
             witness=NoWitness(),
             preconditions=NoPreconditionCheck(),
