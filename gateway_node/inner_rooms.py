@@ -18,6 +18,7 @@ from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
+from gateway_node.executions.parts import Outside
 from gateway_node.executions.ports import ScriptCredentials, Witness
 from gateway_node.executions.preconditions import PreconditionCheck
 from gateway_node.executions.proximity import ProximityCheck
@@ -119,23 +120,25 @@ async def _execution_room(
     undo: contextlib.AsyncExitStack,
 ) -> ExecutionRoom:
     room = execution_room(
-        library=library,
-        schemas=adapters.schemas,
-        store=adapters.store,
-        runner=adapters.runner,
-        free_space=adapters.free_space,
-        clock=adapters.clock,
-        executor=Executor(name=own_node.fully_qualified_name, host=socket.gethostname()),
-        settings=_execution_settings(configuration),
+        Outside(
+            library=library,
+            schemas=adapters.schemas,
+            store=adapters.store,
+            runner=adapters.runner,
+            free_space=adapters.free_space,
+            clock=adapters.clock,
+            executor=Executor(name=own_node.fully_qualified_name, host=socket.gethostname()),
+            settings=_execution_settings(configuration),
+            check_callback=asked.allowed.check,
+            proximity=asked.proximity,
+            credentials=asked.credentials,
+            preconditions=asked.preconditions,
+            witness=asked.witness,
+            archive=archive,
+            guard=asked.lock_book,
+            instances=asked.instance_book,
+        ),
         last_id=await adapters.store.last_id(),
-        check_callback=asked.allowed.check,
-        proximity=asked.proximity,
-        credentials=asked.credentials,
-        preconditions=asked.preconditions,
-        witness=asked.witness,
-        archive=archive,
-        guard=asked.lock_book,
-        instances=asked.instance_book,
         fingerprint_key=adapters.state_key.derived_key(b'idempotency'),
     )
     log_lines = LogLines()

@@ -6,18 +6,11 @@ them, and of those that ended, `questions.py` answers.
 """
 
 import asyncio
-from collections.abc import Container
 import contextlib
 
-from gateway_node.clock import Clock
 from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.values import EntityRef
-from gateway_node.executions.active_execution import ActiveExecution
-from gateway_node.executions.active_executions import ActiveExecutions
-from gateway_node.executions.active_groups import ActiveGroups
 from gateway_node.executions.actors import Actor
-from gateway_node.executions.admission import Admission
-from gateway_node.executions.ended_details import EndedDetails
 from gateway_node.executions.errors import (
     ExecutionNotDeletable,
     ExecutionNotFound,
@@ -26,50 +19,15 @@ from gateway_node.executions.errors import (
     ParentNotRunning,
     StoreUnavailable,
 )
-from gateway_node.executions.families import Families
-from gateway_node.executions.further_attempts import FurtherAttempts
-from gateway_node.executions.group_starts import GroupRequest, GroupStarts
-from gateway_node.executions.held_scripts import HeldScripts
-from gateway_node.executions.ids import ExecutionIds
+from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.instance_refs import InstanceRef
-from gateway_node.executions.kept_versions import versions_to_keep
-from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.left_open import recover
-from gateway_node.executions.line import Line
-from gateway_node.executions.line_control import LineControl
-from gateway_node.executions.looked_starts import LookedStarts
-from gateway_node.executions.places import GroupLimit
-from gateway_node.executions.ports import (
-    Archive,
-    CallbackCheck,
-    Entities,
-    EntityGuard,
-    FreeSpace,
-    InstanceVersions,
-    ScriptCredentials,
-    Witness,
-)
-from gateway_node.executions.preconditions import PreconditionCheck
-from gateway_node.executions.proximity import ProximityCheck
-from gateway_node.executions.questions import Questions
-from gateway_node.executions.readiness import Readiness
-from gateway_node.executions.retention import Retention
-from gateway_node.executions.runner_ports import ScriptRunner, StartOrder
-from gateway_node.executions.schedules import Schedules
-from gateway_node.executions.settings import ExecutionSettings
-from gateway_node.executions.start_places import StartPlaces
-from gateway_node.executions.starts import asking, candidate_of, StartRequest, Starts
-from gateway_node.executions.stops import Stops
-from gateway_node.executions.store_ports import ExecutionStore
-from gateway_node.executions.values import (
-    Execution,
-    Executor,
-    StopAction,
-    Trigger,
-)
+from gateway_node.executions.parts import Outside, Parts
+from gateway_node.executions.ports import Entities
+from gateway_node.executions.runner_ports import StartOrder
+from gateway_node.executions.starts import asking, candidate_of, StartRequest
+from gateway_node.executions.values import Execution, StopAction, Trigger
 from gateway_node.scripts.errors import ScriptNotFound
-from gateway_node.scripts.library import ScriptLibrary
-from gateway_node.scripts.ports import SchemaChecker
 
 STORE_PATIENCE_SEC = 2.0
 """For the store to say that it is there."""
@@ -78,165 +36,33 @@ STORE_PATIENCE_SEC = 2.0
 class ExecutionService:
     """Owns every execution of this gateway."""
 
-    def __init__(
-        self,
-        *,
-        library: ScriptLibrary,
-        schemas: SchemaChecker,
-        store: ExecutionStore,
-        runner: ScriptRunner,
-        free_space: FreeSpace,
-        ledger: Ledger,
-        ids: ExecutionIds,
-        clock: Clock,
-        executor: Executor,
-        settings: ExecutionSettings,
-        check_callback: CallbackCheck,
-        credentials: ScriptCredentials,
-        guard: EntityGuard,
-        proximity: ProximityCheck,
-        witness: Witness,
-        preconditions: PreconditionCheck,
-        instances: InstanceVersions,
-        archive: Archive | None = None,
-    ) -> None:
-        self._library = library
-        self._store = store
-        self._runner = runner
-        self._ledger = ledger
-        self._clock = clock
-        self._settings = settings
-        self._guard = guard
-        self.missing_for = witness.missing_for
+    def __init__(self, parts: Parts, outside: Outside) -> None:
+        self._library = outside.library
+        self._store = outside.store
+        self._runner = outside.runner
+        self._ledger = parts.ledger
+        self._clock = outside.clock
+        self._guard = outside.guard
+        self._starts_prepared = outside.starts_prepared
+        self._retention = parts.retention
+        self._held_scripts = parts.held_scripts
+        self._admission = parts.admission
+        self._further_attempts = parts.further_attempts
+        self._active = parts.active
+        self._families = parts.families
+        self._groups = parts.groups
+        self._schedules = parts.schedules
+        self._starts = parts.starts
+        self._group_starts = parts.group_starts
+        self._stops = parts.stops
+        self._entities = parts.entities
+        self.questions = parts.questions
+        self.readiness = parts.readiness
+        self.line = parts.line
+        self.missing_for = outside.witness.missing_for
         """Says what this machine lacks for the evidence that a policy asks for, by name."""
-        self._retention = Retention(
-            store=store,
-            ledger=ledger,
-            runner=runner,
-            policy=settings.retention,
-            log_policy=settings.log,
-            on_removed=self._on_removed,
-            other_bytes=lambda: library.versions.old_bytes,
-            archive=archive,
-        )
-        self._starts_prepared = settings.restarts.start_prepared and library.turned_on
-        self._held_scripts = HeldScripts(runner)
-        line = Line(settings.concurrency, settings.line, self._held_scripts, clock.monotonic)
-        places = StartPlaces(
-            line,
-            max_schedules=settings.restarts.max_schedules,
-            max_open_per_identity=settings.max_open_per_identity,
-        )
-        looked = LookedStarts(preconditions, clock.monotonic)
-        self._admission = Admission(
-            library=library,
-            schemas=schemas,
-            runner=runner,
-            ledger=ledger,
-            free_space=free_space,
-            places=places,
-            up_sec=store.up_sec,
-            settings=settings,
-            proximity=proximity,
-            looked=looked,
-        )
-        self.readiness = Readiness(
-            runner=runner,
-            free_space=free_space,
-            places=places,
-            guard=guard,
-            proximity=proximity,
-            looked=looked,
-        )
-        self._further_attempts = FurtherAttempts(
-            admission=self._admission, ids=ids, clock=clock, up_sec=store.up_sec
-        )
-        self._active = ActiveExecutions(
-            admission=self._admission,
-            runner=runner,
-            ledger=ledger,
-            clock=clock,
-            executor=executor,
-            credentials=credentials,
-            witness=witness,
-            preconditions=preconditions,
-            held_scripts=self._held_scripts,
-            start_prepared=self._starts_prepared,
-            group_of=self._group_of,
-            further_attempts=self._further_attempts,
-            on_end=self._on_end,
-            on_lost=self._on_lost,
-        )
-        self._families = Families(self._active)
-        self._groups = ActiveGroups(
-            store=store,
-            ledger=ledger,
-            families=self._families,
-            clock=clock,
-            on_end=self._on_end,
-        )
-        ledger.add_listener(self._groups)
-        self._schedules = Schedules(
-            library=library,
-            admission=self._admission,
-            active=self._active,
-            ledger=ledger,
-            ids=ids,
-            clock=clock,
-            settings=settings.restarts,
-        )
-        self._starts = Starts(
-            admission=self._admission,
-            active=self._active,
-            families=self._families,
-            schedules=self._schedules,
-            line=line,
-            ledger=ledger,
-            ids=ids,
-            clock=clock,
-            up_sec=store.up_sec,
-            check_callback=check_callback,
-            guard=guard,
-        )
-        self._group_starts = GroupStarts(
-            library=library,
-            admission=self._admission,
-            active=self._active,
-            groups=self._groups,
-            ledger=ledger,
-            ids=ids,
-            clock=clock,
-            up_sec=store.up_sec,
-            check_callback=check_callback,
-            guard=guard,
-        )
-        details = EndedDetails()
-        ledger.add_listener(details)
-        self.questions = Questions(
-            library=library,
-            store=store,
-            runner=runner,
-            ids=ids,
-            active=self._active,
-            groups=self._groups,
-            schedules=self._schedules,
-            details=details,
-            positions=line.positions,
-            instances=instances,
-        )
-        self.line = LineControl(
-            line=line, active=self._active, ledger=ledger, store=store, guard=guard
-        )
-        self._stops = Stops(
-            active=self._active,
-            groups=self._groups,
-            schedules=self._schedules,
-            families=self._families,
-            questions=self.questions,
-        )
-        self._entities: frozenset[EntityRef] = frozenset()
-        self._started_on: set[EntityRef] = set()
-        """Of what was started since the entities were asked for last."""
+        self.versions_to_keep = parts.versions_to_keep
+        """Tells the versions of a script that open executions need, or that kept ones name."""
         self._sweeping: asyncio.Task[None] | None = None
         self._opened = False
         self._closed = False
@@ -250,7 +76,7 @@ class ExecutionService:
         """
         scripts_on = self._library.turned_on
         await self._retention.open()
-        await self._read_entities()
+        await self._entities.read()
         left = await recover(
             store=self._store,
             runner=self._runner,
@@ -340,8 +166,7 @@ class ExecutionService:
         if not actor.scope.is_everything:
             await self._check_seen(entity, script_id, request, actor)
         execution = await self._starts.start(entity, script_id, request, actor)
-        self._entities |= {entity}
-        self._started_on.add(entity)
+        self._entities.add([entity])
         return execution
 
     async def examine(
@@ -365,8 +190,7 @@ class ExecutionService:
             What `start` raises, of any of them: nothing was recorded then.
         """
         started = await self._group_starts.start(request, directory, actor)
-        self._entities |= started.entities
-        self._started_on |= started.entities
+        self._entities.add(started.entities)
         return started.execution
 
     async def stop(
@@ -445,12 +269,6 @@ class ExecutionService:
         """Return the versions of a script that open executions need, or will when let in."""
         return self._admission.versions_in_use(script_id)
 
-    async def versions_to_keep(self, script_id: str) -> Container[str]:
-        """Return the versions of a script that open executions need, or that kept ones name."""
-        # What is let in is on record before it leaves: it is in the one or in the other.
-        needed = self._admission.versions_in_use(script_id)
-        return await versions_to_keep(self._store, script_id, needed=needed)
-
     def concern(self, entity: EntityRef) -> bool:
         """Tell whether an execution of this entity is kept, or its part of the line is held."""
         return entity in self._entities or self.line.state(entity).paused
@@ -489,23 +307,3 @@ class ExecutionService:
                 await self.questions.seen_by(actor.scope).get_by_id(request.parent)
             except ExecutionNotFound as error:
                 raise ParentNotRunning(request.parent) from error
-
-    def _group_of(self, execution: Execution) -> GroupLimit | None:
-        return self._groups.limit_of(execution)
-
-    def _on_end(self, execution: Execution) -> None:
-        if execution.is_open and execution.is_schedule:
-            self._schedules.add([execution])
-        self._retention.request_sweep()
-
-    def _on_lost(self, active: ActiveExecution) -> None:
-        self._families.lose_below(active.id)
-
-    async def _on_removed(self, script_ids: frozenset[str]) -> None:
-        await self._library.versions.prune(script_ids, self.versions_to_keep)
-        await self._read_entities()
-
-    async def _read_entities(self) -> None:
-        self._started_on.clear()
-        # What is recorded while the store is asked may not be in its answer.
-        self._entities = await self._store.entities() | self._started_on

@@ -49,6 +49,7 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.ledger import Ledger
+from gateway_node.executions.parts import Outside
 from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.service import ExecutionService
@@ -271,37 +272,41 @@ async def serve_api(
     await library.open()
     allowed = AllowedDestinations([entry_of(RECEIVER)])
     room = execution_room(
-        library=library,
-        schemas=schemas,
-        store=store,
-        runner=runner,
-        free_space=free_space,
-        clock=clock,
-        executor=EXECUTOR,
-        settings=ExecutionSettings(
-            default_timeout_sec=300,
-            stop_grace_period_sec=5,
-            concurrency=ConcurrencyLimits(
-                max_executions=max_executions,
-                max_executions_per_entity=max_executions_per_entity,
+        Outside(
+            library=library,
+            schemas=schemas,
+            store=store,
+            runner=runner,
+            free_space=free_space,
+            clock=clock,
+            executor=EXECUTOR,
+            settings=ExecutionSettings(
+                default_timeout_sec=300,
+                stop_grace_period_sec=5,
+                concurrency=ConcurrencyLimits(
+                    max_executions=max_executions,
+                    max_executions_per_entity=max_executions_per_entity,
+                ),
+                retention=RetentionPolicy(
+                    max_executions=1000, max_age_sec=0, max_failed_age_sec=0
+                ),
+                log=KEEP_THE_LOG,
+                restarts=RestartSettings(
+                    min_interval_sec=60,
+                    entity_timeout_sec=30,
+                    start_prepared=False,
+                    max_schedules=max_schedules,
+                ),
+                line=LineSettings(max_waiting=max_waiting, max_wait_sec=600),
             ),
-            retention=RetentionPolicy(max_executions=1000, max_age_sec=0, max_failed_age_sec=0),
-            log=KEEP_THE_LOG,
-            restarts=RestartSettings(
-                min_interval_sec=60,
-                entity_timeout_sec=30,
-                start_prepared=False,
-                max_schedules=max_schedules,
-            ),
-            line=LineSettings(max_waiting=max_waiting, max_wait_sec=600),
+            check_callback=allowed.check,
+            guard=lock_book,
+            instances=instance_book,
+            proximity=check_proximity,
+            preconditions=preconditions,
+            witness=witness,
         ),
         last_id=None,
-        check_callback=allowed.check,
-        guard=lock_book,
-        instances=instance_book,
-        proximity=check_proximity,
-        preconditions=preconditions,
-        witness=witness,
     )
     documents = AnsweredEnds(room.questions, BASE)
     seen = opened_stage(

@@ -35,20 +35,12 @@ from gateway_node.executions import ledger as ledger_module
 from gateway_node.executions import room as room_module
 from gateway_node.executions import stops as stops_module
 from gateway_node.executions.ids import ExecutionIds, number_of
+from gateway_node.executions.parts import Outside
 from gateway_node.executions.room import execution_room
-from gateway_node.executions.settings import (
-    ConcurrencyLimits,
-    ExecutionSettings,
-    RestartSettings,
-)
+from gateway_node.executions.settings import ConcurrencyLimits, ExecutionSettings, RestartSettings
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.store_ports import RetentionPolicy
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    ExecutionType,
-    StopAction,
-)
+from gateway_node.executions.values import Execution, ExecutionStatus, ExecutionType, StopAction
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import Metadata, parse_metadata
 
@@ -116,31 +108,33 @@ class Stage:
             is_held=lambda ref: True,
         )
         room = execution_room(
-            library=self.library,
-            schemas=self.schemas,
-            store=self.store,
-            runner=self.runner,
-            free_space=self.free_space,
-            clock=self.clock,
-            executor=EXECUTOR,
-            settings=ExecutionSettings(
-                default_timeout_sec=300,
-                stop_grace_period_sec=5,
-                concurrency=concurrency,
-                retention=retention,
-                log=KEEP_THE_LOG,
-                restarts=RestartSettings(
-                    min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
+            Outside(
+                library=self.library,
+                schemas=self.schemas,
+                store=self.store,
+                runner=self.runner,
+                free_space=self.free_space,
+                clock=self.clock,
+                executor=EXECUTOR,
+                settings=ExecutionSettings(
+                    default_timeout_sec=300,
+                    stop_grace_period_sec=5,
+                    concurrency=concurrency,
+                    retention=retention,
+                    log=KEEP_THE_LOG,
+                    restarts=RestartSettings(
+                        min_interval_sec=60, entity_timeout_sec=30, start_prepared=False
+                    ),
+                    line=WAITING,
+                    max_open_per_identity=max_open_per_identity,
                 ),
-                line=WAITING,
-                max_open_per_identity=max_open_per_identity,
+                check_callback=AllowedDestinations(()).check,
+                proximity=self.proximity,
+                preconditions=self.preconditions,
+                credentials=self.credentials,
+                witness=self.witness,
             ),
             last_id=None,
-            check_callback=AllowedDestinations(()).check,
-            proximity=self.proximity,
-            preconditions=self.preconditions,
-            credentials=self.credentials,
-            witness=self.witness,
         )
         self.ledger, self.service = room.ledger, room.service
         self.questions = room.questions

@@ -33,21 +33,13 @@ from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.pages import KeysetPage
+from gateway_node.executions.parts import Outside
 from gateway_node.executions.room import execution_room
 from gateway_node.executions.runner_ports import Outcome
-from gateway_node.executions.settings import (
-    ConcurrencyLimits,
-    ExecutionSettings,
-    RestartSettings,
-)
+from gateway_node.executions.settings import ConcurrencyLimits, ExecutionSettings, RestartSettings
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.store_ports import RetentionPolicy
-from gateway_node.executions.values import (
-    Execution,
-    ExecutionStatus,
-    ExecutionType,
-    Output,
-)
+from gateway_node.executions.values import Execution, ExecutionStatus, ExecutionType, Output
 from gateway_node.http_server.callbacks import AnsweredEnds
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.metadata import parse_metadata
@@ -150,42 +142,44 @@ class Life:
         )
         allowed = AllowedDestinations(map(entry_of, robot.allowed))
         room = execution_room(
-            library=self.library,
-            schemas=schemas,
-            store=store,
-            runner=self.runner,
-            free_space=self.free_space,
-            clock=robot.clock,
-            executor=robot.executor,
-            settings=ExecutionSettings(
-                default_timeout_sec=300,
-                stop_grace_period_sec=5,
-                concurrency=ConcurrencyLimits(
-                    max_executions=robot.max_executions,
-                    max_executions_per_entity=robot.max_executions_per_entity,
+            Outside(
+                library=self.library,
+                schemas=schemas,
+                store=store,
+                runner=self.runner,
+                free_space=self.free_space,
+                clock=robot.clock,
+                executor=robot.executor,
+                settings=ExecutionSettings(
+                    default_timeout_sec=300,
+                    stop_grace_period_sec=5,
+                    concurrency=ConcurrencyLimits(
+                        max_executions=robot.max_executions,
+                        max_executions_per_entity=robot.max_executions_per_entity,
+                    ),
+                    retention=RetentionPolicy(
+                        max_executions=robot.max_kept,
+                        max_age_sec=0,
+                        max_failed_age_sec=0,
+                        max_disk_bytes=robot.max_disk_bytes,
+                    ),
+                    log=KEEP_THE_LOG,
+                    restarts=RestartSettings(
+                        min_interval_sec=60,
+                        entity_timeout_sec=robot.entity_timeout_sec,
+                        start_prepared=robot.start_prepared,
+                        max_schedules=robot.max_schedules,
+                    ),
+                    line=robot.line,
+                    max_open_per_identity=robot.max_open_per_identity,
                 ),
-                retention=RetentionPolicy(
-                    max_executions=robot.max_kept,
-                    max_age_sec=0,
-                    max_failed_age_sec=0,
-                    max_disk_bytes=robot.max_disk_bytes,
-                ),
-                log=KEEP_THE_LOG,
-                restarts=RestartSettings(
-                    min_interval_sec=60,
-                    entity_timeout_sec=robot.entity_timeout_sec,
-                    start_prepared=robot.start_prepared,
-                    max_schedules=robot.max_schedules,
-                ),
-                line=robot.line,
-                max_open_per_identity=robot.max_open_per_identity,
+                check_callback=allowed.check,
+                proximity=self.proximity,
+                preconditions=self.preconditions,
+                credentials=self.credentials,
+                archive=robot.archive,
             ),
             last_id=last_id,
-            check_callback=allowed.check,
-            proximity=self.proximity,
-            preconditions=self.preconditions,
-            credentials=self.credentials,
-            archive=robot.archive,
         )
         self.ledger, self.executions = room.ledger, room.service
         self.questions = room.questions
