@@ -242,7 +242,7 @@ class ActiveExecution:
             self._holding.end()
         output = outcome.output
         if output is None:
-            output = await self._runner.output(self.id)
+            output = await self._runner.outputs.of(self.id)
         final = final_status_of(
             self.record.latest,
             outcome,

@@ -8,7 +8,7 @@ import logging
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.output_lines import DroppedLines, OutputLine, OutputLines
 from gateway_node.executions.output_pages import line_moment
-from gateway_node.executions.runner_ports import ScriptRunner
+from gateway_node.executions.runner_ports import Outputs
 from gateway_node.executions.stream_delivery import Delivery
 from gateway_node.executions.stream_news import (
     DroppedNews,
@@ -41,7 +41,7 @@ class FollowedExecution:
         execution: Execution,
         *,
         line: int,
-        runner: ScriptRunner,
+        outputs: Outputs,
         delivery: Delivery,
         result: Result,
     ) -> None:
@@ -56,7 +56,7 @@ class FollowedExecution:
         self.followers = 0
         self.is_broken = False
         """Whether nothing more can be read of it, by a defect."""
-        self._runner = runner
+        self._outputs = outputs
         self._delivery = delivery
         self._result = result
         self._readers: dict[ExecutionReader, None] = {}
@@ -125,7 +125,7 @@ class FollowedExecution:
         """
         if self.execution.started_at is None:
             return None
-        page = await self._runner.output_lines(self.execution.id, after=line, limit=LINES_AT_ONCE)
+        page = await self._outputs.lines(self.execution.id, after=line, limit=LINES_AT_ONCE)
         return page if page.last > line else None
 
     @property
@@ -177,7 +177,7 @@ class FollowedExecution:
 
     def _watch(self) -> None:
         if self._unwatch is None and self.execution.started_at is not None:
-            self._unwatch = self._runner.watch_output(self.execution.id, self._awake.set)
+            self._unwatch = self._outputs.watch(self.execution.id, self._awake.set)
             self._awake.set()
 
 

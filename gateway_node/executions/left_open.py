@@ -138,7 +138,7 @@ async def _final_status(
             execution = execution.evolve(stop_trigger=_unrecorded_stop(outcome))
         output = outcome.output
         if output is None:
-            output = await runner.output(execution.id)
+            output = await runner.outputs.of(execution.id)
         return final_status_of(execution, outcome, output)
     began = 'while the script ran' if execution.started_at else 'before the script started'
     return status_without_outcome(execution, FailureReason.RESTARTED, f'the gateway died {began}')

@@ -10,7 +10,7 @@ from gateway_node.executions.output_lines import (
     OutputStream,
     UnfinishedLine,
 )
-from gateway_node.executions.runner_ports import ScriptRunner
+from gateway_node.executions.runner_ports import Outputs
 from gateway_node.executions.values import Execution
 
 
@@ -41,7 +41,7 @@ class OutputPage:
     there is none. Of a script that is not over there is one behind: it may be empty yet."""
 
 
-async def read_page(runner: ScriptRunner, execution: Execution, wanted: LinesWanted) -> OutputPage:
+async def read_page(outputs: Outputs, execution: Execution, wanted: LinesWanted) -> OutputPage:
     """Read a page of what is kept at the moment; of what is not on record as running, nothing.
 
     What it says already has no time yet: the start is not known.
@@ -51,13 +51,13 @@ async def read_page(runner: ScriptRunner, execution: Execution, wanted: LinesWan
         following = last if wanted.limit > 0 else None
         return OutputPage(lines=(), dropped=(), unfinished=(), last=last, next=following)
     if wanted.limit > 0:
-        found = await runner.output_lines(
+        found = await outputs.lines(
             execution.id, after=wanted.reference or 0, limit=wanted.limit, stream=wanted.stream
         )
         # That it is over may not be on record yet.
         following = None if found.complete and not execution.is_open else found.last
     else:
-        found = await runner.newest_output_lines(
+        found = await outputs.newest_lines(
             execution.id, before=wanted.reference, limit=-wanted.limit, stream=wanted.stream
         )
         following = found.lines[0].number if found.lines and found.earlier else None

@@ -27,12 +27,7 @@ from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.output_lines import OutputStream
 from gateway_node.executions.output_pages import LinesWanted, OutputPage, read_page
-from gateway_node.executions.pages import (
-    FoundNumberedPage,
-    FoundPage,
-    KeysetPage,
-    NumberedPage,
-)
+from gateway_node.executions.pages import FoundNumberedPage, FoundPage, KeysetPage, NumberedPage
 from gateway_node.executions.ports import InstanceVersions
 from gateway_node.executions.runner_ports import ScriptRunner
 from gateway_node.executions.schedules import Schedules
@@ -70,7 +65,7 @@ class Questions:
         """
         self._library = library
         self._store = store
-        self._runner = runner
+        self._outputs = runner.outputs
         self._ids = ids
         self._active = active
         self._groups = groups
@@ -149,7 +144,7 @@ class Questions:
         if held is not None and (self._scope.is_everything or not held.has_children):
             return held
         children = await self.children_of(execution)
-        return detail_of(execution, await self._runner.output(execution.id), children)
+        return detail_of(execution, await self._outputs.of(execution.id), children)
 
     async def children_of(self, execution: Execution) -> ChildCounts:
         """Return how the children of an execution stand."""
@@ -214,7 +209,7 @@ class Questions:
         execution, children = found
         # As long as it is at work here, not all of its output need be where it stays.
         settled = not execution.is_open and self._active.get(execution_id) is None
-        output = await self._runner.output(execution_id)
+        output = await self._outputs.of(execution_id)
         if _counts_none(execution):
             children = NO_CHILDREN
         detail = detail_of(execution, output, children)
@@ -224,11 +219,11 @@ class Questions:
 
     async def output_page(self, execution: Execution, wanted: LinesWanted) -> OutputPage:
         """Return lines of an execution's output, also while it runs."""
-        return await read_page(self._runner, execution, wanted)
+        return await read_page(self._outputs, execution, wanted)
 
     async def output_text(self, execution_id: str, stream: OutputStream | None) -> bytes:
         """Return all that is kept of one stream or both as it came, also while it runs."""
-        return await self._runner.output_text(execution_id, stream=stream)
+        return await self._outputs.text(execution_id, stream=stream)
 
     async def find(self, wanted: ExecutionFilter, page: KeysetPage) -> FoundPage[SummaryText]:
         """Return a page of the executions that are wanted, newest first.

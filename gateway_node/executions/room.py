@@ -55,7 +55,7 @@ def execution_room(
         guard=outside.guard,
     )
     streams = Streams(
-        log=store.log, runner=outside.runner, questions=questions, clock=outside.clock
+        log=store.log, outputs=outside.runner.outputs, questions=questions, clock=outside.clock
     )
     ledger.add_listener(streams)
     ledger.add_progress_listener(streams)

@@ -162,8 +162,60 @@ class Artifacts(Protocol):
         """
 
 
+class Outputs(Protocol):
+    """What scripts write to stdout and stderr, while they run and after."""
+
+    async def of(self, execution_id: str) -> Output:
+        """Return what was kept of it, while it runs and after; empty where unknown."""
+
+    async def lines(
+        self,
+        execution_id: str,
+        *,
+        after: int = 0,
+        limit: int,
+        stream: OutputStream | None = None,
+    ) -> OutputLines:
+        """Return up to `limit` lines that are kept, of one stream or both, with numbers above
+        `after`; while it runs and after.
+
+        They are fewer where they are long, and all there are at the moment only where a further
+        reading behind `last` gives none.
+        """
+
+    async def newest_lines(
+        self,
+        execution_id: str,
+        *,
+        before: int | None = None,
+        limit: int,
+        stream: OutputStream | None = None,
+    ) -> OutputLines:
+        """Return the last `limit` lines that are kept, with numbers below `before` if that is
+        given; by number too, and fewer where they are long."""
+
+    async def text(self, execution_id: str, *, stream: OutputStream | None = None) -> bytes:
+        """Return all that is kept of one stream or both, as the script wrote it; while it runs
+        and after.
+
+        Both come line by line, by number, what has no end yet last. Where bytes of a stream were
+        dropped a line says how many.
+        """
+
+    def watch(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_output` on the event loop when there may be more lines; return what ends that.
+
+        At most ten times a second, and once more when the tree has ended; never for an execution
+        whose script does not run.
+        """
+
+
 class ScriptRunner(Protocol):
     """Starts scripts and keeps what they write."""
+
+    @property
+    def outputs(self) -> Outputs:
+        """What is kept of what they write."""
 
     @property
     def artifacts(self) -> Artifacts:
@@ -196,50 +248,6 @@ class ScriptRunner(Protocol):
 
         Raises:
             SpawnFailed: the process could not be started; nothing is left behind.
-        """
-
-    async def output(self, execution_id: str) -> Output:
-        """Return what was kept of the output, while it runs and after; empty where unknown."""
-
-    async def output_lines(
-        self,
-        execution_id: str,
-        *,
-        after: int = 0,
-        limit: int,
-        stream: OutputStream | None = None,
-    ) -> OutputLines:
-        """Return up to `limit` lines that are kept, of one stream or both, with numbers above
-        `after`; while it runs and after.
-
-        They are fewer where they are long, and all there are at the moment only where a further
-        reading behind `last` gives none.
-        """
-
-    async def newest_output_lines(
-        self,
-        execution_id: str,
-        *,
-        before: int | None = None,
-        limit: int,
-        stream: OutputStream | None = None,
-    ) -> OutputLines:
-        """Return the last `limit` lines that are kept, with numbers below `before` if that is
-        given; by number too, and fewer where they are long."""
-
-    async def output_text(self, execution_id: str, *, stream: OutputStream | None = None) -> bytes:
-        """Return all that is kept of one stream or both, as the script wrote it; while it runs
-        and after.
-
-        Both come line by line, by number, what has no end yet last. Where bytes of a stream were
-        dropped a line says how many.
-        """
-
-    def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_output` on the event loop when there may be more lines; return what ends that.
-
-        At most ten times a second, and once more when the tree has ended; never for an execution
-        whose script does not run.
         """
 
     def acknowledge(self, execution_ids: Iterable[str]) -> None:

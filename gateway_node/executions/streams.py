@@ -28,7 +28,7 @@ from gateway_node.executions.events import (
 )
 from gateway_node.executions.followed_execution import FollowedExecution
 from gateway_node.executions.questions import Questions
-from gateway_node.executions.runner_ports import ScriptRunner
+from gateway_node.executions.runner_ports import Outputs
 from gateway_node.executions.store_ports import EventLog
 from gateway_node.executions.stream_delivery import Delivery
 from gateway_node.executions.stream_news import (
@@ -63,10 +63,10 @@ class Streams:
     """All streams of a gateway; an EventListener and a ProgressListener."""
 
     def __init__(
-        self, *, log: EventLog, runner: ScriptRunner, questions: Questions, clock: Clock
+        self, *, log: EventLog, outputs: Outputs, questions: Questions, clock: Clock
     ) -> None:
         self._log = log
-        self._runner = runner
+        self._outputs = outputs
         self._questions = questions
         self._clock = clock
         self._delivery = Delivery()
@@ -180,7 +180,7 @@ class Streams:
         """Return the line behind which a reader goes on; what it names need not be there."""
         if after is None or not after.line:
             return 0
-        newest = await self._runner.newest_output_lines(execution_id, limit=1)
+        newest = await self._outputs.newest_lines(execution_id, limit=1)
         return min(after.line, newest.last)
 
     @contextlib.contextmanager
@@ -202,7 +202,7 @@ class Streams:
             followed = self._followed[execution_id] = FollowedExecution(
                 execution,
                 line=line,
-                runner=self._runner,
+                outputs=self._outputs,
                 delivery=self._delivery,
                 result=self._result,
             )

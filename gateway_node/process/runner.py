@@ -3,37 +3,31 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from gateway_node.child.messages import ArtifactBounds
 from gateway_node.clock import Clock, SystemClock
 from gateway_node.evidence.errors import Unavailable
 from gateway_node.executions.errors import RunnerUnavailable, SpawnFailed
-from gateway_node.executions.output_lines import OutputLines, OutputStream
 from gateway_node.executions.runner_ports import Outcome, StartOrder
-from gateway_node.executions.values import Output, Progress, UnkillableProcess
+from gateway_node.executions.values import Progress, UnkillableProcess
 from gateway_node.process.artifact_files import ArtifactFiles
 from gateway_node.process.clearing_away import make_anew_unless_usable
 from gateway_node.process.code_command import CodeCommand
 from gateway_node.process.companions import Companions
 from gateway_node.process.credential_files import CredentialFiles
-from gateway_node.process.environment import (
-    make_python_folder,
-    without_secrets,
-)
+from gateway_node.process.environment import make_python_folder, without_secrets
 from gateway_node.process.evidence_files import EvidenceFiles
 from gateway_node.process.internal_programs import InternalPrograms
 from gateway_node.process.journal import Journal
 from gateway_node.process.kept_files import kept_bytes, remove_recorded
 from gateway_node.process.launch_fragments import LaunchFragments
 from gateway_node.process.limits import artifact_bounds
-from gateway_node.process.line_reading import LineReader
-from gateway_node.process.output_reading import read_output
 from gateway_node.process.own_processes import OwnProcesses
 from gateway_node.process.recovery import Recovery
+from gateway_node.process.script_outputs import ScriptOutputs
 from gateway_node.process.sourced_environment import SourcedEnvironment
 from gateway_node.process.supervised_process import SupervisedProcess
 from gateway_node.process.supervisor_orders import SupervisorOrders
@@ -44,8 +38,6 @@ from gateway_node.removal import remove_tree
 from gateway_node.scripts.installed_executables import PREFIX_PATH_VARIABLE
 from gateway_node.scripts.values import Limits, Script
 from gateway_node.side_tasks import SideTasks
-
-Read = TypeVar('Read')
 
 _LOG_FILE = 'supervision.log'
 _EXECUTIONS_FOLDER = 'executions'
@@ -111,7 +103,8 @@ class SupervisedScriptRunner:
             self._internal.run,
             clock,
         )
-        self._lines = LineReader(self._folder)
+        self.outputs = ScriptOutputs(self._folder, self._supervisors.find)
+        """What scripts write."""
         self._fragments = LaunchFragments(self._internal.describe, clock)
         self._orders = SupervisorOrders(
             self._environment,
@@ -285,57 +278,6 @@ class SupervisedScriptRunner:
                 f'what the script shows to the API cannot be written: {error.strerror}'
             ) from error
 
-    async def output(self, execution_id: str) -> Output:
-        """Return what was kept of the output, while it runs and after; empty where unknown."""
-        process = self._supervisors.find(execution_id)
-        shared = None if process is None else process.output.shared
-        ended = process is None or process.has_ended
-        return await asyncio.to_thread(
-            read_output, self._folder / execution_id, shared, ended=ended
-        )
-
-    async def output_lines(
-        self,
-        execution_id: str,
-        *,
-        after: int = 0,
-        limit: int,
-        stream: OutputStream | None = None,
-    ) -> OutputLines:
-        """Return up to `limit` lines behind `after`, while it runs and after; none where it is
-        unknown."""
-        read = self._reading(self._lines.read, execution_id)
-        return await asyncio.to_thread(read, after=after, limit=limit, stream=stream)
-
-    async def newest_output_lines(
-        self,
-        execution_id: str,
-        *,
-        before: int | None = None,
-        limit: int,
-        stream: OutputStream | None = None,
-    ) -> OutputLines:
-        """Return the last `limit` lines, below `before` if that is given."""
-        read = self._reading(self._lines.read_newest, execution_id)
-        return await asyncio.to_thread(read, before=before, limit=limit, stream=stream)
-
-    async def output_text(self, execution_id: str, *, stream: OutputStream | None = None) -> bytes:
-        """Return all that is kept of one stream or both, while it runs and after."""
-        read = self._reading(self._lines.read_text, execution_id)
-        return await asyncio.to_thread(read, stream=stream)
-
-    def _reading(self, read: Callable[..., Read], execution_id: str) -> Callable[..., Read]:
-        """Return what reads an execution's output as it is now."""
-        process = self._supervisors.find(execution_id)
-        shared = None if process is None else process.output.shared
-        ended = process is None or process.has_ended
-        return partial(read, execution_id, shared, ended=ended)
-
-    def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_output` when there may be more lines; return what ends that."""
-        process = self._supervisors.find(execution_id)
-        return (lambda: None) if process is None else process.output.watch(on_output)
-
     def acknowledge(self, execution_ids: Iterable[str]) -> None:
         """Take note that these ends are recorded.
 
@@ -361,7 +303,7 @@ class SupervisedScriptRunner:
     async def discard(self, execution_id: str) -> None:
         """Remove all that was kept of an ended execution."""
         await asyncio.to_thread(remove_tree, self._folder / execution_id)
-        self._lines.forget(execution_id)
+        self.outputs.forget(execution_id)
         if not self._supervisors.may_tell_of(execution_id):
             self._journal.remove(execution_id)
 

@@ -3,20 +3,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from fakes.artifacts import FakeArtifacts
-from gateway_node.executions.output_lines import OutputLine, OutputLines, OutputStream
+from fakes.outputs import FakeOutputs
 from gateway_node.executions.runner_ports import EndCause, Outcome, StartOrder
-from gateway_node.executions.values import (
-    Output,
-    Progress,
-    StopAction,
-    Trigger,
-    UnkillableProcess,
-)
+from gateway_node.executions.values import Progress, StopAction, Trigger, UnkillableProcess
 from gateway_node.scripts.values import Script
 
 
@@ -98,10 +90,7 @@ class FakeScriptRunner:
         """What `start` raises."""
         self.hold_starts = asyncio.Event()
         """Cleared by a test, it keeps every `start` waiting."""
-        self.outputs: dict[str, Output] = {}
-        """What `output` returns, by execution id."""
-        self.lines: dict[str, list[OutputLine]] = {}
-        """What `output_lines` returns, by execution id."""
+        self.outputs = FakeOutputs(self._runs)
         self.recovered: dict[str, Outcome] = {}
         """What `recover` returns."""
         self.living: set[UnkillableProcess] = set()
@@ -118,24 +107,7 @@ class FakeScriptRunner:
         self.hold_starts.set()
         self._obedient = obedient
         self._scripts: dict[str, FakeScript] = {}
-        self._watchers: list[tuple[str, Callable[[], None]]] = []
         self._changed = asyncio.Condition()
-
-    def say(self, execution_id: str, text: str) -> None:
-        """Write one line to stdout, as a script would."""
-        said = self.lines.setdefault(execution_id, [])
-        said.append(
-            OutputLine(
-                number=len(said) + 1,
-                stream=OutputStream.STDOUT,
-                elapsed_ms=0,
-                text=text,
-                whole=True,
-            )
-        )
-        for told, on_output in tuple(self._watchers):
-            if told == execution_id:
-                on_output()
 
     async def script(self, execution_id: str) -> FakeScript:
         """Wait until this execution's script is started; return it."""
@@ -190,56 +162,6 @@ class FakeScriptRunner:
             self._changed.notify_all()
         return script
 
-    async def output(self, execution_id: str) -> Output:
-        """Return what the test put into `outputs`; else nothing was written."""
-        return self.outputs.get(execution_id, Output())
-
-    async def output_lines(
-        self,
-        execution_id: str,
-        *,
-        after: int = 0,
-        limit: int,
-        stream: OutputStream | None = None,
-    ) -> OutputLines:
-        """Return what was said; all of it is complete where no script runs."""
-        said = self.lines.get(execution_id, [])
-        asked = [line for line in said[after:] if stream in (None, line.stream)][:limit]
-        last = asked[-1].number if len(asked) == limit else max(after, len(said))
-        script = self._scripts.get(execution_id)
-        ended = script is None or script.has_ended
-        return OutputLines(
-            lines=tuple(asked),
-            dropped=(),
-            unfinished=(),
-            last=last,
-            complete=ended and last >= len(said),
-        )
-
-    async def newest_output_lines(
-        self,
-        execution_id: str,
-        *,
-        before: int | None = None,
-        limit: int,
-        stream: OutputStream | None = None,
-    ) -> OutputLines:
-        """Return the last of what was said, as `output_lines` does."""
-        read = await self.output_lines(execution_id, limit=2**63, stream=stream)
-        asked = [line for line in read.lines if before is None or line.number < before]
-        return replace(read, lines=tuple(asked[-limit:]), earlier=len(asked) > limit)
-
-    async def output_text(self, execution_id: str, *, stream: OutputStream | None = None) -> bytes:
-        """Return what was said, a line each."""
-        read = await self.output_lines(execution_id, limit=2**63, stream=stream)
-        return ''.join(f'{line.text}\n' for line in read.lines).encode()
-
-    def watch_output(self, execution_id: str, on_output: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_output` with each line that is said."""
-        watcher = (execution_id, on_output)
-        self._watchers.append(watcher)
-        return partial(self._watchers.remove, watcher)
-
     def acknowledge(self, execution_ids: Iterable[str]) -> None:
         """Note the ids."""
         self.acknowledged.extend(execution_ids)
@@ -247,8 +169,7 @@ class FakeScriptRunner:
     async def discard(self, execution_id: str) -> None:
         """Note the id and forget its output."""
         self.discarded.append(execution_id)
-        self.outputs.pop(execution_id, None)
-        self.lines.pop(execution_id, None)
+        self.outputs.forget(execution_id)
 
     async def variables(self, script: Script) -> Mapping[str, str]:
         """Return what the test said, and what the script's declaration does."""
@@ -259,8 +180,8 @@ class FakeScriptRunner:
         return [self.kept_bytes_of.get(each, 0) for each in execution_ids]
 
     async def kept(self) -> tuple[str, ...]:
-        """Return the ids of `outputs`."""
-        return tuple(self.outputs)
+        """Return the ids of what the test has had written."""
+        return tuple(self.outputs.written)
 
     async def recover(self) -> Mapping[str, Outcome]:
         """Return `recovered`."""
@@ -277,6 +198,10 @@ class FakeScriptRunner:
     async def remembered(self) -> Mapping[str, tuple[UnkillableProcess, ...]]:
         """Return what was noted."""
         return self.noted
+
+    def _runs(self, execution_id: str) -> bool:
+        script = self._scripts.get(execution_id)
+        return script is not None and not script.has_ended
 
     async def close(self) -> None:
         """Note it."""

@@ -97,7 +97,7 @@ async def test_who_is_killed_as_it_keeps_large_files_has_told_the_end_before(flo
     )
     process = await floor.start(order)
     await floor.written(order, '\n')
-    supervisor = int((await floor.runner.output(order.execution_id)).stdout)
+    supervisor = int((await floor.runner.outputs.of(order.execution_id)).stdout)
     taken = directory_of(floor, order) / 'artifacts' / 'large'
     await wait_until(taken.exists, what='a file that is taken')
     os.kill(supervisor, signal.SIGKILL)
@@ -127,7 +127,7 @@ async def test_the_next_script_finds_its_folder_empty(floor: Floor) -> None:
     for content in ('echo 1 > a', 'mkdir d; echo 2 > d/b; ln -s / d/c', 'chmod 0 .'):
         await leave(floor, content)
     outcome, order = await leave(floor, 'ls -A; echo "$GATEWAY_ARTIFACTS"; echo 3 > here')
-    output = await floor.runner.output(order.execution_id)
+    output = await floor.runner.outputs.of(order.execution_id)
     (folder,) = output.stdout.splitlines()
     assert Path(folder).name == 'artifacts'
     assert Path(folder).parent in supervisor_folders(floor)
@@ -256,7 +256,7 @@ async def test_what_somebody_still_writes_is_kept_as_it_was(floor: Floor) -> Non
     )
     process = await floor.start(order)
     await floor.written(order, 'artifacts\n')
-    folder = (await floor.runner.output(order.execution_id)).stdout.strip()
+    folder = (await floor.runner.outputs.of(order.execution_id)).stdout.strip()
     writer = os.open(f'{folder}/log', os.O_WRONLY | os.O_APPEND)
     (floor.folder / 'go').write_text('now\n')
     outcome = await process.ended()

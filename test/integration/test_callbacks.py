@@ -134,7 +134,7 @@ async def test_an_end_is_told_as_get_answers_it(robot: Robot) -> None:
         await life.runner.script(execution.id)
         assert (await life.callbacks.state(execution)).status is WAITING
         assert told.connections == 0
-        life.runner.outputs[execution.id] = Output(stdout='21 degrees\n')
+        life.runner.outputs.written[execution.id] = Output(stdout='21 degrees\n')
         await life.finish(execution.id)
         end = (await told.wait_for(1)).execution
         assert (end['id'], end['status']) == (execution.id, 'completed')

@@ -49,7 +49,7 @@ async def built_anew(api: Api, path: str, base: str = BASE) -> dict[str, Any]:
     assert execution is not None
     script = (execution.entity, execution.script_id)
     version = (await api.library.versions_of([script]))[script]
-    output = await api.runner.output(execution_id)
+    output = await api.runner.outputs.of(execution_id)
     body = earlier_form.answered(execution, base, version) | earlier_form.beside(execution)
     body['output'] = dataclasses.asdict(output)
     there = api.library.versions.has(execution.script_id, execution.script_version)
@@ -155,14 +155,14 @@ async def test_what_is_deleted_while_it_is_read_is_gone_then(
     execution_id = await api.start(ENTITY, script_id)
     (await api.runner.script(execution_id)).exit(0)
     await api.listener.wait_for(execution_id)
-    reads, deleted, output = asyncio.Event(), asyncio.Event(), api.runner.output
+    reads, deleted, output = asyncio.Event(), asyncio.Event(), api.runner.outputs.of
 
     async def read_slowly(execution_id: str) -> Output:
         reads.set()
         await deleted.wait()
         return await output(execution_id)
 
-    monkeypatch.setattr(api.runner, 'output', read_slowly)
+    monkeypatch.setattr(api.runner.outputs, 'of', read_slowly)
     reading = asyncio.create_task(api.request('GET', f'/executions/{execution_id}'))
     await reads.wait()
     assert (await api.request('DELETE', f'/executions/{execution_id}')).status == 204

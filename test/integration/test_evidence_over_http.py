@@ -73,7 +73,7 @@ async def test_an_archive_holds_all_that_was_around_an_execution(api: Api) -> No
     execution_id, script = await api.running(
         ENTITY, script_id, parameters={'limit': 3}, arguments=['-v']
     )
-    api.runner.say(execution_id, 'said')
+    api.runner.outputs.say(execution_id, 'said')
     now = api.clock.monotonic()
     api.seen.robot.lines += [
         LogLine(received=now, at=AT, level='WARN', node='arm', message='slow')

@@ -35,7 +35,7 @@ class Followed:
     def say(self, *lines: str) -> None:
         """Write lines to stdout."""
         for line in lines:
-            self.api.runner.say(self.execution_id, line)
+            self.api.runner.outputs.say(self.execution_id, line)
 
     async def end(self) -> None:
         """Let the script exit."""

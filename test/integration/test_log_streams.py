@@ -318,7 +318,7 @@ async def test_a_client_that_reads_nothing_for_long_is_told_all_of_it_then(api: 
     async with stream(api, path) as slow, stream(api, path) as quick:
         assert names_of(await slow.take(1)) == names_of(await quick.take(1)) == [ACCEPTED]
         for number in range(1, 2001):
-            api.runner.say(execution_id, f'{number} ' * 2000)
+            api.runner.outputs.say(execution_id, f'{number} ' * 2000)
         script.exit()
         told = names_of(await quick.rest())
         assert told == [RUNNING, *(f'line {n}' for n in range(1, 2001)), ENDED, 'result']

@@ -30,12 +30,12 @@ class Told:
     def say(self, *lines: str) -> None:
         """Write lines to stdout."""
         for line in lines:
-            self.api.runner.say(self.execution_id, line)
+            self.api.runner.outputs.say(self.execution_id, line)
 
     def say_error(self, line: str) -> None:
         """Write a line to stderr."""
         self.say(line)
-        said = self.api.runner.lines[self.execution_id]
+        said = self.api.runner.outputs.said[self.execution_id]
         said[-1] = replace(said[-1], stream=OutputStream.STDERR)
 
     async def end(self) -> None:
@@ -105,7 +105,7 @@ async def test_a_line_is_never_later_than_the_end(
 ) -> None:
     """Although it is with a delay that the gateway hears of the start."""
     told.say('the last thing')
-    said = told.api.runner.lines[told.execution_id]
+    said = told.api.runner.outputs.said[told.execution_id]
     said[-1] = replace(said[-1], elapsed_ms=elapsed_ms)
     started_at = told.api.clock.wall
     told.api.clock.wall += datetime.timedelta(seconds=until_end)
@@ -172,7 +172,7 @@ async def test_what_has_not_begun_has_lines_to_come(tmp_path: Path) -> None:
         _, body = await api.json('GET', path)
         assert body['status'] == ExecutionStatus.PREPARED.value
         # Its first lines can be there before it is on record that it runs.
-        api.runner.say(execution_id, 'early')
+        api.runner.outputs.say(execution_id, 'early')
         _, newest = await api.json('GET', f'{path}/output?limit=-5')
         assert (newest['items'], newest['last']) == ([], 0)
         _, body = await api.json('GET', f'{path}/output')

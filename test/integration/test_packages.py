@@ -348,7 +348,7 @@ async def test_a_package_starts_warm_too(library: ScriptLibrary, tmp_path: Path)
         process = await floor.start(order)
         assert process.warm
         assert (await process.ended()).exit_code == 0
-        output = await floor.runner.output(order.execution_id)
+        output = await floor.runner.outputs.of(order.execution_id)
     assert output.stdout == "3 ['a b'] True\n"
 
 

@@ -229,7 +229,7 @@ async def test_a_stop_lets_the_script_finish_its_business(floor: Floor) -> None:
     process.stop(StopAction.STOP)
     outcome = await process.ended()
     assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 7)
-    assert (await floor.runner.output(order.execution_id)).stdout == 'up\nbye\n'
+    assert (await floor.runner.outputs.of(order.execution_id)).stdout == 'up\nbye\n'
 
 
 async def test_an_end_says_who_asked_for_it(floor: Floor) -> None:
@@ -330,7 +330,7 @@ async def test_output_is_readable_while_the_script_runs(floor: Floor) -> None:
     await floor.written(order, 'end\n')
     process.stop(StopAction.FORCED_TERMINATION)
     await process.ended()
-    assert (await floor.runner.output(order.execution_id)).stdout.endswith('end\n')
+    assert (await floor.runner.outputs.of(order.execution_id)).stdout.endswith('end\n')
 
 
 async def test_bytes_that_are_no_text_are_replaced(floor: Floor) -> None:
@@ -344,7 +344,7 @@ async def test_discarded_output_is_gone(floor: Floor) -> None:
     order = floor.order(floor.script('echo hello'))
     await floor.run(order)
     await floor.runner.discard(order.execution_id)
-    assert (await floor.runner.output(order.execution_id)).stdout == ''
+    assert (await floor.runner.outputs.of(order.execution_id)).stdout == ''
     assert list((floor.folder / 'state' / 'executions').iterdir()) == []
 
 
@@ -356,7 +356,7 @@ async def test_a_cancelled_wait_changes_nothing(floor: Floor) -> None:
         async with asyncio.timeout(0.05):
             await process.ended()
     await process.ended()
-    assert (await floor.runner.output(order.execution_id)).stdout == 'done\n'
+    assert (await floor.runner.outputs.of(order.execution_id)).stdout == 'done\n'
 
 
 async def test_a_killed_supervisor_takes_its_tree_along(floor: Floor) -> None:
@@ -368,7 +368,7 @@ async def test_a_killed_supervisor_takes_its_tree_along(floor: Floor) -> None:
     # Several can be lost at once: whose the orphans are, and which were left over, nobody knows.
     assert outcome.leftover_processes is None
     assert living_scripts() == []
-    assert (await floor.runner.output(order.execution_id)).stdout in {'', 'up\n'}
+    assert (await floor.runner.outputs.of(order.execution_id)).stdout in {'', 'up\n'}
 
 
 async def test_a_stopped_supervisor_is_continued(floor: Floor) -> None:

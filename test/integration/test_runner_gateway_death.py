@@ -196,7 +196,7 @@ async def test_output_of_the_time_before_the_gateways_death_is_kept(
     )
     await runner.start_up()
     await runner.recover()
-    assert (await runner.output(run_id(1))).stdout == 'up\n'
+    assert (await runner.outputs.of(run_id(1))).stdout == 'up\n'
     await runner.close()
 
 
@@ -218,8 +218,8 @@ async def recovered_output(state: Path) -> tuple[Output, OutputLines]:
     runner = SupervisedScriptRunner(state, own_processes=OwnProcesses(), side_tasks=SideTasks())
     await runner.start_up()
     runner.acknowledge(await runner.recover())
-    output = await runner.output(run_id(1))
-    lines = await runner.output_lines(run_id(1), limit=10)
+    output = await runner.outputs.of(run_id(1))
+    lines = await runner.outputs.lines(run_id(1), limit=10)
     await runner.close()
     assert set(os.listdir(state / 'executions' / run_id(1))) <= {
         'output.head',

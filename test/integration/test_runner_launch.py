@@ -41,7 +41,7 @@ async def test_a_sequence_completes_with_the_end_of_each_process(floor: Floor) -
     )
     process = await floor.start(order, heard.append)
     outcome = await process.ended()
-    output = await floor.runner.output(order.execution_id)
+    output = await floor.runner.outputs.of(order.execution_id)
     assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 0), output
     assert 'text is hello' in output.stdout + output.stderr
     assert outcome.result is not None
@@ -420,7 +420,7 @@ async def test_healthy_processes_of_a_sequence_that_is_ended_have_not_failed(
     if timeout_sec is None:
         process.stop(StopAction.STOP)
     outcome = await process.ended()
-    output = await floor.runner.output(order.execution_id)
+    output = await floor.runner.outputs.of(order.execution_id)
     assert output.stderr == 'processes failed: faulty-1 (exit code 7)\n'
     assert outcome.result is not None
     ends = {p['name']: p['exit_code'] for p in outcome.result['processes']}

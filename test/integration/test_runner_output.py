@@ -52,8 +52,8 @@ async def test_what_is_recorded_is_removed(floor: Floor) -> None:
     await wait_until(lambda: not folder.exists(), what='the folder is gone')
     folder = kept_of(floor, loud.execution_id)
     await wait_until(lambda: os.listdir(folder) == ['output.head'], what='the end is gone')
-    assert (await floor.runner.output(loud.execution_id)).stdout == 'here\n'
-    assert (await floor.runner.output(silent.execution_id)).stdout == ''
+    assert (await floor.runner.outputs.of(loud.execution_id)).stdout == 'here\n'
+    assert (await floor.runner.outputs.of(silent.execution_id)).stdout == ''
     assert await floor.runner.kept() == (loud.execution_id,)
 
 
@@ -90,14 +90,14 @@ async def test_a_running_script_costs_the_disk_its_head_alone(floor: Floor) -> N
     order = floor.order(script)
     process = await floor.start(order)
     await floor.written(order, 'end\n')
-    running = await floor.runner.output(order.execution_id)
+    running = await floor.runner.outputs.of(order.execution_id)
     assert running.dropped_bytes == FLOOD_DROPPED
     folder = kept_of(floor, order.execution_id)
     assert not list(folder.glob('output.tail*'))
     tell(floor)
     await process.ended()
     assert (folder / 'output.tail').stat().st_size < 1.2 * SHOWN_BYTES
-    ended = await floor.runner.output(order.execution_id)
+    ended = await floor.runner.outputs.of(order.execution_id)
     assert (ended.stdout, ended.dropped_bytes) == (running.stdout, FLOOD_DROPPED)
     assert 'gw-output' not in ended.stderr
     await process.released()
@@ -113,7 +113,7 @@ async def test_a_killed_supervisor_costs_no_output(floor: Floor) -> None:
     outcome = await process.ended()
     assert outcome.cause is EndCause.SUPERVISOR_LOST
     assert (kept_of(floor, order.execution_id) / 'output.tail').exists()
-    output = await floor.runner.output(order.execution_id)
+    output = await floor.runner.outputs.of(order.execution_id)
     assert output.stdout.endswith('end\n')
     assert output.dropped_bytes == FLOOD_DROPPED
 
@@ -128,7 +128,7 @@ async def test_a_reader_of_a_flood_sees_the_end_of_what_there_is(floor: Floor) -
     process = await floor.start(order)
     readings = 0
     while not process.has_ended:
-        output = await floor.runner.output(order.execution_id)
+        output = await floor.runner.outputs.of(order.execution_id)
         _, gap, tail = output.stdout.partition(
             f'\n[... {output.dropped_bytes} bytes dropped ...]\n'
         )
@@ -137,7 +137,7 @@ async def test_a_reader_of_a_flood_sees_the_end_of_what_there_is(floor: Floor) -
             first = (SHOWN_BYTES + output.dropped_bytes) // 16
             assert tail == ''.join(f'{n:015}\n' for n in range(first, first + 4096))
     assert readings > 0
-    assert (await floor.runner.output(order.execution_id)).stdout.endswith('299999\n')
+    assert (await floor.runner.outputs.of(order.execution_id)).stdout.endswith('299999\n')
 
 
 WRITES_INTO_ITS_SUPERVISOR = r"""
@@ -166,11 +166,11 @@ async def test_a_script_that_writes_into_the_memory_harms_itself_alone(floor: Fl
     process = await floor.start(order)
     working_directory = Path(process.link.name) / 'work'
     await wait_until((working_directory / 'sealed').exists, what='all is tried')
-    await floor.runner.output(order.execution_id)
+    await floor.runner.outputs.of(order.execution_id)
     (working_directory / 'told').touch()
     outcome = await process.ended()
     assert (outcome.cause, outcome.exit_code) == (EndCause.EXITED, 0)
-    output = await floor.runner.output(order.execution_id)
+    output = await floor.runner.outputs.of(order.execution_id)
     assert output.stdout.endswith('xend\n')
     assert output.dropped_bytes == FLOOD_DROPPED
 
@@ -189,11 +189,11 @@ async def test_without_a_descriptor_the_tail_is_there_at_the_end(floor: Floor) -
             await heard.wait()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    running = await floor.runner.output(order.execution_id)
+    running = await floor.runner.outputs.of(order.execution_id)
     assert (running.stdout, running.dropped_bytes) == ('x' * SHOWN_BYTES, 0)
     process.stop(StopAction.FORCED_TERMINATION)
     await process.ended()
-    output = await floor.runner.output(order.execution_id)
+    output = await floor.runner.outputs.of(order.execution_id)
     assert output.stdout.endswith('xend\n')
     assert output.dropped_bytes == FLOOD_DROPPED
 
@@ -213,7 +213,7 @@ async def seen_to_the_end(floor: Floor, execution_id: str, news: asyncio.Event) 
     last = 0
     while True:
         news.clear()
-        read = await floor.runner.output_lines(execution_id, after=last, limit=100)
+        read = await floor.runner.outputs.lines(execution_id, after=last, limit=100)
         lines += read.lines
         assert read.dropped == ()
         if read.complete:
@@ -237,7 +237,7 @@ async def test_lines_are_followed_while_the_script_runs(floor: Floor) -> None:
     order = floor.order(script)
     await floor.start(order)
     news = asyncio.Event()
-    end_watch = floor.runner.watch_output(order.execution_id, news.set)
+    end_watch = floor.runner.outputs.watch(order.execution_id, news.set)
     followed = await seen_to_the_end(floor, order.execution_id, news)
     end_watch()
     assert [line.number for line in followed.lines] == list(range(1, 1002))
@@ -248,7 +248,7 @@ async def test_lines_are_followed_while_the_script_runs(floor: Floor) -> None:
     assert by_stream[OutputStream.STDOUT] == [f'{n:040}' for n in range(0, 1000, 3)] + ['no end']
     assert by_stream[OutputStream.STDERR] == [f'{n:040}' for n in range(1000) if n % 3]
     assert followed.lines[0].elapsed_ms + 300 < followed.lines[-1].elapsed_ms
-    again = await floor.runner.output_lines(order.execution_id, limit=2000)
+    again = await floor.runner.outputs.lines(order.execution_id, limit=2000)
     assert again == followed
 
 
@@ -259,7 +259,7 @@ async def test_no_line_is_later_than_the_end(floor: Floor) -> None:
         order = floor.order(script)
         outcome, _ = await floor.run(order)
         assert outcome.duration_sec is not None
-        (line,) = (await floor.runner.output_lines(order.execution_id, limit=2)).lines
+        (line,) = (await floor.runner.outputs.lines(order.execution_id, limit=2)).lines
         assert line.elapsed_ms <= round(outcome.duration_sec * 1000)
 
 
@@ -278,7 +278,7 @@ async def told_times(floor: Floor, script: Script) -> list[float]:
     times: list[float] = []
     order = floor.order(script)
     process = await floor.start(order)
-    floor.runner.watch_output(order.execution_id, lambda: times.append(time.monotonic()))
+    floor.runner.outputs.watch(order.execution_id, lambda: times.append(time.monotonic()))
     await process.ended()
     return times
 
@@ -290,16 +290,16 @@ async def test_lines_keep_their_numbers_when_the_supervisor_is_killed(floor: Flo
     order = floor.order(script)
     process = await floor.start(order)
     news = asyncio.Event()
-    floor.runner.watch_output(order.execution_id, news.set)
+    floor.runner.outputs.watch(order.execution_id, news.set)
     async with asyncio.timeout(20):
-        while (await floor.runner.output_lines(order.execution_id, limit=10**6)).last < 100_001:
+        while (await floor.runner.outputs.lines(order.execution_id, limit=10**6)).last < 100_001:
             await news.wait()
             news.clear()
-    running = await floor.runner.output_lines(order.execution_id, after=10_000, limit=10**6)
+    running = await floor.runner.outputs.lines(order.execution_id, after=10_000, limit=10**6)
     tell(floor)
     outcome = await process.ended()
     assert outcome.cause is EndCause.SUPERVISOR_LOST
-    ended = await floor.runner.output_lines(order.execution_id, after=10_000, limit=10**6)
+    ended = await floor.runner.outputs.lines(order.execution_id, after=10_000, limit=10**6)
     assert ended == replace(running, complete=True)
     assert [line.text for line in ended.lines if line.stream is OutputStream.STDERR] == ['end']
     counted = [line for line in ended.lines if line.whole and line.text != 'end']
@@ -314,9 +314,9 @@ async def test_a_later_gateway_reads_the_same_lines(tmp_path: Path) -> None:
     async with floor_on(tmp_path) as first:
         order = first.order(first.script('seq 100000; exit 3'))
         await first.run(order)
-        last = await first.runner.output_lines(order.execution_id, after=99_998, limit=9)
+        last = await first.runner.outputs.lines(order.execution_id, after=99_998, limit=9)
     async with floor_on(tmp_path) as later:
-        assert last == await later.runner.output_lines(order.execution_id, after=99_998, limit=9)
+        assert last == await later.runner.outputs.lines(order.execution_id, after=99_998, limit=9)
     assert [(line.number, line.text) for line in last.lines] == [
         (99_999, '99999'),
         (100_000, '100000'),

@@ -24,7 +24,7 @@ async def run(
     order = floor.order(floor.script(content, kind), parameters=parameters)
     process = await floor.start(order, heard.append)
     outcome = await process.ended()
-    return outcome, await floor.runner.output(order.execution_id), heard
+    return outcome, await floor.runner.outputs.of(order.execution_id), heard
 
 
 async def test_a_shell_script_tells_its_progress_on_descriptor_three(floor: Floor) -> None:
@@ -179,7 +179,7 @@ async def test_a_stopped_script_with_a_node_ends_by_itself(floor: Floor) -> None
     await floor.written(order, 'up\n')
     process.stop(StopAction.STOP)
     outcome = await process.ended()
-    output = await floor.runner.output(order.execution_id)
+    output = await floor.runner.outputs.of(order.execution_id)
     assert output.stdout == 'up\ndown False\n', output.stderr
     assert outcome.signal is None
 

@@ -79,7 +79,7 @@ async def test_who_waited_is_answered_without_a_look_at_the_disk(
     async def unexpected(execution_id: str) -> Any:
         raise AssertionError(execution_id)
 
-    monkeypatch.setattr(api.runner, 'output', unexpected)
+    monkeypatch.setattr(api.runner.outputs, 'of', unexpected)
     monkeypatch.setattr(api.store, 'get', unexpected)
     written = Output(stdout='said', stderr='', dropped_bytes=0)
     script.end(Outcome(cause=EndCause.EXITED, exit_code=0, kept_bytes=0, output=written))

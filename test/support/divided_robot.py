@@ -149,7 +149,7 @@ async def executed(api: Api, entity: str, script_id: str, said: str = 'nothing')
     execution_id, script = await api.running(
         entity, script_id, parameters=parameters, callback=callback
     )
-    api.runner.say(execution_id, f'{said}\n')
+    api.runner.outputs.say(execution_id, f'{said}\n')
     script.exit(0, printed={'verdict': 'PASS', 'summary': said, 'metrics': {'volts': 3}})
     await api.listener.wait_for(execution_id)
     api.runner.artifacts.left[execution_id] = {'log.txt': said.encode()}

@@ -94,7 +94,7 @@ class Robot:
         store = await SqliteExecutionStore.open(database, self.clock)
         life = Life(self, database, store, await store.last_id(), scripts=scripts)
         life.runner.recovered = recovered or {}
-        life.runner.outputs = {execution_id: Output() for execution_id in kept}
+        life.runner.outputs.written = {execution_id: Output() for execution_id in kept}
         await life.library.open(functools.partial(versions_to_keep, store))
         if online:
             life.bring_online()

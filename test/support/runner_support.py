@@ -172,12 +172,12 @@ class Floor:
         process = await self.start(order)
         async with asyncio.timeout(2 * DEADLINE_SEC):
             outcome = await process.ended()
-        return outcome, await self.runner.output(order.execution_id)
+        return outcome, await self.runner.outputs.of(order.execution_id)
 
     async def written(self, order: StartOrder, text: str) -> None:
         """Wait until the script has written `text` to stdout."""
         deadline = time.monotonic() + DEADLINE_SEC
-        while text not in (await self.runner.output(order.execution_id)).stdout:
+        while text not in (await self.runner.outputs.of(order.execution_id)).stdout:
             if time.monotonic() > deadline:
                 pytest.fail(f'the script did not write {text!r}')
             await asyncio.sleep(0.01)

@@ -85,6 +85,6 @@ async def run_script(floor: Floor, script: Script) -> Run:
     order = floor.order(script, parameters={'a': 1, 'text': 'ä'}, arguments=('x', '--y'))
     process = await floor.start(order)
     outcome = await process.ended()
-    output = await floor.runner.output(order.execution_id)
+    output = await floor.runner.outputs.of(order.execution_id)
     floor.runner.acknowledge([order.execution_id])
     return Run(warm=process.warm, outcome=outcome, output=output)

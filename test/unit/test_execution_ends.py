@@ -196,7 +196,7 @@ async def test_a_defect_while_it_runs_ends_the_script_first(
     async def broken(execution_id: str) -> Output:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(stage.runner, 'output', broken)
+    monkeypatch.setattr(stage.runner.outputs, 'of', broken)
     script.exit(0)
     ended = await stage.listener.wait_for(execution.id)
     assert script.stops == [FORCE]
@@ -226,7 +226,7 @@ async def test_each_bad_end_is_a_failure_with_its_reason(
 ) -> None:
     """The reason is the outcome's, and what is known stands in the error."""
     execution, script = await stage.running(await stage.upload())
-    stage.runner.outputs[execution.id] = Output(stderr='last words')
+    stage.runner.outputs.written[execution.id] = Output(stderr='last words')
     script.end(outcome)
     ended = await stage.listener.wait_for(execution.id)
     assert ended.failure is not None

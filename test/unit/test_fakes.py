@@ -155,10 +155,10 @@ async def test_a_runner_refuses_on_demand() -> None:
 async def test_discarded_output_is_gone() -> None:
     """The runner keeps the output that a test gave until it is discarded."""
     runner = FakeScriptRunner()
-    runner.outputs['exec_1'] = Output(stdout='hello')
-    assert (await runner.output('exec_1')).stdout == 'hello'
+    runner.outputs.written['exec_1'] = Output(stdout='hello')
+    assert (await runner.outputs.of('exec_1')).stdout == 'hello'
     await runner.discard('exec_1')
-    assert await runner.output('exec_1') == Output()
+    assert await runner.outputs.of('exec_1') == Output()
     assert runner.discarded == ['exec_1']
 
 
@@ -212,17 +212,17 @@ async def test_a_script_says_what_the_test_says() -> None:
     runner = FakeScriptRunner()
     script = await runner.start(ORDER, ignore)
     heard: list[str] = []
-    end_watch = runner.watch_output(ORDER.execution_id, lambda: heard.append('more'))
-    runner.say(ORDER.execution_id, 'one')
-    runner.say(ORDER.execution_id, 'two')
+    end_watch = runner.outputs.watch(ORDER.execution_id, lambda: heard.append('more'))
+    runner.outputs.say(ORDER.execution_id, 'one')
+    runner.outputs.say(ORDER.execution_id, 'two')
     end_watch()
-    runner.say(ORDER.execution_id, 'three')
+    runner.outputs.say(ORDER.execution_id, 'three')
     assert heard == ['more', 'more']
-    read = await runner.output_lines(ORDER.execution_id, after=1, limit=1)
+    read = await runner.outputs.lines(ORDER.execution_id, after=1, limit=1)
     assert [(line.number, line.text) for line in read.lines] == [(2, 'two')]
     assert (read.last, read.complete) == (2, False)
     script.exit()
-    rest = await runner.output_lines(ORDER.execution_id, after=read.last, limit=9)
+    rest = await runner.outputs.lines(ORDER.execution_id, after=read.last, limit=9)
     assert ([line.text for line in rest.lines], rest.complete) == (['three'], True)
 
 

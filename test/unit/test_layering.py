@@ -207,6 +207,7 @@ MAY_USE_THE_POOL = {
     'process.recovery': 'the state directory',
     'process.internal_programs': 'the state directory',
     'process.runner': 'the state directory',
+    'process.script_outputs': 'the state directory',
     'process.supervised_process': 'the state directory, and CPU',
     'process.supervisor_pool': 'the state directory',
     'process.supervisors': 'the state directory',

@@ -209,7 +209,7 @@ async def test_output_that_came_with_the_end_is_not_asked_for(
     async def output(execution_id: str) -> Output:
         raise AssertionError(execution_id)
 
-    monkeypatch.setattr(stage.runner, 'output', output)
+    monkeypatch.setattr(stage.runner.outputs, 'of', output)
     execution, script = await begun(stage)
     script.end(Outcome(cause=EndCause.EXITED, exit_code=3, output=Output(stderr='last words')))
     ended = await stage.listener.wait_for(execution.id)

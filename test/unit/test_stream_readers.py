@@ -76,7 +76,7 @@ class Stage:
         self.ledger = Ledger(self.store)
         self.streams = Streams(
             log=self.store.log,
-            runner=FakeScriptRunner(),
+            outputs=FakeScriptRunner().outputs,
             questions=None,  # type: ignore[arg-type]
             clock=self.clock,
         )
