@@ -7,11 +7,9 @@ It owns the scripts directory and nobody else writes there.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gateway_node.clock import Clock
 from gateway_node.entities.values import EntityRef
-from gateway_node.manifest_files import ManifestInvalid
 from gateway_node.scripts.arrivals import accept_any, Check
 from gateway_node.scripts.content import Content
 from gateway_node.scripts.errors import (
@@ -25,7 +23,7 @@ from gateway_node.scripts.file_names import check_file_name
 from gateway_node.scripts.installed_executables import no_prefix_path, PrefixPath
 from gateway_node.scripts.instances import InstanceDefinition
 from gateway_node.scripts.managed import ManagedScript
-from gateway_node.scripts.managed_instances import check_managed_instance
+from gateway_node.scripts.managed_checks import check_managed
 from gateway_node.scripts.managed_scripts import ManagedChanges, ManagedScripts
 from gateway_node.scripts.metadata import Metadata
 from gateway_node.scripts.old_versions import none_in_use, VersionsInUse
@@ -65,8 +63,6 @@ class ScriptLibrary:
             self._uploaded = UploadedScripts(
                 scripts_dir, max_file_bytes=max_file_bytes, max_scripts=max_scripts, clock=clock
             )
-        self._of_manifest = managed
-        self._offered: tuple[ManagedScript, ...] = ()
         self._managed = ManagedScripts(managed, prefix_path)
         self.versions = ScriptVersions(self._managed, self._uploaded)
         """Those that are there, the old ones of uploads too."""
@@ -80,7 +76,7 @@ class ScriptLibrary:
         is done.
 
         Raises:
-            ManifestInvalid, SchemaCheckUnavailable: see `check_managed`.
+            ManifestInvalid, SchemaCheckUnavailable: see `managed_checks.check_managed`.
         """
         await self.check_managed(self._managed)
         if self._uploaded is not None:
@@ -208,55 +204,25 @@ class ScriptLibrary:
         yield from (script.evidence for _, script in self.uploads())
 
     async def check_managed(self, managed: Iterable[ManagedScript]) -> None:
-        """Check the schemas of scripts that are to be managed, and their instances, unless
-        scripts are turned off.
-
-        Raises:
-            ManifestInvalid: a managed script's parameters_schema is not acceptable, or the script
-                takes an instance of it not as it is.
-            SchemaCheckUnavailable: there are such schemas and nothing can check them.
-        """
-        if self._uploaded is None:
-            return
-        for each in managed:
-            script = each.script
-            try:
-                await self._check_schema(script.parameters_schema)
-            except ScriptRefused as error:
-                raise ManifestInvalid(
-                    f'the scripts manifest: parameters_schema of script {script.id!r}: {error}'
-                ) from error
-            for instance in each.instances:
-                await check_managed_instance(script, instance, self._schemas)
+        """Check scripts that are to be managed, unless scripts are turned off; raises what
+        `managed_checks.check_managed` does."""
+        if self._uploaded is not None:
+            await check_managed(managed, self._schemas)
 
     def take_managed(self, managed: Iterable[ManagedScript]) -> ManagedChanges:
         """Have these scripts of the manifest, which were checked, from now on and no others."""
-        self._of_manifest = tuple(managed)
-        return self._take_all()
+        return self._managed.take(managed)
 
     def take_offered(self, offered: Iterable[ManagedScript]) -> ManagedChanges:
         """Have these managed scripts beside those of the manifest, which go before them where both
         have one of the same id."""
-        self._offered = tuple(offered)
-        return self._take_all()
-
-    def _take_all(self) -> ManagedChanges:
-        named = {each.script.id for each in self._of_manifest}
-        offered = (each for each in self._offered if each.script.id not in named)
-        return self._managed.take([*self._of_manifest, *offered])
+        return self._managed.take_offered(offered)
 
     def managed_instances(
         self, entity: EntityRef
     ) -> tuple[tuple[Script, InstanceDefinition], ...]:
         """Return what the manifest declares of instances for an entity, each with its script."""
-        if self._uploaded is None:
-            return ()
-        return tuple(
-            (managed.script, definition)
-            for managed in self._managed
-            if managed.instances and managed.belongs_to(entity)
-            for definition in managed.instances
-        )
+        return () if self._uploaded is None else self._managed.instances_of(entity)
 
     def begin_upload(self, *, replacing: bool = False) -> Upload:
         """Return an upload to write the file into, for `create`, or for `replace`.
@@ -376,15 +342,14 @@ class ScriptLibrary:
         return uploaded
 
     async def _check_metadata(self, metadata: Metadata) -> None:
+        schema = metadata.parameters_schema
+        if schema is None:
+            return
         try:
-            await self._check_schema(metadata.parameters_schema)
+            await self._schemas.check_schema(schema)
         except ScriptRefused as error:
             prefix = '/parameters_schema'
             raise ScriptRefused(
                 f'metadata{prefix}: {error}',
                 tuple(replace(v, path=prefix + v.path) for v in error.violations),
             ) from error
-
-    async def _check_schema(self, schema: Mapping[str, Any] | None) -> None:
-        if schema is not None:
-            await self._schemas.check_schema(schema)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripts of the manifest, as it was taken last."""
+"""The managed scripts: those of the manifest, as it was taken last, and those that are offered."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +12,7 @@ from gateway_node.scripts.installed_executables import (
     no_prefix_path,
     PrefixPath,
 )
+from gateway_node.scripts.instances import InstanceDefinition
 from gateway_node.scripts.managed import LOOK_PATIENCE_SEC, ManagedFile, ManagedScript
 from gateway_node.scripts.values import Script, ScriptOf
 
@@ -42,16 +43,30 @@ class ManagedScripts:
     ) -> None:
         self._packages = InstalledPackages(prefix_path, LOOK_PATIENCE_SEC)
         self._files: dict[str, ManagedFile] = {}
+        self._of_manifest: tuple[ManagedScript, ...] = ()
+        self._offered: tuple[ManagedScript, ...] = ()
         self.take(managed)
 
     def take(self, managed: Iterable[ManagedScript]) -> ManagedChanges:
-        """Have these scripts from now on, and no others.
+        """Have these scripts of the manifest from now on, and no others.
 
         A script that is declared as before keeps what is known of its file.
         """
+        self._of_manifest = tuple(managed)
+        return self._take_all()
+
+    def take_offered(self, offered: Iterable[ManagedScript]) -> ManagedChanges:
+        """Have these beside those of the manifest, which go before them where both have one of the
+        same id."""
+        self._offered = tuple(offered)
+        return self._take_all()
+
+    def _take_all(self) -> ManagedChanges:
+        named = {each.script.id for each in self._of_manifest}
+        offered = (each for each in self._offered if each.script.id not in named)
         before, self._files = self._files, {}
         added, changed = [], []
-        for each in managed:
+        for each in (*self._of_manifest, *offered):
             file = before.pop(each.script.id, None)
             if file is None:
                 added.append(each)
@@ -81,6 +96,15 @@ class ManagedScripts:
     def named_entities(self) -> frozenset[EntityRef]:
         """The entities that one of them names without a glob."""
         return frozenset().union(*(file.managed.named_entities for file in self._files.values()))
+
+    def instances_of(self, entity: EntityRef) -> tuple[tuple[Script, InstanceDefinition], ...]:
+        """Return what is declared of instances for an entity, each with its script."""
+        return tuple(
+            (managed.script, definition)
+            for managed in self
+            if managed.instances and managed.belongs_to(entity)
+            for definition in managed.instances
+        )
 
     async def of(self, entity: EntityRef) -> tuple[Script, ...]:
         """Return an entity's managed scripts as they are now, in the manifest's order."""
