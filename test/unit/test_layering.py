@@ -376,6 +376,16 @@ def test_files_share_a_name_only_where_it_is_a_role() -> None:
     assert shared <= {'__init__', '__main__', 'errors', 'ports', 'values'}
 
 
+def test_the_architecture_names_files_and_rooms_that_are_there() -> None:
+    """Who follows it finds what it says."""
+    page = (ROOT.parent / 'docs' / 'architecture.md').read_text()
+    there = {path.name for top in (ROOT, ROOT.parent / 'test') for path in top.rglob('*.py')}
+    named = {name.rpartition('/')[2] for name in re.findall(r'`([\w/]+\.py)`', page)}
+    rooms = set(re.findall(r'`(\w+)/?`', page.split('Inside `executions/`')[0]))
+    assert not named - there
+    assert not ROOMS - rooms
+
+
 def test_every_module_lies_in_a_room_of_the_design() -> None:
     """No module stands outside of the rooms, and every room has its rule."""
     rooms = {room_of(module_name(path)) for path in modules()} - {'__init__'}
