@@ -18,11 +18,11 @@ from gateway_node.entities.values import EntityRef, EntityType, NodeName
 from gateway_node.executions.documents import archived_execution
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
-from gateway_node.executions.parts import Outside
 from gateway_node.executions.ports import ScriptCredentials, Witness
 from gateway_node.executions.preconditions import PreconditionCheck
 from gateway_node.executions.proximity import ProximityCheck
 from gateway_node.executions.room import execution_room, ExecutionRoom
+from gateway_node.executions.room_parts import Outside
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
     ConcurrencyLimits,

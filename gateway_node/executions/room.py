@@ -9,8 +9,8 @@ from gateway_node.executions.ids import ExecutionIds
 from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.many import Many
 from gateway_node.executions.once_only import OnceOnly
-from gateway_node.executions.parts import Outside, Parts
 from gateway_node.executions.questions import Questions
+from gateway_node.executions.room_parts import Outside, Parts
 from gateway_node.executions.scanned_statistics import Statistics
 from gateway_node.executions.script_changes import ScriptChanges
 from gateway_node.executions.service import ExecutionService

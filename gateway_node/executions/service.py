@@ -22,8 +22,8 @@ from gateway_node.executions.errors import (
 from gateway_node.executions.group_starts import GroupRequest
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.left_open import recover
-from gateway_node.executions.parts import Outside, Parts
 from gateway_node.executions.ports import Entities
+from gateway_node.executions.room_parts import Outside, Parts
 from gateway_node.executions.runner_ports import StartOrder
 from gateway_node.executions.starts import asking, candidate_of, StartRequest
 from gateway_node.executions.values import Execution, StopAction, Trigger

@@ -49,9 +49,9 @@ from gateway_node.entities.directory import EntityDirectory
 from gateway_node.entities.entities_manifest import Declaration, EntitiesManifest
 from gateway_node.entities.values import GraphSnapshot, NodeName
 from gateway_node.executions.ledger import Ledger
-from gateway_node.executions.parts import Outside
 from gateway_node.executions.proximity import NoProximityCheck, ProximityCheck
 from gateway_node.executions.room import execution_room
+from gateway_node.executions.room_parts import Outside
 from gateway_node.executions.service import ExecutionService
 from gateway_node.executions.settings import (
     ConcurrencyLimits,

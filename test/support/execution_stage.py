@@ -35,8 +35,8 @@ from gateway_node.executions import ledger as ledger_module
 from gateway_node.executions import room as room_module
 from gateway_node.executions import stops as stops_module
 from gateway_node.executions.ids import ExecutionIds, number_of
-from gateway_node.executions.parts import Outside
 from gateway_node.executions.room import execution_room
+from gateway_node.executions.room_parts import Outside
 from gateway_node.executions.settings import ConcurrencyLimits, ExecutionSettings, RestartSettings
 from gateway_node.executions.starts import StartRequest
 from gateway_node.executions.store_ports import RetentionPolicy

@@ -33,8 +33,8 @@ from gateway_node.executions.filters import ExecutionFilter
 from gateway_node.executions.kept_versions import versions_to_keep
 from gateway_node.executions.log_lines import LogLines
 from gateway_node.executions.pages import KeysetPage
-from gateway_node.executions.parts import Outside
 from gateway_node.executions.room import execution_room
+from gateway_node.executions.room_parts import Outside
 from gateway_node.executions.runner_ports import Outcome
 from gateway_node.executions.settings import ConcurrencyLimits, ExecutionSettings, RestartSettings
 from gateway_node.executions.starts import StartRequest
