@@ -20,7 +20,7 @@ from gateway_node.http_server.docs import docs_of
 from gateway_node.http_server.entrance import ask_for_body, Entrance, leaves_http
 from gateway_node.http_server.error_table import error_answer, row_of
 from gateway_node.http_server.fields import Segment
-from gateway_node.http_server.media_types import offered_by
+from gateway_node.http_server.media_types import offered_by, preferred_by
 from gateway_node.http_server.openapi import OpenApi
 from gateway_node.http_server.openapi_security import Security
 from gateway_node.http_server.paths import Paths
@@ -143,6 +143,7 @@ class _Endpoint(Generic[At, B]):
         self._strict = strict
         self._reader = Reader(route.takes)
         self._is_open = route.lets_strangers_in(open_probes=services.open_probes)
+        self._open_as = route.open_as if services.open_probes else None
         self._chooses = len(offered_by(route.takes)) > 1
         """Whether `Accept` decides what is answered."""
 
@@ -156,7 +157,7 @@ class _Endpoint(Generic[At, B]):
         route, services = self.route, self._services
         trace.route, trace.segments = route, segments
         query = request.query
-        caller = self._callers.let_in(request, is_open=self._is_open)
+        caller = self._callers.let_in(request, is_open=self._is_open or self._is_page(request))
         trace.actor = caller.actor
         self._callers.count(caller.actor)
         if not caller.actor.role.includes(route.role):
@@ -198,6 +199,13 @@ class _Endpoint(Generic[At, B]):
             raise
         status = answer.status or route.status
         return response_to(answer, status=status, request=request, chosen=self._chooses)
+
+    def _is_page(self, request: web.BaseRequest) -> bool:
+        """Tell whether what is asked for is open, and would be something else to a program."""
+        if self._open_as is None:
+            return False
+        accept = request.headers.getall(hdrs.ACCEPT, [])
+        return preferred_by(self.route.takes, accept) == self._open_as
 
     def _check_declared(self, error: Exception) -> None:
         """Tell of an error that has an answer, and that the route does not declare.

@@ -15,8 +15,8 @@ from gateway_node.entities.errors import AreaNotFound, EntityNotFound, FunctionN
 from gateway_node.entities.values import EntityRef
 from gateway_node.executions.actors import Role
 from gateway_node.http_server.calls import Answer, Call, Document
-from gateway_node.http_server.docs_page import DocsPage, HTML, OfFile
-from gateway_node.http_server.media_types import accepts, JSON
+from gateway_node.http_server.docs_page import DocsPage, OfFile
+from gateway_node.http_server.media_types import accepts, HTML, JSON
 from gateway_node.http_server.route import BYTES, Errors, Route
 from gateway_node.http_server.services import Services
 from gateway_node.http_server.takes import Place, Taken, taken_by
@@ -52,11 +52,21 @@ def docs_of(routes: Sequence[Route[Any, Any]]) -> tuple[Route[Any, Any], ...]:
                 _what_it_names(takes),
                 answers='Description',
                 errors=_ERRORS,
+                open_as=HTML,
             )
             for path, takes in {route.path: route.takes for route in routes}.items()
             if path not in named_by_scripts
         ),
-        Route('GET', '/docs/{file}', Role.VIEWER, _show_file(page), OfFile, answers=BYTES),
+        Route(
+            'GET',
+            '/docs/{file}',
+            Role.VIEWER,
+            _show_file(page),
+            OfFile,
+            answers=BYTES,
+            is_probe=True,
+            is_open=True,
+        ),
     )
 
 
@@ -79,7 +89,8 @@ def _describe(path: str, page: DocsPage) -> Callable[[Call[Any, None]], Awaitabl
     async def describe_part(call: Call[Any, None]) -> Answer:
         """Describe a path and what lies below it: OpenAPI 3.1, or a page to try it."""
         there = _there(path, call.at)
-        script = await _find(call.services, there)
+        # A stranger gets the same page of all that may be there or not.
+        script = None if call.actor.is_stranger else await _find(call.services, there)
         if call.at.accept == HTML:
             return Answer(body=await page.page(call.base, f'{there or "/"} - gateway_node'))
         content = call.description.part_below(call.base, there, script)

@@ -14,11 +14,11 @@ from string import Template
 
 from gateway_node.http_server.calls import Document
 from gateway_node.http_server.fields import Segment
+from gateway_node.http_server.media_types import HTML
 from gateway_node.http_server.parts import entity_tag, OfKnown
 from gateway_node.http_server.takes import path
 from gateway_node.threads import Threads
 
-HTML = 'text/html'
 _SWAGGER_UI = 'swagger-ui-dist'
 _MEDIA_TYPES = {'.js': 'text/javascript', '.css': 'text/css'}
 _HEADERS = {

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from gateway_node.executions.errors import StoreUnavailable
 from gateway_node.executions.values import ExecutionStatus
 from gateway_node.http_server.calls import Answer, Call, Document
-from gateway_node.http_server.docs_page import HTML
 from gateway_node.http_server.errors import NothingHere
 from gateway_node.http_server.line_requests import line_summary
-from gateway_node.http_server.media_types import accepts, JSON
+from gateway_node.http_server.media_types import accepts, HTML, JSON
 from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import API_VERSION, SOVD_VERSION
 from gateway_node.http_server.subjects import Nothing

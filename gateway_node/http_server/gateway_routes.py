@@ -6,6 +6,7 @@ from typing import Any
 from gateway_node.executions.errors import GatewayRecovering, StoreUnavailable
 from gateway_node.http_server import gateway
 from gateway_node.http_server.errors import NothingHere
+from gateway_node.http_server.media_types import HTML
 from gateway_node.http_server.route import Route, VIEWER
 from gateway_node.http_server.subjects import Nothing
 
@@ -59,6 +60,7 @@ UNVERSIONED: tuple[Route[Any, Any], ...] = (
         gateway.OfBrowser,
         status=307,
         errors=(NothingHere,),
+        open_as=HTML,
     ),
 )
 """Served below the prefix, not below the base (SOVD)."""

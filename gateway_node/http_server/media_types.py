@@ -11,6 +11,7 @@ from gateway_node.http_server.fields import Field
 from gateway_node.http_server.takes import header, Taken, taken_by
 
 JSON = 'application/json'
+HTML = 'text/html'
 TEXT = 'text/plain'
 CSV = 'text/csv'
 NDJSON = 'application/x-ndjson'
@@ -63,6 +64,12 @@ def offered_by(takes: type) -> tuple[str, ...]:
     its schema is of."""
     fields = [taken.field for taken in taken_by(takes)]
     return next((field.offered for field in fields if isinstance(field, MediaType)), (JSON,))
+
+
+def preferred_by(takes: type, accept: list[str]) -> str:
+    """Return the one that a client wants by all of its headers of that name."""
+    field = MediaType(*offered_by(takes))
+    return field.read_texts(accept) if accept else field.offered[0]
 
 
 def _ranges(text: str) -> Iterator[tuple[str, float]]:

@@ -99,6 +99,9 @@ class Route(Generic[At, B]):
     is_open: bool = False
     """Answered to strangers, and to everybody as one: no credential is looked at. A probe is so
     only where `Services.open_probes` says so."""
+    open_as: str | None = None
+    """The media type in which it is answered to strangers too, where probes are: that of a page,
+    which tells nothing by itself."""
 
     def lets_strangers_in(self, *, open_probes: bool) -> bool:
         """Tell whether no credential is looked at, where probes are open or are not."""

@@ -24,8 +24,8 @@ ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
         name='auth.open_probes',
         type=ParameterType.BOOLEAN,
         default=True,
-        description='Whether /health/live and, without the version of the software, /version-info '
-        'are answered to who shows no credential, too.',
+        description='Whether /health/live, the page at /docs without what it shows and, without '
+        'the version of the software, /version-info are answered to who shows no credential, too.',
     ),
     *TOKEN_PARAMETERS,
     ParameterSpecification(

@@ -11,10 +11,14 @@ from typing import Any
 from aiohttp import ClientSession
 from api_support import Api, BASE, serve_api
 from browser import browser_page, find_browser, Page
+from clients import bearer, KnownTokens
 from declared_answers import validate
 from proxies import PREFIX, PROXY, proxy
 import pytest
 
+from gateway_node.access.authentication import Authentication
+from gateway_node.access.credentials import Credential
+from gateway_node.executions.actors import Role
 from gateway_node.http_server import docs_page
 from gateway_node.http_server.routes import ROUTES
 
@@ -210,6 +214,39 @@ async def test_a_browser_is_led_from_the_root_to_the_page(
         assert (await other.json())['message'] == f'no resource {root.removesuffix("/")!r}'
 
 
+KNOWN = Authentication([KnownTokens({'a': Credential(name='anna', role=Role.VIEWER)})])
+
+
+async def test_the_page_is_open_and_what_it_shows_is_not(tmp_path: Path) -> None:
+    """A browser has no credential to send with an address: of what is there and of what is not it
+    gets one page, which asks for a token."""
+    async with serve_api(tmp_path, authentication=KNOWN) as api:
+        pages = {}
+        for path in ('', ENTITY, '/apps/nobody', f'{ENTITY}/scripts/nothing'):
+            address = f'{BASE}{path}/docs'
+            answer = await api.client.get(address, headers=HTML)
+            assert (answer.status, answer.content_type) == (200, 'text/html')
+            pages[path] = (await answer.text()).replace(f'<title>{path or "/"} ', '<title>')
+            assert await status_of(api.client, address) == 401
+        assert len(set(pages.values())) == 1
+        assert 'temp_sensor' not in pages['']
+        for file in docs_page.PageFile:
+            assert await status_of(api.client, f'{BASE}/docs/{file.value}') == 200
+        root = await api.client.get('/', headers=HTML, allow_redirects=False)
+        assert (root.status, root.headers['Location']) == (307, f'{BASE}/docs')
+        assert (await api.client.get('/')).status == 401
+
+
+async def test_the_page_needs_a_credential_where_nothing_is_open(tmp_path: Path) -> None:
+    """`auth.open_probes` says so; then a credential that may not see finds nothing there."""
+    async with serve_api(tmp_path, authentication=KNOWN, open_probes=False) as api:
+        for path in ('/docs', '/docs/docs.js', f'{ENTITY}/docs'):
+            for headers, status in ((HTML, 401), (HTML | bearer('a'), 200)):
+                answer = await api.client.get(f'{BASE}{path}', headers=headers)
+                await answer.read()
+                assert answer.status == status
+
+
 def test_the_files_of_others_are_as_they_were_published() -> None:
     """Swagger UI 5.35.0, with its licence, and what the licences of its parts want to be told."""
     folder = Path(docs_page.__file__).parent / 'pages' / 'swagger-ui-dist'
@@ -241,6 +278,35 @@ async def test_a_browser_shows_the_page_and_tries_what_it_shows(api: Api, tmp_pa
         asked = [each for each in page.requests if not each.startswith('data:')]
         assert [each for each in asked if not each.startswith(base)] == []
         assert page.complaints == []
+
+
+@pytest.mark.skipif(find_browser() is None, reason='no browser is installed')
+async def test_a_browser_asks_for_a_token_and_keeps_it_in_the_page(tmp_path: Path) -> None:
+    """A wrong one is told; the right one shows the description and goes with what is tried, and
+    is kept nowhere."""
+    async with (
+        serve_api(tmp_path / 'state', authentication=KNOWN) as api,
+        browser_page(tmp_path / 'browser') as page,
+    ):
+        await page.open(f'http://{api.address}{BASE}/docs')
+        await give_token(page, 'wrong')
+        await page.wait_for('document.querySelector("#refusal").textContent.includes("not known")')
+        await give_token(page, 'a')
+        entities = await tried(page, 'entities-list_apps')
+        assert [each['id'] for each in entities['items']]
+        assert await page.evaluate('document.querySelector("#credential").hidden')
+        kept = 'JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])'
+        assert json.loads(await page.evaluate(kept)) == ['', {}, {}]
+        assert 'Bearer' not in await page.evaluate('document.documentElement.outerHTML')
+        assert page.complaints
+        assert [each for each in page.complaints if '401' not in each] == []
+
+
+async def give_token(page: Page, token: str) -> None:
+    """Type a token into the form, and send it."""
+    await page.wait_for('!document.querySelector("#credential").hidden')
+    await page.evaluate(f'document.querySelector("#token").value = {json.dumps(token)}')
+    await page.click('#credential button')
 
 
 async def tried(page: Page, operation: str, file: Path | None = None) -> Any:
