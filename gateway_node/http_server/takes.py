@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import dataclasses
 from dataclasses import dataclass
 import enum
+import functools
 from typing import Any, cast, Final, TypeVar
 
 from gateway_node.http_server.fields import Field
@@ -153,6 +154,11 @@ def _declared(
 
 def taken_by(kind: type) -> tuple[Taken, ...]:
     """Return what a dataclass declares, in order."""
+    return _taken_by(kind)
+
+
+@functools.cache  # the table of routes asks for each kind many times
+def _taken_by(kind: type) -> tuple[Taken, ...]:
     return tuple(
         dataclasses.replace(taken, attribute=field.name, name=taken.name or field.name)
         for field in dataclasses.fields(kind)
