@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.parameter import parameter_value_to_python
 
 from gateway_node.conditions.sources import ParameterValue, Reading, RobotSource
-from gateway_node.ros.message_fields import as_json, ValueMissing
+from gateway_node.ros.message_fields import ValueMissing
+from gateway_node.ros.parameter_values import parameter_json
 from gateway_node.ros.readings import Batch
 from gateway_node.ros.service_questions import ServiceQuestions
 from gateway_node.ros.topic_reader import TopicReader
@@ -93,14 +93,13 @@ class ParameterFeed:
         if overtakes:
             self._questions[node].anew(name)
         at = time.monotonic()
-        given = None if value is None else parameter_value_to_python(value)
-        if given is None:
-            self._tell(source, Reading(at=at, fault=f'{node} has no parameter {name}'))
-            return
         try:
-            self._tell(source, Reading(at=at, value=as_json(given, f'the parameter {name}')))
+            given = None if value is None else parameter_json(value, f'the parameter {name}')
         except ValueMissing as error:
             self._tell(source, Reading(at=at, fault=f'{node}: {error}'))
+            return
+        fault = f'{node} has no parameter {name}' if given is None else ''
+        self._tell(source, Reading(at=at, value=given, fault=fault))
 
     def _tell(self, source: ParameterValue, reading: Reading) -> None:
         told = self._told.get(source)

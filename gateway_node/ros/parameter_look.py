@@ -8,11 +8,11 @@ from typing import Any
 from rcl_interfaces.srv import GetParameters, ListParameters
 from rclpy.client import Client
 from rclpy.node import Node
-from rclpy.parameter import parameter_value_to_python
 from rclpy.task import Future
 
 from gateway_node.evidence.errors import Unavailable
-from gateway_node.ros.message_fields import as_json, ValueMissing
+from gateway_node.ros.message_fields import ValueMissing
+from gateway_node.ros.parameter_values import parameter_json
 
 MAX_PARAMETERS = 2000
 
@@ -73,17 +73,12 @@ class ParameterLook:
         if len(values) != len(names):
             # rclcpp answers nothing where one of several is not declared any more.
             raise Unavailable(f'{self._target} changed its parameters while it was asked for them')
-        return {
-            name: _shown(parameter_value_to_python(value), name)
-            for name, value in zip(names, values, strict=True)
-        }
+        return {name: _shown(value, name) for name, value in zip(names, values, strict=True)}
 
 
 def _shown(value: Any, name: str) -> Any:
-    if value is None:
-        return None
     try:
-        return _finite(as_json(value, name))
+        return _finite(parameter_json(value, name))
     except ValueMissing as error:
         return {'unavailable': str(error)}
 

@@ -94,10 +94,7 @@ class TopicFeed:
         if reader.fault:
             return reader.fault
         if source.type_name is None and len(reader.types) > 1:
-            return (
-                f'{self._topic} is published with several types, {", ".join(reader.types)}: '
-                'name one of them as "type"'
-            )
+            return reader.ambiguity
         if source.type_name not in (None, reader.type_name):
             return f'{self._topic} is of type {reader.type_name}, not {source.type_name}'
         return ''

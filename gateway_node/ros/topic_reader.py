@@ -21,6 +21,8 @@ MANY = 16
 MANY_LOOK_SEC = 5.0
 """To look at each publisher takes 25 us: where there are more than so many that is done so often
 only, and when their number changes."""
+_NAMED = 10
+"""Types that a fault names."""
 LARGE = 64 * 1024
 LARGE_OF_NUMBERS = 4 * 1024 * 1024
 """Bytes of the largest message that is looked into: where a larger one is made into a message of
@@ -65,6 +67,12 @@ class TopicReader:
         """The class of the messages of the subscription."""
         return self._class
 
+    @property
+    def ambiguity(self) -> str:
+        """What is said to who does not name one of several types."""
+        named = ', '.join(self.types[:_NAMED]) + (', …' if len(self.types) > _NAMED else '')
+        return f'{self.topic} is published with several types, {named}: name one of them as "type"'
+
     def follow(self, wanted: Collection[str]) -> None:
         """Look at who publishes, and subscribe as they do; called now and then.
 
@@ -84,10 +92,7 @@ class TopicReader:
         chosen = [each for each in self.types if each in wanted or len(self.types) == 1]
         if not chosen:
             self._end()
-            self.fault = (
-                f'{self.topic} is published with several types, {", ".join(self.types)}: '
-                'name one of them as "type"'
-            )
+            self.fault = self.ambiguity
             return
         self._subscribe(chosen[0], _quality(found, self._depth))
 

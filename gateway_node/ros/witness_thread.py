@@ -77,7 +77,7 @@ class WitnessThread:
         self._ended = False
         self._guard: GuardCondition | None = None
         self._woken = threading.Event()
-        self._failures: set[str] = set()
+        self._failures: set[type[Exception]] = set()
         self._thread = threading.Thread(target=self._run, name=name.name, daemon=True)
 
     def start(self) -> None:
@@ -117,7 +117,7 @@ class WitnessThread:
                     self._work(node, executor)
             except Exception as error:
                 # Of a node that cannot be made, as where the middleware has no room any more.
-                self._note(f'nothing can be seen of the robot: {error!r}')
+                self._note('nothing can be seen of the robot', error)
                 self._refuse(f'nothing can be seen of the robot: {error}')
                 self._pause(RETRY_SEC)
         self._refuse('the gateway ends')
@@ -204,7 +204,7 @@ class WitnessThread:
             self._spin(executor, rosout, linger_until)
         except Exception as error:
             # One callback failed; the others have to go on, though not in a busy loop.
-            self._note(f'what is on the robot could not be read: {error!r}')
+            self._note('what is on the robot could not be read', error)
             self._pause(_INTERVAL_SEC)
 
     def _has_ended(self, linger_until: float) -> bool:
@@ -222,10 +222,10 @@ class WitnessThread:
         for each in (*asked, *(each for each, _ in open_ones)):
             each.tell(Unavailable(why))
 
-    def _note(self, failure: str) -> None:
-        if failure not in self._failures:
-            self._failures.add(failure)
-            _log.error('%s; this is logged once', failure)
+    def _note(self, failure: str, error: Exception) -> None:
+        if type(error) not in self._failures:
+            self._failures.add(type(error))
+            _log.error('%s: %r; this is logged once', failure, error)
 
 
 def _unavailable(error: Exception) -> Unavailable:

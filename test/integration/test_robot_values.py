@@ -16,9 +16,12 @@ from waiting import wait_until
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
 
+from rcl_interfaces.msg import Parameter, ParameterEvent
+from rcl_interfaces.msg import ParameterValue as Value
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
+from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
 from robot_parts import FLOAT, robot_part, RobotPart, Watched
 from ros_support import ended_at_exit, PROGRAMS, python_program
@@ -43,6 +46,7 @@ RATE_HZ = 50.0
 AS_FAST_AS_IT_CAN = 1e6
 TEXT = 'std_msgs/msg/String'
 ARRAY = 'diagnostic_msgs/msg/DiagnosticArray'
+EVENT = 'rcl_interfaces/msg/ParameterEvent'
 _topics = (f'/topic_{number}' for number in itertools.count())
 
 
@@ -347,6 +351,26 @@ async def test_a_parameter_is_told_as_it_changes(values: RosRobotValues, part: R
     await watched.value(4)
     part.do(undeclare='speed')
     await watched.faulty('/part has no parameter speed')
+
+
+async def test_a_parameter_of_a_type_that_nobody_knows_is_told(
+    values: RosRobotValues, part: RobotPart
+) -> None:
+    """As by a node of a later ROS, or a broken one; who answers rightly is heard again."""
+    watched = Watched(values, ParameterValue(node='/part', name='use_sim_time'))
+    await watched.value(False)
+    strange = Parameter(name='use_sim_time', value=Value(type=99))
+    event = ParameterEvent(node='/part', changed_parameters=[strange])
+    told = serialize_message(event).hex()
+
+    def was_told() -> bool:
+        return any('use_sim_time cannot be read' in each.fault for each in watched.readings)
+
+    while not was_told():
+        part.publish('/parameter_events', type_name=EVENT, raw=[told])
+        await asyncio.sleep(0.02)
+    await watched.value(False)
+    part.do(quiet='/parameter_events')
 
 
 async def test_a_node_that_does_not_answer_is_told(values: RosRobotValues) -> None:

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Statuses of `/diagnostics` are kept by name, and asked for by globs."""
 
+import random
+
 import pytest
 
+from gateway_node.executions.globs import paths_like
 from gateway_node.ros import diagnostic_statuses
 from gateway_node.ros.diagnostic_statuses import DiagnosticStatuses, Status
 
@@ -54,3 +57,28 @@ def test_names_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     statuses.take([status('a', 1)])
     statuses.take([status('c', 0)])
     assert statuses.worst('*') == status('a', 1)
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_the_worst_is_known_without_a_look_at_each(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if each were looked at, whatever is told, forgotten and asked for."""
+    monkeypatch.setattr(diagnostic_statuses, 'MAX_STATUSES', 6)
+    chance = random.Random(seed)
+    statuses = DiagnosticStatuses()
+    told: dict[str, Status] = {}
+    globs = ['*', 'a*', '?1', 'b1', 'none']
+    for _ in range(400):
+        wanted = chance.sample(globs, 3)
+        statuses.want(wanted)
+        each = status(chance.choice('abc') + chance.choice('123'), chance.randrange(4))
+        statuses.take([each])
+        told.pop(each.name, None)
+        told[each.name] = each
+        for forgotten in list(told)[:-6]:
+            del told[forgotten]
+        for glob in chance.sample(wanted, 2):
+            found = [told[name] for name in sorted(told) if paths_like([glob], [name])]
+            worst = max(found, key=lambda status: status.level, default=None)
+            assert statuses.worst(glob) == worst
