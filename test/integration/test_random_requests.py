@@ -134,7 +134,7 @@ checks.positive_data_acceptance.enabled = false
 include-operation-id = [
     "list_executions", "list_entity_executions", "list_all_executions",
     "list_executions_by_status", "list_metric", "list_all_scripts", "show_statistics",
-    "list_events", "list_execution_events"
+    "list_events", "list_execution_events", "list_audit"
 ]
 checks.content_type_conformance.enabled = false
 checks.positive_data_acceptance.enabled = false
@@ -248,7 +248,11 @@ async def attack(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     # A request may have a megabyte.
     lines = [line[:400] for line in output.decode(errors='replace').splitlines()]
     assert process.returncode == 0, '\n'.join(lines)

@@ -137,8 +137,8 @@ class Attacked:
         self.ask('POST', f'{_SCRIPT}/instances/{name}/executions')
         return name
 
-    def newest_event(self) -> str:
-        """Return the number of what happened last."""
+    def any_event(self) -> str:
+        """Return the number of something that happened."""
         _, events = self.ask('GET', '/events?limit=1')
         return str(events['items'][0]['href']).rpartition('/')[2]
 
@@ -247,7 +247,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     if 'instance' in wanted:
         names['instance'] = _INSTANCES.get(operation, _attacked.idle_instance)()
     if 'sequence' in wanted:
-        names['sequence'] = _attacked.newest_event()
+        names['sequence'] = _attacked.any_event()
     if 'lock_id' in wanted:
         names['lock_id'] = _attacked.lock(case.headers.setdefault('X-Client-Id', HOLDER))
     if operation in ('replace_script', 'delete_script') and 'script_id' in wanted:
@@ -264,10 +264,11 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 @schemathesis.hook
 def after_call(context: HookContext, case: Case[Any], response: Response) -> None:
     """Count the answer."""
+    # With other methods nothing is looked up.
     if case.method.upper() == case.operation.method.upper():
         _counts[case.operation.label][response.status_code] += 1
-    if _is_narrowed:
-        _look_for_what_is_beside(case, response)
+        if _is_narrowed:
+            _look_for_what_is_beside(case, response)
     _AFTERWARDS.get(_name_of(case), lambda: None)()
 
 
