@@ -123,19 +123,40 @@ class Attacked:
         for path in ('', f'/{ENTITY}'):
             self.ask('PUT', f'{path}/line', {'paused': False})
 
+    def an_instance(self) -> str:
+        """Return an instance."""
+        name = PRETENDED['instance']
+        if not self._has(f'{_SCRIPT}/instances/{name}'):
+            self.ask(
+                'POST',
+                f'{_SCRIPT}/instances',
+                {
+                    'name': name,
+                    'parameters': {'seconds': 50},
+                    'start_triggers': [
+                        {'condition': {'topic': '/temperature', 'field': 'celsius', 'above': 60}}
+                    ],
+                    'stop_triggers': [{'condition': {'node': '/driver', 'present': False}}],
+                    'preconditions': [{'condition': {'node': '/driver'}, 'hold': True}],
+                },
+            )
+        return name
+
     def idle_instance(self) -> str:
         """Return an instance of which nothing runs."""
-        self._make_instance()
-        name = PRETENDED['instance']
+        name = self.an_instance()
         self.ask('POST', f'{_SCRIPT}/instances/{name}/actions', {'action': 'stop'})
         return name
 
     def running_instance(self) -> str:
         """Return an instance that runs until it is stopped."""
-        self._make_instance()
-        name = PRETENDED['instance']
+        name = self.an_instance()
         self.ask('POST', f'{_SCRIPT}/instances/{name}/executions')
         return name
+
+    def forget_instance(self, name: str) -> None:
+        """Delete an instance, whose triggers would fire for ever."""
+        self.ask('DELETE', f'{_SCRIPT}/instances/{name}')
 
     def any_event(self) -> str:
         """Return the number of something that happened."""
@@ -168,23 +189,6 @@ class Attacked:
             self._beside = str(execution['id'])
         return {**BESIDE, 'execution_id': self._beside}
 
-    def _make_instance(self) -> None:
-        name = PRETENDED['instance']
-        if not self._has(f'{_SCRIPT}/instances/{name}'):
-            self.ask(
-                'POST',
-                f'{_SCRIPT}/instances',
-                {
-                    'name': name,
-                    'parameters': {'seconds': 50},
-                    'start_triggers': [
-                        {'condition': {'topic': '/temperature', 'field': 'celsius', 'above': 60}}
-                    ],
-                    'stop_triggers': [{'condition': {'node': '/driver', 'present': False}}],
-                    'preconditions': [{'condition': {'node': '/driver'}, 'hold': True}],
-                },
-            )
-
     def _stop_all(self) -> None:
         self.ask(
             'POST', '/executions/actions', {'action': 'stop', 'filter': {'status': 'running'}}
@@ -215,6 +219,8 @@ _EXECUTIONS: Mapping[str, Callable[[], str]] = {
 """By the operation, where not any will do."""
 _INSTANCES: Mapping[str, Callable[[], str]] = {
     'act_on_instance': _attacked.running_instance,
+    'start_instance': _attacked.idle_instance,
+    'delete_instance': _attacked.idle_instance,
 }
 _AFTERWARDS: Mapping[str, Callable[[], None]] = {
     'set_line': _attacked.resume,
@@ -245,7 +251,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         find = _EXECUTIONS.get(operation, lambda: _attacked.two_ended()[0])
         names['execution_id'] = find()
     if 'instance' in wanted:
-        names['instance'] = _INSTANCES.get(operation, _attacked.idle_instance)()
+        names['instance'] = _INSTANCES.get(operation, _attacked.an_instance)()
     if 'sequence' in wanted:
         names['sequence'] = _attacked.any_event()
     if 'lock_id' in wanted:
@@ -269,7 +275,10 @@ def after_call(context: HookContext, case: Case[Any], response: Response) -> Non
         _counts[case.operation.label][response.status_code] += 1
         if _is_narrowed:
             _look_for_what_is_beside(case, response)
-    _AFTERWARDS.get(_name_of(case), lambda: None)()
+    operation = _name_of(case)
+    _AFTERWARDS.get(operation, lambda: None)()
+    if operation == 'create_instance' and response.status_code == 201:
+        _attacked.forget_instance(response.json()['name'])
 
 
 def _is_right(case: Case[Any]) -> bool:
