@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fields that documents from outside have in common: each reader takes a JSON value."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 import unicodedata
 
-from gateway_node.strict_json import shown
+from gateway_node.strict_json import pointer_token, shown
 from gateway_node.violations import Violation
 
 MAX_DESCRIPTION_LENGTH = 4096
@@ -27,6 +27,25 @@ Reader = Callable[[object, str, list[Violation]], Any]
 def unknown(path: str, allowed: Iterable[str]) -> Violation:
     """Return what is wrong with a name that nothing has."""
     return Violation(path=path, reason=f'is unknown; allowed: {", ".join(allowed)}')
+
+
+def read_fields(
+    document: Mapping[str, object],
+    path: str,
+    violations: list[Violation],
+    readers: Mapping[str, Reader],
+) -> dict[str, Any]:
+    """Read an object at a path, each field by its reader; what is null counts as not given."""
+    read = {}
+    for name, value in document.items():
+        place = f'{path}/{pointer_token(name)}'
+        if name not in readers:
+            violations.append(unknown(place, readers))
+        elif value is not None:
+            result = readers[name](value, place, violations)
+            if result is not None:
+                read[name] = result
+    return read
 
 
 def text(

@@ -19,16 +19,16 @@ from gateway_node.document_fields import (
     flag,
     MAX_TIMEOUT_SEC,
     number,
+    read_fields,
     Reader,
     timeout,
-    unknown,
 )
 from gateway_node.entities.names import RESERVED_IDS
 from gateway_node.scripts.arguments import MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_PARAMETERS
 from gateway_node.scripts.errors import InstanceRefused
 from gateway_node.scripts.evidence_policy import EvidencePolicy, read_evidence
 from gateway_node.scripts.values import DEFAULT_PRIORITY, MAX_PRIORITY
-from gateway_node.strict_json import pointer_token, shown
+from gateway_node.strict_json import shown
 from gateway_node.violations import Violation
 
 if TYPE_CHECKING:
@@ -174,15 +174,8 @@ def parse_instance(
         )
     violations: list[Violation] = []
     readers = _readers(max_rate_hz)
-    values: dict[str, Any] = {} if name is None else {'name': name}
-    for member, value in document.items():
-        read = readers.get(member)
-        if read is None:
-            violations.append(unknown(f'/{pointer_token(member)}', readers))
-        elif value is not None:
-            result = read(value, f'/{member}', violations)
-            if result is not None:
-                values[member] = result
+    given = {} if name is None else {'name': name}
+    values = given | read_fields(document, '', violations, readers)
     if name is not None and document.get('name') not in (None, name):
         reason = f'is {shown(document["name"])}; allowed: {shown(name)}, as the path says'
         violations.append(Violation(path='/name', reason=reason))
@@ -263,13 +256,7 @@ def _trigger(
         violations.append(Violation(path=path, reason=reason))
         return None
     known = len(violations)
-    read: dict[str, Any] = {}
-    for name, given in value.items():
-        place = f'{path}/{pointer_token(name)}'
-        if name not in readers:
-            violations.append(unknown(place, readers))
-        elif given is not None:
-            read[name] = readers[name](given, place, violations)
+    read = read_fields(value, path, violations, readers)
     if value.get('condition') is None:
         violations.append(Violation(path=f'{path}/condition', reason='is missing'))
     return None if len(violations) > known else InstanceTrigger(**read)

@@ -14,6 +14,7 @@ from gateway_node.document_fields import (
     flag,
     LINE_BREAKS,
     number,
+    read_fields,
     Reader,
     text,
     timeout,
@@ -141,15 +142,7 @@ def parse_metadata(document: object) -> Metadata:
     if not isinstance(document, dict):
         raise refusal([Violation(path='', reason=f'is {shown(document)}; allowed: an object')])
     violations: list[Violation] = []
-    values: dict[str, Any] = {}
-    for name, value in document.items():
-        read = _READERS.get(name)
-        if read is None:
-            violations.append(unknown(f'/{pointer_token(name)}', _READERS))
-        elif value is not None:
-            result = read(value, f'/{name}', violations)
-            if result is not None:
-                values[name] = result
+    values = read_fields(document, '', violations, _READERS)
     if violations:
         raise refusal(violations)
     return Metadata(**values, named=frozenset(document))
