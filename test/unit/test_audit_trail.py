@@ -184,7 +184,7 @@ async def test_nothing_is_begun_that_cannot_be_noted(log: MoodyLog) -> None:
 
 async def test_nothing_is_begun_on_a_disk_that_does_not_answer(log: MoodyLog) -> None:
     """Neither the one that waited for it, nor those that come then."""
-    async with trail_on(log, required=True, patience_sec=0.05) as trail:
+    async with trail_on(log, required=True, patience_sec=0.5) as trail:
         await trail.begin(note(200, NoteKind.BEGUN))
         log.answers.clear()
         trail.note_soon(note(201))
