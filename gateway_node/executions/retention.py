@@ -92,16 +92,11 @@ class Retention:
 
     async def sweep(self) -> None:
         """Remove all that the policies do not keep; ArchiveUnavailable, StoreUnavailable."""
-        failure: Exception | None = None
-        try:
-            await self._sweep_executions()
-        except Exception as error:
-            failure = error
-        # Not after a cancellation: an error of a store that is closed would take its place.
+        # First: an archive that is not to be had keeps neither of these. In a `finally`, an error
+        # of a store that is closed would take the place of a cancellation.
         await self._store.log.prune(self._log_policy)
         await self._store.keys.prune()
-        if failure is not None:
-            raise failure
+        await self._sweep_executions()
 
     async def _sweep_executions(self) -> None:
         if self._archive is not None:
