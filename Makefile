@@ -5,12 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 NOBLE_VENV := .venv-noble
 BIN := $(VENV)/bin
-# Most tests wait for processes more than they compute. In the order of the folders: the long files
-# first, so that none of them is what all others have to wait for at the end.
-PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+# Most tests wait for processes more than they compute.
+PARALLEL := -n 3 --dist loadfile
 # What older versions of the libraries may do otherwise, and one gateway as a whole.
-NOBLE_PART := test/acceptance/test_specification.py test/integration test/unit \
-	--ignore-glob='*/test_runner_*' --ignore-glob='*/test_ros_*'
+NOBLE_PART := test/unit test/integration --ignore-glob='*/test_runner_*' --ignore-glob='*/test_ros_*' \
+	test/acceptance/test_specification.py
 
 .PHONY: setup run test test-noble test-slow bench lint clean
 

@@ -64,7 +64,7 @@ setup(
             'pytest',
             'pytest-asyncio',
             'pytest-timeout',
-            'pytest-xdist >= 3.7',
+            'pytest-xdist',
             'ruff',
             'schemathesis',
             'types-PyYAML',
