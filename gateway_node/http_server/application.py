@@ -159,7 +159,7 @@ class _Endpoint(Generic[At, B]):
         query = request.query
         caller = self._callers.let_in(request, is_open=self._is_open or self._is_page(request))
         trace.actor = caller.actor
-        self._callers.count(caller.actor)
+        self._callers.count(request, caller.actor)
         if not caller.actor.role.includes(route.role):
             raise RoleTooLow(caller.actor.role, route.role)
         services = services.seen_by(caller.actor.scope)

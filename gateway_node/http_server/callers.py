@@ -8,10 +8,11 @@ import re
 from aiohttp import hdrs, web
 
 from gateway_node.access.authentication import Authentication, stranger
+from gateway_node.access.client_addresses import is_loopback
 from gateway_node.access.errors import NotAuthenticated, TooManyFailures
 from gateway_node.access.rates import Rates
 from gateway_node.executions.actors import Actor
-from gateway_node.http_server.connections import is_of_script
+from gateway_node.http_server.connections import is_of_script, work_for
 from gateway_node.http_server.errors import InvalidRequest
 from gateway_node.http_server.forwarding import Forwarded, FORWARDED_PREFIX, TrustedProxies
 
@@ -57,9 +58,16 @@ class Callers:
             self._rates.take(self._forwarded(request).client)
             raise
 
-    def count(self, actor: Actor) -> None:
-        """Count a request of somebody; RateLimited where there were too many."""
+    def count(self, request: web.BaseRequest, actor: Actor) -> None:
+        """Count a request of somebody, who is not on this host.
+
+        Raises:
+            RateLimited: there were too many.
+            TooManyAtWork: too many are being answered.
+        """
         self._rates.take(actor.origin, actor.name)
+        if actor.name is not None and not is_loopback(actor.origin):
+            work_for(request, actor.name)
 
     def origin_of(self, request: web.BaseRequest) -> str:
         """Return the address that a request comes from, whoever sends it."""

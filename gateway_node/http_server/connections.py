@@ -50,6 +50,13 @@ def is_of_script(request: web.BaseRequest) -> bool:
     return isinstance(connection, Connection) and connection.of_scripts
 
 
+def work_for(request: web.BaseRequest, name: str) -> None:
+    """Count a request as one of an identity's, until it is answered; TooManyAtWork."""
+    connection = request.protocol
+    if isinstance(connection, Connection):
+        connection.work_for(name)
+
+
 class Watcher(Protocol):
     """Who answers for long, and wants to hear of the client meanwhile."""
 
@@ -187,6 +194,10 @@ class Connection(web.RequestHandler):
         if watcher is not None and self._half_closed:
             watcher.note_half_closed()
 
+    def work_for(self, name: str) -> None:
+        """Count what is being answered as an identity's; TooManyAtWork."""
+        self._places.work_for(self, name)
+
     def give_way(self) -> None:
         """Close at once: another client needs the place."""
         self.force_close()
@@ -259,6 +270,7 @@ class Connection(web.RequestHandler):
     def log_access(self, *answered: Any) -> None:
         """Note that a request was answered; close where no further one can come."""
         self._answered = True
+        self._places.end_work(self)
         self._since = self._loop.time()
         if not self._messages:
             self._is_owing = False

@@ -95,6 +95,7 @@ ERROR_TABLE: dict[type[Exception], Row] = {
     requests.ClientSlow: _TOO_LATE,
     requests.HeaderLate: _TOO_LATE,
     requests.HeaderTooLarge: Row(status=431, error_code='invalid-request', closes=True),
+    requests.TooManyAtWork: _vendor(429, 'limit-reached', _RETRY),
     requests.TooManyConnections: _vendor(503, 'too-many-connections', _RETRY),
     requests.BodyTooLarge: _TOO_LARGE,
     requests.RangeUnsatisfiable: Row(status=416, error_code='invalid-request'),

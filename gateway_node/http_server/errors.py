@@ -166,6 +166,18 @@ class TooManyConnections(Exception):
         self.limit = limit
 
 
+class TooManyAtWork(Exception):
+    """As many requests of one identity are being answered as may be."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__(
+            f'{limit} requests of {name!r} are being answered, which is all that one identity may '
+            'have: half of server.max_connections; wait until one is answered'
+        )
+        self.name = name
+        self.limit = limit
+
+
 class RangeUnsatisfiable(Exception):
     """The part that is asked for begins behind the end."""
 

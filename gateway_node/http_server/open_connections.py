@@ -9,6 +9,8 @@ import resource
 import time
 from typing import Protocol
 
+from gateway_node.http_server.errors import TooManyAtWork
+
 _log = logging.getLogger(__name__)
 
 REFUSED_AT_A_TIME = 32
@@ -40,7 +42,7 @@ class ConnectionLimits:
 
     @property
     def per_client(self) -> int:
-        """Connections of one address; a proxy or a NAT is one."""
+        """Connections of one address, a proxy or a NAT being one, and at work for one identity."""
         return max(1, self.total // 2)
 
 
@@ -86,6 +88,8 @@ class OpenConnections:
         self.refused_total = 0
         self._members: set[Member] = set()
         self._by_client: Counter[str] = Counter()
+        self._at_work_for: dict[Member, str] = {}
+        self._by_name: Counter[str] = Counter()
         self._refused: dict[asyncio.Transport, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._complain_at = 0.0
@@ -113,11 +117,31 @@ class OpenConnections:
 
     def leave(self, member: Member) -> None:
         """Take the place back; a connection that has none may leave too."""
+        self.end_work(member)
         if member in self._members:
             self._members.remove(member)
             self._by_client[member.client] -= 1
             if not self._by_client[member.client]:
                 del self._by_client[member.client]
+
+    def work_for(self, member: Member, name: str) -> None:
+        """Count a connection as at work for an identity, until `end_work`; TooManyAtWork.
+
+        One that waits for a request is nobody's, and gives way.
+        """
+        self.end_work(member)
+        if self._by_name[name] >= self.limits.per_client:
+            raise TooManyAtWork(name, self.limits.per_client)
+        self._at_work_for[member] = name
+        self._by_name[name] += 1
+
+    def end_work(self, member: Member) -> None:
+        """Count a connection as at work no more; harmless where it is not."""
+        name = self._at_work_for.pop(member, None)
+        if name is not None:
+            self._by_name[name] -= 1
+            if not self._by_name[name]:
+                del self._by_name[name]
 
     def refuse(self, transport: asyncio.Transport) -> bool:
         """Count a connection without a place, and let its client read so as `let_read` does."""

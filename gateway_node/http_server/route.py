@@ -26,6 +26,7 @@ from gateway_node.http_server.errors import (
     InvalidRequest,
     OriginForeign,
     RangeUnsatisfiable,
+    TooManyAtWork,
     TooManyConnections,
     TransferCodingUnknown,
 )
@@ -59,6 +60,7 @@ ERRORS_OF_EVERY_REQUEST: Errors = (
     TransferCodingUnknown,
     HeaderLate,
     HeaderTooLarge,
+    TooManyAtWork,
     TooManyConnections,
     GatewayShuttingDown,
 )

@@ -84,8 +84,8 @@ PARAMETERS: tuple[ParameterSpecification, ...] = (
         unit='connections',
         minimum=16,
         maximum=65535,
-        description='Most connections that are open at a time, half of them from one address; '
-        'fewer where the limit of open files leaves less room.',
+        description='Most connections that are open at a time, half of them from one address, and '
+        'half at work for one identity; fewer where the limit of open files leaves less room.',
     ),
     *TRANSPORT_PARAMETERS,
     ParameterSpecification(

@@ -241,6 +241,7 @@ async def serve_api(
     audit_required: bool = False,
     authentication: Authentication | None = None,
     sessions: Sessions | None = None,
+    connections: ConnectionLimits | None = None,
 ) -> AsyncIterator[Api]:
     """Serve a gateway whose graph holds `/powertrain/engine/temp_sensor`.
 
@@ -424,7 +425,7 @@ async def serve_api(
     )
     connector = TCPConnector(ssl=trust or True)
     async with (
-        serve(application, certificates) as served,
+        serve(application, certificates, connections) as served,
         ClientSession(served.url, connector=connector) as client,
     ):
         yield Api(
@@ -471,10 +472,12 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serve(
-    application: Application, certificates: Certificates | None = None
+    application: Application,
+    certificates: Certificates | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[Served]:
     """Serve an application as the gateway does."""
-    server = Server(application, ConnectionLimits(), certificates)
+    server = Server(application, limits or ConnectionLimits(), certificates)
     (url,) = await server.bind('127.0.0.1', 0)
     await server.serve()
     try:
