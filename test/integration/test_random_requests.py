@@ -83,6 +83,10 @@ WHAT_NO_SCHEMA_TELLS = """
 [checks.negative_data_rejection]
 expected-statuses = ["400", "401", "403", "404", "405", "409", "413", "415", "429", "5xx"]
 
+# How many bytes a file has, behind which no part of it begins.
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "416", "429", "5xx"]
+
 # After some wrong tokens the answer to each is 429.
 [checks.ignored_auth]
 enabled = false
