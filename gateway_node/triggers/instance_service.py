@@ -20,7 +20,7 @@ from gateway_node.executions.ledger import Ledger
 from gateway_node.executions.ports import EntityGuard
 from gateway_node.executions.rights import rights_of
 from gateway_node.executions.service import ExecutionService
-from gateway_node.scripts.errors import InstanceRefused, ScriptNotFound
+from gateway_node.scripts.errors import ScriptNotFound
 from gateway_node.scripts.instances import InstanceDefinition, parse_instance
 from gateway_node.scripts.library import ScriptLibrary
 from gateway_node.scripts.script_folders import is_uploaded_id
@@ -33,8 +33,9 @@ from gateway_node.triggers.errors import (
 )
 from gateway_node.triggers.instance_book import InstanceBook
 from gateway_node.triggers.instance_checks import InstanceChecks
-from gateway_node.triggers.instance_documents import kept_form, kept_instance, Switch, told_of
+from gateway_node.triggers.instance_documents import kept_form, Switch, told_of
 from gateway_node.triggers.instance_runs import InstanceRuns
+from gateway_node.triggers.kept_instances import KeptInstances
 from gateway_node.triggers.manifest_instances import ManifestInstances
 from gateway_node.triggers.ports import InstanceStore
 from gateway_node.triggers.values import Instance
@@ -46,7 +47,6 @@ _SCRIPT_GONE = 'script'
 """The cause of the end of an instance whose script is gone."""
 _AT_ONCE = 50
 """Instances that go with one commit: nobody else waits long for the listeners of all of them."""
-_DAMAGE = (InstanceRefused, LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +80,12 @@ class Instances:
         self._library = library
         self._executions = executions
         self._ledger = ledger
-        self._store = store
+        self._kept = KeptInstances(store)
         self._guard = guard
         self._clock = clock
         self._settings = settings
         self._checks = InstanceChecks(executions)
         self._manifest = ManifestInstances(book, library)
-        self._unread: set[InstanceRef] = set()
         self._opened = False
         self._changes = asyncio.Lock()
         self._to_the_end = ToTheEnd()
@@ -98,14 +97,7 @@ class Instances:
         Called once, before any other method.
         """
         gone: list[Instance] = []
-        for kept in await self._store.instances():
-            try:
-                instance = kept_instance(kept)
-            except _DAMAGE as error:
-                # Another version of the gateway may read it; nothing is lost.
-                _log.error('%s cannot be read, and does nothing: %s', kept.ref.subject, error)
-                self._unread.add(kept.ref)
-                continue
+        for instance in await self._kept.read():
             if isinstance(instance, Switch):
                 self._manifest.know(instance)
             elif self._is_deleted(instance.ref):
@@ -120,8 +112,7 @@ class Instances:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong, in sentences."""
-        unread = tuple(f'{ref.subject} cannot be read, and does nothing' for ref in self._unread)
-        return (*unread, *self.book.warnings)
+        return (*self._kept.warnings, *self.book.warnings)
 
     def take_managed(self, entities: Iterable[EntityRef]) -> None:
         """Have the instances that the manifest declares for these entities, and no others; before
@@ -330,7 +321,7 @@ class Instances:
         )
         if after.managed:
             self._manifest.know(Switch(ref=after.ref, enabled=after.enabled))
-        self._unread.discard(after.ref)
+        self._kept.kept_anew(after.ref)
         self.book.put(after)
 
 

@@ -153,6 +153,44 @@ async def test_an_end_that_nobody_looked_at_fires_in_the_next_life(
     assert record.ends_fired == [ended.id]
 
 
+async def test_what_ends_with_the_gateway_fires_in_the_next_life(tmp_path: Path) -> None:
+    """No gateway looked: its triggers were closed first; once, however often it starts then."""
+    robot, values = Robot(tmp_path), FakeRobot()
+    async with life_with_triggers(robot, values) as live:
+        script_id = await live.life.upload()
+        ref = await follow(live, script_id)
+        ended = await live.life.start(script_id, ExecutionType.NOW)
+        live.triggers.close()
+        await live.life.finish(ended.id)
+        await live.triggers.wait_closed()
+    for _ in range(2):
+        async with life_with_triggers(robot, values) as live:
+            await wait_quiet(live)
+            assert shown(live, ref)['fired'] == 1
+            live.triggers.close()
+            await live.triggers.wait_closed()
+    assert Record(tmp_path).ends_fired == [ended.id]
+
+
+async def test_an_end_that_was_held_back_is_over_in_the_next_life_too(tmp_path: Path) -> None:
+    """It was looked at: moments within the interval are lost, whoever is started again."""
+    robot, values = Robot(tmp_path), FakeRobot()
+    async with life_with_triggers(robot, values) as live:
+        script_id = await live.life.upload()
+        ref = await follow(live, script_id, min_interval_sec=60)
+        await live.life.listener.wait_for((await end_one(live, script_id)).id)
+        await wait_until(lambda: shown(live, ref)['fired'] == 1, what='it fired')
+        await live.life.listener.wait_for((await end_one(live, script_id)).id)
+        await wait_until(lambda: shown(live, ref)['damped'] == 1, what='it is held back')
+        robot.clock.advance(61)
+        await live.make(APP, script_id, {'name': 'notes_the_time_up'})
+        live.triggers.close()
+        await live.triggers.wait_closed()
+    async with life_with_triggers(robot, values) as live:
+        await wait_quiet(live)
+        assert shown(live, ref)['fired'] == 1
+
+
 async def test_ends_over_kills_fire_once_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +226,8 @@ async def _ends_over_kills(
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.1 + chance.uniform(0, 0.02)):
                         await death.comes.wait()
+                # Some die slowly, and keep what they know meanwhile.
+                await asyncio.sleep(chance.choice((0.0, 0.03)))
             if kind is not EventKind.EXECUTION_ENDED or after:
                 ended.append(execution.id)
     async with life_with_triggers(robot, values) as live:
