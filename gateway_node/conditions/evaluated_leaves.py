@@ -24,6 +24,7 @@ from gateway_node.conditions.values import (
     Condition,
     Interval,
 )
+from gateway_node.masking import MASK
 from gateway_node.strict_json import same
 
 
@@ -44,6 +45,8 @@ class EvaluatedValue(EvaluatedLeaf):
             value = reading.value
             self._value, self._at = value, reading.at
             self._fault = self._test.fault(value)
+            if self._fault and self._is_secret:
+                self._fault = f'is {MASK}, and cannot be judged'
             if not self._fault:
                 self._holds = self._test.holds(value, self._holds)
         self._truth_read = None if self._fault else self._holds

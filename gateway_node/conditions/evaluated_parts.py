@@ -10,9 +10,10 @@ import math
 from typing import Any
 
 from gateway_node.conditions.shown_values import shown_value
-from gateway_node.conditions.sources import Reading
+from gateway_node.conditions.sources import ParameterValue, Reading, RobotSource
 from gateway_node.conditions.value_tests import number_text
 from gateway_node.conditions.values import AllOf, AnyOf, Condition, Not
+from gateway_node.masking import looks_secret, MASK
 
 NO_VALUE = 'nothing was read yet'
 
@@ -98,6 +99,7 @@ class EvaluatedLeaf(EvaluatedPart):
         self._value: Any = None
         self._at: float | None = None
         self._fault = NO_VALUE if condition.sources else ''
+        self._is_secret = any(map(_is_secret, condition.sources))
 
     def leaves(self) -> 'Iterator[EvaluatedLeaf]':
         """Itself."""
@@ -116,7 +118,7 @@ class EvaluatedLeaf(EvaluatedPart):
         """As every part, with what was read last."""
         shown = super().shown(now, when)
         if self._at is not None:
-            shown['value'] = shown_value(self._present_value())
+            shown['value'] = self._shown_value()
             shown['at'] = when(self._at)
         return shown
 
@@ -125,12 +127,15 @@ class EvaluatedLeaf(EvaluatedPart):
         truth = True if self.comes else self.truth
         told = {'condition': self.condition.text, 'truth': truth}
         if self._at is not None:
-            told['value'] = shown_value(self._present_value())
+            told['value'] = self._shown_value()
         return told
 
     def _present_value(self) -> Any:
         """Return what is shown as the value."""
         return self._value
+
+    def _shown_value(self) -> Any:
+        return MASK if self._is_secret else shown_value(self._present_value())
 
     def _why(self, now: float) -> str:
         return self._fault or super()._why(now)
@@ -201,6 +206,11 @@ def several_of(
         return EvaluatedAll(condition, parts, now)
     kind = EvaluatedAny if isinstance(condition, AnyOf) else EvaluatedNot
     return kind(condition, parts, now)
+
+
+def _is_secret(source: RobotSource) -> bool:
+    """Tell whether what is read looks like a secret, which is shown nowhere."""
+    return isinstance(source, ParameterValue) and looks_secret(source.name, '')
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:

@@ -12,6 +12,7 @@ from gateway_node.conditions.evaluation import Evaluation
 from gateway_node.conditions.sources import Reading
 from gateway_node.conditions.values import Condition, ScriptEnd
 from gateway_node.executions.values import FINAL_STATUSES as EXECUTION_ENDS
+from gateway_node.masking import MASK
 from gateway_node.scripts.values import Verdict
 
 FIELD = {'topic': '/a', 'field': 'x'}
@@ -140,6 +141,20 @@ def test_the_values_that_fired_are_kept() -> None:
         {'condition': '/a x above 60', 'truth': True, 'value': 70},
         {'condition': '/a x below 0', 'truth': False, 'value': 70},
     ]
+
+
+@pytest.mark.parametrize('test', [{'equals': 'x'}, {'above': 3}, {'changes': True}])
+def test_what_looks_like_a_secret_is_judged_and_never_shown(test: dict[str, Any]) -> None:
+    """A parameter whose name says so, as in evidence: neither while it is looked at, nor in what
+    fired, nor in why it cannot be judged."""
+    evaluated = Evaluated({'node': '/camera', 'parameter': 'cloud.api_key', **test})
+    evaluated('s3cret')
+    fires = evaluated('s3cret, too')
+    assert fires is ('changes' in test)
+    assert evaluated.shown()['value'] == MASK
+    told = [each['value'] for each in evaluated.evaluation.values()]
+    assert told == ([MASK] if fires else [])
+    assert 's3cret' not in str(evaluated.shown())
 
 
 def test_fields_of_one_message_are_judged_together() -> None:
