@@ -18,6 +18,11 @@ from gateway_node.triggers.damping import Damping
 from gateway_node.triggers.values import Firing, Side
 
 
+def waits_for_ends(trigger: InstanceTrigger) -> bool:
+    """Tell whether the condition of a trigger asks for ends of executions."""
+    return any(isinstance(each, ScriptEnd) for each in trigger.condition.moments)
+
+
 class LiveTrigger:
     """Owns the state of one trigger; belongs to the event loop."""
 
@@ -46,9 +51,7 @@ class LiveTrigger:
         self._on_truth = on_truth
         self._arming: Arming | None = None
         self._damping = Damping(trigger.min_interval_sec, free_at=self._free_at())
-        self.waits_for_ends = any(
-            isinstance(each, ScriptEnd) for each in trigger.condition.moments
-        )
+        self.waits_for_ends = waits_for_ends(trigger)
         """Whether its condition asks for ends of executions."""
         self._under_way = False
         self._unrecorded = False

@@ -71,6 +71,9 @@ class ScriptEnds:
         log, missed = self._records.log, list[tuple[int, Execution]]()
         if kept is not None:
             self._kept = self._seen = kept
+        if not self._are_asked_for(kept):
+            self._missed, self._read_to = [], log.end.sequence
+            return
         begins = (await log.bounds()).begins.sequence
         begin = max(begins, kept or 0, self._begun_at - READ_BACK)
         after, end = Cursor(epoch=log.end.epoch, sequence=begin), None
@@ -91,6 +94,23 @@ class ScriptEnds:
             if events:
                 after, end = events[-1].cursor, None
         self._missed, self._read_to = missed, after.sequence
+
+    def _are_asked_for(self, kept: int | None) -> bool:
+        """Tell whether an instance waits for ends, or one that comes with its entity may."""
+        if kept is not None and kept > self._begun_at - READ_BACK:
+            return True
+        triggers = [
+            trigger
+            for instance in self._book.all()
+            for side in Side
+            for trigger in getattr(instance.definition, side.value)
+        ]
+        if not triggers:
+            return False
+        # The language of conditions is loaded with the first trigger.
+        from gateway_node.triggers.live_trigger import waits_for_ends
+
+        return any(map(waits_for_ends, triggers))
 
     def begin(self) -> None:
         """Take that all triggers that are there have been told of it by `make_up`."""

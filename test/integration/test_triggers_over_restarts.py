@@ -18,9 +18,10 @@ import pytest
 from waiting import wait_until
 
 from gateway_node.conditions.sources import TopicValue
-from gateway_node.executions.events import Change, Event, EventKind, Happening
+from gateway_node.executions.events import Change, Cursor, Event, EventKind, Happening
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.executions.values import Execution, ExecutionType
+from gateway_node.storage.event_log import SqliteEventLog
 from gateway_node.triggers import damping as damping_module
 from gateway_node.triggers import truths as truths_module
 from gateway_node.triggers.values import Instance
@@ -311,3 +312,28 @@ async def test_what_is_known_of_a_trigger_outlives_its_instance_being_replaced(
         assert shown(live, ref)['fired'] == 0
         await heat(live, values, 20, 70)
         assert shown(live, ref)['fired'] == 1
+
+
+async def test_where_nothing_waits_for_ends_none_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start costs nothing for what no condition asks for."""
+    reads: list[None] = []
+    read = SqliteEventLog.events
+
+    async def counted(log: SqliteEventLog, after: Cursor, *, limit: int) -> tuple[Event, ...]:
+        reads.append(None)
+        return await read(log, after, limit=limit)
+
+    monkeypatch.setattr(SqliteEventLog, 'events', counted)
+    robot, values = Robot(tmp_path), FakeRobot()
+    async with life_with_triggers(robot, values) as live:
+        script_id = await live.life.upload()
+        hot = {'name': 'hot', 'start_triggers': [{'condition': HOT}]}
+        await live.make(APP, script_id, hot)
+        await live.life.finish((await live.life.start(script_id, ExecutionType.NOW)).id)
+    async with life_with_triggers(robot, values) as live:
+        assert reads == []
+        await follow(live, script_id)
+    async with life_with_triggers(robot, values):
+        assert reads
