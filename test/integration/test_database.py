@@ -439,7 +439,7 @@ async def test_a_file_removed_under_the_gateway_is_noticed(tmp_path: Path) -> No
     ('statement', 'error'),
     [
         ('CREATE nonsense', sqlite3.OperationalError),
-        ("INSERT INTO store_state VALUES (1, 0.0, '', '', 0)", sqlite3.IntegrityError),
+        ('INSERT INTO store_state (only, up_sec) VALUES (1, 0.0)', sqlite3.IntegrityError),
         ('SELECT ?', sqlite3.ProgrammingError),
     ],
 )
