@@ -4,6 +4,9 @@
 from gateway_node.ros.parameter_specification import ParameterSpecification, ParameterType
 from gateway_node.ros.token_specifications import TOKEN_PARAMETERS
 
+PROXIMITY_TOPIC = '~/proximity_code'
+"""On which one-time codes are shown."""
+
 ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
     ParameterSpecification(
         name='auth.tokens_file',
@@ -75,7 +78,7 @@ ACCESS_PARAMETERS: tuple[ParameterSpecification, ...] = (
         name='proximity.topic',
         type=ParameterType.BOOLEAN,
         default=False,
-        description='Whether one-time codes are published on ~/proximity_code; only where '
+        description=f'Whether one-time codes are published on {PROXIMITY_TOPIC}; only where '
         'discovery is limited to this host.',
     ),
     ParameterSpecification(

@@ -27,6 +27,7 @@ from rclpy.utilities import remove_ros_args
 
 from gateway_node.entities.values import EntityRef, GraphSnapshot, NodeName
 from gateway_node.executions.values import Execution
+from gateway_node.ros.access_specifications import PROXIMITY_TOPIC
 from gateway_node.ros.configuration import Configuration
 from gateway_node.ros.diagnostic_ring import DiagnosticRing
 from gateway_node.ros.discovery_range import is_this_host, LIMITS
@@ -206,6 +207,7 @@ class GatewayNode:
             self._name,
             self._configuration.triggers.max_rate_hz,
             self._diagnostics.take,
+            {self._node.resolve_topic_name(PROXIMITY_TOPIC)},
         )
         return self._robot_values
 

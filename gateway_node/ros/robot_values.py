@@ -39,12 +39,14 @@ class RosRobotValues:
         node: NodeName,
         max_rate_hz: float,
         on_diagnostics: OnDiagnostics,
+        secret_topics: Collection[str] = (),
     ) -> None:
-        """Read nothing yet; `node` is the gateway's own."""
+        """Read nothing yet; `node` is the gateway's own. `secret_topics` are never read."""
         self._context = context
         self._node = node
         self._interval_sec = 1 / max_rate_hz
         self._on_diagnostics = on_diagnostics
+        self._secret_topics = frozenset(secret_topics)
         self._guard = Guard()
         self._watches: dict[RobotSource, dict[int, _Tell]] = {}
         self._begun: dict[RobotSource, int] = {}
@@ -59,6 +61,10 @@ class RosRobotValues:
 
     def watch(self, source: RobotSource, tell: _Tell) -> Callable[[], None]:
         """Have `tell` called with each newer reading of a source; return what ends that."""
+        if isinstance(source, TopicValue) and source.topic in self._secret_topics:
+            fault = f'{source.topic} is not read: what it shows is for who listens there'
+            refusal = Reading(at=time.monotonic(), fault=fault)
+            return asyncio.get_running_loop().call_soon(self._guard.tell, tell, refusal).cancel
         number = next(self._numbers)
         watches = self._watches.setdefault(source, {})
         watches[number] = tell

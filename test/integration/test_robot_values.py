@@ -108,6 +108,17 @@ async def test_the_newest_message_is_told_so_often_at_most(
     assert reading.unpublished
 
 
+async def test_a_topic_on_which_codes_are_shown_is_not_read(
+    looks: Node, part: RobotPart, topic: str
+) -> None:
+    """Nobody subscribes to it: a code would stand in the log, and have a listener."""
+    values = RosRobotValues(looks.context, OWN_NODE, RATE_HZ, DiagnosticRing().take, {topic})
+    part.publish(topic, 1.0, hz=10)
+    await Watched(values, TopicValue(topic=topic, field='data')).faulty(f'{topic} is not read')
+    assert looks.count_subscribers(topic) == 0
+    values.close()
+
+
 async def test_each_message_is_told_where_each_is_wanted(
     values: RosRobotValues, part: RobotPart, topic: str
 ) -> None:
