@@ -59,7 +59,7 @@ def evolved(summary: Summary, changes: Summary) -> dict[str, Any]:
     return present({**summary, **changes})
 
 
-def present(values: Summary) -> dict[str, Any]:
+def present(values: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what is unknown or unset."""
     return {name: value for name, value in values.items() if value is not None}
 

@@ -3,10 +3,11 @@
 
 from gateway_node.callbacks.values import Callback
 from gateway_node.clock import rfc3339
+from gateway_node.executions.documents import present
 from gateway_node.executions.questions import Questions
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.executions import detail_body
-from gateway_node.http_server.representations import Json, present
+from gateway_node.http_server.representations import Json
 from gateway_node.http_server.services import Services
 from gateway_node.http_server.subjects import NamesExecution
 

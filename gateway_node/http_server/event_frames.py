@@ -6,7 +6,7 @@ import re
 
 from gateway_node.clock import rfc3339
 from gateway_node.executions.actors import Actor
-from gateway_node.executions.documents import Summary, summary_of, to_text
+from gateway_node.executions.documents import present, Summary, summary_of, to_text
 from gateway_node.executions.events import Cursor, Event
 from gateway_node.executions.stream_news import (
     DroppedNews,
@@ -22,7 +22,7 @@ from gateway_node.executions.stream_news import (
 from gateway_node.executions.told_events import ToldEvent
 from gateway_node.http_server.execution_columns import hrefs_in
 from gateway_node.http_server.executions import detail_body
-from gateway_node.http_server.representations import Json, present
+from gateway_node.http_server.representations import Json
 
 PLACE_PATTERN = r'([0-9a-zA-Z_]{1,64})-([0-9]{1,18})(?:-(?:([0-9]{1,18})|(end)))?'
 _PLACE = re.compile(PLACE_PATTERN)

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import itertools
 
 from gateway_node.clock import rfc3339
+from gateway_node.executions.documents import present
 from gateway_node.executions.instance_refs import InstanceRef
 from gateway_node.http_server.execution_columns import href_of
-from gateway_node.http_server.representations import Json, present
+from gateway_node.http_server.representations import Json
 from gateway_node.scripts.instances import InstanceTrigger
 from gateway_node.triggers.values import Instance
 

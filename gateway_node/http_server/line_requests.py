@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.documents import present
 from gateway_node.executions.line import LineState
 from gateway_node.http_server.calls import Answer, Call
 from gateway_node.http_server.executions import answer_of
 from gateway_node.http_server.fields import Flag
-from gateway_node.http_server.representations import Json, present
+from gateway_node.http_server.representations import Json
 from gateway_node.http_server.start_bodies import PRIORITY
 from gateway_node.http_server.subjects import NamesExecution, Nothing, OfEntity
 from gateway_node.http_server.takes import member

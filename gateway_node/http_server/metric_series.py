@@ -4,6 +4,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+from gateway_node.executions.documents import present
 from gateway_node.executions.findings import MAX_METRIC_NAME_CHARACTERS
 from gateway_node.executions.summary_texts import SummaryText
 from gateway_node.http_server.calls import Answer, Call
@@ -11,7 +12,7 @@ from gateway_node.http_server.execution_lists import find_part, wanted_execution
 from gateway_node.http_server.execution_queries import ExecutionQuery
 from gateway_node.http_server.paging import Paging
 from gateway_node.http_server.query_fields import SearchText
-from gateway_node.http_server.representations import Json, listing, present
+from gateway_node.http_server.representations import Json, listing
 from gateway_node.http_server.takes import required_query
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import App, Area, Component, Function
+from gateway_node.executions.documents import present
 from gateway_node.scripts.script_summaries import script_summary
 from gateway_node.scripts.values import Script, ScriptVersion
 
@@ -110,8 +111,3 @@ def script_version(
             'uploaded_by': version.uploaded_by,
         }
     )
-
-
-def present(values: Mapping[str, Any]) -> Json:
-    """Leave out what is unknown or unset."""
-    return {name: value for name, value in values.items() if value is not None}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway_node.clock import rfc3339
 from gateway_node.entities.values import EntityRef
+from gateway_node.executions.documents import present
 from gateway_node.executions.globs import paths_like
 from gateway_node.executions.pages import NumberedPage
 from gateway_node.executions.statistics import ScriptOfEntity, ScriptRecord
@@ -19,7 +20,7 @@ from gateway_node.http_server.query_fields import (
     SearchText,
     Several,
 )
-from gateway_node.http_server.representations import Json, listing, present, script_detail
+from gateway_node.http_server.representations import Json, listing, script_detail
 from gateway_node.http_server.takes import query
 from gateway_node.scripts.values import Script, ScriptKind
 

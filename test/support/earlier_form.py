@@ -12,11 +12,12 @@ from operator import attrgetter
 from typing import Any
 
 from gateway_node.clock import rfc3339
+from gateway_node.executions.documents import present
 from gateway_node.executions.failure_reasons import Failure
 from gateway_node.executions.findings import Check
 from gateway_node.executions.schedule import ScheduledStart
 from gateway_node.executions.values import Execution, Progress, ResourceUse, Trigger
-from gateway_node.http_server.representations import Json, present
+from gateway_node.http_server.representations import Json
 
 _Document = Mapping[str, Any]
 _Column = Callable[[Execution], object]
