@@ -4,7 +4,7 @@
 It lives on the event loop, and listens to the instances and to the log. See decision 070.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, TYPE_CHECKING
 
@@ -167,7 +167,7 @@ class Triggers:
         known = {each.ref: each for each in self._live.get(after.ref, ())}
         triggers = [
             self._as_now(after.ref, side, index, trigger, known)
-            for side, index, trigger in _triggers_of(after)
+            for side, index, trigger in after.triggers
         ]
         self._let_go(known.values())
         self._live[after.ref] = triggers
@@ -282,10 +282,3 @@ class Triggers:
     def _note_truth(self, trigger: 'LiveTrigger') -> None:
         if trigger.side is Side.START and trigger.is_armed:
             self._truths.note(trigger.ref, trigger.truth_to_keep, seen=trigger.take_seen())
-
-
-def _triggers_of(instance: Instance) -> Iterator[tuple[Side, int, InstanceTrigger]]:
-    for side in Side:
-        triggers: Sequence[InstanceTrigger] = getattr(instance.definition, side.value)
-        for index, trigger in enumerate(triggers):
-            yield side, index, trigger

@@ -62,8 +62,7 @@ def _staying(before: Instance | None, after: Instance) -> frozenset[str]:
 def _triggers_of(instance: Instance) -> dict[TriggerRef, tuple[Side, InstanceTrigger]]:
     return {
         trigger_ref(instance.ref, trigger): (side, trigger)
-        for side in Side
-        for trigger in getattr(instance.definition, side.value)
+        for side, _, trigger in instance.triggers
     }
 
 

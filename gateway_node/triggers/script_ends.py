@@ -99,12 +99,7 @@ class ScriptEnds:
         """Tell whether an instance waits for ends, or one that comes with its entity may."""
         if kept is not None and kept > self._begun_at - READ_BACK:
             return True
-        triggers = [
-            trigger
-            for instance in self._book.all()
-            for side in Side
-            for trigger in getattr(instance.definition, side.value)
-        ]
+        triggers = [each for instance in self._book.all() for _, _, each in instance.triggers]
         if not triggers:
             return False
         # The language of conditions is loaded with the first trigger.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values of the triggers' room."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import datetime
 import enum
@@ -41,6 +42,14 @@ class Instance:
     def version(self) -> str:
         """Of its definition."""
         return self.definition.version
+
+    @property
+    def triggers(self) -> 'Iterator[tuple[Side, int, InstanceTrigger]]':
+        """Its triggers, each with what it is for and its place among those."""
+        for side in Side:
+            triggers: Sequence[InstanceTrigger] = getattr(self.definition, side.value)
+            for index, trigger in enumerate(triggers):
+                yield side, index, trigger
 
     def start_request(
         self,
