@@ -39,7 +39,7 @@ class TopicFeed:
         self._faults: dict[RobotSource, str] = {}
         """What was put last where it is no value."""
         self._missing_types: dict[str, str] = {}
-        """Of types that are wanted, why they cannot be read."""
+        """Of types that are wanted, why they cannot be read; '' of those that can."""
 
     def want(self, sources: Set[RobotSource]) -> None:
         """Read these; of the last message those that are new."""
@@ -120,14 +120,15 @@ class TopicFeed:
     def _missing(self, type_name: str | None) -> str:
         """Return why a type that is wanted cannot be read, whoever publishes it; '' where it
         can."""
-        if type_name is not None and type_name not in self._missing_types:
+        if type_name is None:
+            return ''
+        if type_name not in self._missing_types:
+            self._missing_types[type_name] = ''
             try:
                 interface_class(type_name)
             except TypeMissing as error:
                 self._missing_types[type_name] = str(error)
-            else:
-                self._missing_types[type_name] = ''
-        return self._missing_types.get(type_name or '', '')
+        return self._missing_types[type_name]
 
     def _take(self, content: bytes) -> None:
         at = time.monotonic()

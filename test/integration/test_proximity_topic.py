@@ -8,6 +8,7 @@ import os
 import threading
 
 import pytest
+from robot_parts import Watched
 from waiting import DEADLINE_SEC
 
 pytest.importorskip('rclpy', reason='ROS is not installed')
@@ -18,6 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
+from gateway_node.conditions.sources import TopicValue
 from gateway_node.executions.proximity import ProximityUnavailable
 from gateway_node.ros.errors import ParameterInvalid
 from gateway_node.ros.node import GatewayNode
@@ -78,6 +80,18 @@ async def test_who_listens_hears_a_code_and_who_comes_later_does_not() -> None:
             with listening('/gateway_node/proximity_code') as second:
                 await heard(topic, '{"code": "234234"}', second)
         assert set(second) == {'{"code": "234234"}'}
+
+
+async def test_the_gateway_reads_its_codes_for_no_condition() -> None:
+    """Under whatever name it shows them; others may call a topic so."""
+    for given, theirs, read in (
+        ([], '/gateway_node/proximity_code', False),
+        (['-r', '~/proximity_code:=/shown'], '/shown', False),
+        (['-r', '~/proximity_code:=/shown'], '/gateway_node/proximity_code', True),
+    ):
+        with created([*WANTED, *given]) as node:
+            watched = Watched(node.create_robot_values(), TopicValue(topic=theirs, field='data'))
+            await watched.faulty(f'nobody publishes {theirs}' if read else f'{theirs} is not read')
 
 
 def test_by_default_there_is_no_such_topic() -> None:
